@@ -1,0 +1,36 @@
+//! PCI access for drivers of devices that can vanish.
+//!
+//! Drivers are written against three small traits and never know what is behind them:
+//!
+//! - [`Bar`]: a window of device registers or memory,
+//! - [`ConfigSpace`]: the configuration space and its capability list,
+//! - [`DmaMemory`]: host memory the device can reach, with the address it uses ([`Iova`]).
+//!
+//! They are `no_std` and need no allocator, so a driver compiles unchanged into a kernel module. With the `std` feature
+//! come the parts that only a process has: [`HostMemory`] and [`Function`], a whole PCI function as the hosted
+//! framework sees it. The built-in GPU model implements them; a VFIO backend fits behind the same traits.
+//!
+//! # What "fallible" means here
+//!
+//! A *vanished* device does not fail an access: as on a real bus, its reads give all-ones and its writes go nowhere
+//! ([`ALL_ONES`]). An access fails with [`BusError`] only for what is wrong on this side: out of range, misaligned, or
+//! a mapping that has been taken away. Telling "gone" from "really reads all-ones" is the driver's job (HEALTH-1).
+#![cfg_attr(not(feature = "std"), no_std)]
+
+mod bar;
+mod config;
+mod dma;
+mod error;
+#[cfg(feature = "std")]
+mod function;
+#[cfg(feature = "std")]
+mod memory;
+
+pub use bar::{ALL_ONES, Bar};
+pub use config::{CapabilityId, ConfigSpace, command, find_capability, offset};
+pub use dma::{DmaMemory, Iova};
+pub use error::BusError;
+#[cfg(feature = "std")]
+pub use function::{Function, IrqHandler};
+#[cfg(feature = "std")]
+pub use memory::{HostMemory, PAGE_SIZE};

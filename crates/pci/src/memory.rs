@@ -1,0 +1,89 @@
+//! Pages of this process that a device can be given.
+
+use std::io;
+
+use vm_memory::{Bytes, MmapRegion, VolatileMemory};
+
+use crate::BusError;
+
+/// The unit in which memory is given to devices, in bytes.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// Zeroed, page-aligned host memory, shared between this process and a device.
+///
+/// The other side may write at any moment, so there is no way to borrow it: bytes are copied in and out. Bytes that
+/// are changed during the copy come out as the old or the new ones.
+#[derive(Debug)]
+pub struct HostMemory {
+    region: MmapRegion,
+}
+
+impl HostMemory {
+    /// Allocates `size` bytes, rounded up to whole pages, all zero.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if `size` is zero or too large for this machine, else what the system said.
+    pub fn new(size: u64) -> io::Result<Self> {
+        let rounded = size.checked_next_multiple_of(PAGE_SIZE).and_then(|size| usize::try_from(size).ok());
+        match rounded {
+            Some(bytes) if bytes > 0 => MmapRegion::new(bytes).map(|region| Self { region }).map_err(io::Error::other),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "host memory must have at least one byte")),
+        }
+    }
+
+    /// Size in bytes; a multiple of [`PAGE_SIZE`].
+    pub fn size(&self) -> u64 {
+        self.region.size() as u64
+    }
+
+    /// Copies bytes out.
+    ///
+    /// # Errors
+    /// [`BusError::OutOfRange`]; then nothing was copied.
+    pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
+        let offset = self.check(offset, into.len())?;
+        self.region.as_volatile_slice().read_slice(into, offset).map_err(|_| BusError::Unmapped)
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Errors
+    /// [`BusError::OutOfRange`]; then nothing was copied.
+    pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), BusError> {
+        let offset = self.check(offset, from.len())?;
+        self.region.as_volatile_slice().write_slice(from, offset).map_err(|_| BusError::Unmapped)
+    }
+
+    fn check(&self, offset: u64, len: usize) -> Result<usize, BusError> {
+        let len = len as u64;
+        match (offset.checked_add(len), usize::try_from(offset)) {
+            (Some(end), Ok(offset)) if end <= self.size() => Ok(offset),
+            _ => Err(BusError::OutOfRange { offset, len }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_zeroed_page_sized_and_bounds_checked() {
+        let memory = HostMemory::new(5000).unwrap();
+        assert_eq!(memory.size(), 8192);
+        let mut bytes = [1; 16];
+        memory.read(8176, &mut bytes).unwrap();
+        assert_eq!(bytes, [0; 16]);
+        memory.write(8176, &[7; 16]).unwrap();
+        assert_eq!(memory.write(8177, &[9; 16]), Err(BusError::OutOfRange { offset: 8177, len: 16 }));
+        assert_eq!(memory.read(u64::MAX, &mut bytes), Err(BusError::OutOfRange { offset: u64::MAX, len: 16 }));
+        memory.read(8176, &mut bytes).unwrap();
+        assert_eq!(bytes, [7; 16]);
+    }
+
+    #[test]
+    fn impossible_sizes_are_errors() {
+        assert_eq!(HostMemory::new(0).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(HostMemory::new(u64::MAX).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}
