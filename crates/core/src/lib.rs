@@ -1,1 +1,36 @@
-//! x
+//! The policy of Lifeboat: what happens to calls, jobs and fences when a device can vanish at any moment.
+//!
+//! Design principles:
+//!
+//! - **State machines in, actions out.** A shell feeds events and drains actions; nothing in here takes a lock, reads a
+//!   clock, allocates or does I/O. Time is an argument. So the same code runs in a process, under the model checkers
+//!   and in a kernel module, and can be explored exhaustively without threads.
+//! - **Storage comes from the caller** ([`Slots`]): an array, a `Vec`, a kernel vector. Nothing grows after
+//!   construction; what does not fit is refused before the point of no return.
+//! - **Handles are an index and a generation** ([`Id`]). A stale handle is an error, never somebody else's object.
+//! - **Orders that matter are types.** The steps of an unplug consume one another ([`unplug`]).
+//!
+//! | module | concept |
+//! |---|---|
+//! | [`class`] | what a user's call may touch, and what becomes of it after loss |
+//! | [`unplug`] | the one path that every loss of a device takes |
+//! | [`sched`] | queues, jobs, rings, timeouts |
+//! | [`fence`] | the ways a fence can end, and sequence numbers |
+//! | [`health`] | telling a dead device from a register that reads all-ones |
+//! | [`minor`] | device numbers that are not reused at once |
+//! | [`errno`] | the one place where errors become numbers |
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod class;
+pub mod errno;
+pub mod fence;
+pub mod health;
+mod id;
+pub mod minor;
+pub mod sched;
+mod time;
+pub mod unplug;
+
+pub use id::{Id, Slots};
+pub use time::Timestamp;

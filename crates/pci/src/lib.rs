@@ -26,8 +26,8 @@ mod function;
 #[cfg(feature = "std")]
 mod memory;
 
-pub use bar::{ALL_ONES, Bar};
-pub use config::{CapabilityId, ConfigSpace, command, find_capability, offset};
+pub use bar::{Bar, ALL_ONES};
+pub use config::{command, find_capability, offset, CapabilityId, ConfigSpace};
 pub use dma::{DmaMemory, Iova};
 pub use error::BusError;
 #[cfg(feature = "std")]

@@ -8,7 +8,7 @@
 //!
 //! The ranges keep every sum inside `i32`: 81 products of at most 255 * 255 * 255, and the rounding, are below 2^31.
 
-use super::{GpuVa, InvalidArgument, require};
+use super::{require, GpuVa, InvalidArgument};
 
 /// Largest absolute value of a tap.
 pub const MAX_TAP: i16 = 255;

@@ -5,7 +5,7 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 use super::{
-    Command, ContextId, Convolve, Copy, Edge, Fill, GpuVa, InvalidArgument, Kernel, MatMul, SEPARABLE_TAPS, Work,
+    Command, ContextId, Convolve, Copy, Edge, Fill, GpuVa, InvalidArgument, Kernel, MatMul, Work, SEPARABLE_TAPS,
 };
 
 /// Size of a descriptor in bytes.
@@ -112,14 +112,7 @@ impl Descriptor {
                 rows: w[9],
             }),
             3 => Work::Convolve(self.convolve().map_err(DecodeError::Argument)?),
-            4 => Work::MatMul(MatMul {
-                c: self.va(2),
-                a: self.va(4),
-                b: self.va(6),
-                m: w[8],
-                n: w[9],
-                k: w[10],
-            }),
+            4 => Work::MatMul(MatMul { c: self.va(2), a: self.va(4), b: self.va(6), m: w[8], n: w[9], k: w[10] }),
             5 => return Ok(Command::WriteSeqno { value: w[2], interrupt: w[0] & FLAG_INTERRUPT != 0 }),
             6 => return Ok(Command::WaitSeqno { ring: byte(w[3], 0), value: w[2] }),
             7 => Work::Hang,

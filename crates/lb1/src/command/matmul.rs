@@ -3,7 +3,7 @@
 //! `c[i][j]` is the sum over `p` of `a[i][p] * b[p][j]`: starting from 0.0, `p` ascending, one rounded multiplication
 //! and one rounded addition per step, never fused. The tiles ([`MATMUL_TILE`] square) only order the memory accesses.
 
-use super::{GpuVa, InvalidArgument, require};
+use super::{require, GpuVa, InvalidArgument};
 
 /// Rows and columns of a tile.
 pub const MATMUL_TILE: u32 = 32;

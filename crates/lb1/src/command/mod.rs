@@ -7,9 +7,9 @@ mod convolve;
 mod descriptor;
 mod matmul;
 
-pub use convolve::{Convolve, CONVOLVE_MAX_SIDE, Edge, Kernel, MAX_SHIFT, MAX_TAP, SEPARABLE_TAPS};
-pub use descriptor::{DESCRIPTOR_BYTES, DecodeError, Descriptor, Opcode};
-pub use matmul::{MATMUL_MAX_SIDE, MATMUL_TILE, MatMul};
+pub use convolve::{Convolve, Edge, Kernel, CONVOLVE_MAX_SIDE, MAX_SHIFT, MAX_TAP, SEPARABLE_TAPS};
+pub use descriptor::{DecodeError, Descriptor, Opcode, DESCRIPTOR_BYTES};
+pub use matmul::{MatMul, MATMUL_MAX_SIDE, MATMUL_TILE};
 
 use core::fmt;
 
@@ -142,5 +142,9 @@ impl Copy {
 }
 
 fn require(holds: bool, argument: &'static str) -> Result<(), InvalidArgument> {
-    if holds { Ok(()) } else { Err(InvalidArgument(argument)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(InvalidArgument(argument))
+    }
 }

@@ -1,0 +1,93 @@
+//! The one place where errors become numbers that user space knows.
+
+use core::fmt;
+
+use crate::class::Refusal;
+use crate::fence::FenceError;
+use crate::sched::SubmitError;
+
+/// A Linux error number. The value is the number itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i32)]
+pub enum Errno {
+    /// The object does not exist.
+    ENOENT = 2,
+    /// `open` of a device that has vanished (CALL-3).
+    ENXIO = 6,
+    /// Out of space for now; try again when work has completed.
+    EAGAIN = 11,
+    /// Out of memory or of another fixed resource.
+    ENOMEM = 12,
+    /// In use.
+    EBUSY = 16,
+    /// The device is gone.
+    ENODEV = 19,
+    /// An argument is wrong.
+    EINVAL = 22,
+    /// The job hung or faulted.
+    ETIME = 62,
+    /// A wait's own limit passed.
+    ETIMEDOUT = 110,
+    /// Canceled through no fault of its own.
+    ECANCELED = 125,
+}
+
+impl Errno {
+    /// The number, positive.
+    pub const fn code(self) -> i32 {
+        self as i32
+    }
+
+    /// The name, as in `errno.h`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ENOENT => "ENOENT",
+            Self::ENXIO => "ENXIO",
+            Self::EAGAIN => "EAGAIN",
+            Self::ENOMEM => "ENOMEM",
+            Self::EBUSY => "EBUSY",
+            Self::ENODEV => "ENODEV",
+            Self::EINVAL => "EINVAL",
+            Self::ETIME => "ETIME",
+            Self::ETIMEDOUT => "ETIMEDOUT",
+            Self::ECANCELED => "ECANCELED",
+        }
+    }
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// FENCE-4.
+impl From<FenceError> for Errno {
+    fn from(error: FenceError) -> Self {
+        match error {
+            FenceError::Lost => Self::ENODEV,
+            FenceError::Guilty => Self::ETIME,
+            FenceError::Innocent | FenceError::Canceled => Self::ECANCELED,
+        }
+    }
+}
+
+impl From<Refusal> for Errno {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Vanished => Self::ENXIO,
+            Refusal::Gone => Self::ENODEV,
+        }
+    }
+}
+
+impl From<SubmitError> for Errno {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Full => Self::EAGAIN,
+            SubmitError::StaleQueue => Self::ENOENT,
+            SubmitError::TooLarge => Self::EINVAL,
+            SubmitError::Stopped(error) => error.into(),
+        }
+    }
+}

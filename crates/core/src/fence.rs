@@ -1,0 +1,84 @@
+//! The ways a fence can end, and the sequence numbers by which hardware reports progress.
+
+use core::fmt;
+
+/// Why a fence signalled without its work having been done (FENCE-4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FenceError {
+    /// The device is gone (ENODEV).
+    Lost,
+    /// The job itself hung or faulted (ETIME).
+    Guilty,
+    /// Another job hung or faulted, and this one's work was lost with it (ECANCELED).
+    Innocent,
+    /// The queue was killed, a dependency failed, or the signalling side was dropped (ECANCELED).
+    Canceled,
+}
+
+impl fmt::Display for FenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lost => "the device is gone",
+            Self::Guilty => "the job hung or faulted",
+            Self::Innocent => "the work was lost when another job hung or faulted",
+            Self::Canceled => "canceled before it ran",
+        })
+    }
+}
+
+impl core::error::Error for FenceError {}
+
+/// A sequence number of a ring. Compared modulo 2^32: at most 2^31 may be outstanding.
+///
+/// All-ones is never used: it is what a register of a vanished device reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seqno(u32);
+
+impl Seqno {
+    /// The number of a ring that has completed nothing yet.
+    pub const ZERO: Self = Self(0);
+
+    /// Takes up what a register read; `None` for all-ones, which is no sequence number.
+    pub const fn from_register(value: u32) -> Option<Self> {
+        if value == u32::MAX {
+            None
+        } else {
+            Some(Self(value))
+        }
+    }
+
+    /// The value as it is written to a ring.
+    pub const fn value(self) -> u32 {
+        self.0
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        if self.0 >= u32::MAX - 1 {
+            Self(0)
+        } else {
+            Self(self.0 + 1)
+        }
+    }
+
+    /// Whether this number comes after `other`.
+    pub const fn is_after(self, other: Self) -> bool {
+        let distance = self.0.wrapping_sub(other.0);
+        distance != 0 && distance < 1 << 31
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_survives_the_wrap_and_all_ones_is_skipped() {
+        let last = Seqno::from_register(u32::MAX - 1).unwrap();
+        assert_eq!(last.next(), Seqno::ZERO);
+        assert!(last.next().is_after(last) && !last.is_after(last.next()));
+        assert!(!last.is_after(last));
+        assert_eq!(Seqno::from_register(u32::MAX), None);
+    }
+}

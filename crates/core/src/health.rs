@@ -1,0 +1,62 @@
+//! Telling a dead device from one that merely reads all-ones (HEALTH-1; seed 0).
+//!
+//! All-ones is what a bus returns for a device that is not there, but some registers may legally hold it. So an
+//! all-ones read is a suspicion; a dedicated check of a register that can never hold it decides.
+
+/// What a read tells about the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Not all-ones: the device answered.
+    Answered(u32),
+    /// All-ones: gone, or a register that holds it. Ask a register that cannot.
+    Suspicious,
+}
+
+impl Reading {
+    /// Classifies what a register read.
+    pub const fn of(value: u32) -> Self {
+        if value == u32::MAX {
+            Self::Suspicious
+        } else {
+            Self::Answered(value)
+        }
+    }
+}
+
+/// What a check of the device found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It answered as only a living device can.
+    Alive,
+    /// It is not there: its fixed registers read all-ones.
+    Dead,
+    /// Something answers, but not like this device. Not proof of loss; not to be trusted with work either.
+    Unsure,
+}
+
+/// Judges an identity register: its fixed value must come back.
+pub const fn judge_identity(read: u32, expected: u32) -> Verdict {
+    if read == expected {
+        Verdict::Alive
+    } else if read == u32::MAX || read == 0 {
+        // Zero too: an ejected emulated device was seen to read 0.
+        Verdict::Dead
+    } else {
+        Verdict::Unsure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_ones_is_a_suspicion_and_the_identity_decides() {
+        assert_eq!(Reading::of(u32::MAX), Reading::Suspicious);
+        assert_eq!(Reading::of(7), Reading::Answered(7));
+        assert_eq!(judge_identity(5, 5), Verdict::Alive);
+        assert_eq!(judge_identity(u32::MAX, 5), Verdict::Dead);
+        assert_eq!(judge_identity(0, 5), Verdict::Dead);
+        assert_eq!(judge_identity(6, 5), Verdict::Unsure);
+    }
+}

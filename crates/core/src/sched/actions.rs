@@ -1,0 +1,166 @@
+//! What the scheduler wants done.
+
+use super::slots::{RingState, State};
+use super::{JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use crate::fence::{FenceError, Seqno};
+use crate::{Id, Slots, Timestamp};
+
+/// One thing for the shell to do. Carry them out in the order in which they come.
+#[derive(Debug)]
+pub enum Action<F, P> {
+    /// Signal the fence. It is handed out exactly once.
+    Signal {
+        /// The signalling side.
+        fence: F,
+        /// How the job ended.
+        result: Result<(), FenceError>,
+    },
+    /// Drop what the job kept alive: the hardware no longer reads it.
+    Release {
+        /// What was given to [`Scheduler::commit`].
+        payload: P,
+    },
+    /// Reset a ring, then call [`Scheduler::reset_done`].
+    ResetRing {
+        /// Which.
+        ring: RingIndex,
+        /// The ring's number after the reset: the last one given out, so that the next job's is new.
+        seqno: Seqno,
+    },
+    /// Nothing helps: lose the device.
+    GiveUp,
+    /// Write the job to its ring, to complete with `seqno`. See [`Scheduler::payload`].
+    Run {
+        /// Which job.
+        job: JobId,
+        /// Where.
+        ring: RingIndex,
+        /// The number that reports its completion.
+        seqno: Seqno,
+    },
+}
+
+impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+where
+    J: Slots<JobSlot<F, P>>,
+    Q: Slots<QueueSlot>,
+    R: Slots<RingSlot>,
+{
+    /// The next thing to do, or `None` until the next event. `now` starts the clock of jobs that begin to run.
+    /// O(1) plus O(rings) when there is little to do.
+    pub fn poll_action(&mut self, now: Timestamp) -> Option<Action<F, P>> {
+        // Those who wait come first, then memory, then trouble, then new work.
+        if let Some(signal) = self.poll_signal() {
+            return Some(signal);
+        }
+        if let Some(release) = self.poll_release() {
+            return Some(release);
+        }
+        if core::mem::take(&mut self.give_up) {
+            return Some(Action::GiveUp);
+        }
+        for index in 0..self.rings.as_ref().len() {
+            let Ok(number) = u8::try_from(index) else { break };
+            let ring = RingIndex(number);
+            let slot = &mut self.rings.as_mut()[index];
+            match slot.state {
+                RingState::Overdue | RingState::Faulted => {
+                    slot.state = RingState::Resetting;
+                    return Some(Action::ResetRing { ring, seqno: slot.issued });
+                }
+                RingState::Running => {
+                    if let Some(run) = self.poll_run(ring, now) {
+                        return Some(run);
+                    }
+                }
+                RingState::Resetting | RingState::Dead => {}
+            }
+        }
+        // Jobs that must not run were turned into signals on the way.
+        self.poll_signal()
+    }
+
+    fn poll_signal(&mut self) -> Option<Action<F, P>> {
+        loop {
+            let job = self.finished.pop_front(self.jobs.as_mut())?;
+            let slot = &mut self.jobs.as_mut()[job as usize];
+            let (fence, result) = (slot.fence.take(), slot.result);
+            if slot.on_hardware {
+                slot.state = State::Orphan;
+                let ring = usize::from(slot.ring.0);
+                self.rings.as_mut()[ring].orphans.push_back(self.jobs.as_mut(), job);
+            } else {
+                slot.state = State::Done;
+                self.done.push_back(self.jobs.as_mut(), job);
+            }
+            // Every finished job was committed with a fence, and this is the only place that takes it.
+            if let Some(fence) = fence {
+                return Some(Action::Signal { fence, result });
+            }
+        }
+    }
+
+    fn poll_release(&mut self) -> Option<Action<F, P>> {
+        loop {
+            let job = self.done.pop_front(self.jobs.as_mut())?;
+            let payload = self.jobs.as_mut()[job as usize].payload.take();
+            self.free(job);
+            if let Some(payload) = payload {
+                return Some(Action::Release { payload });
+            }
+        }
+    }
+
+    /// Picks the next job for a ring: highest priority first, queues of one priority in turn.
+    fn poll_run(&mut self, ring: RingIndex, now: Timestamp) -> Option<Action<F, P>> {
+        let index = usize::from(ring.0);
+        for priority in 0..super::PRIORITIES {
+            while let Some(queue) = self.rings.as_ref()[index].ready[priority].front() {
+                let oldest = self.queues.as_ref()[queue as usize].jobs.front();
+                let oldest = oldest.map(|job| (job, &self.jobs.as_ref()[job as usize]));
+                match oldest {
+                    // Jobs that must not run, and queues that were emptied, cost no credits.
+                    Some((_, job)) if job.result.is_ok() && job.cost > self.rings.as_ref()[index].credits => {
+                        return None
+                    }
+                    _ => {}
+                }
+                self.rings.as_mut()[index].ready[priority].pop_front(self.queues.as_mut());
+                self.queues.as_mut()[queue as usize].listed = false;
+                let Some((job, result)) = oldest.map(|(job, slot)| (job, slot.result)) else {
+                    self.free_queue_if_unused(queue);
+                    continue;
+                };
+                self.queues.as_mut()[queue as usize].jobs.pop_front(self.jobs.as_mut());
+                let run = match result {
+                    Ok(()) => Some(self.start(index, job, now)),
+                    Err(error) => {
+                        self.finish(job, Err(error));
+                        None
+                    }
+                };
+                self.list_if_ready(queue);
+                if let Some((job, seqno)) = run {
+                    return Some(Action::Run { job, ring, seqno });
+                }
+            }
+        }
+        None
+    }
+
+    fn start(&mut self, ring: usize, job: u32, now: Timestamp) -> (JobId, Seqno) {
+        let overdue = now.plus(self.limits.job_timeout);
+        let slot = &mut self.rings.as_mut()[ring];
+        slot.issued = slot.issued.next();
+        slot.deadline.get_or_insert(overdue);
+        let seqno = slot.issued;
+        slot.pending.push_back(self.jobs.as_mut(), job);
+        let slot = &mut self.jobs.as_mut()[job as usize];
+        slot.state = State::Running;
+        slot.on_hardware = true;
+        slot.seqno = seqno;
+        let (cost, generation) = (slot.cost, slot.generation);
+        self.rings.as_mut()[ring].credits -= cost;
+        (Id::new(job, generation), seqno)
+    }
+}

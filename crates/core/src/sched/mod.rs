@@ -1,0 +1,173 @@
+//! The job scheduler: queues of jobs in, work for rings out, and an end for every job whatever happens.
+//!
+//! A shell feeds events and drains [`Action`]s:
+//!
+//! | event | call |
+//! |---|---|
+//! | a user submits | [`Scheduler::reserve`], then [`Scheduler::commit`] |
+//! | a fence a job waits for has signalled | [`Scheduler::dependency_done`] |
+//! | a ring reports progress | [`Scheduler::hw_done`] |
+//! | a ring stopped with a fault | [`Scheduler::fault`] |
+//! | time has passed | [`Scheduler::tick`] |
+//! | a reset has been carried out | [`Scheduler::reset_done`] |
+//! | a user has gone | [`Scheduler::kill_queue`] |
+//! | the device is gone | [`Scheduler::stop`], later [`Scheduler::hardware_gone`] |
+//!
+//! # The life of a job
+//!
+//! ```text
+//! reserve → Reserved ─commit→ Queued ─Action::Run→ Running ─hw_done→ Finished ─Action::Signal→ Done ─Action::Release→ (free)
+//!                                │                    │ └─stop, or guilty─→ Finished ─Action::Signal→ Orphan ─hardware_gone, reset→ Done
+//!                                └─kill, stop, failed dependency─→ Finished
+//! ```
+//!
+//! - A job carries two things: `F`, the signalling side of its fence, handed out once by [`Action::Signal`]; and `P`,
+//!   whatever the hardware may still read, handed out once by [`Action::Release`]. The second comes only when the
+//!   hardware is known to be done with it: completed, reset or gone (SCHED-2).
+//! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates (SCHED-3). After
+//!   [`Scheduler::stop`] a commit still succeeds, and its fence signals the reason at once.
+//! - Jobs of one queue run in order. Queues of one ring and priority take turns.
+//! - A job must finish within [`Limits::job_timeout`] of becoming the oldest on its ring, else the ring is reset. The
+//!   oldest is guilty; the others run again if declared restartable, else fail as innocents (FENCE-4, SCHED-6).
+//! - If the reset fails, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`].
+//!
+//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and nothing is ever searched.
+//! Not here yet: device-wide reset before giving up, guilt limits per context, cycle detection.
+
+mod actions;
+mod events;
+mod list;
+mod slots;
+mod submit;
+#[cfg(test)]
+mod tests;
+
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use crate::fence::{FenceError, Seqno};
+use crate::{Id, Slots, Timestamp};
+
+pub use actions::Action;
+pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
+pub use submit::{JobSpec, Reservation, SubmitError};
+
+use list::List;
+
+/// A job of a [`Scheduler`].
+pub type JobId = Id<Job>;
+/// A queue of a [`Scheduler`].
+pub type QueueId = Id<Queue>;
+
+/// Number of a ring, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RingIndex(pub u8);
+
+/// What the scheduler allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Credits of each ring: how much of jobs' stated cost may be on the ring at once. At least 1.
+    pub ring_credits: u32,
+    /// How long the oldest job of a ring may take before the ring is reset.
+    pub job_timeout: Duration,
+}
+
+/// The scheduler of one device. See the [module documentation](self).
+///
+/// `F` is the signalling side of a fence, `P` what a job keeps alive for the hardware. `J`, `Q` and `R` are storage.
+#[derive(Debug)]
+pub struct Scheduler<F, P, J, Q, R> {
+    jobs: J,
+    queues: Q,
+    rings: R,
+    limits: Limits,
+    free_jobs: List,
+    free_queues: List,
+    /// Ended jobs whose fence has not been handed out.
+    finished: List,
+    /// Signalled jobs that the hardware no longer reads.
+    done: List,
+    /// Set once, by `stop`.
+    stopped: Option<FenceError>,
+    give_up: bool,
+    kind: PhantomData<(F, P)>,
+}
+
+impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+where
+    J: Slots<JobSlot<F, P>>,
+    Q: Slots<QueueSlot>,
+    R: Slots<RingSlot>,
+{
+    /// Builds a scheduler on the caller's storage: as many jobs, queues and rings as there are slots. O(slots).
+    pub fn new(mut jobs: J, mut queues: Q, mut rings: R, limits: Limits) -> Self {
+        let mut free_jobs = List::EMPTY;
+        for index in list::indices(jobs.as_mut()) {
+            free_jobs.push_back(jobs.as_mut(), index);
+        }
+        let mut free_queues = List::EMPTY;
+        for index in list::indices(queues.as_mut()) {
+            free_queues.push_back(queues.as_mut(), index);
+        }
+        for ring in rings.as_mut() {
+            *ring = RingSlot { credits: limits.ring_credits.max(1), ..RingSlot::default() };
+        }
+        Self {
+            jobs,
+            queues,
+            rings,
+            limits,
+            free_jobs,
+            free_queues,
+            finished: List::EMPTY,
+            done: List::EMPTY,
+            stopped: None,
+            give_up: false,
+            kind: PhantomData,
+        }
+    }
+
+    /// Opens a queue on a ring, or `None` if there is no free slot or no such ring. O(1).
+    pub fn open_queue(&mut self, ring: RingIndex, priority: Priority) -> Option<QueueId> {
+        self.rings.as_ref().get(usize::from(ring.0))?;
+        let index = self.free_queues.pop_front(self.queues.as_mut())?;
+        let slot = &mut self.queues.as_mut()[index as usize];
+        slot.open(ring, priority);
+        Some(Id::new(index, slot.generation))
+    }
+
+    /// What a job keeps alive, for the shell that carries out [`Action::Run`]. `None` if the handle is stale. O(1).
+    pub fn payload(&self, job: JobId) -> Option<&P> {
+        let slot = self.jobs.as_ref().get(job.index as usize)?;
+        if slot.generation == job.generation {
+            slot.payload.as_ref()
+        } else {
+            None
+        }
+    }
+
+    /// The last sequence number a ring is known to have completed, or `None` if there is no such ring. O(1).
+    pub fn completed(&self, ring: RingIndex) -> Option<Seqno> {
+        self.rings.as_ref().get(usize::from(ring.0)).map(|ring| ring.completed)
+    }
+
+    /// When [`Scheduler::tick`] should be called next, or `None` while nothing runs. O(rings).
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.rings.as_ref().iter().filter_map(|ring| ring.deadline).min()
+    }
+
+    /// Jobs in whatever state, reserved ones included. O(jobs); for reports and tests.
+    pub fn job_count(&self) -> usize {
+        self.jobs.as_ref().iter().filter(|job| job.state != slots::State::Free).count()
+    }
+
+    fn queue_mut(&mut self, queue: QueueId) -> Option<&mut QueueSlot> {
+        let slot = self.queues.as_mut().get_mut(queue.index as usize)?;
+        (slot.generation == queue.generation && slot.in_use).then_some(slot)
+    }
+
+    fn job_mut(&mut self, job: JobId) -> Option<&mut JobSlot<F, P>> {
+        let slot = self.jobs.as_mut().get_mut(job.index as usize)?;
+        (slot.generation == job.generation).then_some(slot)
+    }
+}

@@ -1,0 +1,194 @@
+//! What the caller's storage holds: one slot per job, queue and ring.
+
+use super::list::{Linked, List, NONE};
+use super::RingIndex;
+use crate::fence::{FenceError, Seqno};
+use crate::Timestamp;
+
+/// Marks a handle to a job.
+#[derive(Debug)]
+pub enum Job {}
+
+/// Marks a handle to a queue.
+#[derive(Debug)]
+pub enum Queue {}
+
+/// Which queues of a ring go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// Before all others.
+    High,
+    /// The usual.
+    #[default]
+    Normal,
+    /// Only when nothing else can run.
+    Low,
+}
+
+/// Number of priorities.
+pub const PRIORITIES: usize = 3;
+
+/// Where a job stands; see the life of a job in the [module documentation](super).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Free,
+    Reserved,
+    Queued,
+    Running,
+    Finished,
+    Orphan,
+    Done,
+}
+
+/// Storage for one job.
+#[derive(Debug)]
+pub struct JobSlot<F, P> {
+    pub(super) generation: u32,
+    pub(super) state: State,
+    pub(super) link: u32,
+    pub(super) queue: u32,
+    pub(super) ring: RingIndex,
+    pub(super) seqno: Seqno,
+    pub(super) cost: u32,
+    /// Dependencies that have not signalled.
+    pub(super) waits: u32,
+    pub(super) restartable: bool,
+    /// How the job ends, or must end when it comes to the front.
+    pub(super) result: Result<(), FenceError>,
+    /// The hardware may still read the payload although the job has ended.
+    pub(super) on_hardware: bool,
+    pub(super) fence: Option<F>,
+    pub(super) payload: Option<P>,
+}
+
+impl<F, P> Default for JobSlot<F, P> {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            state: State::Free,
+            link: NONE,
+            queue: NONE,
+            ring: RingIndex(0),
+            seqno: Seqno::ZERO,
+            cost: 0,
+            waits: 0,
+            restartable: false,
+            result: Ok(()),
+            on_hardware: false,
+            fence: None,
+            payload: None,
+        }
+    }
+}
+
+impl<F, P> Linked for JobSlot<F, P> {
+    fn link(&mut self) -> &mut u32 {
+        &mut self.link
+    }
+}
+
+/// Storage for one queue.
+#[derive(Debug)]
+pub struct QueueSlot {
+    pub(super) generation: u32,
+    pub(super) link: u32,
+    pub(super) in_use: bool,
+    /// The user is gone: the slot is freed when the last job is.
+    pub(super) killed: bool,
+    pub(super) ring: RingIndex,
+    pub(super) priority: Priority,
+    /// Jobs that have not been given to the ring, oldest first.
+    pub(super) jobs: List,
+    /// Jobs of this queue in any state.
+    pub(super) held: u32,
+    /// The queue stands in its ring's list of ready queues.
+    pub(super) listed: bool,
+}
+
+impl Default for QueueSlot {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            link: NONE,
+            in_use: false,
+            killed: false,
+            ring: RingIndex(0),
+            priority: Priority::Normal,
+            jobs: List::EMPTY,
+            held: 0,
+            listed: false,
+        }
+    }
+}
+
+impl QueueSlot {
+    pub(super) fn open(&mut self, ring: RingIndex, priority: Priority) {
+        let generation = self.generation;
+        *self = Self { generation, in_use: true, ring, priority, ..Self::default() };
+    }
+}
+
+impl Linked for QueueSlot {
+    fn link(&mut self) -> &mut u32 {
+        &mut self.link
+    }
+}
+
+/// What a ring is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RingState {
+    /// Taking jobs.
+    Running,
+    /// The suspect is overdue: a reset is owed, unless it completes before the shell picks the action up.
+    Overdue,
+    /// It stopped with a fault: a reset is owed.
+    Faulted,
+    /// The shell is resetting it.
+    Resetting,
+    /// The reset failed, or the device is gone.
+    Dead,
+}
+
+/// Storage for one ring.
+#[derive(Debug)]
+pub struct RingSlot {
+    pub(super) state: RingState,
+    pub(super) credits: u32,
+    pub(super) issued: Seqno,
+    pub(super) completed: Seqno,
+    /// Jobs on the ring, oldest first.
+    pub(super) pending: List,
+    /// Jobs that have signalled but that the ring may still read.
+    pub(super) orphans: List,
+    /// Queues whose oldest job can run, by priority.
+    pub(super) ready: [List; PRIORITIES],
+    /// When the oldest job is overdue.
+    pub(super) deadline: Option<Timestamp>,
+    /// The job that was the oldest when the ring became overdue or faulted.
+    pub(super) suspect: Option<u32>,
+}
+
+impl Default for RingSlot {
+    fn default() -> Self {
+        Self {
+            state: RingState::Running,
+            credits: 0,
+            issued: Seqno::ZERO,
+            completed: Seqno::ZERO,
+            pending: List::EMPTY,
+            orphans: List::EMPTY,
+            ready: [List::EMPTY; PRIORITIES],
+            deadline: None,
+            suspect: None,
+        }
+    }
+}
+
+impl RingSlot {
+    /// Something is wrong with the oldest job.
+    pub(super) fn suspect_oldest(&mut self, state: RingState) {
+        self.state = state;
+        self.suspect = self.pending.front();
+        self.deadline = None;
+    }
+}

@@ -1,0 +1,124 @@
+//! Submission in two steps: one that may fail, one that cannot.
+
+use core::fmt;
+
+use super::slots::State;
+use super::{JobId, JobSlot, QueueId, QueueSlot, RingSlot, Scheduler};
+use crate::fence::FenceError;
+use crate::{Id, Slots};
+
+/// What a job needs.
+#[derive(Debug, Clone, Copy)]
+pub struct JobSpec {
+    /// Credits of the ring it uses while it is there, for example descriptors.
+    pub cost: u32,
+    /// Fences it waits for: [`Scheduler::dependency_done`] must be called this often.
+    pub dependencies: u32,
+    /// Whether it may run a second time if its work was lost through another's fault.
+    pub restartable: bool,
+}
+
+/// A place for one job. Must be given to [`Scheduler::commit`] or [`Scheduler::cancel`]; dropped, its slot stays taken.
+#[derive(Debug)]
+#[must_use = "commit or cancel the reservation, or its slot stays taken"]
+pub struct Reservation(JobId);
+
+impl Reservation {
+    /// The handle that the job will have. Events about it are answered from now on.
+    pub fn job(&self) -> JobId {
+        self.0
+    }
+}
+
+/// Why a submission is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubmitError {
+    /// All job slots are taken; try again when work has completed.
+    Full,
+    /// The queue has been closed.
+    StaleQueue,
+    /// The job alone needs more credits than its ring has.
+    TooLarge,
+    /// The scheduler has been stopped; this is how its fences end.
+    Stopped(FenceError),
+}
+
+impl fmt::Display for SubmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("too many jobs in flight; wait for one to complete"),
+            Self::StaleQueue => f.write_str("the queue has been closed"),
+            Self::TooLarge => f.write_str("the job does not fit its ring; split it"),
+            Self::Stopped(error) => write!(f, "no more work is accepted: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for SubmitError {}
+
+impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+where
+    J: Slots<JobSlot<F, P>>,
+    Q: Slots<QueueSlot>,
+    R: Slots<RingSlot>,
+{
+    /// Reserves a place for a job. O(1).
+    ///
+    /// # Errors
+    /// Each [`SubmitError`]; then nothing has changed.
+    pub fn reserve(&mut self, queue: QueueId, spec: JobSpec) -> Result<Reservation, SubmitError> {
+        if let Some(error) = self.stopped {
+            return Err(SubmitError::Stopped(error));
+        }
+        if spec.cost > self.limits.ring_credits.max(1) {
+            return Err(SubmitError::TooLarge);
+        }
+        let ring = match self.queue_mut(queue) {
+            Some(slot) if !slot.killed => slot.ring,
+            _ => return Err(SubmitError::StaleQueue),
+        };
+        let index = self.free_jobs.pop_front(self.jobs.as_mut()).ok_or(SubmitError::Full)?;
+        self.queues.as_mut()[queue.index as usize].held += 1;
+        let slot = &mut self.jobs.as_mut()[index as usize];
+        let generation = slot.generation;
+        *slot = JobSlot {
+            generation,
+            state: State::Reserved,
+            queue: queue.index,
+            ring,
+            cost: spec.cost,
+            waits: spec.dependencies,
+            restartable: spec.restartable,
+            ..JobSlot::default()
+        };
+        Ok(Reservation(Id::new(index, generation)))
+    }
+
+    /// The point of no return: from here on the fence will signal. Cannot fail and allocates nothing. O(1).
+    ///
+    /// If the scheduler was stopped or the queue killed since the reservation, the fence signals that.
+    #[allow(clippy::needless_pass_by_value)] // a reservation is used up by this
+    pub fn commit(&mut self, reservation: Reservation, fence: F, payload: P) -> JobId {
+        let Reservation(job) = reservation;
+        let slot = &mut self.jobs.as_mut()[job.index as usize];
+        slot.fence = Some(fence);
+        slot.payload = Some(payload);
+        slot.state = State::Queued;
+        let queue = slot.queue;
+        let killed = self.queues.as_mut()[queue as usize].killed;
+        let ended = self.stopped.or(killed.then_some(FenceError::Canceled));
+        if let Some(error) = ended {
+            self.finish(job.index, Err(error));
+        } else {
+            self.queues.as_mut()[queue as usize].jobs.push_back(self.jobs.as_mut(), job.index);
+            self.list_if_ready(queue);
+        }
+        job
+    }
+
+    /// Gives a reservation back. O(1).
+    #[allow(clippy::needless_pass_by_value)] // a reservation is used up by this
+    pub fn cancel(&mut self, reservation: Reservation) {
+        self.free(reservation.0.index);
+    }
+}

@@ -1,0 +1,315 @@
+//! The one path that every loss takes: unplug, forced unbind, bus loss, crash beyond repair (LIFE-5).
+//!
+//! The steps are types. Each consumes the one before, so they cannot be reordered or skipped:
+//!
+//! ```text
+//! Bound ─announce→ Announced ─retire→ Retired ─drain→ Drained ─sweep→ Swept ─cut→ Cut ─release→ ·
+//! ```
+//!
+//! 1. **announce**: opens and calls see the loss; the scheduler takes no more work.
+//! 2. **retire**: every pending fence signals ENODEV now, so that whoever waits inside a section wakes. This has to come
+//!    before the drain: a section that waits for a fence would otherwise never end (seed 2).
+//! 3. **drain**: wait for open sections, up to a deadline; sections still open are reported by place and age.
+//! 4. **sweep**: fences born while draining are retired too; owed events are delivered.
+//! 5. **cut**: interrupts off, DMA off, hardware dropped.
+//! 6. **release**: the bus may forget the device.
+//!
+//! Step 7 of the design, the last user leaving, is an ordinary drop of the device and needs no order.
+//!
+//! A step that is dropped instead of continued (a panic in the shell) runs the remaining steps: an unplug that has begun
+//! always ends.
+//!
+//! Skipping a step does not compile:
+//!
+//! ```compile_fail
+//! # use lifeboat_core::unplug::*;
+//! fn cut_early<T: Teardown>(bound: Bound<T>) {
+//!     bound.announce(Loss::Unplugged).cut();
+//! }
+//! ```
+//!
+//! Nor does taking one twice:
+//!
+//! ```compile_fail
+//! # use lifeboat_core::unplug::*;
+//! fn announce_twice<T: Teardown>(bound: Bound<T>) {
+//!     let _first = bound.announce(Loss::Unplugged);
+//!     let _second = bound.announce(Loss::Unplugged);
+//! }
+//! ```
+//!
+//! The right order does:
+//!
+//! ```
+//! # use lifeboat_core::unplug::*;
+//! fn unplug<T: Teardown>(bound: Bound<T>) {
+//!     let drained = bound.announce(Loss::Unplugged).retire().drain();
+//!     drained.sweep().cut().release();
+//! }
+//! ```
+
+use core::fmt;
+use core::marker::PhantomData;
+
+/// What ended the binding. Only the trigger differs; the path is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// The bus reports that the device is no longer there.
+    Unplugged,
+    /// The device is there, and the binding is ended on request.
+    Unbound,
+    /// The driver found the device dead before the bus said anything.
+    FellOff,
+    /// The device is there and cannot be repaired by resets.
+    Crashed,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unplugged => "unplugged",
+            Self::Unbound => "unbound",
+            Self::FellOff => "fell off the bus",
+            Self::Crashed => "crashed",
+        })
+    }
+}
+
+/// What the shell does at each step. None may block without a limit; after a loss of the hardware none may wait for it.
+pub trait Teardown {
+    /// Step 1. After it no new work is accepted.
+    fn announce(&mut self, loss: Loss);
+    /// Step 2. After it every fence that was pending has signalled.
+    fn retire(&mut self);
+    /// Step 3. Waits for open sections, up to the shell's deadline, and keeps the list of holdouts.
+    fn drain(&mut self);
+    /// Step 4. After it every fence and owed event of this binding has been delivered.
+    fn sweep(&mut self);
+    /// Step 5. After it the device reaches no memory and raises no interrupt, and nobody here reaches the device.
+    fn cut(&mut self);
+    /// Step 6. After it the bus may forget the device.
+    fn release(&mut self);
+}
+
+/// A point on the path; the parameter says which. Use the aliases.
+#[must_use = "an unplug that has begun must be carried through; dropping it runs the remaining steps"]
+pub struct Step<T: Teardown, P: Phase> {
+    // `None` only in what `next` and `release` leave behind for the drop.
+    shell: Option<T>,
+    phase: PhantomData<P>,
+}
+
+/// The binding is in place and nothing has begun.
+pub type Bound<T> = Step<T, phase::Bound>;
+/// Step 1 is done.
+pub type Announced<T> = Step<T, phase::Announced>;
+/// Step 2 is done.
+pub type Retired<T> = Step<T, phase::Retired>;
+/// Step 3 is done.
+pub type Drained<T> = Step<T, phase::Drained>;
+/// Step 4 is done.
+pub type Swept<T> = Step<T, phase::Swept>;
+/// Step 5 is done.
+pub type Cut<T> = Step<T, phase::Cut>;
+
+/// The phases, as types without values.
+pub mod phase {
+    /// See [`super::Bound`].
+    pub enum Bound {}
+    /// See [`super::Announced`].
+    pub enum Announced {}
+    /// See [`super::Retired`].
+    pub enum Retired {}
+    /// See [`super::Drained`].
+    pub enum Drained {}
+    /// See [`super::Swept`].
+    pub enum Swept {}
+    /// See [`super::Cut`].
+    pub enum Cut {}
+}
+
+/// A phase knows the steps that are still to come. Sealed: the path has no other stations.
+pub trait Phase: sealed::Sealed {
+    #[doc(hidden)]
+    fn finish<T: Teardown>(shell: &mut T);
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// Each phase finishes by its own step and then whatever the next phase has left.
+macro_rules! phases {
+    ($($phase:ident: |$shell:ident| $step:expr, then $next:ident;)*) => {$(
+        impl sealed::Sealed for phase::$phase {}
+        impl Phase for phase::$phase {
+            fn finish<T: Teardown>($shell: &mut T) {
+                $step;
+                <phase::$next as Phase>::finish($shell);
+            }
+        }
+    )*};
+}
+
+phases! {
+    Bound: |shell| shell.announce(Loss::Unbound), then Announced;
+    Announced: |shell| shell.retire(), then Retired;
+    Retired: |shell| shell.drain(), then Drained;
+    Drained: |shell| shell.sweep(), then Swept;
+    Swept: |shell| shell.cut(), then Cut;
+}
+
+impl sealed::Sealed for phase::Cut {}
+impl Phase for phase::Cut {
+    fn finish<T: Teardown>(shell: &mut T) {
+        shell.release();
+    }
+}
+
+impl<T: Teardown, P: Phase> Step<T, P> {
+    fn at(shell: Option<T>) -> Self {
+        Self { shell, phase: PhantomData }
+    }
+
+    /// Performs one step and stands at the next station.
+    fn next<N: Phase>(mut self, step: impl FnOnce(&mut T)) -> Step<T, N> {
+        if let Some(shell) = self.shell.as_mut() {
+            // If the step panics, `self` is dropped in its old phase and the step runs again: steps are idempotent.
+            step(shell);
+        }
+        Step::at(self.shell.take())
+    }
+}
+
+impl<T: Teardown> Bound<T> {
+    /// Takes charge of a binding. From here on it can only end by the whole path.
+    pub fn new(shell: T) -> Self {
+        Self::at(Some(shell))
+    }
+
+    /// Step 1.
+    pub fn announce(self, loss: Loss) -> Announced<T> {
+        self.next(|shell| shell.announce(loss))
+    }
+}
+
+impl<T: Teardown> Announced<T> {
+    /// Step 2.
+    pub fn retire(self) -> Retired<T> {
+        self.next(T::retire)
+    }
+}
+
+impl<T: Teardown> Retired<T> {
+    /// Step 3.
+    pub fn drain(self) -> Drained<T> {
+        self.next(T::drain)
+    }
+}
+
+impl<T: Teardown> Drained<T> {
+    /// Step 4.
+    pub fn sweep(self) -> Swept<T> {
+        self.next(T::sweep)
+    }
+}
+
+impl<T: Teardown> Swept<T> {
+    /// Step 5.
+    pub fn cut(self) -> Cut<T> {
+        self.next(T::cut)
+    }
+}
+
+impl<T: Teardown> Cut<T> {
+    /// Step 6. The shell is dropped.
+    pub fn release(mut self) {
+        if let Some(mut shell) = self.shell.take() {
+            shell.release();
+        }
+    }
+}
+
+impl<T: Teardown, P: Phase> Drop for Step<T, P> {
+    fn drop(&mut self) {
+        if let Some(shell) = self.shell.as_mut() {
+            P::finish(shell);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+
+    /// Writes down its steps; breaks once, at `breaks_at`.
+    struct Shell<'a> {
+        steps: &'a mut Vec<&'static str>,
+        breaks_at: Option<&'static str>,
+    }
+
+    impl Shell<'_> {
+        fn did(&mut self, step: &'static str) {
+            self.steps.push(step);
+            if self.breaks_at == Some(step) {
+                self.breaks_at = None;
+                panic!("the shell broke at {step}");
+            }
+        }
+    }
+
+    impl Teardown for Shell<'_> {
+        fn announce(&mut self, _: Loss) {
+            self.did("announce");
+        }
+        fn retire(&mut self) {
+            self.did("retire");
+        }
+        fn drain(&mut self) {
+            self.did("drain");
+        }
+        fn sweep(&mut self) {
+            self.did("sweep");
+        }
+        fn cut(&mut self) {
+            self.did("cut");
+        }
+        fn release(&mut self) {
+            self.did("release");
+        }
+    }
+
+    const ALL: [&str; 6] = ["announce", "retire", "drain", "sweep", "cut", "release"];
+
+    #[test]
+    fn the_path_runs_every_step_once_and_in_order() {
+        let mut steps = Vec::new();
+        let shell = Shell { steps: &mut steps, breaks_at: None };
+        Bound::new(shell).announce(Loss::Unplugged).retire().drain().sweep().cut().release();
+        assert_eq!(steps, ALL);
+    }
+
+    #[test]
+    fn a_dropped_step_runs_the_rest() {
+        let mut steps = Vec::new();
+        drop(Bound::new(Shell { steps: &mut steps, breaks_at: None }));
+        assert_eq!(steps, ALL);
+        steps.clear();
+        drop(Bound::new(Shell { steps: &mut steps, breaks_at: None }).announce(Loss::Crashed).retire());
+        assert_eq!(steps, ALL);
+    }
+
+    #[test]
+    fn a_step_that_panics_is_run_again_and_the_rest_follows() {
+        let mut steps = Vec::new();
+        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let shell = Shell { steps: &mut steps, breaks_at: Some("drain") };
+            Bound::new(shell).announce(Loss::Unplugged).retire().drain().sweep().cut().release();
+        }));
+        assert!(broken.is_err());
+        assert_eq!(steps, ["announce", "retire", "drain", "drain", "sweep", "cut", "release"]);
+    }
+}
