@@ -1,1 +1,14 @@
-//! x
+//! The `lifeboat` command: GPU work that survives the loss of its GPU, to be seen and measured.
+//!
+//! [`args`] is what the user may say, [`run`] does it, and [`exit`] is what the shell hears back. A line on standard
+//! error is for people; reports go to standard output, so that they can be piped.
+//!
+//! What it is not: a place for policy. What happens to a device, its jobs and its fences when the device goes is decided
+//! in the framework; this crate behaves as a good application on top of it.
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod exit;
+pub mod interrupt;
+pub mod run;
+pub mod usage;

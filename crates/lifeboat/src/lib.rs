@@ -1,1 +1,69 @@
-//! x
+//! The hosted framework for drivers of devices that can vanish.
+//!
+//! Four lifetimes are four types (LIFE-1); mixing them up does not compile:
+//!
+//! | lifetime | type | ends | touches hardware |
+//! |---|---|---|---|
+//! | code | [`Module`] | unload, refused while anything below exists | no |
+//! | device | [`Device`] | last handle, buffer, context, job gone | no |
+//! | binding | [`Binding`] | unplug | yes, through the gate |
+//! | handle | [`Handle`] | close | no |
+//!
+//! A [`Bus`] stands in for the kernel's driver core: it owns the bindings, probes what is plugged in, unplugs what
+//! vanishes, and tells subscribers.
+//!
+//! # The life of a job, as it runs through these files
+//!
+//! `handle` (the call, by its class) → `submit` (reserve, then commit) → `engine` (the scheduler's shell: its worker
+//! carries out `Action::Run`) → `hardware` (ring and doorbell, in a revocable section) → the device →
+//! `irq` (what completed) → `engine` (`Action::Signal`) → [`Fence`] → whoever waits.
+//!
+//! # The life of an unplug
+//!
+//! `bus` (the device vanished, or the driver found it dead) → [`Binding::unplug`] → `teardown` (the steps of
+//! [`lifeboat_core::unplug`], and what each does here) → [`Event::Removed`].
+#![forbid(unsafe_code)]
+
+mod binding;
+mod buffer;
+mod bus;
+mod call;
+mod context;
+mod device;
+mod display;
+mod engine;
+mod error;
+mod fence;
+mod handle;
+mod hardware;
+mod irq;
+mod ledger;
+mod link;
+mod module;
+mod probe;
+mod queue;
+mod submit;
+mod teardown;
+
+pub use binding::Binding;
+pub use buffer::{Buffer, Placement};
+pub use bus::{Bus, Event, WeakBus};
+pub use call::{CALLS, Call};
+pub use context::Context;
+pub use device::{Device, DeviceInfo};
+pub use error::{CallError, ProbeError, WaitError};
+pub use fence::{Fence, Unsignalled};
+pub use handle::Handle;
+pub use ledger::{Counts, Kind};
+pub use module::{Holders, Module};
+pub use probe::ProbeOptions;
+pub use queue::Queue;
+pub use submit::Submission;
+pub use teardown::{StepTime, UnplugReport};
+
+/// What the framework is built from, for those who need its types.
+pub use lifeboat_core as core;
+/// Which queues of a ring go first.
+pub use lifeboat_core::sched::Priority;
+/// Commands and their arguments.
+pub use lifeboat_lb1::command;

@@ -25,6 +25,8 @@ mod error;
 mod function;
 #[cfg(feature = "std")]
 mod memory;
+#[cfg(feature = "std")]
+mod slot;
 
 pub use bar::{Bar, ALL_ONES};
 pub use config::{command, find_capability, offset, CapabilityId, ConfigSpace};
@@ -34,3 +36,5 @@ pub use error::BusError;
 pub use function::{Function, IrqHandler};
 #[cfg(feature = "std")]
 pub use memory::{HostMemory, PAGE_SIZE};
+#[cfg(feature = "std")]
+pub use slot::{Slot, SlotEvent, SlotWatcher};

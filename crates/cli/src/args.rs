@@ -1,0 +1,220 @@
+//! What the user may say.
+//!
+//! The types here hold only values that make sense on their own; what depends on files is checked when those are opened.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::run::fault_spec::{FaultKind, FaultSpec, Percent, Trigger};
+use crate::run::filter::Filter;
+
+/// Runs GPU work that survives the loss of its GPU.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lifeboat",
+    version,
+    after_help = "Without a subcommand: `lifeboat run`, a demonstration of some seconds."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The subcommands.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Filter a picture on the GPU while faults happen to it, and prove that nothing was lost
+    Run(RunArgs),
+}
+
+/// How to print the closing report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+const FAULT_HELP: &str = "\
+A fault to inject, as WHAT@WHEN; may be given several times
+
+WHAT                    WHEN
+unplug                  N%, access:N, job:N, reset:N
+hang, fault, lost-irq   N%, job:N
+spurious-irq            N%, job:N
+stuck-heartbeat         N%, job:N
+slow:DURATION           N%, job:N
+failed-reset            reset:N
+
+N% is the share of all tiles done so far; access, job and reset count from 1: the device's N-th register access, job \
+or reset. After unplug and failed-reset, `,replug:DURATION` puts the device back after that time; without it the \
+device stays away, and the run fails if it is still needed. \
+Examples: unplug@40%   unplug@access:1234,replug:200ms   slow:5ms@job:17";
+
+const RUN_AFTER_HELP: &str = "\
+Without --image and --fault this is a demonstration: the bundled picture is filtered many times over, the GPU is pulled \
+out at 40% and put back 200 ms later.
+
+Exit codes: 0 nothing was lost, leaked or violated; 1 something was, or the run failed; 2 the request cannot be carried \
+out as given; 130 interrupted.";
+
+/// Arguments of `lifeboat run`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = RUN_AFTER_HELP)]
+pub struct RunArgs {
+    /// The picture: PNG or JPEG, at most 8192 x 8192 pixels [default: a bundled picture]
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+
+    /// What the GPU computes
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub filter: Filter,
+
+    /// How many clients share the work, 1 to 64; each opens the device for itself
+    #[arg(long, value_name = "N", default_value_t = Self::CLIENTS, value_parser = RangedU64ValueParser::<u8>::new().range(1..=64))]
+    pub clients: u8,
+
+    /// Side of the square tiles that the picture is cut into, in pixels, 16 to 2048
+    #[arg(long, value_name = "PX", default_value_t = Self::TILES, value_parser = RangedU64ValueParser::<u16>::new().range(16..=2048))]
+    pub tiles: u16,
+
+    /// How many times to do the whole picture [default: 1; more in the demonstration]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=1_000_000))]
+    pub repeat: Option<u32>,
+
+    #[arg(long, value_name = "SPEC", help = FAULT_HELP.split('\n').next(), long_help = FAULT_HELP)]
+    #[allow(missing_docs)] // its help text says it all
+    pub fault: Vec<FaultSpec>,
+
+    /// Seed of everything that is left to chance [default: a new one, shown in the report]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Save the filtered picture; PNG only, because JPEG would not keep it bit for bit
+    #[arg(long, value_name = "FILE.png")]
+    pub out: Option<PathBuf>,
+
+    /// Form of the closing report on standard output
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub report: ReportFormat,
+
+    /// Save what happened when: a drawing (.svg), or a trace for Perfetto and Chrome (.json)
+    #[arg(long, value_name = "FILE")]
+    pub timeline: Option<PathBuf>,
+
+    /// Memory of the GPU in MiB, 16 to 1024
+    #[arg(long, value_name = "MIB", default_value_t = Self::VRAM_MIB, value_parser = RangedU64ValueParser::<u16>::new().range(16..=1024))]
+    pub vram: u16,
+
+    /// How long a job may take before it counts as hung, 1ms to 1m
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = job_timeout)]
+    pub timeout: Duration,
+
+    /// Show no progress (none is shown either when standard error is not a terminal)
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+impl RunArgs {
+    /// Default of `--clients`: enough that several wait at once when the device goes.
+    const CLIENTS: u8 = 4;
+    /// Default of `--tiles`: 256 KiB a tile, so that the time around a job is small against the job.
+    const TILES: u16 = 256;
+    /// Default of `--vram`.
+    const VRAM_MIB: u16 = 64;
+    /// Default of `--timeout`: some hundred times the longest job at the largest tile size.
+    const TIMEOUT: Duration = Duration::from_millis(500);
+
+    /// Rounds of the demonstration: a few seconds of work for two cores.
+    const DEMONSTRATION_ROUNDS: u32 = 300;
+    /// What the demonstration does to its device.
+    const DEMONSTRATION_FAULT: FaultSpec = FaultSpec {
+        what: FaultKind::Unplug,
+        at: Trigger::Progress(Percent::literal::<40>()),
+        replug: Some(Duration::from_millis(200)),
+    };
+
+    /// Whether the user left it to us to show something.
+    pub fn is_demonstration(&self) -> bool {
+        self.image.is_none() && self.fault.is_empty()
+    }
+
+    /// How many times the picture is to be filtered.
+    pub fn rounds(&self) -> u32 {
+        self.repeat.unwrap_or(if self.is_demonstration() { Self::DEMONSTRATION_ROUNDS } else { 1 })
+    }
+
+    /// What is to happen to the device, the demonstration's own fault included.
+    pub fn faults(&self) -> Vec<FaultSpec> {
+        if self.is_demonstration() { vec![Self::DEMONSTRATION_FAULT] } else { self.fault.clone() }
+    }
+}
+
+impl Default for RunArgs {
+    fn default() -> Self {
+        Self {
+            image: None,
+            filter: Filter::default(),
+            clients: Self::CLIENTS,
+            tiles: Self::TILES,
+            repeat: None,
+            fault: Vec::new(),
+            seed: None,
+            out: None,
+            report: ReportFormat::Text,
+            timeline: None,
+            vram: Self::VRAM_MIB,
+            timeout: Self::TIMEOUT,
+            quiet: false,
+        }
+    }
+}
+
+fn job_timeout(text: &str) -> Result<Duration, String> {
+    let advice = "give a time from 1ms to 1m, such as 500ms";
+    let timeout = humantime::parse_duration(text).map_err(|error| format!("{error}; {advice}"))?;
+    let allowed = Duration::from_millis(1)..=Duration::from_mins(1);
+    if allowed.contains(&timeout) { Ok(timeout) } else { Err(advice.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> RunArgs {
+        let Some(Command::Run(args)) = Cli::parse_from([&["lifeboat", "run"], args].concat()).command else { panic!() };
+        args
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn default_is_what_an_empty_command_line_gives() {
+        assert_eq!(parse(&[]), RunArgs::default());
+    }
+
+    #[test]
+    fn the_demonstration_ends_where_the_user_says_what_to_do() {
+        let demonstration = parse(&["--filter", "emboss", "--seed", "3"]);
+        assert!(demonstration.is_demonstration() && demonstration.rounds() > 1);
+        assert_eq!(demonstration.faults(), ["unplug@40%,replug:200ms".parse().unwrap()]);
+
+        let own_picture = parse(&["--image", "a.png"]);
+        assert!(!own_picture.is_demonstration());
+        assert_eq!((own_picture.rounds(), own_picture.faults()), (1, vec![]));
+
+        let own_fault = parse(&["--fault", "hang@job:17", "--fault", "unplug@40%"]);
+        assert_eq!((own_fault.rounds(), own_fault.faults().len()), (1, 2));
+        assert_eq!(parse(&["--repeat", "5"]).rounds(), 5);
+    }
+}

@@ -1,0 +1,58 @@
+//! The `lifeboat` command.
+#![forbid(unsafe_code)]
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use lifeboat_cli::args::{Command, ReportFormat, RunArgs};
+use lifeboat_cli::exit::Exit;
+use lifeboat_cli::interrupt::Interrupt;
+use lifeboat_cli::{run, usage};
+
+fn main() -> ExitCode {
+    let exit = match usage::parse(std::env::args_os()) {
+        Ok(Command::Run(args)) => run_and_report(&args),
+        Err(outcome) => outcome.tell(),
+    };
+    exit.into()
+}
+
+fn run_and_report(args: &RunArgs) -> Exit {
+    let interrupt = Interrupt::default();
+    let on_signal = interrupt.clone();
+    let handled = ctrlc::set_handler(move || {
+        // The second time the user does not want to wait for a clean end.
+        if !on_signal.request() {
+            std::process::exit(i32::from(Exit::Interrupted as u8));
+        }
+    });
+    if let Err(error) = handled {
+        return complain(&format!("Ctrl-C cannot be handled: {error}"), Exit::Failed);
+    }
+    let report = match run::run(args, &interrupt) {
+        Ok(report) => report,
+        Err(error) => return complain(&error, error.exit()),
+    };
+    let text = match args.report {
+        ReportFormat::Text => Ok(report.to_string()),
+        ReportFormat::Json => serde_json::to_string_pretty(&report).map(|json| json + "\n").map_err(io::Error::from),
+    };
+    match text.and_then(|text| print(&text)) {
+        Ok(()) => report.verdict().exit(),
+        Err(error) => complain(&format!("the report could not be written to standard output: {error}"), Exit::Failed),
+    }
+}
+
+/// Prints to standard output. A reader that has left, as in `lifeboat | head`, is not an error.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+fn complain(error: &impl ToString, exit: Exit) -> Exit {
+    usage::error_line(&error.to_string());
+    exit
+}

@@ -1,0 +1,220 @@
+//! The computer of a run: a bus with one slot, the cards that were in it, and who wants to know whether there is a GPU.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, UnplugReport, WeakBus};
+use lifeboat_gpu::{Card, Config, RingSpan, Slot};
+use parking_lot::{Condvar, Mutex};
+
+use super::progress::{DeviceState, Progress};
+use super::report::Spread;
+use super::timeline::{MarkKind, Outcome, Timeline, Track};
+
+/// How long an unplug waits for open sections. None of ours lasts more than a millisecond.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+/// A wait looks around this often, whatever else wakes it.
+const LOOK_AROUND: Duration = Duration::from_millis(200);
+
+/// A machine with a GPU in it, sometimes.
+pub(super) struct Machine {
+    bus: Bus,
+    pub(super) slot: Arc<Slot>,
+    watch: Arc<Watch>,
+    watcher: JoinHandle<()>,
+    cards: Mutex<Vec<Arc<Card>>>,
+    config: Config,
+    timeline: Arc<Timeline>,
+}
+
+/// What is known about the device.
+pub(super) struct Watch {
+    devices: WeakBus,
+    state: Mutex<State>,
+    changed: Condvar,
+    progress: Progress,
+    timeline: Arc<Timeline>,
+}
+
+#[derive(Default)]
+struct State {
+    present_since: Option<Instant>,
+    gone_since: Option<Instant>,
+    outage: Duration,
+    /// Devices that have appeared.
+    added: u64,
+    unplugs: Vec<Arc<UnplugReport>>,
+    /// How many of them were before the end of the work: the switching off is not one.
+    during_run: Option<usize>,
+}
+
+/// What happened to the device, told to the conductor of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DeviceEvent {
+    /// Its binding ended, or it could not be bound.
+    Lost,
+}
+
+/// What is left when the machine is switched off.
+pub(super) struct Remains {
+    pub(super) leaks: BTreeMap<String, u64>,
+    pub(super) handles_open: u64,
+    pub(super) violations: Vec<String>,
+    pub(super) unplugs: u64,
+    pub(super) replugs: u64,
+    pub(super) unplug_us: Spread,
+}
+
+impl Machine {
+    /// A machine with an empty slot. `tell` is told of every loss.
+    pub(super) fn new(
+        config: Config,
+        job_timeout: Duration,
+        timeline: Arc<Timeline>,
+        progress: Progress,
+        tell: impl Fn(DeviceEvent) + Send + 'static,
+    ) -> io::Result<Self> {
+        let slot = Slot::new("0000:01:00.0");
+        let mut bus = Bus::new(Module::load(), job_timeout, DRAIN_LIMIT);
+        let watch = Arc::new(Watch {
+            devices: bus.weak(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            progress,
+            timeline: timeline.clone(),
+        });
+        let receiver = bus.subscribe();
+        let watcher = {
+            let watch = watch.clone();
+            std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(&receiver, tell))?
+        };
+        bus.attach(&slot)?;
+        Ok(Self { bus, slot, watch, watcher, cards: Mutex::default(), config, timeline })
+    }
+
+    /// Plugs a new card into the slot, after pulling out what may be there. `arm` gets it before the driver does.
+    pub(super) fn plug(&self, arm: impl FnOnce(&Card)) -> io::Result<Arc<Card>> {
+        let card = Card::new(self.config)?;
+        arm(&card);
+        if self.timeline.is_on() {
+            let timeline = self.timeline.clone();
+            card.set_recorder(Some(Arc::new(move |span| record(&timeline, &span))));
+        }
+        self.slot.remove();
+        let mut cards = self.cards.lock();
+        if !cards.is_empty() {
+            self.timeline.mark("replug", Instant::now(), MarkKind::Replug);
+        }
+        cards.push(card.clone());
+        // The slot's card, if any, was removed above, and nobody else plugs.
+        self.slot.insert(card.clone()).map_err(io::Error::other)?;
+        Ok(card)
+    }
+
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
+    /// Switches the machine off: unbinds the device, unloads the driver, and says what is left.
+    pub(super) fn switch_off(self) -> Remains {
+        let Self { bus, slot, watch, watcher, cards, .. } = self;
+        let counts = bus.shutdown().map_or_else(|holders| holders.counts, |()| Counts::new());
+        // The bus is gone, so its subscribers' channel has ended, and the watcher with it.
+        let _ = watcher.join();
+        slot.remove();
+        let cards = cards.into_inner();
+        let state = watch.state.lock();
+        let during = &state.unplugs[..state.during_run.unwrap_or(state.unplugs.len())];
+        let violations = cards.iter().flat_map(|card| card.witness().violations());
+        Remains {
+            handles_open: counts.get(&Kind::Handle).copied().unwrap_or(0) as u64,
+            leaks: counts.iter().map(|(kind, count)| (kind.to_string(), *count as u64)).collect(),
+            violations: violations.map(|violation| violation.to_string()).collect(),
+            unplugs: during.len() as u64,
+            replugs: state.added.saturating_sub(1),
+            unplug_us: Spread::of(during.iter().map(|report| report.took())),
+        }
+    }
+}
+
+impl Watch {
+    /// Waits for a device, until `over` says that there is no sense in it or `limit` has passed.
+    pub(super) fn device(&self, limit: Duration, over: impl Fn() -> bool) -> Option<Device> {
+        let deadline = Instant::now() + limit;
+        let mut state = self.state.lock();
+        loop {
+            // Under the lock that its announcement takes, so that it cannot be missed.
+            if let Some(device) = self.devices.devices().pop() {
+                return Some(device);
+            }
+            if over() || Instant::now() >= deadline {
+                return None;
+            }
+            self.changed.wait_for(&mut state, LOOK_AROUND);
+        }
+    }
+
+    /// The end of the work: what happens to the device from now on is not part of the run. Says how long there was no
+    /// device.
+    pub(super) fn conclude(&self) -> Duration {
+        let mut state = self.state.lock();
+        state.during_run = Some(state.unplugs.len());
+        if let Some(since) = state.present_since.take() {
+            self.timeline.span(Track::Device, "present", since, Instant::now(), Outcome::Present);
+        }
+        state.outage + state.gone_since.take().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn run(&self, events: &Receiver<Event>, tell: impl Fn(DeviceEvent)) {
+        for event in events {
+            match event {
+                Event::Added { .. } => {
+                    let mut state = self.state.lock();
+                    state.added += u64::from(state.during_run.is_none());
+                    state.present_since = Some(Instant::now());
+                    if let Some(since) = state.gone_since.take() {
+                        state.outage += since.elapsed();
+                    }
+                    drop(state);
+                    self.progress.device(DeviceState::Running);
+                }
+                Event::Removed { report } => {
+                    self.removed(report);
+                    tell(DeviceEvent::Lost);
+                }
+                Event::ProbeFailed { .. } => tell(DeviceEvent::Lost),
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn removed(&self, report: Arc<UnplugReport>) {
+        let began = report.steps.first().map_or_else(Instant::now, |step| step.began);
+        let mut state = self.state.lock();
+        if state.during_run.is_some() {
+            return;
+        }
+        if let Some(since) = state.present_since.take() {
+            self.timeline.span(Track::Device, "present", since, began, Outcome::Present);
+        }
+        self.timeline.mark(report.loss.to_string(), began, MarkKind::Unplug);
+        for step in &report.steps {
+            self.timeline.span(Track::Unplug, step.name, step.began, step.began + step.took, Outcome::Step);
+        }
+        state.gone_since = Some(began);
+        state.unplugs.push(report);
+        drop(state);
+        self.progress.device(DeviceState::Gone);
+    }
+}
+
+/// One descriptor on a ring.
+fn record(timeline: &Timeline, span: &RingSpan) {
+    const NAMES: [&str; 8] = ["nop", "fill", "copy", "convolve", "matmul", "write-seqno", "wait-seqno", "hang"];
+    let name = NAMES.get(usize::from(span.opcode)).copied().unwrap_or("unknown");
+    timeline.span(Track::Ring(span.ring), name, span.start, span.end, Outcome::Done);
+}

@@ -1,0 +1,143 @@
+//! The closing report: what happened, in numbers.
+//!
+//! Serialised, it is the JSON object of `--report json`; its field names are an interface. Displayed, it is the text of
+//! `--report text`. [`verdict`](Report::verdict) is the judgement, and the exit code follows from nothing else.
+
+mod text;
+mod verdict;
+
+pub use verdict::{Reason, Verdict};
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::filter::Filter;
+use super::reference::Mismatch;
+
+/// What a run did, and what was done to it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The input.
+    pub picture: PictureSummary,
+    /// What was computed.
+    pub filter: Filter,
+    /// How many clients shared the work.
+    pub clients: u8,
+    /// Side of a tile in pixels.
+    pub tile: u16,
+    /// How many times the picture was to be filtered.
+    pub repeat: u32,
+    /// Gives the same run again.
+    pub seed: u64,
+    /// What became of the jobs.
+    pub jobs: Jobs,
+    /// What became of the fences.
+    pub fences: Fences,
+    /// How many times the device was lost while the run was on.
+    pub unplugs: u64,
+    /// How many times a device came back after that.
+    pub replugs: u64,
+    /// How long the unplug path took, from the loss to the release of the binding.
+    pub unplug_us: Spread,
+    /// The longest time anyone waited for a fence.
+    pub longest_wait_us: u64,
+    /// Handles that nobody had closed when all clients were done.
+    pub handles_open_at_end: u64,
+    /// What was not given back, by type; empty when nothing leaked.
+    pub leaks: BTreeMap<String, u64>,
+    /// What the GPU model saw the driver do wrong, in words.
+    pub witness_violations: Vec<String>,
+    /// Whether every pixel of the output is what the CPU reference says. False also if it was not compared.
+    pub output_matches_reference: bool,
+    /// Where it is wrong, if it was compared and is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mismatch: Option<Mismatch>,
+    /// How many times the compositor showed another picture.
+    pub flips: u64,
+    /// Whether the display showed, at the end, what it was last given; `None` if there was no device to show it.
+    pub scanout_matches: Option<bool>,
+    /// Whether the user ended the run before its end.
+    pub interrupted: bool,
+    /// How long the run took.
+    pub seconds: f64,
+    /// How much of this there was no device.
+    pub outage_seconds: f64,
+    /// Throughput while there was a device, in millions of output pixels a second.
+    pub mpixel_per_s: f64,
+    /// Throughput of the same filter code called directly on as many threads; `None` if not measured.
+    pub direct_mpixel_per_s: Option<f64>,
+    /// How much longer the work took than calling the filter code directly.
+    pub overhead_percent: Option<f64>,
+    /// The most memory the process had, the GPU's included; `None` if the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// The input of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PictureSummary {
+    /// Width in pixels.
+    pub width: u16,
+    /// Height in pixels.
+    pub height: u16,
+    /// Where it comes from.
+    pub source: String,
+}
+
+/// What became of the jobs. Each submission ends in one of three ways: `submitted` is the sum of the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Jobs {
+    /// Submissions that the framework accepted, repeated ones included.
+    pub submitted: u64,
+    /// Submissions whose fence was signalled without an error.
+    pub completed: u64,
+    /// Submissions that ended in an error, and whose work nobody submitted again.
+    pub lost: u64,
+    /// Submissions that ended in an error, and whose work was submitted again.
+    pub resubmitted: u64,
+}
+
+/// What became of the fences.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Fences {
+    /// Fences that were created.
+    pub created: u64,
+    /// Fences that were signalled, with an error or without.
+    pub signalled: u64,
+    /// Fences that were signalled with an error, by its name in `errno.h`.
+    pub by_error: BTreeMap<String, u64>,
+}
+
+/// Median and maximum of some durations, in microseconds; 0 if there was none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// The middle one; of an even number the later of the two.
+    pub median: u64,
+    /// The longest.
+    pub max: u64,
+}
+
+impl Spread {
+    /// The spread of some durations.
+    pub fn of(durations: impl IntoIterator<Item = Duration>) -> Self {
+        let mut sorted: Vec<u64> = durations.into_iter().map(microseconds).collect();
+        sorted.sort_unstable();
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(0);
+        Self { median: at(sorted.len() / 2), max: at(sorted.len().saturating_sub(1)) }
+    }
+}
+
+/// A duration as a report states it.
+pub fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// How much longer the same work takes at `rate` than at `direct`, in percent; negative if it is faster. `None` if a rate
+/// says nothing.
+pub fn overhead_percent(rate: f64, direct: f64) -> Option<f64> {
+    (rate > 0.0 && direct > 0.0).then(|| (direct / rate - 1.0) * 100.0)
+}
+
+#[cfg(test)]
+mod tests;

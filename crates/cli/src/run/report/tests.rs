@@ -1,0 +1,188 @@
+use serde_json::Value;
+
+use super::*;
+use crate::exit::Exit;
+
+/// A run in which the device was lost once and every promise was kept.
+fn good() -> Report {
+    Report {
+        picture: PictureSummary { width: 1600, height: 1000, source: "bundled picture".to_owned() },
+        filter: Filter::Sobel,
+        clients: 4,
+        tile: 256,
+        repeat: 300,
+        seed: 42,
+        jobs: Jobs { submitted: 25_212, completed: 25_200, lost: 0, resubmitted: 12 },
+        fences: Fences { created: 25_212, signalled: 25_212, by_error: BTreeMap::from([("ENODEV".to_owned(), 12)]) },
+        unplugs: 1,
+        replugs: 1,
+        unplug_us: Spread { median: 412, max: 412 },
+        longest_wait_us: 3_120,
+        handles_open_at_end: 0,
+        leaks: BTreeMap::new(),
+        witness_violations: Vec::new(),
+        output_matches_reference: true,
+        mismatch: None,
+        flips: 210,
+        scanout_matches: Some(true),
+        interrupted: false,
+        seconds: 4.2,
+        outage_seconds: 0.203,
+        mpixel_per_s: 120.0,
+        direct_mpixel_per_s: Some(132.0),
+        overhead_percent: Some(10.0),
+        peak_memory_bytes: Some(95 << 20),
+    }
+}
+
+fn changed(change: impl FnOnce(&mut Report)) -> Report {
+    let mut report = good();
+    change(&mut report);
+    report
+}
+
+#[test]
+fn each_broken_promise_alone_fails_the_run() {
+    for (change, reason, says) in [
+        (
+            (|r| (r.jobs.lost, r.jobs.completed) = (1, 25_199)) as fn(&mut Report),
+            Reason::JobsLost(1),
+            "1 job was never done",
+        ),
+        (|r| r.jobs.completed -= 2, Reason::JobsUnaccounted(2), "not accounted for: 2"),
+        (|r| r.fences.signalled -= 3, Reason::FencesUnbalanced(3), "not signalled exactly once: 3"),
+        (|r| r.fences.signalled += 1, Reason::FencesUnbalanced(1), "not signalled exactly once: 1"),
+        (|r| r.handles_open_at_end = 1, Reason::HandlesOpen(1), "open handles  1"),
+        (|r| r.leaks = BTreeMap::from([("Buffer".to_owned(), 4)]), Reason::Leaked(vec!["Buffer".to_owned()]), "Buffer"),
+        (
+            |r| r.witness_violations.push("doorbell to a stopped ring 1".to_owned()),
+            Reason::Violations(1),
+            "  doorbell to a stopped ring 1",
+        ),
+        (|r| r.output_matches_reference = false, Reason::WrongOutput, "does not match"),
+        (|r| r.scanout_matches = Some(false), Reason::WrongScanout, "SOMETHING ELSE"),
+    ] {
+        let report = changed(change);
+        assert_eq!(report.verdict(), Verdict::Broken(vec![reason.clone()]));
+        assert_eq!(report.verdict().exit(), Exit::Failed);
+        let text = report.to_string();
+        assert!(text.contains(says) && text.contains("\nFAILED: ") && text.contains(&reason.to_string()), "{text}");
+    }
+}
+
+#[test]
+fn all_broken_promises_are_named() {
+    let report = changed(|r| {
+        r.output_matches_reference = false;
+        r.handles_open_at_end = 2;
+    });
+    assert!(report.to_string().ends_with("FAILED: the output does not match the reference; handles left open: 2.\n"));
+}
+
+#[test]
+fn a_kept_promise_is_said_plainly() {
+    let report = good();
+    assert_eq!((report.verdict(), report.verdict().exit()), (Verdict::Kept, Exit::Success));
+    assert!(report.to_string().ends_with("\nOK: nothing was lost, leaked or violated.\n"));
+}
+
+#[test]
+fn an_interruption_excuses_unfinished_work_but_no_leak() {
+    let unfinished = |r: &mut Report| {
+        r.interrupted = true;
+        r.jobs.completed = 100;
+        r.jobs.lost = 4;
+        r.output_matches_reference = false;
+    };
+    let report = changed(unfinished);
+    assert_eq!((report.verdict(), report.verdict().exit()), (Verdict::Interrupted, Exit::Interrupted));
+    let leaky = changed(|r| {
+        unfinished(r);
+        r.fences.signalled -= 1;
+    });
+    assert_eq!(leaky.verdict().exit(), Exit::Failed);
+}
+
+/// The names are an interface; scripts read them.
+#[test]
+fn the_json_has_exactly_these_fields() {
+    let json = serde_json::to_value(good()).unwrap();
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        names(&json),
+        [
+            "clients",
+            "direct_mpixel_per_s",
+            "fences",
+            "filter",
+            "flips",
+            "handles_open_at_end",
+            "interrupted",
+            "jobs",
+            "leaks",
+            "longest_wait_us",
+            "mpixel_per_s",
+            "outage_seconds",
+            "output_matches_reference",
+            "overhead_percent",
+            "peak_memory_bytes",
+            "picture",
+            "repeat",
+            "replugs",
+            "scanout_matches",
+            "seconds",
+            "seed",
+            "tile",
+            "unplug_us",
+            "unplugs",
+            "witness_violations",
+        ]
+    );
+    assert_eq!(names(&json["jobs"]), ["completed", "lost", "resubmitted", "submitted"]);
+    assert_eq!(names(&json["fences"]), ["by_error", "created", "signalled"]);
+    assert_eq!(names(&json["unplug_us"]), ["max", "median"]);
+    assert_eq!(json["fences"]["by_error"]["ENODEV"], 12);
+    assert_eq!(json["filter"], "sobel");
+    assert_eq!(json["leaks"], serde_json::json!({}));
+}
+
+#[test]
+fn the_text_in_full() {
+    let expected = "\
+sobel over bundled picture (1600 x 1000 pixels), 300 times, by 4 clients in tiles of 256 pixels; seed 42
+
+What happened
+  The GPU vanished once while it worked and came back once.
+  12 jobs ended in an error; each waiter was told at once what had become of its job.
+  The clients submitted 12 jobs again.
+  Nobody waited longer than 3.1 ms for a job.
+  The picture that came out equals the one computed on the CPU, bit for bit.
+
+In numbers
+  Jobs        25,212 submitted, 25,200 completed, 12 submitted again, 0 lost
+  Fences      25,212 created, 25,212 signalled; with an error: ENODEV 12
+  Unplug      took 412 \u{b5}s (median), 412 \u{b5}s (longest); 0.20 s without a GPU
+  Display     210 flips; the screen shows the result
+  Time        4.20 s
+  Speed       120.0 Mpixel/s; 132.0 by calling the filter directly, so 10.0 % overhead
+  Memory      95 MiB at most
+
+OK: nothing was lost, leaked or violated.
+";
+    assert_eq!(good().to_string(), expected);
+}
+
+#[test]
+fn spread_of_durations() {
+    let of = |values: &[u64]| Spread::of(values.iter().map(|&us| Duration::from_micros(us)));
+    assert_eq!(of(&[]), Spread { median: 0, max: 0 });
+    assert_eq!(of(&[9, 1, 5]), Spread { median: 5, max: 9 });
+    assert_eq!(of(&[9, 1]), Spread { median: 9, max: 9 });
+}
+
+#[test]
+fn overhead_is_time_over_time() {
+    assert_eq!(overhead_percent(100.0, 150.0), Some(50.0));
+    assert_eq!(overhead_percent(0.0, 150.0), None);
+    assert_eq!(overhead_percent(100.0, 0.0), None);
+}

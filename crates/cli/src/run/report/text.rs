@@ -1,0 +1,197 @@
+//! The report as text: first in sentences for whoever sees it for the first time, then the numbers, then the verdict.
+
+use std::fmt;
+
+use super::{Report, Verdict};
+
+/// Width of the column of labels.
+const LABEL: usize = 12;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = self.verdict();
+        self.task(f)?;
+        writeln!(f, "\nWhat happened")?;
+        for sentence in self.story(&verdict) {
+            writeln!(f, "  {sentence}")?;
+        }
+        writeln!(f, "\nIn numbers")?;
+        for (label, value) in self.numbers() {
+            writeln!(f, "  {label:LABEL$}{value}")?;
+        }
+        self.faults_found(f)?;
+        writeln!(f, "\n{verdict}")
+    }
+}
+
+impl Report {
+    fn task(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let picture = &self.picture;
+        writeln!(
+            f,
+            "{} over {} ({} x {} pixels), {}, by {} in tiles of {} pixels; seed {}",
+            self.filter,
+            crate::usage::one_line(&picture.source),
+            picture.width,
+            picture.height,
+            times(self.repeat.into()),
+            counted(self.clients.into(), "client"),
+            self.tile,
+            self.seed,
+        )
+    }
+
+    fn story(&self, verdict: &Verdict) -> Vec<String> {
+        let mut story = vec![match (self.unplugs, self.replugs) {
+            (0, _) => "The GPU stayed in its slot.".to_owned(),
+            (out, 0) => format!("The GPU vanished {} while it worked and did not come back.", times(out)),
+            (out, back) => {
+                format!("The GPU vanished {} while it worked and came back {}.", times(out), times(back))
+            }
+        }];
+        let failed: u64 = self.fences.by_error.values().sum();
+        story.push(match failed {
+            0 => "Every job that was submitted came to its end the first time.".to_owned(),
+            _ => format!(
+                "{} ended in an error; each waiter was told at once what had become of its job.",
+                counted(failed, "job")
+            ),
+        });
+        if self.jobs.resubmitted > 0 {
+            story.push(format!("The clients submitted {} again.", counted(self.jobs.resubmitted, "job")));
+        }
+        if self.jobs.lost > 0 {
+            story.push(format!(
+                "{} never done.",
+                counted(self.jobs.lost, "job") + if self.jobs.lost == 1 { " was" } else { " were" }
+            ));
+        }
+        story.push(format!("Nobody waited longer than {} for a job.", span(self.longest_wait_us)));
+        story.push(match (self.output_matches_reference, &self.mismatch) {
+            (true, _) => "The picture that came out equals the one computed on the CPU, bit for bit.".to_owned(),
+            (false, Some(mismatch)) => format!("The picture that came out is wrong: {mismatch}."),
+            (false, None) if *verdict == Verdict::Interrupted => {
+                "You ended the run early, so there is no whole picture to check.".to_owned()
+            }
+            (false, None) => "The picture that came out could not be checked.".to_owned(),
+        });
+        story
+    }
+
+    fn numbers(&self) -> Vec<(&'static str, String)> {
+        let (jobs, fences) = (&self.jobs, &self.fences);
+        let errors: Vec<_> =
+            fences.by_error.iter().map(|(name, count)| format!("{name} {}", grouped(*count))).collect();
+        let errors = if errors.is_empty() { String::new() } else { format!("; with an error: {}", errors.join(", ")) };
+        let mut rows = vec![
+            (
+                "Jobs",
+                format!(
+                    "{} submitted, {} completed, {} submitted again, {} lost",
+                    grouped(jobs.submitted),
+                    grouped(jobs.completed),
+                    grouped(jobs.resubmitted),
+                    grouped(jobs.lost)
+                ),
+            ),
+            ("Fences", format!("{} created, {} signalled{errors}", grouped(fences.created), grouped(fences.signalled))),
+        ];
+        if self.unplugs > 0 {
+            let Self { unplug_us, outage_seconds, .. } = self;
+            let (median, max) = (span(unplug_us.median), span(unplug_us.max));
+            rows.push((
+                "Unplug",
+                format!("took {median} (median), {max} (longest); {outage_seconds:.2} s without a GPU"),
+            ));
+        }
+        let on_screen = match self.scanout_matches {
+            Some(true) => "; the screen shows the result",
+            Some(false) => "; the screen shows SOMETHING ELSE",
+            None => "",
+        };
+        rows.push(("Display", format!("{} flips{on_screen}", grouped(self.flips))));
+        rows.push(("Time", format!("{:.2} s", self.seconds)));
+        rows.push((
+            "Speed",
+            match (self.direct_mpixel_per_s, self.overhead_percent) {
+                (Some(direct), Some(overhead)) => format!(
+                    "{:.1} Mpixel/s; {direct:.1} by calling the filter directly, so {overhead:.1} % overhead",
+                    self.mpixel_per_s
+                ),
+                _ => format!("{:.1} Mpixel/s", self.mpixel_per_s),
+            },
+        ));
+        if let Some(bytes) = self.peak_memory_bytes {
+            rows.push(("Memory", format!("{} MiB at most", bytes.div_ceil(1 << 20))));
+        }
+        rows
+    }
+
+    /// What is only there when something went wrong.
+    fn faults_found(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.handles_open_at_end > 0 || !self.leaks.is_empty() {
+            writeln!(f, "\nNot given back")?;
+            let handles = (self.handles_open_at_end > 0).then_some(("open handles", &self.handles_open_at_end));
+            for (name, count) in
+                handles.into_iter().chain(self.leaks.iter().map(|(name, count)| (name.as_str(), count)))
+            {
+                writeln!(f, "  {:LABEL$}{count}", format!("{name}  "))?;
+            }
+        }
+        if !self.witness_violations.is_empty() {
+            writeln!(f, "\nRules broken by the driver, as the GPU saw it")?;
+        }
+        self.witness_violations.iter().try_for_each(|violation| writeln!(f, "  {violation}"))
+    }
+}
+
+/// `1 job`, `2,000 jobs`.
+fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+/// `once`, `twice`, `3 times`.
+fn times(n: u64) -> String {
+    match n {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{} times", grouped(n)),
+    }
+}
+
+/// A number with a comma after each three digits.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Microseconds in the unit that suits them.
+#[allow(clippy::cast_precision_loss)] // shown with three digits
+fn span(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} \u{b5}s"),
+        1_000..10_000 => format!("{:.1} ms", us as f64 / 1e3),
+        10_000..1_000_000 => format!("{:.0} ms", us as f64 / 1e3),
+        _ => format!("{:.2} s", us as f64 / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_people_write_them() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0, 1, 2, 3000].map(times), ["0 times", "once", "twice", "3,000 times"]);
+        assert_eq!([7, 1_234, 201_700, 2_500_000].map(span), ["7 \u{b5}s", "1.2 ms", "202 ms", "2.50 s"]);
+        assert_eq!([1, 2].map(|n| counted(n, "job")), ["1 job", "2 jobs"]);
+    }
+}

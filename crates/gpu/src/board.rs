@@ -1,0 +1,227 @@
+//! The card without its threads: all its parts, and what a bus can do to it.
+//!
+//! This is what front ends are built on: configuration and BAR accesses, DMA mappings, interrupts, removal. It knows
+//! nothing of bindings or processes.
+
+use std::io;
+
+use lifeboat_lb1::regs;
+use lifeboat_pci::{ALL_ONES, HostMemory};
+use parking_lot::Mutex;
+use tracing::debug;
+
+use crate::card::Config;
+use crate::config_space::ConfigSpace;
+use crate::context::Contexts;
+use crate::counters::LiveCounters;
+use crate::device::Control;
+use crate::dma::TRANSFER_BYTES;
+use crate::faults::{Armed, Event, Fault, Faults, Trigger};
+use crate::interrupts::Interrupts;
+use crate::iommu::Iommu;
+use crate::presence::{Crossing, Presence};
+use crate::recorder::RecorderCell;
+use crate::ring::Ring;
+use crate::scanout::ScanoutUnit;
+use crate::seqno::Seqnos;
+use crate::witness::Witness;
+
+/// Called once, by whatever thread makes the card vanish, possibly inside a driver's access: it must not block.
+pub(crate) type OnGone = Box<dyn Fn() + Send + Sync>;
+
+pub(crate) struct Board {
+    pub(crate) presence: Presence,
+    pub(crate) config_space: ConfigSpace,
+    pub(crate) control: Control,
+    pub(crate) contexts: Contexts,
+    pub(crate) rings: Vec<Ring>,
+    pub(crate) seqnos: Seqnos,
+    pub(crate) vram: HostMemory,
+    pub(crate) iommu: Iommu,
+    pub(crate) interrupts: Interrupts,
+    pub(crate) scanout: ScanoutUnit,
+    pub(crate) faults: Faults,
+    pub(crate) witness: Witness,
+    pub(crate) counters: LiveCounters,
+    pub(crate) recorder: RecorderCell,
+    on_gone: Mutex<Vec<OnGone>>,
+}
+
+impl Board {
+    /// `config` has been checked.
+    pub(crate) fn new(config: &Config) -> io::Result<Self> {
+        Ok(Self {
+            presence: Presence::new(),
+            config_space: ConfigSpace::new(config.vram_bytes),
+            control: Control::new(),
+            contexts: Contexts::new(),
+            rings: (0..config.rings).map(Ring::new).collect(),
+            seqnos: Seqnos::new(),
+            vram: HostMemory::new(config.vram_bytes)?,
+            iommu: Iommu::new(config.seed),
+            interrupts: Interrupts::default(),
+            scanout: ScanoutUnit::default(),
+            faults: Faults::default(),
+            witness: Witness::new(),
+            counters: LiveCounters::default(),
+            recorder: RecorderCell::default(),
+            on_gone: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn vram_bytes(&self) -> u64 {
+        self.vram.size()
+    }
+
+    pub(crate) fn ring_count(&self) -> u8 {
+        // At most 8: `Card::new` sees to it.
+        u8::try_from(self.rings.len()).unwrap_or(regs::MAX_RINGS)
+    }
+
+    /// Counts a driver's access and lets the faults happen that are due right before it. Begins the access, unless the
+    /// card is gone.
+    fn access(&self) -> Option<Crossing<'_>> {
+        let number = self.counters.accesses.add(1) + 1;
+        if self.faults.access_due(number) && self.presence.is_present() {
+            for fault in self.faults.due(Event::Access, number) {
+                self.inject(fault);
+            }
+        }
+        self.presence.enter()
+    }
+
+    /// Reads configuration space: all-ones if the card is gone.
+    pub(crate) fn read_config(&self, offset: u16, into: &mut [u8]) {
+        match self.access() {
+            Some(_crossing) => self.config_space.read(offset, into),
+            None => into.fill(0xff),
+        }
+    }
+
+    /// Writes configuration space.
+    pub(crate) fn write_config(&self, offset: u16, from: &[u8]) {
+        let Some(_crossing) = self.access() else { return };
+        if self.config_space.write(offset, from) {
+            self.begin_function_reset();
+        }
+    }
+
+    /// Reads a register: all-ones if the card is gone or does not decode memory.
+    pub(crate) fn load_register(&self, offset: u64) -> u32 {
+        match self.access() {
+            Some(_crossing) if self.config_space.decodes_memory() => self.read_register(offset),
+            _ => ALL_ONES,
+        }
+    }
+
+    /// Writes a register.
+    pub(crate) fn store_register(&self, offset: u64, value: u32) {
+        if let Some(_crossing) = self.access()
+            && self.config_space.decodes_memory()
+        {
+            self.write_register(offset, value);
+        }
+    }
+
+    /// Reads VRAM: all-ones from the moment the card goes, also past the end of VRAM.
+    pub(crate) fn load_vram(&self, offset: u64, into: &mut [u8]) {
+        let mut crossing = self.access();
+        for (at, piece) in (offset..).step_by(TRANSFER_BYTES).zip(into.chunks_mut(TRANSFER_BYTES)) {
+            let there = crossing.take().or_else(|| self.presence.enter());
+            if there.is_none() || !self.config_space.decodes_memory() || self.vram.read(at, piece).is_err() {
+                piece.fill(0xff);
+            }
+        }
+    }
+
+    /// Writes VRAM.
+    pub(crate) fn store_vram(&self, offset: u64, from: &[u8]) {
+        let mut crossing = self.access();
+        for (at, piece) in (offset..).step_by(TRANSFER_BYTES).zip(from.chunks(TRANSFER_BYTES)) {
+            let there = crossing.take().or_else(|| self.presence.enter());
+            if there.is_some() && self.config_space.decodes_memory() {
+                // Past the end of VRAM writes go nowhere.
+                let _ = self.vram.write(at, piece);
+            }
+        }
+    }
+
+    /// Pulls the card out. When this returns nothing of it reaches the host any more.
+    pub(crate) fn remove(&self) {
+        if !self.presence.end() {
+            return;
+        }
+        debug!("card removed");
+        for ring in &self.rings {
+            ring.cut();
+        }
+        self.seqnos.wake();
+        self.control.wake();
+        for notify in self.on_gone.lock().drain(..) {
+            notify();
+        }
+    }
+
+    /// Has `notify` called when the card goes; not at all if it is gone already.
+    pub(crate) fn when_gone(&self, notify: OnGone) {
+        let mut listeners = self.on_gone.lock();
+        if self.presence.is_present() {
+            listeners.push(notify);
+        }
+    }
+
+    /// Lets a fault happen, or arms it. Must not be called inside an access.
+    pub(crate) fn inject(&self, fault: Fault) {
+        debug!(?fault, "fault injected");
+        match fault {
+            Fault::Remove => self.remove(),
+            Fault::Hang => self.faults.arm(Armed::Hang),
+            Fault::JobFault => self.faults.arm(Armed::JobFault),
+            Fault::LostInterrupt => self.faults.arm(Armed::LostInterrupt),
+            Fault::SpuriousInterrupt => self.interrupts.send_spurious(self),
+            Fault::Slow(by) => self.faults.set_slow(by),
+            Fault::StuckHeartbeat => self.control.stick_heartbeat(),
+            Fault::FailedReset => self.faults.arm(Armed::FailedReset),
+        }
+    }
+
+    pub(crate) fn schedule(&self, at: Trigger, fault: Fault) {
+        let (event, now, n) = match at {
+            Trigger::Access(n) => (Event::Access, self.counters.accesses.get(), n),
+            Trigger::Job(n) => (Event::Job, self.counters.jobs.get(), n),
+            Trigger::Reset(n) => (Event::Reset, self.counters.resets.get(), n),
+        };
+        self.faults.plan(event, now.saturating_add(n.max(1)), fault);
+    }
+
+    /// Counts a job and lets the faults happen that are due. Returns the one that hits the job itself.
+    pub(crate) fn job_begins(&self) -> Option<Fault> {
+        let number = self.counters.jobs.add(1) + 1;
+        let mut own = None;
+        for fault in self.faults.due(Event::Job, number) {
+            match fault {
+                Fault::Hang | Fault::JobFault => own = Some(fault),
+                fault => self.inject(fault),
+            }
+        }
+        own
+    }
+
+    /// Counts a reset and lets the faults happen that are due.
+    pub(crate) fn reset_begins(&self) {
+        let number = self.counters.resets.add(1) + 1;
+        for fault in self.faults.due(Event::Reset, number) {
+            self.inject(fault);
+        }
+    }
+
+    /// Makes every thread end, once it has let go of what it is doing.
+    pub(crate) fn stop(&self) {
+        for ring in &self.rings {
+            ring.stop();
+        }
+        self.seqnos.wake();
+        self.control.stop();
+        self.interrupts.stop();
+    }
+}

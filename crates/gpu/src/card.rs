@@ -1,0 +1,152 @@
+//! A card: the board, and the threads that make it live.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use lifeboat_lb1::regs;
+use parking_lot::Mutex;
+
+use crate::board::Board;
+use crate::{Counters, Fault, Picture, Recorder, Scanout, Trigger, Witness};
+
+/// Most VRAM: what the 32-bit scanout registers reach.
+const VRAM_MAX: u64 = 4 << 30;
+
+/// What a card is equipped with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// Size of VRAM: whole pages, at most 4 GiB. The default is 64 MiB.
+    pub vram_bytes: u64,
+    /// Number of rings, 1 to 8. The default is 2.
+    pub rings: u8,
+    /// Decides what the model leaves to chance: where DMA mappings lie. The default is 0.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { vram_bytes: 64 << 20, rings: 2, seed: 0 }
+    }
+}
+
+impl Config {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.vram_bytes == 0 || !self.vram_bytes.is_multiple_of(regs::PAGE) || self.vram_bytes > VRAM_MAX {
+            return Err("the VRAM of a card must be 1 to 1048576 whole pages of 4096 bytes");
+        }
+        if !(1..=regs::MAX_RINGS).contains(&self.rings) {
+            return Err("a card must have 1 to 8 rings");
+        }
+        Ok(())
+    }
+}
+
+/// One physical card.
+///
+/// Removed, it stays removed: what is plugged in again is a new card. Dropping the last reference removes it and ends
+/// its threads; it waits for them, unless it is one of them itself that drops it (an interrupt handler, a recorder).
+pub struct Card {
+    board: Arc<Board>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Card {
+    /// Makes a card, freshly reset, and starts its threads.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if `config` is outside its ranges, else what the system said about memory or
+    /// threads.
+    pub fn new(config: Config) -> io::Result<Arc<Self>> {
+        config.check().map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        let board = Arc::new(Board::new(&config)?);
+        let card = Arc::new(Self { board, threads: Mutex::default() });
+        card.start("lb1-clock".to_owned(), Board::keep_time)?;
+        card.start("lb1-irq".to_owned(), |board| board.interrupts.carry(board))?;
+        for index in 0..config.rings {
+            card.start(format!("lb1-ring{index}"), move |board| board.rings[usize::from(index)].run(board))?;
+        }
+        Ok(card)
+    }
+
+    fn start(&self, name: String, run: impl FnOnce(&Board) + Send + 'static) -> io::Result<()> {
+        let board = Arc::clone(&self.board);
+        let thread = thread::Builder::new().name(name).spawn(move || run(&board))?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// Pulls the card out, without notice. When this returns nothing of the card reaches the host any more; an
+    /// interrupt handler that was running may still run to its end. May be called from anywhere, also from within a
+    /// handler, and more than once.
+    pub fn remove(&self) {
+        self.board.remove();
+    }
+
+    /// Whether the card has not been removed yet.
+    pub fn is_present(&self) -> bool {
+        self.board.presence.is_present()
+    }
+
+    /// Makes something go wrong at once, or the next time there is occasion; see [`Fault`].
+    pub fn inject(&self, fault: Fault) {
+        self.board.inject(fault);
+    }
+
+    /// Makes something go wrong later.
+    pub fn schedule(&self, at: Trigger, fault: Fault) {
+        self.board.schedule(at, fault);
+    }
+
+    /// The record of the driver's mistakes.
+    pub fn witness(&self) -> &Witness {
+        &self.board.witness
+    }
+
+    /// What the card has done so far.
+    pub fn counters(&self) -> Counters {
+        self.board.counters.snapshot()
+    }
+
+    /// Where the picture being shown lies. `None` while the display is off, the card is gone, or the registers describe
+    /// a picture that does not lie within VRAM.
+    pub fn scanout(&self) -> Option<Scanout> {
+        self.board.scanout.shown(self.board.vram_bytes()).filter(|_| self.is_present())
+    }
+
+    /// A copy of the picture being shown.
+    pub fn picture(&self) -> Option<Picture> {
+        let scanout = self.scanout()?;
+        let row_bytes = usize::from(scanout.width) * 4;
+        let mut pixels = vec![0; row_bytes * usize::from(scanout.height)];
+        for (row, into) in (0..u64::from(scanout.height)).zip(pixels.chunks_exact_mut(row_bytes)) {
+            self.board.vram.read(u64::from(scanout.base) + row * u64::from(scanout.pitch), into).ok()?;
+        }
+        Some(Picture { scanout, pixels })
+    }
+
+    /// Has every descriptor's execution reported, or no longer.
+    pub fn set_recorder(&self, recorder: Option<Recorder>) {
+        self.board.recorder.set(recorder);
+    }
+
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+}
+
+impl Drop for Card {
+    fn drop(&mut self) {
+        self.board.remove();
+        self.board.stop();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let own = thread::current().id();
+        if threads.iter().any(|thread| thread.thread().id() == own) {
+            return; // They end by themselves; one that another of them waits for would not.
+        }
+        for thread in threads {
+            // A thread that panicked (in a handler of the driver) has said so already.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The device's own control and status registers, and what of them takes time: reset and heartbeat.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use lifeboat_lb1::regs::{self, device_ctrl, device_status};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::registers::half;
+
+/// Where the device stands between resets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Ready,
+    Resetting,
+    ResetFailed,
+}
+
+pub(crate) struct Control {
+    state: Mutex<State>,
+    /// Signalled for the clock thread: a reset was asked for, the display changed, or the card stops.
+    changed: Condvar,
+    /// Copy of whether the device is enabled; rings ask for each descriptor.
+    enabled: AtomicBool,
+}
+
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    pub(crate) stop: bool,
+    heartbeat: Heartbeat,
+    liveness: u32,
+    scratch: u32,
+}
+
+enum Heartbeat {
+    /// Counting since.
+    Beating(Instant),
+    /// Disabled: keeps the last value.
+    Still(u32),
+    /// By fault injection: keeps its value until reset, enabled or not.
+    Stuck(u32),
+}
+
+impl Control {
+    pub(crate) fn new() -> Self {
+        let state = State { phase: Phase::Ready, stop: false, ..State::power_on() };
+        Self { state: Mutex::new(state), changed: Condvar::new(), enabled: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.state.lock().phase
+    }
+
+    pub(crate) fn read(&self, register: u64) -> u32 {
+        let state = self.state.lock();
+        match register {
+            regs::DEVICE_CTRL => {
+                let enable = if self.is_enabled() { device_ctrl::ENABLE } else { 0 };
+                enable | if state.phase == Phase::Resetting { device_ctrl::RESET } else { 0 }
+            }
+            regs::DEVICE_STATUS => match state.phase {
+                Phase::Ready => device_status::READY,
+                Phase::Resetting => device_status::RESETTING,
+                Phase::ResetFailed => device_status::RESET_FAILED,
+            },
+            regs::HEARTBEAT => state.heartbeat.read(),
+            regs::LIVENESS => state.liveness,
+            regs::SCRATCH => state.scratch,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn set_liveness(&self, written: u32) {
+        self.state.lock().liveness = !written;
+    }
+
+    pub(crate) fn set_scratch(&self, value: u32) {
+        self.state.lock().scratch = value;
+    }
+
+    /// Enables or disables the device. `true` if that changed anything; not while a reset is under way or has failed.
+    pub(crate) fn set_enabled(&self, enable: bool) -> bool {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Ready || enable == self.is_enabled() {
+            return false;
+        }
+        self.enabled.store(enable, Ordering::Release);
+        state.heartbeat = match (&state.heartbeat, enable) {
+            (Heartbeat::Stuck(value), _) => Heartbeat::Stuck(*value),
+            (_, true) => Heartbeat::Beating(Instant::now()),
+            (heartbeat, false) => Heartbeat::Still(heartbeat.read()),
+        };
+        true
+    }
+
+    /// The heartbeat stops where it is.
+    pub(crate) fn stick_heartbeat(&self) {
+        let mut state = self.state.lock();
+        state.heartbeat = Heartbeat::Stuck(state.heartbeat.read());
+    }
+
+    /// A reset begins, from now on nothing else works. `false` if one is under way already.
+    pub(crate) fn begin_reset(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Resetting {
+            return false;
+        }
+        self.enabled.store(false, Ordering::Release);
+        *state = State { phase: Phase::Resetting, stop: state.stop, ..State::power_on() };
+        true
+    }
+
+    /// Wakes the clock thread, for the reset that was begun or for another reason.
+    pub(crate) fn wake(&self) {
+        drop(self.state.lock());
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn end_reset(&self, failed: bool) {
+        self.state.lock().phase = if failed { Phase::ResetFailed } else { Phase::Ready };
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.lock().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// For the clock thread: its state, under the lock it waits with.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Waits for a change, or until `deadline`.
+    pub(crate) fn wait(&self, state: &mut MutexGuard<'_, State>, deadline: Option<Instant>) {
+        match deadline {
+            Some(deadline) => {
+                self.changed.wait_until(state, deadline);
+            }
+            None => self.changed.wait(state),
+        }
+    }
+}
+
+impl State {
+    fn power_on() -> Self {
+        Self {
+            phase: Phase::Ready,
+            stop: false,
+            heartbeat: Heartbeat::Still(0),
+            liveness: regs::LIVENESS_RESET,
+            scratch: u32::MAX,
+        }
+    }
+}
+
+impl Heartbeat {
+    fn read(&self) -> u32 {
+        match self {
+            // Modulo 2^32, as the register says.
+            Self::Beating(since) => half(u64::try_from(since.elapsed().as_millis()).unwrap_or(0), 0),
+            Self::Still(value) | Self::Stuck(value) => *value,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Misbehaviour on demand.
+//!
+//! A fault either takes effect at once (removal, a spurious message) or is armed and taken by the next event it is
+//! about (the next done interrupt, the next reset). A [`Trigger`] puts off both to a chosen moment.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The card is pulled out.
+    Remove,
+    /// The next descriptor that a ring begins never ends, as with the command `HANG`.
+    Hang,
+    /// The next descriptor that a ring begins faults with [`fault::INJECTED`](lifeboat_lb1::regs::fault::INJECTED).
+    JobFault,
+    /// The next done interrupt is lost: neither is its status bit set nor a message sent.
+    LostInterrupt,
+    /// A message of vector 0 with no status bit set.
+    SpuriousInterrupt,
+    /// Every following command takes this much longer, until a device reset.
+    Slow(Duration),
+    /// The heartbeat stands still, until a device reset.
+    StuckHeartbeat,
+    /// The next reset, of a ring or of the device, fails.
+    FailedReset,
+}
+
+/// When it goes wrong. All counts begin with 1 for the next one after [`Card::schedule`](crate::Card::schedule); 0 is
+/// taken as 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// Right before the n-th access of the driver is served.
+    Access(u64),
+    /// When a ring begins the n-th job. [`Fault::Hang`] and [`Fault::JobFault`] hit that very job.
+    Job(u64),
+    /// When the n-th reset begins, of a ring or of the device, a function-level reset included.
+    /// [`Fault::FailedReset`] hits that very reset.
+    Reset(u64),
+}
+
+/// The kinds of events that triggers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    Access,
+    Job,
+    Reset,
+}
+
+/// Faults that are taken by the next event they are about, and how many of each wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Armed {
+    Hang,
+    JobFault,
+    LostInterrupt,
+    FailedReset,
+}
+
+#[derive(Default)]
+pub(crate) struct Faults {
+    planned: Mutex<Vec<Planned>>,
+    /// The smallest access number that is planned, so that an access need not look; `NEVER` if none is.
+    next_access: AtomicNever,
+    armed: Mutex<[u32; 4]>,
+    slow_nanos: AtomicU64,
+}
+
+struct Planned {
+    event: Event,
+    at: u64,
+    fault: Fault,
+}
+
+impl Faults {
+    /// Plans `fault` for when the count of `event`s reaches `at`.
+    pub(crate) fn plan(&self, event: Event, at: u64, fault: Fault) {
+        let mut planned = self.planned.lock();
+        planned.push(Planned { event, at, fault });
+        self.next_access.set(&planned);
+    }
+
+    /// Whether an access trigger is due at access number `count`. Cheap: every access asks.
+    pub(crate) fn access_due(&self, count: u64) -> bool {
+        count >= self.next_access.0.load(Ordering::Acquire)
+    }
+
+    /// Takes the planned faults that are due when the count of `event`s is `count`.
+    pub(crate) fn due(&self, event: Event, count: u64) -> Vec<Fault> {
+        let mut planned = self.planned.lock();
+        let due =
+            planned.extract_if(.., |plan| plan.event == event && plan.at <= count).map(|plan| plan.fault).collect();
+        self.next_access.set(&planned);
+        due
+    }
+
+    /// Arms a fault for the next event it is about.
+    pub(crate) fn arm(&self, fault: Armed) {
+        let mut armed = self.armed.lock();
+        let count = &mut armed[fault as usize];
+        *count = count.saturating_add(1);
+    }
+
+    /// Takes one armed fault, if there is one.
+    pub(crate) fn take(&self, fault: Armed) -> bool {
+        let mut armed = self.armed.lock();
+        let count = &mut armed[fault as usize];
+        let taken = *count > 0;
+        *count = count.saturating_sub(1);
+        taken
+    }
+
+    pub(crate) fn set_slow(&self, by: Duration) {
+        self.slow_nanos.store(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How much longer each command takes.
+    pub(crate) fn slow(&self) -> Duration {
+        Duration::from_nanos(self.slow_nanos.load(Ordering::Relaxed))
+    }
+}
+
+/// A count that is `u64::MAX` as long as nothing is planned.
+struct AtomicNever(AtomicU64);
+
+impl Default for AtomicNever {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl AtomicNever {
+    fn set(&self, planned: &[Planned]) {
+        let accesses = planned.iter().filter(|plan| plan.event == Event::Access).map(|plan| plan.at);
+        self.0.store(accesses.min().unwrap_or(u64::MAX), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_due_once_and_at_its_count() {
+        let faults = Faults::default();
+        faults.plan(Event::Access, 3, Fault::Remove);
+        faults.plan(Event::Job, 1, Fault::Hang);
+        assert!(!faults.access_due(2));
+        assert!(faults.access_due(3));
+        assert_eq!(faults.due(Event::Access, 3), [Fault::Remove]);
+        assert!(!faults.access_due(u64::MAX - 1));
+        assert_eq!(faults.due(Event::Job, 1), [Fault::Hang]);
+        assert_eq!(faults.due(Event::Job, 1), []);
+    }
+
+    #[test]
+    fn an_armed_fault_is_taken_once() {
+        let faults = Faults::default();
+        assert!(!faults.take(Armed::Hang));
+        faults.arm(Armed::Hang);
+        assert!(!faults.take(Armed::JobFault));
+        assert!(faults.take(Armed::Hang));
+        assert!(!faults.take(Armed::Hang));
+    }
+}

@@ -1,0 +1,44 @@
+//! The instant of removal.
+//!
+//! Everything that crosses the bus, a driver's access or a piece of DMA, happens inside a [`Crossing`]. Removal shuts
+//! out new ones and waits for those under way, so when [`Presence::end`] returns nothing of the card reaches the host
+//! any more. A crossing is short (one register, or at most 64 KiB of memory) and never calls out of the model.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+pub(crate) struct Presence {
+    /// Written only under the write lock; read without it where a stale answer does no harm.
+    gone: AtomicBool,
+    crossings: RwLock<()>,
+}
+
+/// While this lives the card stays on the bus.
+pub(crate) struct Crossing<'a> {
+    _shared: RwLockReadGuard<'a, ()>,
+}
+
+impl Presence {
+    pub(crate) fn new() -> Self {
+        Self { gone: AtomicBool::new(false), crossings: RwLock::new(()) }
+    }
+
+    /// Begins a crossing, or `None` if the card is gone. Must not be nested: a removal waiting in between would
+    /// deadlock the two.
+    pub(crate) fn enter(&self) -> Option<Crossing<'_>> {
+        let shared = self.crossings.read();
+        if self.gone.load(Ordering::Relaxed) { None } else { Some(Crossing { _shared: shared }) }
+    }
+
+    /// Whether the card is there at this moment.
+    pub(crate) fn is_present(&self) -> bool {
+        !self.gone.load(Ordering::Acquire)
+    }
+
+    /// Removes the card. `true` for the one call that did it. Must not be called inside a crossing.
+    pub(crate) fn end(&self) -> bool {
+        let _exclusive = self.crossings.write();
+        !self.gone.swap(true, Ordering::Release)
+    }
+}

@@ -1,0 +1,214 @@
+//! Surprise removal: what is left of a card from one instant to the next.
+
+mod rig;
+
+use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
+
+use lifeboat_gpu::{Card, Config, Fault, Slot, SlotOccupied, Trigger};
+use lifeboat_lb1::command::{Command, Copy, Fill, Work};
+use lifeboat_lb1::regs;
+use lifeboat_pci::{SlotEvent, command, offset};
+use rig::{Rig, bytes_of, host, va, wait_for};
+
+#[test]
+fn reads_give_all_ones_and_writes_vanish() {
+    let rig = Rig::new();
+    rig.vram.write32(0, 7).unwrap();
+    rig.card.remove();
+    rig.card.remove();
+    assert!(!rig.card.is_present());
+    assert_eq!(rig.read(regs::ID), u32::MAX);
+    rig.write(regs::SCRATCH, 5);
+    assert_eq!(rig.read(regs::SCRATCH), u32::MAX);
+    assert_eq!(rig.vram.read32(0).unwrap(), u32::MAX);
+    assert_eq!(rig.config.read32(offset::ID).unwrap(), u32::MAX);
+    assert_eq!(rig.config.read16(offset::STATUS).unwrap(), u16::MAX);
+    assert_eq!(rig.card.scanout(), None);
+    rig.shut_down();
+    rig.assert_no_violation();
+}
+
+/// After `remove` has returned, not one byte of host memory changes, at whatever point of a copy it comes.
+#[test]
+fn no_byte_of_host_memory_changes_after_removal() {
+    for delay in 0..20 {
+        let rig = Rig::new();
+        let memory = host(4 << 20);
+        rig.map_vram(0, 0, 0, 4 << 20);
+        rig.map_host(0, 1, 1 << 32, &memory);
+        for pattern in 1..20 {
+            let fill = Fill { dst: va(0), bytes: 4 << 20, pattern };
+            let copy = Copy::linear(va(1 << 32), va(0), 4 << 20);
+            rig.submit(0, 0, &[Command::Work(Work::Fill(fill)), Command::Work(Work::Copy(copy))]);
+        }
+        rig.wait_busy(0);
+        wait_for("some copying", || rig.card.counters().dma_bytes > 1 << 20);
+        std::thread::sleep(Duration::from_micros(delay * 50));
+        rig.card.remove();
+        let (at_removal, counters) = (bytes_of(&memory), rig.card.counters());
+        std::thread::sleep(Duration::from_millis(3));
+        assert!(bytes_of(&memory) == at_removal, "host memory changed after the removal");
+        assert_eq!(rig.card.counters().dma_bytes, counters.dma_bytes);
+        rig.assert_no_violation();
+    }
+}
+
+#[test]
+fn the_nth_access_is_the_first_that_finds_nothing() {
+    for n in 1..=12 {
+        let rig = Rig::new();
+        rig.card.schedule(Trigger::Access(n), Fault::Remove);
+        for access in 1..=15 {
+            let expected = if access < n { regs::ID_VALUE } else { u32::MAX };
+            assert_eq!(rig.read(regs::ID), expected, "access {access}, removal at {n}");
+        }
+    }
+}
+
+#[test]
+fn removal_wakes_every_thread_of_the_card() {
+    let rig = Rig::new();
+    rig.submit(0, 0, &[Command::Work(Work::Hang)]);
+    rig.submit(1, 0, &[Command::WaitSeqno { ring: 0, value: 9 }]);
+    rig.wait_busy(0);
+    rig.wait_busy(1);
+    rig.card.remove();
+    rig.shut_down();
+    let Rig { card, slot, function, .. } = rig;
+    drop((slot, function));
+    drop(card); // joins the threads: hangs if one of them does
+}
+
+#[test]
+fn a_card_can_be_removed_by_its_interrupt_handler() {
+    let rig = Rig::new();
+    let card = Arc::downgrade(&rig.card);
+    let handler = Arc::new(move |_| {
+        if let Some(card) = card.upgrade() {
+            card.remove();
+        }
+    });
+    rig.function.irq_enable(4, handler).unwrap();
+    rig.write(regs::IRQ_MASK, regs::irq::ALL);
+    rig.submit(0, 0, &[]);
+    wait_for("the removal", || !rig.card.is_present());
+    rig.shut_down();
+    rig.assert_no_violation();
+}
+
+#[test]
+fn a_dropped_card_lets_go_of_its_handler() {
+    let Rig { slot, card, function, .. } = Rig::new();
+    let owned = Arc::new(());
+    let (watched, own_function) = (Arc::downgrade(&owned), Arc::clone(&function));
+    // What a handler often owns: the driver, and with it the function that owns the handler.
+    function
+        .irq_enable(
+            1,
+            Arc::new(move |_| {
+                let _ = (&owned, &own_function);
+            }),
+        )
+        .unwrap();
+    drop((slot, function));
+    assert!(watched.upgrade().is_some());
+    drop(card);
+    assert!(watched.upgrade().is_none());
+}
+
+#[test]
+fn a_running_handler_may_drop_the_card() {
+    let card = Card::new(Config { vram_bytes: 4096, ..Config::default() }).unwrap();
+    let slot = Slot::new("0000:02:00.0");
+    slot.insert(Arc::clone(&card)).unwrap();
+    let function = slot.function().unwrap();
+    let registers = function.bar(regs::REGISTER_BAR).unwrap();
+    let (sender, dropped) = std::sync::mpsc::channel();
+    let owned = std::sync::Mutex::new(Some((card, slot)));
+    let handler = Arc::new(move |_| {
+        drop(owned.lock().unwrap().take());
+        let _ = sender.send(());
+    });
+    function.config().write16(offset::COMMAND, command::MEMORY | command::BUS_MASTER).unwrap();
+    function.irq_enable(1, handler).unwrap();
+    registers.write32(regs::IRQ_MASK, regs::irq::ALL).unwrap();
+    registers.write32(regs::IRQ_FORCE, 1).unwrap();
+    dropped.recv_timeout(rig::TIMEOUT).unwrap();
+    assert_eq!(registers.read32(regs::ID).unwrap(), u32::MAX, "the card went with its last reference");
+    function.release();
+}
+
+#[test]
+fn no_handler_runs_once_interrupts_are_off() {
+    let rig = Rig::new();
+    rig.write(regs::IRQ_MASK, regs::irq::ALL);
+    for _ in 0..200 {
+        let running = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let flag = Arc::clone(&running);
+        let handler = Arc::new(move |_| {
+            flag.store(true, std::sync::atomic::Ordering::SeqCst);
+            std::thread::sleep(Duration::from_micros(100));
+            flag.store(false, std::sync::atomic::Ordering::SeqCst);
+        });
+        rig.function.irq_enable(4, handler).unwrap();
+        rig.write(regs::IRQ_STATUS, regs::irq::ALL);
+        rig.write(regs::IRQ_FORCE, 1);
+        std::thread::sleep(Duration::from_micros(50));
+        rig.function.irq_disable();
+        assert!(!running.load(std::sync::atomic::Ordering::SeqCst));
+        assert_eq!(Arc::strong_count(&running), 1, "the handler is gone");
+    }
+}
+
+#[test]
+fn a_slot_tells_of_cards_that_come_and_go() {
+    let card = || Card::new(Config { vram_bytes: 4096, ..Config::default() }).unwrap();
+    let next = |events: &std::sync::mpsc::Receiver<SlotEvent>| events.recv_timeout(rig::TIMEOUT).unwrap();
+    let slot = Slot::new("0000:01:00.0");
+    let early = slot.events();
+    assert!(slot.function().is_none());
+    let first = card();
+    slot.insert(Arc::clone(&first)).unwrap();
+    assert_eq!(next(&early), SlotEvent::Present);
+    let late = slot.events();
+    assert_eq!(next(&late), SlotEvent::Present);
+    assert_eq!(slot.insert(card()), Err(SlotOccupied));
+
+    // Vanishing inside a driver's access tells too.
+    let function = slot.function().unwrap();
+    assert_eq!(function.location(), "0000:01:00.0");
+    first.schedule(Trigger::Access(1), Fault::Remove);
+    assert_eq!(function.config().read32(offset::ID).unwrap(), u32::MAX);
+    assert_eq!(next(&early), SlotEvent::Absent);
+    assert!(slot.function().is_none());
+    assert!(slot.card().is_some_and(|card| !card.is_present()));
+
+    slot.insert(card()).unwrap();
+    assert_eq!(next(&early), SlotEvent::Present);
+    assert!(slot.function().is_some());
+    first.remove();
+    slot.remove();
+    assert_eq!(next(&early), SlotEvent::Absent);
+    assert_eq!(early.recv_timeout(Duration::from_millis(5)), Err(RecvTimeoutError::Timeout), "nothing else");
+
+    slot.insert(first).unwrap();
+    assert!(slot.function().is_none(), "a removed card stays removed");
+    assert_eq!(next(&late), SlotEvent::Absent);
+    function.release();
+}
+
+#[test]
+fn impossible_cards_are_refused() {
+    for config in [
+        Config { vram_bytes: 0, ..Config::default() },
+        Config { vram_bytes: 5000, ..Config::default() },
+        Config { vram_bytes: 8 << 30, ..Config::default() },
+        Config { rings: 0, ..Config::default() },
+        Config { rings: 9, ..Config::default() },
+    ] {
+        let error = Card::new(config).err().unwrap();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{config:?}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Identity, enabling and device reset.
+
+use lifeboat_pci::{command, offset, Bar, BusError, ConfigSpace};
+
+use crate::regs::{self, device_ctrl, device_status};
+use crate::{DriverError, Lb1};
+
+/// What a device has, read once at bring-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Info {
+    /// Rings, 1 to [`regs::MAX_RINGS`].
+    pub rings: u8,
+    /// Contexts.
+    pub contexts: u8,
+    /// Segments of each context.
+    pub segments: u8,
+    /// VRAM in bytes.
+    pub vram_bytes: u64,
+}
+
+/// How far something is that the hardware takes time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Ask again.
+    UnderWay,
+    /// It has succeeded.
+    Done,
+    /// It has failed.
+    Failed,
+}
+
+/// Lets the function start DMA and messages, or stops it.
+///
+/// # Errors
+/// Those of the configuration space.
+pub fn set_bus_master(config: &(impl ConfigSpace + ?Sized), on: bool) -> Result<(), BusError> {
+    set_command(config, command::BUS_MASTER, on)
+}
+
+/// Lets the function answer on its BARs, or stops it.
+///
+/// # Errors
+/// Those of the configuration space.
+pub fn set_memory_decode(config: &(impl ConfigSpace + ?Sized), on: bool) -> Result<(), BusError> {
+    set_command(config, command::MEMORY | command::INTX_DISABLE, on)
+}
+
+fn set_command(config: &(impl ConfigSpace + ?Sized), bits: u16, on: bool) -> Result<(), BusError> {
+    let old = config.read16(offset::COMMAND)?;
+    config.write16(offset::COMMAND, if on { old | bits } else { old & !bits })
+}
+
+impl<B: Bar + ?Sized> Lb1<'_, B> {
+    /// Checks that this is an LB1 of a known version and reads what it has.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], or [`DriverError::NotLb1`] naming the register that is wrong.
+    pub fn info(&self) -> Result<Info, DriverError> {
+        let id = self.read(regs::ID)?;
+        if id != regs::ID_VALUE {
+            return Err(DriverError::NotLb1 { register: regs::ID, value: id });
+        }
+        let version = self.read(regs::VERSION)?;
+        if version >> 16 != regs::VERSION_VALUE >> 16 {
+            return Err(DriverError::NotLb1 { register: regs::VERSION, value: version });
+        }
+        let caps = self.read(regs::CAPS)?;
+        let [rings, contexts, segments, _] = caps.to_le_bytes();
+        let within = (1..=regs::MAX_RINGS).contains(&rings)
+            && (1..=regs::CONTEXT_COUNT).contains(&contexts)
+            && (1..=regs::SEGMENT_COUNT).contains(&segments);
+        if !within {
+            return Err(DriverError::NotLb1 { register: regs::CAPS, value: caps });
+        }
+        let vram_bytes = u64::from(self.read(regs::VRAM_PAGES)?) * regs::PAGE;
+        Ok(Info { rings, contexts, segments, vram_bytes })
+    }
+
+    /// Begins a reset to power-on state. Ask [`Lb1::device_reset`] until it is no longer under way, for at most
+    /// [`regs::RESET_MAX_MS`].
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    pub fn begin_device_reset(&self) -> Result<(), DriverError> {
+        self.write(regs::DEVICE_CTRL, device_ctrl::RESET)
+    }
+
+    /// How far the reset is.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn device_reset(&self) -> Result<Progress, DriverError> {
+        let status = self.read(regs::DEVICE_STATUS)?;
+        Ok(if status & device_status::RESETTING != 0 {
+            Progress::UnderWay
+        } else if status & device_status::RESET_FAILED != 0 || status & device_status::READY == 0 {
+            Progress::Failed
+        } else {
+            Progress::Done
+        })
+    }
+
+    /// Starts the device after a reset and unmasks the interrupts this driver handles.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    pub fn enable_device(&self) -> Result<(), DriverError> {
+        self.write(regs::DEVICE_CTRL, device_ctrl::ENABLE)?;
+        self.write(regs::IRQ_STATUS, regs::irq::ALL)?;
+        self.write(regs::IRQ_MASK, regs::irq::ALL & !regs::irq::VBLANK)
+    }
+
+    /// Masks all interrupts.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    pub fn mask_interrupts(&self) -> Result<(), DriverError> {
+        self.write(regs::IRQ_MASK, 0)
+    }
+}

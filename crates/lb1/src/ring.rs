@@ -1,0 +1,155 @@
+//! Rings: writing jobs, ringing the doorbell, resetting, asking why one stopped.
+
+use lifeboat_core::fence::Seqno;
+use lifeboat_pci::{Bar, BusError, DmaMemory, Iova};
+
+use crate::bringup::Progress;
+use crate::command::{Command, ContextId, Descriptor, Work, DESCRIPTOR_BYTES};
+use crate::regs::{self, ring_ctrl, ring_status};
+use crate::{DriverError, Lb1};
+
+/// The driver's end of a ring: where the next descriptor goes.
+///
+/// It does not watch the device's head. The scheduler's credits do: a ring has [`RingWriter::credits`], a job costs
+/// [`RingWriter::cost`], and a job is only written while there are credits for it.
+#[derive(Debug)]
+pub struct RingWriter {
+    order: u8,
+    tail: u32,
+}
+
+/// Why a ring stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// One of [`regs::fault`].
+    pub code: u8,
+    /// Whose command it was.
+    pub context: ContextId,
+    /// The command's operation code.
+    pub opcode: u8,
+    /// The address that was refused, if the code is about an address.
+    pub address: u64,
+}
+
+impl RingWriter {
+    /// A ring of `2^order` descriptors, or `None` if the device knows no such order.
+    pub fn new(order: u8) -> Option<Self> {
+        (regs::RING_ORDER_MIN..=regs::RING_ORDER_MAX).contains(&order).then_some(Self { order, tail: 0 })
+    }
+
+    /// Memory the ring needs, in bytes.
+    pub fn bytes(&self) -> u64 {
+        (DESCRIPTOR_BYTES as u64) << self.order
+    }
+
+    /// Descriptors that may be in the ring at once: one less than it has, since a full ring would look empty.
+    pub fn credits(&self) -> u32 {
+        (1 << self.order) - 1
+    }
+
+    /// Credits of a job with `commands` commands: the sequence number is one more.
+    pub fn cost(commands: usize) -> u32 {
+        u32::try_from(commands).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// Writes a job: its commands, then its sequence number with an interrupt. Returns the doorbell's new value; the
+    /// device sees nothing before that is written.
+    ///
+    /// # Errors
+    /// Those of the memory; then the ring is as before.
+    pub fn write_job(
+        &mut self,
+        memory: &(impl DmaMemory + ?Sized),
+        context: ContextId,
+        commands: &[Work],
+        seqno: Seqno,
+    ) -> Result<u32, BusError> {
+        let mut tail = self.tail;
+        let done = Command::WriteSeqno { value: seqno.value(), interrupt: true };
+        for command in commands.iter().map(|work| Command::Work(*work)).chain([done]) {
+            let at = u64::from(tail) * DESCRIPTOR_BYTES as u64;
+            memory.write(at, &Descriptor::encode(context, &command).to_bytes())?;
+            tail = (tail + 1) % (1 << self.order);
+        }
+        self.tail = tail;
+        Ok(tail)
+    }
+}
+
+impl<B: Bar + ?Sized> Lb1<'_, B> {
+    /// Enables a ring over memory of [`RingWriter::bytes`] at `base`; `completed` becomes its sequence number. The
+    /// writer begins anew.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    pub fn enable_ring(
+        &self,
+        ring: u8,
+        writer: &mut RingWriter,
+        base: Iova,
+        completed: Seqno,
+    ) -> Result<(), DriverError> {
+        writer.tail = 0;
+        self.write_pair(regs::ring(ring, regs::RING_BASE_LO), base.0)?;
+        self.write(regs::ring(ring, regs::RING_ORDER), u32::from(writer.order))?;
+        self.write(regs::ring(ring, regs::RING_SEQNO), completed.value())?;
+        self.write(regs::ring(ring, regs::RING_CTRL), ring_ctrl::ENABLE)
+    }
+
+    /// Tells the device about descriptors up to `tail`.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    pub fn doorbell(&self, ring: u8, tail: u32) -> Result<(), DriverError> {
+        self.write(regs::ring(ring, regs::RING_TAIL), tail)
+    }
+
+    /// The last sequence number the ring wrote.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn seqno(&self, ring: u8) -> Result<Seqno, DriverError> {
+        let register = regs::ring(ring, regs::RING_SEQNO);
+        let value = self.read(register)?;
+        Seqno::from_register(value).ok_or(DriverError::NotLb1 { register, value })
+    }
+
+    /// Begins to reset one ring; the others run on. Ask [`Lb1::ring_reset`] until it is no longer under way, for at
+    /// most [`regs::RESET_MAX_MS`]; then enable the ring again.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    pub fn begin_ring_reset(&self, ring: u8) -> Result<(), DriverError> {
+        self.write(regs::ring(ring, regs::RING_CTRL), ring_ctrl::RESET)
+    }
+
+    /// How far the ring's reset is.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn ring_reset(&self, ring: u8) -> Result<Progress, DriverError> {
+        let status = self.read(regs::ring(ring, regs::RING_STATUS))?;
+        Ok(if status & ring_status::RESETTING != 0 {
+            Progress::UnderWay
+        } else if status & ring_status::RESET_FAILED != 0 {
+            Progress::Failed
+        } else {
+            Progress::Done
+        })
+    }
+
+    /// Why the ring stopped, if it did.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn ring_fault(&self, ring: u8) -> Result<Option<Fault>, DriverError> {
+        if self.read(regs::ring(ring, regs::RING_STATUS))? & ring_status::FAULTED == 0 {
+            return Ok(None);
+        }
+        let [code, context, opcode, _] = self.read(regs::ring(ring, regs::RING_FAULT))?.to_le_bytes();
+        let low = self.read(regs::ring(ring, regs::RING_FAULT_ADDR_LO))?;
+        let high = self.read(regs::ring(ring, regs::RING_FAULT_ADDR_HI))?;
+        let address = u64::from(low) | u64::from(high) << 32;
+        Ok(Some(Fault { code, context: ContextId(context), opcode, address }))
+    }
+}

@@ -1,0 +1,263 @@
+//! The bus side: owns the bindings, as the kernel's driver core does. It probes what is plugged in, unplugs what
+//! vanishes or what the driver finds dead, binds again what crashed, and tells subscribers.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lifeboat_core::unplug::Loss;
+use lifeboat_pci::{Slot, SlotEvent};
+use parking_lot::Mutex;
+
+use crate::module::Holders;
+use crate::{Binding, Device, Module, ProbeError, ProbeOptions, UnplugReport};
+
+/// How often a device that the driver gave up is bound again without having been replugged. A device that keeps failing
+/// is left alone (the kernel's term is wedged).
+const MAX_REBINDS: u32 = 3;
+
+/// What happened on the bus.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A device can be opened.
+    Added {
+        /// Its number.
+        minor: u32,
+        /// Where it is plugged in.
+        location: String,
+    },
+    /// A device is gone.
+    Removed {
+        /// How its unplug went.
+        report: Arc<UnplugReport>,
+    },
+    /// What was plugged in could not be bound.
+    ProbeFailed {
+        /// Where it is plugged in.
+        location: String,
+        /// Why.
+        error: ProbeError,
+    },
+}
+
+/// A bus with hot-plug slots. Dropped, it unplugs everything.
+pub struct Bus {
+    shared: Arc<Shared>,
+    watchers: Vec<(Sender<Message>, JoinHandle<()>)>,
+}
+
+struct Shared {
+    /// `None` only while [`Bus::shutdown`] unloads it.
+    module: Mutex<Option<Module>>,
+    job_timeout: Duration,
+    drain_limit: Duration,
+    bindings: Mutex<Vec<Arc<Binding>>>,
+    subscribers: Mutex<Vec<Sender<Event>>>,
+}
+
+/// What a slot's watcher is told.
+enum Message {
+    Slot(SlotEvent),
+    /// The driver found its device lost.
+    Lost {
+        /// Which binding of this slot it speaks of; the report may come after that has ended.
+        binding: u64,
+        loss: Loss,
+    },
+    Unbind,
+    Stop,
+}
+
+impl Bus {
+    /// A bus without slots. `job_timeout` and `drain_limit` are as in [`ProbeOptions`].
+    pub fn new(module: Module, job_timeout: Duration, drain_limit: Duration) -> Self {
+        let shared = Shared {
+            module: Mutex::new(Some(module)),
+            job_timeout,
+            drain_limit,
+            bindings: Mutex::new(Vec::new()),
+            subscribers: Mutex::new(Vec::new()),
+        };
+        Self { shared: Arc::new(shared), watchers: Vec::new() }
+    }
+
+    /// Watches a slot from now on, and binds what is in it.
+    ///
+    /// # Errors
+    /// If the system cannot start another thread.
+    pub fn attach(&mut self, slot: &Arc<impl Slot + 'static>) -> std::io::Result<()> {
+        let (sender, receiver) = mpsc::channel();
+        let mut watcher = Watcher {
+            shared: self.shared.clone(),
+            slot: slot.clone(),
+            sender: sender.clone(),
+            binding: None,
+            probes: 0,
+            rebinds: 0,
+        };
+        let name = format!("slot {}", slot.location());
+        let thread = std::thread::Builder::new().name(name).spawn(move || watcher.run(&receiver))?;
+        let to_watcher = sender.clone();
+        // A watcher that has stopped needs no events.
+        slot.watch(Box::new(move |event| drop(to_watcher.send(Message::Slot(event)))));
+        self.watchers.push((sender, thread));
+        Ok(())
+    }
+
+    /// Tells of everything that happens from now on.
+    pub fn subscribe(&self) -> Receiver<Event> {
+        let (sender, receiver) = mpsc::channel();
+        self.shared.subscribers.lock().push(sender);
+        receiver
+    }
+
+    /// The devices that can be opened now.
+    pub fn devices(&self) -> Vec<Device> {
+        self.shared.devices()
+    }
+
+    /// The device with a number, if it can be opened now.
+    pub fn device(&self, minor: u32) -> Option<Device> {
+        self.devices().into_iter().find(|device| device.info().minor == minor)
+    }
+
+    /// A way to the bus for those who must not keep it: it finds no devices once the bus is gone.
+    pub fn weak(&self) -> WeakBus {
+        WeakBus(Arc::downgrade(&self.shared))
+    }
+
+    /// Unbinds every device while it is still there. Returns at once; [`Event::Removed`] reports each.
+    pub fn unbind_all(&self) {
+        for (sender, _) in &self.watchers {
+            let _ = sender.send(Message::Unbind);
+        }
+    }
+
+    /// Unplugs everything and unloads the module.
+    ///
+    /// # Errors
+    /// [`Holders`] if something of it is still held; the module stays loaded in there.
+    pub fn shutdown(mut self) -> Result<(), Box<Holders>> {
+        self.stop();
+        self.shared.module.lock().take().map_or(Ok(()), Module::unload)
+    }
+
+    fn stop(&mut self) {
+        for (sender, _) in &self.watchers {
+            let _ = sender.send(Message::Stop);
+        }
+        for (_, thread) in self.watchers.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a slot's watcher panicked; its device was unplugged on the way");
+            }
+        }
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// See [`Bus::weak`].
+#[derive(Clone)]
+pub struct WeakBus(Weak<Shared>);
+
+impl WeakBus {
+    /// The devices that can be opened now.
+    pub fn devices(&self) -> Vec<Device> {
+        self.0.upgrade().map(|shared| shared.devices()).unwrap_or_default()
+    }
+}
+
+impl Shared {
+    fn devices(&self) -> Vec<Device> {
+        self.bindings.lock().iter().filter_map(|binding| binding.device()).collect()
+    }
+
+    fn tell(&self, event: &Event) {
+        self.subscribers.lock().retain(|subscriber| subscriber.send(event.clone()).is_ok());
+    }
+}
+
+/// One slot's share of the bus, on a thread of its own: one slot's slow unplug never delays another's.
+struct Watcher {
+    shared: Arc<Shared>,
+    slot: Arc<dyn Slot>,
+    /// Given to the driver, to report a loss.
+    sender: Sender<Message>,
+    binding: Option<Arc<Binding>>,
+    /// Counts this slot's bindings, so that each has a number.
+    probes: u64,
+    rebinds: u32,
+}
+
+impl Watcher {
+    fn run(&mut self, messages: &Receiver<Message>) {
+        // `self.sender` keeps the channel open: this ends by `Stop`.
+        for message in messages {
+            match message {
+                Message::Slot(SlotEvent::Present) => {
+                    self.rebinds = 0;
+                    self.probe();
+                }
+                Message::Slot(SlotEvent::Absent) => self.unplug(Loss::Unplugged),
+                Message::Lost { binding, .. } if binding != self.probes => {}
+                Message::Lost { loss, .. } => {
+                    self.unplug(loss);
+                    if self.rebinds < MAX_REBINDS {
+                        self.rebinds += 1;
+                        self.probe();
+                    }
+                }
+                Message::Unbind => self.unplug(Loss::Unbound),
+                Message::Stop => break,
+            }
+        }
+        self.unplug(Loss::Unbound);
+    }
+
+    fn probe(&mut self) {
+        let (None, Some(function)) = (&self.binding, self.slot.function()) else { return };
+        self.probes += 1;
+        let binding = self.probes;
+        let sender = self.sender.clone();
+        let options = ProbeOptions {
+            job_timeout: self.shared.job_timeout,
+            drain_limit: self.shared.drain_limit,
+            // A watcher that has stopped has unplugged the device already.
+            report_loss: Box::new(move |loss| drop(sender.send(Message::Lost { binding, loss }))),
+        };
+        let probed = match &*self.shared.module.lock() {
+            Some(module) => module.probe(&function, options),
+            None => Err(ProbeError::Unloading),
+        };
+        let location = self.slot.location().to_owned();
+        match probed {
+            Ok(binding) => {
+                let binding = Arc::new(binding);
+                let minor = binding.device().map(|device| device.info().minor);
+                self.binding = Some(binding.clone());
+                self.shared.bindings.lock().push(binding);
+                if let Some(minor) = minor {
+                    self.shared.tell(&Event::Added { minor, location });
+                }
+            }
+            Err(error) => {
+                tracing::warn!(location, %error, "probe failed");
+                self.shared.tell(&Event::ProbeFailed { location, error });
+            }
+        }
+    }
+
+    fn unplug(&mut self, loss: Loss) {
+        let Some(binding) = self.binding.take() else { return };
+        // Out of the list first: whoever asks for devices finds only what can be opened.
+        self.shared.bindings.lock().retain(|other| !Arc::ptr_eq(other, &binding));
+        if let Some(report) = binding.unplug(loss) {
+            self.shared.tell(&Event::Removed { report });
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Contexts: address spaces on the device.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use lifeboat_core::class::Refusal;
+use lifeboat_lb1::command::{ContextId, GpuVa};
+use lifeboat_lb1::{Segment, regs};
+use parking_lot::Mutex;
+use range_alloc::RangeAllocator;
+
+use crate::buffer::{self, Buffer};
+use crate::device::Device;
+use crate::ledger::{Entry, Kind};
+use crate::{CallError, call};
+
+/// A context's addresses, in pages. Page 0 is left out, so that address 0 is never valid.
+const ADDRESS_PAGES: Range<u64> = 1..1 << 24;
+
+/// Buffers that must stay while a job may use them.
+pub(crate) type Pins = Arc<[Arc<buffer::Shared>]>;
+
+/// A context. The hardware's context is reused only after its queues are closed and its jobs have ended.
+pub struct Context(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) device: Device,
+    pub(crate) id: ContextId,
+    space: Mutex<Space>,
+    _entry: Entry,
+}
+
+struct Space {
+    free: RangeAllocator<u64>,
+    free_slots: Vec<u8>,
+    mappings: Vec<Mapping>,
+    /// The buffers of `mappings`; replaced, never changed, so that jobs can share it.
+    pins: Pins,
+}
+
+struct Mapping {
+    slot: u8,
+    pages: Range<u64>,
+    buffer: Arc<buffer::Shared>,
+}
+
+impl Context {
+    pub(crate) fn new(device: &Device) -> Result<Self, CallError> {
+        let _section = call::CREATE_CONTEXT.enter_section(&device.0.link)?;
+        let id = device.0.contexts.lock().pop().ok_or(CallError::Exhausted("contexts; close some"))?;
+        let space = Space {
+            free: RangeAllocator::new(ADDRESS_PAGES),
+            free_slots: (0..device.0.segments).rev().collect(),
+            mappings: Vec::new(),
+            pins: Arc::new([]),
+        };
+        let shared = Shared {
+            device: device.clone(),
+            id: ContextId(id),
+            space: Mutex::new(space),
+            _entry: device.0.ledger.enlist(Kind::Context),
+        };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// Makes a buffer reachable for this context's commands, and says where.
+    pub(crate) fn map(&self, buffer: &Buffer) -> Result<GpuVa, CallError> {
+        let device = &self.0.device;
+        device.owns(&buffer.0.device)?;
+        let _section = call::MAP.enter_section(&device.0.link)?;
+        let mut space = self.0.space.lock();
+        let pages = buffer.0.pages();
+        let slot = space.free_slots.pop().ok_or(CallError::Exhausted("segments; unmap some buffers"))?;
+        let Ok(range) = space.free.allocate_range(pages) else {
+            space.free_slots.push(slot);
+            return Err(CallError::Exhausted("address space; unmap some buffers"));
+        };
+        let va = GpuVa(range.start * regs::PAGE);
+        let segment =
+            // Buffers are bounded by VRAM or host memory in pages, which fits.
+            Segment { va, pages: u32::try_from(pages).unwrap_or(u32::MAX), writable: true, target: buffer.0.target() };
+        space.mappings.push(Mapping { slot, pages: range, buffer: buffer.0.clone() });
+        space.update_pins();
+        if device.0.link.registers(|lb1, _| lb1.set_segment(self.0.id, slot, &segment)).is_err() {
+            return Err(Refusal::Gone.into());
+        }
+        Ok(va)
+    }
+
+    /// Takes a buffer out of reach. Jobs already submitted that use it fault or succeed; its memory stays until they
+    /// have ended.
+    pub(crate) fn unmap(&self, va: GpuVa) -> Result<(), CallError> {
+        let mut space = self.0.space.lock();
+        let start = va.0 / regs::PAGE;
+        let found = space.mappings.iter().position(|mapping| mapping.pages.start == start);
+        let mapping = space.mappings.swap_remove(found.ok_or(CallError::Invalid("nothing is mapped there"))?);
+        // On a lost device there is no table to change.
+        let _ = self.0.device.0.link.registers(|lb1, _| lb1.clear_segment(self.0.id, mapping.slot));
+        space.free_slots.push(mapping.slot);
+        space.free.free_range(mapping.pages);
+        space.update_pins();
+        drop(space);
+        drop(mapping.buffer);
+        Ok(())
+    }
+}
+
+impl Space {
+    fn update_pins(&mut self) {
+        self.pins = self.mappings.iter().map(|mapping| mapping.buffer.clone()).collect();
+    }
+}
+
+impl Shared {
+    pub(crate) fn pins(&self) -> Pins {
+        self.space.lock().pins.clone()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Nobody submits and no job is left. The table must be empty before the context's number means somebody else.
+        let slots: Vec<u8> = self.space.get_mut().mappings.iter().map(|mapping| mapping.slot).collect();
+        let _ =
+            self.device.0.link.hardware.try_access_with(|hardware| {
+                slots.iter().try_for_each(|slot| hardware.lb1().clear_segment(self.id, *slot))
+            });
+        self.device.0.contexts.lock().push(self.id.0);
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Context").field(&self.0.id).finish()
+    }
+}

@@ -1,0 +1,108 @@
+//! The device: what users see, for as long as anyone holds it. It touches no hardware of its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lifeboat_core::class::Presence;
+use lifeboat_lb1::Info;
+use parking_lot::Mutex;
+use range_alloc::RangeAllocator;
+
+use crate::display::Display;
+use crate::engine::Engine;
+use crate::ledger::{Kind, Ledger};
+use crate::link::Link;
+use crate::module::{Minor, Shared as Module};
+use crate::{CallError, Handle, call};
+
+/// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context and job is.
+#[derive(Clone)]
+pub struct Device(pub(crate) Arc<Shared>);
+
+/// What a device has. Stays readable after loss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The device's number.
+    pub minor: u32,
+    /// Where it is, or was, plugged in.
+    pub location: String,
+    /// Rings that jobs can be submitted to.
+    pub rings: u8,
+    /// VRAM in bytes.
+    pub vram_bytes: u64,
+    /// Most commands of one job.
+    pub max_commands: usize,
+}
+
+pub(crate) struct Shared {
+    pub(crate) info: DeviceInfo,
+    pub(crate) link: Arc<Link>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) display: Arc<Display>,
+    /// Free VRAM, in pages.
+    pub(crate) vram: Mutex<RangeAllocator<u64>>,
+    /// Free contexts.
+    pub(crate) contexts: Mutex<Vec<u8>>,
+    pub(crate) segments: u8,
+    pub(crate) ledger: Ledger,
+    // Declared last: the number is free again only after all else of the device is gone.
+    _minor: Minor,
+    _module: Arc<Module>,
+}
+
+impl Device {
+    pub(crate) fn new(
+        module: &Arc<Module>,
+        minor: Minor,
+        info: DeviceInfo,
+        hardware: &Info,
+        link: Arc<Link>,
+        engine: Arc<Engine>,
+        display: Arc<Display>,
+    ) -> Self {
+        let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
+        Self(Arc::new(Shared {
+            info,
+            link,
+            engine,
+            display,
+            vram: Mutex::new(RangeAllocator::new(0..pages)),
+            contexts: Mutex::new((0..hardware.contexts).rev().collect()),
+            segments: hardware.segments,
+            ledger: module.ledger.clone(),
+            _minor: minor,
+            _module: module.clone(),
+        }))
+    }
+
+    /// What the device has.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.0.info
+    }
+
+    /// Whether the device is still there. A `true` may be out of date as soon as it is returned.
+    pub fn is_live(&self) -> bool {
+        self.0.link.presence() == Presence::Live
+    }
+
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// ENXIO if it has vanished (CALL-3).
+    pub fn open(&self) -> Result<Handle, CallError> {
+        call::OPEN.enter(&self.0.link)?;
+        Ok(Handle::new(self.clone(), self.0.ledger.enlist(Kind::Handle)))
+    }
+
+    /// Whether an object of another type belongs to this device.
+    pub(crate) fn owns(&self, other: &Self) -> Result<(), CallError> {
+        let same = Arc::ptr_eq(&self.0, &other.0);
+        if same { Ok(()) } else { Err(CallError::Invalid("the object belongs to another device")) }
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("info", &self.0.info).field("live", &self.is_live()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! The display: what is shown, and the flip that is on its way.
+//!
+//! A flip is answered exactly once (KMS-3): by the interrupt that reports it, by the sweep of an unplug that catches it
+//! in mid-flight, or at once if the device is already gone.
+
+use std::sync::Arc;
+
+use lifeboat_core::class::Refusal;
+use parking_lot::Mutex;
+
+use crate::buffer::{self, Buffer};
+use crate::call::{self, Entered};
+use crate::device::Device;
+use crate::fence::{self, Fence, Unsignalled};
+use crate::{CallError, Placement};
+
+#[derive(Default)]
+pub(crate) struct Display(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    size: Option<(u16, u16)>,
+    shown: Option<Arc<buffer::Shared>>,
+    pending: Option<(Unsignalled, Arc<buffer::Shared>)>,
+    /// Shown before; freed by the next call rather than by an interrupt handler.
+    replaced: Option<Arc<buffer::Shared>>,
+}
+
+/// Shows an RGBA8 picture, rows without gaps, at once.
+pub(crate) fn show(device: &Device, buffer: &Buffer, width: u16, height: u16) -> Result<(), CallError> {
+    let offset = check(device, buffer, (width, height))?;
+    let _section = call::SHOW.enter_section(&device.0.link)?;
+    let mut state = device.0.display.0.lock();
+    if state.pending.is_some() {
+        return Err(CallError::Busy("a flip is pending; wait for it"));
+    }
+    let pitch = u32::from(width) * 4;
+    let shown = device.0.link.registers(|lb1, _| lb1.show(offset, pitch, width, height));
+    shown.map_err(|_| Refusal::Gone)?;
+    state.size = Some((width, height));
+    let replaced = state.shown.replace(buffer.0.clone());
+    drop(state);
+    drop(replaced);
+    Ok(())
+}
+
+/// Shows another picture of the same size from the next vertical blank on.
+pub(crate) fn flip(device: &Device, buffer: &Buffer) -> Result<Fence, CallError> {
+    let mut state = device.0.display.0.lock();
+    let size = state.size.ok_or(CallError::Invalid("nothing is shown yet; show a picture first"))?;
+    let offset = check(device, buffer, size)?;
+    let Entered::Section(_section) = call::FLIP.enter(&device.0.link)? else {
+        return Ok(Fence::signalled(Ok(())));
+    };
+    if state.pending.is_some() {
+        return Err(CallError::Busy("a flip is pending; wait for it"));
+    }
+    let (fence, unsignalled) = fence::pair(&device.0.ledger);
+    // Owed before the hardware hears of it: whatever happens from here on, the sweep or the interrupt finds it.
+    state.pending = Some((unsignalled, buffer.0.clone()));
+    let replaced = state.replaced.take();
+    let _ = device.0.link.registers(|lb1, _| lb1.flip(offset));
+    drop(state);
+    drop(replaced);
+    Ok(fence)
+}
+
+fn check(device: &Device, buffer: &Buffer, (width, height): (u16, u16)) -> Result<u64, CallError> {
+    device.owns(&buffer.0.device)?;
+    if buffer.placement() != Placement::Vram {
+        return Err(CallError::Invalid("only a buffer in VRAM can be shown"));
+    }
+    let needed = u64::from(width) * u64::from(height) * 4;
+    if needed == 0 || buffer.size() < needed {
+        return Err(CallError::Invalid("the buffer is smaller than the picture, or the picture is empty"));
+    }
+    buffer.0.vram_offset().ok_or(CallError::Invalid("only a buffer in VRAM can be shown"))
+}
+
+impl Display {
+    /// The flip took effect, or never will.
+    pub(crate) fn complete_flip(&self) {
+        let mut state = self.0.lock();
+        let Some((unsignalled, buffer)) = state.pending.take() else { return };
+        state.replaced = state.shown.replace(buffer);
+        drop(state);
+        unsignalled.signal(Ok(()));
+    }
+
+    /// Nothing is shown any more. The size stays: a flip after loss is still judged by it.
+    pub(crate) fn clear(&self) {
+        let mut state = self.0.lock();
+        let buffers = (state.shown.take(), state.replaced.take());
+        drop(state);
+        drop(buffers);
+    }
+}

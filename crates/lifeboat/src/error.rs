@@ -1,0 +1,103 @@
+//! What can go wrong, and the one place where it becomes an errno.
+
+use lifeboat_core::class::Refusal;
+use lifeboat_core::errno::Errno;
+use lifeboat_core::fence::FenceError;
+use lifeboat_core::sched::SubmitError;
+use lifeboat_lb1::DriverError;
+use lifeboat_lb1::command::InvalidArgument;
+use lifeboat_pci::BusError;
+use thiserror::Error;
+
+/// Why a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CallError {
+    /// The device is gone, and this call needs it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The scheduler did not take the job.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// A command's argument is wrong.
+    #[error(transparent)]
+    Command(#[from] InvalidArgument),
+    /// An argument of the call is wrong; the text says which and what it should be.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Something is under way that must end first; the text says what.
+    #[error("{0}")]
+    Busy(&'static str),
+    /// There is no room for another object of this kind; the text says which.
+    #[error("out of {0}")]
+    Exhausted(&'static str),
+}
+
+impl From<CallError> for Errno {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(refusal) => refusal.into(),
+            CallError::Submit(error) => error.into(),
+            CallError::Command(_) | CallError::Invalid(_) => Self::EINVAL,
+            CallError::Busy(_) => Self::EBUSY,
+            CallError::Exhausted(_) => Self::ENOMEM,
+        }
+    }
+}
+
+impl CallError {
+    /// The errno a kernel would return.
+    pub fn errno(self) -> Errno {
+        self.into()
+    }
+
+    /// Whether the call failed because the device is gone.
+    pub fn is_loss(self) -> bool {
+        matches!(self.errno(), Errno::ENODEV | Errno::ENXIO)
+    }
+}
+
+/// Why a wait for a fence ended without success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum WaitError {
+    /// The fence has not signalled within the given time.
+    #[error("the fence has not signalled in time")]
+    TimedOut,
+    /// The fence signalled that the work was not done.
+    #[error(transparent)]
+    Failed(#[from] FenceError),
+}
+
+impl From<WaitError> for Errno {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TimedOut => Self::ETIMEDOUT,
+            WaitError::Failed(error) => error.into(),
+        }
+    }
+}
+
+/// Why a device could not be bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ProbeError {
+    /// The device is not an LB1, by its configuration space.
+    #[error("vendor and device id {0:#010x} are not those of an LB1")]
+    NotOurs(u32),
+    /// The driver could not bring it up.
+    #[error("bring-up failed: {0}")]
+    Driver(#[from] DriverError),
+    /// The bus could not serve it.
+    #[error("bring-up failed: {0}")]
+    Bus(#[from] BusError),
+    /// Its reset took longer than the device states.
+    #[error("the device did not come out of reset")]
+    ResetTimedOut,
+    /// There is no memory for it.
+    #[error("not enough memory for the device's rings")]
+    NoMemory,
+    /// All device numbers are taken: too many lost devices are still held open.
+    #[error("no free device number; close handles of lost devices")]
+    NoMinor,
+    /// The module is being unloaded.
+    #[error("the module is being unloaded")]
+    Unloading,
+}

@@ -1,0 +1,99 @@
+//! The handle: an open file. Every call of a user goes through one.
+
+use lifeboat_lb1::command::GpuVa;
+
+use crate::ledger::Entry;
+use crate::{
+    Buffer, CallError, Context, Device, DeviceInfo, Fence, Placement, Priority, Queue, Submission, display, submit,
+};
+
+/// An open device. It stays usable when the device is lost: calls then answer by their class.
+#[derive(Debug)]
+pub struct Handle {
+    device: Device,
+    _entry: Entry,
+}
+
+impl Handle {
+    pub(crate) fn new(device: Device, entry: Entry) -> Self {
+        Self { device, _entry: entry }
+    }
+
+    /// What the device has. Never fails (CALL-2).
+    pub fn info(&self) -> &DeviceInfo {
+        self.device.info()
+    }
+
+    /// Whether the device is still there.
+    pub fn is_live(&self) -> bool {
+        self.device.is_live()
+    }
+
+    /// Creates a context.
+    ///
+    /// # Errors
+    /// ENODEV after loss, ENOMEM if the device has no free context.
+    pub fn create_context(&self) -> Result<Context, CallError> {
+        Context::new(&self.device)
+    }
+
+    /// Creates a queue for a context's jobs on a ring below [`DeviceInfo::rings`].
+    ///
+    /// # Errors
+    /// ENODEV after loss, EINVAL for a ring or context that is not this device's, ENOMEM if it has no free queue.
+    pub fn create_queue(&self, context: &Context, ring: u8, priority: Priority) -> Result<Queue, CallError> {
+        self.device.owns(&context.0.device)?;
+        Queue::new(context, ring, priority)
+    }
+
+    /// Creates a buffer of `size` bytes, all zero.
+    ///
+    /// # Errors
+    /// ENODEV after loss, EINVAL for size 0, ENOMEM if there is no room.
+    pub fn create_buffer(&self, placement: Placement, size: u64) -> Result<Buffer, CallError> {
+        Buffer::new(&self.device, placement, size)
+    }
+
+    /// Makes a buffer reachable for a context's commands, and says where.
+    ///
+    /// # Errors
+    /// ENODEV after loss, EINVAL if they are of different devices, ENOMEM if the context has no free segment.
+    pub fn map(&self, context: &Context, buffer: &Buffer) -> Result<GpuVa, CallError> {
+        self.device.owns(&context.0.device)?;
+        context.map(buffer)
+    }
+
+    /// Takes a buffer out of a context's reach. Does not fail for loss.
+    ///
+    /// # Errors
+    /// EINVAL if nothing is mapped there.
+    pub fn unmap(&self, context: &Context, va: GpuVa) -> Result<(), CallError> {
+        self.device.owns(&context.0.device)?;
+        context.unmap(va)
+    }
+
+    /// Submits a job. Its fence signals when the job has run, or with the reason why it has not.
+    ///
+    /// # Errors
+    /// ENODEV after loss, EINVAL for wrong commands, EAGAIN if too many jobs are in flight.
+    pub fn submit(&self, submission: &Submission<'_>) -> Result<Fence, CallError> {
+        submit::submit(&self.device, submission)
+    }
+
+    /// Shows an RGBA8 picture of a VRAM buffer, rows without gaps.
+    ///
+    /// # Errors
+    /// ENODEV after loss, EINVAL if the buffer is too small or not in VRAM, EBUSY while a flip is pending.
+    pub fn show(&self, buffer: &Buffer, width: u16, height: u16) -> Result<(), CallError> {
+        display::show(&self.device, buffer, width, height)
+    }
+
+    /// Shows another picture of the same size from the next vertical blank on. After loss it pretends success: the
+    /// fence has signalled, and nobody is surprised (CALL-1).
+    ///
+    /// # Errors
+    /// EINVAL before the first [`Handle::show`] and as there, EBUSY while a flip is pending.
+    pub fn flip(&self, buffer: &Buffer) -> Result<Fence, CallError> {
+        display::flip(&self.device, buffer)
+    }
+}

@@ -1,0 +1,89 @@
+//! What a binding has of the hardware. It lives inside a revocable, so it can be used only in a section, and it is
+//! dropped when the binding is cut.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use lifeboat_lb1::{DriverError, Lb1};
+use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova};
+use parking_lot::Mutex;
+
+/// The windows and DMA mappings of one binding.
+pub(crate) struct Hardware {
+    function: Arc<dyn Function>,
+    registers: Arc<dyn Bar + Send + Sync>,
+    vram: Arc<dyn Bar + Send + Sync>,
+    /// Addresses the device can reach. Taken back on drop: nothing outlives the binding.
+    mapped: Mutex<HashSet<Iova>>,
+}
+
+/// Host memory under the address at which one device reaches it.
+///
+/// The memory belongs to whoever holds this; the address ends with the binding.
+#[derive(Debug, Clone)]
+pub(crate) struct Mapped {
+    pub(crate) memory: Arc<HostMemory>,
+    pub(crate) iova: Iova,
+}
+
+impl DmaMemory for Mapped {
+    fn iova(&self) -> Iova {
+        self.iova
+    }
+
+    fn size(&self) -> u64 {
+        self.memory.size()
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
+        self.memory.read(offset, into)
+    }
+
+    fn write(&self, offset: u64, from: &[u8]) -> Result<(), BusError> {
+        self.memory.write(offset, from)
+    }
+}
+
+impl Hardware {
+    pub(crate) fn new(
+        function: Arc<dyn Function>,
+        registers: Arc<dyn Bar + Send + Sync>,
+        vram: Arc<dyn Bar + Send + Sync>,
+    ) -> Self {
+        Self { function, registers, vram, mapped: Mutex::new(HashSet::new()) }
+    }
+
+    pub(crate) fn lb1(&self) -> Lb1<'_, dyn Bar + Send + Sync> {
+        Lb1::new(&*self.registers)
+    }
+
+    pub(crate) fn vram(&self) -> &(dyn Bar + Send + Sync) {
+        &*self.vram
+    }
+
+    pub(crate) fn map(&self, memory: Arc<HostMemory>) -> Result<Mapped, DriverError> {
+        let iova = self.function.dma_map(&memory)?;
+        self.mapped.lock().insert(iova);
+        Ok(Mapped { memory, iova })
+    }
+
+    pub(crate) fn unmap(&self, iova: Iova) {
+        if self.mapped.lock().remove(&iova) {
+            self.unmap_on_bus(iova);
+        }
+    }
+
+    fn unmap_on_bus(&self, iova: Iova) {
+        if let Err(error) = self.function.dma_unmap(iova) {
+            tracing::warn!(?iova, %error, "the bus did not know a mapping of ours");
+        }
+    }
+}
+
+impl Drop for Hardware {
+    fn drop(&mut self) {
+        for iova in std::mem::take(self.mapped.get_mut()) {
+            self.unmap_on_bus(iova);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The way from a device to its hardware, as long as there is one.
+//!
+//! The device lives as long as anyone holds it; the hardware ends with the binding. Everything that wants from the one
+//! to the other goes through here: whole operations through the gate, register access through the revocable.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use lifeboat_core::class::Presence;
+use lifeboat_core::unplug::Loss;
+use lifeboat_lb1::{DriverError, Lb1};
+use lifeboat_pci::Bar;
+use lifeboat_sync::{Gate, Revocable};
+
+use crate::hardware::Hardware;
+
+/// Tells the bus side that the driver found the device lost. Must not block.
+pub(crate) type ReportLoss = Box<dyn Fn(Loss) + Send + Sync>;
+
+pub(crate) struct Link {
+    pub(crate) gate: Gate,
+    pub(crate) hardware: Revocable<Hardware>,
+    gone: AtomicBool,
+    loss_reported: AtomicBool,
+    report_loss: ReportLoss,
+}
+
+impl Link {
+    pub(crate) fn new(hardware: Hardware, report_loss: ReportLoss) -> Self {
+        Self {
+            gate: Gate::new(),
+            hardware: Revocable::new(hardware),
+            gone: AtomicBool::new(false),
+            loss_reported: AtomicBool::new(false),
+            report_loss,
+        }
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        if self.gone.load(SeqCst) { Presence::Gone } else { Presence::Live }
+    }
+
+    /// From now on calls see the loss, and nobody enters the gate.
+    pub(crate) fn announce(&self) {
+        self.gone.store(true, SeqCst);
+        self.gate.shut();
+    }
+
+    /// Runs `f` on the registers, in a section. If there are none any more, or `f` finds the device dead, that is
+    /// [`DriverError::Gone`], and the bus side learns of it.
+    pub(crate) fn registers<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError> {
+        let result = self.hardware.try_access_with(|hardware| f(&hardware.lb1(), hardware));
+        let result = result.unwrap_or(Err(DriverError::Gone));
+        if matches!(result, Err(DriverError::Gone)) {
+            self.lost(Loss::FellOff);
+        }
+        result
+    }
+
+    /// The driver has found the device lost. Reported once; the unplug follows on the bus side.
+    pub(crate) fn lost(&self, loss: Loss) {
+        if self.presence() == Presence::Live && !self.loss_reported.swap(true, SeqCst) {
+            (self.report_loss)(loss);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Code: the longest lifetime. A module can be unloaded only when nothing of it exists any more (LIFE-2).
+
+use std::fmt;
+use std::sync::Arc;
+
+use lifeboat_core::minor::Minors;
+use lifeboat_pci::Function;
+use parking_lot::Mutex;
+
+use crate::ledger::{Counts, Entry, Kind, Ledger};
+use crate::{Binding, ProbeError, ProbeOptions, probe};
+
+/// Words of 64 device numbers: more than any machine has slots, and room for lost devices that are still held open.
+const MINOR_WORDS: usize = 16;
+
+/// A loaded driver.
+#[derive(Debug)]
+pub struct Module {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) ledger: Ledger,
+    minors: Mutex<Option<Minors<[u64; MINOR_WORDS]>>>,
+}
+
+/// A device number, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Minor {
+    pub(crate) number: u32,
+    shared: Arc<Shared>,
+    _entry: Entry,
+}
+
+/// Why a module could not be unloaded: what of it still exists. The module is still loaded, and comes back with it.
+#[derive(Debug)]
+pub struct Holders {
+    /// The module.
+    pub module: Module,
+    /// How many objects of each kind hold it.
+    pub counts: Counts,
+}
+
+impl fmt::Display for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the module is in use by")?;
+        self.counts.iter().try_for_each(|(kind, count)| write!(f, " {count} {kind}(s)"))?;
+        f.write_str("; unbind its devices and close their handles first")
+    }
+}
+
+impl std::error::Error for Holders {}
+
+impl Module {
+    /// Loads the LB1 driver.
+    pub fn load() -> Self {
+        let minors = Mutex::new(Some(Minors::new([0; MINOR_WORDS])));
+        Self { shared: Arc::new(Shared { ledger: Ledger::default(), minors }) }
+    }
+
+    /// Binds a function: brings it up and gives it to users as a new device with a new number.
+    ///
+    /// # Errors
+    /// Each [`ProbeError`]; then the function is released and can be probed again.
+    pub fn probe(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
+        let result = probe::probe(&self.shared, function, options);
+        if result.is_err() {
+            function.release();
+        }
+        result
+    }
+
+    /// What of this module exists.
+    pub fn counts(&self) -> Counts {
+        self.shared.ledger.counts()
+    }
+
+    /// Unloads the module.
+    ///
+    /// # Errors
+    /// [`Holders`] if anything of it still exists; the module stays loaded.
+    pub fn unload(self) -> Result<(), Box<Holders>> {
+        // Under the lock that hands out device numbers: a probe either has its number and counts, or gets none.
+        let mut minors = self.shared.minors.lock();
+        let counts = self.counts();
+        if counts.is_empty() {
+            *minors = None;
+            return Ok(());
+        }
+        drop(minors);
+        Err(Box::new(Holders { module: self, counts }))
+    }
+}
+
+impl Shared {
+    pub(crate) fn allocate_minor(self: &Arc<Self>) -> Result<Minor, ProbeError> {
+        let mut minors = self.minors.lock();
+        let number = minors.as_mut().ok_or(ProbeError::Unloading)?.allocate().ok_or(ProbeError::NoMinor)?;
+        Ok(Minor { number, shared: self.clone(), _entry: self.ledger.enlist(Kind::Device) })
+    }
+}
+
+impl Drop for Minor {
+    fn drop(&mut self) {
+        if let Some(minors) = self.shared.minors.lock().as_mut() {
+            minors.release(self.number);
+        }
+    }
+}

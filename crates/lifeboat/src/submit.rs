@@ -1,0 +1,68 @@
+//! Submitting jobs: from a user's commands to a place in the scheduler.
+
+use std::sync::Arc;
+
+use lifeboat_core::sched::JobSpec;
+use lifeboat_lb1::RingWriter;
+use lifeboat_lb1::command::Work;
+
+use crate::context::{self, Pins};
+use crate::device::Device;
+use crate::ledger::{Entry, Kind};
+use crate::{CallError, Fence, Queue, fence};
+
+/// A job to be: commands for one ring, and what they wait for.
+#[derive(Debug, Clone, Copy)]
+pub struct Submission<'a> {
+    /// Where it waits; its context's addresses are what the commands use.
+    pub queue: &'a Queue,
+    /// At least one, at most [`DeviceInfo::max_commands`](crate::DeviceInfo::max_commands).
+    pub commands: &'a [Work],
+    /// The job starts when all of these have signalled. If one fails, the job is canceled.
+    pub after: &'a [Fence],
+    /// Whether the job may run again if its work is lost through another job's fault: true if its commands overwrite
+    /// nothing they read.
+    pub restartable: bool,
+}
+
+/// What a job keeps alive for the hardware, until the hardware is known to be done with it.
+pub(crate) struct Job {
+    pub(crate) context: Arc<context::Shared>,
+    pub(crate) commands: Box<[Work]>,
+    /// The buffers that were mapped when the job was submitted; they stay even if unmapped since.
+    _buffers: Pins,
+    _entry: Entry,
+}
+
+pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fence, CallError> {
+    let context = &submission.queue.context;
+    device.owns(&context.device)?;
+    if submission.commands.is_empty() {
+        return Err(CallError::Invalid("a job needs at least one command"));
+    }
+    submission.commands.iter().try_for_each(Work::check)?;
+    let spec = JobSpec {
+        cost: RingWriter::cost(submission.commands.len()),
+        dependencies: u32::try_from(submission.after.len()).map_err(|_| CallError::Invalid("too many fences"))?,
+        restartable: submission.restartable,
+    };
+    let ledger = &device.0.ledger;
+    let job = Arc::new(Job {
+        context: context.clone(),
+        commands: submission.commands.into(),
+        _buffers: context.pins(),
+        _entry: ledger.enlist(Kind::Job),
+    });
+    let (fence, unsignalled) = fence::pair(ledger);
+    let engine = &device.0.engine;
+    let job = engine.submit(submission.queue.id, spec, || (unsignalled, job))?;
+    for dependency in submission.after {
+        let engine = Arc::downgrade(engine);
+        dependency.on_signal(move |outcome| {
+            if let Some(engine) = engine.upgrade() {
+                engine.dependency_done(job, outcome);
+            }
+        });
+    }
+    Ok(fence)
+}

@@ -1,0 +1,160 @@
+//! What each step of an unplug does here. Their order is [`lifeboat_core::unplug`]'s.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lifeboat_core::fence::FenceError;
+use lifeboat_core::health::Verdict;
+use lifeboat_core::unplug::{Loss, Teardown};
+use lifeboat_pci::Function;
+use lifeboat_sync::{Holdouts, StillOpen};
+use parking_lot::Mutex;
+
+use crate::device::Device;
+use crate::ledger::Entry;
+use crate::probe::quiesce;
+
+/// How long one step took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepTime {
+    /// The step.
+    pub name: &'static str,
+    /// When it began.
+    pub began: Instant,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How an unplug went.
+#[derive(Debug, Clone)]
+pub struct UnplugReport {
+    /// The device's number.
+    pub minor: u32,
+    /// What ended the binding.
+    pub loss: Loss,
+    /// Whether the device answered when it was cut off.
+    pub device_alive: bool,
+    /// Each step, in order.
+    pub steps: Vec<StepTime>,
+    /// Fences that signalled ENODEV.
+    pub fences_retired: usize,
+    /// Sections that did not end in time, if any.
+    pub holdouts: Option<Holdouts>,
+    /// Register sections that did not end in time, if any. The hardware's mappings stay until they do.
+    pub registers_held: Option<StillOpen>,
+}
+
+impl UnplugReport {
+    /// From the announcement to the release.
+    pub fn took(&self) -> Duration {
+        self.steps.iter().map(|step| step.took).sum()
+    }
+}
+
+/// The binding's end of the device, as the unplug needs it.
+pub(crate) struct Shell {
+    device: Device,
+    function: Arc<dyn Function>,
+    drain_limit: Duration,
+    report: Arc<Mutex<UnplugReport>>,
+    _entry: Entry,
+}
+
+impl Shell {
+    pub(crate) fn new(device: Device, function: Arc<dyn Function>, drain_limit: Duration, entry: Entry) -> Self {
+        let report = UnplugReport {
+            minor: device.info().minor,
+            loss: Loss::Unbound,
+            device_alive: false,
+            steps: Vec::with_capacity(6),
+            fences_retired: 0,
+            holdouts: None,
+            registers_held: None,
+        };
+        Self { device, function, drain_limit, report: Arc::new(Mutex::new(report)), _entry: entry }
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Filled in as the steps go by.
+    pub(crate) fn report(&self) -> Arc<Mutex<UnplugReport>> {
+        self.report.clone()
+    }
+
+    fn step(&self, name: &'static str, act: impl FnOnce(&Self)) {
+        let began = Instant::now();
+        act(self);
+        self.report.lock().steps.push(StepTime { name, began, took: began.elapsed() });
+    }
+
+    /// Signals every fence that is owed.
+    fn deliver(&self) {
+        if !self.device.0.engine.deliver(self.drain_limit) {
+            tracing::error!("a fence callback has not returned; it must not block");
+        }
+        self.report.lock().fences_retired = self.device.0.engine.lost();
+    }
+}
+
+impl Teardown for Shell {
+    fn announce(&mut self, loss: Loss) {
+        self.step("announce", |shell| {
+            shell.report.lock().loss = loss;
+            shell.device.0.link.announce();
+            shell.device.0.engine.stop(FenceError::Lost);
+        });
+    }
+
+    fn retire(&mut self) {
+        self.step("retire", |shell| {
+            shell.deliver();
+            shell.device.0.display.complete_flip();
+        });
+    }
+
+    fn drain(&mut self) {
+        self.step("drain", |shell| {
+            if let Err(holdouts) = shell.device.0.link.gate.drain(shell.drain_limit) {
+                tracing::error!(%holdouts, "unplug goes on without waiting for them");
+                shell.report.lock().holdouts = Some(holdouts);
+            }
+        });
+    }
+
+    fn sweep(&mut self) {
+        self.step("sweep", |shell| {
+            // Submissions and flips that were past their entry when the loss was announced.
+            shell.deliver();
+            shell.device.0.display.complete_flip();
+        });
+    }
+
+    fn cut(&mut self) {
+        self.step("cut", |shell| {
+            let link = &shell.device.0.link;
+            if !shell.device.0.engine.stop_worker(shell.drain_limit) {
+                tracing::error!("the device's worker has not ended; a fence callback is blocking it");
+            }
+            let config = shell.function.config();
+            link.hardware.try_access_with(|hardware| {
+                let lb1 = hardware.lb1();
+                shell.report.lock().device_alive = lb1.identity() == Ok(Verdict::Alive);
+                quiesce(&lb1, &*config);
+            });
+            shell.function.irq_disable();
+            if let Err(held) = link.hardware.revoke(shell.drain_limit) {
+                tracing::error!(%held, "the hardware's mappings stay until they end");
+                shell.report.lock().registers_held = Some(held);
+            }
+            shell.device.0.engine.hardware_gone();
+            shell.deliver();
+            shell.device.0.display.clear();
+        });
+    }
+
+    fn release(&mut self) {
+        self.step("release", |shell| shell.function.release());
+    }
+}

@@ -1,0 +1,147 @@
+//! A machine for the tests: one slot, one bus, and the means to pull cards.
+#![allow(dead_code)] // each test file uses its own part
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use lifeboat::command::{Copy, Fill, GpuVa, Work};
+use lifeboat::{
+    Buffer, Bus, Context, Counts, Device, Event, Fence, Handle, Module, Placement, Priority, Queue, Submission,
+    UnplugReport,
+};
+use lifeboat_gpu::{Card, Config, Slot};
+
+/// Longer than anything in these tests takes; a wait that reaches it has hung.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+/// Long enough for the slowest job here, short enough to wait for.
+pub(crate) const JOB_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long an unplug waits for sections.
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_millis(200);
+
+pub(crate) struct Machine {
+    pub(crate) slot: Arc<Slot>,
+    bus: Bus,
+    events: Receiver<Event>,
+    cards: Vec<Arc<Card>>,
+}
+
+impl Machine {
+    /// A machine with a card in its slot.
+    pub(crate) fn new() -> Self {
+        let slot = Slot::new("0000:01:00.0");
+        let mut bus = Bus::new(Module::load(), JOB_TIMEOUT, DRAIN_LIMIT);
+        let events = bus.subscribe();
+        bus.attach(&slot).unwrap();
+        let mut machine = Self { slot, bus, events, cards: vec![] };
+        machine.plug();
+        machine
+    }
+
+    /// Plugs in a new card.
+    pub(crate) fn plug(&mut self) -> Arc<Card> {
+        let card = Card::new(Config::default()).unwrap();
+        self.insert(card.clone());
+        card
+    }
+
+    /// Plugs in this card.
+    pub(crate) fn insert(&mut self, card: Arc<Card>) {
+        self.slot.insert(card.clone()).unwrap();
+        self.cards.push(card);
+    }
+
+    pub(crate) fn card(&self) -> &Arc<Card> {
+        self.cards.last().unwrap()
+    }
+
+    pub(crate) fn next_event(&self) -> Event {
+        self.events.recv_timeout(LONG).expect("an event")
+    }
+
+    /// Waits for a device to appear.
+    pub(crate) fn added(&self) -> Device {
+        match self.next_event() {
+            Event::Added { minor, .. } => self.bus.device(minor).expect("the device that was announced"),
+            other => panic!("expected a device, got {other:?}"),
+        }
+    }
+
+    /// Waits for a device to be gone.
+    pub(crate) fn removed(&self) -> Arc<UnplugReport> {
+        match self.next_event() {
+            Event::Removed { report } => report,
+            other => panic!("expected a removal, got {other:?}"),
+        }
+    }
+
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    pub(crate) fn into_bus(self) -> Bus {
+        self.bus
+    }
+
+    /// Ends everything and checks that the driver made no mistake and left nothing behind.
+    pub(crate) fn finish(self) {
+        let result = self.bus.shutdown();
+        assert!(result.is_ok(), "{}", result.unwrap_err());
+        for card in self.cards {
+            let violations = card.witness().violations();
+            assert!(violations.is_empty(), "{}", violations.iter().map(|v| format!("{v}\n")).collect::<String>());
+        }
+    }
+}
+
+/// A client with one context and a buffer in each kind of memory, both mapped.
+pub(crate) struct Client {
+    /// One on each ring.
+    pub(crate) queues: [Queue; 2],
+    pub(crate) context: Context,
+    pub(crate) host: Buffer,
+    pub(crate) vram: Buffer,
+    pub(crate) host_va: GpuVa,
+    pub(crate) vram_va: GpuVa,
+    pub(crate) handle: Handle,
+}
+
+pub(crate) const BYTES: u32 = 1 << 16;
+
+impl Client {
+    pub(crate) fn new(device: &Device) -> Self {
+        let handle = device.open().unwrap();
+        let context = handle.create_context().unwrap();
+        let queue = |ring| handle.create_queue(&context, ring, Priority::Normal).unwrap();
+        let queues = [queue(0), queue(1)];
+        let host = handle.create_buffer(Placement::Host, BYTES.into()).unwrap();
+        let vram = handle.create_buffer(Placement::Vram, BYTES.into()).unwrap();
+        let host_va = handle.map(&context, &host).unwrap();
+        let vram_va = handle.map(&context, &vram).unwrap();
+        Self { queues, context, host, vram, host_va, vram_va, handle }
+    }
+
+    pub(crate) fn submit(&self, ring: usize, commands: &[Work], after: &[Fence]) -> Fence {
+        let submission = Submission { queue: &self.queues[ring], commands, after, restartable: true };
+        self.handle.submit(&submission).unwrap()
+    }
+
+    pub(crate) fn fill(&self, pattern: u32) -> Work {
+        Work::Fill(Fill { dst: self.vram_va, bytes: BYTES.into(), pattern })
+    }
+
+    pub(crate) fn download(&self) -> Work {
+        Work::Copy(Copy::linear(self.host_va, self.vram_va, BYTES))
+    }
+
+    pub(crate) fn host_word(&self) -> u32 {
+        let mut word = [0; 4];
+        self.host.read(u64::from(BYTES) - 4, &mut word).unwrap();
+        u32::from_le_bytes(word)
+    }
+}
+
+/// What of the module exists, as a sorted list for comparing.
+pub(crate) fn counts(counts: &Counts) -> Vec<(String, usize)> {
+    counts.iter().map(|(kind, count)| (kind.to_string(), *count)).collect()
+}

@@ -1,0 +1,125 @@
+//! One function per tool. Each says what it proves and what bounds it.
+
+use std::path::Path;
+use std::process::Command;
+
+/// How a stage ended.
+pub(super) enum Outcome {
+    Passed,
+    /// Why, in one line.
+    Failed(String),
+    /// Why, and how to get what is missing, in one line.
+    Skipped(String),
+}
+
+/// One check.
+pub(super) struct Stage {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) run: fn() -> Outcome,
+}
+
+/// All checks, the quick ones first.
+pub(super) const STAGES: &[Stage] = &[
+    Stage { name: "format", about: "rustfmt finds nothing to change", run: format },
+    Stage { name: "clippy", about: "no warning in any target", run: clippy },
+    Stage { name: "build", about: "everything builds, also the benchmarks", run: build },
+    Stage { name: "test", about: "unit, integration, property and documentation tests", run: test },
+    Stage { name: "doc", about: "the documentation builds without warnings", run: doc },
+    Stage { name: "freestanding", about: "core, pci and lb1 need neither std nor an allocator", run: freestanding },
+    Stage { name: "loom", about: "every interleaving of the sync protocols", run: loom },
+    Stage { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
+    Stage { name: "demo", about: "the main job, as a user runs it", run: demo },
+];
+
+fn format() -> Outcome {
+    if !works("cargo", &["fmt", "--version"]) {
+        return Outcome::Skipped("rustfmt is missing: rustup component add rustfmt".into());
+    }
+    cargo(&["fmt", "--all", "--check"])
+}
+
+fn clippy() -> Outcome {
+    if !works("cargo", &["clippy", "--version"]) {
+        return Outcome::Skipped("clippy is missing: rustup component add clippy".into());
+    }
+    // Includes the check against each crate's own rust-version (1.85 for what the kernel shares).
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+fn build() -> Outcome {
+    cargo(&["build", "--workspace", "--all-targets", "--locked"])
+}
+
+/// Bounded by the tests' own limits: every wait in them has one.
+fn test() -> Outcome {
+    cargo(&["test", "--workspace", "--locked"])
+}
+
+fn doc() -> Outcome {
+    run(Command::new(CARGO).args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// A static library with its own panic handler and no allocator: if anything in it needed `std`, there would be two
+/// panic handlers; if anything needed `alloc`, there would be no allocator. Built for a bare target where one is
+/// installed, else for the host, which proves the same.
+fn freestanding() -> Outcome {
+    const TARGET: &str = "x86_64-unknown-none";
+    let mut command = Command::new(CARGO);
+    command.args(["build", "--release", "--locked", "--manifest-path", "xtask/freestanding/Cargo.toml"]);
+    command.args(["--target-dir", "target/freestanding"]);
+    if installed(TARGET) {
+        command.args(["--target", TARGET]);
+    }
+    run(&mut command)
+}
+
+/// Unbounded exploration; about 20 seconds.
+fn loom() -> Outcome {
+    let args = ["test", "--release", "--locked", "-p", "lifeboat-sync", "--test", "loom", "--target-dir", "target/loom"];
+    run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg loom"))
+}
+
+/// Advisories are checked only where their database is: it comes from a place that not every machine can reach.
+fn deny() -> Outcome {
+    if !works("cargo", &["deny", "--version"]) {
+        return Outcome::Skipped("cargo-deny is missing: cargo install --locked cargo-deny".into());
+    }
+    cargo(&["deny", "--locked", "check", "licenses", "bans", "sources"])
+}
+
+fn demo() -> Outcome {
+    cargo(&["run", "--release", "--locked", "--quiet"])
+}
+
+/// The cargo that runs this, else the one on the path.
+const CARGO: &str = match option_env!("CARGO") {
+    Some(cargo) => cargo,
+    None => "cargo",
+};
+
+fn cargo(args: &[&str]) -> Outcome {
+    run(Command::new(CARGO).args(args))
+}
+
+fn run(command: &mut Command) -> Outcome {
+    match command.status() {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(format!("{status}")),
+        Err(error) => Outcome::Failed(format!("cannot start: {error}")),
+    }
+}
+
+/// Whether a tool can be called at all.
+fn works(program: &str, args: &[&str]) -> bool {
+    Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether the toolchain has a target's libraries.
+fn installed(target: &str) -> bool {
+    let sysroot = Command::new("rustc").args(["--print", "sysroot"]).output();
+    sysroot.is_ok_and(|output| {
+        let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Path::new(&sysroot).join("lib/rustlib").join(target).join("lib").is_dir()
+    })
+}
