@@ -57,7 +57,7 @@ device stays away, and the run fails if it is still needed. \
 Examples: unplug@40%   unplug@access:1234,replug:200ms   slow:5ms@job:17";
 
 const RUN_AFTER_HELP: &str = "\
-Without --image and --fault this is a demonstration: the bundled picture is filtered many times over, the GPU is pulled \
+Without --image, --fault and --no-faults this is a demonstration: the bundled picture is filtered many times over, the GPU is pulled \
 out at 40% and put back 200 ms later.
 
 Exit codes: 0 nothing was lost, leaked or violated; 1 something was, or the run failed; 2 the request cannot be carried \
@@ -90,6 +90,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "SPEC", help = FAULT_HELP.split('\n').next(), long_help = FAULT_HELP)]
     #[allow(missing_docs)] // its help text says it all
     pub fault: Vec<FaultSpec>,
+
+    /// Let nothing happen to the GPU; otherwise the bundled picture comes with the demonstration's loss
+    #[arg(long, conflicts_with = "fault")]
+    pub no_faults: bool,
 
     /// Seed of everything that is left to chance [default: a new one, shown in the report]
     #[arg(long, value_name = "N")]
@@ -141,7 +145,7 @@ impl RunArgs {
 
     /// Whether the user left it to us to show something.
     pub fn is_demonstration(&self) -> bool {
-        self.image.is_none() && self.fault.is_empty()
+        self.image.is_none() && self.fault.is_empty() && !self.no_faults
     }
 
     /// How many times the picture is to be filtered.
@@ -164,6 +168,7 @@ impl Default for RunArgs {
             tiles: Self::TILES,
             repeat: None,
             fault: Vec::new(),
+            no_faults: false,
             seed: None,
             out: None,
             report: ReportFormat::Text,
@@ -216,5 +221,8 @@ mod tests {
         let own_fault = parse(&["--fault", "hang@job:17", "--fault", "unplug@40%"]);
         assert_eq!((own_fault.rounds(), own_fault.faults().len()), (1, 2));
         assert_eq!(parse(&["--repeat", "5"]).rounds(), 5);
+
+        let calm = parse(&["--no-faults"]);
+        assert_eq!((calm.rounds(), calm.faults()), (1, vec![]));
     }
 }

@@ -125,7 +125,7 @@ impl Card {
         Some(Picture { scanout, pixels })
     }
 
-    /// Has every descriptor's execution reported, or no longer.
+    /// Has every descriptor's execution reported, or no longer. A recorder that owns the card keeps it alive.
     pub fn set_recorder(&self, recorder: Option<Recorder>) {
         self.board.recorder.set(recorder);
     }

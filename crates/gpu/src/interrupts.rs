@@ -112,15 +112,15 @@ impl Interrupts {
         }
     }
 
-    /// Connects the driver's handler in place of the one before.
+    /// Connects the driver's handler in place of the one before. Once the card has stopped the handler is dropped.
     pub(crate) fn connect(&self, handler: IrqHandler) -> ConnectionId {
         let mut line = self.line.lock();
         line.messages = 0;
         line.connections += 1;
         let id = ConnectionId(line.connections);
-        let before = line.handler.replace((id, handler));
+        let unused = if line.stop { Some((id, handler)) } else { line.handler.replace((id, handler)) };
         drop(line);
-        drop(before);
+        drop(unused);
         id
     }
 

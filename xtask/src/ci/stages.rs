@@ -76,7 +76,8 @@ fn freestanding() -> Outcome {
 
 /// Unbounded exploration; about 20 seconds.
 fn loom() -> Outcome {
-    let args = ["test", "--release", "--locked", "-p", "lifeboat-sync", "--test", "loom", "--target-dir", "target/loom"];
+    let args =
+        ["test", "--release", "--locked", "-p", "lifeboat-sync", "--test", "loom", "--target-dir", "target/loom"];
     run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg loom"))
 }
 

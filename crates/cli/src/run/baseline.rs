@@ -13,7 +13,7 @@ use super::picture::{PIXEL, Picture};
 use super::tiles::{Tile, TileGrid};
 
 /// Measured for at least this long, in whole passes over the picture.
-const AT_LEAST: Duration = Duration::from_millis(500);
+const AT_LEAST: Duration = Duration::from_millis(300);
 
 /// Millions of pixels a second, or `None` if the filter code refused (it does not for what a run accepts).
 pub fn measure(picture: &Picture, convolution: &Convolution, grid: TileGrid, threads: NonZeroUsize) -> Option<f64> {

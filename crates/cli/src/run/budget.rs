@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(budget(256, 16, 16).unwrap().depth, 1);
         match budget(1000, 64, 64) {
             Err(RunError::VramTooSmall { have: 64, need }) => {
-                assert!(budget(1000, 64, u16::try_from(need).unwrap()).is_ok())
+                assert!(budget(1000, 64, u16::try_from(need).unwrap()).is_ok());
             }
             other => panic!("{other:?}"),
         }

@@ -34,8 +34,14 @@ impl Preview {
 
     fn draw(self, picture: &Picture) -> Vec<u8> {
         let every = usize::from(self.every);
-        let rows = picture.pixels().chunks(picture.pitch()).step_by(every);
-        rows.flat_map(|row| row.chunks(PIXEL).step_by(every)).flatten().copied().collect()
+        let mut drawn = Vec::with_capacity(picture.pixels().len() / (every * every) + picture.pitch());
+        for row in picture.pixels().chunks(picture.pitch()).step_by(every) {
+            // Whole pixels at a time: this runs while the clients wait to deliver their tiles.
+            for pixel in row.chunks_exact(PIXEL).step_by(every) {
+                drawn.extend_from_slice(pixel);
+            }
+        }
+        drawn
     }
 }
 

@@ -190,12 +190,9 @@ impl Ring {
         }
     }
 
-    /// Sets the tail and sets the ring to work.
+    /// Sets the tail and sets the ring to work. A ring that has faulted does not mind: the driver may not know yet.
     pub(crate) fn doorbell(&self, board: &Board, tail: u32) {
         let mut state = self.state.lock();
-        if state.is(ring_status::FAULTED) {
-            return; // The driver may not know yet.
-        }
         if !state.is(ring_status::ENABLED) || state.must_let_go() {
             drop(state);
             let ring = self.index;
@@ -292,8 +289,9 @@ impl Ring {
         state.status |= ring_status::FAULTED;
         let cause = u32::from_le_bytes([code, context, opcode, 0]);
         state.fault = FaultRegisters { cause, index: state.head, address };
+        // Under the lock, so that no reset can come in between and find the interrupt afterwards.
+        board.interrupts.raise(board, irq::ring_fault(self.index));
         drop(state);
         debug!(ring = self.index, context, opcode, code, address, "ring fault");
-        board.interrupts.raise(board, irq::ring_fault(self.index));
     }
 }

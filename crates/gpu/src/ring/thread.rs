@@ -136,8 +136,8 @@ impl Ring {
         let Command::WriteSeqno { value, interrupt } = command else { return };
         board.seqnos.set(self.index, value);
         state.between_jobs = interrupt;
-        drop(state);
         if interrupt && !board.faults.take(Armed::LostInterrupt) {
+            // Under the ring's lock, so that no reset can come in between and find the interrupt afterwards.
             board.interrupts.raise(board, irq::ring_done(self.index));
         }
     }

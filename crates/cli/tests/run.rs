@@ -1,0 +1,189 @@
+//! `lifeboat run` as a user runs it: the binary, its report and its exit code.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// A small picture of noise: every pixel that is lost, moved or computed wrongly shows.
+fn noise(path: &Path, width: u32, height: u32) {
+    let mut random = fastrand::Rng::with_seed(7);
+    let pixels: Vec<u8> = (0..width * height * 4).map(|_| random.u8(..)).collect();
+    image::save_buffer(path, &pixels, width, height, image::ExtendedColorType::Rgba8).unwrap();
+}
+
+fn lifeboat(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lifeboat")).arg("run").args(args).output().unwrap()
+}
+
+/// Runs with a JSON report; the exit code must be `code`.
+fn report(args: &[&str], code: i32) -> Value {
+    let output = lifeboat(&[args, &["--report", "json"]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{stdout}\n{stderr}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What must hold after every run that was meant to succeed.
+fn check(report: &Value) {
+    let number = |value: &Value| value.as_u64().unwrap();
+    let jobs = &report["jobs"];
+    assert_eq!(number(&jobs["lost"]), 0);
+    assert_eq!(number(&jobs["submitted"]), number(&jobs["completed"]) + number(&jobs["resubmitted"]));
+    assert_eq!(report["fences"]["created"], report["fences"]["signalled"]);
+    assert_eq!(number(&report["handles_open_at_end"]), 0);
+    assert_eq!(report["leaks"], serde_json::json!({}));
+    assert_eq!(report["witness_violations"], serde_json::json!([]));
+    assert_eq!(report["output_matches_reference"], true);
+}
+
+#[test]
+fn without_faults_every_job_runs_once() {
+    let report = report(&["--no-faults", "--repeat", "2", "--seed", "5"], 0);
+    check(&report);
+    // 7 x 4 tiles, 3 jobs each, twice.
+    assert_eq!(report["jobs"]["submitted"], 168);
+    assert_eq!((&report["unplugs"], &report["jobs"]["resubmitted"]), (&0.into(), &0.into()));
+    assert_eq!(report["seed"], 5);
+    assert_eq!(report["scanout_matches"], true);
+}
+
+#[test]
+fn the_result_is_saved_and_is_the_same_with_and_without_a_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (input, calm, lossy) = (path("in.png"), path("calm.png"), path("lossy.png"));
+    let (drawing, trace) = (path("t.svg"), path("t.json"));
+    noise(Path::new(&input), 300, 200);
+    check(&report(&["--image", &input, "--tiles", "32", "--out", &calm, "--timeline", &trace], 0));
+    let fault = "unplug@50%,replug:20ms";
+    let lost =
+        report(&["--image", &input, "--tiles", "32", "--out", &lossy, "--timeline", &drawing, "--fault", fault], 0);
+    check(&lost);
+    assert_eq!((&lost["unplugs"], &lost["replugs"]), (&1.into(), &1.into()));
+    let pixels = |path: &str| image::open(path).unwrap().to_rgba8().into_raw();
+    assert_eq!(pixels(&calm), pixels(&lossy));
+    assert_ne!(pixels(&calm), pixels(&input));
+    assert!(std::fs::read_to_string(drawing).unwrap().starts_with("<svg"));
+    let trace: Value = serde_json::from_str(&std::fs::read_to_string(trace).unwrap()).unwrap();
+    assert!(trace["traceEvents"].as_array().unwrap().len() > 70);
+}
+
+#[test]
+fn hangs_faults_and_lost_interrupts_are_survived() {
+    let faults = ["hang@job:17", "fault@job:40", "lost-irq@job:60", "spurious-irq@50%", "slow:1ms@90%"];
+    let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
+    let report = report(&[&args[..], &["--timeout", "100ms", "--seed", "1"]].concat(), 0);
+    check(&report);
+    assert_eq!(report["fences"]["by_error"]["ETIME"], 2, "the hung job and the faulty one");
+    assert_eq!(report["unplugs"], 0);
+}
+
+#[test]
+fn a_device_that_cannot_be_reset_is_bound_again() {
+    let report = report(&["--fault", "hang@job:20", "--fault", "failed-reset@reset:2", "--timeout", "100ms"], 0);
+    check(&report);
+    assert_eq!((&report["unplugs"], &report["replugs"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn several_losses_in_one_run() {
+    let faults = [
+        "unplug@20%,replug:10ms",
+        "unplug@access:2000,replug:5ms",
+        "unplug@job:100,replug:0ms",
+        "unplug@70%,replug:10ms",
+    ];
+    let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
+    let report = report(&[&args[..], &["--repeat", "8"]].concat(), 0);
+    check(&report);
+    assert!(report["unplugs"].as_u64().unwrap() >= 3, "{report}");
+    assert_eq!(report["unplugs"], report["replugs"]);
+}
+
+#[test]
+fn a_device_that_does_not_come_back_fails_the_run_and_says_what_is_lost() {
+    let report = report(&["--fault", "unplug@40%"], 1);
+    assert_eq!(report["output_matches_reference"], false);
+    assert_eq!((&report["unplugs"], &report["replugs"]), (&1.into(), &0.into()));
+    let jobs = &report["jobs"];
+    let sum = ["completed", "resubmitted", "lost"].iter().map(|name| jobs[name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(jobs["submitted"].as_u64().unwrap(), sum);
+    assert_eq!(report["leaks"], serde_json::json!({}));
+    assert_eq!(report["fences"]["created"], report["fences"]["signalled"]);
+}
+
+#[test]
+fn bad_files_give_one_line_and_exit_code_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (text, missing, wide) = (path("notes.png"), path("missing.png"), path("wide.png"));
+    std::fs::write(&text, "not a picture").unwrap();
+    noise(Path::new(&wide), 8193, 1);
+    for args in [
+        &["--image", &text][..],
+        &["--image", &missing],
+        &["--image", &wide],
+        &["--image", dir.path().to_str().unwrap()],
+        &["--out", &path("result.jpg")],
+        &["--out", &path("no/such/dir/result.png")],
+        &["--timeline", &path("timeline.txt")],
+        &["--clients", "64", "--tiles", "2048", "--vram", "16"],
+    ] {
+        let output = lifeboat(args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert_eq!(error.matches('\n').count(), 1, "{args:?}: {error}");
+        assert!(output.stdout.is_empty());
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing was left behind");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_cleanly_with_a_report() {
+    let child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["run", "--repeat", "100000", "--report", "json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until the work has begun, Ctrl-C is an ordinary death; the wait is not what is tested.
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["interrupted"], true);
+    assert_eq!(report["leaks"], serde_json::json!({}));
+    assert_eq!(report["fences"]["created"], report["fences"]["signalled"]);
+}
+
+/// A removal at a random moment.
+fn removal() -> impl Strategy<Value = String> {
+    let at = prop_oneof![
+        (0..100u32).prop_map(|percent| format!("{percent}%")),
+        (1..4000u32).prop_map(|access| format!("access:{access}")),
+        (1..500u32).prop_map(|job| format!("job:{job}")),
+        (1..3u32).prop_map(|reset| format!("reset:{reset}")),
+    ];
+    (at, 0..30u32).prop_map(|(at, replug)| format!("unplug@{at},replug:{replug}ms"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    /// Any number of clients, any tile size, any two removals: the picture is right, and nothing is lost or leaked.
+    /// A failing case prints its arguments; its seed is kept by proptest.
+    #[test]
+    fn any_removal_is_survived(
+        clients in 1..12u32, tile in 16..200u32, seed: u64, first in removal(), second in removal(),
+    ) {
+        let (clients, tile, seed) = (clients.to_string(), tile.to_string(), seed.to_string());
+        let args = ["--clients", &clients, "--tiles", &tile, "--seed", &seed, "--fault", &first, "--fault", &second];
+        check(&report(&args, 0));
+    }
+}
