@@ -45,7 +45,7 @@ fn sched_6_a_bad_job_is_guilty_and_the_next_one_runs() {
     let client = Client::new(&machine.added());
     let nowhere = Work::Copy(Copy::linear(GpuVa(0xdead_0000), client.vram_va, 64));
     let bad = client.submit(0, &[nowhere], &[]);
-    let dependent = client.submit(1, &[Work::Nop], &[bad.clone()]);
+    let dependent = client.submit(1, &[Work::Nop], std::slice::from_ref(&bad));
     let good = client.submit(0, &[client.fill(7), client.download()], &[]);
     assert_eq!(bad.wait(LONG), GUILTY);
     assert_eq!(dependent.wait(LONG), Err(WaitError::Failed(FenceError::Canceled)));

@@ -21,7 +21,7 @@ fn fence_2_pending_fences_signal_enodev_and_waiters_wake() {
     let client = Client::new(&machine.added());
     let hung = client.submit(0, &[Work::Hang], &[]);
     let queued: Vec<_> = (0..100).map(|_| client.submit(0, &[Work::Nop], &[])).collect();
-    let dependent = client.submit(1, &[Work::Nop], &[hung.clone()]);
+    let dependent = client.submit(1, &[Work::Nop], std::slice::from_ref(&hung));
     let waiter = std::thread::spawn({
         let hung = hung.clone();
         move || hung.wait(LONG)

@@ -20,10 +20,10 @@
 //! [`Revocable`] is the only `unsafe` here. Its whole protocol is one atomic word; see that module. Both types are
 //! explored under loom (`tests/loom.rs`).
 
-mod gate;
+pub mod gate;
 mod holdouts;
 mod primitive;
-mod revocable;
+pub mod revocable;
 
 pub use gate::{Gate, Section};
 pub use holdouts::{Holdout, Holdouts};

@@ -2,7 +2,7 @@
 //!
 //! In the order in which data goes through: [`picture`] and [`tiles`] make the `workload`; each `client` takes tiles from
 //! it into a `session` on a device; the `machine` has the device, and the `conductor` lets faults happen to it; `present`
-//! shows the result; [`reference`] judges it, `baseline` is what its speed is measured by, and the [`report`] says it all.
+//! shows the result; [`reference`](mod@reference) judges it, `baseline` is what its speed is measured by, and the [`report`] says it all.
 
 pub mod baseline;
 mod budget;

@@ -1,5 +1,6 @@
 //! A machine for the tests: one slot, one bus, and the means to pull cards.
 #![allow(dead_code)] // each test file uses its own part
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -89,7 +90,7 @@ impl Machine {
         assert!(result.is_ok(), "{}", result.unwrap_err());
         for card in self.cards {
             let violations = card.witness().violations();
-            assert!(violations.is_empty(), "{}", violations.iter().map(|v| format!("{v}\n")).collect::<String>());
+            assert!(violations.is_empty(), "{violations:?}");
         }
     }
 }
