@@ -39,6 +39,15 @@ pub(super) struct Conductor<'a> {
     replug_at: Option<Instant>,
 }
 
+/// The numbers of tiles done at which something is to happen.
+pub(super) fn milestones(faults: &[FaultSpec], total: u64) -> Vec<u64> {
+    let progress = |spec: &FaultSpec| match spec.at {
+        Trigger::Progress(percent) => Some(percent.of(total)),
+        _ => None,
+    };
+    faults.iter().filter_map(progress).collect()
+}
+
 impl<'a> Conductor<'a> {
     /// Plugs in the first card, with its faults armed.
     pub(super) fn begin(

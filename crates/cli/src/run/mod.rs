@@ -157,8 +157,9 @@ impl Job<'_> {
             let _ = cues.send(cue);
         };
         let (to_conductor, from_machine, from_user) = (cues.clone(), cues.clone(), cues.clone());
-        let on_progress = Box::new(move |done| told(&to_conductor, Cue::Progress(done)));
-        let workload = Workload::new(self.picture, self.grid, self.args.rounds(), on_progress);
+        let on_milestone = Box::new(move |done| told(&to_conductor, Cue::Progress(done)));
+        let milestones = |total| conductor::milestones(&self.args.faults(), total);
+        let workload = Workload::new(self.picture, self.grid, self.args.rounds(), milestones, on_milestone);
         interrupt.on_request(move || told(&from_user, Cue::Interrupted));
         let progress = Progress::new(workload.total(), self.args.quiet);
         let config = Config { vram_bytes: u64::from(self.args.vram) << 20, rings: RINGS, seed: self.seed };
@@ -199,24 +200,29 @@ impl Job<'_> {
         };
         let mut conductor = Conductor::begin(machine, self.timeline, workload, faults)?;
         std::thread::scope(|scope| {
-            let conductor = scope.spawn(move || conductor.conduct(&cue_receiver).inspect_err(|_| workload.close()));
-            let compositor = scope.spawn(move || {
+            let thread = |name: String| std::thread::Builder::new().name(name);
+            let conductor = thread("conductor".into())
+                .spawn_scoped(scope, move || conductor.conduct(&cue_receiver).inspect_err(|_| workload.close()))?;
+            let compositor = thread("compositor".into()).spawn_scoped(scope, move || {
                 let mut tally = Tally::default();
                 present::present(machine.watch(), workload, &mut tally).map(|shown| (tally, shown))
             });
-            let clients: Vec<_> = (1..=self.args.clients)
-                .map(|number| {
-                    scope.spawn(move || {
-                        let mut client = Client::new(number, around);
-                        client.work().map(|()| client.tally)
-                    })
+            let client = |number| {
+                thread(format!("client {number}")).spawn_scoped(scope, move || {
+                    let mut client = Client::new(number, around);
+                    client.work().map(|()| client.tally)
                 })
-                .collect();
-            let clients: Result<Vec<Tally>, _> = clients.into_iter().map(joined).collect();
-            let compositor = joined(compositor);
+            };
+            let clients: Vec<_> = (1..=self.args.clients).map(client).collect();
+            if clients.iter().any(Result::is_err) || compositor.is_err() {
+                // Those that were started must not wait for the others.
+                workload.close();
+            }
+            let clients: Result<Vec<_>, RunError> = clients.into_iter().map(|client| Ok(joined(client?)?)).collect();
+            let compositor = compositor.map(joined);
             let _ = cues.send(Cue::End);
             joined(conductor)?;
-            let (tally, shown) = compositor?;
+            let (tally, shown) = compositor??;
             Ok((clients?.into_iter().fold(tally, Tally::plus), shown))
         })
     }

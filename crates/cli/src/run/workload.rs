@@ -28,8 +28,9 @@ pub(super) struct Workload {
     rounds: u32,
     state: Mutex<State>,
     changed: Condvar,
-    /// Told after each tile how many are done.
-    on_progress: Box<dyn Fn(u64) + Send + Sync>,
+    /// Numbers of tiles done that somebody wants to know about, and how to tell.
+    milestones: Vec<u64>,
+    on_milestone: Box<dyn Fn(u64) + Send + Sync>,
 }
 
 struct State {
@@ -57,12 +58,15 @@ pub(super) struct Rest {
 }
 
 impl Workload {
+    /// All of `grid`, `rounds` times. `milestones` is given the number of tiles in all.
     pub(super) fn new(
         source: &Picture,
         grid: TileGrid,
         rounds: u32,
-        on_progress: Box<dyn Fn(u64) + Send + Sync>,
+        milestones: impl FnOnce(u64) -> Vec<u64>,
+        on_milestone: Box<dyn Fn(u64) + Send + Sync>,
     ) -> Self {
+        let milestones = milestones(total(grid, rounds));
         let state = State {
             output: Picture::blank_like(source),
             known: vec![false; grid.len() as usize],
@@ -72,12 +76,12 @@ impl Workload {
             unequal: 0,
             closed: false,
         };
-        Self { grid, rounds, state: Mutex::new(state), changed: Condvar::new(), on_progress }
+        Self { grid, rounds, state: Mutex::new(state), changed: Condvar::new(), milestones, on_milestone }
     }
 
     /// Tiles of all rounds.
     pub(super) fn total(&self) -> u64 {
-        u64::from(self.grid.len()) * u64::from(self.rounds)
+        total(self.grid, self.rounds)
     }
 
     /// A tile to do, if there is one now.
@@ -122,7 +126,9 @@ impl Workload {
         state.done += 1;
         let (done, all) = (state.done, state.done == self.total());
         drop(state);
-        (self.on_progress)(done);
+        if self.milestones.contains(&done) {
+            (self.on_milestone)(done);
+        }
         if all || done.is_multiple_of(u64::from(self.grid.len())) {
             self.changed.notify_all();
         }
@@ -198,6 +204,10 @@ impl std::fmt::Display for Item {
     }
 }
 
+fn total(grid: TileGrid, rounds: u32) -> u64 {
+    u64::from(grid.len()) * u64::from(rounds)
+}
+
 /// Bytes of a rectangle's row.
 pub(super) fn row_bytes(rect: Rect) -> usize {
     usize::from(rect.width) * PIXEL
@@ -224,7 +234,13 @@ mod tests {
 
     fn workload(rounds: u32) -> Workload {
         let source = Picture::from_rgba(3, 2, vec![0; 24]).unwrap();
-        Workload::new(&source, TileGrid::new(3, 2, NonZeroU16::new(2).unwrap(), 0), rounds, Box::new(|_| {}))
+        Workload::new(
+            &source,
+            TileGrid::new(3, 2, NonZeroU16::new(2).unwrap(), 0),
+            rounds,
+            |_| Vec::new(),
+            Box::new(|_| {}),
+        )
     }
 
     fn pixels(item: &Item, value: u8) -> Vec<u8> {
