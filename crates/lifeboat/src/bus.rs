@@ -204,7 +204,7 @@ impl Watcher {
                     self.probe();
                 }
                 Message::Slot(SlotEvent::Absent) => self.unplug(Loss::Unplugged),
-                Message::Lost { binding, .. } if binding != self.probes => {}
+                Message::Lost { binding, .. } if binding != self.probes || self.binding.is_none() => {}
                 Message::Lost { loss, .. } => {
                     self.unplug(loss);
                     if self.rebinds < MAX_REBINDS {

@@ -13,13 +13,13 @@ use lifeboat_core::sched::{
     Action, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler, SubmitError,
 };
 use lifeboat_core::unplug::Loss;
-use lifeboat_lb1::{DriverError, RingWriter, regs};
+use lifeboat_lb1::{DriverError, RingWriter};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::fence::Unsignalled;
 use crate::hardware::Mapped;
 use crate::link::Link;
-use crate::probe::wait_for_reset;
+use crate::reset::{RESET_LIMIT, wait_for_reset};
 use crate::submit::Job;
 
 type Payload = Arc<Job>;
@@ -272,8 +272,7 @@ fn reset(link: &Link, ring: &mut Ring, seqno: Seqno) -> Result<(), DriverError> 
     let fault = link.registers(|lb1, _| lb1.ring_fault(ring.number))?;
     tracing::info!(ring = ring.number, ?fault, "resetting a ring");
     link.registers(|lb1, _| lb1.begin_ring_reset(ring.number))?;
-    let limit = Duration::from_millis(2 * regs::RESET_MAX_MS);
-    if !wait_for_reset(limit, || link.registers(|lb1, _| lb1.ring_reset(ring.number)))? {
+    if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.ring_reset(ring.number)))? {
         return Err(DriverError::ResetFailed);
     }
     link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, seqno))

@@ -91,6 +91,9 @@ pub enum ProbeError {
     /// Its reset took longer than the device states.
     #[error("the device did not come out of reset")]
     ResetTimedOut,
+    /// It answers, but its liveness register does not compute.
+    #[error("the device answers but does not pass its liveness check")]
+    NotAlive,
     /// There is no memory for it.
     #[error("not enough memory for the device's rings")]
     NoMemory,

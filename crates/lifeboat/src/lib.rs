@@ -42,6 +42,7 @@ mod link;
 mod module;
 mod probe;
 mod queue;
+mod reset;
 mod submit;
 mod teardown;
 

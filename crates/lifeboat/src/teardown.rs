@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
-use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_pci::Function;
 use lifeboat_sync::{Holdouts, StillOpen};
@@ -12,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::device::Device;
 use crate::ledger::Entry;
-use crate::probe::quiesce;
+use crate::reset::quiesce;
 
 /// How long one step took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,12 +136,8 @@ impl Teardown for Shell {
             if !shell.device.0.engine.stop_worker(shell.drain_limit) {
                 tracing::error!("the device's worker has not ended; a fence callback is blocking it");
             }
-            let config = shell.function.config();
-            link.hardware.try_access_with(|hardware| {
-                let lb1 = hardware.lb1();
-                shell.report.lock().device_alive = lb1.identity() == Ok(Verdict::Alive);
-                quiesce(&lb1, &*config);
-            });
+            let alive = quiesce(link, &*shell.function.config());
+            shell.report.lock().device_alive = alive;
             shell.function.irq_disable();
             if let Err(held) = link.hardware.revoke(shell.drain_limit) {
                 tracing::error!(%held, "the hardware's mappings stay until they end");

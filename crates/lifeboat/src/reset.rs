@@ -1,0 +1,56 @@
+//! Waiting for a reset, and bringing a device to rest.
+
+use std::time::{Duration, Instant};
+
+use lifeboat_core::health::Verdict;
+use lifeboat_lb1::{DriverError, Progress, regs, set_bus_master, set_memory_decode};
+use lifeboat_pci::ConfigSpace;
+
+use crate::link::Link;
+
+/// How long to wait for a reset: twice what the device states.
+pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
+/// How long to wait between two looks. A reset takes well under a millisecond on a healthy device.
+const RESET_POLL: Duration = Duration::from_micros(100);
+
+/// Brings a device to rest, in order if it is alive; on a dead one nothing waits (HEALTH-3). After it the device starts no
+/// transfer. Says whether it was alive.
+pub(crate) fn quiesce(link: &Link, config: &(impl ConfigSpace + ?Sized)) -> bool {
+    let alive = link.registers(|lb1, _| lb1.identity()) == Ok(Verdict::Alive);
+    if alive {
+        match shut_down(link) {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("the device does not come out of reset; its DMA is cut off all the same"),
+            Err(error) => tracing::debug!(%error, "the device was lost while it was shut down"),
+        }
+    }
+    // Also if it did not answer as it should: what is there at all must not reach memory.
+    let off = set_bus_master(config, false).and_then(|()| set_memory_decode(config, false));
+    if let Err(error) = off {
+        tracing::debug!(%error, "configuration space could not be written");
+    }
+    alive
+}
+
+/// Masks interrupts and resets. Each access has a section of its own: the waiting is outside.
+fn shut_down(link: &Link) -> Result<bool, DriverError> {
+    link.registers(|lb1, _| lb1.mask_interrupts())?;
+    link.registers(|lb1, _| lb1.begin_device_reset())?;
+    wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.device_reset()))
+}
+
+/// Asks until a reset is no longer under way; `true` if it has succeeded. Ends early if the device is gone (GATE-9).
+pub(crate) fn wait_for_reset(
+    limit: Duration,
+    mut ask: impl FnMut() -> Result<Progress, DriverError>,
+) -> Result<bool, DriverError> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match ask()? {
+            Progress::Done => return Ok(true),
+            Progress::Failed => return Ok(false),
+            Progress::UnderWay if Instant::now() >= deadline => return Ok(false),
+            Progress::UnderWay => std::thread::sleep(RESET_POLL),
+        }
+    }
+}
