@@ -52,8 +52,8 @@ slow:DURATION           N%, job:N
 failed-reset            reset:N
 
 N% is the share of all tiles done so far; access, job and reset count from 1: the device's N-th register access, job \
-or reset. After unplug and failed-reset, `,replug:DURATION` puts the device back after that time; without it the \
-device stays away, and the run fails if it is still needed. \
+or reset. With `,replug:DURATION` a fresh device is plugged in that long after the fault, in place of the one that may \
+still be there. Without it an unplugged device stays away, and the run fails if it is still needed. \
 Examples: unplug@40%   unplug@access:1234,replug:200ms   slow:5ms@job:17";
 
 const RUN_AFTER_HELP: &str = "\

@@ -13,7 +13,7 @@ fn one_line_and_exit_code_2() {
         &["run", "--clients", "65"],
         &["run", "--filter", "swirl"],
         &["run", "--fault", "unplug"],
-        &["run", "--fault", "hang@job:17,replug:200ms"],
+        &["run", "--fault", "hang@access:17"],
         &["run", "--tiles", "15"],
         &["run", "--timeout", "0s"],
         &["run", "--seed", "-1"],

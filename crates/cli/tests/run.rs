@@ -90,6 +90,15 @@ fn a_device_that_cannot_be_reset_is_bound_again() {
 }
 
 #[test]
+fn a_hung_device_can_be_replaced_by_another() {
+    // The hang would be noticed after a minute; the operator is quicker.
+    let report = report(&["--fault", "hang@job:20,replug:50ms", "--timeout", "1m"], 0);
+    check(&report);
+    assert_eq!((&report["unplugs"], &report["replugs"]), (&1.into(), &1.into()));
+    assert!(report["fences"]["by_error"]["ETIME"].is_null());
+}
+
+#[test]
 fn several_losses_in_one_run() {
     let faults = [
         "unplug@20%,replug:10ms",
@@ -100,7 +109,7 @@ fn several_losses_in_one_run() {
     let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
     let report = report(&[&args[..], &["--repeat", "8"]].concat(), 0);
     check(&report);
-    assert!(report["unplugs"].as_u64().unwrap() >= 3, "{report}");
+    assert!(report["unplugs"].as_u64().unwrap() >= 2, "{report}");
     assert_eq!(report["unplugs"], report["replugs"]);
 }
 

@@ -16,7 +16,7 @@ use crate::context::Contexts;
 use crate::counters::LiveCounters;
 use crate::device::Control;
 use crate::dma::TRANSFER_BYTES;
-use crate::faults::{Armed, Event, Fault, Faults, Trigger};
+use crate::faults::{Armed, Event, Fault, Faults, OnFault, Trigger};
 use crate::interrupts::Interrupts;
 use crate::iommu::Iommu;
 use crate::presence::{Crossing, Presence};
@@ -185,13 +185,13 @@ impl Board {
         }
     }
 
-    pub(crate) fn schedule(&self, at: Trigger, fault: Fault) {
+    pub(crate) fn schedule(&self, at: Trigger, fault: Fault, tell: Option<OnFault>) {
         let (event, now, n) = match at {
             Trigger::Access(n) => (Event::Access, self.counters.accesses.get(), n),
             Trigger::Job(n) => (Event::Job, self.counters.jobs.get(), n),
             Trigger::Reset(n) => (Event::Reset, self.counters.resets.get(), n),
         };
-        self.faults.plan(event, now.saturating_add(n.max(1)), fault);
+        self.faults.plan(event, now.saturating_add(n.max(1)), fault, tell);
     }
 
     /// Counts a job and lets the faults happen that are due. Returns the one that hits the job itself.

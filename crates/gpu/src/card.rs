@@ -8,7 +8,7 @@ use lifeboat_lb1::regs;
 use parking_lot::Mutex;
 
 use crate::board::Board;
-use crate::{Counters, Fault, Picture, Recorder, Scanout, Trigger, Witness};
+use crate::{Counters, Fault, OnFault, Picture, Recorder, Scanout, Trigger, Witness};
 
 /// Most VRAM: what the 32-bit scanout registers reach.
 const VRAM_MAX: u64 = 4 << 30;
@@ -95,7 +95,12 @@ impl Card {
 
     /// Makes something go wrong later.
     pub fn schedule(&self, at: Trigger, fault: Fault) {
-        self.board.schedule(at, fault);
+        self.board.schedule(at, fault, None);
+    }
+
+    /// As [`Card::schedule`], and calls `tell` when it happens.
+    pub fn schedule_and_tell(&self, at: Trigger, fault: Fault, tell: OnFault) {
+        self.board.schedule(at, fault, Some(tell));
     }
 
     /// The record of the driver's mistakes.

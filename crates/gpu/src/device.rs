@@ -103,13 +103,15 @@ impl Control {
         state.heartbeat = Heartbeat::Stuck(state.heartbeat.read());
     }
 
-    /// A reset begins, from now on nothing else works. `false` if one is under way already.
-    pub(crate) fn begin_reset(&self) -> bool {
+    /// A reset begins, from now on nothing else works. `false` if one is under way already. `hold` holds the rings, before
+    /// the clock thread can see the reset: else it could finish with a ring that is held only afterwards, for ever.
+    pub(crate) fn begin_reset(&self, hold: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
         if state.phase == Phase::Resetting {
             return false;
         }
         self.enabled.store(false, Ordering::Release);
+        hold();
         *state = State { phase: Phase::Resetting, stop: state.stop, ..State::power_on() };
         true
     }

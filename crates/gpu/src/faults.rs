@@ -43,6 +43,10 @@ pub enum Trigger {
     Reset(u64),
 }
 
+/// Called once when a planned fault happens, by whatever thread it happens on, possibly inside a driver's access: it must
+/// not block.
+pub type OnFault = Box<dyn FnOnce() + Send>;
+
 /// The kinds of events that triggers count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -73,13 +77,14 @@ struct Planned {
     event: Event,
     at: u64,
     fault: Fault,
+    tell: Option<OnFault>,
 }
 
 impl Faults {
     /// Plans `fault` for when the count of `event`s reaches `at`.
-    pub(crate) fn plan(&self, event: Event, at: u64, fault: Fault) {
+    pub(crate) fn plan(&self, event: Event, at: u64, fault: Fault, tell: Option<OnFault>) {
         let mut planned = self.planned.lock();
-        planned.push(Planned { event, at, fault });
+        planned.push(Planned { event, at, fault, tell });
         self.next_access.set(&planned);
     }
 
@@ -88,13 +93,17 @@ impl Faults {
         count >= self.next_access.0.load(Ordering::Acquire)
     }
 
-    /// Takes the planned faults that are due when the count of `event`s is `count`.
+    /// Takes the planned faults that are due when the count of `event`s is `count`, and tells who wants to know.
     pub(crate) fn due(&self, event: Event, count: u64) -> Vec<Fault> {
         let mut planned = self.planned.lock();
-        let due =
-            planned.extract_if(.., |plan| plan.event == event && plan.at <= count).map(|plan| plan.fault).collect();
+        let due: Vec<Planned> = planned.extract_if(.., |plan| plan.event == event && plan.at <= count).collect();
         self.next_access.set(&planned);
-        due
+        drop(planned);
+        let happens = |plan: Planned| {
+            plan.tell.into_iter().for_each(|tell| tell());
+            plan.fault
+        };
+        due.into_iter().map(happens).collect()
     }
 
     /// Arms a fault for the next event it is about.
@@ -146,11 +155,18 @@ mod tests {
     #[test]
     fn a_plan_is_due_once_and_at_its_count() {
         let faults = Faults::default();
-        faults.plan(Event::Access, 3, Fault::Remove);
-        faults.plan(Event::Job, 1, Fault::Hang);
+        let told = std::sync::Arc::new(AtomicU64::new(0));
+        let tell = std::sync::Arc::clone(&told);
+        let tell: OnFault = Box::new(move || {
+            tell.fetch_add(1, Ordering::Relaxed);
+        });
+        faults.plan(Event::Access, 3, Fault::Remove, Some(tell));
+        faults.plan(Event::Job, 1, Fault::Hang, None);
         assert!(!faults.access_due(2));
         assert!(faults.access_due(3));
+        assert_eq!(told.load(Ordering::Relaxed), 0);
         assert_eq!(faults.due(Event::Access, 3), [Fault::Remove]);
+        assert_eq!(told.load(Ordering::Relaxed), 1);
         assert!(!faults.access_due(u64::MAX - 1));
         assert_eq!(faults.due(Event::Job, 1), [Fault::Hang]);
         assert_eq!(faults.due(Event::Job, 1), []);

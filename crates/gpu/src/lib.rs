@@ -67,7 +67,7 @@ mod witness;
 
 pub use card::{Card, Config};
 pub use counters::Counters;
-pub use faults::{Fault, Trigger};
+pub use faults::{Fault, OnFault, Trigger};
 pub use recorder::{Recorder, RingSpan};
 pub use scanout::{Picture, Scanout};
 pub use slot::{Slot, SlotOccupied};

@@ -10,17 +10,15 @@ use tracing::debug;
 use crate::board::Board;
 use crate::device::Phase;
 use crate::faults::Armed;
+use crate::ring::Ring;
 
 impl Board {
     /// Begins a device reset. One that is under way already stands for this one too.
     pub(crate) fn begin_device_reset(&self) {
-        if !self.control.begin_reset() {
+        if !self.control.begin_reset(|| self.rings.iter().for_each(Ring::hold)) {
             return;
         }
         debug!("device reset begins");
-        for ring in &self.rings {
-            ring.hold();
-        }
         self.seqnos.wake();
         self.control.wake();
     }

@@ -2,9 +2,10 @@
 
 mod rig;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use lifeboat_gpu::{Fault, Trigger};
+use lifeboat_gpu::{Config, Fault, Trigger};
 use lifeboat_lb1::command::{Command, Copy, Fill, Work};
 use lifeboat_lb1::regs::{self, device_ctrl, device_status, ring_ctrl, ring_status, segment};
 use lifeboat_pci::{command, offset};
@@ -62,6 +63,35 @@ fn a_ring_that_waits_for_another_can_be_reset() {
     rig.enable_ring(1);
     let seqno = rig.submit(1, 0, &[]);
     rig.wait(1, seqno);
+}
+
+#[test]
+fn no_ring_stays_held_when_the_clock_is_quicker_than_the_reset() {
+    let rig = Rig::cold(Config { rings: 8, ..Config::default() });
+    rig.config.write16(offset::COMMAND, command::MEMORY | command::BUS_MASTER).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Keeps the clock thread on its feet: it looks for a reset each time the display changes.
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                rig.write(regs::SCANOUT_CTRL, 0);
+            }
+        });
+        let resets = || {
+            for _ in 0..500 {
+                rig.reset_device();
+                rig.write(regs::DEVICE_CTRL, device_ctrl::ENABLE);
+                for ring in 0..8 {
+                    rig.enable_ring(ring);
+                    rig.doorbell(ring);
+                }
+                assert!(rig.card.witness().is_empty(), "a ring is still held: {:?}", rig.card.witness().violations());
+            }
+        };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(resets));
+        done.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
 }
 
 #[test]

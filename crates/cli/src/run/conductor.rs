@@ -1,18 +1,18 @@
-//! Lets the faults happen, and puts the device back.
+//! Lets the faults happen, and puts a device in the slot afterwards where that is asked for.
 //!
-//! Faults that are tied to an access, a job or a reset are armed on the card itself, which counts them from the moment it
-//! was plugged in. Those tied to progress are carried out here. A fault happens once: what has not happened when a card
-//! goes is armed on the next one.
+//! Faults that are tied to an access, a job or a reset are armed on the card itself, which counts from the moment it was
+//! plugged in and tells when they happen. Those tied to progress are carried out here. A fault happens once: what has
+//! not happened when a card is replaced is armed on the next one.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Instant;
 
 use lifeboat_gpu::{Card, Fault, Trigger as CardTrigger};
 
 use super::fault_spec::{FaultKind, FaultSpec, Trigger};
-use super::machine::{DeviceEvent, Machine};
+use super::machine::Machine;
 use super::timeline::{MarkKind, Timeline};
 use super::workload::Workload;
 
@@ -21,8 +21,8 @@ use super::workload::Workload;
 pub(super) enum Cue {
     /// This many tiles are done.
     Progress(u64),
-    /// Something happened to the device.
-    Device(DeviceEvent),
+    /// A fault that was armed on the card has happened.
+    Happened(usize),
     /// The user wants to stop.
     Interrupted,
     /// The work is over.
@@ -33,8 +33,11 @@ pub(super) struct Conductor<'a> {
     machine: &'a Machine,
     timeline: &'a Timeline,
     workload: &'a Workload,
-    /// What has not happened yet.
-    pending: Vec<FaultSpec>,
+    /// Given to the card, to tell of faults.
+    cues: Sender<Cue>,
+    faults: Vec<FaultSpec>,
+    /// Which of them have happened.
+    happened: Vec<bool>,
     card: Arc<Card>,
     replug_at: Option<Instant>,
 }
@@ -55,9 +58,11 @@ impl<'a> Conductor<'a> {
         timeline: &'a Timeline,
         workload: &'a Workload,
         faults: Vec<FaultSpec>,
+        cues: Sender<Cue>,
     ) -> io::Result<Self> {
-        let card = machine.plug(|card| arm(card, &faults))?;
-        Ok(Self { machine, timeline, workload, pending: faults, card, replug_at: None })
+        let happened = vec![false; faults.len()];
+        let card = machine.plug(|card| arm(card, &faults, &happened, &cues))?;
+        Ok(Self { machine, timeline, workload, cues, faults, happened, card, replug_at: None })
     }
 
     /// Follows the cues until the end.
@@ -65,90 +70,69 @@ impl<'a> Conductor<'a> {
     /// # Errors
     /// If the system has no room for another card.
     pub(super) fn conduct(&mut self, cues: &Receiver<Cue>) -> io::Result<()> {
+        let mut done = 0;
         // A fault at 0 % needs no tile.
-        self.progress(0);
+        self.progress(done);
         loop {
             let cue = match self.replug_at {
                 None => cues.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => cues.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             match cue {
-                Ok(Cue::Progress(done)) => self.progress(done),
-                Ok(Cue::Device(DeviceEvent::Lost)) => self.lost(),
+                Ok(Cue::Progress(now)) => done = done.max(now),
+                Ok(Cue::Happened(fault)) => self.happened(fault),
                 Ok(Cue::Interrupted) => self.workload.close(),
                 Err(RecvTimeoutError::Timeout) => self.replug()?,
                 Ok(Cue::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
+            self.progress(done);
         }
     }
 
+    /// Carries out what is due when this many tiles are done. With the device away it waits for the next one.
     fn progress(&mut self, done: u64) {
-        while let Some(at) = self.pending.iter().position(|spec| match spec.at {
-            Trigger::Progress(percent) => percent.of(self.workload.total()) <= done,
-            _ => false,
-        }) {
-            // With the device away the fault waits for the next one.
-            if !self.card.is_present() {
-                return;
-            }
-            let spec = self.pending.remove(at);
-            self.timeline.mark(spec.what.to_string(), Instant::now(), MarkKind::Fault);
-            self.card.inject(card_fault(spec.what));
-            if spec.what == FaultKind::Unplug {
-                self.plan_replug(spec.replug);
+        for fault in 0..self.faults.len() {
+            let spec = self.faults[fault];
+            let Trigger::Progress(percent) = spec.at else { continue };
+            let due = !self.happened[fault] && percent.of(self.workload.total()) <= done;
+            if due && self.card.is_present() {
+                self.happened(fault);
+                self.card.inject(card_fault(spec.what));
             }
         }
     }
 
-    /// The binding has ended. If a fault of ours did it, its device may be due to come back.
-    fn lost(&mut self) {
-        if self.replug_at.is_some() {
-            return;
-        }
-        let counters = self.card.counters();
-        let happened = |spec: &FaultSpec| match spec.at {
-            Trigger::Access(n) => n.get() <= counters.accesses,
-            Trigger::Job(n) => n.get() <= counters.jobs,
-            Trigger::Reset(n) => n.get() <= counters.resets,
-            Trigger::Progress(_) => false,
-        };
-        let takes_away = |spec: &FaultSpec| spec.what.may_take_device_away() && happened(spec);
-        // Of several that could have been it, the earliest was.
-        let first = (0..self.pending.len()).filter(|at| takes_away(&self.pending[*at])).min_by_key(|at| {
-            match self.pending[*at].at {
-                Trigger::Access(n) | Trigger::Job(n) | Trigger::Reset(n) => n.get(),
-                Trigger::Progress(_) => u64::MAX,
-            }
-        });
-        if let Some(at) = first {
-            let spec = self.pending.remove(at);
-            self.plan_replug(spec.replug);
-        }
-        // What else has happened to this card will not happen to the next.
-        self.pending.retain(|spec| spec.what.may_take_device_away() || !happened(spec));
-    }
-
-    fn plan_replug(&mut self, after: Option<Duration>) {
-        self.replug_at = after.map(|after| Instant::now() + after);
+    fn happened(&mut self, fault: usize) {
+        let spec = self.faults[fault];
+        self.happened[fault] = true;
+        self.timeline.mark(spec.what.to_string(), Instant::now(), MarkKind::Fault);
+        // If two faults ask for a device, the earlier time serves both.
+        let due = spec.replug.map(|after| Instant::now() + after);
+        self.replug_at = self.replug_at.into_iter().chain(due).min();
     }
 
     fn replug(&mut self) -> io::Result<()> {
         self.replug_at = None;
-        self.card = self.machine.plug(|card| arm(card, &self.pending))?;
+        self.card = self.machine.plug(|card| arm(card, &self.faults, &self.happened, &self.cues))?;
         Ok(())
     }
 }
 
-/// Arms on the card what it counts itself.
-fn arm(card: &Card, faults: &[FaultSpec]) {
-    for spec in faults {
+/// Arms on the card what it counts itself and what has not happened.
+fn arm(card: &Card, faults: &[FaultSpec], happened: &[bool], cues: &Sender<Cue>) {
+    for (number, spec) in faults.iter().enumerate().filter(|(number, _)| !happened[*number]) {
         let at = match spec.at {
             Trigger::Access(n) => CardTrigger::Access(n.get()),
             Trigger::Job(n) => CardTrigger::Job(n.get()),
             Trigger::Reset(n) => CardTrigger::Reset(n.get()),
             Trigger::Progress(_) => continue,
         };
-        card.schedule(at, card_fault(spec.what));
+        let cues = cues.clone();
+        let tell = Box::new(move || {
+            // After the end nobody listens.
+            let _ = cues.send(Cue::Happened(number));
+        });
+        card.schedule_and_tell(at, card_fault(spec.what), tell);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is to happen to the device, and when: `unplug@40%,replug:200ms`.
 //!
-//! A specification is `WHAT@WHEN`, and for a loss that can be undone `,replug:DURATION`. Only combinations that mean
-//! something are accepted; [`FaultKind::allows`] is the list. Printing a specification gives text that reads back as the
+//! A specification is `WHAT@WHEN`, and `,replug:DURATION` if a fresh device is to be plugged in that long after the fault.
+//! Only combinations that mean something are accepted; [`FaultKind::allows`] is the list. Printing a specification gives text that reads back as the
 //! same value.
 
 use std::fmt;
@@ -16,7 +16,8 @@ pub struct FaultSpec {
     pub what: FaultKind,
     /// When it happens.
     pub at: Trigger,
-    /// How long after the loss the device is put back; `None` leaves it away.
+    /// How long after the fault a fresh device is plugged in, in place of the one that may still be there; `None`: not at
+    /// all.
     pub replug: Option<Duration>,
 }
 
@@ -104,11 +105,6 @@ pub enum FaultSpecError {
     /// After the comma stands something else than `replug:DURATION`.
     #[error("unknown option {0:?}: only replug:DURATION may follow, once")]
     Option(String),
-    /// The device is not away after such a fault.
-    #[error(
-        "{0} does not take the device away, so it cannot be put back: leave out replug, or use it with unplug or failed-reset"
-    )]
-    Replug(FaultKind),
     /// Not a time span, or one too long.
     #[error("{0:?} is not a duration up to 1m: give one such as 200ms or 1s")]
     Duration(String),
@@ -137,11 +133,6 @@ impl FaultKind {
             _ => "N% or job:N",
         }
     }
-
-    /// Whether the device may be away after it, so that putting it back means something.
-    pub const fn may_take_device_away(self) -> bool {
-        matches!(self, Self::Unplug | Self::FailedReset)
-    }
 }
 
 impl FromStr for FaultSpec {
@@ -155,9 +146,6 @@ impl FromStr for FaultSpec {
             return Err(FaultSpecError::Combination { what, at, allowed: what.allowed() });
         }
         let replug = option.map(replug_after).transpose()?;
-        if replug.is_some() && !what.may_take_device_away() {
-            return Err(FaultSpecError::Replug(what));
-        }
         Ok(Self { what, at, replug })
     }
 }

@@ -52,13 +52,6 @@ struct State {
     during_run: Option<usize>,
 }
 
-/// What happened to the device, told to the conductor of faults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DeviceEvent {
-    /// Its binding ended, or it could not be bound.
-    Lost,
-}
-
 /// What is left when the machine is switched off.
 pub(super) struct Remains {
     pub(super) leaks: BTreeMap<String, u64>,
@@ -70,13 +63,12 @@ pub(super) struct Remains {
 }
 
 impl Machine {
-    /// A machine with an empty slot. `tell` is told of every loss.
+    /// A machine with an empty slot.
     pub(super) fn new(
         config: Config,
         job_timeout: Duration,
         timeline: Arc<Timeline>,
         progress: Progress,
-        tell: impl Fn(DeviceEvent) + Send + 'static,
     ) -> io::Result<Self> {
         let slot = Slot::new("0000:01:00.0");
         let mut bus = Bus::new(Module::load(), job_timeout, DRAIN_LIMIT);
@@ -90,7 +82,7 @@ impl Machine {
         let receiver = bus.subscribe();
         let watcher = {
             let watch = watch.clone();
-            std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(&receiver, tell))?
+            std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(&receiver))?
         };
         bus.attach(&slot)?;
         Ok(Self { bus, slot, watch, watcher, cards: Mutex::default(), config, timeline })
@@ -169,7 +161,7 @@ impl Watch {
         state.outage + state.gone_since.take().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    fn run(&self, events: &Receiver<Event>, tell: impl Fn(DeviceEvent)) {
+    fn run(&self, events: &Receiver<Event>) {
         for event in events {
             match event {
                 Event::Added { .. } => {
@@ -182,11 +174,9 @@ impl Watch {
                     drop(state);
                     self.progress.device(DeviceState::Running);
                 }
-                Event::Removed { report } => {
-                    self.removed(report);
-                    tell(DeviceEvent::Lost);
-                }
-                Event::ProbeFailed { .. } => tell(DeviceEvent::Lost),
+                Event::Removed { report } => self.removed(report),
+                // What is in the slot now does not work; clients go on waiting, and give up in the end.
+                Event::ProbeFailed { .. } => {}
             }
             self.changed.notify_all();
         }

@@ -156,16 +156,14 @@ impl Job<'_> {
             // The conductor leaves last; what comes after is of no interest.
             let _ = cues.send(cue);
         };
-        let (to_conductor, from_machine, from_user) = (cues.clone(), cues.clone(), cues.clone());
+        let (to_conductor, from_user) = (cues.clone(), cues.clone());
         let on_milestone = Box::new(move |done| told(&to_conductor, Cue::Progress(done)));
         let milestones = |total| conductor::milestones(&self.args.faults(), total);
         let workload = Workload::new(self.picture, self.grid, self.args.rounds(), milestones, on_milestone);
         interrupt.on_request(move || told(&from_user, Cue::Interrupted));
         let progress = Progress::new(workload.total(), self.args.quiet);
         let config = Config { vram_bytes: u64::from(self.args.vram) << 20, rings: RINGS, seed: self.seed };
-        let machine = Machine::new(config, self.args.timeout, self.timeline.clone(), progress.clone(), move |event| {
-            told(&from_machine, Cue::Device(event));
-        })?;
+        let machine = Machine::new(config, self.args.timeout, self.timeline.clone(), progress.clone())?;
 
         let began = Instant::now();
         let (tally, shown) = self.all_parts(&machine, &workload, &progress, &cues, cue_receiver)?;
@@ -198,7 +196,7 @@ impl Job<'_> {
             progress,
             patience: PATIENCE + longest_absence,
         };
-        let mut conductor = Conductor::begin(machine, self.timeline, workload, faults)?;
+        let mut conductor = Conductor::begin(machine, self.timeline, workload, faults, cues.clone())?;
         std::thread::scope(|scope| {
             let thread = |name: String| std::thread::Builder::new().name(name);
             let conductor = thread("conductor".into())
