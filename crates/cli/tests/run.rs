@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -14,8 +15,11 @@ fn noise(path: &Path, width: u32, height: u32) {
     image::save_buffer(path, &pixels, width, height, image::ExtendedColorType::Rgba8).unwrap();
 }
 
+/// Longer than any run here takes, however loaded the machine; a run that takes longer has hung, and is killed.
+const LIMIT: Duration = Duration::from_secs(100);
+
 fn lifeboat(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lifeboat")).arg("run").args(args).output().unwrap()
+    assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat")).arg("run").args(args).timeout(LIMIT).output().unwrap()
 }
 
 /// Runs with a JSON report; the exit code must be `code`.
@@ -99,6 +103,16 @@ fn a_hung_device_can_be_replaced_by_another() {
 }
 
 #[test]
+fn a_job_that_fails_again_and_again_ends_the_run() {
+    // Nothing completes within this time on a device this slow.
+    let report = report(&["--fault", "slow:50ms@job:1", "--timeout", "5ms", "--clients", "1"], 1);
+    assert_eq!(report["output_matches_reference"], false);
+    assert!(report["jobs"]["lost"].as_u64().unwrap() > 0);
+    assert!(report["fences"]["by_error"]["ETIME"].as_u64().unwrap() >= 20);
+    assert_eq!(report["leaks"], serde_json::json!({}));
+}
+
+#[test]
 fn several_losses_in_one_run() {
     let faults = [
         "unplug@20%,replug:10ms",
@@ -154,15 +168,15 @@ fn bad_files_give_one_line_and_exit_code_2() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_cleanly_with_a_report() {
-    let child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat"))
         .args(["run", "--repeat", "100000", "--report", "json"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     // Until the work has begun, Ctrl-C is an ordinary death; the wait is not what is tested.
-    std::thread::sleep(std::time::Duration::from_millis(700));
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    std::thread::sleep(Duration::from_millis(700));
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -1,7 +1,7 @@
 //! A client, as a good application is written: it holds on to its work, not to the device.
 //!
 //! When the device is lost it drops what it had there, waits for the device that returns, and does again what was not
-//! done. When a job fails and the device stays, it does that tile again.
+//! done. When a job fails and the device stays, it does that tile again, but not for ever.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ use super::session::{Flight, Landing, Session};
 use super::tally::Tally;
 use super::timeline::{Outcome, Timeline, Track};
 use super::workload::Workload;
+
+/// How often a tile is tried again on a device that is there. Then the run ends, and reports its jobs as lost.
+const MAX_FAILURES: u32 = 20;
 
 /// What all clients share.
 #[derive(Clone, Copy)]
@@ -111,7 +114,14 @@ impl<'a> Client<'a> {
             workload.finish(&landing.item, &self.pixels);
             progress.tiles_done(1);
         } else {
-            workload.bring_back(landing.item);
+            let mut item = landing.item;
+            // A loss is nobody's fault; a job that fails again and again will not get better.
+            item.failures += u32::from(landing.error.is_some() && session.is_live());
+            let hopeless = item.failures >= MAX_FAILURES;
+            workload.bring_back(item);
+            if hopeless {
+                workload.close();
+            }
         }
         Ok(slot)
     }

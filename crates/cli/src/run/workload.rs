@@ -21,6 +21,8 @@ pub(super) struct Item {
     round: u32,
     /// Jobs of the last attempt that ended in an error: they are lost unless the tile is submitted again.
     pub(super) failed_jobs: u64,
+    /// How often it failed on a device that stayed.
+    pub(super) failures: u32,
 }
 
 pub(super) struct Workload {
@@ -194,7 +196,7 @@ impl State {
         }
         let tile = grid.get(index)?;
         self.next = if index + 1 == grid.len() { (round + 1, 0) } else { (round, index + 1) };
-        Some(Item { tile, round, failed_jobs: 0 })
+        Some(Item { tile, round, failed_jobs: 0, failures: 0 })
     }
 }
 
