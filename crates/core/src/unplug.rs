@@ -17,7 +17,7 @@
 //! Step 7 of the design, the last user leaving, is an ordinary drop of the device and needs no order.
 //!
 //! A step that is dropped instead of continued (a panic in the shell) runs the remaining steps: an unplug that has begun
-//! always ends.
+//! ends. A step that panicked is run once more; if that panics too, the process aborts.
 //!
 //! Skipping a step does not compile:
 //!

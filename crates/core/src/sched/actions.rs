@@ -24,7 +24,8 @@ pub enum Action<F, P> {
     ResetRing {
         /// Which.
         ring: RingIndex,
-        /// The ring's number after the reset: the last one given out, so that the next job's is new.
+        /// The ring's number after the reset. It was never given to a job, so that reading it before
+        /// [`Scheduler::reset_done`] completes nothing.
         seqno: Seqno,
     },
     /// Nothing helps: lose the device.
@@ -66,14 +67,17 @@ where
             match slot.state {
                 RingState::Overdue | RingState::Faulted => {
                     slot.state = RingState::Resetting;
-                    return Some(Action::ResetRing { ring, seqno: slot.issued });
+                    return Some(Action::ResetRing { ring, seqno: slot.issued.next() });
                 }
-                RingState::Running => {
-                    if let Some(run) = self.poll_run(ring, now) {
-                        return Some(run);
-                    }
+                RingState::Running | RingState::Resetting | RingState::Dead => {}
+            }
+        }
+        for index in 0..self.rings.as_ref().len() {
+            let Ok(number) = u8::try_from(index) else { break };
+            if self.rings.as_ref()[index].state == RingState::Running {
+                if let Some(run) = self.poll_run(RingIndex(number), now) {
+                    return Some(run);
                 }
-                RingState::Resetting | RingState::Dead => {}
             }
         }
         // Jobs that must not run were turned into signals on the way.

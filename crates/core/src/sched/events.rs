@@ -13,7 +13,8 @@ where
     R: Slots<RingSlot>,
 {
     /// One of the fences a job waits for has signalled. A failed one cancels the job, since what it was to work on does
-    /// not exist; it still keeps its place in the queue. Stale handles are ignored: the job has ended. O(1).
+    /// not exist; it waits for no other then, but keeps its place in the queue. Stale handles are ignored: the job has
+    /// ended. O(1).
     pub fn dependency_done(&mut self, job: JobId, result: Result<(), FenceError>) {
         let Some(slot) = self.job_mut(job) else { return };
         if !matches!(slot.state, State::Reserved | State::Queued) {
@@ -22,6 +23,7 @@ where
         slot.waits = slot.waits.saturating_sub(1);
         if result.is_err() {
             slot.result = Err(FenceError::Canceled);
+            slot.waits = 0;
         }
         if slot.state == State::Queued {
             let queue = slot.queue;
@@ -59,10 +61,13 @@ where
         }
     }
 
-    /// A ring stopped with a fault: its oldest job is guilty, and the ring must be reset. O(1).
-    pub fn fault(&mut self, ring: RingIndex) {
+    /// A ring stopped with a fault: its oldest job is guilty, and the ring must be reset. `seqno` is the ring's number,
+    /// read together with the fault: if the ring has been reset since, the news is old and nobody is blamed. Feed
+    /// [`Scheduler::hw_done`] with it first. O(1).
+    pub fn fault(&mut self, ring: RingIndex, seqno: Seqno) {
         if let Some(slot) = self.rings.as_mut().get_mut(usize::from(ring.0)) {
-            if matches!(slot.state, RingState::Running | RingState::Overdue) {
+            let current = !slot.completed.is_after(seqno);
+            if current && matches!(slot.state, RingState::Running | RingState::Overdue) {
                 slot.suspect_oldest(RingState::Faulted);
             }
         }
@@ -93,7 +98,8 @@ where
             return;
         }
         slot.state = RingState::Running;
-        // Numbers given to abandoned jobs will not be written any more.
+        // The number the ring was reset to: those given to abandoned jobs will not be written any more.
+        slot.issued = slot.issued.next();
         slot.completed = slot.issued;
         let suspect = slot.suspect.take();
         if let Some(guilty) = slot.pending.front().filter(|oldest| Some(*oldest) == suspect) {
@@ -101,7 +107,6 @@ where
             self.jobs.as_mut()[guilty as usize].on_hardware = false;
             self.finish(guilty, Err(FenceError::Guilty));
         }
-        self.release_orphans(index);
         self.requeue_innocents(index);
     }
 

@@ -17,7 +17,8 @@
 //!
 //! ```text
 //! reserve → Reserved ─commit→ Queued ─Action::Run→ Running ─hw_done→ Finished ─Action::Signal→ Done ─Action::Release→ (free)
-//!                                │                    │ └─stop, or guilty─→ Finished ─Action::Signal→ Orphan ─hardware_gone, reset→ Done
+//!                                │                    ├─reset: guilty, innocent─→ Finished ─Action::Signal→ Done
+//!                                │                    └─stop─→ Finished ─Action::Signal→ Orphan ─hardware_gone→ Done
 //!                                └─kill, stop, failed dependency─→ Finished
 //! ```
 //!
@@ -45,7 +46,7 @@ mod tests;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-use crate::fence::{FenceError, Seqno};
+use crate::fence::FenceError;
 use crate::{Id, Slots, Timestamp};
 
 pub use actions::Action;
@@ -144,11 +145,6 @@ where
         } else {
             None
         }
-    }
-
-    /// The last sequence number a ring is known to have completed, or `None` if there is no such ring. O(1).
-    pub fn completed(&self, ring: RingIndex) -> Option<Seqno> {
-        self.rings.as_ref().get(usize::from(ring.0)).map(|ring| ring.completed)
     }
 
     /// When [`Scheduler::tick`] should be called next, or `None` while nothing runs. O(rings).

@@ -10,6 +10,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::fence::Seqno;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -220,7 +221,7 @@ fn a_fault_leads_to_a_reset_and_a_failed_reset_to_giving_up() {
     let (broken, healthy) = (bench.queue(0), bench.queue(1));
     let victim = bench.submit(broken);
     let fine = bench.submit(healthy);
-    bench.scheduler.fault(RingIndex(0));
+    bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
     bench.drain();
     assert_eq!(bench.resets, [RingIndex(0)]);
     bench.scheduler.reset_done(RingIndex(0), false);
@@ -356,7 +357,10 @@ proptest! {
                         bench.complete(ring);
                     }
                 }
-                Event::Fault { ring } => bench.scheduler.fault(RingIndex(ring)),
+                Event::Fault { ring } => {
+                    let completed = bench.scheduler.rings[usize::from(ring)].completed;
+                    bench.scheduler.fault(RingIndex(ring), completed);
+                }
                 Event::Pass { millis } => bench.pass(Duration::from_millis(millis)),
                 Event::ResetDone { succeeded } => {
                     if let Some(ring) = bench.resets.pop() {
