@@ -42,7 +42,7 @@ pub fn set_bus_master(config: &(impl ConfigSpace + ?Sized), on: bool) -> Result<
 /// # Errors
 /// Those of the configuration space.
 pub fn set_memory_decode(config: &(impl ConfigSpace + ?Sized), on: bool) -> Result<(), BusError> {
-    set_command(config, command::MEMORY | command::INTX_DISABLE, on)
+    set_command(config, command::MEMORY, on)
 }
 
 fn set_command(config: &(impl ConfigSpace + ?Sized), bits: u16, on: bool) -> Result<(), BusError> {

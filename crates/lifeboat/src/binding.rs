@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::Device;
 use crate::teardown::{Shell, UnplugReport};
 
-/// How long a second caller of [`Binding::unplug`] waits for the first. More than all steps' limits together.
+/// How long a second caller of [`Binding::unplug`] waits for the first.
 const SECOND_CALLER_LIMIT: Duration = Duration::from_mins(1);
 
 /// A driver bound to a function. Dropped, it unplugs.

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use lifeboat_core::unplug::Loss;
-use lifeboat_pci::{Slot, SlotEvent};
+use lifeboat_pci::{ALL_ONES, Function, Slot, SlotEvent, offset};
 use parking_lot::Mutex;
 
 use crate::module::Holders;
@@ -93,6 +93,7 @@ impl Bus {
             slot: slot.clone(),
             sender: sender.clone(),
             binding: None,
+            function: None,
             probes: 0,
             rebinds: 0,
         };
@@ -189,6 +190,8 @@ struct Watcher {
     /// Given to the driver, to report a loss.
     sender: Sender<Message>,
     binding: Option<Arc<Binding>>,
+    /// What `binding` is to.
+    function: Option<Arc<dyn Function>>,
     /// Counts this slot's bindings, so that each has a number.
     probes: u64,
     rebinds: u32,
@@ -203,6 +206,8 @@ impl Watcher {
                     self.rebinds = 0;
                     self.probe();
                 }
+                // The news may be old: by now another device may be there, and bound after the driver found the first dead.
+                Message::Slot(SlotEvent::Absent) if self.is_there() => {}
                 Message::Slot(SlotEvent::Absent) => self.unplug(Loss::Unplugged),
                 Message::Lost { binding, .. } if binding != self.probes || self.binding.is_none() => {}
                 Message::Lost { loss, .. } => {
@@ -217,6 +222,12 @@ impl Watcher {
             }
         }
         self.unplug(Loss::Unbound);
+    }
+
+    /// Whether the bound device still answers in configuration space.
+    fn is_there(&self) -> bool {
+        let id = self.function.as_ref().map(|function| function.config().read32(offset::ID));
+        matches!(id, Some(Ok(id)) if id != ALL_ONES && id != 0)
     }
 
     fn probe(&mut self) {
@@ -240,6 +251,7 @@ impl Watcher {
                 let binding = Arc::new(binding);
                 let minor = binding.device().map(|device| device.info().minor);
                 self.binding = Some(binding.clone());
+                self.function = Some(function);
                 self.shared.bindings.lock().push(binding);
                 if let Some(minor) = minor {
                     self.shared.tell(&Event::Added { minor, location });
@@ -254,6 +266,7 @@ impl Watcher {
 
     fn unplug(&mut self, loss: Loss) {
         let Some(binding) = self.binding.take() else { return };
+        self.function = None;
         // Out of the list first: whoever asks for devices finds only what can be opened.
         self.shared.bindings.lock().retain(|other| !Arc::ptr_eq(other, &binding));
         if let Some(report) = binding.unplug(loss) {

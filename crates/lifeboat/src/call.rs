@@ -34,7 +34,8 @@ calls! {
     READ_VRAM: "read-vram-buffer", Device;
     WRITE_VRAM: "write-vram-buffer", Device;
     MAP: "map", Device;
-    UNMAP: "unmap", Always;
+    /// Changes the address table where there still is one.
+    UNMAP: "unmap", Driver;
     /// Its fence ends in ENODEV if the device is lost on the way.
     SUBMIT: "submit", Driver;
     SHOW: "show", Device;

@@ -12,14 +12,12 @@ use range_alloc::RangeAllocator;
 
 use crate::buffer::{self, Buffer};
 use crate::device::Device;
+use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
 use crate::{CallError, call};
 
 /// A context's addresses, in pages. Page 0 is left out, so that address 0 is never valid.
 const ADDRESS_PAGES: Range<u64> = 1..1 << 24;
-
-/// Buffers that must stay while a job may use them.
-pub(crate) type Pins = Arc<[Arc<buffer::Shared>]>;
 
 /// A context. The hardware's context is reused only after its queues are closed and its jobs have ended.
 pub struct Context(pub(crate) Arc<Shared>);
@@ -35,8 +33,8 @@ struct Space {
     free: RangeAllocator<u64>,
     free_slots: Vec<u8>,
     mappings: Vec<Mapping>,
-    /// The buffers of `mappings`; replaced, never changed, so that jobs can share it.
-    pins: Pins,
+    /// Ended by each unmapping.
+    lease: Arc<Lease>,
 }
 
 struct Mapping {
@@ -53,7 +51,7 @@ impl Context {
             free: RangeAllocator::new(ADDRESS_PAGES),
             free_slots: (0..device.0.segments).rev().collect(),
             mappings: Vec::new(),
-            pins: Arc::new([]),
+            lease: Arc::default(),
         };
         let shared = Shared {
             device: device.clone(),
@@ -80,17 +78,22 @@ impl Context {
         let segment =
             // Buffers are bounded by VRAM or host memory in pages, which fits.
             Segment { va, pages: u32::try_from(pages).unwrap_or(u32::MAX), writable: true, target: buffer.0.target() };
-        space.mappings.push(Mapping { slot, pages: range, buffer: buffer.0.clone() });
-        space.update_pins();
-        if device.0.link.registers(|lb1, _| lb1.set_segment(self.0.id, slot, &segment)).is_err() {
+        if let Err(error) = device.0.link.registers(|lb1, _| lb1.set_segment(self.0.id, slot, &segment)) {
+            // Perhaps half written; it is not valid, and on a lost device there is no table.
+            let _ = device.0.link.registers(|lb1, _| lb1.clear_segment(self.0.id, slot));
+            space.free_slots.push(slot);
+            space.free.free_range(range);
+            tracing::debug!(%error, "a segment could not be set");
             return Err(Refusal::Gone.into());
         }
+        space.mappings.push(Mapping { slot, pages: range, buffer: buffer.0.clone() });
         Ok(va)
     }
 
     /// Takes a buffer out of reach. Jobs already submitted that use it fault or succeed; its memory stays until they
     /// have ended.
     pub(crate) fn unmap(&self, va: GpuVa) -> Result<(), CallError> {
+        call::UNMAP.enter(&self.0.device.0.link)?;
         let mut space = self.0.space.lock();
         let start = va.0 / regs::PAGE;
         let found = space.mappings.iter().position(|mapping| mapping.pages.start == start);
@@ -99,22 +102,19 @@ impl Context {
         let _ = self.0.device.0.link.registers(|lb1, _| lb1.clear_segment(self.0.id, mapping.slot));
         space.free_slots.push(mapping.slot);
         space.free.free_range(mapping.pages);
-        space.update_pins();
+        // The last reference may be in here; it goes after the lock.
+        let before = space.lease.clone();
+        Lease::end(&mut space.lease, mapping.buffer);
         drop(space);
-        drop(mapping.buffer);
+        drop(before);
         Ok(())
     }
 }
 
-impl Space {
-    fn update_pins(&mut self) {
-        self.pins = self.mappings.iter().map(|mapping| mapping.buffer.clone()).collect();
-    }
-}
-
 impl Shared {
-    pub(crate) fn pins(&self) -> Pins {
-        self.space.lock().pins.clone()
+    /// What a job that is submitted now holds; see [`Lease`].
+    pub(crate) fn lease(&self) -> Arc<Lease> {
+        self.space.lock().lease.clone()
     }
 }
 
@@ -122,10 +122,12 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // Nobody submits and no job is left. The table must be empty before the context's number means somebody else.
         let slots: Vec<u8> = self.space.get_mut().mappings.iter().map(|mapping| mapping.slot).collect();
-        let _ =
-            self.device.0.link.hardware.try_access_with(|hardware| {
-                slots.iter().try_for_each(|slot| hardware.lb1().clear_segment(self.id, *slot))
-            });
+        let _ = self.device.0.link.hardware.try_access_with(|hardware| {
+            for slot in slots {
+                // On a lost device there is no table to clear.
+                let _ = hardware.lb1().clear_segment(self.id, slot);
+            }
+        });
         self.device.0.contexts.lock().push(self.id.0);
     }
 }

@@ -1,9 +1,10 @@
 //! The display: what is shown, and the flip that is on its way.
 //!
-//! A flip is answered exactly once (KMS-3): by the interrupt that reports it, by the sweep of an unplug that catches it
-//! in mid-flight, or at once if the device is already gone.
+//! A flip is answered exactly once (KMS-3): by the interrupt that reports it, by the worker that asks when none comes, by
+//! the sweep of an unplug that catches it in mid-flight, or at once if the device is already gone.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lifeboat_core::class::Refusal;
 use parking_lot::Mutex;
@@ -12,6 +13,7 @@ use crate::buffer::{self, Buffer};
 use crate::call::{self, Entered};
 use crate::device::Device;
 use crate::fence::{self, Fence, Unsignalled};
+use crate::link::Link;
 use crate::{CallError, Placement};
 
 #[derive(Default)]
@@ -21,10 +23,19 @@ pub(crate) struct Display(Mutex<State>);
 struct State {
     size: Option<(u16, u16)>,
     shown: Option<Arc<buffer::Shared>>,
-    pending: Option<(Unsignalled, Arc<buffer::Shared>)>,
+    pending: Option<Pending>,
     /// Shown before; freed by the next call rather than by an interrupt handler.
     replaced: Option<Arc<buffer::Shared>>,
 }
+
+/// A flip that has not been answered.
+struct Pending {
+    fence: Unsignalled,
+    buffer: Arc<buffer::Shared>,
+}
+
+/// How long to wait for a flip's interrupt: several vertical blanks.
+const FLIP_LIMIT: Duration = Duration::from_millis(100);
 
 /// Shows an RGBA8 picture, rows without gaps, at once.
 pub(crate) fn show(device: &Device, buffer: &Buffer, width: u16, height: u16) -> Result<(), CallError> {
@@ -38,7 +49,7 @@ pub(crate) fn show(device: &Device, buffer: &Buffer, width: u16, height: u16) ->
     let shown = device.0.link.registers(|lb1, _| lb1.show(offset, pitch, width, height));
     shown.map_err(|_| Refusal::Gone)?;
     state.size = Some((width, height));
-    let replaced = state.shown.replace(buffer.0.clone());
+    let replaced = (state.shown.replace(buffer.0.clone()), state.replaced.take());
     drop(state);
     drop(replaced);
     Ok(())
@@ -57,11 +68,12 @@ pub(crate) fn flip(device: &Device, buffer: &Buffer) -> Result<Fence, CallError>
     }
     let (fence, unsignalled) = fence::pair(&device.0.ledger);
     // Owed before the hardware hears of it: whatever happens from here on, the sweep or the interrupt finds it.
-    state.pending = Some((unsignalled, buffer.0.clone()));
+    state.pending = Some(Pending { fence: unsignalled, buffer: buffer.0.clone() });
     let replaced = state.replaced.take();
     let _ = device.0.link.registers(|lb1, _| lb1.flip(offset));
     drop(state);
     drop(replaced);
+    device.0.engine.watch_flip(Instant::now() + FLIP_LIMIT);
     Ok(fence)
 }
 
@@ -81,10 +93,21 @@ impl Display {
     /// The flip took effect, or never will.
     pub(crate) fn complete_flip(&self) {
         let mut state = self.0.lock();
-        let Some((unsignalled, buffer)) = state.pending.take() else { return };
+        let Some(Pending { fence, buffer, .. }) = state.pending.take() else { return };
         state.replaced = state.shown.replace(buffer);
         drop(state);
-        unsignalled.signal(Ok(()));
+        fence.signal(Ok(()));
+    }
+
+    /// Asks the hardware about a flip whose interrupt has not come in time, so that a lost one delays and is no hang. Says
+    /// when to ask again.
+    pub(crate) fn ask(&self, link: &Link) -> Option<Instant> {
+        self.0.lock().pending.as_ref()?;
+        if link.registers(|lb1, _| lb1.flip_pending()) == Ok(false) {
+            self.complete_flip();
+            return None;
+        }
+        Some(Instant::now() + FLIP_LIMIT)
     }
 
     /// Nothing is shown any more. The size stays: a flip after loss is still judged by it.

@@ -4,6 +4,7 @@
 //! released, so that a fence callback may submit, and an interrupt never waits for hardware. Signals and releases can
 //! be carried out by any thread; what touches hardware is the worker's alone, which owns the rings.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, RingWriter};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::deadline::{deadline_after, later};
+use crate::display::Display;
 use crate::fence::Unsignalled;
 use crate::hardware::Mapped;
 use crate::link::Link;
@@ -44,6 +47,8 @@ struct State {
     in_hand: usize,
     /// Fences that signalled because the device was lost.
     lost: usize,
+    /// When to ask about a flip whose interrupt has not come.
+    flip_due: Option<Instant>,
     worker: Worker,
 }
 
@@ -61,6 +66,22 @@ pub(crate) struct Ring {
     pub(crate) memory: Mapped,
 }
 
+/// Tells when the worker's life ends, also by a panic: then the device is given up.
+struct Stopped<'a> {
+    engine: &'a Engine,
+    link: &'a Link,
+}
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        self.engine.state.lock().worker = Worker::Stopped;
+        self.engine.changed.notify_all();
+        if std::thread::panicking() {
+            self.link.lost(Loss::Crashed);
+        }
+    }
+}
+
 impl Engine {
     /// An engine for `rings` rings.
     pub(crate) fn new(rings: u8, limits: Limits) -> Self {
@@ -68,7 +89,7 @@ impl Engine {
         let queues = std::iter::repeat_with(QueueSlot::default).take(QUEUES).collect();
         let rings = std::iter::repeat_with(RingSlot::default).take(rings.into()).collect();
         let core = Scheduler::new(jobs, queues, rings, limits);
-        let state = State { core, in_hand: 0, lost: 0, worker: Worker::Running };
+        let state = State { core, in_hand: 0, lost: 0, flip_due: None, worker: Worker::Running };
         Self { state: Mutex::new(state), changed: Condvar::new(), epoch: Instant::now() }
     }
 
@@ -89,7 +110,12 @@ impl Engine {
     ) -> Result<JobId, SubmitError> {
         let reservation = self.state.lock().core.reserve(queue, spec)?;
         let (fence, job) = build();
-        Ok(self.event(|core, _| core.commit(reservation, fence, job)))
+        let job = self.event(|core, _| core.commit(reservation, fence, job));
+        if self.state.lock().worker == Worker::Stopped {
+            // Too late for the worker, and perhaps for the unplug: the fence signals here.
+            self.deliver(Duration::ZERO);
+        }
+        Ok(job)
     }
 
     pub(crate) fn dependency_done(&self, job: JobId, outcome: Result<(), FenceError>) {
@@ -100,8 +126,15 @@ impl Engine {
         self.event(|core, now| core.hw_done(RingIndex(ring), seqno, now));
     }
 
-    pub(crate) fn fault(&self, ring: u8) {
-        self.event(|core, _| core.fault(RingIndex(ring)));
+    /// A ring has stopped with a fault; `seqno` was read together with that.
+    pub(crate) fn fault(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, _| core.fault(RingIndex(ring), seqno));
+    }
+
+    /// A flip is on its way: the worker asks about it at `due`.
+    pub(crate) fn watch_flip(&self, due: Instant) {
+        self.state.lock().flip_due = Some(due);
+        self.changed.notify_all();
     }
 
     /// No more work is accepted; every fence is owed `error`. See [`Engine::deliver`].
@@ -117,7 +150,7 @@ impl Engine {
     /// After [`Engine::stop`]: carries out all that is owed, here and now, and waits for what other threads have in
     /// hand. `false` if one of them still had something in hand when `limit` had passed.
     pub(crate) fn deliver(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline_after(limit);
         let mut state = self.state.lock();
         loop {
             let now = self.now();
@@ -143,7 +176,7 @@ impl Engine {
 
     /// Asks the worker to end and waits for it. `false` if it has not ended when `limit` has passed.
     pub(crate) fn stop_worker(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline_after(limit);
         let mut state = self.state.lock();
         if state.worker == Worker::Running {
             state.worker = Worker::AskedToStop;
@@ -158,20 +191,16 @@ impl Engine {
     }
 
     /// The worker's life. Owns the rings; ends when asked to.
-    pub(crate) fn work(&self, link: &Link, mut rings: Vec<Ring>) {
+    pub(crate) fn work(&self, link: &Link, display: &Display, mut rings: Vec<Ring>) {
+        let _stopped = Stopped { engine: self, link };
         let mut state = self.state.lock();
         while state.worker == Worker::Running {
             let now = self.now();
             match state.core.poll_action(now) {
                 Some(action) => self.perform(&mut state, action, link, &mut rings),
-                None => self.idle(&mut state, link, &rings),
+                None => self.idle(&mut state, link, display, &rings),
             }
         }
-        drop(state);
-        // The rings' memory goes before anyone is told that the worker has ended.
-        drop(rings);
-        self.state.lock().worker = Worker::Stopped;
-        self.changed.notify_all();
     }
 
     fn perform(
@@ -191,8 +220,9 @@ impl Engine {
                 };
                 let written = self.carry_out(state, || run(link, ring, &job, seqno));
                 if let Err(error) = written {
-                    // Not lost: the job is on the scheduler's list, and its timeout or the device's loss ends it.
-                    tracing::debug!(ring = ring.number, %error, "a job could not be given to the device");
+                    // A later job's number must not complete this one. A device that is gone is reported already.
+                    tracing::warn!(ring = ring.number, %error, "a job could not be given to the device");
+                    self.carry_out(state, || link.lost(Loss::Crashed));
                 }
             }
             Action::ResetRing { ring: index, seqno } => {
@@ -215,23 +245,30 @@ impl Engine {
     /// Runs `f` with the lock released.
     fn carry_out<T>(&self, state: &mut MutexGuard<'_, State>, f: impl FnOnce() -> T) -> T {
         state.in_hand += 1;
-        let result = MutexGuard::unlocked(state, f);
+        let result = MutexGuard::unlocked(state, || catch_unwind(AssertUnwindSafe(f)));
         state.in_hand -= 1;
         if state.in_hand == 0 {
             self.changed.notify_all();
         }
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Waits for an event, or until a job is overdue; then asks the rings how far they are before time is judged, so
-    /// that a lost interrupt is no hang.
-    fn idle(&self, state: &mut MutexGuard<'_, State>, link: &Link, rings: &[Ring]) {
-        let Some(deadline) = state.core.next_deadline() else {
+    /// that a lost interrupt is no hang. The same for a flip.
+    fn idle(&self, state: &mut MutexGuard<'_, State>, link: &Link, display: &Display, rings: &[Ring]) {
+        let job = state.core.next_deadline().map(|deadline| later(self.epoch, deadline.since_beginning()));
+        let Some(deadline) = job.into_iter().chain(state.flip_due).min() else {
             self.changed.wait(state);
             return;
         };
-        if !self.changed.wait_until(state, self.epoch + deadline.since_beginning()).timed_out() {
+        if !self.changed.wait_until(state, deadline).timed_out() {
             return;
+        }
+        if state.flip_due.is_some_and(|due| due <= Instant::now()) {
+            state.flip_due = None;
+            let due = self.carry_out(state, || display.ask(link));
+            // Unless another flip has been asked for meanwhile.
+            state.flip_due = state.flip_due.or(due);
         }
         let progress = self.carry_out(state, || {
             rings.iter().map(|ring| link.registers(|lb1, _| lb1.seqno(ring.number))).collect::<Vec<_>>()

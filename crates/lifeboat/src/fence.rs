@@ -12,13 +12,15 @@
 //! ```
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lifeboat_core::fence::FenceError;
 use parking_lot::{Condvar, Mutex};
 
 use crate::WaitError;
+use crate::deadline::deadline_after;
 use crate::ledger::{Entry, Kind, Ledger};
 
 type Outcome = Result<(), FenceError>;
@@ -71,7 +73,7 @@ impl Fence {
     /// # Errors
     /// [`WaitError::TimedOut`], or [`WaitError::Failed`] with the reason the work was not done.
     pub fn wait(&self, limit: Duration) -> Result<(), WaitError> {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline_after(limit);
         let mut state = self.0.state.lock();
         loop {
             if let State::Signalled(outcome) = *state {
@@ -87,7 +89,7 @@ impl Fence {
     }
 
     /// Calls `callback` once, when the fence signals, on the signalling thread and with no lock held; at once if it has
-    /// signalled. It must not block.
+    /// signalled. It must not block. A panic of it is reported and contained.
     pub fn on_signal(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
         let mut state = self.0.state.lock();
         match &mut *state {
@@ -137,7 +139,10 @@ impl Shared {
         drop(state);
         self.signalled.notify_all();
         for callback in callbacks {
-            callback(outcome);
+            // A user's panic must not take the other callbacks, the device's worker or an unplug with it.
+            if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {
+                tracing::error!("a fence callback panicked; the fence has signalled all the same");
+            }
         }
     }
 }
@@ -183,6 +188,17 @@ mod tests {
         assert_eq!(waiter.join().unwrap(), Err(WaitError::Failed(FenceError::Lost)));
         fence.on_signal(move |outcome| sender.send(outcome).unwrap());
         assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [Err(FenceError::Lost); 2]);
+    }
+
+    #[test]
+    fn a_panicking_callback_takes_nothing_with_it() {
+        let (fence, unsignalled) = pair(&Ledger::default());
+        let (sender, receiver) = mpsc::channel();
+        fence.on_signal(|_| panic!("on purpose"));
+        fence.on_signal(move |outcome| sender.send(outcome).unwrap());
+        unsignalled.signal(Ok(()));
+        assert_eq!(receiver.recv_timeout(LONG).unwrap(), Ok(()));
+        assert_eq!(fence.wait(Duration::MAX), Ok(()));
     }
 
     #[test]

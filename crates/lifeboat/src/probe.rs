@@ -90,11 +90,11 @@ pub(crate) fn probe(
         Err(error) => return Err(stop(error.into())),
     }
     let worker = {
-        let (link, engine) = (link.clone(), engine.clone());
+        let (link, engine, display) = (link.clone(), engine.clone(), display.clone());
         let name = format!("lifeboat{}", minor.number);
-        std::thread::Builder::new().name(name).spawn(move || engine.work(&link, rings))
+        std::thread::Builder::new().name(name).spawn(move || engine.work(&link, &display, rings))
     };
-    worker.map_err(|_| stop(ProbeError::NoMemory))?;
+    let worker = worker.map_err(|_| stop(ProbeError::NoMemory))?;
 
     let device_info = DeviceInfo {
         minor: minor.number,
@@ -106,7 +106,7 @@ pub(crate) fn probe(
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
     let device = Device::new(module, minor, device_info, &info, link, engine, display);
-    Ok(Binding::new(Shell::new(device, function.clone(), options.drain_limit, binding_entry)))
+    Ok(Binding::new(Shell::new(device, function.clone(), worker, options.drain_limit, binding_entry)))
 }
 
 /// Resets the device and sets up its rings. They are enabled, but there is nothing in them.

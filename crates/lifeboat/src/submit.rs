@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use lifeboat_core::class::Refusal;
 use lifeboat_core::sched::JobSpec;
 use lifeboat_lb1::RingWriter;
 use lifeboat_lb1::command::Work;
 
-use crate::context::{self, Pins};
+use crate::context;
 use crate::device::Device;
+use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
-use crate::{CallError, Fence, Queue, fence};
+use crate::{CallError, Fence, Queue, call, fence};
 
 /// A job to be: commands for one ring, and what they wait for.
 #[derive(Debug, Clone, Copy)]
@@ -29,8 +31,8 @@ pub struct Submission<'a> {
 pub(crate) struct Job {
     pub(crate) context: Arc<context::Shared>,
     pub(crate) commands: Box<[Work]>,
-    /// The buffers that were mapped when the job was submitted; they stay even if unmapped since.
-    _buffers: Pins,
+    /// Buffers that are unmapped while the job may still use them.
+    _lease: Arc<Lease>,
     _entry: Entry,
 }
 
@@ -46,11 +48,15 @@ pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fen
         dependencies: u32::try_from(submission.after.len()).map_err(|_| CallError::Invalid("too many fences"))?,
         restartable: submission.restartable,
     };
+    let link = &device.0.link;
+    call::SUBMIT.enter(link)?;
+    // From the reservation to the commit, so that an unplug either sees the job or refuses it.
+    let _section = link.gate.enter().ok_or(Refusal::Gone)?;
     let ledger = &device.0.ledger;
     let job = Arc::new(Job {
         context: context.clone(),
         commands: submission.commands.into(),
-        _buffers: context.pins(),
+        _lease: context.lease(),
         _entry: ledger.enlist(Kind::Job),
     });
     let (fence, unsignalled) = fence::pair(ledger);

@@ -1,6 +1,7 @@
 //! What each step of an unplug does here. Their order is [`lifeboat_core::unplug`]'s.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
@@ -54,13 +55,20 @@ impl UnplugReport {
 pub(crate) struct Shell {
     device: Device,
     function: Arc<dyn Function>,
+    worker: Option<JoinHandle<()>>,
     drain_limit: Duration,
     report: Arc<Mutex<UnplugReport>>,
     _entry: Entry,
 }
 
 impl Shell {
-    pub(crate) fn new(device: Device, function: Arc<dyn Function>, drain_limit: Duration, entry: Entry) -> Self {
+    pub(crate) fn new(
+        device: Device,
+        function: Arc<dyn Function>,
+        worker: JoinHandle<()>,
+        drain_limit: Duration,
+        entry: Entry,
+    ) -> Self {
         let report = UnplugReport {
             minor: device.info().minor,
             loss: Loss::Unbound,
@@ -70,7 +78,14 @@ impl Shell {
             holdouts: None,
             registers_held: None,
         };
-        Self { device, function, drain_limit, report: Arc::new(Mutex::new(report)), _entry: entry }
+        Self {
+            device,
+            function,
+            worker: Some(worker),
+            drain_limit,
+            report: Arc::new(Mutex::new(report)),
+            _entry: entry,
+        }
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -131,10 +146,13 @@ impl Teardown for Shell {
     }
 
     fn cut(&mut self) {
+        let worker = self.worker.take();
         self.step("cut", |shell| {
             let link = &shell.device.0.link;
             if !shell.device.0.engine.stop_worker(shell.drain_limit) {
                 tracing::error!("the device's worker has not ended; a fence callback is blocking it");
+            } else if let Some(Err(_)) = worker.map(JoinHandle::join) {
+                tracing::error!("the device's worker panicked");
             }
             let alive = quiesce(link, &*shell.function.config());
             shell.report.lock().device_alive = alive;

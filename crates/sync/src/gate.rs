@@ -10,7 +10,7 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use crate::primitive::{Condvar, Mutex, lock, wait_until};
+use crate::primitive::{Condvar, Mutex, deadline_after, lock, wait_until};
 use crate::{Holdout, Holdouts};
 
 /// A gate; see the [module documentation](self).
@@ -101,7 +101,7 @@ impl Gate {
     /// # Errors
     /// The sections still open when `limit` has passed. Calling it again goes on waiting.
     pub fn drain(&self, limit: Duration) -> Result<(), Holdouts> {
-        let deadline = Instant::now() + limit;
+        let deadline = deadline_after(limit);
         let (state, empty) = wait_until(&self.empty, lock(&self.state), deadline, |state| state.open.is_empty());
         if empty {
             return Ok(());
@@ -117,7 +117,7 @@ impl Drop for Section<'_> {
         let mut state = lock(&self.gate.state);
         // The order of those that stay is their order of entry: the oldest is reported first.
         state.open.retain(|open| open.ticket != self.ticket);
-        if state.open.is_empty() && state.shut {
+        if state.open.is_empty() {
             self.gate.empty.notify_all();
         }
     }

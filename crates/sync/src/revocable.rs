@@ -18,10 +18,10 @@ use std::mem::ManuallyDrop;
 #[cfg(not(loom))]
 use std::ops::Deref;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{error, fmt};
 
-use crate::primitive::{AtomicUsize, Condvar, Mutex, UnsafeCell, lock, wait_until};
+use crate::primitive::{AtomicUsize, Condvar, Mutex, UnsafeCell, deadline_after, lock, wait_until};
 
 const REVOKED: usize = 1;
 const ONE_SECTION: usize = 2;
@@ -136,7 +136,7 @@ impl<T> Revocable<T> {
             unsafe { self.drop_object() };
             return Ok(());
         }
-        let deadline = Instant::now() + limit;
+        let deadline = deadline_after(limit);
         let (_guard, dropped) = wait_until(&self.was_dropped, lock(&self.dropped), deadline, |dropped| *dropped);
         if dropped { Ok(()) } else { Err(StillOpen { sections: self.word.load(Relaxed) / ONE_SECTION }) }
     }

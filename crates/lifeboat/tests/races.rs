@@ -1,0 +1,347 @@
+//! The driver stopped at its worst moments, and devices that misbehave as no plan of the model says.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+mod machine;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use lifeboat::command::Work;
+use lifeboat::core::errno::Errno;
+use lifeboat::core::fence::FenceError;
+use lifeboat::core::unplug::Loss;
+use lifeboat::{Binding, CallError, Event, Fence, Module, Placement, ProbeError, ProbeOptions, WaitError};
+use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
+use lifeboat_lb1::regs;
+use lifeboat_pci::{Bar, command, offset};
+use machine::interposer::{Access, Interposer};
+use machine::{BYTES, Client, DRAIN_LIMIT, JOB_TIMEOUT, LONG, Machine};
+
+const GUILTY: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Guilty));
+const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
+
+/// A card with an eavesdropper, bound.
+struct Bound {
+    card: Arc<Card>,
+    slot: Arc<Slot>,
+    module: Module,
+    binding: Binding,
+}
+
+type Hook = Box<dyn Fn(u8, &dyn Bar, u64, Access) -> Option<u32> + Send + Sync>;
+
+fn options() -> ProbeOptions {
+    ProbeOptions { job_timeout: JOB_TIMEOUT, drain_limit: DRAIN_LIMIT, ..ProbeOptions::default() }
+}
+
+fn plugged() -> (Arc<Card>, Arc<Slot>) {
+    let slot = Slot::new("0000:01:00.0");
+    let card = Card::new(Config::default()).unwrap();
+    slot.insert(card.clone()).unwrap();
+    (card, slot)
+}
+
+impl Bound {
+    fn new(hook: Hook) -> Self {
+        Self::with(options(), hook)
+    }
+
+    fn with(options: ProbeOptions, hook: Hook) -> Self {
+        let (card, slot) = plugged();
+        let module = Module::load();
+        let binding = module.probe(&Interposer::on(slot.function().unwrap(), hook), options).unwrap();
+        Self { card, slot, module, binding }
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.binding.device().unwrap())
+    }
+
+    /// Ends it; the driver must have made no mistake and left nothing.
+    fn finish(self) {
+        drop(self.binding);
+        self.module.unload().unwrap();
+        assert!(self.card.witness().is_empty(), "{:?}", self.card.witness().violations());
+    }
+}
+
+fn no_hook() -> Hook {
+    Box::new(|_, _, _, _| None)
+}
+
+#[test]
+fn fence_4_a_done_interrupt_in_the_middle_of_a_reset_completes_nothing() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let hit = armed.clone();
+    let bound = Bound::new(Box::new(move |_, bar, at, access| {
+        let enabled = at == regs::ring(0, regs::RING_CTRL) && access == Access::Written(regs::ring_ctrl::ENABLE);
+        if enabled && armed.load(SeqCst) {
+            // The ring has its new number, and the scheduler has not been told.
+            bar.write32(regs::IRQ_FORCE, regs::irq::ring_done(0)).unwrap();
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        None
+    }));
+    let client = bound.client();
+    hit.store(true, SeqCst);
+    let hung = client.submit(0, &[Work::Hang], &[]);
+    let behind = client.submit(0, &[client.fill(5), client.download()], &[]);
+    assert_eq!(hung.wait(LONG), GUILTY);
+    behind.wait(LONG).unwrap();
+    assert_eq!(client.host_word(), 5);
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn sched_6_a_fault_that_is_no_longer_true_blames_nobody() {
+    let bound = Bound::new(no_hook());
+    let client = bound.client();
+    let bar = bound.slot.function().unwrap().bar(0).unwrap();
+    for round in 0..20 {
+        let job = client.submit(0, &[client.fill(round), client.download()], &[]);
+        bar.write32(regs::IRQ_FORCE, regs::irq::ring_fault(0)).unwrap();
+        job.wait(LONG).unwrap();
+        assert_eq!(client.host_word(), round);
+    }
+    drop((client, bar));
+    bound.finish();
+}
+
+#[test]
+fn sched_6_a_job_that_completed_just_before_a_fault_is_not_blamed() {
+    let bound = Bound::new(no_hook());
+    let client = bound.client();
+    let nowhere =
+        Work::Fill(lifeboat::command::Fill { dst: lifeboat::command::GpuVa(0xf000_0000), bytes: 4, pattern: 0 });
+    for _ in 0..50 {
+        let good = client.submit(0, &[Work::Nop], &[]);
+        let bad = client.submit(0, &[nowhere], &[]);
+        let after = client.submit(0, &[Work::Nop], &[]);
+        assert_eq!((good.wait(LONG), bad.wait(LONG), after.wait(LONG)), (Ok(()), GUILTY, Ok(())));
+    }
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn sched_2_memory_unmapped_under_a_job_is_nobody_elses_until_the_job_has_ended() {
+    let bound = Bound::new(no_hook());
+    let client = bound.client();
+    let hung = client.submit(0, &[Work::Hang], &[]);
+    // Mapped after the job was submitted: a command of it may begin now and use it all the same.
+    let most = client.handle.info().vram_bytes - 2 * u64::from(BYTES);
+    let buffer = client.handle.create_buffer(Placement::Vram, most).unwrap();
+    let va = client.handle.map(&client.context, &buffer).unwrap();
+    client.handle.unmap(&client.context, va).unwrap();
+    drop(buffer);
+    let taken = client.handle.create_buffer(Placement::Vram, most).map(drop).map_err(CallError::errno);
+    assert_eq!(taken, Err(Errno::ENOMEM));
+    assert_eq!(hung.wait(LONG), GUILTY);
+    // The job is released right after its fence signals.
+    let free = || client.handle.create_buffer(Placement::Vram, most).is_ok();
+    assert!((0..1000).any(|_| free() || {
+        std::thread::sleep(Duration::from_millis(1));
+        false
+    }));
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn a_long_chain_of_leases_ends_without_deep_recursion() {
+    let bound = Bound::new(no_hook());
+    let client = bound.client();
+    let hung = client.submit(0, &[Work::Hang], &[]);
+    for _ in 0..20_000 {
+        let va = client.handle.map(&client.context, &client.host).unwrap();
+        client.handle.unmap(&client.context, va).unwrap();
+    }
+    assert_eq!(hung.wait(LONG), GUILTY);
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn dma_is_cut_off_even_from_a_device_that_does_not_answer() {
+    let bound = Bound::new(no_hook());
+    let config = bound.slot.function().unwrap().config();
+    let before = config.read16(offset::COMMAND).unwrap();
+    assert_ne!(before & command::BUS_MASTER, 0);
+    // Registers read all-ones now, configuration space does not.
+    config.write16(offset::COMMAND, before & !command::MEMORY).unwrap();
+    let report = bound.binding.unplug(Loss::Unbound).unwrap();
+    assert!(!report.device_alive);
+    assert_eq!(config.read16(offset::COMMAND).unwrap() & command::BUS_MASTER, 0);
+}
+
+#[test]
+fn gate_4_unplug_waits_for_open_sections_and_gate_7_names_those_that_do_not_end() {
+    for (stay, ends_in_time) in [(DRAIN_LIMIT / 4, true), (DRAIN_LIMIT * 3, false)] {
+        let (armed, inside) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (hit, watch) = (armed.clone(), inside.clone());
+        let bound = Bound::new(Box::new(move |index, _, _, access| {
+            if index == regs::VRAM_BAR && access == Access::CopyIn && armed.swap(false, SeqCst) {
+                inside.store(true, SeqCst);
+                std::thread::sleep(stay);
+                inside.store(false, SeqCst);
+            }
+            None
+        }));
+        let client = bound.client();
+        hit.store(true, SeqCst);
+        std::thread::scope(|scope| {
+            scope.spawn(|| client.vram.write(0, &[1]));
+            while !watch.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            let report = bound.binding.unplug(Loss::Unbound).unwrap();
+            if ends_in_time {
+                assert!(!watch.load(SeqCst), "unplug returned with a section open");
+                assert!(report.holdouts.is_none());
+            } else {
+                let holdouts = report.holdouts.as_ref().unwrap().to_string();
+                assert!(holdouts.contains("buffer.rs"), "{holdouts}");
+                assert_eq!(report.registers_held.unwrap().sections, 1);
+            }
+        });
+        drop((client, bound.binding));
+        bound.module.unload().unwrap();
+    }
+}
+
+#[test]
+fn fence_2_a_section_that_waits_for_a_fence_does_not_hold_the_unplug() {
+    let hung = Arc::new(OnceLock::<Fence>::new());
+    let (waits, inside) = (hung.clone(), Arc::new(AtomicBool::new(false)));
+    let watch = inside.clone();
+    let bound = Bound::new(Box::new(move |index, _, _, access| {
+        if let (regs::VRAM_BAR, Access::CopyIn, Some(fence)) = (index, access, waits.get()) {
+            inside.store(true, SeqCst);
+            assert_eq!(fence.wait(LONG), LOST);
+        }
+        None
+    }));
+    // Long enough that the job's own timeout does not come first.
+    let client = bound.client();
+    hung.set(client.submit(0, &[Work::Hang], &[])).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| client.vram.write(0, &[1]));
+        while !watch.load(SeqCst) {
+            std::thread::yield_now();
+        }
+        let report = bound.binding.unplug(Loss::Unbound).unwrap();
+        assert!(report.holdouts.is_none(), "{:?}", report.holdouts);
+    });
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn kms_3_a_flip_without_its_interrupt_completes_all_the_same() {
+    let bound = Bound::new(Box::new(|_, _, at, access| match access {
+        Access::Write(mask) if at == regs::IRQ_MASK => Some(mask & !regs::irq::FLIP),
+        _ => None,
+    }));
+    let client = bound.client();
+    client.handle.show(&client.vram, 64, 64).unwrap();
+    for _ in 0..3 {
+        client.handle.flip(&client.vram).unwrap().wait(LONG).unwrap();
+    }
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn a_probe_that_fails_leaves_the_device_at_rest() {
+    let (card, slot) = plugged();
+    let module = Module::load();
+    let lies = |_: u8, _: &dyn Bar, at: u64, access: Access| match access {
+        Access::Read(_) if at == regs::LIVENESS => Some(0x1234),
+        _ => None,
+    };
+    let failed = module.probe(&Interposer::on(slot.function().unwrap(), lies), options());
+    assert_eq!(failed.unwrap_err(), ProbeError::NotAlive);
+    assert!(card.witness().is_empty(), "{:?}", card.witness().violations());
+    assert_eq!(slot.function().unwrap().config().read16(offset::COMMAND).unwrap() & command::BUS_MASTER, 0);
+    module.unload().unwrap();
+}
+
+#[test]
+fn a_loss_is_reported_once() {
+    let reports = Arc::new(AtomicUsize::new(0));
+    let count = reports.clone();
+    let report_loss = Box::new(move |_| {
+        count.fetch_add(1, SeqCst);
+    });
+    let bound = Bound::with(ProbeOptions { report_loss, ..options() }, no_hook());
+    let client = bound.client();
+    let fences: Vec<_> = (0..2).map(|ring| client.submit(ring, &[Work::Hang], &[])).collect();
+    bound.card.remove();
+    // The worker notices on its own, when the jobs are overdue; it asks both rings, and each would report it.
+    std::thread::sleep(JOB_TIMEOUT * 2);
+    assert_eq!(reports.load(SeqCst), 1);
+    bound.binding.unplug(Loss::FellOff).unwrap();
+    assert!(fences.iter().all(|fence| fence.wait(LONG) == LOST));
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn a_device_that_keeps_failing_is_left_alone() {
+    let mut machine = Machine::new();
+    machine.added();
+    machine.slot.remove();
+    machine.removed();
+    let card = Card::new(Config::default()).unwrap();
+    // Each binding resets the device when it begins, its hung ring, and the device when it ends. The second never works.
+    for reset in (2..30).step_by(3) {
+        card.schedule(Trigger::Reset(reset), Fault::FailedReset);
+    }
+    machine.insert(card);
+    let mut added = 0;
+    loop {
+        match machine.next_event() {
+            Event::Added { minor, .. } => {
+                added += 1;
+                let client = Client::new(&machine.bus().device(minor).unwrap());
+                assert_eq!(client.submit(0, &[Work::Hang], &[]).wait(LONG), LOST);
+            }
+            Event::Removed { report } if added == 4 => break assert_eq!(report.loss, Loss::Crashed),
+            Event::Removed { .. } => {}
+            failed @ Event::ProbeFailed { .. } => panic!("{failed:?}"),
+        }
+    }
+    assert!(machine.bus().devices().is_empty());
+    machine.finish();
+}
+
+#[test]
+fn panicking_callbacks_neither_stop_the_device_nor_its_unplug() {
+    let bound = Bound::new(no_hook());
+    let client = bound.client();
+    let first = client.submit(0, &[Work::Nop], &[]);
+    first.on_signal(|_| panic!("on purpose"));
+    first.wait(LONG).unwrap();
+    client.submit(0, &[Work::Nop], &[first]).wait(LONG).unwrap();
+    let hung = client.submit(0, &[Work::Hang], &[]);
+    hung.on_signal(|_| panic!("on purpose"));
+    bound.binding.unplug(Loss::Unbound).unwrap();
+    assert_eq!(hung.wait(LONG), LOST);
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn limits_may_be_any_duration() {
+    let forever = ProbeOptions { job_timeout: Duration::MAX, drain_limit: Duration::MAX, ..ProbeOptions::default() };
+    let bound = Bound::with(forever, no_hook());
+    let client = bound.client();
+    client.submit(0, &[client.fill(1), client.download()], &[]).wait(Duration::MAX).unwrap();
+    let hung = client.submit(0, &[Work::Hang], &[]);
+    assert_eq!(hung.wait(Duration::from_millis(20)), Err(WaitError::TimedOut));
+    drop(client);
+    bound.finish();
+    assert_eq!(hung.wait(Duration::MAX), LOST);
+}
