@@ -86,14 +86,16 @@ impl Machine {
         self.bus
     }
 
-    /// Ends everything and checks that the driver made no mistake and left nothing behind.
-    pub(crate) fn finish(self) {
+    /// Ends everything and checks that the driver made no mistake and left nothing behind. Returns the events that nobody
+    /// has asked for.
+    pub(crate) fn finish(self) -> Vec<Event> {
         let result = self.bus.shutdown();
         assert!(result.is_ok(), "{}", result.unwrap_err());
         for card in self.cards {
             let violations = card.witness().violations();
             assert!(violations.is_empty(), "{violations:?}");
         }
+        self.events.try_iter().collect()
     }
 }
 
