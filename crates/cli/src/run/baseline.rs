@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use lifeboat::command::{Convolve, GpuVa};
+use lifeboat::command::GpuVa;
 use lifeboat_gpu::compute::convolve_image;
 
 use super::filter::Convolution;
@@ -44,20 +44,9 @@ fn pass(picture: &Picture, convolution: &Convolution, tiles: &[Tile], threads: N
 }
 
 fn filter(picture: &Picture, convolution: &Convolution, tile: &Tile, output: &mut Vec<u8>) -> Option<()> {
-    let Convolution { kernel, shift, bias, edge } = *convolution;
-    let params = Convolve {
-        dst: GpuVa(0),
-        src: GpuVa(0),
-        dst_pitch: u32::from(tile.output.width) * 4,
-        src_pitch: u32::try_from(picture.pitch()).ok()?,
-        src_size: (tile.source.width, tile.source.height),
-        origin: tile.origin(),
-        size: (tile.output.width, tile.output.height),
-        kernel,
-        shift,
-        bias,
-        edge,
-    };
+    // The addresses and pitches are not looked at, but must be possible.
+    let pitches = (u32::from(tile.output.width) * 4, u32::try_from(picture.pitch()).ok()?);
+    let params = convolution.command(tile, (GpuVa(0), pitches.0), (GpuVa(0), pitches.1));
     let pitch = usize::from(tile.output.width) * PIXEL;
     output.resize(pitch * usize::from(tile.output.height), 0);
     let first = usize::from(tile.source.y) * picture.pitch() + usize::from(tile.source.x) * PIXEL;

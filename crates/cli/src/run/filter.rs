@@ -6,8 +6,10 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use lifeboat_lb1::command::{Edge, Kernel};
+use lifeboat_lb1::command::{Convolve, Edge, GpuVa, Kernel};
 use serde::{Serialize, Serializer};
+
+use super::tiles::Tile;
 
 /// What the GPU computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -42,6 +44,26 @@ pub struct Convolution {
     pub bias: i16,
     /// What lies beyond the border.
     pub edge: Edge,
+}
+
+impl Convolution {
+    /// The command for one tile. `dst` and `src` are where the tile's rows begin and how many bytes lie from one to the
+    /// next.
+    pub fn command(&self, tile: &Tile, dst: (GpuVa, u32), src: (GpuVa, u32)) -> Convolve {
+        Convolve {
+            dst: dst.0,
+            src: src.0,
+            dst_pitch: dst.1,
+            src_pitch: src.1,
+            src_size: (tile.source.width, tile.source.height),
+            origin: tile.origin(),
+            size: (tile.output.width, tile.output.height),
+            kernel: self.kernel,
+            shift: self.shift,
+            bias: self.bias,
+            edge: self.edge,
+        }
+    }
 }
 
 impl Filter {
@@ -97,7 +119,7 @@ impl Serialize for Filter {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_lb1::command::{Convolve, GpuVa, Work};
+    use lifeboat_lb1::command::Work;
 
     use super::*;
 

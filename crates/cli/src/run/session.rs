@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use lifeboat::command::{Convolve, Copy, GpuVa, Work};
+use lifeboat::command::{Copy, GpuVa, Work};
 use lifeboat::{Buffer, CallError, Context, Device, Fence, Handle, Placement, Priority, Queue, Submission, WaitError};
 
 use super::budget::Budget;
@@ -155,20 +155,8 @@ impl<'a> Session<'a> {
     /// Upload, convolve, download.
     fn jobs(&self, tile: &Tile, slot: &Slot) -> [Work; 3] {
         let bytes = |rect: Rect| pitch(rect) * u32::from(rect.height);
-        let Convolution { kernel, shift, bias, edge } = *self.convolution;
-        let convolve = Convolve {
-            dst: slot.vram_out,
-            src: slot.vram_in,
-            dst_pitch: pitch(tile.output),
-            src_pitch: pitch(tile.source),
-            src_size: (tile.source.width, tile.source.height),
-            origin: tile.origin(),
-            size: (tile.output.width, tile.output.height),
-            kernel,
-            shift,
-            bias,
-            edge,
-        };
+        let (dst, src) = ((slot.vram_out, pitch(tile.output)), (slot.vram_in, pitch(tile.source)));
+        let convolve = self.convolution.command(tile, dst, src);
         [
             Work::Copy(Copy::linear(slot.vram_in, slot.host_va, bytes(tile.source))),
             Work::Convolve(convolve),
