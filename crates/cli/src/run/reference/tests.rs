@@ -145,15 +145,3 @@ fn every_filter_passes_its_own_comparison() {
         assert_eq!(compare(&source, &convolution, &convolve(&source, &convolution), threads(3)), Ok(()), "{filter}");
     }
 }
-
-/// `cargo test --release -p lifeboat-cli -- --ignored --nocapture quick`
-#[test]
-#[ignore = "a measurement"]
-fn quick_enough_for_large_pictures() {
-    let source = noise(4096, 4096, 3);
-    for filter in Filter::value_variants() {
-        let start = std::time::Instant::now();
-        let _ = compare(&source, &filter.convolution(), &source, threads(2));
-        println!("{filter}: {:?}", start.elapsed());
-    }
-}
