@@ -130,6 +130,7 @@ where
             let slot = &mut self.rings.as_mut()[index];
             slot.state = RingState::Dead;
             slot.deadline = None;
+            self.unlist_queues(index);
             while let Some(job) = self.rings.as_ref()[index].pending.front() {
                 self.leave_ring(index, job);
                 self.finish(job, Err(error));
@@ -180,6 +181,17 @@ where
                 self.list_if_ready(queue);
             } else {
                 self.finish(job, Err(FenceError::Innocent));
+            }
+        }
+    }
+
+    /// Nothing runs on this ring any more, so no queue waits for it.
+    fn unlist_queues(&mut self, ring: usize) {
+        for priority in 0..super::PRIORITIES {
+            let mut ready = self.rings.as_mut()[ring].ready[priority].take();
+            while let Some(queue) = ready.pop_front(self.queues.as_mut()) {
+                self.queues.as_mut()[queue as usize].listed = false;
+                self.free_queue_if_unused(queue);
             }
         }
     }

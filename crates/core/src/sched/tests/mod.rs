@@ -1,0 +1,129 @@
+//! The scheduler driven by hand ([`scenarios`], [`endings`]), and by random events against a naive model of it ([`random`]).
+
+extern crate std;
+
+mod endings;
+mod model;
+mod random;
+mod scenarios;
+
+use core::time::Duration;
+use std::collections::HashMap;
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::fence::Seqno;
+
+const TIMEOUT: Duration = Duration::from_millis(100);
+
+type TestScheduler = Scheduler<u32, u32, Vec<JobSlot<u32, u32>>, Vec<QueueSlot>, Vec<RingSlot>>;
+
+/// A scheduler, what it has asked for so far, and a clock.
+struct Bench {
+    scheduler: TestScheduler,
+    now: Timestamp,
+    next: u32,
+    running: Vec<(RingIndex, Seqno, u32)>,
+    /// Resets asked for, and the numbers announced with them.
+    resets: Vec<RingIndex>,
+    reset_numbers: Vec<Seqno>,
+    gave_up: bool,
+    signalled: HashMap<u32, Result<(), FenceError>>,
+    released: Vec<u32>,
+}
+
+impl Bench {
+    fn new(jobs: usize, rings: usize, ring_credits: u32) -> Self {
+        let slots = |count| (0..count).map(|_| JobSlot::default()).collect();
+        let queues = (0..4).map(|_| QueueSlot::default()).collect();
+        let rings = (0..rings).map(|_| RingSlot::default()).collect();
+        let limits = Limits { ring_credits, job_timeout: TIMEOUT };
+        Self {
+            scheduler: Scheduler::new(slots(jobs), queues, rings, limits),
+            now: Timestamp::default(),
+            next: 0,
+            running: vec![],
+            resets: vec![],
+            reset_numbers: vec![],
+            gave_up: false,
+            signalled: HashMap::new(),
+            released: vec![],
+        }
+    }
+
+    fn queue(&mut self, ring: u8) -> QueueId {
+        self.scheduler.open_queue(RingIndex(ring), Priority::Normal).unwrap()
+    }
+
+    /// Submits a job whose fence and payload are its number, without draining actions.
+    fn submit_spec(&mut self, queue: QueueId, spec: JobSpec) -> Result<(u32, JobId), SubmitError> {
+        let reservation = self.scheduler.reserve(queue, spec)?;
+        self.next += 1;
+        Ok((self.next, self.scheduler.commit(reservation, self.next, self.next)))
+    }
+
+    fn submit(&mut self, queue: QueueId) -> u32 {
+        let (job, _) = self.submit_spec(queue, JobSpec { cost: 1, dependencies: 0, restartable: false }).unwrap();
+        self.drain();
+        job
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.scheduler.poll_action(self.now) {
+            match action {
+                Action::Signal { fence, result } => {
+                    assert_eq!(self.signalled.insert(fence, result), None, "fence {fence} signalled twice");
+                }
+                Action::Release { payload } => {
+                    assert!(self.signalled.contains_key(&payload), "released before it signalled");
+                    assert!(!self.released.contains(&payload));
+                    self.released.push(payload);
+                }
+                Action::ResetRing { ring, seqno } => {
+                    self.resets.push(ring);
+                    self.reset_numbers.push(seqno);
+                }
+                Action::GiveUp => self.gave_up = true,
+                Action::Run { job, ring, seqno } => {
+                    let number = *self.scheduler.payload(job).unwrap();
+                    self.running.push((ring, seqno, number));
+                }
+            }
+        }
+    }
+
+    /// The ring completes its oldest job that is still running.
+    fn complete(&mut self, ring: u8) {
+        let at = self.running.iter().position(|(on, ..)| *on == RingIndex(ring)).unwrap();
+        let (ring, seqno, _) = self.running.remove(at);
+        self.scheduler.hw_done(ring, seqno, self.now);
+        self.drain();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.plus(time);
+        self.scheduler.tick(self.now);
+        self.drain();
+    }
+
+    /// The reset of a ring is over: what was on it is not there any more.
+    fn reset(&mut self, ring: u8) {
+        self.running.retain(|(on, ..)| *on != RingIndex(ring));
+        self.scheduler.reset_done(RingIndex(ring), true);
+        self.drain();
+    }
+
+    /// How many of the four queue slots are free; takes them.
+    fn free_queues(&mut self) -> usize {
+        core::iter::from_fn(|| self.scheduler.open_queue(RingIndex(0), Priority::Normal)).count()
+    }
+
+    fn running(&self) -> Vec<u32> {
+        self.running.iter().map(|(.., job)| *job).collect()
+    }
+}
+
+fn spec(dependencies: u32, restartable: bool) -> JobSpec {
+    JobSpec { cost: 1, dependencies, restartable }
+}

@@ -1,0 +1,363 @@
+//! What the scheduler promises, told a second time: with searches instead of lists, from events and actions alone.
+
+use super::*;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Reserved,
+    Queued,
+    Running,
+    Ended(Result<(), FenceError>),
+    Signalled,
+    Gone,
+}
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) handle: JobId,
+    pub(super) queue: usize,
+    pub(super) spec: JobSpec,
+    pub(super) stage: Stage,
+    /// Dependencies that hold it back, and those that will still be reported.
+    pub(super) waits: u32,
+    pub(super) unreported: u32,
+    pub(super) canceled: bool,
+    pub(super) on_hardware: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) handle: QueueId,
+    pub(super) ring: usize,
+    pub(super) priority: Priority,
+    pub(super) killed: bool,
+    pub(super) waiting: Vec<usize>,
+    /// Queues that had a turn while this one could have run.
+    passed_by: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RingIs {
+    Running,
+    Overdue { suspect: Option<usize> },
+    Faulted { suspect: Option<usize> },
+    Resetting { suspect: Option<usize> },
+    Dead,
+}
+
+#[derive(Debug)]
+pub(super) struct Ring {
+    pub(super) is: RingIs,
+    pub(super) credits: u32,
+    pub(super) running: Vec<(Seqno, usize)>,
+    /// Since when the oldest is the oldest.
+    since: Timestamp,
+    /// All numbers ever given out, for jobs and resets, and how far the ring has come among them.
+    pub(super) numbers: Vec<Seqno>,
+    pub(super) at: usize,
+}
+
+/// All jobs and queues there ever were; a job's index is its fence and its payload.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) jobs: Vec<Job>,
+    pub(super) queues: Vec<Queue>,
+    pub(super) rings: Vec<Ring>,
+    pub(super) stopped: Option<FenceError>,
+    give_up: bool,
+    credits: u32,
+}
+
+impl Model {
+    pub(super) fn new(rings: usize, credits: u32) -> Self {
+        let ring = |_| Ring {
+            is: RingIs::Running,
+            credits,
+            running: vec![],
+            since: Timestamp::default(),
+            numbers: vec![Seqno::ZERO],
+            at: 0,
+        };
+        let rings = (0..rings).map(ring).collect();
+        Self { jobs: vec![], queues: vec![], rings, stopped: None, give_up: false, credits }
+    }
+
+    pub(super) fn queue_opened(&mut self, handle: QueueId, ring: usize, priority: Priority) {
+        self.queues.push(Queue { handle, ring, priority, killed: false, waiting: vec![], passed_by: vec![] });
+    }
+
+    /// How a reservation is refused.
+    pub(super) fn refusal(&self, queue: usize, spec: JobSpec, slots: usize) -> Option<SubmitError> {
+        match self.stopped {
+            Some(error) => Some(SubmitError::Stopped(error)),
+            None if spec.cost > self.credits => Some(SubmitError::TooLarge),
+            None if self.queues[queue].killed => Some(SubmitError::StaleQueue),
+            None if self.alive() == slots => Some(SubmitError::Full),
+            None => None,
+        }
+    }
+
+    pub(super) fn alive(&self) -> usize {
+        self.jobs.iter().filter(|job| job.stage != Stage::Gone).count()
+    }
+
+    pub(super) fn reserved(&mut self, queue: usize, spec: JobSpec, handle: JobId) -> usize {
+        let (waits, stage) = (spec.dependencies, Stage::Reserved);
+        let (canceled, on_hardware) = (false, false);
+        self.jobs.push(Job { handle, queue, spec, stage, waits, unreported: waits, canceled, on_hardware });
+        self.jobs.len() - 1
+    }
+
+    pub(super) fn committed(&mut self, job: usize) {
+        let queue = self.jobs[job].queue;
+        let ended = self.stopped.or(self.queues[queue].killed.then_some(FenceError::Canceled));
+        self.jobs[job].stage = ended.map_or(Stage::Queued, |error| Stage::Ended(Err(error)));
+        if ended.is_none() {
+            self.queues[queue].waiting.push(job);
+        }
+    }
+
+    pub(super) fn dependency_done(&mut self, job: usize, failed: bool) {
+        let job = &mut self.jobs[job];
+        job.unreported = job.unreported.saturating_sub(1);
+        if matches!(job.stage, Stage::Reserved | Stage::Queued) {
+            job.canceled |= failed;
+            job.waits = if failed { 0 } else { job.waits.saturating_sub(1) };
+        }
+    }
+
+    pub(super) fn hw_done(&mut self, ring: usize, seqno: Seqno, now: Timestamp) {
+        let slot = &mut self.rings[ring];
+        let Some(at) = slot.numbers.iter().position(|number| *number == seqno).filter(|at| *at > slot.at) else {
+            return;
+        };
+        if matches!(slot.is, RingIs::Resetting { .. }) && at + 1 == slot.numbers.len() {
+            return; // the number of the reset
+        }
+        slot.at = at;
+        let done = slot.running.iter().position(|(number, _)| *number == seqno).map_or(0, |last| last + 1);
+        for (_, job) in slot.running.drain(..done) {
+            slot.credits += self.jobs[job].spec.cost;
+            self.jobs[job].stage = Stage::Ended(Ok(()));
+            self.jobs[job].on_hardware = false;
+        }
+        slot.since = now;
+        if matches!(slot.is, RingIs::Overdue { .. }) {
+            slot.is = RingIs::Running;
+        }
+        if self.stopped.is_some() && at + 1 == slot.numbers.len() {
+            // Those that have not signalled yet wait for `hardware_gone`, which is later than need be, but safe.
+            for job in self.jobs.iter_mut().filter(|job| self.queues[job.queue].ring == ring) {
+                job.on_hardware &= job.stage != Stage::Signalled;
+            }
+        }
+    }
+
+    pub(super) fn fault(&mut self, ring: usize, seqno: Seqno) {
+        let slot = &mut self.rings[ring];
+        let old = slot.numbers[..slot.at].contains(&seqno);
+        if !old && matches!(slot.is, RingIs::Running | RingIs::Overdue { .. }) {
+            slot.is = RingIs::Faulted { suspect: slot.running.first().map(|(_, job)| *job) };
+        }
+    }
+
+    fn deadline(ring: &Ring) -> Option<Timestamp> {
+        (ring.is == RingIs::Running && !ring.running.is_empty()).then(|| ring.since.plus(TIMEOUT))
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.rings.iter().filter_map(Self::deadline).min()
+    }
+
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        for ring in &mut self.rings {
+            if Self::deadline(ring).is_some_and(|deadline| deadline <= now) {
+                ring.is = RingIs::Overdue { suspect: ring.running.first().map(|(_, job)| *job) };
+            }
+        }
+    }
+
+    pub(super) fn reset_done(&mut self, ring: usize, succeeded: bool) {
+        let slot = &mut self.rings[ring];
+        let RingIs::Resetting { suspect } = slot.is else { return };
+        slot.is = if succeeded { RingIs::Running } else { RingIs::Dead };
+        if !succeeded {
+            slot.numbers.pop(); // it never came into being
+            self.give_up = true;
+            return;
+        }
+        slot.at = slot.numbers.len() - 1;
+        slot.credits = self.credits;
+        let lost = core::mem::take(&mut slot.running);
+        let oldest = lost.first().map(|(_, job)| *job);
+        for (_, index) in lost.into_iter().rev() {
+            let job = &mut self.jobs[index];
+            let queue = &mut self.queues[job.queue];
+            job.on_hardware = false;
+            if oldest == Some(index) && suspect == oldest {
+                job.stage = Stage::Ended(Err(FenceError::Guilty));
+            } else if job.spec.restartable && !queue.killed {
+                job.stage = Stage::Queued;
+                queue.waiting.insert(0, index);
+            } else {
+                job.stage = Stage::Ended(Err(FenceError::Innocent));
+            }
+        }
+    }
+
+    fn end_waiting(&mut self, queue: usize, error: FenceError) {
+        self.queues[queue].passed_by.clear();
+        for job in self.queues[queue].waiting.drain(..) {
+            self.jobs[job].stage = Stage::Ended(Err(error));
+        }
+    }
+
+    pub(super) fn killed(&mut self, queue: usize) {
+        self.queues[queue].killed = true;
+        self.end_waiting(queue, FenceError::Canceled);
+    }
+
+    pub(super) fn stop(&mut self, error: FenceError) {
+        let error = *self.stopped.get_or_insert(error);
+        self.give_up = false;
+        for ring in &mut self.rings {
+            if matches!(ring.is, RingIs::Resetting { .. }) {
+                ring.numbers.pop(); // it never came into being
+            }
+            ring.is = RingIs::Dead;
+            for (_, job) in ring.running.drain(..) {
+                ring.credits += self.jobs[job].spec.cost;
+                self.jobs[job].stage = Stage::Ended(Err(error));
+            }
+        }
+        for queue in 0..self.queues.len() {
+            self.end_waiting(queue, error);
+        }
+    }
+
+    pub(super) fn hardware_gone(&mut self) {
+        if self.stopped.is_some() {
+            self.jobs.iter_mut().for_each(|job| job.on_hardware = false);
+        }
+    }
+
+    /// Fences that are owed.
+    fn ended(&self) -> bool {
+        self.jobs.iter().any(|job| matches!(job.stage, Stage::Ended(_)))
+    }
+
+    /// Payloads that are owed.
+    fn releasable(&self) -> bool {
+        self.jobs.iter().any(|job| job.stage == Stage::Signalled && !job.on_hardware)
+    }
+
+    fn reset_owed(&self) -> bool {
+        self.rings.iter().any(|ring| matches!(ring.is, RingIs::Overdue { .. } | RingIs::Faulted { .. }))
+    }
+
+    /// A queue's oldest job, if it waits for nothing.
+    fn ready(&self, queue: &Queue) -> Option<&Job> {
+        queue.waiting.first().map(|job| &self.jobs[*job]).filter(|job| job.waits == 0)
+    }
+
+    /// The same, past jobs that were canceled.
+    fn next_to_run(&self, queue: &Queue) -> Option<usize> {
+        let next = queue.waiting.iter().find(|job| !self.jobs[**job].canceled);
+        next.copied().filter(|job| self.jobs[*job].waits == 0)
+    }
+
+    pub(super) fn signalled(&mut self, fence: u32, result: Result<(), FenceError>) {
+        let index = fence as usize;
+        let queue = self.jobs[index].queue;
+        match self.jobs[index].stage {
+            Stage::Ended(expected) => assert_eq!(result, expected, "job {fence}"),
+            Stage::Queued => {
+                // Its turn has come, and it must not run.
+                assert!(self.jobs[index].canceled, "job {fence} ended without a reason");
+                assert_eq!(self.rings[self.queues[queue].ring].is, RingIs::Running);
+                assert_eq!(result, Err(FenceError::Canceled));
+                assert_eq!(self.queues[queue].waiting.remove(0), index, "out of turn");
+                self.queues[queue].passed_by.clear();
+            }
+            other => panic!("job {fence} signalled while {other:?}"),
+        }
+        self.jobs[index].stage = Stage::Signalled;
+    }
+
+    pub(super) fn released(&mut self, payload: u32) {
+        assert!(!self.ended(), "memory before those who wait");
+        let job = &mut self.jobs[payload as usize];
+        assert_eq!(job.stage, Stage::Signalled, "payload {payload}");
+        assert!(!job.on_hardware, "the hardware may still read payload {payload}");
+        job.stage = Stage::Gone;
+    }
+
+    pub(super) fn gave_up(&mut self) {
+        assert!(!self.ended() && !self.releasable());
+        assert!(core::mem::take(&mut self.give_up), "no reason to give up");
+    }
+
+    pub(super) fn resetting(&mut self, ring: RingIndex, seqno: Seqno) {
+        assert!(!self.ended() && !self.releasable() && !self.give_up);
+        let ring = &mut self.rings[usize::from(ring.0)];
+        let (RingIs::Overdue { suspect } | RingIs::Faulted { suspect }) = ring.is else {
+            panic!("a reset that is not owed: {ring:?}")
+        };
+        ring.is = RingIs::Resetting { suspect };
+        Self::given_out(ring, seqno);
+    }
+
+    fn given_out(ring: &mut Ring, seqno: Seqno) {
+        assert!(seqno.is_after(*ring.numbers.last().unwrap()), "{seqno:?} was given out before");
+        ring.numbers.push(seqno);
+    }
+
+    pub(super) fn started(&mut self, handle: JobId, payload: u32, ring: RingIndex, seqno: Seqno, now: Timestamp) {
+        assert!(!self.ended() && !self.releasable() && !self.give_up && !self.reset_owed(), "work before trouble");
+        let index = payload as usize;
+        let (turn, ring) = (self.jobs[index].queue, usize::from(ring.0));
+        assert_eq!(self.jobs[index].handle, handle);
+        assert_eq!((self.queues[turn].ring, self.rings[ring].is), (ring, RingIs::Running));
+        assert_eq!(self.next_to_run(&self.queues[turn]), Some(index), "out of order");
+        for other in 0..self.queues.len() {
+            let queue = &self.queues[other];
+            if other == turn || queue.ring != ring {
+                continue;
+            }
+            let precedes = queue.priority < self.queues[turn].priority;
+            assert!(!precedes || self.next_to_run(queue).is_none(), "a lower priority went first");
+            if queue.priority == self.queues[turn].priority && self.ready(queue).is_some_and(|job| !job.canceled) {
+                assert!(!queue.passed_by.contains(&turn), "queue {turn} had two turns, {other} none");
+                self.queues[other].passed_by.push(turn);
+            }
+        }
+        self.queues[turn].passed_by.clear();
+        self.queues[turn].waiting.retain(|job| *job != index);
+        let (job, ring) = (&mut self.jobs[index], &mut self.rings[ring]);
+        assert!(ring.credits >= job.spec.cost, "over-committed");
+        ring.credits -= job.spec.cost;
+        if ring.running.is_empty() {
+            ring.since = now;
+        }
+        job.stage = Stage::Running;
+        job.on_hardware = true;
+        ring.running.push((seqno, index));
+        Self::given_out(ring, seqno);
+    }
+
+    /// All actions have been carried out: nothing is owed any more.
+    pub(super) fn assert_settled(&self) {
+        assert!(!self.ended(), "a fence is owed");
+        assert!(!self.releasable(), "a payload is kept for no reason");
+        assert!(!self.give_up && !self.reset_owed());
+        for (index, ring) in self.rings.iter().enumerate().filter(|(_, ring)| ring.is == RingIs::Running) {
+            let mut ready: Vec<_> = self.queues.iter().filter(|queue| queue.ring == index).collect();
+            ready.retain(|queue| self.ready(queue).is_some());
+            let first = ready.iter().map(|queue| queue.priority).min();
+            let blocks = |job: &Job| !job.canceled && job.spec.cost > ring.credits;
+            let mut firsts = ready.iter().filter(|queue| Some(queue.priority) == first);
+            let blocked = firsts.any(|queue| self.ready(queue).is_some_and(blocks));
+            assert!(ready.is_empty() || blocked, "ring {index} is idle for no reason");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Random events, against the model after each of them.
+
+use proptest::prelude::*;
+
+use super::model::{Model, RingIs, Stage};
+use super::*;
+
+const JOBS: usize = 12;
+const RINGS: usize = 2;
+const CREDITS: u32 = 4;
+
+#[derive(Debug, Clone)]
+enum Event {
+    Open {
+        ring: u8,
+        priority: Priority,
+    },
+    Reserve {
+        queue: usize,
+        cost: u32,
+        dependencies: u32,
+        restartable: bool,
+    },
+    /// Of the reservations that are open, so that anything may happen since the reservation.
+    Commit {
+        reservation: usize,
+    },
+    Cancel {
+        reservation: usize,
+    },
+    Dependency {
+        job: usize,
+        failed: bool,
+    },
+    /// The completion of the job that many places behind the oldest.
+    Complete {
+        ring: u8,
+        place: usize,
+    },
+    /// A number from the past (counted from the last one given out) or the future.
+    Spurious {
+        ring: u8,
+        back: usize,
+    },
+    Fault {
+        ring: u8,
+        back: usize,
+    },
+    Pass {
+        millis: u64,
+    },
+    Tick,
+    ResetDone {
+        ring: u8,
+        succeeded: bool,
+    },
+    Kill {
+        queue: usize,
+    },
+    Stop {
+        error: FenceError,
+    },
+    HardwareGone,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let priority = prop_oneof![1 => Just(Priority::High), 2 => Just(Priority::Normal), 1 => Just(Priority::Low)];
+    let error = prop_oneof![Just(FenceError::Lost), Just(FenceError::Canceled)];
+    prop_oneof![
+        40 => (0..8usize, 1..8u32, 0..3u32, prop::bool::weighted(0.7)).prop_map(|(queue, cost, dependencies, restartable)| {
+            // Most jobs wait for nothing, and are so small that several fit the ring.
+            let (cost, dependencies) = (cost.saturating_sub(4).max(1), dependencies.saturating_sub(1));
+            Event::Reserve { queue, cost, dependencies, restartable }
+        }),
+        1 => (0..8usize).prop_map(|queue| Event::Reserve { queue, cost: 5, dependencies: 2, restartable: true }),
+        3 => (0..8usize).prop_map(|queue| Event::Reserve { queue, cost: 1, dependencies: 2, restartable: true }),
+        40 => (0..4usize).prop_map(|reservation| Event::Commit { reservation }),
+        2 => (0..4usize).prop_map(|reservation| Event::Cancel { reservation }),
+        20 => (0..JOBS, prop::bool::weighted(0.2)).prop_map(|(job, failed)| Event::Dependency { job, failed }),
+        30 => (0..2u8, 0..3usize).prop_map(|(ring, place)| Event::Complete { ring, place }),
+        8 => (0..2u8, 0..8usize).prop_map(|(ring, back)| Event::Spurious { ring, back }),
+        6 => (0..2u8, 0..6usize).prop_map(|(ring, back)| Event::Fault { ring, back }),
+        8 => (0..80u64).prop_map(|millis| Event::Pass { millis }),
+        12 => Just(Event::Tick),
+        12 => (0..2u8, prop::bool::weighted(0.95)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
+        4 => (0..2u8, priority).prop_map(|(ring, priority)| Event::Open { ring, priority }),
+        3 => (0..8usize).prop_map(|queue| Event::Kill { queue }),
+        1 => error.prop_map(|error| Event::Stop { error }),
+        2 => Just(Event::HardwareGone),
+    ]
+}
+
+/// The scheduler and the model, fed with the same.
+struct Pair {
+    scheduler: TestScheduler,
+    model: Model,
+    now: Timestamp,
+    reservations: Vec<(usize, Reservation)>,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let bench = Bench::new(JOBS, RINGS, CREDITS);
+        let model = Model::new(RINGS, CREDITS);
+        let mut pair = Self { scheduler: bench.scheduler, model, now: bench.now, reservations: vec![] };
+        for ring in [0, 1, 0] {
+            pair.open(ring, Priority::Normal);
+        }
+        pair
+    }
+
+    fn open(&mut self, ring: u8, priority: Priority) {
+        if let Some(handle) = self.scheduler.open_queue(RingIndex(ring), priority) {
+            self.model.queue_opened(handle, usize::from(ring), priority);
+        }
+    }
+
+    fn commit(&mut self, reservation: usize) {
+        let (job, reservation) = self.reservations.remove(reservation);
+        let number = u32::try_from(job).unwrap();
+        let handle = self.scheduler.commit(reservation, number, number);
+        assert_eq!(handle, self.model.jobs[job].handle);
+        self.model.committed(job);
+    }
+
+    fn cancel(&mut self, reservation: usize) {
+        let (job, reservation) = self.reservations.remove(reservation);
+        self.scheduler.cancel(reservation);
+        self.model.jobs[job].stage = Stage::Gone;
+    }
+
+    fn done(&mut self, ring: u8, seqno: Seqno) {
+        self.scheduler.hw_done(RingIndex(ring), seqno, self.now);
+        self.model.hw_done(usize::from(ring), seqno, self.now);
+    }
+
+    fn dependency(&mut self, job: usize, failed: bool) {
+        // More often than was agreed is allowed only where it is ignored.
+        let Some(model) = self.model.jobs.get(job) else { return };
+        if model.unreported > 0 || !matches!(model.stage, Stage::Reserved | Stage::Queued) {
+            let result = if failed { Err(FenceError::Lost) } else { Ok(()) };
+            self.scheduler.dependency_done(model.handle, result);
+            self.model.dependency_done(job, failed);
+        }
+    }
+
+    fn kill(&mut self, queue: usize) {
+        // Also twice: the handle is then stale, or soon will be.
+        self.scheduler.kill_queue(self.model.queues[queue].handle);
+        self.model.killed(queue);
+    }
+
+    fn reset_done(&mut self, ring: u8, succeeded: bool) {
+        self.scheduler.reset_done(RingIndex(ring), succeeded);
+        self.model.reset_done(usize::from(ring), succeeded);
+    }
+
+    fn stop(&mut self, error: FenceError) {
+        self.scheduler.stop(error);
+        self.model.stop(error);
+    }
+
+    fn apply(&mut self, event: &Event) {
+        match *event {
+            Event::Open { ring, priority } => self.open(ring, priority),
+            Event::Reserve { queue, cost, dependencies, restartable } => {
+                let queue = queue % self.model.queues.len();
+                let spec = JobSpec { cost, dependencies, restartable };
+                let refusal = self.model.refusal(queue, spec, JOBS);
+                match self.scheduler.reserve(self.model.queues[queue].handle, spec) {
+                    Ok(reservation) => {
+                        assert_eq!(refusal, None);
+                        let job = self.model.reserved(queue, spec, reservation.job());
+                        self.reservations.push((job, reservation));
+                    }
+                    Err(error) => assert_eq!(refusal, Some(error)),
+                }
+            }
+            Event::Commit { reservation } if reservation < self.reservations.len() => self.commit(reservation),
+            Event::Cancel { reservation } if reservation < self.reservations.len() => self.cancel(reservation),
+            Event::Commit { .. } | Event::Cancel { .. } => {}
+            // The latest ones: the others are long gone.
+            Event::Dependency { job, failed } => {
+                self.dependency((self.model.jobs.len() + job).saturating_sub(JOBS), failed);
+            }
+            Event::Complete { ring, place } => {
+                let running = &self.model.rings[usize::from(ring)].running;
+                if let Some((seqno, _)) = running.get(place).or(running.first()).copied() {
+                    self.done(ring, seqno);
+                }
+            }
+            Event::Spurious { ring, back } => {
+                let numbers = &self.model.rings[usize::from(ring)].numbers;
+                let last = numbers[numbers.len() - 1];
+                let spurious = match back {
+                    0 => last.next(),
+                    1 => last.next().next(),
+                    back => numbers[(numbers.len() + 1).saturating_sub(back)],
+                };
+                self.done(ring, spurious);
+            }
+            Event::Fault { ring, back } => {
+                // Half of them with the ring's own number.
+                let slot = &self.model.rings[usize::from(ring)];
+                let seqno = slot.numbers[slot.at.saturating_sub(back.saturating_sub(2))];
+                self.scheduler.fault(RingIndex(ring), seqno);
+                self.model.fault(usize::from(ring), seqno);
+            }
+            Event::Pass { millis } => self.now = self.now.plus(Duration::from_millis(millis)),
+            Event::Tick => {
+                self.scheduler.tick(self.now);
+                self.model.tick(self.now);
+            }
+            Event::ResetDone { ring, succeeded } => self.reset_done(ring, succeeded),
+            Event::Kill { queue } => self.kill(queue % self.model.queues.len()),
+            Event::Stop { error } => self.stop(error),
+            Event::HardwareGone => {
+                self.scheduler.hardware_gone();
+                self.model.hardware_gone();
+            }
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.scheduler.poll_action(self.now) {
+            match action {
+                Action::Signal { fence, result } => self.model.signalled(fence, result),
+                Action::Release { payload } => self.model.released(payload),
+                Action::ResetRing { ring, seqno } => self.model.resetting(ring, seqno),
+                Action::GiveUp => self.model.gave_up(),
+                Action::Run { job, ring, seqno } => {
+                    let payload = *self.scheduler.payload(job).unwrap();
+                    self.model.started(job, payload, ring, seqno, self.now);
+                }
+            }
+        }
+        self.model.assert_settled();
+    }
+
+    fn check(&self) {
+        assert_eq!(self.scheduler.job_count(), self.model.alive());
+        assert_eq!(self.scheduler.next_deadline(), self.model.next_deadline());
+        for (ring, model) in self.scheduler.rings.iter().zip(&self.model.rings) {
+            assert_eq!(ring.credits, model.credits, "credits are neither lost nor made");
+        }
+        for (number, job) in (0..).zip(&self.model.jobs) {
+            let kept = !matches!(job.stage, Stage::Reserved | Stage::Gone);
+            assert_eq!(self.scheduler.payload(job.handle), kept.then_some(&number));
+        }
+    }
+
+    /// Everything goes well from here on, and all users leave.
+    fn finish(&mut self) {
+        for queue in 0..self.model.queues.len() {
+            self.kill(queue);
+        }
+        while !self.reservations.is_empty() {
+            self.commit(0);
+        }
+        for _ in 0..JOBS {
+            for ring in [0, 1] {
+                self.drain();
+                if matches!(self.model.rings[usize::from(ring)].is, RingIs::Resetting { .. }) {
+                    self.reset_done(ring, true);
+                }
+                if let Some((seqno, _)) = self.model.rings[usize::from(ring)].running.last().copied() {
+                    self.done(ring, seqno);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+
+    /// FENCE-1, FENCE-2, FENCE-4, SCHED-1, SCHED-2, SCHED-4, SCHED-6: whatever happens, in any order, each fence signals
+    /// once and says how its job ended, each payload is released once the hardware is done with it, and in the end
+    /// nothing is left. The shell carries out actions now and then, not after each event.
+    #[test]
+    fn every_fence_signals_once_and_nothing_leaks(
+        events in prop::collection::vec((event(), prop::bool::weighted(0.7)), 1..150),
+        stops in any::<bool>(),
+    ) {
+        let mut pair = Pair::new();
+        for (event, drain) in &events {
+            pair.apply(event);
+            pair.check();
+            if *drain {
+                pair.drain();
+                pair.check();
+            }
+        }
+        let dead = pair.model.rings.iter().any(|ring| ring.is == RingIs::Dead);
+        if stops || dead {
+            pair.stop(FenceError::Lost);
+            while !pair.reservations.is_empty() {
+                pair.commit(0);
+            }
+            pair.drain();
+            pair.apply(&Event::HardwareGone);
+            for queue in 0..pair.model.queues.len() {
+                pair.kill(queue);
+            }
+        } else {
+            pair.finish();
+        }
+        pair.drain();
+        pair.check();
+        prop_assert_eq!(pair.scheduler.job_count(), 0);
+        let free = core::iter::from_fn(|| pair.scheduler.open_queue(RingIndex(0), Priority::Normal)).count();
+        prop_assert_eq!(free, 4, "a queue outlived its user");
+    }
+}
