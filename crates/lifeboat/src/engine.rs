@@ -218,10 +218,12 @@ impl Engine {
                 else {
                     return;
                 };
-                let written = self.carry_out(state, || run(link, ring, &job, seqno));
+                let number = ring.number;
+                // The job goes in there: what it holds may be dropped with it, which is not for under the lock.
+                let written = self.carry_out(state, move || run(link, ring, &job, seqno));
                 if let Err(error) = written {
                     // A later job's number must not complete this one. A device that is gone is reported already.
-                    tracing::warn!(ring = ring.number, %error, "a job could not be given to the device");
+                    tracing::warn!(ring = number, %error, "a job could not be given to the device");
                     self.carry_out(state, || link.lost(Loss::Crashed));
                 }
             }
