@@ -16,6 +16,7 @@
 //! ([`ALL_ONES`]). An access fails with [`BusError`] only for what is wrong on this side: out of range, misaligned, or
 //! a mapping that has been taken away. Telling "gone" from "really reads all-ones" is the driver's job (HEALTH-1).
 #![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
 
 mod bar;
 mod config;
