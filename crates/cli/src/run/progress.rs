@@ -2,14 +2,15 @@
 //!
 //! Nothing is shown when standard error is not a terminal or the user wants quiet.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// How often the display is renewed even if no tile is done: when the GPU is gone, time must be seen to pass.
 const TICK: Duration = Duration::from_millis(100);
 
-const TEMPLATE: &str = "{elapsed:>4} [{bar:40}] {human_pos}/{human_len} tiles  {per_sec:>14}  {msg}";
+const TEMPLATE: &str = "{elapsed:>4} [{bar:40}] {human_pos}/{human_len} tiles  {rate:>9}  {msg}";
 
 /// What the device is doing, as far as the user wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,11 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(tiles), target).with_message(DeviceState::Running.message());
         // A test says that the template is valid; were it not, indicatif's own would do.
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style.progress_chars("=> "));
+            let rate = |state: &ProgressState, out: &mut dyn Write| {
+                // A display that cannot be written to shows no rate.
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
         }
         if !bar.is_hidden() {
             bar.enable_steady_tick(TICK);
