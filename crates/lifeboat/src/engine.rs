@@ -15,9 +15,9 @@ use lifeboat_core::sched::{
 };
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, RingWriter};
+use lifeboat_sync::deadline::{deadline_after, later};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::deadline::{deadline_after, later};
 use crate::display::Display;
 use crate::fence::Unsignalled;
 use crate::hardware::Mapped;

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::fence::FenceError;
+use lifeboat_sync::deadline::deadline_after;
 use parking_lot::{Condvar, Mutex};
 
 use crate::WaitError;
-use crate::deadline::deadline_after;
 use crate::ledger::{Entry, Kind, Ledger};
 
 type Outcome = Result<(), FenceError>;

@@ -29,7 +29,6 @@ mod buffer;
 mod bus;
 mod call;
 mod context;
-mod deadline;
 mod device;
 mod display;
 mod engine;

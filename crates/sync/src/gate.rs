@@ -10,7 +10,8 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use crate::primitive::{Condvar, Mutex, deadline_after, lock, wait_until};
+use crate::deadline::deadline_after;
+use crate::primitive::{Condvar, Mutex, lock, wait_until};
 use crate::{Holdout, Holdouts};
 
 /// A gate; see the [module documentation](self).

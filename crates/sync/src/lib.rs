@@ -20,6 +20,7 @@
 //! [`Revocable`] is the only `unsafe` here. Its whole protocol is one atomic word; see that module. Both types are
 //! explored under loom (`tests/loom.rs`).
 
+pub mod deadline;
 pub mod gate;
 mod holdouts;
 mod primitive;

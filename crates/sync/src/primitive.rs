@@ -29,13 +29,6 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// The moment `limit` from now; for a limit beyond the end of the clock, one that nobody will live to see.
-pub(crate) fn deadline_after(limit: std::time::Duration) -> std::time::Instant {
-    const FAR: std::time::Duration = std::time::Duration::from_hours(24 * 365 * 30);
-    let now = std::time::Instant::now();
-    now.checked_add(limit).unwrap_or(now + FAR)
-}
-
 /// Locks; a panic elsewhere while holding the lock leaves data that every user of this crate can live with.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

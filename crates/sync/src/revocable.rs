@@ -21,7 +21,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::time::Duration;
 use std::{error, fmt};
 
-use crate::primitive::{AtomicUsize, Condvar, Mutex, UnsafeCell, deadline_after, lock, wait_until};
+use crate::deadline::deadline_after;
+use crate::primitive::{AtomicUsize, Condvar, Mutex, UnsafeCell, lock, wait_until};
 
 const REVOKED: usize = 1;
 const ONE_SECTION: usize = 2;

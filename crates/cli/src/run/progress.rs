@@ -17,21 +17,15 @@ const TEMPLATE: &str = "{elapsed:>4} [{bar:40}] {human_pos}/{human_len} tiles  {
 pub enum DeviceState {
     /// It works.
     Running,
-    /// It is being reset after a hang or a fault.
-    Recovering,
-    /// It has vanished and is expected back.
+    /// It has vanished.
     Gone,
-    /// It has vanished for good.
-    Lost,
 }
 
 impl DeviceState {
     const fn message(self) -> &'static str {
         match self {
             Self::Running => "running",
-            Self::Recovering => "GPU HUNG - resetting it",
             Self::Gone => "GPU GONE - waiting for it",
-            Self::Lost => "GPU GONE - not expected back",
         }
     }
 }

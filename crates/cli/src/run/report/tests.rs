@@ -155,7 +155,7 @@ What happened
   The GPU vanished once while it worked and came back once.
   12 jobs ended in an error; each waiter was told at once what had become of its job.
   The clients submitted 12 jobs again.
-  Nobody waited longer than 3.1 ms for a job.
+  Nobody waited longer than 3.1 ms for a job or a flip.
   The picture that came out equals the one computed on the CPU, bit for bit.
 
 In numbers

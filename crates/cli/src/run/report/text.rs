@@ -66,7 +66,7 @@ impl Report {
                 counted(self.jobs.lost, "job") + if self.jobs.lost == 1 { " was" } else { " were" }
             ));
         }
-        story.push(format!("Nobody waited longer than {} for a job.", span(self.longest_wait_us)));
+        story.push(format!("Nobody waited longer than {} for a job or a flip.", span(self.longest_wait_us)));
         story.push(match (self.output_matches_reference, &self.mismatch) {
             (true, _) => "The picture that came out equals the one computed on the CPU, bit for bit.".to_owned(),
             (false, Some(mismatch)) => format!("The picture that came out is wrong: {mismatch}."),

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 const FAR: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// The moment `limit` from now; for a limit beyond the end of the clock, one that nobody will live to see.
-pub(crate) fn deadline_after(limit: Duration) -> Instant {
+pub fn deadline_after(limit: Duration) -> Instant {
     later(Instant::now(), limit)
 }
 
 /// The moment `by` after `from`, with the same care.
-pub(crate) fn later(from: Instant, by: Duration) -> Instant {
+pub fn later(from: Instant, by: Duration) -> Instant {
     from.checked_add(by).unwrap_or(from + FAR)
 }
