@@ -46,6 +46,22 @@ pub const fn judge_identity(read: u32, expected: u32) -> Verdict {
     }
 }
 
+/// Watches a counter that a living device keeps moving: registers that answer prove the bus, not progress.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Heartbeat {
+    last: Option<u32>,
+    still: u32,
+}
+
+impl Heartbeat {
+    /// Takes up what was read at one look. Says at how many looks in a row, this one included, it stood still.
+    pub fn look(&mut self, read: u32) -> u32 {
+        self.still = if self.last == Some(read) { self.still.saturating_add(1) } else { 0 };
+        self.last = Some(read);
+        self.still
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +74,13 @@ mod tests {
         assert_eq!(judge_identity(u32::MAX, 5), Verdict::Dead);
         assert_eq!(judge_identity(0, 5), Verdict::Dead);
         assert_eq!(judge_identity(6, 5), Verdict::Unsure);
+    }
+
+    #[test]
+    fn a_heartbeat_that_stands_still_is_counted_until_it_moves() {
+        let mut heartbeat = Heartbeat::default();
+        assert_eq!(heartbeat.look(0), 0, "the first look has nothing to compare with");
+        assert_eq!([7, 7, 7, 8, 8].map(|read| heartbeat.look(read)), [0, 1, 2, 0, 1]);
+        assert_eq!(heartbeat.look(0), 0, "it may wrap, and begins anew after a reset");
     }
 }
