@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The binding's one end, whoever begins it: the driver that found the device lost, or the bus that removes it.
+//!
+//! A lost device is announced, retired and cut off at once, by a work item; the remove callback, whenever it comes,
+//! then only releases. A device that is removed first takes the whole path in the callback.
+
+use kernel::{prelude::*, sync::Arc};
+use lifeboat_core::health::Verdict;
+use lifeboat_core::unplug::{Bound, Cut, Loss};
+
+use crate::clock::Clock;
+use crate::device::{Device, LOSS};
+use crate::glue::disable;
+use crate::health;
+use crate::removals::Trigger;
+use crate::shown::Shown;
+use crate::teardown::Shell;
+
+/// Where on the path of `lifeboat_core::unplug` the binding stands between two calls.
+pub(crate) enum Progress {
+    /// In place.
+    Bound(Bound<Shell>),
+    /// The device was lost, and the bus has not come for it yet.
+    Cut(Cut<Shell>),
+    /// Over, or not begun.
+    Released,
+}
+
+/// Takes charge of a device: from here on it ends by the whole path.
+pub(crate) fn begin(device: &Arc<Device>) {
+    *device.binding.lock() = Progress::Bound(Bound::new(Shell::new(device.clone())));
+}
+
+/// The device is lost: everything but the release. Runs as a work item of its own, since it stops all the others.
+pub(crate) fn lose(device: &Arc<Device>) {
+    let loss = device.loss.lock().unwrap_or(Loss::FellOff);
+    let mut binding = device.binding.lock();
+    *binding = match core::mem::replace(&mut *binding, Progress::Released) {
+        Progress::Bound(bound) => {
+            let cut = cut(device, bound, health::verdict(device), loss, Trigger::Health);
+            let removal = *device.removal.lock();
+            dev_notice!(device.pci, "the device is lost, and cut off: {}\n", Shown(removal));
+            Progress::Cut(cut)
+        }
+        other => other,
+    };
+}
+
+/// Ends the binding; what is left to do of it is done when this returns. Only the first call does anything.
+pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
+    let clock = Clock::start();
+    let progress = core::mem::replace(&mut *device.binding.lock(), Progress::Released);
+    let cut = match progress {
+        Progress::Bound(bound) => {
+            let verdict = health::verdict(device);
+            let loss = if verdict == Verdict::Alive { Loss::Unbound } else { Loss::Unplugged };
+            cut(device, bound, verdict, loss, trigger)
+        }
+        Progress::Cut(cut) => cut,
+        Progress::Released => return,
+    };
+    // It may be waiting for the lock; it finds nothing left to do.
+    disable::<Device, LOSS>(device);
+    cut.release();
+    if trigger == Trigger::Probe {
+        return;
+    }
+    let removal = {
+        let mut removal = device.removal.lock();
+        removal.remove_us = clock.elapsed_us();
+        *removal
+    };
+    device.shared.removals.record(removal);
+    dev_info!(device.pci, "{}\n", Shown(removal));
+}
+
+fn cut(device: &Device, bound: Bound<Shell>, verdict: Verdict, loss: Loss, trigger: Trigger) -> Cut<Shell> {
+    {
+        let mut removal = device.removal.lock();
+        removal.verdict = verdict;
+        removal.trigger = trigger;
+    }
+    bound.announce(loss).retire().drain().sweep().cut()
+}

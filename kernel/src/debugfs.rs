@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What can be seen, under `lifeboat/` in debugfs: `removals`, and for each device `state`, `counters` and `load`.
+
+use kernel::{
+    debugfs::{Dir, File},
+    fmt,
+    prelude::*,
+    sync::Arc,
+    uaccess::UserSliceReader,
+};
+
+use crate::device::Device;
+use crate::shared::Shared;
+
+/// A device's files. Dropped, they are gone, and nobody reads them.
+#[pin_data]
+pub(crate) struct Files {
+    #[pin]
+    state: File<Arc<Device>>,
+    #[pin]
+    counters: File<Arc<Device>>,
+    #[pin]
+    load: File<Arc<Device>>,
+    _dir: Dir,
+}
+
+impl Files {
+    /// The files of a device, in a directory with the device's name.
+    pub(crate) fn new(device: &Arc<Device>) -> impl PinInit<Self, Error> + '_ {
+        let dir = device.shared.dir.subdir(device.pci.as_ref().name());
+        try_pin_init!(Self {
+            state <- dir.read_callback_file(c"state", device.clone(), &show_state),
+            counters <- dir.read_callback_file(c"counters", device.clone(), &show_counters),
+            load <- dir.read_write_callback_file(c"load", device.clone(), &show_load, &set_load),
+            _dir: dir,
+        })
+    }
+}
+
+/// The file with the last removals.
+pub(crate) fn removals(shared: &Arc<Shared>) -> impl PinInit<File<Arc<Shared>>, Error> + '_ {
+    shared.dir.read_callback_file(c"removals", Ok::<_, Error>(shared.clone()), &show_removals)
+}
+
+fn show_removals(shared: &Arc<Shared>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}", shared.removals)
+}
+
+fn show_state(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", device.state_name())
+}
+
+fn show_counters(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}", *device.counters)
+}
+
+fn show_load(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", u8::from(device.load.is_on()))
+}
+
+/// `0` or `1`, as it comes from `echo`.
+fn set_load(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
+    let mut text = [0; 2];
+    let written = reader.len();
+    let text = text.get_mut(..written).ok_or(EINVAL)?;
+    reader.read_slice(text)?;
+    let on = match text.trim_ascii() {
+        b"0" => false,
+        b"1" => true,
+        _ => return Err(EINVAL),
+    };
+    device.load.set(device, on);
+    Ok(())
+}

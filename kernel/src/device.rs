@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A device: everything of it that outlives a single call. It belongs to one binding, and holds no hardware after it.
+
+use core::time::Duration;
+
+use kernel::{
+    device::Core,
+    devres::Devres,
+    new_mutex, new_spinlock, pci,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{Acquire, Atomic, Full, Release},
+        Arc, Mutex, SpinLock,
+    },
+    workqueue::{impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work, WorkItem},
+};
+use lifeboat_core::health::Heartbeat;
+use lifeboat_core::unplug::Loss;
+use lifeboat_lb1::{DriverError, Info, Lb1};
+
+use crate::binding::{self, Progress};
+use crate::clock::jiffies;
+use crate::counters::Counters;
+use crate::engine::Engine;
+use crate::errno::errno;
+use crate::glue::{Enabled, Interrupts, Window};
+use crate::health;
+use crate::interrupt::Handler;
+use crate::link::Link;
+use crate::load::Load;
+use crate::removals::Removal;
+use crate::ring::Ring;
+use crate::shared::Shared;
+use crate::shown::Shown;
+use crate::{module_parameters, worker};
+
+/// Work item numbers: what each does is in the module of the same name.
+pub(crate) const WORKER: u64 = 0;
+pub(crate) const TICK: u64 = 1;
+pub(crate) const HEALTH: u64 = 2;
+pub(crate) const LOSS: u64 = 3;
+pub(crate) const LOAD: u64 = 4;
+
+/// One word under `state` in debugfs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum State {
+    Probing,
+    Ready,
+    /// It answers, but is not well.
+    Suspect,
+    /// The loss has been announced.
+    Gone,
+    /// The binding has been released.
+    Removed,
+}
+
+impl State {
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::Probing, "probing"),
+        (Self::Ready, "ready"),
+        (Self::Suspect, "suspect"),
+        (Self::Gone, "gone"),
+        (Self::Removed, "removed"),
+    ];
+}
+
+/// See the module documentation.
+#[pin_data]
+pub(crate) struct Device {
+    pub(crate) pci: ARef<pci::Device>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) link: Link,
+    pub(crate) info: Info,
+    state: Atomic<u32>,
+    #[pin]
+    pub(crate) engine: Engine,
+    #[pin]
+    pub(crate) load: Load,
+    /// Why the device is lost, as whoever noticed it first saw it.
+    #[pin]
+    pub(crate) loss: SpinLock<Option<Loss>>,
+    /// Held for a look: the liveness register serves one at a time.
+    #[pin]
+    pub(crate) vitals: Mutex<Heartbeat>,
+    #[pin]
+    pub(crate) removal: Mutex<Removal>,
+    // What the release gives back.
+    #[pin]
+    pub(crate) enabled: Mutex<Option<Enabled>>,
+    #[pin]
+    pub(crate) interrupts: Mutex<Option<Devres<Interrupts<Handler>>>>,
+    #[pin]
+    pub(crate) rings: Mutex<KVec<Ring>>,
+    /// Refers back to the device until it is carried through.
+    #[pin]
+    pub(crate) binding: Mutex<Progress>,
+    #[pin]
+    work: Work<Device, WORKER>,
+    #[pin]
+    tick: DelayedWork<Device, TICK>,
+    #[pin]
+    health: DelayedWork<Device, HEALTH>,
+    #[pin]
+    loss_work: Work<Device, LOSS>,
+    #[pin]
+    load_work: Work<Device, LOAD>,
+}
+
+impl_has_work! {
+    impl HasWork<Self, WORKER> for Device { self.work }
+    impl HasWork<Self, LOSS> for Device { self.loss_work }
+    impl HasWork<Self, LOAD> for Device { self.load_work }
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self, TICK> for Device { self.tick }
+    impl HasDelayedWork<Self, HEALTH> for Device { self.health }
+}
+
+impl WorkItem<WORKER> for Device {
+    type Pointer = Arc<Self>;
+    fn run(this: Arc<Self>) {
+        worker::work(&this);
+    }
+}
+
+impl WorkItem<TICK> for Device {
+    type Pointer = Arc<Self>;
+    fn run(this: Arc<Self>) {
+        worker::tick(&this);
+    }
+}
+
+impl WorkItem<HEALTH> for Device {
+    type Pointer = Arc<Self>;
+    fn run(this: Arc<Self>) {
+        health::poll(&this);
+    }
+}
+
+impl WorkItem<LOSS> for Device {
+    type Pointer = Arc<Self>;
+    fn run(this: Arc<Self>) {
+        binding::lose(&this);
+    }
+}
+
+impl WorkItem<LOAD> for Device {
+    type Pointer = Arc<Self>;
+    fn run(this: Arc<Self>) {
+        this.load.run(&this);
+    }
+}
+
+impl Device {
+    /// Enables the function, maps its registers, checks that it is an LB1, and reads what it has.
+    pub(crate) fn new(function: &pci::Device<Core<'_>>, shared: Arc<Shared>) -> Result<Arc<Self>> {
+        let enabled = Enabled::new(function)?;
+        let link = Link::new(function)?;
+        let info = link.registers(|lb1| lb1.info()).map_err(|error| {
+            dev_err!(function, "{}\n", Shown(error));
+            errno(error)
+        })?;
+        let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
+        let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
+        Arc::pin_init(
+            try_pin_init!(Self {
+                engine <- Engine::new(info.rings, Ring::credits(), job_timeout, counters.clone()),
+                load <- Load::new(),
+                loss <- new_spinlock!(None, "lifeboat::loss"),
+                vitals <- new_mutex!(Heartbeat::default(), "lifeboat::vitals"),
+                removal <- new_mutex!(Removal::of(function.as_ref()), "lifeboat::removal"),
+                enabled <- new_mutex!(Some(enabled), "lifeboat::enabled"),
+                interrupts <- new_mutex!(None, "lifeboat::interrupts"),
+                rings <- new_mutex!(KVec::new(), "lifeboat::rings"),
+                binding <- new_mutex!(Progress::Released, "lifeboat::binding"),
+                work <- new_work!("lifeboat::worker"),
+                tick <- new_delayed_work!("lifeboat::tick"),
+                health <- new_delayed_work!("lifeboat::health"),
+                loss_work <- new_work!("lifeboat::loss"),
+                load_work <- new_work!("lifeboat::load"),
+                pci: function.into(),
+                shared,
+                counters,
+                link,
+                info,
+                state: Atomic::new(State::Probing as u32),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Runs `access` in a register section. A device that turns out to be gone is reported.
+    pub(crate) fn registers<T>(
+        self: &Arc<Self>,
+        access: impl FnOnce(&Lb1<'_, Window<'_, '_>>) -> Result<T, DriverError>,
+    ) -> Result<T, DriverError> {
+        self.noticed(self.link.registers(access))
+    }
+
+    /// Passes a result on; if it says that the device is gone, reports that.
+    pub(crate) fn noticed<T>(self: &Arc<Self>, result: Result<T, DriverError>) -> Result<T, DriverError> {
+        if matches!(result, Err(DriverError::Gone)) {
+            self.report_loss(Loss::FellOff);
+        }
+        result
+    }
+
+    /// The device is lost: its end begins as soon as the work queue gets to it. The first reason counts.
+    pub(crate) fn report_loss(self: &Arc<Self>, loss: Loss) {
+        self.loss.lock().get_or_insert(loss);
+        // An error only says that it is on its way already, or that the binding is being released.
+        let _ = self.shared.queue.enqueue::<_, LOSS>(self.clone());
+    }
+
+    /// There may be something to do for the worker.
+    pub(crate) fn kick(self: &Arc<Self>) {
+        let _ = self.shared.queue.enqueue::<_, WORKER>(self.clone());
+    }
+
+    /// There may be something to verify or to submit for the load.
+    pub(crate) fn kick_load(self: &Arc<Self>) {
+        let _ = self.shared.queue.enqueue::<_, LOAD>(self.clone());
+    }
+
+    /// Runs a delayed work item after `wait`, unless it is waiting already.
+    pub(crate) fn tick_in(self: &Arc<Self>, wait: Duration) {
+        let _ = self.shared.queue.enqueue_delayed::<_, TICK>(self.clone(), jiffies(wait));
+    }
+
+    /// As [`Device::tick_in`], for the next look at the device's health.
+    pub(crate) fn health_in(self: &Arc<Self>, wait: Duration) {
+        let _ = self.shared.queue.enqueue_delayed::<_, HEALTH>(self.clone(), jiffies(wait));
+    }
+
+    pub(crate) fn state_name(&self) -> &'static str {
+        let state = self.state.load(Acquire);
+        State::ALL.iter().find(|(candidate, _)| *candidate as u32 == state).map_or("?", |(_, name)| name)
+    }
+
+    /// Enters a state from which there is no way back.
+    pub(crate) fn end_in(&self, state: State) {
+        self.state.store(state as u32, Release);
+    }
+
+    /// Changes between the states of a living device. `false` if it was not in `from`.
+    pub(crate) fn change(&self, from: State, to: State) -> bool {
+        self.state.cmpxchg(from as u32, to as u32, Full).is_ok()
+    }
+}

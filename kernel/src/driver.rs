@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Probe and remove.
+
+use kernel::{device::Core, pci, prelude::*, sync::Arc};
+
+use crate::binding;
+use crate::bringup;
+use crate::debugfs::Files;
+use crate::device::Device;
+use crate::glue::registered;
+use crate::removals::Trigger;
+
+/// The driver of LB1.
+pub(crate) struct Lb1Driver;
+
+/// What the bus keeps for a bound device. Dropped in this order.
+#[pin_data]
+pub(crate) struct Data {
+    binding: Held,
+    #[pin]
+    files: Files,
+}
+
+/// Ends the binding, if that was not done before: when probe fails.
+struct Held(Arc<Device>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        binding::unbind(&self.0, Trigger::Probe);
+    }
+}
+
+impl pci::Driver for Lb1Driver {
+    type IdInfo = ();
+    type Data<'bound> = Data;
+
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &crate::PCI_TABLE;
+
+    fn probe<'bound>(
+        function: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        pin_init::pin_init_scope(move || {
+            let device = Device::new(function, registered()?)?;
+            binding::begin(&device);
+            Ok(try_pin_init!(Data {
+                binding: Held(device.clone()),
+                files <- Files::new(&device),
+                _: {
+                    bringup::start(function, &device)?;
+                },
+            }))
+        })
+    }
+
+    fn unbind<'bound>(_function: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
+        binding::unbind(&this.binding.0, Trigger::Remove);
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The scheduler's shell: a lock around the core. Holds no policy.
+//!
+//! Events lock the core and feed it; [`crate::worker`] drains its actions. Signals are carried out under the lock: a
+//! kernel fence's signal never blocks and never submits. So once the core is stopped and drained, every fence has
+//! signalled, whatever the worker is doing. Everything else is carried out with the lock released.
+
+use core::time::Duration;
+
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::{Arc, SpinLock},
+};
+use lifeboat_core::fence::{FenceError, Seqno};
+use lifeboat_core::sched::{
+    Action, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler,
+};
+use lifeboat_core::{errno::Errno, Timestamp};
+use lifeboat_lb1::RingWriter;
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::fence::Unsignalled;
+use crate::job::Job;
+use crate::storage::Storage;
+
+type Slot = JobSlot<Unsignalled, Arc<Job>>;
+type Core = Scheduler<Unsignalled, Arc<Job>, Storage<Slot>, Storage<QueueSlot>, Storage<RingSlot>>;
+
+/// Jobs of one device in all states: those of eight rings with four workspace slots each, and some to spare.
+const JOBS: usize = 64;
+/// Queues of one device: one for each ring.
+const QUEUES: usize = 8;
+
+/// The scheduler of one device.
+#[pin_data]
+pub(crate) struct Engine {
+    #[pin]
+    core: SpinLock<Core>,
+    clock: Clock,
+    counters: Arc<Counters>,
+}
+
+/// What is left to do with the lock released.
+pub(crate) enum Task {
+    /// Drop it.
+    Release(Arc<Job>),
+    /// Write it to its ring.
+    Run(Arc<Job>, RingIndex, Seqno),
+    /// Reset the ring, then call [`Engine::reset_done`].
+    Reset(RingIndex, Seqno),
+    /// Lose the device.
+    GiveUp,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        rings: u8,
+        credits: u32,
+        job_timeout: Duration,
+        counters: Arc<Counters>,
+    ) -> impl PinInit<Self, Error> {
+        let limits = Limits { ring_credits: credits, job_timeout };
+        try_pin_init!(Self {
+            core <- new_spinlock!(
+                Core::new(Storage::new(JOBS)?, Storage::new(QUEUES)?, Storage::new(rings.into())?, limits),
+                "lifeboat::engine"
+            ),
+            clock: Clock::start(),
+            counters,
+        })
+    }
+
+    pub(crate) fn open_queue(&self, ring: u8) -> Option<QueueId> {
+        self.core.lock().open_queue(RingIndex(ring), Priority::Normal)
+    }
+
+    /// Hands a job over. From here on its fence will signal.
+    pub(crate) fn submit(&self, queue: QueueId, fence: Unsignalled, job: Arc<Job>) -> Result<(), Errno> {
+        let spec = JobSpec { cost: RingWriter::cost(job.commands.len()), dependencies: 0, restartable: true };
+        let mut core = self.core.lock();
+        let reservation = core.reserve(queue, spec).map_err(Errno::from)?;
+        core.commit(reservation, fence, job);
+        self.counters.jobs_submitted.add(1);
+        Ok(())
+    }
+
+    pub(crate) fn hw_done(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, now| core.hw_done(RingIndex(ring), seqno, now));
+    }
+
+    /// A ring has stopped with a fault; `seqno` was read together with that.
+    pub(crate) fn fault(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, _| core.fault(RingIndex(ring), seqno));
+    }
+
+    pub(crate) fn tick(&self) {
+        self.event(|core, now| core.tick(now));
+    }
+
+    pub(crate) fn reset_done(&self, ring: RingIndex, succeeded: bool) {
+        self.event(|core, _| core.reset_done(ring, succeeded));
+    }
+
+    /// No more work is accepted; every fence is owed ENODEV. See [`Engine::deliver`].
+    pub(crate) fn stop(&self) {
+        self.event(|core, _| core.stop(FenceError::Lost));
+    }
+
+    /// Nothing that the hardware was given can be read by it any more.
+    pub(crate) fn hardware_gone(&self) {
+        self.event(|core, _| core.hardware_gone());
+    }
+
+    /// After [`Engine::stop`]: carries out all that is owed. A stopped core owes only signals and releases.
+    pub(crate) fn deliver(&self) {
+        while let Some(task) = self.next() {
+            drop(task);
+        }
+    }
+
+    /// Jobs that have not been given back. None after the cut.
+    pub(crate) fn jobs_left(&self) -> usize {
+        self.core.lock().job_count()
+    }
+
+    /// Signals what is to be signalled and says what is to be done next. `None` until the next event.
+    pub(crate) fn next(&self) -> Option<Task> {
+        let mut core = self.core.lock();
+        loop {
+            match core.poll_action(self.clock.now())? {
+                Action::Signal { fence, result } => {
+                    self.counters.ended(result);
+                    fence.signal(result);
+                }
+                Action::Release { payload } => return Some(Task::Release(payload)),
+                Action::Run { job, ring, seqno } => {
+                    if let Some(payload) = core.payload(job) {
+                        return Some(Task::Run(payload.clone(), ring, seqno));
+                    }
+                }
+                Action::ResetRing { ring, seqno } => return Some(Task::Reset(ring, seqno)),
+                Action::GiveUp => return Some(Task::GiveUp),
+            }
+        }
+    }
+
+    /// How long until a job is overdue, or `None` while nothing runs.
+    pub(crate) fn due_in(&self) -> Option<Duration> {
+        let deadline = self.core.lock().next_deadline()?.since_beginning();
+        Some(deadline.saturating_sub(self.clock.elapsed()))
+    }
+
+    fn event<T>(&self, feed: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
+        let mut core = self.core.lock();
+        // Read under the lock: the core's time does not run backwards.
+        let now = self.clock.now();
+        feed(&mut core, now)
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Message interrupts that can be given back before the binding ends.
+
+use kernel::{
+    device::Bound,
+    devres::Devres,
+    irq::{Flags, ThreadedHandler, ThreadedRegistration},
+    pci::{self, IrqType, IrqTypes, IrqVectorRegistration},
+    prelude::*,
+};
+
+/// The vectors of a function, each with its handler. Dropped, no handler runs and none will; so it must not be dropped
+/// in one.
+pub(crate) struct Interrupts<H: ThreadedHandler + 'static> {
+    // In this order: a handler is unregistered before its vector is freed.
+    _handlers: KVec<Pin<KBox<ThreadedRegistration<'static, H>>>>,
+    _vectors: KBox<IrqVectorRegistration<'static>>,
+}
+
+// SAFETY: handlers may be unregistered and vectors freed by any thread: both only need a context that can sleep. The
+// handlers themselves are `Sync`, and are dropped with it, hence `Send`.
+unsafe impl<H: ThreadedHandler + Send + 'static> Send for Interrupts<H> {}
+
+impl<H: ThreadedHandler + Send + 'static> Interrupts<H> {
+    /// Turns MSI on, with as many vectors as there are, at most `wanted`, and a handler for each.
+    ///
+    /// MSI-X is not asked for: QEMU aborts when a served device that uses it is unplugged.
+    pub(crate) fn request(
+        function: &pci::Device<Bound>,
+        wanted: u8,
+        mut handler: impl FnMut() -> H,
+    ) -> Result<Devres<Self>> {
+        // SAFETY: the reference is stretched, but what is made with it goes into a `Devres` before this function
+        // returns, or is dropped here. A `Devres` drops its content before the device's unbind ends, at the latest;
+        // until then a bound device stays bound.
+        let bound: &'static pci::Device<Bound> = unsafe { &*core::ptr::from_ref(function) };
+        let types = IrqTypes::default().with(IrqType::Msi);
+        let vectors = KBox::new(bound.alloc_irq_vectors(1, wanted.into(), types)?, GFP_KERNEL)?;
+        // SAFETY: the box's content does not move until it is dropped, and `Interrupts` drops it after everything that
+        // holds this reference; so do the local variables below, which are dropped in reverse order.
+        let lasting: &'static IrqVectorRegistration<'static> = unsafe { &*core::ptr::from_ref(&*vectors) };
+        let mut handlers = KVec::new();
+        for index in 0..lasting.len() {
+            let vector = lasting.index(index)?;
+            // SAFETY: the registration is not leaked: it is owned by a vector that `Interrupts` owns.
+            let registration = unsafe {
+                ThreadedRegistration::new(vector.into(), Flags::TRIGGER_NONE, c"lifeboat", Ok::<H, Error>(handler()))
+            };
+            handlers.push(KBox::pin_init(registration, GFP_KERNEL)?, GFP_KERNEL)?;
+        }
+        let interrupts = Self { _handlers: handlers, _vectors: vectors };
+        Devres::new(function.as_ref(), Ok::<_, Error>(interrupts))
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Where this module meets what the `kernel` crate does not offer safely: the only place with `unsafe`.
+//!
+//! Everything here has a safe face. What it relies on is said at each block; nothing relies on how the rest of the
+//! driver behaves.
+
+#![allow(unsafe_code)] // see above; denied in the rest of the crate
+
+mod bar;
+mod dma;
+mod function;
+mod id;
+mod irq;
+mod registry;
+mod work;
+
+pub(crate) use bar::Window;
+pub(crate) use dma::Memory;
+pub(crate) use function::Enabled;
+pub(crate) use id::pci_id;
+pub(crate) use irq::Interrupts;
+pub(crate) use registry::{registered, Registered};
+pub(crate) use work::{disable, disable_delayed, OwnedQueue};

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What the module's devices share, for callbacks that are given nothing but a PCI device.
+
+use kernel::{prelude::*, sync::Arc};
+
+use crate::shared::Shared;
+
+kernel::sync::global_lock! {
+    // SAFETY: `Registered::new` initializes it, before it registers anything that could look here.
+    unsafe(uninit) static SHARED: Mutex<Option<Arc<Shared>>> = None;
+}
+
+/// While this lives, [`registered`] finds what was registered.
+pub(crate) struct Registered(());
+
+impl Registered {
+    /// Called once, by the module's init, before the driver is registered.
+    pub(crate) fn new(shared: Arc<Shared>, _module: &'static ThisModule) -> Self {
+        // SAFETY: called once: only the module's init has the means (`ThisModule`), and it makes one of these.
+        unsafe { SHARED.init() };
+        *SHARED.lock() = Some(shared);
+        Self(())
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        let shared = SHARED.lock().take();
+        drop(shared);
+    }
+}
+
+/// What the module's devices share; ENODEV while the module is not loaded.
+pub(crate) fn registered() -> Result<Arc<Shared>> {
+    SHARED.lock().clone().ok_or(ENODEV)
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What a job carries while the hardware may read it.
+
+use kernel::{prelude::*, sync::Arc};
+use lifeboat_lb1::command::{ContextId, Work};
+
+use crate::workspace::Workspace;
+
+/// Commands, and the memory they work on.
+pub(crate) struct Job {
+    pub(crate) commands: KVec<Work>,
+    workspace: Arc<Workspace>,
+}
+
+impl Job {
+    pub(crate) fn new(workspace: Arc<Workspace>, commands: KVec<Work>) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { commands, workspace }, GFP_KERNEL)?)
+    }
+
+    pub(crate) fn context(&self) -> ContextId {
+        self.workspace.context
+    }
+}

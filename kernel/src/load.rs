@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Background load: keeps every ring busy with small jobs, each verified, so that a loss happens with jobs in flight.
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, Release},
+        Arc, Mutex,
+    },
+};
+use lifeboat_core::sched::QueueId;
+
+use crate::device::Device;
+use crate::exercise::{Exercise, KINDS};
+use crate::fence::Fence;
+
+/// The load of one device, and the queues that it and the self-test use.
+#[pin_data]
+pub(crate) struct Load {
+    on: Atomic<bool>,
+    #[pin]
+    slots: Mutex<KVec<Slot>>,
+    #[pin]
+    queues: Mutex<KVec<QueueId>>,
+}
+
+/// One job after another, always of the same kind.
+struct Slot {
+    exercise: Exercise,
+    queue: QueueId,
+    round: u32,
+    running: Option<Arc<Fence>>,
+}
+
+impl Load {
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            on: Atomic::new(false),
+            slots <- new_mutex!(KVec::new(), "lifeboat::load"),
+            queues <- new_mutex!(KVec::new(), "lifeboat::queues"),
+        })
+    }
+
+    /// Opens a queue on every ring and gets a slot ready for each kind of job.
+    pub(crate) fn open(&self, device: &Device) -> Result {
+        let rings = device.rings.lock();
+        for (number, ring) in (0..).zip(rings.iter()) {
+            let queue = device.engine.open_queue(number).ok_or(ENOSPC)?;
+            self.queues.lock().push(queue, GFP_KERNEL)?;
+            for kind in KINDS {
+                let exercise = Exercise::new(kind, ring.workspace.clone())?;
+                self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The queue of a ring.
+    pub(crate) fn queue(&self, ring: u8) -> Option<QueueId> {
+        self.queues.lock().get(usize::from(ring)).copied()
+    }
+
+    /// Gives back what refers to the device's memory. The load must be stopped.
+    pub(crate) fn close(&self) {
+        let slots = core::mem::take(&mut *self.slots.lock());
+        drop(slots);
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.on.load(Acquire)
+    }
+
+    /// Turns it on or off. What is in flight completes.
+    pub(crate) fn set(&self, device: &Arc<Device>, on: bool) {
+        self.on.store(on, Release);
+        if on {
+            device.kick_load();
+        }
+    }
+
+    /// Verifies what has completed and submits what comes next.
+    pub(crate) fn run(&self, device: &Arc<Device>) {
+        let mut submitted = false;
+        for slot in self.slots.lock().iter_mut() {
+            if let Some(outcome) = slot.running.as_ref().map(|fence| fence.outcome()) {
+                let Some(outcome) = outcome else { continue };
+                slot.running = None;
+                if outcome.is_ok() {
+                    slot.verify(device);
+                }
+            }
+            if self.is_on() {
+                submitted |= slot.submit(device).is_ok();
+            }
+        }
+        if submitted {
+            device.kick();
+        }
+    }
+}
+
+impl Slot {
+    /// An error means that the device takes no more jobs, or that there is no memory just now.
+    fn submit(&mut self, device: &Arc<Device>) -> Result<(), ()> {
+        self.round = self.round.wrapping_add(1);
+        let job = self.exercise.prepare(self.round).map_err(drop)?;
+        let (unsignalled, fence) = Fence::new().map_err(drop)?;
+        device.engine.submit(self.queue, unsignalled, job).map_err(drop)?;
+        self.running = Some(fence);
+        Ok(())
+    }
+
+    fn verify(&mut self, device: &Device) {
+        let Ok(verified) = self.exercise.verify() else { return };
+        device.counters.verified_bytes.add(verified.bytes);
+        if verified.mismatches > 0 {
+            device.counters.mismatches.add(verified.mismatches);
+            dev_err!(device.pci, "load: {} wrong bytes in round {}\n", verified.mismatches, self.round);
+        }
+    }
+}

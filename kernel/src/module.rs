@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! `lifeboat.ko`: the LB1 driver as a kernel module.
+//!
+//! The policy is `lifeboat-core`, the hardware is `lifeboat-lb1`: the crates that every other build has, compiled for
+//! the kernel. This crate is the shell around them, as `crates/lifeboat` is in a process: it brings memory, locks,
+//! time, interrupts and work queues.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `driver`, `bringup`, `selftest` | probe, from a function on the bus to a device that works |
+//! | `binding`, `teardown` | its one end |
+//! | `device` | what there is of a device, and its work items |
+//! | `link` | the only way to the registers |
+//! | `engine`, `worker`, `interrupt` | the scheduler's shell |
+//! | `ring`, `workspace`, `job`, `fence` | what a job consists of |
+//! | `health` | is the device alive |
+//! | `load`, `exercise`, `reference` | jobs whose results are known to the byte |
+//! | `debugfs`, `counters`, `removals` | what can be seen |
+//! | `glue` | all that is unsafe |
+//!
+//! Locks, outermost first: `binding`; `rings`; `load` slots, then its queues; `vitals`; the engine's; a fence's. The
+//! others (`enabled`, `interrupts`, `removal`, `loss`, `removals`) are leaves. A register section takes none.
+#![deny(unsafe_code)] // but in `glue`
+
+use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
+use lifeboat_lb1::regs;
+
+mod binding;
+mod bringup;
+mod clock;
+mod counters;
+mod debugfs;
+mod device;
+mod driver;
+mod engine;
+mod errno;
+mod exercise;
+mod fence;
+mod glue;
+mod health;
+mod interrupt;
+mod job;
+mod link;
+mod load;
+mod reference;
+mod removals;
+mod ring;
+mod selftest;
+mod shared;
+mod shown;
+mod storage;
+mod teardown;
+mod worker;
+mod workspace;
+
+use driver::Lb1Driver;
+use glue::Registered;
+use shared::Shared;
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <Lb1Driver as pci::Driver>::IdInfo,
+    [(glue::pci_id(regs::VENDOR_ID, regs::DEVICE_ID), ())]
+);
+
+/// The module's state. Dropped in this order: first no device is left, then nothing shows them, then nothing is shared.
+#[pin_data]
+struct Lifeboat {
+    #[pin]
+    driver: Registration<pci::Adapter<Lb1Driver>>,
+    #[pin]
+    removals: File<Arc<Shared>>,
+    registered: Registered,
+}
+
+impl InPlaceModule for Lifeboat {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            let shared = Shared::new()?;
+            Ok(try_pin_init!(Self {
+                registered: Registered::new(shared.clone(), module),
+                removals <- debugfs::removals(&shared),
+                driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
+            }))
+        })
+    }
+}
+
+module! {
+    type: Lifeboat,
+    name: "lifeboat",
+    authors: ["The Lifeboat developers"],
+    description: "Driver of LB1, a GPU that can vanish",
+    license: "Dual MIT/GPL",
+    params: {
+        health_ms: u32 {
+            default: 1000,
+            description: "Milliseconds between two looks at a device's health; 0: never (default 1000)",
+        },
+        job_timeout_ms: u32 {
+            default: 2000,
+            description: "Milliseconds that the oldest job of a ring may take before the ring is reset (default 2000)",
+        },
+        load: bool {
+            default: false,
+            description: "Keep every ring busy with verified jobs (default 0)",
+        },
+    },
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The self-test of probe: every ring does one job of each kind, by the whole path (scheduler, doorbell, interrupt),
+//! and every byte of the results is compared.
+
+use core::time::Duration;
+
+use kernel::{prelude::*, sync::Arc};
+use lifeboat_core::fence::FenceError;
+
+use crate::device::Device;
+use crate::errno::from_core;
+use crate::exercise::{Exercise, KINDS};
+use crate::fence::Fence;
+use crate::shown::Shown;
+
+/// How long one job may take. Only a last resort: the scheduler ends every job by its own limits.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A job that has been submitted.
+struct Running {
+    exercise: Exercise,
+    fence: Arc<Fence>,
+}
+
+/// Tests all rings. EIO if a result is wrong or a job failed.
+pub(crate) fn run(device: &Arc<Device>) -> Result {
+    for ring in 0..device.info.rings {
+        // All jobs of a ring at once: they are queued one behind the other.
+        let mut running = KVec::with_capacity(KINDS.len(), GFP_KERNEL)?;
+        for exercise in exercises(device, ring)? {
+            running.push(submit(device, ring, exercise)?, GFP_KERNEL)?;
+        }
+        for job in running {
+            check(device, ring, job)?;
+        }
+    }
+    Ok(())
+}
+
+fn exercises(device: &Device, ring: u8) -> Result<KVec<Exercise>> {
+    let workspace = {
+        let rings = device.rings.lock();
+        rings.get(usize::from(ring)).ok_or(ENODEV)?.workspace.clone()
+    };
+    let mut exercises = KVec::with_capacity(KINDS.len(), GFP_KERNEL)?;
+    for kind in KINDS {
+        exercises.push(Exercise::new(kind, workspace.clone())?, GFP_KERNEL)?;
+    }
+    Ok(exercises)
+}
+
+fn submit(device: &Arc<Device>, ring: u8, mut exercise: Exercise) -> Result<Running> {
+    let queue = device.load.queue(ring).ok_or(ENODEV)?;
+    let job = exercise.prepare(ring.into())?;
+    let (unsignalled, fence) = Fence::new()?;
+    device.engine.submit(queue, unsignalled, job).map_err(from_core)?;
+    device.kick();
+    Ok(Running { exercise, fence })
+}
+
+fn check(device: &Device, ring: u8, mut job: Running) -> Result {
+    if let Err(error) = job.fence.wait(LIMIT)? {
+        dev_err!(device.pci, "self-test: a job of ring {ring} failed: {}\n", Shown(error));
+        return Err(if error == FenceError::Lost { ENODEV } else { EIO });
+    }
+    let verified = job.exercise.verify()?;
+    device.counters.verified_bytes.add(verified.bytes);
+    device.counters.mismatches.add(verified.mismatches);
+    if verified.mismatches > 0 {
+        dev_err!(device.pci, "self-test: {} wrong bytes from ring {ring}\n", verified.mismatches);
+        return Err(EIO);
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What all devices of the module share.
+
+use kernel::{debugfs::Dir, prelude::*, sync::Arc};
+
+use crate::glue::OwnedQueue;
+use crate::removals::Removals;
+
+/// See the module documentation.
+#[pin_data]
+pub(crate) struct Shared {
+    pub(crate) queue: OwnedQueue,
+    /// `lifeboat/` in debugfs.
+    pub(crate) dir: Dir,
+    #[pin]
+    pub(crate) removals: Removals,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            try_pin_init!(Self {
+                queue: OwnedQueue::new(c"lifeboat")?,
+                dir: Dir::new(c"lifeboat"),
+                removals <- Removals::new(),
+            }),
+            GFP_KERNEL,
+        )
+    }
+}

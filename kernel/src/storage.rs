@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Storage for the core: a kernel vector that has its final length from the start.
+
+use kernel::prelude::*;
+
+/// A fixed number of slots. Lives on the heap: the kernel's stack is 16 KiB.
+pub(crate) struct Storage<T>(KVec<T>);
+
+impl<T: Default> Storage<T> {
+    pub(crate) fn new(slots: usize) -> Result<Self> {
+        let mut storage = KVec::with_capacity(slots, GFP_KERNEL)?;
+        for _ in 0..slots {
+            storage.push(T::default(), GFP_KERNEL)?;
+        }
+        Ok(Self(storage))
+    }
+}
+
+impl<T> AsRef<[T]> for Storage<T> {
+    fn as_ref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> AsMut<[T]> for Storage<T> {
+    fn as_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}

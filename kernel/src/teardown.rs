@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What each step of an unplug does here. Their order is `lifeboat_core::unplug`'s.
+//!
+//! The health verdict, taken just before the unplug begins, decides between two paths. *Ordered*: the device answers,
+//! so it is masked and reset, and waited for. *Short*: it does not, and nothing waits for hardware. Both end with bus
+//! mastering off, interrupts given back and no way left to the registers. No step waits without a limit: work items and
+//! handlers end by themselves, and what they wait for is a reset, which has one.
+
+use kernel::{prelude::*, sync::Arc};
+use lifeboat_core::unplug::{Loss, Teardown};
+use lifeboat_lb1::DriverError;
+
+use crate::clock::Clock;
+use crate::device::{Device, State, HEALTH, LOAD, TICK, WORKER};
+use crate::glue::{disable, disable_delayed};
+use crate::ring::wait_for_reset;
+use crate::shown::Shown;
+
+/// The binding's end of the device.
+pub(crate) struct Shell {
+    device: Arc<Device>,
+    began: Option<Clock>,
+}
+
+impl Shell {
+    pub(crate) fn new(device: Arc<Device>) -> Self {
+        Self { device, began: None }
+    }
+
+    /// Masks interrupts and resets. Each access has a section of its own: the waiting is outside.
+    fn shut_down(&self) -> Result<bool, DriverError> {
+        let link = &self.device.link;
+        link.registers(|lb1| lb1.mask_interrupts())?;
+        link.registers(|lb1| lb1.begin_device_reset())?;
+        wait_for_reset(|| link.registers(|lb1| lb1.device_reset()))
+    }
+}
+
+impl Teardown for Shell {
+    fn announce(&mut self, loss: Loss) {
+        let device = &self.device;
+        self.began = Some(Clock::start());
+        device.end_in(State::Gone);
+        device.removal.lock().loss = loss;
+        device.load.set(device, false);
+        device.engine.stop();
+    }
+
+    fn retire(&mut self) {
+        self.device.engine.deliver();
+    }
+
+    // The sections of this step's name are whole operations of users. The only one there is yet is the load.
+    fn drain(&mut self) {
+        disable::<Device, LOAD>(&self.device);
+    }
+
+    fn sweep(&mut self) {
+        self.device.engine.deliver();
+    }
+
+    fn cut(&mut self) {
+        let device = &self.device;
+        disable_delayed::<Device, HEALTH>(device);
+        disable_delayed::<Device, TICK>(device);
+        disable::<Device, WORKER>(device);
+        if device.removal.lock().is_ordered() {
+            match self.shut_down() {
+                Ok(true) => {}
+                Ok(false) => dev_notice!(device.pci, "no end of the reset; DMA is cut off all the same\n"),
+                Err(error) => dev_notice!(device.pci, "lost while it was shut down: {}\n", Shown(error)),
+            }
+        }
+        // Also if it did not answer as it should: what is there at all must not reach memory.
+        if let Some(enabled) = device.enabled.lock().as_ref() {
+            enabled.clear_master();
+        }
+        let interrupts = device.interrupts.lock().take();
+        drop(interrupts);
+        if !device.link.cut() {
+            dev_err!(device.pci, "a register section has not ended; its mapping stays until it does\n");
+        }
+        device.engine.hardware_gone();
+        device.engine.deliver();
+        let left = device.engine.jobs_left();
+        if left > 0 {
+            dev_err!(device.pci, "{left} jobs were leaked: their fences have not signalled\n");
+        }
+        let mut removal = device.removal.lock();
+        removal.unplug_us = self.began.map_or(0, |clock| clock.elapsed_us());
+        removal.retired = device.counters.jobs_retired.get();
+    }
+
+    fn release(&mut self) {
+        let device = &self.device;
+        device.load.close();
+        let rings = core::mem::take(&mut *device.rings.lock());
+        drop(rings);
+        let enabled = device.enabled.lock().take();
+        drop(enabled);
+        device.end_in(State::Removed);
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Carries out what the scheduler wants done. Two work items: the worker, which owns the rings, and the tick, which
+//! passes time.
+
+use kernel::{prelude::*, sync::Arc};
+use lifeboat_core::fence::Seqno;
+use lifeboat_core::sched::RingIndex;
+use lifeboat_core::unplug::Loss;
+use lifeboat_lb1::DriverError;
+use lifeboat_pci::BusError;
+
+use crate::device::Device;
+use crate::engine::Task;
+use crate::interrupt;
+use crate::ring::Ring;
+use crate::shown::Shown;
+
+/// Carries out all that is to be done now.
+pub(crate) fn work(device: &Arc<Device>) {
+    {
+        let mut rings = device.rings.lock();
+        while let Some(task) = device.engine.next() {
+            perform(device, &mut rings, task);
+        }
+    }
+    // Every job has the same limit, so a tick that is armed already comes in time for the oldest.
+    if let Some(wait) = device.engine.due_in() {
+        device.tick_in(wait);
+    }
+    if device.load.is_on() {
+        device.kick_load();
+    }
+}
+
+/// Asks the rings how far they are, so that a lost interrupt is no hang; then judges time.
+pub(crate) fn tick(device: &Arc<Device>) {
+    // A source whose message was lost sends no other before it is acknowledged. An error is reported already.
+    let _ = interrupt::attend(device);
+    for ring in 0..device.info.rings {
+        if let Ok(seqno) = device.registers(|lb1| lb1.seqno(ring)) {
+            device.engine.hw_done(ring, seqno);
+        }
+    }
+    device.engine.tick();
+    device.kick();
+}
+
+fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
+    match task {
+        Task::Release(job) => drop(job),
+        Task::Run(job, index, seqno) => {
+            let Some(ring) = rings.get_mut(usize::from(index.0)) else { return };
+            // A later job's number must not complete this one, so a job that cannot be written ends the device.
+            match device.noticed(ring.run(&device.link, &job, seqno)) {
+                Ok(()) | Err(DriverError::Gone | DriverError::Bus(BusError::Unmapped)) => {}
+                Err(error) => {
+                    dev_err!(device.pci, "a job could not be given to ring {}: {}\n", index.0, Shown(error));
+                    device.report_loss(Loss::Crashed);
+                }
+            }
+        }
+        Task::Reset(index, seqno) => {
+            let Some(ring) = rings.get_mut(usize::from(index.0)) else { return };
+            let done = device.noticed(reset(device, ring, index, seqno));
+            device.engine.reset_done(index, done.is_ok());
+        }
+        Task::GiveUp => device.report_loss(Loss::Crashed),
+    }
+}
+
+fn reset(device: &Device, ring: &mut Ring, index: RingIndex, seqno: Seqno) -> Result<(), DriverError> {
+    let fault = device.link.registers(|lb1| lb1.ring_fault(index.0))?;
+    device.counters.ring_resets.add(1);
+    dev_notice!(device.pci, "resetting ring {}: {fault:?}\n", index.0);
+    ring.reset(&device.link, seqno).inspect_err(|error| {
+        dev_notice!(device.pci, "ring {} was not reset: {}\n", index.0, Shown(*error));
+    })
+}

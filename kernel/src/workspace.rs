@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The memory that one ring's jobs work on: its own context, a few slots of DMA memory, and as much VRAM.
+
+use kernel::{
+    device::{Bound, Device},
+    prelude::*,
+    sync::Arc,
+};
+use lifeboat_lb1::command::{ContextId, GpuVa};
+use lifeboat_lb1::{regs, DriverError, Lb1, Segment, Target};
+use lifeboat_pci::{Bar, DmaMemory};
+
+use crate::glue::Memory;
+
+/// Bytes of a slot: room for the source and the result of one job.
+pub(crate) const SLOT_BYTES: u32 = 4096;
+/// Jobs that can be in flight at once.
+pub(crate) const SLOTS: u32 = 4;
+
+/// Bytes of a workspace, in host memory and again in VRAM.
+const BYTES: u32 = SLOT_BYTES * SLOTS;
+const PAGES: u32 = BYTES / regs::PAGE as u32;
+const _: () = assert!(BYTES % regs::PAGE as u32 == 0);
+
+/// Where the host memory stands in the context's address space. Arbitrary.
+const HOST_VA: u64 = 0x1000_0000;
+/// Where the VRAM stands.
+const VRAM_VA: u64 = 0x2000_0000;
+
+/// See the module documentation.
+pub(crate) struct Workspace {
+    pub(crate) memory: Memory,
+    pub(crate) context: ContextId,
+    vram: u64,
+}
+
+impl Workspace {
+    /// The workspace of ring `ring`, which uses the context of the same number.
+    pub(crate) fn new(device: &Device<Bound>, ring: u8) -> Result<Arc<Self>> {
+        let memory = Memory::new(device, BYTES as usize)?;
+        let vram = u64::from(ring) * u64::from(BYTES);
+        Ok(Arc::new(Self { memory, context: ContextId(ring), vram }, GFP_KERNEL)?)
+    }
+
+    /// VRAM that a device with `rings` rings must have, in bytes.
+    pub(crate) fn vram_needed(rings: u8) -> u64 {
+        u64::from(rings) * u64::from(BYTES)
+    }
+
+    /// Puts both into the context's address table.
+    pub(crate) fn map<B: Bar + ?Sized>(&self, lb1: &Lb1<'_, B>) -> Result<(), DriverError> {
+        let at = |va, target| Segment { va: GpuVa(va), pages: PAGES, writable: true, target };
+        lb1.set_segment(self.context, 0, &at(HOST_VA, Target::Host(self.memory.iova())))?;
+        lb1.set_segment(self.context, 1, &at(VRAM_VA, Target::Vram(self.vram)))
+    }
+
+    /// The GPU address of a byte of the host memory.
+    pub(crate) fn host_va(offset: u32) -> GpuVa {
+        GpuVa(HOST_VA + u64::from(offset))
+    }
+
+    /// The GPU address of a byte of the VRAM.
+    pub(crate) fn vram_va(offset: u32) -> GpuVa {
+        GpuVa(VRAM_VA + u64::from(offset))
+    }
+}
