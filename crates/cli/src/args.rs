@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::gpu::args::GpuCommand;
 use crate::run::fault_spec::{FaultKind, FaultSpec, Percent, Trigger};
 use crate::run::filter::Filter;
 
@@ -29,6 +30,9 @@ pub struct Cli {
 pub enum Command {
     /// Filter a picture on the GPU while faults happen to it, and prove that nothing was lost
     Run(RunArgs),
+    /// The GPU model as a device for virtual machines
+    #[command(subcommand, arg_required_else_help = true)]
+    Gpu(GpuCommand),
 }
 
 /// How to print the closing report.

@@ -1,6 +1,6 @@
 //! The `lifeboat` command: GPU work that survives the loss of its GPU, to be seen and measured.
 //!
-//! [`args`] is what the user may say, [`run`] does it, and [`exit`] is what the shell hears back. A line on standard
+//! [`args`] is what the user may say, [`run`] and [`gpu`] do it, and [`exit`] is what the shell hears back. A line on standard
 //! error is for people; reports go to standard output, so that they can be piped.
 //!
 //! What it is not: a place for policy. What happens to a device, its jobs and its fences when the device goes is decided
@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod exit;
+pub mod gpu;
 pub mod interrupt;
 pub mod run;
 pub mod usage;

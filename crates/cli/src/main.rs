@@ -6,18 +6,45 @@ use std::process::ExitCode;
 
 use lifeboat_cli::args::{Command, ReportFormat, RunArgs};
 use lifeboat_cli::exit::Exit;
+use lifeboat_cli::gpu::args::{CtlArgs, GpuCommand, ServeArgs};
 use lifeboat_cli::interrupt::Interrupt;
-use lifeboat_cli::{run, usage};
+use lifeboat_cli::{gpu, run, usage};
 
 fn main() -> ExitCode {
     let exit = match usage::parse(std::env::args_os()) {
         Ok(Command::Run(args)) => run_and_report(&args),
+        Ok(Command::Gpu(GpuCommand::Serve(args))) => serve(&args),
+        Ok(Command::Gpu(GpuCommand::Ctl(args))) => control(&args),
         Err(outcome) => outcome.tell(),
     };
     exit.into()
 }
 
-fn run_and_report(args: &RunArgs) -> Exit {
+fn serve(args: &ServeArgs) -> Exit {
+    let interrupt = match interruptible() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return complain(&error, Exit::Failed),
+    };
+    match gpu::serve::serve(args, &interrupt, print) {
+        Ok(()) => Exit::Success,
+        Err(error) => complain(&error, error.exit()),
+    }
+}
+
+fn control(args: &CtlArgs) -> Exit {
+    match gpu::ctl::ask(args) {
+        Ok(answer) => match print(&answer.text) {
+            Ok(()) => answer.exit,
+            Err(error) => {
+                complain(&format!("the answer could not be written to standard output: {error}"), Exit::Failed)
+            }
+        },
+        Err(error) => complain(&error, Exit::Failed),
+    }
+}
+
+/// Makes Ctrl-C and termination a request.
+fn interruptible() -> Result<Interrupt, String> {
     let interrupt = Interrupt::default();
     let on_signal = interrupt.clone();
     let handled = ctrlc::set_handler(move || {
@@ -26,9 +53,14 @@ fn run_and_report(args: &RunArgs) -> Exit {
             std::process::exit(i32::from(Exit::Interrupted as u8));
         }
     });
-    if let Err(error) = handled {
-        return complain(&format!("Ctrl-C cannot be handled: {error}"), Exit::Failed);
-    }
+    handled.map(|()| interrupt).map_err(|error| format!("Ctrl-C cannot be handled: {error}"))
+}
+
+fn run_and_report(args: &RunArgs) -> Exit {
+    let interrupt = match interruptible() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return complain(&error, Exit::Failed),
+    };
     let report = match run::run(args, &interrupt) {
         Ok(report) => report,
         Err(error) => return complain(&error, error.exit()),

@@ -26,11 +26,14 @@ pub enum Outcome {
 /// # Errors
 /// Help and version, which were asked for, and everything that is not a valid command.
 pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Command, Outcome> {
-    let cli = Cli::try_parse_from(args).map_err(|error| {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let cli = Cli::try_parse_from(&args).map_err(|error| {
         let text = error.render().to_string();
         match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Outcome::Help(text),
-            _ => Outcome::Wrong(condense(&text)),
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Outcome::Help(text),
+            _ => Outcome::Wrong(format!("{}; see `{} --help`", condense(&text), subcommand(&args))),
         }
     })?;
     Ok(cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())))
@@ -78,7 +81,18 @@ fn condense(text: &str) -> String {
         line += joint;
         line += part.strip_prefix("error: ").unwrap_or(part);
     }
-    line + "; see `lifeboat run --help`"
+    line
+}
+
+/// The subcommand whose help answers a question about these arguments.
+fn subcommand(args: &[OsString]) -> &'static str {
+    let mut words = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    match (words.next(), words.next()) {
+        (Some("gpu"), Some("serve")) => "lifeboat gpu serve",
+        (Some("gpu"), Some("ctl")) => "lifeboat gpu ctl",
+        (Some("gpu"), _) => "lifeboat gpu",
+        _ => "lifeboat run",
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +128,11 @@ mod tests {
             (&["run", "--imgae", "a.png"], "a similar argument exists: '--image'"),
             (&["run", "a.png"], "unexpected argument 'a.png'"),
             (&["sail"], "unrecognized subcommand 'sail'"),
+            (&["gpu", "sail"], "unrecognized subcommand 'sail'"),
+            (&["gpu", "serve"], "--socket <PATH>"),
+            (&["gpu", "serve", "--socket", "s", "--rings", "9"], "9 is not in 1..=8"),
+            (&["gpu", "ctl", "--control", "c", "hang", "--at", "noon"], "unknown time \"noon\""),
+            (&["gpu", "ctl", "status"], "--control <PATH>"),
         ] {
             let line = wrong(args);
             assert!(line.contains(says), "{args:?}: {line}");
@@ -128,8 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn each_error_points_to_its_subcommands_help() {
+        assert!(wrong(&["run", "--tiles", "0"]).ends_with("; see `lifeboat run --help`"));
+        assert!(wrong(&["gpu", "sail"]).ends_with("; see `lifeboat gpu --help`"));
+        assert!(wrong(&["gpu", "serve"]).ends_with("; see `lifeboat gpu serve --help`"));
+        assert!(wrong(&["gpu", "ctl"]).ends_with("; see `lifeboat gpu ctl --help`"));
+    }
+
+    #[test]
     fn help_and_version_are_not_errors() {
-        for args in [&["lifeboat", "--help"][..], &["lifeboat", "--version"], &["lifeboat", "run", "--help"]] {
+        for args in [
+            &["lifeboat", "--help"][..],
+            &["lifeboat", "--version"],
+            &["lifeboat", "run", "--help"],
+            &["lifeboat", "gpu"],
+        ] {
             assert!(matches!(parse(args.iter().copied()), Err(Outcome::Help(_))), "{args:?}");
         }
         let Err(Outcome::Help(text)) = parse(["lifeboat", "run", "--help"]) else { panic!() };

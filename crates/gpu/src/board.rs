@@ -3,7 +3,7 @@
 //! This is what front ends are built on: configuration and BAR accesses, DMA mappings, interrupts, removal. It knows
 //! nothing of bindings or processes.
 
-use std::io;
+use std::sync::Arc;
 
 use lifeboat_lb1::regs;
 use lifeboat_pci::{ALL_ONES, HostMemory};
@@ -29,6 +29,13 @@ use crate::witness::Witness;
 /// Called once, by whatever thread makes the card vanish, possibly inside a driver's access: it must not block.
 pub(crate) type OnGone = Box<dyn Fn() + Send + Sync>;
 
+/// What a card does not bring along itself.
+pub(crate) struct Parts {
+    pub(crate) vram: HostMemory,
+    pub(crate) vram_is_shared: bool,
+    pub(crate) iommu: Arc<Iommu>,
+}
+
 pub(crate) struct Board {
     pub(crate) presence: Presence,
     pub(crate) config_space: ConfigSpace,
@@ -37,7 +44,9 @@ pub(crate) struct Board {
     pub(crate) rings: Vec<Ring>,
     pub(crate) seqnos: Seqnos,
     pub(crate) vram: HostMemory,
-    pub(crate) iommu: Iommu,
+    /// Whether others map the VRAM too, so that it has to look gone by itself.
+    vram_is_shared: bool,
+    pub(crate) iommu: Arc<Iommu>,
     pub(crate) interrupts: Interrupts,
     pub(crate) scanout: ScanoutUnit,
     pub(crate) faults: Faults,
@@ -48,17 +57,18 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    /// `config` has been checked.
-    pub(crate) fn new(config: &Config) -> io::Result<Self> {
-        Ok(Self {
+    /// `config` has been checked, and `parts.vram` is as large as it says.
+    pub(crate) fn new(config: &Config, parts: Parts) -> Self {
+        Self {
             presence: Presence::new(),
             config_space: ConfigSpace::new(config.vram_bytes),
             control: Control::new(),
             contexts: Contexts::new(),
             rings: (0..config.rings).map(Ring::new).collect(),
             seqnos: Seqnos::new(),
-            vram: HostMemory::new(config.vram_bytes)?,
-            iommu: Iommu::new(config.seed),
+            vram: parts.vram,
+            vram_is_shared: parts.vram_is_shared,
+            iommu: parts.iommu,
             interrupts: Interrupts::default(),
             scanout: ScanoutUnit::default(),
             faults: Faults::default(),
@@ -66,7 +76,7 @@ impl Board {
             counters: LiveCounters::default(),
             recorder: RecorderCell::default(),
             on_gone: Mutex::default(),
-        })
+        }
     }
 
     pub(crate) fn vram_bytes(&self) -> u64 {
@@ -157,8 +167,23 @@ impl Board {
         }
         self.seqnos.wake();
         self.control.wake();
+        if self.vram_is_shared {
+            self.blank_vram();
+        }
         for notify in self.on_gone.lock().drain(..) {
             notify();
+        }
+    }
+
+    /// Makes shared VRAM read as what is not there. Nothing of the card writes it any more: all that does crosses the bus.
+    fn blank_vram(&self) {
+        let ones = vec![0xff; TRANSFER_BYTES];
+        let mut at = 0;
+        while at < self.vram_bytes() {
+            let piece = ones.len().min(usize::try_from(self.vram_bytes() - at).unwrap_or(ones.len()));
+            // Within bounds, so it does not fail.
+            let _ = self.vram.write(at, &ones[..piece]);
+            at += piece as u64;
         }
     }
 

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use lifeboat_lb1::regs;
+use lifeboat_pci::HostMemory;
 use parking_lot::Mutex;
 
-use crate::board::Board;
+use crate::board::{Board, Parts};
+use crate::endpoint::Endpoint;
+use crate::iommu::Iommu;
 use crate::{Counters, Fault, OnFault, Picture, Recorder, Scanout, Trigger, Witness};
 
 /// Most VRAM: what the 32-bit scanout registers reach.
@@ -58,8 +61,27 @@ impl Card {
     /// [`io::ErrorKind::InvalidInput`] if `config` is outside its ranges, else what the system said about memory or
     /// threads.
     pub fn new(config: Config) -> io::Result<Arc<Self>> {
-        config.check().map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let board = Arc::new(Board::new(&config)?);
+        config.check().map_err(invalid)?;
+        let vram = HostMemory::new(config.vram_bytes)?;
+        Self::assemble(config, Parts { vram, vram_is_shared: false, iommu: Arc::new(Iommu::new(config.seed)) })
+    }
+
+    /// As [`Card::new`], for a front end of another process: with VRAM that others may map, too, and behind an IOMMU that
+    /// is there before and after the card. `vram` should be zero. On removal it is filled with ones; what others write
+    /// there afterwards stays.
+    ///
+    /// # Errors
+    /// As [`Card::new`]; also if `vram` has not the size that `config` says.
+    pub fn with_shared(config: Config, vram: HostMemory, iommu: Arc<Iommu>) -> io::Result<Arc<Self>> {
+        config.check().map_err(invalid)?;
+        if vram.size() != config.vram_bytes {
+            return Err(invalid("the VRAM has not the size that the card is to have"));
+        }
+        Self::assemble(config, Parts { vram, vram_is_shared: true, iommu })
+    }
+
+    fn assemble(config: Config, parts: Parts) -> io::Result<Arc<Self>> {
+        let board = Arc::new(Board::new(&config, parts));
         let card = Arc::new(Self { board, threads: Mutex::default() });
         card.start("lb1-clock".to_owned(), Board::keep_time)?;
         card.start("lb1-irq".to_owned(), |board| board.interrupts.carry(board))?;
@@ -103,6 +125,16 @@ impl Card {
         self.board.schedule(at, fault, Some(tell));
     }
 
+    /// What a bus can do to the card: for front ends other than [`Slot`](crate::Slot).
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::new(Arc::clone(&self.board))
+    }
+
+    /// The heartbeat register, read without an access. `None` if the card is gone.
+    pub fn heartbeat(&self) -> Option<u32> {
+        self.is_present().then(|| self.board.control.read(regs::HEARTBEAT))
+    }
+
     /// The record of the driver's mistakes.
     pub fn witness(&self) -> &Witness {
         &self.board.witness
@@ -138,6 +170,10 @@ impl Card {
     pub(crate) fn board(&self) -> &Arc<Board> {
         &self.board
     }
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 impl Drop for Card {

@@ -16,9 +16,19 @@ pub(crate) enum Phase {
     ResetFailed,
 }
 
+/// What began a reset of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResetKind {
+    /// The driver, by a register or in configuration space. It counts, and can be made to fail.
+    Function,
+    /// The bus. It does not count and does not fail: the driver may not even know.
+    Bus,
+}
+
 pub(crate) struct Control {
     state: Mutex<State>,
-    /// Signalled for the clock thread: a reset was asked for, the display changed, or the card stops.
+    /// Signalled for the clock thread: a reset was asked for, the display changed, or the card stops. And for whoever
+    /// waits for the end of a reset.
     changed: Condvar,
     /// Copy of whether the device is enabled; rings ask for each descriptor.
     enabled: AtomicBool,
@@ -27,6 +37,8 @@ pub(crate) struct Control {
 pub(crate) struct State {
     pub(crate) phase: Phase,
     pub(crate) stop: bool,
+    /// The reset that is under way, or was the last.
+    pub(crate) reset: ResetKind,
     heartbeat: Heartbeat,
     liveness: u32,
     scratch: u32,
@@ -105,14 +117,14 @@ impl Control {
 
     /// A reset begins, from now on nothing else works. `false` if one is under way already. `hold` holds the rings, before
     /// the clock thread can see the reset: else it could finish with a ring that is held only afterwards, for ever.
-    pub(crate) fn begin_reset(&self, hold: impl FnOnce()) -> bool {
+    pub(crate) fn begin_reset(&self, kind: ResetKind, hold: impl FnOnce()) -> bool {
         let mut state = self.state.lock();
         if state.phase == Phase::Resetting {
             return false;
         }
         self.enabled.store(false, Ordering::Release);
         hold();
-        *state = State { phase: Phase::Resetting, stop: state.stop, ..State::power_on() };
+        *state = State { phase: Phase::Resetting, stop: state.stop, reset: kind, ..State::power_on() };
         true
     }
 
@@ -124,6 +136,7 @@ impl Control {
 
     pub(crate) fn end_reset(&self, failed: bool) {
         self.state.lock().phase = if failed { Phase::ResetFailed } else { Phase::Ready };
+        self.changed.notify_all();
     }
 
     pub(crate) fn stop(&self) {
@@ -152,6 +165,7 @@ impl State {
         Self {
             phase: Phase::Ready,
             stop: false,
+            reset: ResetKind::Function,
             heartbeat: Heartbeat::Still(0),
             liveness: regs::LIVENESS_RESET,
             scratch: u32::MAX,

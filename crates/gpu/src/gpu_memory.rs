@@ -49,7 +49,11 @@ impl<'a> GpuMemory<'a> {
             let (target, len) = self.piece(at, rest.len(), Access::Write)?;
             let (piece, after) = rest.split_at(len);
             match target {
-                Target::Vram(offset) => self.board.vram.write(offset, piece).map_err(|_| unmapped(at))?,
+                Target::Vram(offset) => {
+                    // The host may have the VRAM mapped: then this is seen there, and must not be after a removal.
+                    let _crossing = self.board.presence.enter().ok_or(Stop::Abandoned)?;
+                    self.board.vram.write(offset, piece).map_err(|_| unmapped(at))?;
+                }
                 Target::Bus(iova) => self.initiator().write(iova, piece)?,
             }
             rest = after;

@@ -2,22 +2,64 @@
 //!
 //! A transfer reaches only what is mapped, page by page; a copy may cross from one mapping into the next. Unmapping
 //! waits for the transfers under way, so that a page taken back is not written any more.
+//!
+//! It belongs to the host and not to the card: behind a server the client decides the addresses ([`Iommu::map_at`]) and
+//! its mappings outlive the card in the slot; in this process the IOMMU chooses them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use lifeboat_pci::{BusError, HostMemory, PAGE_SIZE};
 use parking_lot::RwLock;
 
 /// Memory that a device can be given. [`HostMemory`] in this process; a guest's memory behind a server.
-pub(crate) trait DmaTarget: Send + Sync {
+pub trait DmaTarget: Send + Sync {
     /// Size in bytes, a multiple of the page size.
     fn size(&self) -> u64;
     /// Copies bytes out.
+    ///
+    /// # Errors
+    /// Any makes the transfer one to an address that is not mapped.
     fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError>;
     /// Copies bytes in.
+    ///
+    /// # Errors
+    /// As [`DmaTarget::read`].
     fn write(&self, offset: u64, from: &[u8]) -> Result<(), BusError>;
 }
+
+/// Why bus addresses cannot be mapped, or not be unmapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapError {
+    /// There is nothing to map.
+    Empty,
+    /// An address or a size is not a multiple of the page size.
+    Misaligned,
+    /// It would reach past the end of the address space.
+    PastEnd,
+    /// Part of it is mapped already.
+    Overlap,
+    /// There are as many mappings as there may be.
+    TooMany,
+    /// The range to unmap begins or ends within a mapping.
+    Divides,
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "a mapping has at least one page",
+            Self::Misaligned => "mappings begin and end at multiples of the page size",
+            Self::PastEnd => "the mapping reaches past the end of the address space",
+            Self::Overlap => "part of the range is mapped already",
+            Self::TooMany => "there are too many mappings",
+            Self::Divides => "the range begins or ends within a mapping",
+        })
+    }
+}
+
+impl std::error::Error for MapError {}
 
 impl DmaTarget for HostMemory {
     fn size(&self) -> u64 {
@@ -42,7 +84,8 @@ const FIRST_IOVA: u64 = 1 << 32;
 /// Where it ends: PCI Express devices commonly drive 48 bits at least.
 const LAST_IOVA: u64 = 1 << 47;
 
-pub(crate) struct Iommu {
+/// Which bus addresses lead to which host memory.
+pub struct Iommu {
     table: RwLock<Table>,
 }
 
@@ -54,8 +97,12 @@ struct Table {
 }
 
 impl Iommu {
-    /// `seed` decides where allocated mappings lie.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Most mappings by [`Iommu::map_at`]: what a VFIO client may expect to be allowed (the kernel's `dma_entry_limit`).
+    /// A guest behind an IOMMU maps page by page.
+    pub const MAX_MAPPINGS: usize = 65536;
+
+    /// Nothing is mapped. `seed` decides where allocated mappings lie.
+    pub fn new(seed: u64) -> Self {
         Self { table: RwLock::new(Table { mappings: BTreeMap::new(), next: FIRST_IOVA, random: seed }) }
     }
 
@@ -63,12 +110,78 @@ impl Iommu {
     pub(crate) fn allocate(&self, memory: Arc<dyn DmaTarget>) -> Result<u64, BusError> {
         let mut table = self.table.write();
         let gap = (1 + table.random() % 16) * PAGE_SIZE;
-        let iova = table.next.checked_add(gap).ok_or(BusError::NoMemory)?;
+        // Also above whatever was mapped at an address of somebody else's choice.
+        let above = table.mappings.last_key_value().map_or(0, |(begin, memory)| begin + memory.size());
+        let iova = table.next.max(above).checked_add(gap).ok_or(BusError::NoMemory)?;
         let end = iova.checked_add(memory.size()).filter(|end| *end < LAST_IOVA).ok_or(BusError::NoMemory)?;
         // Addresses are not used again: 2^47 bytes outlast any run, and a stale one can then never hit another mapping.
         table.next = end;
         table.mappings.insert(iova, memory);
         Ok(iova)
+    }
+
+    /// Maps memory at an address of the caller's choice.
+    ///
+    /// # Errors
+    /// Every [`MapError`] but the last; then nothing has changed.
+    pub fn map_at(&self, iova: u64, memory: Arc<dyn DmaTarget>) -> Result<(), MapError> {
+        let size = memory.size();
+        let end = page_range(iova, size)?;
+        let mut table = self.table.write();
+        if table.mappings.len() >= Self::MAX_MAPPINGS {
+            return Err(MapError::TooMany);
+        }
+        // No two overlap, so the last that begins before the end is the one that could.
+        if table
+            .mappings
+            .range(..end)
+            .next_back()
+            .is_some_and(|(begin, before)| before.size() > iova.saturating_sub(*begin))
+        {
+            return Err(MapError::Overlap);
+        }
+        table.mappings.insert(iova, memory);
+        Ok(())
+    }
+
+    /// Takes back every mapping in a range, after the transfers under way. Returns how many bytes were mapped.
+    ///
+    /// # Errors
+    /// [`MapError::Empty`], [`MapError::Misaligned`], [`MapError::PastEnd`]; [`MapError::Divides`] if the range holds only
+    /// a part of a mapping. Then nothing has changed.
+    pub fn unmap_range(&self, iova: u64, size: u64) -> Result<u64, MapError> {
+        // Nothing is mapped in the last page, so a range up to the very end can stop before it.
+        let end = match page_range(iova, size) {
+            Err(MapError::PastEnd) if iova.wrapping_add(size) == 0 => u64::MAX,
+            end => end?,
+        };
+        let mut table = self.table.write();
+        let divided = |at: u64| {
+            let before = table.mappings.range(..at).next_back();
+            before.is_some_and(|(begin, memory)| memory.size() > at - begin)
+        };
+        if divided(iova) || divided(end) {
+            return Err(MapError::Divides);
+        }
+        let inside: Vec<u64> = table.mappings.range(iova..end).map(|(begin, _)| *begin).collect();
+        let removed = inside.into_iter().filter_map(|begin| table.mappings.remove(&begin));
+        Ok(removed.map(|memory| memory.size()).sum())
+    }
+
+    /// Takes back every mapping, after the transfers under way.
+    pub fn clear(&self) {
+        let mappings = std::mem::take(&mut self.table.write().mappings);
+        drop(mappings); // Possibly 65536 of them: so not under the lock.
+    }
+
+    /// How many mappings there are.
+    pub fn len(&self) -> usize {
+        self.table.read().mappings.len()
+    }
+
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Takes a mapping back, after the transfers under way. `false` if none begins there.
@@ -99,6 +212,17 @@ impl Iommu {
         }
         Ok(())
     }
+}
+
+/// The end of a range of whole pages.
+fn page_range(iova: u64, size: u64) -> Result<u64, MapError> {
+    if size == 0 {
+        return Err(MapError::Empty);
+    }
+    if !iova.is_multiple_of(PAGE_SIZE) || !size.is_multiple_of(PAGE_SIZE) {
+        return Err(MapError::Misaligned);
+    }
+    iova.checked_add(size).ok_or(MapError::PastEnd)
 }
 
 impl Table {
@@ -156,7 +280,8 @@ mod tests {
     fn copies_cross_from_one_mapping_into_the_next() {
         let iommu = Iommu::new(0);
         let (a, b) = (memory(), memory());
-        iommu.table.write().mappings.extend([(0x1_0000, a as Arc<dyn DmaTarget>), (0x1_2000, b.clone())]);
+        iommu.map_at(0x1_0000, a).unwrap();
+        iommu.map_at(0x1_2000, b.clone()).unwrap();
         iommu.write(0x1_1ffe, &[1, 2, 3, 4]).unwrap();
         let mut bytes = [0; 2];
         b.read(0, &mut bytes).unwrap();
@@ -164,6 +289,51 @@ mod tests {
         let mut all = [0; 4];
         iommu.read(0x1_1ffe, &mut all).unwrap();
         assert_eq!(all, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn mappings_do_not_overlap() {
+        let iommu = Iommu::new(0);
+        iommu.map_at(0x1_0000, memory()).unwrap();
+        for at in [0xf000, 0x1_0000, 0x1_1000] {
+            assert_eq!(iommu.map_at(at, memory()), Err(MapError::Overlap), "{at:#x}");
+        }
+        iommu.map_at(0xe000, memory()).unwrap();
+        iommu.map_at(0x1_2000, memory()).unwrap();
+        assert_eq!(iommu.map_at(0x1_4800, memory()), Err(MapError::Misaligned));
+        assert_eq!(iommu.map_at(!0xfff, memory()), Err(MapError::PastEnd));
+        assert_eq!(iommu.len(), 3);
+    }
+
+    #[test]
+    fn a_range_takes_back_whole_mappings_only() {
+        let iommu = Iommu::new(0);
+        for at in [0x1_0000, 0x1_2000, 0x2_0000] {
+            iommu.map_at(at, memory()).unwrap();
+        }
+        for (at, size) in [(0x1_1000, 0x3000), (0x1_0000, 0x3000), (0x1_1000, 0x1000)] {
+            assert_eq!(iommu.unmap_range(at, size), Err(MapError::Divides), "{at:#x}");
+        }
+        assert_eq!(iommu.unmap_range(0, 0), Err(MapError::Empty));
+        assert_eq!(iommu.unmap_range(0x10, 0x1000), Err(MapError::Misaligned));
+        assert_eq!(iommu.unmap_range(!0xfff, 0x2000), Err(MapError::PastEnd));
+        assert_eq!(iommu.unmap_range(!0xfff, 0x1000), Ok(0));
+        assert_eq!(iommu.len(), 3);
+        assert_eq!(iommu.unmap_range(0xf000, 0x6000), Ok(0x4000));
+        assert_eq!(iommu.unmap_range(0xf000, 0x6000), Ok(0));
+        assert_eq!(iommu.len(), 1);
+        iommu.clear();
+        assert!(iommu.is_empty());
+    }
+
+    #[test]
+    fn the_number_of_mappings_is_limited() {
+        let iommu = Iommu::new(0);
+        let page: Arc<dyn DmaTarget> = Arc::new(HostMemory::new(PAGE_SIZE).unwrap());
+        for index in 0..Iommu::MAX_MAPPINGS as u64 {
+            iommu.map_at(index * PAGE_SIZE, page.clone()).unwrap();
+        }
+        assert_eq!(iommu.map_at(!0xffff, page), Err(MapError::TooMany));
     }
 
     #[test]

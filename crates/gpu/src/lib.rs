@@ -14,7 +14,7 @@
 //! # How it is built
 //!
 //! - `board` is the card without its threads: every part below, and the accesses a bus makes. `function` is one front
-//!   end to it, in this process; nothing below knows of it.
+//!   end to it, in this process; `endpoint` is the other, for servers; nothing below knows of them.
 //! - Three kinds of threads: one per `ring`, which fetches and executes; one clock (`sequencer`), for vertical blanks
 //!   and device resets; one that carries interrupts (`interrupts`). Only the last runs the driver's code, and no lock
 //!   of the model is held then.
@@ -49,6 +49,7 @@ mod context;
 mod counters;
 mod device;
 mod dma;
+mod endpoint;
 mod execute;
 mod faults;
 mod function;
@@ -67,7 +68,9 @@ mod witness;
 
 pub use card::{Card, Config};
 pub use counters::Counters;
+pub use endpoint::{Endpoint, ResetTimeout};
 pub use faults::{Fault, OnFault, Trigger};
+pub use iommu::{DmaTarget, Iommu, MapError};
 pub use recorder::{Recorder, RingSpan};
 pub use scanout::{Picture, Scanout};
 pub use slot::{Slot, SlotOccupied};

@@ -1,26 +1,57 @@
 //! The clock thread: vertical blanks, and device resets.
 //!
-//! A device reset is begun by whoever asks for it (a register, a function-level reset) and finished here: it waits for
-//! every ring to let go of what it is executing, which takes them well under a millisecond, and then clears the card.
+//! A device reset is begun by whoever asks for it (a register, a function-level reset, the bus) and finished here: it
+//! waits for every ring to let go of what it is executing, which takes them well under a millisecond, and then clears the
+//! card.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::debug;
 
 use crate::board::Board;
-use crate::device::Phase;
+use crate::device::{Phase, ResetKind};
 use crate::faults::Armed;
 use crate::ring::Ring;
+
+/// How long a bus reset waits for the card. Reached only if a thread of the model is starved or stuck.
+const BUS_RESET_LIMIT: Duration = Duration::from_secs(5);
 
 impl Board {
     /// Begins a device reset. One that is under way already stands for this one too.
     pub(crate) fn begin_device_reset(&self) {
-        if !self.control.begin_reset(|| self.rings.iter().for_each(Ring::hold)) {
-            return;
+        self.begin_reset(ResetKind::Function);
+    }
+
+    /// Begins a reset. `false` if one is under way already.
+    fn begin_reset(&self, kind: ResetKind) -> bool {
+        if !self.control.begin_reset(kind, || self.rings.iter().for_each(Ring::hold)) {
+            return false;
         }
-        debug!("device reset begins");
+        debug!(?kind, "device reset begins");
         self.seqnos.wake();
         self.control.wake();
+        true
+    }
+
+    /// A reset by the bus: a function-level reset that does not fail, and is done when this returns. `false` if it was
+    /// not done in time. Nothing happens to a card that is gone. Must not be called inside an access, or by a ring.
+    pub(crate) fn bus_reset(&self) -> bool {
+        let deadline = Instant::now() + BUS_RESET_LIMIT;
+        loop {
+            // A reset of another kind that is under way may fail, so it does not stand for this one.
+            let begun = self.begin_reset(ResetKind::Bus);
+            self.config_space.reset();
+            let mut state = self.control.lock();
+            while state.phase == Phase::Resetting && self.presence.is_present() && !state.stop {
+                if Instant::now() >= deadline {
+                    return false;
+                }
+                self.control.wait(&mut state, Some(deadline));
+            }
+            if begun || !self.presence.is_present() || state.stop {
+                return true;
+            }
+        }
     }
 
     /// A function-level reset: a device reset that also clears the configuration space.
@@ -36,8 +67,9 @@ impl Board {
         while !state.stop {
             let gone = !self.presence.is_present();
             if state.phase == Phase::Resetting && !gone {
+                let kind = state.reset;
                 drop(state);
-                self.finish_device_reset();
+                self.finish_device_reset(kind);
                 state = self.control.lock();
                 continue;
             }
@@ -52,16 +84,18 @@ impl Board {
         }
     }
 
-    fn finish_device_reset(&self) {
-        self.reset_begins();
+    fn finish_device_reset(&self, kind: ResetKind) {
+        if kind == ResetKind::Function {
+            self.reset_begins();
+        }
         for ring in &self.rings {
             ring.wait_until_parked();
         }
         self.contexts.reset();
         self.scanout.reset();
         self.interrupts.reset();
-        self.faults.set_slow(std::time::Duration::ZERO);
-        let failed = self.faults.take(Armed::FailedReset);
+        self.faults.set_slow(Duration::ZERO);
+        let failed = kind == ResetKind::Function && self.faults.take(Armed::FailedReset);
         for ring in &self.rings {
             self.seqnos.set(ring.index(), 0);
             ring.power_on();

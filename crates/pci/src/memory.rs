@@ -1,8 +1,9 @@
 //! Pages of this process that a device can be given.
 
+use std::fs::File;
 use std::io;
 
-use vm_memory::{Bytes, MmapRegion, VolatileMemory};
+use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory};
 
 use crate::BusError;
 
@@ -29,6 +30,27 @@ impl HostMemory {
             Some(bytes) if bytes > 0 => MmapRegion::new(bytes).map(|region| Self { region }).map_err(io::Error::other),
             _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "host memory must have at least one byte")),
         }
+    }
+
+    /// Maps the first `size` bytes of `file`, shared with whoever else maps it. They keep what the file holds.
+    ///
+    /// The file must never become shorter than that: an access to what is missing would end the process. Seal a memfd
+    /// against it before handing it to others.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] if `size` is not a positive number of whole pages or the file is shorter, else what
+    /// the system said.
+    pub fn from_file(file: File, size: u64) -> io::Result<Self> {
+        let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+        if size == 0 || size % PAGE_SIZE != 0 {
+            return Err(invalid("host memory must be a positive number of whole pages"));
+        }
+        if file.metadata()?.len() < size {
+            return Err(invalid("the file is shorter than the memory it is to hold"));
+        }
+        let bytes = usize::try_from(size).map_err(|_| invalid("host memory must fit into the address space"))?;
+        let region = MmapRegion::from_file(FileOffset::new(file, 0), bytes).map_err(io::Error::other)?;
+        Ok(Self { region })
     }
 
     /// Size in bytes; a multiple of [`PAGE_SIZE`].
@@ -79,6 +101,26 @@ mod tests {
         assert_eq!(memory.read(u64::MAX, &mut bytes), Err(BusError::OutOfRange { offset: u64::MAX, len: 16 }));
         memory.read(8176, &mut bytes).unwrap();
         assert_eq!(bytes, [7; 16]);
+    }
+
+    #[test]
+    fn a_file_is_shared_with_whoever_else_has_it() {
+        use std::os::unix::fs::FileExt;
+
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(8192).unwrap();
+        file.write_all_at(&[5], 4096).unwrap();
+        let memory = HostMemory::from_file(file.try_clone().unwrap(), 8192).unwrap();
+        let mut byte = [0];
+        memory.read(4096, &mut byte).unwrap();
+        assert_eq!(byte, [5]);
+        memory.write(8191, &[6]).unwrap();
+        file.read_exact_at(&mut byte, 8191).unwrap();
+        assert_eq!(byte, [6]);
+        for size in [0, 4095, 12288, u64::MAX - 4095] {
+            let error = HostMemory::from_file(file.try_clone().unwrap(), size).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{size}");
+        }
     }
 
     #[test]

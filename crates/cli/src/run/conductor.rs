@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
 
-use lifeboat_gpu::{Card, Fault, Trigger as CardTrigger};
+use lifeboat_gpu::Card;
 
-use super::fault_spec::{FaultKind, FaultSpec, Trigger};
+use super::fault_spec::{FaultSpec, Trigger};
 use super::machine::Machine;
 use super::timeline::{MarkKind, Timeline};
 use super::workload::Workload;
@@ -97,7 +97,7 @@ impl<'a> Conductor<'a> {
             let due = !self.happened[fault] && percent.of(self.workload.total()) <= done;
             if due && self.card.is_present() {
                 self.happened(fault);
-                self.card.inject(card_fault(spec.what));
+                self.card.inject(spec.what.into());
             }
         }
     }
@@ -121,30 +121,12 @@ impl<'a> Conductor<'a> {
 /// Arms on the card what it counts itself and what has not happened.
 fn arm(card: &Card, faults: &[FaultSpec], happened: &[bool], cues: &Sender<Cue>) {
     for (number, spec) in faults.iter().enumerate().filter(|(number, _)| !happened[*number]) {
-        let at = match spec.at {
-            Trigger::Access(n) => CardTrigger::Access(n.get()),
-            Trigger::Job(n) => CardTrigger::Job(n.get()),
-            Trigger::Reset(n) => CardTrigger::Reset(n.get()),
-            Trigger::Progress(_) => continue,
-        };
+        let Some(at) = spec.at.on_card() else { continue };
         let cues = cues.clone();
         let tell = Box::new(move || {
             // After the end nobody listens.
             let _ = cues.send(Cue::Happened(number));
         });
-        card.schedule_and_tell(at, card_fault(spec.what), tell);
-    }
-}
-
-fn card_fault(what: FaultKind) -> Fault {
-    match what {
-        FaultKind::Unplug => Fault::Remove,
-        FaultKind::Hang => Fault::Hang,
-        FaultKind::JobFault => Fault::JobFault,
-        FaultKind::LostIrq => Fault::LostInterrupt,
-        FaultKind::SpuriousIrq => Fault::SpuriousInterrupt,
-        FaultKind::StuckHeartbeat => Fault::StuckHeartbeat,
-        FaultKind::Slow(by) => Fault::Slow(by),
-        FaultKind::FailedReset => Fault::FailedReset,
+        card.schedule_and_tell(at, spec.what.into(), tell);
     }
 }

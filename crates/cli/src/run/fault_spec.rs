@@ -9,6 +9,8 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
+use lifeboat_gpu as gpu;
+
 /// One fault to inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FaultSpec {
@@ -131,6 +133,33 @@ impl FaultKind {
             Self::Unplug => "N%, access:N, job:N or reset:N",
             Self::FailedReset => "reset:N",
             _ => "N% or job:N",
+        }
+    }
+}
+
+impl From<FaultKind> for gpu::Fault {
+    fn from(what: FaultKind) -> Self {
+        match what {
+            FaultKind::Unplug => Self::Remove,
+            FaultKind::Hang => Self::Hang,
+            FaultKind::JobFault => Self::JobFault,
+            FaultKind::LostIrq => Self::LostInterrupt,
+            FaultKind::SpuriousIrq => Self::SpuriousInterrupt,
+            FaultKind::StuckHeartbeat => Self::StuckHeartbeat,
+            FaultKind::Slow(by) => Self::Slow(by),
+            FaultKind::FailedReset => Self::FailedReset,
+        }
+    }
+}
+
+impl Trigger {
+    /// What the card itself counts for this; `None` for what only the work knows.
+    pub const fn on_card(self) -> Option<gpu::Trigger> {
+        match self {
+            Self::Progress(_) => None,
+            Self::Access(n) => Some(gpu::Trigger::Access(n.get())),
+            Self::Job(n) => Some(gpu::Trigger::Job(n.get())),
+            Self::Reset(n) => Some(gpu::Trigger::Reset(n.get())),
         }
     }
 }

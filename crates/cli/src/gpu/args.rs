@@ -1,0 +1,269 @@
+//! What the user may say to `lifeboat gpu`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Subcommand};
+use lifeboat_gpu_server::control;
+
+use crate::run::fault_spec::{FaultSpec, FaultSpecError, Trigger};
+
+/// The subcommands of `lifeboat gpu`.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum GpuCommand {
+    /// Serve a GPU over vfio-user, for QEMU to put on a guest's PCI bus
+    Serve(ServeArgs),
+    /// Ask a running server, or make its GPU misbehave
+    Ctl(CtlArgs),
+}
+
+const SERVE_FAULT_HELP: &str = "\
+A fault to inject, as WHAT@WHEN; may be given several times
+
+As for `lifeboat run`, but for N%, which needs the run's work: access, job and reset count from 1, from the start of the \
+server. With `,replug:DURATION` a fresh GPU replaces the one there is, that long after the fault. \
+Examples: unplug@access:1234,replug:200ms   hang@job:17";
+
+const SERVE_AFTER_HELP: &str = "\
+One machine is served at a time; the next waits until it has left, and finds a GPU after power-on. The machine's \
+memory must be shared with this process:
+
+  qemu-system-x86_64 -M q35,memory-backend=mem -object memory-backend-memfd,id=mem,size=1G,share=on \\
+    -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"PATH\"}}' ...
+
+One line on standard output says that the sockets are there. What happens is logged on standard error; LIFEBOAT_LOG=debug shows more.
+
+Exit codes: 0 ended by SIGTERM, Ctrl-C or `lifeboat gpu ctl stop`; 1 the card could not be made; 2 a socket or an \
+argument is not usable.";
+
+/// Arguments of `lifeboat gpu serve`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = SERVE_AFTER_HELP)]
+pub struct ServeArgs {
+    /// Socket to serve on; one that a dead server left is replaced
+    #[arg(long, value_name = "PATH")]
+    pub socket: PathBuf,
+
+    /// Socket for `lifeboat gpu ctl` [default: the other one's path with .ctl appended]
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
+
+    /// Memory of the GPU in MiB, 1 to 1024
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = RangedU64ValueParser::<u16>::new().range(1..=1024))]
+    pub vram: u16,
+
+    /// Rings of the GPU, 1 to 8
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = RangedU64ValueParser::<u8>::new().range(1..=8))]
+    pub rings: u8,
+
+    /// Seed of what the GPU leaves to chance
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    #[arg(long, value_name = "SPEC", value_parser = served_fault, help = SERVE_FAULT_HELP.split('\n').next(), long_help = SERVE_FAULT_HELP)]
+    #[allow(missing_docs)] // its help text says it all
+    pub fault: Vec<FaultSpec>,
+
+    /// Say that the sockets are there as a JSON object: {"event":"ready",...}
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl ServeArgs {
+    /// The control socket's path.
+    pub fn control(&self) -> PathBuf {
+        self.control.clone().unwrap_or_else(|| {
+            let mut path = self.socket.clone().into_os_string();
+            path.push(".ctl");
+            path.into()
+        })
+    }
+}
+
+const CTL_AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 the server cannot be reached or refused, or `witness --check` found something; 2 an argument is \
+not usable.";
+
+/// Arguments of `lifeboat gpu ctl`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = CTL_AFTER_HELP)]
+pub struct CtlArgs {
+    /// The server's control socket
+    #[arg(long, value_name = "PATH")]
+    pub control: PathBuf,
+
+    /// Print the answer as one JSON object
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// How long the server may take to answer
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = timeout)]
+    pub timeout: Duration,
+
+    /// What to ask
+    #[command(subcommand)]
+    pub command: CtlCommand,
+}
+
+/// When a fault happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct At {
+    /// Not now, but at access:N, job:N or reset:N, counted from 1 from now on
+    #[arg(long, value_name = "WHEN", value_parser = card_trigger)]
+    pub at: Option<control::Trigger>,
+}
+
+/// What to ask a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum CtlCommand {
+    /// Show how the GPU is, and what it has done
+    Status,
+    /// List what the guest's driver did wrong
+    Witness {
+        /// Exit with 1 if there is anything
+        #[arg(long)]
+        check: bool,
+    },
+    /// Pull the GPU off the bus: it reads all-ones, and nothing of it reaches the guest any more
+    Gone(At),
+    /// Put a fresh GPU in the place of the one there is
+    Replace,
+    /// The next job never ends
+    Hang(At),
+    /// The next job faults
+    JobFault(At),
+    /// The next job's interrupt does not arrive
+    LoseInterrupt(At),
+    /// An interrupt arrives without a reason
+    SpuriousInterrupt(At),
+    /// The heartbeat stands still, until a reset
+    StickHeartbeat(At),
+    /// Every command takes longer, until a reset
+    Slow {
+        /// How much longer, up to 1m
+        #[arg(value_name = "DURATION", value_parser = slowness)]
+        by: Duration,
+        #[command(flatten)]
+        #[allow(missing_docs)] // see there
+        at: At,
+    },
+    /// The next reset fails
+    FailReset(At),
+    /// End the server
+    Stop,
+}
+
+impl CtlCommand {
+    /// What the server is asked.
+    pub fn request(self) -> control::Request {
+        use control::{Fault, Request};
+
+        let inject = |fault, At { at }| Request::Inject { fault, at };
+        match self {
+            Self::Status => Request::Status,
+            Self::Witness { .. } => Request::Witness,
+            Self::Replace => Request::Replace,
+            Self::Stop => Request::Stop,
+            Self::Gone(at) => inject(Fault::Gone, at),
+            Self::Hang(at) => inject(Fault::Hang, at),
+            Self::JobFault(at) => inject(Fault::JobFault, at),
+            Self::LoseInterrupt(at) => inject(Fault::LoseInterrupt, at),
+            Self::SpuriousInterrupt(at) => inject(Fault::SpuriousInterrupt, at),
+            Self::StickHeartbeat(at) => inject(Fault::StickHeartbeat, at),
+            // At most a minute.
+            Self::Slow { by, at } => {
+                inject(Fault::Slow { micros: u64::try_from(by.as_micros()).unwrap_or(u64::MAX) }, at)
+            }
+            Self::FailReset(at) => inject(Fault::FailReset, at),
+        }
+    }
+}
+
+fn served_fault(text: &str) -> Result<FaultSpec, String> {
+    let spec: FaultSpec = text.parse().map_err(|error: FaultSpecError| error.to_string())?;
+    match spec.at {
+        Trigger::Progress(_) => Err("a server knows no N%: give access:N, job:N or reset:N".to_owned()),
+        _ => Ok(spec),
+    }
+}
+
+fn card_trigger(text: &str) -> Result<control::Trigger, String> {
+    match Trigger::from_str(text).map_err(|error| error.to_string())? {
+        Trigger::Access(n) => Ok(control::Trigger::Access(n.get())),
+        Trigger::Job(n) => Ok(control::Trigger::Job(n.get())),
+        Trigger::Reset(n) => Ok(control::Trigger::Reset(n.get())),
+        Trigger::Progress(_) => Err("a server knows no N%: give access:N, job:N or reset:N".to_owned()),
+    }
+}
+
+fn duration(text: &str, allowed: std::ops::RangeInclusive<Duration>, advice: &str) -> Result<Duration, String> {
+    let parsed = humantime::parse_duration(text).map_err(|error| format!("{error}; {advice}"))?;
+    if allowed.contains(&parsed) { Ok(parsed) } else { Err(advice.to_owned()) }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_millis(1)..=Duration::from_mins(10), "give a time from 1ms to 10m, such as 10s")
+}
+
+fn slowness(text: &str) -> Result<Duration, String> {
+    duration(text, Duration::from_micros(1)..=Duration::from_mins(1), "give a time from 1us to 1m, such as 5ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parse(args: &[&str]) -> Result<GpuCommand, clap::Error> {
+        match Cli::try_parse_from([&["lifeboat", "gpu"], args].concat())?.command {
+            Some(Command::Gpu(command)) => Ok(command),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn request(args: &[&str]) -> control::Request {
+        match parse(&[&["ctl", "--control", "c"], args].concat()).unwrap() {
+            GpuCommand::Ctl(args) => args.command.request(),
+            other @ GpuCommand::Serve(_) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_control_socket_is_beside_the_other() {
+        let GpuCommand::Serve(args) = parse(&["serve", "--socket", "/run/gpu"]).unwrap() else { panic!() };
+        assert_eq!(args.control(), PathBuf::from("/run/gpu.ctl"));
+        let GpuCommand::Serve(args) = parse(&["serve", "--socket", "s", "--control", "c"]).unwrap() else { panic!() };
+        assert_eq!(args.control(), PathBuf::from("c"));
+    }
+
+    #[test]
+    fn faults_of_a_server_need_no_run() {
+        assert!(
+            parse(&["serve", "--socket", "s", "--fault", "unplug@access:9,replug:1s", "--fault", "hang@job:2"]).is_ok()
+        );
+        let error = parse(&["serve", "--socket", "s", "--fault", "unplug@40%"]).unwrap_err();
+        assert!(error.to_string().contains("access:N"), "{error}");
+    }
+
+    #[test]
+    fn commands_become_requests() {
+        use control::{Fault, Request, Trigger};
+
+        let inject = |fault, at| Request::Inject { fault, at };
+        assert_eq!(request(&["gone"]), inject(Fault::Gone, None));
+        assert_eq!(request(&["gone", "--at", "access:3"]), inject(Fault::Gone, Some(Trigger::Access(3))));
+        assert_eq!(request(&["fail-reset", "--at", "reset:1"]), inject(Fault::FailReset, Some(Trigger::Reset(1))));
+        assert_eq!(
+            request(&["slow", "5ms", "--at", "job:2", "--json"]),
+            inject(Fault::Slow { micros: 5000 }, Some(Trigger::Job(2)))
+        );
+        assert_eq!(request(&["witness", "--check"]), Request::Witness);
+        assert!(parse(&["ctl", "--control", "c", "slow", "1h"]).is_err());
+        assert!(parse(&["ctl", "--control", "c", "hang", "--at", "job:0"]).is_err());
+        assert!(parse(&["ctl", "--control", "c"]).is_err());
+    }
+}
