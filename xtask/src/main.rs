@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod ci;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -18,10 +19,19 @@ struct Args {
 enum Chore {
     /// Run every check, as CI does.
     Ci(ci::Args),
+    /// A Debian guest with our GPU on its PCI bus: set up, shell, tests.
+    Vm(vm::Args),
 }
+
+/// The cargo that runs this, else the one on the path.
+const CARGO: &str = match option_env!("CARGO") {
+    Some(cargo) => cargo,
+    None => "cargo",
+};
 
 fn main() -> ExitCode {
     match Args::parse().chore {
         Chore::Ci(args) => ci::run(&args),
+        Chore::Vm(args) => vm::run(&args),
     }
 }

@@ -1,0 +1,11 @@
+//! What runs inside the test guest, as a library: the messages it exchanges with the test runner, and the operations behind
+//! them.
+//!
+//! The guest holds no test and no judgement. It does one thing at a time that somebody else asked for and says how long it
+//! took, so that the tests can be ordinary Rust functions on the host.
+#![forbid(unsafe_code)]
+
+pub mod condition;
+pub mod operation;
+pub mod serve;
+pub mod wire;

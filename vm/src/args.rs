@@ -1,0 +1,92 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::pace::Flavour;
+
+/// A Debian guest whose GPU can really be unplugged, and tests of the driver in it.
+///
+/// Everything is kept in target/vm, or in $LIFEBOAT_VM_DIR. Takes root, `mmdebstrap`, and a network for the first time.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask vm", bin_name = "cargo xtask vm")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make all that a guest needs, as far as it is missing
+    Setup(SetupArgs),
+    /// Set up, build, and run tests
+    Test(TestArgs),
+    /// A prompt in a guest with the GPU in its slot; Ctrl-A X ends it, Ctrl-A C is QEMU's monitor
+    Shell(KernelArgs),
+    /// Remove the folder, and nothing outside it
+    Clean,
+}
+
+/// Which kernel the guest runs.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct KernelArgs {
+    /// Run a kernel with KASAN, lockdep and RCU checking; building it takes a quarter of an hour, once
+    #[arg(long)]
+    debug_kernel: bool,
+}
+
+impl KernelArgs {
+    /// The kernel chosen.
+    pub fn flavour(self) -> Flavour {
+        if self.debug_kernel { Flavour::Debug } else { Flavour::Stock }
+    }
+}
+
+/// What to set up.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Which kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// First lock the newest kernel that Debian offers completely, in vm/kernel.lock
+    #[arg(long)]
+    pub newest: bool,
+}
+
+/// Which tests, and how.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// The tests to run; all if none is named
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Which kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// Also write the report into this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// List the tests, what they show and which promises they prove
+    #[arg(long)]
+    pub list: bool,
+    /// How many guests run at a time
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub jobs: usize,
+    /// Keep logs and traces of tests that pass as well
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,203 @@
+//! What a test works with: a guest that is up, and whatever its plan asked for.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::agent::AgentError;
+use crate::driver::Driver;
+use crate::environment::Environment;
+use crate::gpu::{self, GpuError, GpuServer};
+use crate::hotplug;
+use crate::initramfs::{Initramfs, InitramfsError, module_path};
+use crate::judge::Verdict;
+use crate::machine::{Machine, MachineError};
+use crate::pace::{self, Flavour};
+use crate::process::Processes;
+use crate::qemu::{Arguments, Hotplug};
+use crate::qmp::{QmpError, Since};
+use crate::removal::Removal;
+
+/// What a test starts with.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Who unplugs in this guest.
+    pub hotplug: Hotplug,
+    /// What is in the slot from the start.
+    pub card: Card,
+    /// Whether our driver and the server of its GPU take part.
+    pub gpu: bool,
+    /// Whether an IOMMU translates.
+    pub iommu: bool,
+    /// Complaints that the test provokes, as regular expressions, one for each line.
+    pub provokes: &'static [&'static str],
+}
+
+/// What is in the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Card {
+    /// Nothing.
+    Nothing,
+    /// QEMU's own example of a device.
+    Edu,
+    /// Our GPU. The plan must have one.
+    Gpu,
+}
+
+/// ACPI, an empty slot, a clean log.
+pub const PLAIN: Plan = Plan { hotplug: Hotplug::Acpi, card: Card::Nothing, gpu: false, iommu: false, provokes: &[] };
+
+/// The name of what is in the slot, for QEMU.
+pub const CARD: &str = "card";
+
+/// The guest and what surrounds it.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    /// The guest.
+    pub machine: Machine,
+    /// Where everything is.
+    pub environment: &'a Environment,
+    gpu: Option<GpuServer>,
+}
+
+/// Why a test failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The guest does not come up or go down.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// Something in the guest.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// Something in QEMU.
+    #[error(transparent)]
+    Monitor(#[from] QmpError),
+    /// The GPU's server, or what it witnessed.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// The guest's files.
+    #[error(transparent)]
+    Initramfs(#[from] InitramfsError),
+    /// The kernel's log.
+    #[error(transparent)]
+    Log(#[from] Verdict),
+    /// It is not as it should be.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+/// Fails the test unless something is so.
+///
+/// # Errors
+/// It is not so.
+pub fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(Failure::Unexpected(otherwise())) }
+}
+
+impl<'a> Bench<'a> {
+    /// Sets up what the plan says.
+    ///
+    /// # Errors
+    /// Any of it does not come up.
+    pub fn set_up(
+        plan: &Plan,
+        environment: &'a Environment,
+        folder: &Path,
+        processes: &Processes,
+    ) -> Result<Self, Failure> {
+        let mut initramfs = Initramfs::new(&environment.guest)?;
+        let gpu = if plan.gpu {
+            initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
+            let limit = environment.flavour.limit(pace::COMMAND);
+            Some(GpuServer::start(&environment.lifeboat, folder, processes, limit)?)
+        } else {
+            None
+        };
+        let arguments = Arguments { hotplug: plan.hotplug, iommu: plan.iommu, card: plan.card.as_device(), kernel: "" };
+        let machine = Machine::boot(environment, folder, initramfs, &arguments, processes)?;
+        Ok(Self { machine, environment, gpu })
+    }
+
+    /// Our driver in the guest.
+    pub fn driver(&self) -> Driver<'_> {
+        Driver::new(&self.machine.agent)
+    }
+
+    /// The server of the GPU.
+    ///
+    /// # Errors
+    /// The plan has none, or it was killed.
+    pub fn gpu(&self) -> Result<&GpuServer, Failure> {
+        self.gpu.as_ref().ok_or_else(|| Failure::Unexpected("there is no GPU's server".to_owned()))
+    }
+
+    /// Takes the server out of the verdict: it will be killed.
+    ///
+    /// # Errors
+    /// As [`gpu`](Self::gpu).
+    pub fn take_gpu(&mut self) -> Result<GpuServer, Failure> {
+        self.gpu.take().ok_or_else(|| Failure::Unexpected("there is no GPU's server".to_owned()))
+    }
+
+    /// Plugs a card in.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub fn plug(&self, card: Card) -> Result<(), QmpError> {
+        let Some((driver, properties)) = card.driver() else { return Ok(()) };
+        hotplug::plug(&self.machine.monitor, driver, CARD, &properties)
+    }
+
+    /// Waits until QEMU has destroyed the card.
+    ///
+    /// # Errors
+    /// It does not within the limit.
+    pub fn unplugged(&self, since: Since) -> Result<(), QmpError> {
+        hotplug::unplugged(&self.machine.monitor, since, CARD, self.limit(pace::HOTPLUG))
+    }
+
+    /// All removals so far, from the kernel's log: the module's own list goes with the module.
+    ///
+    /// # Errors
+    /// The guest does not answer.
+    pub fn logged_removals(&self) -> Result<Vec<Removal>, Failure> {
+        const MARK: &str = "lifeboat-vm: the removals so far";
+        let console = &self.machine.console;
+        let before = console.len();
+        self.machine.agent.mark(MARK)?;
+        // The log is written by the time of the serial port, not by ours.
+        expect(console.wait_for(before, MARK, self.limit(pace::COMMAND)), || "the log stands still".to_owned())?;
+        Ok(Removal::all_in(&console.since(0)))
+    }
+
+    /// The kernel under test.
+    pub fn flavour(&self) -> Flavour {
+        self.environment.flavour
+    }
+
+    /// A limit for this kernel.
+    pub fn limit(&self, limit: Duration) -> Duration {
+        self.flavour().limit(limit)
+    }
+}
+
+impl Card {
+    fn driver(self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
+        match self {
+            Self::Nothing => None,
+            Self::Edu => Some(("edu", vec![])),
+            Self::Gpu => Some((gpu::DRIVER, vec![gpu::socket_property()])),
+        }
+    }
+
+    /// As QEMU's `-device` takes it.
+    pub fn as_device(self) -> Option<Value> {
+        let (driver, properties) = self.driver()?;
+        let mut device = json!({ "driver": driver, "id": CARD, "bus": "rp1" });
+        for (name, value) in properties {
+            device[name] = value;
+        }
+        Some(device)
+    }
+}

@@ -1,0 +1,181 @@
+//! `lifeboat.ko` in the guest: loaded, bound, watched through debugfs.
+
+use std::time::Duration;
+
+use lifeboat_guest::condition::counter;
+use lifeboat_guest::wire::{Condition, Request};
+
+use crate::agent::{Agent, AgentError, Pending, write};
+use crate::bench::{Failure, expect};
+use crate::hotplug::SLOT;
+use crate::initramfs::module_path;
+use crate::pace;
+use crate::removal::Removal;
+
+const NAME: &str = "lifeboat";
+const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
+const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
+
+/// The module, and the device it drives: the one in the slot.
+#[derive(Debug, Clone, Copy)]
+pub struct Driver<'a> {
+    agent: &'a Agent,
+}
+
+impl<'a> Driver<'a> {
+    /// The module in this guest, loaded or not.
+    pub fn new(agent: &'a Agent) -> Self {
+        Self { agent }
+    }
+
+    /// Loads the module, which probes what is in the slot.
+    ///
+    /// # Errors
+    /// The kernel refuses, or it takes too long.
+    pub fn load(self, parameters: &str) -> Result<(), AgentError> {
+        self.start_load(parameters)?.wait().map(drop)
+    }
+
+    /// Begins to load the module.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn start_load(self, parameters: &str) -> Result<Pending, AgentError> {
+        let request = Request::LoadModule { path: module_path(NAME), parameters: parameters.to_owned() };
+        self.agent.start(request, pace::DRIVER)
+    }
+
+    /// Unloads the module, which unbinds the device.
+    ///
+    /// # Errors
+    /// The kernel refuses, or it takes too long.
+    pub fn unload(self) -> Result<(), AgentError> {
+        self.agent.call(Request::UnloadModule { name: NAME.to_owned() }, pace::DRIVER).map(drop)
+    }
+
+    /// Whether the module is loaded.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn is_loaded(self) -> Result<bool, AgentError> {
+        Ok(self.agent.list("/sys/module")?.iter().any(|name| name == NAME))
+    }
+
+    /// Binds the device.
+    ///
+    /// # Errors
+    /// Probe fails, or it takes too long.
+    pub fn bind(self) -> Result<Duration, AgentError> {
+        self.agent.write(&format!("{SYSFS}/bind"), SLOT, pace::DRIVER)
+    }
+
+    /// Unbinds the device.
+    ///
+    /// # Errors
+    /// It is not bound, or it takes too long.
+    pub fn unbind(self) -> Result<Duration, AgentError> {
+        self.start_unbind()?.wait().map(|reply| reply.took)
+    }
+
+    /// Begins to unbind the device.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn start_unbind(self) -> Result<Pending, AgentError> {
+        self.agent.start(write(&format!("{SYSFS}/unbind"), SLOT), pace::DRIVER)
+    }
+
+    /// Whether the driver has the device.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn is_bound(self) -> Result<bool, AgentError> {
+        Ok(self.agent.list(SYSFS)?.iter().any(|name| name == SLOT))
+    }
+
+    /// Waits for a state of the device: `probing`, `ready`, `suspect`, `gone` or `removed`.
+    ///
+    /// # Errors
+    /// It does not come within the limit.
+    pub fn wait_for_state(self, state: &str) -> Result<(), AgentError> {
+        let until = Condition::Is(state.to_owned());
+        self.agent.wait_until(&format!("{DEBUGFS}/{SLOT}/state"), until, pace::DRIVER).map(drop)
+    }
+
+    /// Begins to wait for a state of the device.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn start_wait_for_state(self, state: &str, limit: Duration) -> Result<Pending, AgentError> {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let path = format!("{DEBUGFS}/{SLOT}/state");
+        let until = Condition::Is(state.to_owned());
+        self.agent.start(Request::Await { path, until, limit_ms }, limit + pace::COMMAND)
+    }
+
+    /// A counter of the bound device.
+    ///
+    /// # Errors
+    /// There is no such counter, or no device.
+    pub fn counter(self, name: &str) -> Result<u64, Failure> {
+        let text = self.agent.read(&format!("{DEBUGFS}/{SLOT}/counters"))?;
+        counter(&text, name).ok_or_else(|| Failure::Unexpected(format!("the driver has no counter {name}: {text}")))
+    }
+
+    /// Waits until a counter has a value, also while probe is under way.
+    ///
+    /// # Errors
+    /// It does not reach it within the limit.
+    pub fn wait_for_counter(self, name: &str, value: u64) -> Result<(), AgentError> {
+        let until = Condition::CounterAtLeast { name: name.to_owned(), value };
+        self.agent.wait_until(&format!("{DEBUGFS}/{SLOT}/counters"), until, pace::DRIVER).map(drop)
+    }
+
+    /// Waits until the device has completed so many jobs, and checks that all were right.
+    ///
+    /// # Errors
+    /// It does not work, or wrongly.
+    pub fn works(self, jobs: u64) -> Result<(), Failure> {
+        self.wait_for_state("ready")?;
+        let until = Condition::CounterAtLeast { name: "jobs_completed".to_owned(), value: jobs };
+        let path = format!("{DEBUGFS}/{SLOT}/counters");
+        let counters = self.agent.wait_until(&path, until, pace::DRIVER)?.text()?;
+        let of = |name| counter(&counters, name);
+        expect(of("mismatches") == Some(0) && of("jobs_faulted") == Some(0), || {
+            format!("jobs went wrong: {counters}")
+        })?;
+        expect(of("verified_bytes") > Some(0), || format!("nothing was verified: {counters}"))
+    }
+
+    /// Waits until the device works, with jobs in flight for ever.
+    ///
+    /// # Errors
+    /// It does not work, or wrongly.
+    pub fn is_busy(self) -> Result<(), Failure> {
+        // The self-test's are done before the device is ready; so many more need the load.
+        let done = self.wait_for_state("ready").map_err(Failure::from).and_then(|()| self.counter("jobs_completed"))?;
+        self.works(done + 20)
+    }
+
+    /// Waits until the module tells of so many removals since it was loaded; gives the last of them.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn removals(self, count: usize) -> Result<Vec<Removal>, AgentError> {
+        let path = format!("{DEBUGFS}/removals");
+        let text = self.agent.wait_until(&path, Condition::LinesAtLeast(count), pace::HOTPLUG)?.text()?;
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        Ok(Removal::all_in(&lines))
+    }
+
+    /// The one removal there was.
+    ///
+    /// # Errors
+    /// There was none, or more than one.
+    pub fn only_removal(self) -> Result<Removal, Failure> {
+        match self.removals(1)?.as_slice() {
+            [removal] => Ok(removal.clone()),
+            other => Err(Failure::Unexpected(format!("there should be one removal: {other:?}"))),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A guest that is up: QEMU, its monitor, the guest's agent and its log.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+use lifeboat_guest::wire::Request;
+
+use crate::agent::{Agent, AgentError};
+use crate::console::Console;
+use crate::environment::Environment;
+use crate::initramfs::Initramfs;
+use crate::pace::{self, Flavour};
+use crate::port::Port;
+use crate::process::{Process, Processes, describe};
+use crate::qemu::{self, Arguments};
+use crate::qmp::{Qmp, QmpError};
+use crate::trace::Trace;
+
+/// A guest and what surrounds it.
+#[derive(Debug)]
+pub struct Machine {
+    /// The agent in it.
+    pub agent: Agent,
+    /// The monitor of its QEMU.
+    pub monitor: Qmp,
+    /// Its kernel's log.
+    pub console: Console,
+    process: Process,
+    flavour: Flavour,
+}
+
+/// Why a guest does not come up, or not down.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// QEMU, or the sockets to it.
+    #[error("QEMU: {0}; see qemu.log")]
+    Qemu(#[from] io::Error),
+    /// Its monitor.
+    #[error(transparent)]
+    Monitor(#[from] QmpError),
+    /// The guest.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The guest was told to power off, and did not.
+    #[error("the guest did not power off")]
+    StillOn,
+    /// QEMU crashed.
+    #[error("QEMU {0}; see qemu.log")]
+    Crashed(String),
+}
+
+impl Machine {
+    /// Boots a guest. Everything it leaves behind is in `folder`.
+    ///
+    /// # Errors
+    /// QEMU does not start, or the guest does not come up within the limit.
+    pub fn boot(
+        environment: &Environment,
+        folder: &Path,
+        initramfs: Initramfs,
+        arguments: &Arguments,
+        processes: &Processes,
+    ) -> Result<Self, MachineError> {
+        let flavour = environment.flavour;
+        let started = Instant::now();
+        fs::write(folder.join(qemu::INITRAMFS), initramfs.finish().map_err(io::Error::other)?)?;
+        let port = |name| Port::create(&folder.join(name));
+        let (console, agent, monitor) = (port(qemu::CONSOLE)?, port(qemu::AGENT)?, port(qemu::MONITOR)?);
+        let process = qemu::start(environment, folder, arguments, processes)?;
+        let limit = flavour.limit(pace::COMMAND);
+        let console = Console::collect(console.accept(&process, limit)?, &folder.join("console.log"))?;
+        let agent = agent.accept(&process, limit)?;
+        let monitor = monitor.accept(&process, limit)?;
+        let monitor = Qmp::open(monitor, Trace::create(&folder.join("qmp.trace"), started)?, limit)?;
+        let agent = Agent::open(agent, Trace::create(&folder.join("agent.trace"), started)?, flavour)?;
+        Ok(Self { agent, monitor, console, process, flavour })
+    }
+
+    /// Ends the guest in order, and gives its log.
+    ///
+    /// # Errors
+    /// It does not end, or QEMU crashes.
+    pub fn power_off(self) -> (Vec<String>, Result<(), MachineError>) {
+        let ended = self.power_off_and_wait();
+        (self.into_log(), ended)
+    }
+
+    fn power_off_and_wait(&self) -> Result<(), MachineError> {
+        self.agent.call(Request::PowerOff, pace::COMMAND)?;
+        match self.process.wait(self.flavour.limit(pace::SHUTDOWN))? {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(MachineError::Crashed(describe(status))),
+            None => Err(MachineError::StillOn),
+        }
+    }
+
+    /// Ends QEMU, in whatever state it is, and gives the guest's log.
+    pub fn into_log(self) -> Vec<String> {
+        self.process.kill();
+        self.console.into_log()
+    }
+}

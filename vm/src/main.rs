@@ -1,0 +1,127 @@
+//! The `lifeboat-vm` command, called by `cargo xtask vm`.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use lifeboat_vm::args::{Cli, Command, KernelArgs, SetupArgs, TestArgs};
+use lifeboat_vm::bench::Failure;
+use lifeboat_vm::process::Processes;
+use lifeboat_vm::report::TestReport;
+use lifeboat_vm::runner::{self, Options};
+use lifeboat_vm::setup::{self, Folder};
+use lifeboat_vm::{registry, shell};
+use thiserror::Error;
+
+/// Why there was nothing to run.
+#[derive(Debug, Error)]
+enum Complaint {
+    #[error(transparent)]
+    Setup(#[from] setup::Error),
+    #[error("there is no test {0}; --list names them")]
+    NoSuchTest(String),
+    #[error("Ctrl-C cannot be handled: {0}")]
+    Interrupts(#[from] ctrlc::Error),
+    #[error(transparent)]
+    Guest(#[from] Failure),
+    #[error("{path}: {error}", path = path.display())]
+    Report { path: PathBuf, error: io::Error },
+}
+
+impl Complaint {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            // sysexits' EX_UNAVAILABLE; CI tells a skipped stage by it.
+            Self::Setup(error) if error.is_unavailable() => ExitCode::from(69),
+            Self::NoSuchTest(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match perform(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(complaint) => {
+            eprintln!("error: {complaint}");
+            complaint.exit_code()
+        }
+    }
+}
+
+/// `false` if a test failed.
+fn perform(command: Command) -> Result<bool, Complaint> {
+    match command {
+        Command::Setup(args) => set_up(&args)?,
+        Command::Test(args) if args.list => list(),
+        Command::Test(args) => return test(&args),
+        Command::Shell(args) => open_shell(args)?,
+        Command::Clean => clean()?,
+    }
+    Ok(true)
+}
+
+fn folder() -> Result<Folder, setup::Error> {
+    setup::check_host()?;
+    Folder::open(&Folder::default_path())
+}
+
+fn set_up(args: &SetupArgs) -> Result<(), Complaint> {
+    let folder = folder()?;
+    if args.newest {
+        setup::lock_newest(&folder)?;
+    }
+    setup::prepare(&folder, args.kernel.flavour())?;
+    eprintln!("ready: {}", folder.join("").display());
+    Ok(())
+}
+
+fn clean() -> Result<(), Complaint> {
+    let path = Folder::default_path();
+    if path.exists() {
+        Folder::open(&path)?.clean()?;
+    }
+    Ok(())
+}
+
+fn list() {
+    for test in registry::all() {
+        println!("{:<28} {} [{}]", test.name, test.shows, test.proves.join(" "));
+    }
+}
+
+fn test(args: &TestArgs) -> Result<bool, Complaint> {
+    let tests = registry::select(&args.names).map_err(Complaint::NoSuchTest)?;
+    let folder = folder()?;
+    let flavour = args.kernel.flavour();
+    setup::prepare(&folder, flavour)?;
+    let environment = setup::environment(&folder, flavour)?;
+    let processes = Processes::default();
+    interruptible(&processes)?;
+    let options = Options { jobs: args.jobs, keep: args.keep };
+    let report = runner::run(&tests, &environment, options, &processes, &|test: &TestReport| println!("{test}"));
+    println!("{report}");
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(&report).map_err(io::Error::from);
+        let written = json.and_then(|json| fs::write(path, json + "\n"));
+        written.map_err(|error| Complaint::Report { path: path.clone(), error })?;
+    }
+    Ok(report.passed())
+}
+
+fn open_shell(kernel: KernelArgs) -> Result<(), Complaint> {
+    let folder = folder()?;
+    setup::prepare(&folder, kernel.flavour())?;
+    let environment = setup::environment(&folder, kernel.flavour())?;
+    Ok(shell::run(&environment, &Processes::default())?)
+}
+
+/// Ctrl-C and termination end all guests; the tests see that and end, and their folders go with them.
+fn interruptible(processes: &Processes) -> Result<(), Complaint> {
+    let processes = processes.clone();
+    Ok(ctrlc::set_handler(move || processes.interrupt())?)
+}

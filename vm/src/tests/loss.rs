@@ -1,0 +1,148 @@
+//! The device is gone before anybody is asked.
+
+use std::time::Duration;
+
+use lifeboat_gpu_server::control::Fault;
+use lifeboat_guest::wire::Condition;
+use qapi::qmp;
+
+use crate::bench::{Bench, CARD, Card, Failure, expect};
+use crate::hotplug::{self, SLOT};
+use crate::pace;
+use crate::registry::Test;
+use crate::removal::{Path, Removal};
+use crate::tests::{ACPI_GPU, NATIVE_GPU};
+
+/// The tests.
+pub const TESTS: &[Test] = &[
+    Test {
+        name: "surprise_removal_busy",
+        shows: "a GPU pulled out of its slot while jobs run: retired at once, nothing waited for",
+        proves: &["HEALTH-3", "FENCE-2", "GATE-9"],
+        plan: NATIVE_GPU,
+        alone: true,
+        body: surprise_removal_busy,
+    },
+    Test {
+        name: "silent_loss_health",
+        shows: "a GPU that reads all-ones, without any event, is noticed within the period of health polling",
+        proves: &["HEALTH-1", "HEALTH-2", "HEALTH-3", "FENCE-2"],
+        plan: ACPI_GPU,
+        alone: true,
+        body: silent_loss_health,
+    },
+    Test {
+        name: "server_killed_then_removed",
+        shows: "a GPU that died is removed without waiting for it",
+        proves: &["HEALTH-3", "FENCE-2", "GATE-9"],
+        plan: ACPI_GPU,
+        alone: true,
+        body: server_killed_then_removed,
+    },
+    Test {
+        name: "hot_replace",
+        shows: "a GPU is pulled out, and the one put in its place works, again and again",
+        proves: &["LIFE-5"],
+        plan: NATIVE_GPU,
+        alone: true,
+        body: hot_replace,
+    },
+];
+
+/// Health polling is turned off where the removal itself is to find out.
+const NO_HEALTH: &str = "load=1 health_ms=0";
+
+/// Between two looks at the device's health.
+const PERIOD: Duration = Duration::from_millis(500);
+
+fn surprise_removal_busy(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let driver = bench.driver();
+    driver.load(NO_HEALTH)?;
+    driver.is_busy()?;
+    pull(bench)?;
+    let removal = driver.only_removal()?;
+    dead(bench, &removal)?;
+    retired_jobs(&removal)
+}
+
+fn silent_loss_health(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let driver = bench.driver();
+    driver.load(&format!("load=1 health_ms={}", PERIOD.as_millis()))?;
+    driver.is_busy()?;
+    let before = bench.machine.console.len();
+    // A polled look comes late by what the machine needs to get round to it.
+    let limit = bench.limit(PERIOD * 2);
+    let noticed = driver.start_wait_for_state("gone", limit)?;
+    bench.gpu()?.inject(Fault::Gone, None)?;
+    noticed.wait()?;
+    let log = bench.machine.console.since(before);
+    expect(!log.iter().any(|line| line.contains("pciehp")), || format!("the bus said something: {log:?}"))?;
+    reads_all_ones(bench)?;
+
+    let device = format!("/sys/bus/pci/devices/{SLOT}");
+    bench.machine.agent.write(&format!("{device}/remove"), "1", pace::DRIVER)?;
+    let removal = driver.only_removal()?;
+    expect(removal.trigger == "health", || format!("health polling did not notice first: {removal:?}"))?;
+    dead(bench, &removal)?;
+    retired_jobs(&removal)
+}
+
+fn server_killed_then_removed(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let gpu = bench.take_gpu()?;
+    let driver = bench.driver();
+    driver.load(NO_HEALTH)?;
+    driver.is_busy()?;
+    bench.machine.monitor.execute(&qmp::stop {})?;
+    gpu.kill();
+    bench.machine.monitor.execute(&qmp::cont {})?;
+    reads_all_ones(bench)?;
+    let since = hotplug::unplug(&bench.machine.monitor, CARD)?;
+    bench.unplugged(since)?;
+    let removal = driver.only_removal()?;
+    dead(bench, &removal)?;
+    retired_jobs(&removal)
+}
+
+fn hot_replace(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let driver = bench.driver();
+    driver.load("load=1")?;
+    for round in 1..=3 {
+        driver.is_busy()?;
+        pull(bench)?;
+        let removals = driver.removals(round)?;
+        removals.iter().try_for_each(|removal| dead(bench, removal))?;
+        bench.plug(Card::Gpu)?;
+        bench.machine.agent.wait_until(&format!("/sys/bus/pci/devices/{SLOT}"), Condition::Exists, pace::HOTPLUG)?;
+    }
+    driver.is_busy()
+}
+
+/// Pulls the card, and makes sure that this was a surprise: the slot found it gone, nobody pushed its button.
+pub(super) fn pull(bench: &Bench<'_>) -> Result<(), Failure> {
+    let console = &bench.machine.console;
+    let before = console.len();
+    let since = hotplug::pull(&bench.machine.monitor)?;
+    bench.unplugged(since)?;
+    let device = format!("/sys/bus/pci/devices/{SLOT}");
+    bench.machine.agent.wait_until(&device, Condition::Absent, pace::HOTPLUG)?;
+    expect(console.wait_for(before, "Card not present", bench.limit(pace::COMMAND)), || {
+        "the slot did not find its card gone".to_owned()
+    })?;
+    expect(!console.since(before).iter().any(|line| line.contains("Button press")), || "the guest was asked".to_owned())
+}
+
+/// The function is on the bus, but nothing answers: that, and no event, makes a loss silent.
+fn reads_all_ones(bench: &Bench<'_>) -> Result<(), Failure> {
+    let config = bench.machine.agent.read_bytes(&format!("/sys/bus/pci/devices/{SLOT}/config"), 0, 4)?;
+    expect(config == [0xff; 4], || format!("the device still answers: {config:02x?}"))
+}
+
+/// The driver found the device dead, and did not wait for it.
+pub(super) fn dead(bench: &Bench<'_>, removal: &Removal) -> Result<(), Failure> {
+    expect(removal.verdict == "dead", || format!("the driver did not find the device dead: {removal:?}"))?;
+    removal.went(Path::Short, bench.flavour())
+}
+
+fn retired_jobs(removal: &Removal) -> Result<(), Failure> {
+    expect(removal.retired > 0, || format!("no job was in flight: {removal:?}"))
+}

@@ -1,0 +1,19 @@
+//! The tests themselves, by what they are about.
+
+pub mod lifecycle;
+pub mod loss;
+pub mod orderly;
+pub mod races;
+pub mod runner;
+
+use crate::bench::{Card, PLAIN, Plan};
+use crate::qemu::Hotplug;
+
+/// Native hotplug, which sees surprises; an empty slot.
+const NATIVE: Plan = Plan { hotplug: Hotplug::Native, ..PLAIN };
+
+/// Our GPU in the slot, ACPI hotplug.
+const ACPI_GPU: Plan = Plan { card: Card::Gpu, gpu: true, ..PLAIN };
+
+/// Our GPU in the slot, native hotplug.
+const NATIVE_GPU: Plan = Plan { hotplug: Hotplug::Native, ..ACPI_GPU };

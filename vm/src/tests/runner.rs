@@ -1,0 +1,102 @@
+//! Tests of the runner itself, without our driver: if these pass, a failure elsewhere is the driver's.
+
+use lifeboat_guest::wire::Condition;
+
+use crate::bench::{Bench, CARD, Card, Failure, PLAIN, Plan, expect};
+use crate::hotplug::{self, SLOT};
+use crate::pace;
+use crate::registry::Test;
+use crate::tests::NATIVE;
+
+/// They prove no promise: they prove the tests.
+pub const TESTS: &[Test] = &[
+    Test {
+        name: "boot",
+        shows: "the guest comes up and down with a clean log",
+        proves: &[],
+        plan: PLAIN,
+        alone: false,
+        body: boot,
+    },
+    Test {
+        name: "log_judge",
+        shows: "a complaint in the kernel's log is seen",
+        proves: &[],
+        plan: Plan { provokes: &["^.*WARNING: provoked by the test$"], ..PLAIN },
+        alone: false,
+        body: log_judge,
+    },
+    Test {
+        name: "edu_surprise",
+        shows: "a card can be plugged in, and pulled out without the guest's consent",
+        proves: &[],
+        plan: NATIVE,
+        alone: false,
+        body: edu_surprise,
+    },
+    Test {
+        name: "edu_silent",
+        shows: "a card can fall silent without an event",
+        proves: &[],
+        plan: Plan { card: Card::Edu, ..NATIVE },
+        alone: false,
+        body: edu_silent,
+    },
+];
+
+/// Identity of QEMU's `edu` device, as configuration space has it.
+const EDU: [u8; 4] = [0x34, 0x12, 0xe8, 0x11];
+
+fn boot(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let agent = &bench.machine.agent;
+    let modules = bench.environment.modules_dir.file_name().unwrap_or_default().to_string_lossy();
+    expect(agent.kernel() == modules, || format!("kernel {} does not fit modules {modules}", agent.kernel()))?;
+    let version = agent.read("/proc/version")?;
+    expect(bench.machine.console.wait_for(0, version.trim(), pace::COMMAND), || {
+        format!("the log does not begin with the version: {version}")
+    })
+}
+
+fn log_judge(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let machine = &bench.machine;
+    let before = machine.console.len();
+    machine.agent.mark("WARNING: provoked by the test")?;
+    expect(machine.console.wait_for(before, "provoked by the test", bench.limit(pace::COMMAND)), || {
+        "what is written into the log does not come out".to_owned()
+    })
+}
+
+fn edu_surprise(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let machine = &bench.machine;
+    bench.plug(Card::Edu)?;
+    let device = format!("/sys/bus/pci/devices/{SLOT}");
+    machine.agent.wait_until(&format!("{device}/vendor"), Condition::Is("0x1234".into()), pace::HOTPLUG)?;
+    machine.agent.wait_until("/sys/bus/pci/slots/1/adapter", Condition::Is("1".into()), pace::HOTPLUG)?;
+
+    let before = machine.console.len();
+    let pulled = hotplug::pull(&machine.monitor)?;
+    bench.unplugged(pulled)?;
+    machine.agent.wait_until(&device, Condition::Absent, pace::HOTPLUG)?;
+    machine.agent.wait_until("/sys/bus/pci/slots/1/adapter", Condition::Is("0".into()), pace::HOTPLUG)?;
+    expect(machine.console.wait_for(before, "Card not present", bench.limit(pace::COMMAND)), || {
+        "the slot did not report that its card has gone".to_owned()
+    })?;
+    // An orderly removal begins with the button; then this test would prove nothing.
+    let log = machine.console.since(before);
+    expect(!log.iter().any(|line| line.contains("utton press")), || "the guest was asked".to_owned())
+}
+
+fn edu_silent(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let machine = &bench.machine;
+    let config = format!("/sys/bus/pci/devices/{SLOT}/config");
+    let before = machine.agent.read_bytes(&config, 0, 4)?;
+    expect(before == EDU, || format!("the slot holds {before:02x?}"))?;
+    hotplug::silence(&machine.monitor, CARD)?;
+    let after = machine.agent.read_bytes(&config, 0, 4)?;
+    expect(after == [0xff; 4], || format!("a silent device still says {after:02x?}"))?;
+    let present = machine.agent.read("/sys/bus/pci/slots/1/adapter")?;
+    expect(present.trim() == "1", || "the slot noticed, so that was not silent".to_owned())?;
+    machine.agent.write(&format!("/sys/bus/pci/devices/{SLOT}/remove"), "1", pace::HOTPLUG)?;
+    machine.agent.wait_until(&format!("/sys/bus/pci/devices/{SLOT}"), Condition::Absent, pace::HOTPLUG)?;
+    Ok(())
+}
