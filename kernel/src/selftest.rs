@@ -11,11 +11,14 @@ use lifeboat_core::fence::FenceError;
 use crate::device::Device;
 use crate::errno::from_core;
 use crate::exercise::{Exercise, KINDS};
-use crate::fence::Fence;
+use crate::fence::{Fence, Outcome};
 use crate::shown::Shown;
 
-/// How long one job may take. Only a last resort: the scheduler ends every job by its own limits.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How often the device is looked at while a job is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How many looks one job may take: 30 seconds. Only a last resort: the scheduler ends every job by its own limits.
+const LOOKS: u32 = 600;
 
 /// A job that has been submitted.
 struct Running {
@@ -59,8 +62,20 @@ fn submit(device: &Arc<Device>, ring: u8, mut exercise: Exercise) -> Result<Runn
     Ok(Running { exercise, fence })
 }
 
-fn check(device: &Device, ring: u8, mut job: Running) -> Result {
-    if let Err(error) = job.fence.wait(LIMIT)? {
+/// Waits for a job. A device that vanishes meanwhile is noticed at once instead of by the job's timeout: nobody else looks
+/// at it yet, and until probe returns the bus cannot take it away.
+fn wait(device: &Arc<Device>, fence: &Fence) -> Result<Outcome> {
+    for _ in 0..LOOKS {
+        match fence.wait(LOOK_EVERY) {
+            Err(error) if error == ETIMEDOUT => drop(device.registers(|lb1| lb1.info())),
+            ended => return ended,
+        }
+    }
+    Err(ETIMEDOUT)
+}
+
+fn check(device: &Arc<Device>, ring: u8, mut job: Running) -> Result {
+    if let Err(error) = wait(device, &job.fence)? {
         dev_err!(device.pci, "self-test: a job of ring {ring} failed: {}\n", Shown(error));
         return Err(if error == FenceError::Lost { ENODEV } else { EIO });
     }

@@ -8,7 +8,8 @@ use crate::pace::Flavour;
 
 /// A Debian guest whose GPU can really be unplugged, and tests of the driver in it.
 ///
-/// Everything is kept in target/vm, or in $LIFEBOAT_VM_DIR. Takes root, `mmdebstrap`, and a network for the first time.
+/// Everything is kept in the folder target/vm, or the one that the variable `LIFEBOAT_VM_DIR` names. Takes root, `mmdebstrap`,
+/// and a network for the first time.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask vm", bin_name = "cargo xtask vm")]
 pub struct Cli {

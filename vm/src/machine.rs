@@ -51,8 +51,21 @@ pub enum MachineError {
     Crashed(String),
 }
 
+/// The kernel's log, in the folder.
+const CONSOLE_LOG: &str = "console.log";
+
+/// What the kernel says when its own part of booting is done.
+pub const INIT_BEGINS: &str = "Run /init as init process";
+
+fn reached_init(folder: &Path) -> bool {
+    fs::read_to_string(folder.join(CONSOLE_LOG)).is_ok_and(|log| log.contains(INIT_BEGINS))
+}
+
 impl Machine {
     /// Boots a guest. Everything it leaves behind is in `folder`.
+    ///
+    /// About one emulated boot in a hundred on a busy host stands still while the second processor comes up: long before
+    /// anything of ours runs, and without a word. Such a guest is given up and booted once more; its log is kept.
     ///
     /// # Errors
     /// QEMU does not start, or the guest does not come up within the limit.
@@ -63,14 +76,29 @@ impl Machine {
         arguments: &Arguments,
         processes: &Processes,
     ) -> Result<Self, MachineError> {
+        fs::write(folder.join(qemu::INITRAMFS), initramfs.finish().map_err(io::Error::other)?)?;
+        match Self::boot_once(environment, folder, arguments, processes) {
+            Err(MachineError::Agent(AgentError::NoHello(_))) if !reached_init(folder) => {
+                fs::rename(folder.join(CONSOLE_LOG), folder.join("console.stuck.log"))?;
+                Self::boot_once(environment, folder, arguments, processes)
+            }
+            booted => booted,
+        }
+    }
+
+    fn boot_once(
+        environment: &Environment,
+        folder: &Path,
+        arguments: &Arguments,
+        processes: &Processes,
+    ) -> Result<Self, MachineError> {
         let flavour = environment.flavour;
         let started = Instant::now();
-        fs::write(folder.join(qemu::INITRAMFS), initramfs.finish().map_err(io::Error::other)?)?;
         let port = |name| Port::create(&folder.join(name));
         let (console, agent, monitor) = (port(qemu::CONSOLE)?, port(qemu::AGENT)?, port(qemu::MONITOR)?);
         let process = qemu::start(environment, folder, arguments, processes)?;
         let limit = flavour.limit(pace::COMMAND);
-        let console = Console::collect(console.accept(&process, limit)?, &folder.join("console.log"))?;
+        let console = Console::collect(console.accept(&process, limit)?, &folder.join(CONSOLE_LOG))?;
         let agent = agent.accept(&process, limit)?;
         let monitor = monitor.accept(&process, limit)?;
         let monitor = Qmp::open(monitor, Trace::create(&folder.join("qmp.trace"), started)?, limit)?;

@@ -1,5 +1,6 @@
 //! A socket on which a program of ours calls back: created before the program is started, so there is nothing to poll for.
 
+use std::fs;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -23,8 +24,12 @@ impl Port {
     /// Creates the socket.
     ///
     /// # Errors
-    /// The path is taken, or longer than a socket's name may be.
+    /// The path cannot be written, or is longer than a socket's name may be.
     pub fn create(path: &Path) -> io::Result<Self> {
+        // One that an earlier attempt to boot left behind.
+        if path.exists() {
+            fs::remove_file(path)?;
+        }
         let listener = UnixListener::bind(path)?;
         listener.set_nonblocking(true)?;
         Ok(Self { listener, path: path.to_owned() })

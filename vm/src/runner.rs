@@ -14,9 +14,9 @@ use tempfile::TempDir;
 
 use crate::bench::{Bench, Failure, expect};
 use crate::environment::Environment;
-use crate::judge::judge;
+use crate::judge;
 use crate::machine::MachineError;
-use crate::pace;
+use crate::pace::{self, Flavour};
 use crate::process::Processes;
 use crate::registry::Test;
 use crate::removal::Removal;
@@ -117,7 +117,11 @@ fn carry_out(
     for removal in &removals {
         result = result.and_then(|()| removal.in_time(environment.flavour));
     }
-    match (result, judge(&log, test.plan.provokes)) {
+    let log = match environment.flavour {
+        Flavour::Stock => log,
+        Flavour::Debug => judge::without_its_own(log),
+    };
+    match (result, judge::judge(&log, test.plan.provokes)) {
         (Ok(()), verdict) => Ok(verdict?),
         (Err(failure), Ok(())) => Err(failure),
         // The log says what happened, the failure how it was noticed.

@@ -128,15 +128,12 @@ fn unescape(field: &str) -> PathBuf {
     let mut rest = field;
     while let Some((before, after)) = rest.split_once('\\') {
         path.push_str(before);
-        match after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                path.push(char::from(byte));
-                rest = &after[3..];
-            }
-            None => {
-                path.push('\\');
-                rest = after;
-            }
+        if let Some(byte) = after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            path.push(char::from(byte));
+            rest = &after[3..];
+        } else {
+            path.push('\\');
+            rest = after;
         }
     }
     path.push_str(rest);
