@@ -151,7 +151,7 @@ mod tests {
         assert!(wrong(&["run", "--tiles", "0"]).ends_with("; see `lifeboat run --help`"));
         assert!(wrong(&["gpu", "sail"]).ends_with("; see `lifeboat gpu --help`"));
         assert!(wrong(&["gpu", "serve"]).ends_with("; see `lifeboat gpu serve --help`"));
-        assert!(wrong(&["gpu", "ctl"]).ends_with("; see `lifeboat gpu ctl --help`"));
+        assert!(wrong(&["gpu", "ctl", "status"]).ends_with("; see `lifeboat gpu ctl --help`"));
     }
 
     #[test]
