@@ -7,11 +7,14 @@ use core::time::Duration;
 
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::fence::FenceError;
+use lifeboat_core::health::Verdict;
+use lifeboat_core::unplug::Loss;
 
 use crate::device::Device;
 use crate::errno::from_core;
 use crate::exercise::{Exercise, KINDS};
 use crate::fence::{Fence, Outcome};
+use crate::health;
 use crate::shown::Shown;
 
 /// How often the device is looked at while a job is waited for.
@@ -67,7 +70,11 @@ fn submit(device: &Arc<Device>, ring: u8, mut exercise: Exercise) -> Result<Runn
 fn wait(device: &Arc<Device>, fence: &Fence) -> Result<Outcome> {
     for _ in 0..LOOKS {
         match fence.wait(LOOK_EVERY) {
-            Err(error) if error == ETIMEDOUT => drop(device.registers(|lb1| lb1.info())),
+            Err(error) if error == ETIMEDOUT => {
+                if health::verdict(device) == Verdict::Dead {
+                    device.report_loss(Loss::FellOff);
+                }
+            }
             ended => return ended,
         }
     }

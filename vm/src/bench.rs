@@ -17,7 +17,7 @@ use crate::pace::{self, Flavour};
 use crate::process::Processes;
 use crate::qemu::{Arguments, Hotplug};
 use crate::qmp::{QmpError, Since};
-use crate::removal::Removal;
+use crate::removal::{DEAD, Removal};
 
 /// What a test starts with.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +82,9 @@ pub enum Failure {
     /// The kernel's log.
     #[error(transparent)]
     Log(#[from] Verdict),
+    /// The driver took its time over a dead device.
+    #[error("removing a dead device may take {DEAD:?}, and took {0:?}")]
+    Slow(Duration),
     /// It is not as it should be.
     #[error("{0}")]
     Unexpected(String),

@@ -7,7 +7,7 @@ use crate::bench::{Failure, expect};
 use crate::pace::Flavour;
 
 /// The longest that `remove()` may take where the device is dead: then there is nothing to wait for. Of the stock kernel; one
-/// with checkers takes what it takes.
+/// with checkers takes what it takes. See [`ATTEMPTS`](crate::runner::ATTEMPTS) for hosts that are busy.
 pub const DEAD: Duration = Duration::from_millis(50);
 
 /// One removal.
@@ -58,7 +58,7 @@ impl Removal {
     /// It took too long.
     pub fn in_time(&self, flavour: Flavour) -> Result<(), Failure> {
         let waited = flavour == Flavour::Stock && self.path == Path::Short && self.took >= DEAD;
-        expect(!waited, || format!("removing a dead device may take {DEAD:?}, and took {:?}", self.took))
+        if waited { Err(Failure::Slow(self.took)) } else { Ok(()) }
     }
 }
 

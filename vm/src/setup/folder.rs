@@ -14,6 +14,8 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use rustix::mount::{UnmountFlags, unmount};
+
 use super::Error;
 use super::error::at;
 
@@ -83,16 +85,17 @@ impl Folder {
         discard(&self.path.join(name))
     }
 
-    /// Removes it with all that is in it. Links are removed, not followed.
+    /// Removes it with all that is in it. What is mounted inside is unmounted first, links are removed and not followed: nothing
+    /// outside is touched.
     ///
     /// # Errors
-    /// If something is mounted inside, or it cannot be removed. What is mounted stays whole.
+    /// If something inside cannot be unmounted (then nothing was removed), or not be removed.
     pub fn clean(self) -> Result<(), Error> {
+        unmount_all(&self.path)?;
         // The mark goes last: what is left of an interrupted removal is still known as ours.
         let entries = at(&self.path, fs::read_dir(&self.path))?;
         let entries = entries.map(|entry| at(&self.path, entry.map(|entry| entry.path())));
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        nothing_mounted(&self.path)?;
         for entry in entries.iter().filter(|entry| !entry.ends_with(MARK)) {
             discard(entry)?;
         }
@@ -113,13 +116,27 @@ fn discard(path: &Path) -> Result<(), Error> {
 
 /// Programs run in the image inside a mount namespace of their own, so nothing should be. But people mount things.
 fn nothing_mounted(path: &Path) -> Result<(), Error> {
-    let path = at(path, path.canonicalize())?;
-    let mounts = Path::new("/proc/self/mountinfo");
-    let table = at(mounts, fs::read_to_string(mounts))?;
-    match table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).find(|at| at.starts_with(&path)) {
+    match mounted(path)?.pop() {
         Some(mount) => Err(Error::Mounted(mount)),
         None => Ok(()),
     }
+}
+
+fn unmount_all(path: &Path) -> Result<(), Error> {
+    // The kernel lists a mount after the one it is on.
+    for mount in mounted(path)?.into_iter().rev() {
+        unmount(&mount, UnmountFlags::NOFOLLOW).map_err(|_| Error::Mounted(mount))?;
+    }
+    Ok(())
+}
+
+/// Mount points at or below `path`, in the order in which they were mounted.
+fn mounted(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let path = at(path, path.canonicalize())?;
+    let mounts = Path::new("/proc/self/mountinfo");
+    let table = at(mounts, fs::read_to_string(mounts))?;
+    let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
+    Ok(points.filter(|point| point.starts_with(&path)).collect())
 }
 
 /// The kernel writes blanks and backslashes in mountinfo as three octal digits.
@@ -168,6 +185,31 @@ mod tests {
         folder.clean().unwrap();
         assert!(outside.join("keep").exists());
         assert!(!place.path().join("vm").exists());
+    }
+
+    #[test]
+    fn clean_unmounts_first() {
+        use rustix::mount::{mount_bind, unmount};
+        if !rustix::process::geteuid().is_root() {
+            return; // Others cannot mount, and so have nothing to unmount.
+        }
+        let place = tempfile::tempdir().unwrap();
+        let outside = place.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("keep"), "").unwrap();
+        let folder = Folder::open(&place.path().join("vm")).unwrap();
+        let inside = folder.join("image");
+        fs::create_dir(&inside).unwrap();
+        if mount_bind(&outside, &inside).is_err() {
+            return; // A container's root cannot mount either.
+        }
+        assert!(matches!(folder.discard("image"), Err(Error::Mounted(_))));
+        let busy = File::open(inside.join("keep")).unwrap();
+        assert!(matches!(folder.clean(), Err(Error::Mounted(_))));
+        drop(busy);
+        Folder::open(&place.path().join("vm")).unwrap().clean().unwrap();
+        assert!(outside.join("keep").exists());
+        assert!(unmount(&inside, UnmountFlags::empty()).is_err());
     }
 
     #[test]
