@@ -79,6 +79,7 @@ impl Machine {
         fs::write(folder.join(qemu::INITRAMFS), initramfs.finish().map_err(io::Error::other)?)?;
         match Self::boot_once(environment, folder, arguments, processes) {
             Err(MachineError::Agent(AgentError::NoHello(_))) if !reached_init(folder) => {
+                eprintln!("a guest stood still while it booted, before anything of ours ran; it is booted once more");
                 fs::rename(folder.join(CONSOLE_LOG), folder.join("console.stuck.log"))?;
                 Self::boot_once(environment, folder, arguments, processes)
             }

@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::environment::Environment;
-use crate::process::{Process, Processes, tied};
+use crate::process::{Process, Processes};
+use crate::setup::isolated;
 
 /// Where the folder of one test is, seen from QEMU.
 pub const FOLDER: &str = "/run/lifeboat";
@@ -145,11 +146,9 @@ impl Arguments {
 
 /// A command inside the image that sees the folder and the kernel.
 fn inside(environment: &Environment, folder: &Path, command_line: &[String]) -> Command {
-    let mut command = tied("unshare");
-    command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]);
+    let mut command = isolated();
     command.args(["/bin/sh", "-c", ENTER, "sh"]);
     command.arg(&environment.image).arg(folder).arg(&environment.kernel).args(command_line);
-    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
     command
 }
 

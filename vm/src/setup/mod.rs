@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use error::Error;
 pub use folder::Folder;
 use lock::KernelLock;
+pub(crate) use sandbox::isolated;
 
 use crate::environment::Environment;
 use crate::pace::Flavour;

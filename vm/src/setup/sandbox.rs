@@ -44,7 +44,7 @@ pub(super) fn command(folder: &super::Folder, binds: &[(&Path, &str)], program: 
 }
 
 /// A command of the host whose mounts and processes end with it.
-pub(super) fn isolated() -> Command {
+pub(crate) fn isolated() -> Command {
     let mut command = tied("unshare");
     command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]);
     // Nothing of cargo's: a MAKEFLAGS with a job server that is not there, or RUSTFLAGS, would reach the kernel's make.

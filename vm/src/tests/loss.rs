@@ -25,7 +25,7 @@ pub const TESTS: &[Test] = &[
     },
     Test {
         name: "silent_loss_health",
-        shows: "a GPU that reads all-ones, without any event, is noticed within the period of health polling",
+        shows: "a GPU that reads all-ones, without any event, is noticed by health polling within two periods",
         proves: &["HEALTH-1", "HEALTH-2", "HEALTH-3", "FENCE-2"],
         plan: ACPI_GPU,
         alone: true,
