@@ -23,6 +23,7 @@
 pub mod deadline;
 pub mod gate;
 mod holdouts;
+pub mod lint;
 mod primitive;
 pub mod revocable;
 
