@@ -4,15 +4,19 @@
 //! The two are apart because an unplug has work to do in between: fences must signal, so that whoever waits for one
 //! inside a section can leave (seed 2).
 //!
-//! A table under a lock keeps the place and age of each open section. Entering costs a lock, which is nothing beside
-//! the operations that gates are for; register access uses [`Revocable`](crate::Revocable).
+//! Gates are independent: a section of one never delays the drain of another (GATE-3). Sections nest, are allowed in interrupt
+//! handlers and reclaim callbacks (GATE-6; there the code inside must not block), and take no lock.
 
+use std::marker::PhantomData;
 use std::panic::Location;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::deadline::deadline_after;
-use crate::primitive::{Condvar, Mutex, lock, wait_until};
-use crate::{Holdout, Holdouts};
+use crate::lint::{self, Class, hooks::SectionKind};
+use crate::slot::Place;
+use crate::turnstile::{Kind, Ticket, Turnstile};
+use crate::{Holdouts, Reader, reader};
+
+const ON_THREAD: Kind = Kind::OnThread(SectionKind::Gate);
 
 /// A gate; see the [module documentation](self).
 ///
@@ -31,32 +35,32 @@ use crate::{Holdout, Holdouts};
 /// assert!(gate.drain(Duration::from_millis(1)).is_ok());
 /// ```
 #[derive(Debug)]
-pub struct Gate {
-    state: Mutex<State>,
-    empty: Condvar,
-}
+pub struct Gate(Turnstile);
 
-#[derive(Debug)]
-struct State {
-    shut: bool,
-    next_ticket: u64,
-    open: Vec<Open>,
-}
-
-#[derive(Debug)]
-struct Open {
-    ticket: u64,
-    place: &'static Location<'static>,
-    since: Instant,
-    thread: String,
-}
-
-/// An open section. Leaving is dropping.
+/// An open section of a thread. Leaving is dropping, on the same thread:
+///
+/// ```compile_fail
+/// # use lifeboat_sync::Gate;
+/// let gate = Gate::new();
+/// let section = gate.enter();
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(section));
+/// });
+/// ```
 #[derive(Debug)]
 #[must_use = "the section ends where this is dropped"]
 pub struct Section<'a> {
     gate: &'a Gate,
-    ticket: u64,
+    ticket: Ticket,
+    on_this_thread: PhantomData<*const ()>,
+}
+
+/// An open section of a [`Reader`]. It may be held across `.await` and be dropped on any thread.
+#[derive(Debug)]
+#[must_use = "the section ends where this is dropped"]
+pub struct TaskSection<'a> {
+    gate: &'a Gate,
+    ticket: Ticket,
 }
 
 impl Default for Gate {
@@ -68,65 +72,121 @@ impl Default for Gate {
 impl Gate {
     /// An open gate.
     pub fn new() -> Self {
-        let state = State { shut: false, next_ticket: 0, open: Vec::new() };
-        Self { state: Mutex::new(state), empty: Condvar::new() }
+        Self::with_class(&lint::GATE)
     }
 
-    /// Begins a section, or `None` if the gate is shut.
+    /// An open gate whose sections are of a class of their own to the [lint](crate::lint).
+    pub fn with_class(class: &'static Class) -> Self {
+        Self(Turnstile::new(class))
+    }
+
+    /// Begins a section of this thread, or `None` if the gate is shut.
+    #[inline]
     #[track_caller]
     pub fn enter(&self) -> Option<Section<'_>> {
-        let place = Location::caller();
-        let mut state = lock(&self.state);
-        if state.shut {
-            return None;
+        match self.0.enter(reader::cached(), Location::caller(), ON_THREAD) {
+            Some(ticket) => Some(Section { gate: self, ticket, on_this_thread: PhantomData }),
+            None => self.refuse(),
         }
-        let ticket = state.next_ticket;
-        state.next_ticket += 1;
-        let thread = std::thread::current().name().unwrap_or("unnamed thread").to_owned();
-        state.open.push(Open { ticket, place, since: Instant::now(), thread });
-        Some(Section { gate: self, ticket })
+    }
+
+    /// Runs `f` inside a section of this thread, or returns `None` if the gate is shut.
+    ///
+    /// Prefer this to [`Gate::enter`]: a closure's section cannot be leaked.
+    #[inline]
+    #[track_caller]
+    pub fn run<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+        let location = Location::caller();
+        let Some(place) = self.0.enter_fast(reader::cached(), location) else { return self.run_slowly(location, f) };
+        let _leave = LeaveFast(self, place);
+        Some(f())
+    }
+
+    #[cold]
+    fn run_slowly<R>(&self, location: &'static Location<'static>, f: impl FnOnce() -> R) -> Option<R> {
+        let Some(ticket) = self.0.enter_slowly(reader::cached(), location, ON_THREAD) else { return self.refuse() };
+        let _section = Section { gate: self, ticket, on_this_thread: PhantomData };
+        Some(f())
+    }
+
+    #[cold]
+    fn refuse<R>(&self) -> Option<R> {
+        self.0.left(|| ());
+        None
+    }
+
+    /// Begins a section of `reader`, or `None` if the gate is shut. For asynchronous tasks:
+    ///
+    /// ```
+    /// # use lifeboat_sync::{Gate, Reader};
+    /// # async fn transfer() {}
+    /// # fn spawn(_task: impl Future + Send) {}
+    /// async fn request(gate: &Gate) -> Option<()> {
+    ///     let reader = Reader::new("request");
+    ///     let _section = gate.enter_with(&reader)?;
+    ///     transfer().await; // may go on on another thread
+    ///     Some(())
+    /// }
+    /// spawn(request(&Gate::new()));
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn enter_with<'a>(&'a self, reader: &'a Reader) -> Option<TaskSection<'a>> {
+        match self.0.enter(Some(reader.slot()), Location::caller(), Kind::Carried) {
+            Some(ticket) => Some(TaskSection { gate: self, ticket }),
+            None => self.refuse(),
+        }
     }
 
     /// Whether the gate is shut.
     pub fn is_shut(&self) -> bool {
-        lock(&self.state).shut
+        self.0.is_shut()
     }
 
     /// Lets nobody in any more. Does not wait. Idempotent; there is no way back.
     pub fn shut(&self) {
-        lock(&self.state).shut = true;
+        self.0.shut();
     }
 
-    /// Waits until no section is open.
+    /// Shuts, and waits until no section is open. May be called by several threads, and again.
     ///
     /// # Errors
-    /// The sections still open when `limit` has passed. Calling it again goes on waiting.
+    /// The sections still open when `limit` has passed. Called from inside a section of the same gate it can only end so.
+    #[track_caller]
     pub fn drain(&self, limit: Duration) -> Result<(), Holdouts> {
-        let deadline = deadline_after(limit);
-        let (state, empty) = wait_until(&self.empty, lock(&self.state), deadline, |state| state.open.is_empty());
-        if empty {
-            return Ok(());
-        }
-        let holdout =
-            |open: &Open| Holdout { place: open.place, age: open.since.elapsed(), thread: open.thread.clone() };
-        Err(Holdouts(state.open.iter().map(holdout).collect()))
+        self.0.wait(limit, || ())
+    }
+}
+
+/// Leaves when dropped, also when the code inside panics.
+struct LeaveFast<'a>(&'a Gate, &'static Place);
+
+impl Drop for LeaveFast<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.0.leave_fast(self.1, || ());
     }
 }
 
 impl Drop for Section<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let mut state = lock(&self.gate.state);
-        // The order of those that stay is their order of entry: the oldest is reported first.
-        state.open.retain(|open| open.ticket != self.ticket);
-        if state.open.is_empty() {
-            self.gate.empty.notify_all();
-        }
+        self.gate.0.leave(self.ticket, || ());
+    }
+}
+
+impl Drop for TaskSection<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.gate.0.leave(self.ticket, || ());
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
 
     #[test]
     fn gate_7_holdouts_are_named_by_place_age_and_thread() {
@@ -140,18 +200,33 @@ mod tests {
                 .spawn_scoped(scope, move || {
                     let _section = gate.enter().unwrap();
                     entered.send(line!() - 1).unwrap();
-                    let _ = wait_leave.recv_timeout(Duration::from_secs(10));
+                    let _ = wait_leave.recv_timeout(LONG);
                 })
                 .unwrap();
-            let line = wait_entered.recv_timeout(Duration::from_secs(10)).unwrap();
+            let line = wait_entered.recv_timeout(LONG).unwrap();
             gate.shut();
             let holdouts = gate.drain(Duration::from_millis(5)).unwrap_err();
             let holdout = holdouts.iter().next().unwrap();
-            assert_eq!((holdout.place.line(), holdout.thread.as_str()), (line, "slow reader"));
+            assert_eq!(
+                (holdout.place.file(), holdout.place.line(), holdout.thread.as_str()),
+                (file!(), line, "slow reader")
+            );
             assert!(holdout.age >= Duration::from_millis(5));
             drop(leave);
-            gate.drain(Duration::from_secs(10)).unwrap();
+            gate.drain(LONG).unwrap();
         });
+    }
+
+    #[test]
+    fn gate_7_a_task_is_named_too() {
+        let (gate, reader) = (Gate::new(), Reader::new("request 7"));
+        let section = gate.enter_with(&reader).unwrap();
+        let holdouts = gate.drain(Duration::ZERO).unwrap_err();
+        assert_eq!(holdouts.iter().next().unwrap().thread, "request 7");
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(section));
+        });
+        gate.drain(Duration::ZERO).unwrap();
     }
 
     #[test]
@@ -163,14 +238,65 @@ mod tests {
     }
 
     #[test]
-    fn sections_nest() {
+    fn sections_nest_deeper_than_a_slot_and_end_in_any_order() {
         let gate = Gate::new();
-        let outer = gate.enter().unwrap();
-        let inner = gate.enter().unwrap();
+        let mut sections: Vec<_> = (0..10).map(|_| gate.enter().unwrap()).collect();
         gate.shut();
-        drop(outer);
-        assert_eq!(gate.drain(Duration::ZERO).unwrap_err().iter().count(), 1);
-        drop(inner);
+        for at in [3, 0, 7, 5, 0, 2, 1, 2, 0] {
+            drop(sections.remove(at));
+            assert_eq!(gate.drain(Duration::ZERO).unwrap_err().iter().count(), sections.len());
+        }
+        sections.clear();
         gate.drain(Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn life_6_a_forgotten_section_is_a_holdout_also_after_its_thread() {
+        let gate = std::sync::Arc::new(Gate::new());
+        let forgetful = gate.clone();
+        std::thread::spawn(move || std::mem::forget(forgetful.enter())).join().unwrap();
+        assert_eq!(gate.drain(Duration::ZERO).unwrap_err().iter().count(), 1);
+        // The slot went with it: others are not in the way.
+        std::thread::scope(|scope| {
+            scope.spawn(|| Gate::new().drain(Duration::ZERO).unwrap());
+        });
+    }
+
+    #[test]
+    fn a_section_can_be_entered_at_the_end_of_a_thread() {
+        struct AtTheEnd(std::sync::Arc<Gate>, std::sync::mpsc::Sender<bool>);
+        impl Drop for AtTheEnd {
+            fn drop(&mut self) {
+                self.1.send(self.0.enter().is_some()).unwrap();
+            }
+        }
+        thread_local!(static LATE: std::cell::RefCell<Option<AtTheEnd>> = const { std::cell::RefCell::new(None) });
+
+        let gate = std::sync::Arc::new(Gate::new());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let on_thread = gate.clone();
+        std::thread::spawn(move || {
+            // Registered before the thread's reader, so dropped after it.
+            LATE.with(|late| *late.borrow_mut() = Some(AtTheEnd(on_thread.clone(), sender)));
+            drop(on_thread.enter());
+        })
+        .join()
+        .unwrap();
+        assert!(receiver.recv().unwrap());
+        gate.drain(Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_the_last_section() {
+        let gate = Gate::new();
+        std::thread::scope(|scope| {
+            let section = gate.enter().unwrap();
+            let waiter = scope.spawn(|| gate.drain(LONG));
+            while !gate.is_shut() {
+                std::thread::yield_now();
+            }
+            drop(section);
+            waiter.join().unwrap().unwrap();
+        });
     }
 }

@@ -9,19 +9,21 @@ use std::time::Duration;
 pub struct Holdout {
     /// Where the section was entered.
     pub place: &'static Location<'static>,
-    /// How long it had been open.
+    /// How long it has been open at least: since it began to be in the way. When it was entered is not recorded; reading a
+    /// clock costs more than all the rest of a section.
     pub age: Duration,
-    /// The thread that entered it.
+    /// The thread that entered it, or the [`Reader`](crate::Reader)'s name.
     pub thread: String,
 }
 
 impl fmt::Display for Holdout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, open for {:?})", self.place, self.thread, self.age)
+        write!(f, "{} ({}, in the way for {:?})", self.place, self.thread, self.age)
     }
 }
 
-/// All sections that were still open at the deadline, oldest first. Never empty.
+/// All sections that were still open at the deadline. Empty only if all have ended and another thread is still busy dropping
+/// what they were of.
 #[derive(Debug, Clone)]
 pub struct Holdouts(pub(crate) Vec<Holdout>);
 
@@ -34,6 +36,9 @@ impl Holdouts {
 
 impl fmt::Display for Holdouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no section is open, but another thread is still dropping the object");
+        }
         write!(f, "{} section(s) still open:", self.0.len())?;
         self.0.iter().try_for_each(|holdout| write!(f, " {holdout};"))
     }

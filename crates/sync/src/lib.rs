@@ -1,34 +1,53 @@
 //! Sections over hardware that can vanish.
 //!
 //! A *section* is a stretch of code that may use something which can be taken away. Taking it away means: from now on
-//! no section begins, and those that are open are waited for, with a deadline.
+//! no section begins, and those that are open are waited for, with a deadline, at which those that are left are named.
 //!
 //! | | [`Revocable`] | [`Gate`] |
 //! |---|---|---|
 //! | protects | an object: register windows, rings | an operation on a live device |
 //! | inside, blocking is | forbidden: a section lasts microseconds | allowed |
-//! | at the deadline | says how many sections are open | names each by place, age and thread |
-//! | allowed in interrupt handlers and reclaim callbacks | yes | no: it takes a lock |
+//! | when the last section has left | the object is dropped | the device may be cut off |
+//! | allowed in interrupt handlers and reclaim callbacks | yes | yes, but nothing may block there |
+//!
+//! To begin and end a section costs a nanosecond: two stores, a few loads, no atomic read-modify-write, no hardware fence. All
+//! that is dear is done by who takes away.
 //!
 //! Both are per device, so one device's stuck reader never delays another's unplug (GATE-3).
 //!
 //! A guard that is leaked (`mem::forget`, a reference cycle) cannot make anything unsound: what was protected is then
 //! never dropped, and the revoke reports a section that is still open instead of waiting forever (LIFE-6).
 //!
-//! # Why it is sound
+//! # How to read this crate
 //!
-//! [`Revocable`] is the only `unsafe` here. Its whole protocol is one atomic word; see that module. Both types are
-//! explored under loom (`tests/loom.rs`).
+//! | file | what it holds |
+//! |---|---|
+//! | [`gate`], [`revocable`] | the two kinds of section, as users see them |
+//! | `turnstile` | the protocol of both: enter, leave, shut, wait |
+//! | `registry`, `slot`, `reader` | who is inside of what, written where only the owner writes |
+//! | [`barrier`] | why a reader needs no fence |
+//! | [`lint`] | finds what could deadlock before it does |
+//!
+//! The protocol is explored under loom (`tests/loom`); what is `unsafe` is in `revocable` and, one line, in `slot`.
 
+pub mod barrier;
 pub mod deadline;
 pub mod gate;
 mod holdouts;
 pub mod lint;
 mod primitive;
+pub mod reader;
+mod registry;
 pub mod revocable;
+mod slot;
+mod turnstile;
 
-pub use gate::{Gate, Section};
+pub use gate::{Gate, Section, TaskSection};
 pub use holdouts::{Holdout, Holdouts};
-#[cfg(not(loom))]
-pub use revocable::Access;
-pub use revocable::{Revocable, StillOpen};
+pub use reader::Reader;
+pub use revocable::{Access, Bound, Revocable};
+
+/// Whether the lint wants to know of sections. Under loom, whose threads are not the system's, never.
+fn watched() -> bool {
+    !cfg!(loom) && lint::enabled()
+}

@@ -3,11 +3,17 @@
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize},
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicPtr, AtomicU32, AtomicU64, fence},
+    },
 };
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic::AtomicUsize};
+pub(crate) use std::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicPtr, AtomicU32, AtomicU64, fence},
+};
 
 /// `std`'s cell with the interface of loom's.
 #[cfg(not(loom))]
@@ -16,10 +22,11 @@ pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
 #[cfg(not(loom))]
 impl<T> UnsafeCell<T> {
-    pub(crate) fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(std::cell::UnsafeCell::new(value))
     }
 
+    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         f(self.0.get())
     }
@@ -34,19 +41,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Waits until `done` holds or `deadline` passes; `true` if it holds. Under loom there is no time: it waits until it holds.
-pub(crate) fn wait_until<'a, T>(
+/// Waits for a notification, or until `deadline`; under loom, which has no time, for a notification.
+pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
-    mut guard: MutexGuard<'a, T>,
+    guard: MutexGuard<'a, T>,
     deadline: std::time::Instant,
-    done: impl Fn(&T) -> bool,
-) -> (MutexGuard<'a, T>, bool) {
-    while !done(&guard) {
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        if left.is_zero() && !cfg!(loom) {
-            return (guard, false);
-        }
-        guard = condvar.wait_timeout(guard, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+) -> MutexGuard<'a, T> {
+    if cfg!(loom) {
+        return condvar.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner);
     }
-    (guard, true)
+    let left = deadline.saturating_duration_since(std::time::Instant::now());
+    condvar.wait_timeout(guard, left).unwrap_or_else(std::sync::PoisonError::into_inner).0
 }

@@ -1,31 +1,23 @@
 //! A revocable object: sections that must not block, for register access.
 //!
-//! # The protocol
-//!
-//! One atomic word holds the number of open sections and a flag "revoked".
-//!
-//! - *Enter*: if the flag is clear, count one up, in one compare-and-exchange. So once the flag is set the count can
-//!   only fall.
-//! - *Leave*: count one down.
-//! - *Revoke*: set the flag.
-//!
-//! The word therefore becomes "revoked, nobody inside" exactly once, by exactly one atomic operation: the last leave,
-//! or the revoke itself if nobody is inside. Whoever performs that operation drops the object. A revoker waits for
-//! that, with a limit; when the limit passes it may go on, because the drop is not its duty: it falls to the last leave.
+//! The object is dropped when it has been revoked and no section is open: by the revoker, or, if that gave up waiting, at the
+//! end of the last section. How that is known without counting is the [turnstile](crate::turnstile)'s matter.
 #![allow(unsafe_code)] // sharing an object whose drop is decided at run time is what this file is for
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-#[cfg(not(loom))]
 use std::ops::Deref;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::time::Duration;
-use std::{error, fmt};
+use std::panic::Location;
+use std::time::{Duration, Instant};
 
-use crate::deadline::deadline_after;
-use crate::primitive::{AtomicUsize, Condvar, Mutex, UnsafeCell, lock, wait_until};
+use crate::lint::{self, Class, hooks::SectionKind};
+use crate::primitive::UnsafeCell;
+use crate::slot::{Place, Slot};
+use crate::turnstile::{Kind, Ticket, Turnstile};
+use crate::{Holdouts, Reader, reader};
 
-const REVOKED: usize = 1;
-const ONE_SECTION: usize = 2;
+const ON_THREAD: Kind = Kind::OnThread(SectionKind::Revocable);
 
 /// An object that can be taken away while others use it; see the [module documentation](self).
 ///
@@ -40,19 +32,17 @@ const ONE_SECTION: usize = 2;
 /// assert_eq!(registers.try_access_with(|r| r[1]), None);
 /// ```
 ///
-/// The object cannot leave its section:
+/// The object cannot leave its section (GATE-1):
 /// ```compile_fail
 /// # use lifeboat_sync::Revocable;
 /// let registers = Revocable::new(vec![1, 2, 3]);
 /// let escaped: Option<&Vec<i32>> = registers.try_access_with(|r| r);
 /// ```
 pub struct Revocable<T> {
-    /// Open sections times [`ONE_SECTION`], plus [`REVOKED`].
-    word: AtomicUsize,
+    turnstile: Turnstile,
     object: UnsafeCell<ManuallyDrop<T>>,
-    /// Whether the object has been dropped; guards nothing but the wait for it.
-    dropped: Mutex<bool>,
-    was_dropped: Condvar,
+    /// Whether the object has been dropped. Written by the one that drops it.
+    dropped: UnsafeCell<bool>,
 }
 
 // SAFETY: sending a `Revocable<T>` sends the `T` in it, and a section on any thread may be the one that drops it; both
@@ -60,157 +50,268 @@ pub struct Revocable<T> {
 unsafe impl<T: Send> Send for Revocable<T> {}
 
 // SAFETY: sharing a `Revocable<T>` gives `&T` to several threads at once (`T: Sync`) and lets any of them drop the `T`
-// that another created (`T: Send`).
+// that another created (`T: Send`). `dropped` is written once, by whoever drops, and read with `&mut self` only.
 unsafe impl<T: Send + Sync> Sync for Revocable<T> {}
 
-/// An open section; leaving is dropping. Must not be held across anything that blocks.
+/// An open section of this thread; leaving is dropping. Must not be held across anything that blocks.
 ///
 /// It holds no reference to the object, only to the cell: leaving may drop the object while the guard is still there.
-#[cfg(not(loom))]
 #[must_use = "the section ends where this is dropped"]
-pub struct Access<'a, T>(&'a Revocable<T>);
-
-/// Sections were still open when the limit had passed. The last of them drops the object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StillOpen {
-    /// How many.
-    pub sections: usize,
+pub struct Access<'a, T> {
+    revocable: &'a Revocable<T>,
+    ticket: Ticket,
+    on_this_thread: PhantomData<*const ()>,
 }
 
-impl fmt::Display for StillOpen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} register section(s) still open", self.sections)
-    }
+/// Proof that the object stays as long as this does: what the bus gives to its callbacks, as the kernel gives
+/// `&Device<Bound>`. Access through it checks nothing (GATE-10).
+///
+/// To a revoker it is one long section, in which blocking is allowed. It may be shared and sent between threads.
+#[must_use = "the object can be revoked where this is dropped"]
+pub struct Bound<'a, T> {
+    revocable: &'a Revocable<T>,
+    ticket: Ticket,
 }
-
-impl error::Error for StillOpen {}
 
 impl<T> Revocable<T> {
     /// An accessible object.
     pub fn new(object: T) -> Self {
+        Self::with_class(&lint::REVOCABLE, object)
+    }
+
+    /// An accessible object whose sections are of a class of their own to the [lint](crate::lint).
+    pub fn with_class(class: &'static Class, object: T) -> Self {
         Self {
-            word: AtomicUsize::new(0),
+            turnstile: Turnstile::new(class),
             object: UnsafeCell::new(ManuallyDrop::new(object)),
-            dropped: Mutex::new(false),
-            was_dropped: Condvar::new(),
+            dropped: UnsafeCell::new(false),
         }
     }
 
-    /// Runs `f` inside a section, or returns `None` if the object has been revoked. `f` must not block.
+    /// Runs `f` inside a section of this thread, or returns `None` if the object has been revoked. `f` must not block.
     ///
     /// Prefer this to [`Revocable::try_access`]: a closure's section cannot be leaked.
+    #[inline]
+    #[track_caller]
     pub fn try_access_with<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
-        self.enter().then(|| {
-            let _leave = Leave(self);
-            self.object.with(|object| {
-                // SAFETY: a section is open until `_leave` is dropped, after this. The object is dropped only when the
-                // word becomes "revoked, nobody inside", which an open section prevents; and nobody has `&mut` to it
-                // before. The reference cannot outlive `f`, which is generic over its lifetime.
-                f(unsafe { &*object })
-            })
-        })
+        self.access_in(reader::cached(), Location::caller(), f)
     }
 
-    /// Begins a section, or returns `None` if the object has been revoked.
-    #[cfg(not(loom))]
+    /// The same as a section of `reader`, which spares looking up the thread's own.
+    #[inline]
+    #[track_caller]
+    pub fn try_access_by<R>(&self, reader: &Reader, f: impl FnOnce(&T) -> R) -> Option<R> {
+        self.access_in(Some(reader.slot()), Location::caller(), f)
+    }
+
+    /// Begins a section of this thread, or returns `None` if the object has been revoked.
+    #[inline]
+    #[track_caller]
     pub fn try_access(&self) -> Option<Access<'_, T>> {
-        self.enter().then_some(Access(self))
+        match self.turnstile.enter(reader::cached(), Location::caller(), ON_THREAD) {
+            Some(ticket) => Some(Access { revocable: self, ticket, on_this_thread: PhantomData }),
+            None => self.refuse(),
+        }
+    }
+
+    /// Keeps the object from being revoked for the time of a bus callback, or `None` if it has been already.
+    #[track_caller]
+    pub fn bound(&self) -> Option<Bound<'_, T>> {
+        match self.turnstile.enter_lent(Location::caller(), Kind::OnThread(SectionKind::Bound)) {
+            Some(ticket) => Some(Bound { revocable: self, ticket }),
+            None => self.refuse(),
+        }
+    }
+
+    /// The object, without a check: `bound` proves that it is there.
+    ///
+    /// # Panics
+    /// If `bound` is of another object.
+    #[inline]
+    pub fn access<'a>(&'a self, bound: &'a Bound<'_, T>) -> &'a T {
+        assert!(std::ptr::eq(self, bound.revocable), "the proof is of another object");
+        bound
     }
 
     /// Whether the object has been revoked. A `false` may be out of date as soon as it is returned.
     pub fn is_revoked(&self) -> bool {
-        self.word.load(Acquire) & REVOKED != 0
+        self.turnstile.is_shut()
     }
 
     /// Takes the object away: no section begins from now on, and the object is dropped as soon as none is open. Waits
     /// for that. When it returns `Ok`, the object is gone (GATE-4). Idempotent and safe to call from several threads.
     ///
     /// # Errors
-    /// [`StillOpen`] if sections are open when `limit` has passed. Called from inside a section of the same object it
-    /// can only end so.
-    pub fn revoke(&self, limit: Duration) -> Result<(), StillOpen> {
-        // Acquire: what closed sections did happens before the drop. Release: what we did happens before the drop if
-        // the last section performs it.
-        let before = self.word.fetch_or(REVOKED, AcqRel);
-        if before == 0 {
-            // SAFETY: our `fetch_or` made the word "revoked, nobody inside".
-            unsafe { self.drop_object() };
-            return Ok(());
-        }
-        let deadline = deadline_after(limit);
-        let (_guard, dropped) = wait_until(&self.was_dropped, lock(&self.dropped), deadline, |dropped| *dropped);
-        if dropped { Ok(()) } else { Err(StillOpen { sections: self.word.load(Relaxed) / ONE_SECTION }) }
+    /// The sections that are open when `limit` has passed; the last of them drops the object. Called from inside a section
+    /// of the same object it can only end so.
+    #[track_caller]
+    pub fn revoke(&self, limit: Duration) -> Result<(), Holdouts> {
+        self.turnstile.wait(limit, || {
+            // SAFETY: the turnstile runs this when it is still.
+            unsafe { self.drop_object() }
+        })
     }
 
-    fn enter(&self) -> bool {
-        let mut word = self.word.load(Relaxed);
-        while word & REVOKED == 0 {
-            // No overflow: that would take usize::MAX / 2 sections, each of which has a stack frame or a guard.
-            // Acquire pairs with nothing yet to see (the object was published with `self`), but keeps the accesses
-            // of the section from moving before it.
-            match self.word.compare_exchange_weak(word, word + ONE_SECTION, Acquire, Relaxed) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
+    /// The same until a moment instead of for a time.
+    ///
+    /// # Errors
+    /// As [`Revocable::revoke`].
+    #[track_caller]
+    pub fn revoke_deadline(&self, deadline: Instant) -> Result<(), Holdouts> {
+        self.revoke(deadline.saturating_duration_since(Instant::now()))
     }
 
-    fn leave(&self) {
-        // Release: our accesses happen before the drop. Acquire: if we drop, so do those of all others.
-        let before = self.word.fetch_sub(ONE_SECTION, AcqRel);
-        if before == ONE_SECTION | REVOKED {
-            // SAFETY: our `fetch_sub` made the word "revoked, nobody inside".
-            unsafe { self.drop_object() };
+    /// Takes the object away without waiting for anybody: there can be nobody, since `self` is borrowed exclusively. Gives it
+    /// back, or `None` if it has been revoked before.
+    pub fn revoke_nosync(&mut self) -> Option<T> {
+        self.turnstile.shut();
+        if self.was_dropped() {
+            return None;
         }
+        self.dropped.with_mut(|dropped| {
+            // SAFETY: `self` is borrowed exclusively.
+            unsafe { *dropped = true };
+        });
+        self.object.with_mut(|object| {
+            // SAFETY: as in `Drop`; `dropped` is set, so nobody takes it again.
+            Some(unsafe { ManuallyDrop::take(&mut *object) })
+        })
+    }
+
+    /// `f` is compiled twice, so that the fast path needs to remember nothing of how it came in.
+    #[inline]
+    fn access_in<R>(
+        &self,
+        slot: Option<&'static Slot>,
+        location: &'static Location<'static>,
+        f: impl FnOnce(&T) -> R,
+    ) -> Option<R> {
+        let Some(place) = self.turnstile.enter_fast(slot, location) else {
+            return self.access_slowly(slot, location, f);
+        };
+        let _leave = LeaveFast(self, place);
+        // SAFETY: a section is open until `_leave` is dropped, after this. The object is dropped only when the turnstile
+        // is still, which an open section prevents; and nobody has `&mut` to it before. The reference cannot outlive `f`,
+        // which is generic over its lifetime.
+        Some(self.object.with(|object| f(unsafe { &*object })))
+    }
+
+    #[cold]
+    fn access_slowly<R>(
+        &self,
+        slot: Option<&'static Slot>,
+        location: &'static Location<'static>,
+        f: impl FnOnce(&T) -> R,
+    ) -> Option<R> {
+        let Some(ticket) = self.turnstile.enter_slowly(slot, location, ON_THREAD) else { return self.refuse() };
+        let _leave = Leave(self, ticket);
+        // SAFETY: as in `access_in`.
+        Some(self.object.with(|object| f(unsafe { &*object })))
+    }
+
+    #[inline]
+    fn leave(&self, ticket: Ticket) {
+        self.turnstile.leave(ticket, || {
+            // SAFETY: the turnstile runs this when it is still.
+            unsafe { self.drop_object() }
+        });
+    }
+
+    #[cold]
+    fn refuse<R>(&self) -> Option<R> {
+        self.turnstile.left(|| {
+            // SAFETY: the turnstile runs this when it is still.
+            unsafe { self.drop_object() }
+        });
+        None
     }
 
     /// # Safety
-    /// Only for the one operation that made the word "revoked, nobody inside".
+    /// Only when the turnstile is still, which it becomes once: no section is open and none can open.
     unsafe fn drop_object(&self) {
-        self.object.with_mut(|object| {
-            // SAFETY: the caller's operation is the only one of its kind in the life of `self`, so this runs once. No
-            // section is open and none can open, so there is no other reference.
-            unsafe { ManuallyDrop::drop(&mut *object) };
+        let already = self.dropped.with_mut(|dropped| {
+            // SAFETY: this runs once; `&mut self` methods cannot run beside it.
+            unsafe { std::mem::replace(&mut *dropped, true) }
         });
-        *lock(&self.dropped) = true;
-        self.was_dropped.notify_all();
+        if !already {
+            self.object.with_mut(|object| {
+                // SAFETY: there is no other reference, and `dropped` was not set.
+                unsafe { ManuallyDrop::drop(&mut *object) };
+            });
+        }
+    }
+
+    fn was_dropped(&mut self) -> bool {
+        self.dropped.with(|dropped| {
+            // SAFETY: `self` is borrowed exclusively.
+            unsafe { *dropped }
+        })
     }
 }
 
 /// Leaves the section when dropped, also when the section's code panics.
-struct Leave<'a, T>(&'a Revocable<T>);
+struct LeaveFast<'a, T>(&'a Revocable<T>, &'static Place);
 
-impl<T> Drop for Leave<'_, T> {
+impl<T> Drop for LeaveFast<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.turnstile.leave_fast(self.1, || {
+            // SAFETY: the turnstile runs this when it is still.
+            unsafe { self.0.drop_object() }
+        });
     }
 }
 
-#[cfg(not(loom))]
+/// The same for a section that was entered slowly.
+struct Leave<'a, T>(&'a Revocable<T>, Ticket);
+
+impl<T> Drop for Leave<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.leave(self.1);
+    }
+}
+
 impl<T> Deref for Access<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: the section is open until `self` is dropped (or for ever, if it is leaked), and the reference cannot
-        // outlive the borrow of `self`; see `try_access_with` for why an open section keeps the object valid.
-        self.0.object.with(|object| unsafe { &*object })
+        // outlive the borrow of `self`; see `access_in` for why an open section keeps the object valid.
+        self.revocable.object.with(|object| unsafe { &*object })
     }
 }
 
-#[cfg(not(loom))]
+impl<T> Deref for Bound<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: as for `Access`: it has a section too.
+        self.revocable.object.with(|object| unsafe { &*object })
+    }
+}
+
 impl<T> Drop for Access<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        self.0.leave();
+        self.revocable.leave(self.ticket);
+    }
+}
+
+impl<T> Drop for Bound<'_, T> {
+    fn drop(&mut self) {
+        self.revocable.leave(self.ticket);
     }
 }
 
 impl<T> Drop for Revocable<T> {
     fn drop(&mut self) {
-        if self.word.load(Relaxed) & REVOKED == 0 {
+        if !self.was_dropped() {
             self.object.with_mut(|object| {
-                // SAFETY: guards borrow `self`, so none is alive (a leaked one can no longer be used), and without the
-                // flag nobody has dropped the object.
+                // SAFETY: guards borrow `self`, so none is alive (a leaked one can no longer be used), and nobody has
+                // dropped the object.
                 unsafe { ManuallyDrop::drop(&mut *object) };
             });
         }
@@ -231,6 +332,10 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(5);
 
+    fn holdouts<T>(result: Result<T, Holdouts>) -> usize {
+        result.map_or_else(|holdouts| holdouts.iter().count(), |_| 0)
+    }
+
     #[test]
     fn gate_4_the_object_is_dropped_once_and_before_revoke_returns() {
         let object = Arc::new(());
@@ -249,7 +354,7 @@ mod tests {
         let object = Arc::new(());
         let revocable = Revocable::new(object.clone());
         let section = revocable.try_access().unwrap();
-        assert_eq!(revocable.revoke(SOON), Err(StillOpen { sections: 1 }));
+        assert_eq!(holdouts(revocable.revoke(SOON)), 1);
         assert_eq!(Arc::strong_count(&*section), 2);
         drop(section);
         assert_eq!(Arc::strong_count(&object), 1);
@@ -258,10 +363,37 @@ mod tests {
     #[test]
     fn life_6_a_forgotten_guard_leaks_and_is_reported() {
         let object = Arc::new(());
-        let revocable = Revocable::new(object.clone());
+        let mut revocable = Revocable::new(object.clone());
         std::mem::forget(revocable.try_access());
-        assert_eq!(revocable.revoke(SOON), Err(StillOpen { sections: 1 }));
+        let holdouts = revocable.revoke(SOON).unwrap_err();
+        assert_eq!(holdouts.iter().next().unwrap().place.line(), line!() - 2);
         assert_eq!(Arc::strong_count(&object), 2);
+        // Nobody can use it any more.
+        assert!(revocable.revoke_nosync().is_some());
+        drop(revocable);
+        assert_eq!(Arc::strong_count(&object), 1);
+    }
+
+    #[test]
+    fn gate_10_a_proof_needs_no_check_and_holds_the_object() {
+        let object = Arc::new(());
+        let revocable = Revocable::new(object.clone());
+        let bound = revocable.bound().unwrap();
+        assert_eq!(holdouts(revocable.revoke(SOON)), 1);
+        assert!(revocable.try_access().is_none());
+        assert_eq!(Arc::strong_count(revocable.access(&bound)), 2);
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(bound));
+        });
+        assert_eq!(Arc::strong_count(&object), 1);
+        assert!(revocable.bound().is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "another object")]
+    fn gate_10_a_proof_of_something_else_is_refused() {
+        let (one, other) = (Revocable::new(1), Revocable::new(2));
+        one.access(&other.bound().unwrap());
     }
 
     #[test]
@@ -270,6 +402,20 @@ mod tests {
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             revocable.try_access_with(|()| panic!("inside"));
         }));
+        assert!(panicked.is_err());
+        revocable.revoke(SOON).unwrap();
+    }
+
+    #[test]
+    fn an_object_that_panics_in_its_drop_is_gone_all_the_same() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("on purpose");
+            }
+        }
+        let revocable = Revocable::new(Bad);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| revocable.revoke(SOON)));
         assert!(panicked.is_err());
         revocable.revoke(SOON).unwrap();
     }

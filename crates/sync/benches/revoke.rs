@@ -1,0 +1,112 @@
+//! What it costs to take an object away: with nobody there, with a thousand readers that have nothing to do, and with one
+//! inside a section that is about to end.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use lifeboat_sync::barrier::Mode;
+use lifeboat_sync::{Reader, Revocable};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+fn revoke_many(iterations: u64) -> Duration {
+    let mut took = Duration::ZERO;
+    for _ in 0..iterations {
+        let revocable = Revocable::new(7_u64);
+        let began = Instant::now();
+        let revoked = revocable.revoke(LIMIT);
+        took += began.elapsed();
+        assert!(revoked.is_ok());
+    }
+    took
+}
+
+fn idle(c: &mut Criterion) {
+    let mut group = c.benchmark_group("revoke");
+    // `membarrier` is refused before the process has registered.
+    assert_eq!(Mode::current(), Mode::Membarrier, "nothing to compare with");
+    // A second thread, busy: without one the kernel knows that there is nobody to tell.
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                std::hint::spin_loop();
+            }
+        });
+        let _over = Over(&over);
+        group.bench_function("membarrier", |bencher| {
+            use rustix::thread::{MembarrierCommand, membarrier};
+            bencher.iter_custom(|iterations| {
+                let mut took = Duration::ZERO;
+                for _ in 0..iterations {
+                    let began = Instant::now();
+                    let passed = membarrier(MembarrierCommand::PrivateExpedited);
+                    took += began.elapsed();
+                    assert!(passed.is_ok());
+                }
+                took
+            });
+        });
+        group.bench_function("no reader", |bencher| bencher.iter_custom(revoke_many));
+        let other = Revocable::new(());
+        let readers: Vec<_> = (0..1000).map(|number| Reader::new(format!("reader {number}"))).collect();
+        for reader in &readers {
+            assert!(other.try_access_by(reader, |()| ()).is_some());
+        }
+        group.bench_function("1,000 idle readers", |bencher| bencher.iter_custom(revoke_many));
+    });
+    group.finish();
+}
+
+/// Ends the busy thread, also after a panic.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// From the end of the last section to the return of the revoke.
+fn busy(c: &mut Criterion) {
+    c.benchmark_group("revoke").bench_function("after the last section", |bencher| {
+        bencher.iter_custom(|iterations| (0..iterations).map(|_| after_the_last_section()).sum());
+    });
+}
+
+fn after_the_last_section() -> Duration {
+    let revocable = Revocable::new(7_u64);
+    let inside = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            revocable.try_access_with(|_| {
+                inside.store(true, SeqCst);
+                // Long enough for the revoker to go to sleep.
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_micros(500) {
+                    std::hint::spin_loop();
+                }
+                Instant::now()
+            })
+        });
+        while !inside.load(SeqCst) {
+            std::hint::spin_loop();
+        }
+        assert!(revocable.revoke(LIMIT).is_ok());
+        let returned = Instant::now();
+        let ended = reader.join().ok().flatten();
+        ended.map_or(Duration::ZERO, |ended| returned.saturating_duration_since(ended))
+    })
+}
+
+fn config() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
+        .without_plots()
+}
+
+criterion_group! { name = benches; config = config(); targets = idle, busy }
+criterion_main!(benches);

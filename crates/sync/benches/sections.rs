@@ -1,0 +1,121 @@
+//! What it costs to begin and end a section, beside what else guards an object that may be taken away.
+//!
+//! `floor` is the least that anything could do: check a flag and load. Each figure is processor time per operation: wall time,
+//! times the processors in use, divided by all operations. `cargo xtask bench sync` makes a table of ratios of it.
+
+#![allow(unsafe_code)] // peers whose loads are unsafe
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
+use std::sync::{Arc, Barrier, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use lifeboat_sync::{Gate, Reader, Revocable};
+
+/// Also more than most machines that run this have processors.
+const THREADS: [usize; 4] = [1, 2, 4, 8];
+
+/// An operation, made anew for each thread: it may have state of its own.
+fn measure<O: FnMut() -> u64>(c: &mut Criterion, name: &str, operation: impl Fn() -> O + Sync) {
+    let mut group = c.benchmark_group("sections");
+    for threads in THREADS {
+        group.bench_function(BenchmarkId::new(name, threads), |bencher| {
+            bencher.iter_custom(|iterations| run(threads, iterations, &operation));
+        });
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // a handful of threads
+fn run<O: FnMut() -> u64>(threads: usize, iterations: u64, operation: &(impl Fn() -> O + Sync)) -> Duration {
+    let ready = Barrier::new(threads + 1);
+    let began = std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut operation = operation();
+                black_box(operation());
+                ready.wait();
+                for _ in 0..iterations {
+                    black_box(operation());
+                }
+            });
+        }
+        ready.wait();
+        Instant::now()
+    });
+    let wall = began.elapsed();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from).min(threads);
+    wall.mul_f64(processors as f64 / threads as f64)
+}
+
+struct Flagged {
+    gone: AtomicBool,
+    value: u64,
+}
+
+fn ours(c: &mut Criterion) {
+    let flagged = Flagged { gone: AtomicBool::new(false), value: 7 };
+    measure(c, "floor", || || if flagged.gone.load(Relaxed) { 0 } else { *black_box(&flagged.value) });
+    let revocable = Revocable::new(7_u64);
+    measure(c, "Revocable::try_access_with", || || revocable.try_access_with(|value| *black_box(value)).unwrap_or(0));
+    measure(c, "Revocable::try_access", || || revocable.try_access().map_or(0, |value| *black_box(&*value)));
+    measure(c, "Revocable::try_access_by", || {
+        let reader = Reader::new("bench");
+        let revocable = &revocable;
+        move || revocable.try_access_by(&reader, |value| *black_box(value)).unwrap_or(0)
+    });
+    let (gate, value) = (Gate::new(), 7_u64);
+    measure(c, "Gate::enter", || || gate.enter().map_or(0, |_section| *black_box(&value)));
+    let bound = revocable.bound();
+    measure(c, "Revocable::access", || || bound.as_ref().map_or(0, |bound| *black_box(revocable.access(bound))));
+}
+
+fn peers(c: &mut Criterion) {
+    let pointer = crossbeam_epoch::Atomic::new(7_u64);
+    measure(c, "crossbeam-epoch pin", || {
+        || {
+            let guard = crossbeam_epoch::pin();
+            // SAFETY: never retired.
+            unsafe { pointer.load(Relaxed, &guard).as_ref() }.copied().unwrap_or(0)
+        }
+    });
+    let collector = seize::Collector::new();
+    let object = AtomicPtr::new(Box::into_raw(Box::new(7_u64)));
+    measure(c, "seize enter", || {
+        || {
+            use seize::Guard as _;
+            let guard = collector.enter();
+            // SAFETY: never retired.
+            unsafe { *guard.protect(&object, std::sync::atomic::Ordering::Acquire) }
+        }
+    });
+    let swap = arc_swap::ArcSwap::from_pointee(7_u64);
+    measure(c, "arc-swap load", || || **swap.load());
+    let hazard = haphazard::AtomicPtr::from(Box::new(7_u64));
+    measure(c, "haphazard load", || {
+        let mut pointer = haphazard::HazardPointer::new();
+        let hazard = &hazard;
+        move || hazard.safe_load(&mut pointer).copied().unwrap_or(0)
+    });
+    let locked = RwLock::new(7_u64);
+    measure(c, "std RwLock read", || || locked.read().map_or(0, |value| *value));
+    let locked = Mutex::new(7_u64);
+    measure(c, "std Mutex", || || locked.lock().map_or(0, |value| *value));
+    let locked = parking_lot::RwLock::new(7_u64);
+    measure(c, "parking_lot RwLock read", || || *locked.read());
+    let locked = parking_lot::Mutex::new(7_u64);
+    measure(c, "parking_lot Mutex", || || *locked.lock());
+    let shared = Arc::new(7_u64);
+    measure(c, "Arc clone and drop", || || *shared.clone());
+}
+
+fn config() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
+        .without_plots()
+}
+
+criterion_group! { name = benches; config = config(); targets = ours, peers }
+criterion_main!(benches);

@@ -1,0 +1,326 @@
+//! What [`Gate`](crate::Gate) and [`Revocable`](crate::Revocable) have in common: it lets in until it is shut, and then tells
+//! when the last has left.
+//!
+//! # The protocol
+//!
+//! - *Enter*: write the key into a place of one's slot; [light barrier](crate::barrier); go in if the slot is awake and the
+//!   turnstile open. Otherwise clear the place again.
+//! - *Leave*: clear the place; light barrier; if the turnstile is being shut, tell who waits.
+//! - *Shut*: set the word; *look*, once: a heavy barrier, then all places of all awake slots. By the barrier, who
+//!   is not seen now will see the word. So the sections found are all that are open or ever will be, and the list of them only
+//!   gets shorter. When it is empty the turnstile is *still*, and [`Turnstile::settle`] runs what is to run then, exactly once.
+//!
+//! To leave and to wait meet like to enter and to look: either the leaver's cleared place is seen, or the leaver sees the word
+//! and takes the lock, under which the waiter looks at the list and goes to sleep. So no wake-up is lost. Who gives up waiting
+//! leaves its duty to the last section.
+//!
+//! All of this is explored by loom (`tests/loom/`), with fences.
+
+use std::panic::Location;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::time::{Duration, Instant};
+
+use crate::deadline::deadline_after;
+use crate::holdouts::{Holdout, Holdouts};
+use crate::lint::Class;
+use crate::lint::hooks::{self, SectionKind, Token};
+use crate::primitive::{AtomicU32, Condvar, Mutex, MutexGuard, lock, wait};
+use crate::registry::{Open, Registry};
+use crate::slot::{Place, Slot, state};
+use crate::{barrier, reader};
+
+/// Sections may begin.
+const OPEN: u32 = 0;
+/// None begins; who leaves tells.
+const SHUT: u32 = 1;
+/// None is open, and what was to be done then is done.
+const STILL: u32 = 2;
+
+/// How long a revoker watches the open sections before it sleeps. Most register sections are shorter; sleeping and waking
+/// costs more.
+const WATCH: Duration = Duration::from_micros(10);
+
+/// See the [module documentation](self).
+#[derive(Debug)]
+pub(crate) struct Turnstile {
+    word: AtomicU32,
+    /// Unique for ever: a section that was leaked can never be taken for one of something else.
+    key: u64,
+    class: &'static Class,
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    shut_at: Option<Instant>,
+    /// Sections that were open at the look and have not been seen to leave. `None` before the look.
+    open: Option<Vec<Open>>,
+    /// Threads that wait: they do what is to be done at the end.
+    waiting: usize,
+    settling: bool,
+}
+
+/// What the lint is told of a section.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// It belongs to the thread that enters it.
+    OnThread(SectionKind),
+    /// A task carries it from thread to thread.
+    Carried,
+}
+
+/// An open section, as its guard holds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticket {
+    place: &'static Place,
+    /// Only if it has to be left slowly: by fences, watched by the lint, or of a lent slot.
+    slow: Option<&'static Slot>,
+}
+
+impl Turnstile {
+    pub(crate) fn new(class: &'static Class) -> Self {
+        static KEYS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        Self {
+            word: AtomicU32::new(OPEN),
+            // At one per nanosecond they last for five hundred years.
+            key: KEYS.fetch_add(1, Relaxed),
+            class,
+            state: Mutex::new(State { shut_at: None, open: None, waiting: 0, settling: false }),
+            moved: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.word.load(Acquire) != OPEN
+    }
+
+    /// Begins a section in the slot of a reader (of this thread, if its slot is known) if that takes nothing dear. If it fails, nothing has
+    /// happened yet: [`Turnstile::enter_slowly`] decides.
+    #[inline]
+    pub(crate) fn enter_fast(
+        &self,
+        slot: Option<&'static Slot>,
+        location: &'static Location<'static>,
+    ) -> Option<&'static Place> {
+        let slot = slot?;
+        let place = slot.free_place()?;
+        place.set(self.key, location);
+        barrier::light_by_compiler();
+        if slot.state.load(Relaxed) == state::AWAKE && self.word.load(Acquire) == OPEN {
+            return Some(place);
+        }
+        place.clear();
+        None
+    }
+
+    /// Begins a section in any case but that of a shut turnstile. Then the caller must call [`Turnstile::left`]: who looked may have
+    /// seen what the attempt wrote.
+    #[cold]
+    pub(crate) fn enter_slowly(
+        &self,
+        slot: Option<&'static Slot>,
+        location: &'static Location<'static>,
+        kind: Kind,
+    ) -> Option<Ticket> {
+        let own = slot.or_else(reader::of_thread).and_then(|slot| Some((slot, slot.free_place()?)));
+        let (slot, place) = own.unwrap_or_else(|| {
+            let slot = Registry::get().lend();
+            slot.set_name(reader::thread_name());
+            (slot, slot.first())
+        });
+        place.set(self.key, location);
+        barrier::light();
+        if slot.state.load(Relaxed) & state::AWAKE == 0 {
+            // After this, who looks sees our place; and who has looked before has shut before, which we see then.
+            Registry::get().wake(slot);
+        }
+        if self.word.load(Acquire) == OPEN {
+            watch(slot, place, kind, self.class, location);
+            return Some(Ticket { place, slow: Some(slot) });
+        }
+        let _never_watched = clear_slowly(slot, place);
+        None
+    }
+
+    /// Begins a section, one way or the other.
+    #[inline]
+    pub(crate) fn enter(
+        &self,
+        slot: Option<&'static Slot>,
+        location: &'static Location<'static>,
+        kind: Kind,
+    ) -> Option<Ticket> {
+        match self.enter_fast(slot, location) {
+            Some(place) => Some(Ticket { place, slow: None }),
+            None => self.enter_slowly(slot, location, kind),
+        }
+    }
+
+    /// Begins a section that belongs to no reader and may end on any thread.
+    pub(crate) fn enter_lent(&self, location: &'static Location<'static>, kind: Kind) -> Option<Ticket> {
+        self.enter_slowly(Some(Registry::get().lend()), location, kind)
+    }
+
+    /// Ends a section that [`Turnstile::enter_fast`] began. If it is the last and nobody waits for it, `finish` runs.
+    #[inline]
+    pub(crate) fn leave_fast(&self, place: &'static Place, finish: impl FnOnce()) {
+        place.clear();
+        barrier::light_by_compiler();
+        if self.word.load(Relaxed) != OPEN {
+            self.left(finish);
+        }
+    }
+
+    /// Ends a section, the same.
+    #[inline]
+    pub(crate) fn leave(&self, ticket: Ticket, finish: impl FnOnce()) {
+        match ticket.slow {
+            None => self.leave_fast(ticket.place, finish),
+            Some(slot) => self.leave_slowly(slot, ticket.place, finish),
+        }
+    }
+
+    #[cold]
+    fn leave_slowly(&self, slot: &'static Slot, place: &'static Place, finish: impl FnOnce()) {
+        let watched = clear_slowly(slot, place);
+        if self.word.load(Relaxed) != OPEN {
+            self.left(finish);
+        }
+        // Last, since a report may panic.
+        if let Some(token) = watched {
+            hooks::left(token);
+        }
+    }
+
+    /// A place of this turnstile was cleared, by a section or by one who was refused.
+    #[cold]
+    pub(crate) fn left(&self, finish: impl FnOnce()) {
+        if self.word.load(Acquire) == STILL {
+            return;
+        }
+        let state = lock(&self.state);
+        if state.waiting > 0 {
+            self.moved.notify_all();
+        } else {
+            drop(self.settle(state, &mut Some(finish)));
+        }
+    }
+
+    /// Lets nobody in any more.
+    pub(crate) fn shut(&self) {
+        let mut state = lock(&self.state);
+        if state.shut_at.is_none() {
+            state.shut_at = Some(Instant::now());
+            self.word.store(SHUT, Release);
+        }
+    }
+
+    /// Shuts, and waits until no section is open and `finish` (of whoever's call it was) has run.
+    #[track_caller]
+    pub(crate) fn wait(&self, limit: Duration, finish: impl FnOnce()) -> Result<(), Holdouts> {
+        if crate::watched() {
+            hooks::draining(self.class, Location::caller());
+        }
+        self.shut();
+        let (begun, deadline) = (Instant::now(), deadline_after(limit));
+        let mut finish = Some(finish);
+        let mut state = lock(&self.state);
+        if state.open.is_none() {
+            state.open = Some(Registry::get().look(self.key));
+        }
+        state.waiting += 1;
+        loop {
+            state = self.settle(state, &mut finish);
+            let now = Instant::now();
+            let still = self.word.load(Acquire) == STILL;
+            // Loom has no time: it gives up at once or never.
+            let over = if cfg!(loom) { limit.is_zero() } else { now >= deadline };
+            if still || over {
+                state.waiting -= 1;
+                return if still { Ok(()) } else { Err(state.holdouts()) };
+            }
+            if now - begun < WATCH && !cfg!(loom) {
+                drop(state);
+                std::hint::spin_loop();
+                state = lock(&self.state);
+            } else {
+                state = wait(&self.moved, state, deadline);
+            }
+        }
+    }
+
+    /// If the last section has left, runs `finish`, without the lock, unless somebody does or did.
+    fn settle<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        finish: &mut Option<impl FnOnce()>,
+    ) -> MutexGuard<'a, State> {
+        let Some(open) = &mut state.open else { return state };
+        open.retain(|open| open.place.holds(self.key));
+        if !open.is_empty() || state.settling {
+            return state;
+        }
+        state.settling = true;
+        drop(state);
+        // Also if `finish` panics: it is over, and those who wait must not wait for ever.
+        let now_still = NowStill(self);
+        if let Some(finish) = finish.take() {
+            finish();
+        }
+        drop(now_still);
+        lock(&self.state)
+    }
+}
+
+struct NowStill<'a>(&'a Turnstile);
+
+impl Drop for NowStill<'_> {
+    fn drop(&mut self) {
+        let _state = lock(&self.0.state);
+        self.0.word.store(STILL, Release);
+        self.0.moved.notify_all();
+    }
+}
+
+impl State {
+    fn holdouts(&self) -> Holdouts {
+        let age = self.shut_at.map(|at| at.elapsed()).unwrap_or_default();
+        let holdout = |open: &Open| {
+            let place = open.place.location()?;
+            Some(Holdout { place, age, thread: open.slot.name() })
+        };
+        Holdouts(self.open.iter().flatten().filter_map(holdout).collect())
+    }
+}
+
+/// Tells the lint of a section that begins.
+fn watch(
+    slot: &'static Slot,
+    place: &'static Place,
+    kind: Kind,
+    class: &'static Class,
+    at: &'static Location<'static>,
+) {
+    if crate::watched()
+        && let Some(token) = slot.token(place)
+    {
+        *token.lock().unwrap_or_else(PoisonError::into_inner) = Some(match kind {
+            Kind::OnThread(kind) => hooks::entered(kind, class, at),
+            Kind::Carried => hooks::entered_movable(),
+        });
+    }
+}
+
+/// Clears the place of a section that was not entered by the fast path. Gives what the lint knows it by.
+fn clear_slowly(slot: &'static Slot, place: &'static Place) -> Option<Token> {
+    let token = slot.token(place).and_then(|token| token.lock().unwrap_or_else(PoisonError::into_inner).take());
+    let lent = slot.state.load(Relaxed) & state::LENT != 0;
+    place.clear();
+    barrier::light();
+    if lent {
+        Registry::get().give_back(slot);
+    }
+    token
+}
