@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::unplug::{Bound, Loss};
-use parking_lot::{Condvar, Mutex};
+use lifeboat_sync::lint::{Condvar, Mutex};
 
-use crate::Device;
 use crate::teardown::{Shell, UnplugReport};
+use crate::{Device, locks};
 
 /// How long a second caller of [`Binding::unplug`] waits for the first.
 const SECOND_CALLER_LIMIT: Duration = Duration::from_mins(1);
@@ -28,7 +28,7 @@ impl Binding {
     pub(crate) fn new(shell: Shell) -> Self {
         let (device, report) = (shell.device().clone(), shell.report());
         let state = State::Bound { bound: Bound::new(shell), device, report };
-        Self { state: Mutex::new(state), unplugged: Condvar::new() }
+        Self { state: Mutex::new(&locks::BINDING, state), unplugged: Condvar::new() }
     }
 
     /// The device, or `None` once the unplug has begun.

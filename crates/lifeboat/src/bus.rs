@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use lifeboat_core::unplug::Loss;
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotEvent, offset};
-use parking_lot::Mutex;
+use lifeboat_sync::lint::Mutex;
 
+use crate::locks;
 use crate::module::Holders;
 use crate::{Binding, Device, Module, ProbeError, ProbeOptions, UnplugReport};
 
@@ -73,11 +74,11 @@ impl Bus {
     /// A bus without slots. `job_timeout` and `drain_limit` are as in [`ProbeOptions`].
     pub fn new(module: Module, job_timeout: Duration, drain_limit: Duration) -> Self {
         let shared = Shared {
-            module: Mutex::new(Some(module)),
+            module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),
             job_timeout,
             drain_limit,
-            bindings: Mutex::new(Vec::new()),
-            subscribers: Mutex::new(Vec::new()),
+            bindings: Mutex::new(&locks::BINDINGS, Vec::new()),
+            subscribers: Mutex::new(&locks::SUBSCRIBERS, Vec::new()),
         };
         Self { shared: Arc::new(shared), watchers: Vec::new() }
     }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use lifeboat_core::class::Refusal;
 use lifeboat_lb1::command::{ContextId, GpuVa};
 use lifeboat_lb1::{Segment, regs};
-use parking_lot::Mutex;
+use lifeboat_sync::lint::Mutex;
 use range_alloc::RangeAllocator;
 
 use crate::buffer::{self, Buffer};
 use crate::device::Device;
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
-use crate::{CallError, call};
+use crate::{CallError, call, locks};
 
 /// A context's addresses, in pages. Page 0 is left out, so that address 0 is never valid.
 const ADDRESS_PAGES: Range<u64> = 1..1 << 24;
@@ -56,7 +56,7 @@ impl Context {
         let shared = Shared {
             device: device.clone(),
             id: ContextId(id),
-            space: Mutex::new(space),
+            space: Mutex::sleeping(&locks::SPACE, space),
             _entry: device.0.ledger.enlist(Kind::Context),
         };
         Ok(Self(Arc::new(shared)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lifeboat_core::class::Presence;
 use lifeboat_lb1::Info;
-use parking_lot::Mutex;
+use lifeboat_sync::lint::Mutex;
 use range_alloc::RangeAllocator;
 
 use crate::display::Display;
@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
 use crate::module::{Minor, Shared as Module};
-use crate::{CallError, Handle, call};
+use crate::{CallError, Handle, call, locks};
 
 /// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context and job is.
 #[derive(Clone)]
@@ -66,8 +66,8 @@ impl Device {
             link,
             engine,
             display,
-            vram: Mutex::new(RangeAllocator::new(0..pages)),
-            contexts: Mutex::new((0..hardware.contexts).rev().collect()),
+            vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
+            contexts: Mutex::new(&locks::CONTEXTS, (0..hardware.contexts).rev().collect()),
             segments: hardware.segments,
             ledger: module.ledger.clone(),
             _minor: minor,

@@ -7,17 +7,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::class::Refusal;
-use parking_lot::Mutex;
+use lifeboat_sync::lint::Mutex;
 
 use crate::buffer::{self, Buffer};
 use crate::call::{self, Entered};
 use crate::device::Device;
 use crate::fence::{self, Fence, Unsignalled};
 use crate::link::Link;
-use crate::{CallError, Placement};
+use crate::{CallError, Placement, locks};
 
-#[derive(Default)]
 pub(crate) struct Display(Mutex<State>);
+
+impl Default for Display {
+    fn default() -> Self {
+        Self(Mutex::new(&locks::DISPLAY, State::default()))
+    }
+}
 
 #[derive(Default)]
 struct State {

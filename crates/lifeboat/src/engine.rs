@@ -16,12 +16,13 @@ use lifeboat_core::sched::{
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, RingWriter};
 use lifeboat_sync::deadline::{deadline_after, later};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use lifeboat_sync::lint::{Condvar, Mutex, MutexGuard};
 
 use crate::display::Display;
 use crate::fence::Unsignalled;
 use crate::hardware::Mapped;
 use crate::link::Link;
+use crate::locks;
 use crate::reset::{RESET_LIMIT, wait_for_reset};
 use crate::submit::Job;
 
@@ -90,7 +91,7 @@ impl Engine {
         let rings = std::iter::repeat_with(RingSlot::default).take(rings.into()).collect();
         let core = Scheduler::new(jobs, queues, rings, limits);
         let state = State { core, in_hand: 0, lost: 0, flip_due: None, worker: Worker::Running };
-        Self { state: Mutex::new(state), changed: Condvar::new(), epoch: Instant::now() }
+        Self { state: Mutex::new(&locks::ENGINE, state), changed: Condvar::new(), epoch: Instant::now() }
     }
 
     pub(crate) fn open_queue(&self, ring: u8, priority: Priority) -> Option<QueueId> {

@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_sync::deadline::deadline_after;
-use parking_lot::{Condvar, Mutex};
+use lifeboat_sync::lint::{self, Condvar, Mutex};
 
-use crate::WaitError;
 use crate::ledger::{Entry, Kind, Ledger};
+use crate::{WaitError, locks};
 
 type Outcome = Result<(), FenceError>;
 type Callback = Box<dyn FnOnce(Outcome) + Send>;
@@ -50,14 +50,18 @@ enum State {
 
 /// Both sides of a new fence.
 pub(crate) fn pair(ledger: &Ledger) -> (Fence, Unsignalled) {
-    let shared = Arc::new(Shared { state: Mutex::new(State::Pending(Vec::new())), signalled: Condvar::new() });
+    let shared =
+        Arc::new(Shared { state: Mutex::new(&locks::FENCE, State::Pending(Vec::new())), signalled: Condvar::new() });
     (Fence(shared.clone()), Unsignalled { shared, _entry: ledger.enlist(Kind::PendingFence) })
 }
 
 impl Fence {
     /// A fence that has already signalled.
     pub(crate) fn signalled(outcome: Outcome) -> Self {
-        Self(Arc::new(Shared { state: Mutex::new(State::Signalled(outcome)), signalled: Condvar::new() }))
+        Self(Arc::new(Shared {
+            state: Mutex::new(&locks::FENCE, State::Signalled(outcome)),
+            signalled: Condvar::new(),
+        }))
     }
 
     /// How it ended, or `None` while it has not.
@@ -68,11 +72,18 @@ impl Fence {
         }
     }
 
-    /// Waits until it signals, for at most `limit`.
+    /// Waits until it signals, for at most `limit`; a limit of zero only asks.
+    ///
+    /// To be called outside of sections: the unplug that ends the wait may be waiting for the section. The
+    /// [lint](lifeboat_sync::lint) reports it.
     ///
     /// # Errors
     /// [`WaitError::TimedOut`], or [`WaitError::Failed`] with the reason the work was not done.
+    #[track_caller]
     pub fn wait(&self, limit: Duration) -> Result<(), WaitError> {
+        if !limit.is_zero() {
+            lint::fence_wait();
+        }
         let deadline = deadline_after(limit);
         let mut state = self.0.state.lock();
         loop {
@@ -138,6 +149,8 @@ impl Shared {
         *state = State::Signalled(outcome);
         drop(state);
         self.signalled.notify_all();
+        // Whoever waits for this fence waits for what the callbacks do.
+        let _signalling = lint::signalling();
         for callback in callbacks {
             // A user's panic must not take the other callbacks, the device's worker or an unplug with it.
             if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {

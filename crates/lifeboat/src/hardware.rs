@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova};
-use parking_lot::Mutex;
+use lifeboat_sync::lint::{self, Mutex};
+
+use crate::locks;
 
 /// The windows and DMA mappings of one binding.
 pub(crate) struct Hardware {
@@ -50,14 +52,19 @@ impl Hardware {
         registers: Arc<dyn Bar + Send + Sync>,
         vram: Arc<dyn Bar + Send + Sync>,
     ) -> Self {
-        Self { function, registers, vram, mapped: Mutex::new(HashSet::new()) }
+        Self { function, registers, vram, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) }
     }
 
+    /// The registers. To be used inside a section, which the types see to; the lint looks all the same.
+    #[track_caller]
     pub(crate) fn lb1(&self) -> Lb1<'_, dyn Bar + Send + Sync> {
+        lint::register_access();
         Lb1::new(&*self.registers)
     }
 
+    #[track_caller]
     pub(crate) fn vram(&self) -> &(dyn Bar + Send + Sync) {
+        lint::register_access();
         &*self.vram
     }
 

@@ -40,6 +40,7 @@ mod irq;
 mod lease;
 mod ledger;
 mod link;
+mod locks;
 mod module;
 mod probe;
 mod queue;

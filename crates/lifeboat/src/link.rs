@@ -9,9 +9,10 @@ use lifeboat_core::class::Presence;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::Bar;
-use lifeboat_sync::{Gate, Revocable};
+use lifeboat_sync::{Bound, Gate, Revocable};
 
 use crate::hardware::Hardware;
+use crate::locks;
 
 /// Tells the bus side that the driver found the device lost. Must not block.
 pub(crate) type ReportLoss = Box<dyn Fn(Loss) + Send + Sync>;
@@ -24,11 +25,30 @@ pub(crate) struct Link {
     report_loss: ReportLoss,
 }
 
+/// The way to the registers inside a bus callback (probe, the cut of an unplug), which cannot be taken away before the callback returns:
+/// no check, and it may wait in between (GATE-10).
+pub(crate) struct BoundLink<'a> {
+    link: &'a Link,
+    hardware: Bound<'a, Hardware>,
+}
+
+impl BoundLink<'_> {
+    /// As [`Link::registers`].
+    pub(crate) fn registers<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError> {
+        let result = f(&self.hardware.lb1(), &self.hardware);
+        self.link.notice(&result);
+        result
+    }
+}
+
 impl Link {
     pub(crate) fn new(hardware: Hardware, report_loss: ReportLoss) -> Self {
         Self {
-            gate: Gate::new(),
-            hardware: Revocable::new(hardware),
+            gate: Gate::with_class(&locks::GATE),
+            hardware: Revocable::with_class(&locks::REGISTERS, hardware),
             gone: AtomicBool::new(false),
             loss_reported: AtomicBool::new(false),
             report_loss,
@@ -47,16 +67,27 @@ impl Link {
 
     /// Runs `f` on the registers, in a section. If there are none any more, or `f` finds the device dead, that is
     /// [`DriverError::Gone`], and the bus side learns of it.
+    #[track_caller]
     pub(crate) fn registers<R>(
         &self,
         f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
     ) -> Result<R, DriverError> {
         let result = self.hardware.try_access_with(|hardware| f(&hardware.lb1(), hardware));
         let result = result.unwrap_or(Err(DriverError::Gone));
+        self.notice(&result);
+        result
+    }
+
+    fn notice<R>(&self, result: &Result<R, DriverError>) {
         if matches!(result, Err(DriverError::Gone)) {
             self.lost(Loss::FellOff);
         }
-        result
+    }
+
+    /// Keeps the registers for the time of a bus callback; `None` once they have been cut off.
+    #[track_caller]
+    pub(crate) fn bound(&self) -> Option<BoundLink<'_>> {
+        Some(BoundLink { link: self, hardware: self.hardware.bound()? })
     }
 
     /// The driver has found the device lost. Reported once; the unplug follows on the bus side.

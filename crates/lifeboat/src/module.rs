@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use lifeboat_core::minor::Minors;
 use lifeboat_pci::Function;
-use parking_lot::Mutex;
+use lifeboat_sync::lint::Mutex;
 
 use crate::ledger::{Counts, Entry, Kind, Ledger};
-use crate::{Binding, ProbeError, ProbeOptions, probe};
+use crate::{Binding, ProbeError, ProbeOptions, locks, probe};
 
 /// Words of 64 device numbers: more than any machine has slots, and room for lost devices that are still held open.
 const MINOR_WORDS: usize = 16;
@@ -55,7 +55,7 @@ impl std::error::Error for Holders {}
 impl Module {
     /// Loads the LB1 driver.
     pub fn load() -> Self {
-        let minors = Mutex::new(Some(Minors::new([0; MINOR_WORDS])));
+        let minors = Mutex::new(&locks::MINORS, Some(Minors::new([0; MINOR_WORDS])));
         Self { shared: Arc::new(Shared { ledger: Ledger::default(), minors }) }
     }
 

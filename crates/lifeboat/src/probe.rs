@@ -1,6 +1,7 @@
 //! Probe: from a function on the bus to a device that users can open.
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use lifeboat_core::fence::Seqno;
@@ -9,6 +10,7 @@ use lifeboat_core::sched::Limits;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, Info, RingWriter, regs, set_bus_master, set_memory_decode};
 use lifeboat_pci::{ConfigSpace, Function, HostMemory, offset};
+use lifeboat_sync::lint;
 
 use crate::ProbeError;
 use crate::binding::Binding;
@@ -18,7 +20,7 @@ use crate::engine::{Engine, Ring};
 use crate::hardware::Hardware;
 use crate::irq;
 use crate::ledger::Kind;
-use crate::link::{Link, ReportLoss};
+use crate::link::{BoundLink, Link, ReportLoss};
 use crate::module::Shared as Module;
 use crate::reset::{RESET_LIMIT, quiesce, wait_for_reset};
 use crate::teardown::Shell;
@@ -61,59 +63,85 @@ pub(crate) fn probe(
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
     let link = Arc::new(Link::new(hardware, options.report_loss));
-    // From here on the device may run. An error must bring it to rest before its mappings go.
-    let stop = |error: ProbeError| {
-        link.announce();
-        quiesce(&link, &*config);
-        function.irq_disable();
-        if let Err(held) = link.hardware.revoke(options.drain_limit) {
-            tracing::error!(%held, "the hardware's mappings stay until they end");
+    let running = match bring_up(&link, function, minor.number, options.job_timeout) {
+        Ok(running) => running,
+        Err(error) => {
+            // The device may run by now. It comes to rest before its mappings go.
+            bring_to_rest(&link, &**function, options.drain_limit);
+            return Err(error);
         }
-        error
     };
-    let (info, rings) = start(&link, &*config).map_err(stop)?;
-
-    let credits = rings.first().map_or(1, |ring| ring.writer.credits());
-    let limits = Limits { ring_credits: credits, job_timeout: options.job_timeout };
-    let engine = Arc::new(Engine::new(info.rings, limits));
-    let display = Arc::new(Display::default());
-    let handler = {
-        let (link, engine, display) = (link.clone(), engine.clone(), display.clone());
-        Arc::new(move |_vector| irq::handle(&link, &engine, &display))
-    };
-    function.irq_enable(1, handler).map_err(|error| stop(error.into()))?;
-    link.registers(|lb1, _| lb1.enable_device()).map_err(|error| stop(error.into()))?;
-    match link.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN)) {
-        Ok(Verdict::Alive) => {}
-        Ok(Verdict::Dead) => return Err(stop(DriverError::Gone.into())),
-        Ok(Verdict::Unsure) => return Err(stop(ProbeError::NotAlive)),
-        Err(error) => return Err(stop(error.into())),
-    }
-    let worker = {
-        let (link, engine, display) = (link.clone(), engine.clone(), display.clone());
-        let name = format!("lifeboat{}", minor.number);
-        std::thread::Builder::new().name(name).spawn(move || engine.work(&link, &display, rings))
-    };
-    let worker = worker.map_err(|_| stop(ProbeError::NoMemory))?;
-
     let device_info = DeviceInfo {
         minor: minor.number,
         location: function.location().to_owned(),
-        rings: info.rings,
-        vram_bytes: info.vram_bytes,
+        rings: running.info.rings,
+        vram_bytes: running.info.vram_bytes,
         // A job's cost is its commands and its sequence number.
-        max_commands: credits as usize - 1,
+        max_commands: running.credits as usize - 1,
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
-    let device = Device::new(module, minor, device_info, &info, link, engine, display);
-    Ok(Binding::new(Shell::new(device, function.clone(), worker, options.drain_limit, binding_entry)))
+    let device = Device::new(module, minor, device_info, &running.info, link, running.engine, running.display);
+    Ok(Binding::new(Shell::new(device, function.clone(), running.worker, options.drain_limit, binding_entry)))
+}
+
+/// What a device that works consists of, besides its link.
+struct Running {
+    info: Info,
+    /// Of each ring.
+    credits: u32,
+    engine: Arc<Engine>,
+    display: Arc<Display>,
+    worker: JoinHandle<()>,
+}
+
+/// From a device that answers to one that takes jobs. On an error it may be anywhere between.
+fn bring_up(
+    link: &Arc<Link>,
+    function: &Arc<dyn Function>,
+    minor: u32,
+    job_timeout: Duration,
+) -> Result<Running, ProbeError> {
+    let bound = link.bound().ok_or(DriverError::Gone)?;
+    let (info, rings) = start(&bound, &*function.config())?;
+    let credits = rings.first().map_or(1, |ring| ring.writer.credits());
+    let engine = Arc::new(Engine::new(info.rings, Limits { ring_credits: credits, job_timeout }));
+    let display = Arc::new(Display::default());
+    let handler = {
+        let (link, engine, display) = (link.clone(), engine.clone(), display.clone());
+        Arc::new(move |_vector| lint::interrupt(|| irq::handle(&link, &engine, &display)))
+    };
+    function.irq_enable(1, handler)?;
+    bound.registers(|lb1, _| lb1.enable_device())?;
+    match bound.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN))? {
+        Verdict::Alive => {}
+        Verdict::Dead => return Err(DriverError::Gone.into()),
+        Verdict::Unsure => return Err(ProbeError::NotAlive),
+    }
+    let worker = {
+        let (link, engine, display) = (link.clone(), engine.clone(), display.clone());
+        let name = format!("lifeboat{minor}");
+        std::thread::Builder::new().name(name).spawn(move || engine.work(&link, &display, rings))
+    };
+    let worker = worker.map_err(|_| ProbeError::NoMemory)?;
+    Ok(Running { info, credits, engine, display, worker })
+}
+
+fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
+    link.announce();
+    if let Some(bound) = link.bound() {
+        quiesce(&bound, &*function.config());
+    }
+    function.irq_disable();
+    if let Err(held) = link.hardware.revoke(drain_limit) {
+        tracing::error!(%held, "the hardware's mappings stay until they end");
+    }
 }
 
 /// Resets the device and sets up its rings. They are enabled, but there is nothing in them.
-fn start(link: &Link, config: &(impl ConfigSpace + ?Sized)) -> Result<(Info, Vec<Ring>), ProbeError> {
-    let info = link.registers(|lb1, _| lb1.info())?;
-    link.registers(|lb1, _| lb1.begin_device_reset())?;
-    if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.device_reset()))? {
+fn start(bound: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> Result<(Info, Vec<Ring>), ProbeError> {
+    let info = bound.registers(|lb1, _| lb1.info())?;
+    bound.registers(|lb1, _| lb1.begin_device_reset())?;
+    if !wait_for_reset(RESET_LIMIT, || bound.registers(|lb1, _| lb1.device_reset()))? {
         return Err(ProbeError::ResetTimedOut);
     }
     set_bus_master(config, true)?;
@@ -121,8 +149,8 @@ fn start(link: &Link, config: &(impl ConfigSpace + ?Sized)) -> Result<(Info, Vec
     for number in 0..info.rings {
         let mut writer = RingWriter::new(RING_ORDER).ok_or(ProbeError::NoMemory)?;
         let memory = Arc::new(HostMemory::new(writer.bytes()).map_err(|_| ProbeError::NoMemory)?);
-        let memory = link.registers(|_, hardware| hardware.map(memory))?;
-        link.registers(|lb1, _| lb1.enable_ring(number, &mut writer, memory.iova, Seqno::ZERO))?;
+        let memory = bound.registers(|_, hardware| hardware.map(memory))?;
+        bound.registers(|lb1, _| lb1.enable_ring(number, &mut writer, memory.iova, Seqno::ZERO))?;
         rings.push(Ring { number, writer, memory });
     }
     Ok((info, rings))

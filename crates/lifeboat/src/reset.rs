@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use lifeboat_core::health::Verdict;
 use lifeboat_lb1::{DriverError, Progress, regs, set_bus_master, set_memory_decode};
 use lifeboat_pci::ConfigSpace;
+use lifeboat_sync::lint;
 
-use crate::link::Link;
+use crate::link::BoundLink;
 
 /// How long to wait for a reset: twice what the device states.
 pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
@@ -15,7 +16,7 @@ const RESET_POLL: Duration = Duration::from_micros(100);
 
 /// Brings a device to rest, in order if it is alive; on a dead one nothing waits (HEALTH-3). After it the device starts no
 /// transfer. Says whether it was alive.
-pub(crate) fn quiesce(link: &Link, config: &(impl ConfigSpace + ?Sized)) -> bool {
+pub(crate) fn quiesce(link: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> bool {
     let alive = link.registers(|lb1, _| lb1.identity()) == Ok(Verdict::Alive);
     if alive {
         match shut_down(link) {
@@ -33,7 +34,7 @@ pub(crate) fn quiesce(link: &Link, config: &(impl ConfigSpace + ?Sized)) -> bool
 }
 
 /// Masks interrupts and resets. Each access has a section of its own: the waiting is outside.
-fn shut_down(link: &Link) -> Result<bool, DriverError> {
+fn shut_down(link: &BoundLink<'_>) -> Result<bool, DriverError> {
     link.registers(|lb1, _| lb1.mask_interrupts())?;
     link.registers(|lb1, _| lb1.begin_device_reset())?;
     wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.device_reset()))
@@ -44,6 +45,7 @@ pub(crate) fn wait_for_reset(
     limit: Duration,
     mut ask: impl FnMut() -> Result<Progress, DriverError>,
 ) -> Result<bool, DriverError> {
+    lint::might_block("waiting for a reset");
     let deadline = Instant::now() + limit;
     loop {
         match ask()? {

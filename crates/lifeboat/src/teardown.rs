@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_pci::Function;
-use lifeboat_sync::{Holdouts, StillOpen};
-use parking_lot::Mutex;
+use lifeboat_sync::Holdouts;
+use lifeboat_sync::lint::{self, Mutex};
 
 use crate::device::Device;
 use crate::ledger::Entry;
+use crate::locks;
 use crate::reset::quiesce;
 
 /// How long one step took.
@@ -41,7 +42,7 @@ pub struct UnplugReport {
     /// Sections that did not end in time, if any.
     pub holdouts: Option<Holdouts>,
     /// Register sections that did not end in time, if any. The hardware's mappings stay until they do.
-    pub registers_held: Option<StillOpen>,
+    pub registers_held: Option<Holdouts>,
 }
 
 impl UnplugReport {
@@ -83,7 +84,7 @@ impl Shell {
             function,
             worker: Some(worker),
             drain_limit,
-            report: Arc::new(Mutex::new(report)),
+            report: Arc::new(Mutex::new(&locks::REPORT, report)),
             _entry: entry,
         }
     }
@@ -149,12 +150,14 @@ impl Teardown for Shell {
         let worker = self.worker.take();
         self.step("cut", |shell| {
             let link = &shell.device.0.link;
+            lint::might_block("waiting for the device's worker to end");
             if !shell.device.0.engine.stop_worker(shell.drain_limit) {
                 tracing::error!("the device's worker has not ended; a fence callback is blocking it");
             } else if let Some(Err(_)) = worker.map(JoinHandle::join) {
                 tracing::error!("the device's worker panicked");
             }
-            let alive = quiesce(link, &*shell.function.config());
+            // Nobody but this step takes the registers away.
+            let alive = link.bound().is_some_and(|bound| quiesce(&bound, &*shell.function.config()));
             shell.report.lock().device_alive = alive;
             shell.function.irq_disable();
             if let Err(held) = link.hardware.revoke(shell.drain_limit) {

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its own part
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
+pub(crate) mod bound;
 pub(crate) mod interposer;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use lifeboat::{
     UnplugReport,
 };
 use lifeboat_gpu::{Card, Config, Slot};
+use lifeboat_sync::lint;
 
 /// Longer than anything in these tests takes; a wait that reaches it has hung.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -95,8 +97,15 @@ impl Machine {
             let violations = card.witness().violations();
             assert!(violations.is_empty(), "{violations:?}");
         }
+        assert_lint_is_silent();
         self.events.try_iter().collect()
     }
+}
+
+/// Nothing that ran in this process so far could deadlock, as far as the lint can see.
+pub(crate) fn assert_lint_is_silent() {
+    let reports = lint::take_reports();
+    assert!(reports.is_empty(), "{}", reports.iter().map(ToString::to_string).collect::<String>());
 }
 
 /// A client with one context and a buffer in each kind of memory, both mapped.

@@ -1,0 +1,35 @@
+//! The classes of this crate's locks and sections, outermost first: whoever holds one may take those further down.
+//!
+//! The [lint](lifeboat_sync::lint) learns the order from what runs and reports the first thing that contradicts it. All locks are
+//! *short* but those that say otherwise: nothing blocks while they are held, and interrupt handlers may take them.
+
+use lifeboat_sync::lint::Class;
+
+/// The bus's module. Sleeping: held during a probe, so that it cannot be unloaded meanwhile.
+pub(crate) static BUS_MODULE: Class = Class::new("bus.module");
+/// The list of bindings.
+pub(crate) static BINDINGS: Class = Class::new("bus.bindings");
+/// How far a binding is on its way to the end.
+pub(crate) static BINDING: Class = Class::new("binding");
+/// Device numbers.
+pub(crate) static MINORS: Class = Class::new("module.minors");
+/// What is mapped in a context. Sleeping: taken by calls of users only.
+pub(crate) static SPACE: Class = Class::new("context.space");
+/// What the screen shows, and the flip under way. Taken by the interrupt handler.
+pub(crate) static DISPLAY: Class = Class::new("display");
+
+/// Sections of whole operations on a device.
+pub(crate) static GATE: Class = Class::new("device.gate");
+/// Sections of register access.
+pub(crate) static REGISTERS: Class = Class::new("device.registers");
+
+/// The scheduler. Taken by the interrupt handler.
+pub(crate) static ENGINE: Class = Class::new("engine");
+
+/// Leaves: nothing is taken while one of these is held.
+pub(crate) static FENCE: Class = Class::new("fence.state");
+pub(crate) static REPORT: Class = Class::new("unplug.report");
+pub(crate) static MAPPED: Class = Class::new("hardware.mapped");
+pub(crate) static VRAM: Class = Class::new("device.vram");
+pub(crate) static CONTEXTS: Class = Class::new("device.contexts");
+pub(crate) static SUBSCRIBERS: Class = Class::new("bus.subscribers");

@@ -1,0 +1,60 @@
+//! A card with an eavesdropper between it and the driver, bound without a bus.
+
+use std::sync::Arc;
+
+use lifeboat::{Binding, Module, ProbeOptions};
+use lifeboat_gpu::{Card, Config, Slot};
+use lifeboat_pci::Bar;
+
+use super::interposer::{Access, Interposer};
+use super::{Client, DRAIN_LIMIT, JOB_TIMEOUT, assert_lint_is_silent};
+
+/// A card with an eavesdropper, bound.
+pub(crate) struct Bound {
+    pub(crate) card: Arc<Card>,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) module: Module,
+    pub(crate) binding: Binding,
+}
+
+pub(crate) type Hook = Box<dyn Fn(u8, &dyn Bar, u64, Access) -> Option<u32> + Send + Sync>;
+
+pub(crate) fn options() -> ProbeOptions {
+    ProbeOptions { job_timeout: JOB_TIMEOUT, drain_limit: DRAIN_LIMIT, ..ProbeOptions::default() }
+}
+
+pub(crate) fn plugged() -> (Arc<Card>, Arc<Slot>) {
+    let slot = Slot::new("0000:01:00.0");
+    let card = Card::new(Config::default()).unwrap();
+    slot.insert(card.clone()).unwrap();
+    (card, slot)
+}
+
+impl Bound {
+    pub(crate) fn new(hook: Hook) -> Self {
+        Self::with(options(), hook)
+    }
+
+    pub(crate) fn with(options: ProbeOptions, hook: Hook) -> Self {
+        let (card, slot) = plugged();
+        let module = Module::load();
+        let binding = module.probe(&Interposer::on(slot.function().unwrap(), hook), options).unwrap();
+        Self { card, slot, module, binding }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.binding.device().unwrap())
+    }
+
+    /// Ends it; the driver must have made no mistake and left nothing.
+    pub(crate) fn finish(self) {
+        drop(self.binding);
+        self.module.unload().unwrap();
+        assert!(self.card.witness().is_empty(), "{:?}", self.card.witness().violations());
+        assert_lint_is_silent();
+    }
+}
+
+pub(crate) fn no_hook() -> Hook {
+    Box::new(|_, _, _, _| None)
+}
