@@ -1,6 +1,7 @@
 //! The project's chores. `cargo xtask ci` is what CI runs and what README calls the tests.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod vm;
 
@@ -17,6 +18,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Benchmarks beside named peers, as ratios.
+    Bench(bench::Args),
     /// Run every check, as CI does.
     Ci(ci::Args),
     /// A Debian guest with our GPU on its PCI bus: set up, shell, tests.
@@ -31,6 +34,7 @@ const CARGO: &str = match option_env!("CARGO") {
 
 fn main() -> ExitCode {
     match Args::parse().chore {
+        Chore::Bench(args) => bench::run(&args),
         Chore::Ci(args) => ci::run(&args),
         Chore::Vm(args) => vm::run(&args),
     }

@@ -65,6 +65,7 @@ fn ours(c: &mut Criterion) {
         move || revocable.try_access_by(&reader, |value| *black_box(value)).unwrap_or(0)
     });
     let (gate, value) = (Gate::new(), 7_u64);
+    measure(c, "Gate::run", || || gate.run(|| *black_box(&value)).unwrap_or(0));
     measure(c, "Gate::enter", || || gate.enter().map_or(0, |_section| *black_box(&value)));
     let bound = revocable.bound();
     measure(c, "Revocable::access", || || bound.as_ref().map_or(0, |bound| *black_box(revocable.access(bound))));

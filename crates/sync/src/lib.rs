@@ -51,3 +51,7 @@ pub use revocable::{Access, Bound, Revocable};
 fn watched() -> bool {
     !cfg!(loom) && lint::enabled()
 }
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

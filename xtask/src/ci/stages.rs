@@ -30,6 +30,9 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "doc", about: "the documentation builds without warnings", run: doc },
     Stage { name: "freestanding", about: "core, pci and lb1 need neither std nor an allocator", run: freestanding },
     Stage { name: "loom", about: "every interleaving of the sync protocols", run: loom },
+    Stage { name: "stress", about: "no access after a revoke, with membarrier and with fences", run: stress },
+    Stage { name: "asan", about: "the same under AddressSanitizer", run: asan },
+    Stage { name: "valgrind", about: "the same under valgrind", run: valgrind },
     Stage { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
     Stage { name: "demo", about: "the main job, as a user runs it", run: demo },
     Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", run: guest },
@@ -82,6 +85,52 @@ fn loom() -> Outcome {
     let args =
         ["test", "--release", "--locked", "-p", "lifeboat-sync", "--test", "loom", "--target-dir", "target/loom"];
     run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg loom"))
+}
+
+const STRESS: [&str; 7] = ["--release", "--locked", "--quiet", "--package", "lifeboat-sync", "--example", "stress"];
+
+/// 64 readers against a revoke per millisecond, 5 s each way.
+fn stress() -> Outcome {
+    for fences in ["0", "1"] {
+        let mut command = Command::new(CARGO);
+        command.arg("run").args(STRESS).args(["--", "--time", "5s"]).env("LIFEBOAT_SYNC_FENCES", fences);
+        if let failed @ Outcome::Failed(_) = run(&mut command) {
+            return failed;
+        }
+    }
+    Outcome::Passed
+}
+
+/// 10 s. The sanitizer is a flag of the compiler that wants a nightly, or to be told that we know.
+fn asan() -> Outcome {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
+        return Outcome::Skipped(format!("runs on {TARGET} only"));
+    }
+    let mut command = Command::new(CARGO);
+    command.arg("run").args(STRESS).args(["--target", TARGET, "--target-dir", "target/asan", "--", "--time", "10s"]);
+    run(command.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address"))
+}
+
+/// 5 s and 12 readers: valgrind runs one thread at a time, some fifty times as slow.
+fn valgrind() -> Outcome {
+    if !works("valgrind", &["--version"]) {
+        return Outcome::Skipped("valgrind is missing: apt-get install valgrind".into());
+    }
+    if let failed @ Outcome::Failed(_) = run(Command::new(CARGO).arg("build").args(STRESS)) {
+        return failed;
+    }
+    let mut command = Command::new("valgrind");
+    command.args([
+        "--quiet",
+        "--error-exitcode=9",
+        "target/release/examples/stress",
+        "--readers",
+        "12",
+        "--time",
+        "5s",
+    ]);
+    run(&mut command)
 }
 
 /// Advisories are checked only where their database is: it comes from a place that not every machine can reach.
