@@ -21,7 +21,7 @@
 //! sides are plain fences. The models therefore prove the protocol with fences, and the paragraph above is the argument that
 //! `membarrier` with a compiler fence can replace them. `LIFEBOAT_SYNC_FENCES=1` in the environment chooses fences too.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -38,7 +38,7 @@ pub enum Mode {
 
 impl Mode {
     /// The mode of this process, chosen at the first call.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub fn current() -> Self {
         static MODE: OnceLock<Mode> = OnceLock::new();
         *MODE.get_or_init(|| {
@@ -47,8 +47,8 @@ impl Mode {
         })
     }
 
-    /// Loom knows fences only.
-    #[cfg(loom)]
+    /// Models know fences only.
+    #[cfg(any(loom, shuttle))]
     pub fn current() -> Self {
         Self::Fences
     }
@@ -56,7 +56,7 @@ impl Mode {
     /// The revoker's side, between its store and its load.
     pub(crate) fn heavy(self) {
         match self {
-            #[cfg(not(loom))]
+            #[cfg(not(any(loom, shuttle)))]
             Self::Membarrier => kernel::barrier(),
             _ => fence(SeqCst),
         }
@@ -66,7 +66,7 @@ impl Mode {
 /// A reader's side, between its store and its load, where revokers use `membarrier`. Otherwise nothing.
 #[inline]
 pub(crate) fn light_by_compiler() {
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     std::sync::atomic::compiler_fence(SeqCst);
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn light() {
     fence(SeqCst);
 }
 
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 mod kernel {
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
 
@@ -101,7 +101,7 @@ mod kernel {
     }
 }
 
-#[cfg(not(any(target_os = "linux", loom)))]
+#[cfg(not(any(target_os = "linux", loom, shuttle)))]
 mod kernel {
     pub(super) fn register() -> bool {
         false

@@ -28,7 +28,7 @@
 //! | [`barrier`] | why a reader needs no fence |
 //! | [`lint`] | finds what could deadlock before it does |
 //!
-//! The protocol is explored under loom (`tests/loom`); what is `unsafe` is in `revocable` and, one line, in `slot`.
+//! The protocol is explored under loom (`tests/loom`) and shuttle (`tests/shuttle.rs`); what is `unsafe` is in `revocable` and, one line, in `slot`.
 
 pub mod barrier;
 pub mod deadline;
@@ -47,9 +47,9 @@ pub use holdouts::{Holdout, Holdouts};
 pub use reader::Reader;
 pub use revocable::{Access, Bound, Revocable};
 
-/// Whether the lint wants to know of sections. Under loom, whose threads are not the system's, never.
+/// Whether the lint wants to know of sections. In models, whose threads are not the system's, never.
 fn watched() -> bool {
-    !cfg!(loom) && lint::enabled()
+    !primitive::MODEL && lint::enabled()
 }
 
 #[doc = include_str!("../README.md")]

@@ -1,19 +1,37 @@
-//! The synchronization primitives: those of the standard library, or loom's under its model checker.
+//! The synchronization primitives: those of the standard library, or a model checker's.
+//!
+//! Loom explores every interleaving and every reordering that the memory model allows, of small models. Shuttle explores random
+//! interleavings, sequentially consistent, of large ones.
 
 #[cfg(loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
+    lazy_static,
     sync::{
         Condvar, Mutex, MutexGuard,
         atomic::{AtomicPtr, AtomicU32, AtomicU64, fence},
     },
+    thread_local,
 };
 
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+pub(crate) use shuttle::{
+    lazy_static,
+    sync::{
+        Condvar, Mutex, MutexGuard,
+        atomic::{AtomicPtr, AtomicU32, AtomicU64, fence},
+    },
+    thread_local,
+};
+
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicPtr, AtomicU32, AtomicU64, fence},
 };
+
+/// Whether a model checker runs this. It has no time, and its threads are not the system's.
+pub(crate) const MODEL: bool = cfg!(any(loom, shuttle));
 
 /// `std`'s cell with the interface of loom's.
 #[cfg(not(loom))]
@@ -41,13 +59,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Waits for a notification, or until `deadline`; under loom, which has no time, for a notification.
+/// Waits for a notification, or until `deadline`; in a model, for a notification.
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,
     deadline: std::time::Instant,
 ) -> MutexGuard<'a, T> {
-    if cfg!(loom) {
+    if MODEL {
         return condvar.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner);
     }
     let left = deadline.saturating_duration_since(std::time::Instant::now());

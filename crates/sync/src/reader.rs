@@ -55,26 +55,26 @@ impl Drop for Reader {
 }
 
 /// The reader of a thread, which gives its slot back at the thread's end.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 struct ThreadReader(Reader);
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 impl Drop for ThreadReader {
     fn drop(&mut self) {
         CACHED.set(None);
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 thread_local! {
     /// The slot of `OWNER`, where it is found fast. Needs no destructor, so it can be read until the thread's very end.
     static CACHED: Cell<Option<&'static Slot>> = const { Cell::new(None) };
     static OWNER: ThreadReader = ThreadReader(Reader::new(thread_name()));
 }
 
-// Under loom threads keep their slots: its statics are gone when the destructors of its threads' locals run.
-#[cfg(loom)]
-loom::thread_local! {
+// In models threads keep their slots: loom's statics are gone when the destructors of its threads' locals run.
+#[cfg(any(loom, shuttle))]
+crate::primitive::thread_local! {
     static CACHED: Cell<Option<&'static Slot>> = Cell::new(None);
 }
 
@@ -86,11 +86,11 @@ pub(crate) fn cached() -> Option<&'static Slot> {
 
 /// The slot of this thread, or `None` in its last moments, when it cannot have one any more.
 #[cold]
-#[cfg_attr(loom, allow(clippy::unnecessary_wraps))]
+#[cfg_attr(any(loom, shuttle), allow(clippy::unnecessary_wraps))]
 pub(crate) fn of_thread() -> Option<&'static Slot> {
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     let slot = OWNER.try_with(|owner| owner.0.slot).ok()?;
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     let slot = Registry::get().take();
     CACHED.with(|cached| cached.set(Some(slot)));
     Some(slot)

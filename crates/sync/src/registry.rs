@@ -38,11 +38,11 @@ pub(crate) struct Open {
     pub(crate) place: &'static Place,
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 static REGISTRY: std::sync::LazyLock<Registry> = std::sync::LazyLock::new(Registry::new);
 
-#[cfg(loom)]
-loom::lazy_static! {
+#[cfg(any(loom, shuttle))]
+crate::primitive::lazy_static! {
     static ref REGISTRY: Registry = Registry::new();
 }
 
@@ -51,7 +51,7 @@ impl Registry {
         Self { mode: Mode::current(), slots: Mutex::new(Slots { listed: Vec::new(), free: Vec::new() }) }
     }
 
-    /// The one of this process (of this model, under loom).
+    /// The one of this process (of this execution, in a model).
     pub(crate) fn get() -> &'static Self {
         &REGISTRY
     }

@@ -324,7 +324,7 @@ impl<T> fmt::Debug for Revocable<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use std::sync::Arc;
 

@@ -12,11 +12,11 @@ use std::panic::Location;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use crate::lint::hooks::Token;
-use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, Mutex, lock};
+use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, MODEL, Mutex, lock};
 
 /// Sections that a reader can have open without a slow path. Nested deeper, it borrows another slot for each.
-/// Under loom one, so that small models come to the slow path.
-pub(crate) const PLACES: usize = if cfg!(loom) { 1 } else { 4 };
+/// In models one, so that small ones come to the slow path.
+pub(crate) const PLACES: usize = if MODEL { 1 } else { 4 };
 
 /// What a revoker knows of a slot, and how sections in it begin and end. See [`Slot::state`].
 pub(crate) mod state {

@@ -14,7 +14,7 @@
 //! and takes the lock, under which the waiter looks at the list and goes to sleep. So no wake-up is lost. Who gives up waiting
 //! leaves its duty to the last section.
 //!
-//! All of this is explored by loom (`tests/loom/`), with fences.
+//! All of this is explored by loom (`tests/loom/`), with fences; larger scenarios by shuttle.
 
 use std::panic::Location;
 use std::sync::PoisonError;
@@ -25,7 +25,7 @@ use crate::deadline::deadline_after;
 use crate::holdouts::{Holdout, Holdouts};
 use crate::lint::Class;
 use crate::lint::hooks::{self, SectionKind, Token};
-use crate::primitive::{AtomicU32, Condvar, Mutex, MutexGuard, lock, wait};
+use crate::primitive::{AtomicU32, Condvar, MODEL, Mutex, MutexGuard, lock, wait};
 use crate::registry::{Open, Registry};
 use crate::slot::{Place, Slot, state};
 use crate::{barrier, reader};
@@ -235,13 +235,13 @@ impl Turnstile {
             state = self.settle(state, &mut finish);
             let now = Instant::now();
             let still = self.word.load(Acquire) == STILL;
-            // Loom has no time: it gives up at once or never.
-            let over = if cfg!(loom) { limit.is_zero() } else { now >= deadline };
+            // A model has no time: it gives up at once or never.
+            let over = if MODEL { limit.is_zero() } else { now >= deadline };
             if still || over {
                 state.waiting -= 1;
                 return if still { Ok(()) } else { Err(state.holdouts()) };
             }
-            if now - begun < WATCH && !cfg!(loom) {
+            if now - begun < WATCH && !MODEL {
                 drop(state);
                 std::hint::spin_loop();
                 state = lock(&self.state);

@@ -30,6 +30,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "doc", about: "the documentation builds without warnings", run: doc },
     Stage { name: "freestanding", about: "core, pci and lb1 need neither std nor an allocator", run: freestanding },
     Stage { name: "loom", about: "every interleaving of the sync protocols", run: loom },
+    Stage { name: "shuttle", about: "random interleavings of larger scenarios", run: shuttle },
     Stage { name: "stress", about: "no access after a revoke, with membarrier and with fences", run: stress },
     Stage { name: "asan", about: "the same under AddressSanitizer", run: asan },
     Stage { name: "valgrind", about: "the same under valgrind", run: valgrind },
@@ -85,6 +86,13 @@ fn loom() -> Outcome {
     let args =
         ["test", "--release", "--locked", "-p", "lifeboat-sync", "--test", "loom", "--target-dir", "target/loom"];
     run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg loom"))
+}
+
+/// 8,000 schedules of each scenario.
+fn shuttle() -> Outcome {
+    let args =
+        ["test", "--release", "--locked", "-p", "lifeboat-sync", "--test", "shuttle", "--target-dir", "target/shuttle"];
+    run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg shuttle"))
 }
 
 const STRESS: [&str; 7] = ["--release", "--locked", "--quiet", "--package", "lifeboat-sync", "--example", "stress"];

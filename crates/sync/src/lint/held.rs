@@ -153,7 +153,7 @@ pub(super) fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> Option<R> {
 
 /// The same also while a report is delivered: what was recorded must be forgotten at its time.
 pub(super) fn with_also_delivering<R>(f: impl FnOnce(&mut Thread) -> R) -> Option<R> {
-    if cfg!(loom) {
+    if crate::primitive::MODEL {
         return None;
     }
     let on = |thread: &RefCell<Thread>| {

@@ -73,7 +73,7 @@ pub(crate) fn entered(kind: SectionKind, class: &'static Class, place: &'static 
 
 /// Someone has entered a section that goes from thread to thread.
 pub(crate) fn entered_movable() -> Token {
-    if cfg!(loom) {
+    if crate::primitive::MODEL {
         return Token(Section::Unwatched);
     }
     MOVABLE_OPEN.fetch_add(1, Relaxed);

@@ -80,7 +80,7 @@ mod mutex;
 mod order;
 mod report;
 mod switch;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 mod wait;
 

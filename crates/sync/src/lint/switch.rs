@@ -43,7 +43,7 @@ static SWITCH: AtomicU8 = AtomicU8::new(UNREAD);
 /// always off.
 #[inline]
 pub fn enabled() -> bool {
-    if cfg!(loom) {
+    if crate::primitive::MODEL {
         return false;
     }
     match SWITCH.load(Relaxed) {
