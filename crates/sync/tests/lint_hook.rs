@@ -42,7 +42,26 @@ fn a_hook_does_not_recurse_and_leaves_nothing_behind() {
     assert_eq!(kinds(&reports), [], "the hook has taken them");
     assert_eq!(CALLS.load(Relaxed), 3);
     let heard = HEARD.lock();
+    assert_eq!(heard.len(), 3);
     assert!(heard[0].contains("reading may block") && heard[2].contains("reading on may block"));
+}
+
+#[test]
+fn what_a_hook_does_teaches_no_order() {
+    static OUTER: Class = Class::new("held at a report");
+    static INNER: Class = Class::new("taken by a hook");
+    static TAKEN: Mutex<()> = Mutex::new(&INNER, ());
+    let outer = Mutex::new(&OUTER, ());
+    let reports = found(|| {
+        lint::set_hook(Box::new(|_| drop(TAKEN.lock())));
+        {
+            let _outer = outer.lock();
+            lint::might_block("reading");
+        }
+        let _taken = TAKEN.lock();
+        let _outer = outer.lock();
+    });
+    assert_eq!(kinds(&reports), [ReportKind::Blocking]);
 }
 
 #[test]

@@ -66,6 +66,11 @@ fn switched_on_while_held_it_is_not_known_and_not_missed() {
         lint::might_block("reading");
         drop(guard);
         lint::might_block("writing");
+        lint::force(Reaction::Off);
+        lint::interrupt(|| {
+            lint::force(Reaction::Keep);
+            lint::might_block("writing");
+        });
     });
     assert_eq!(kinds(&reports), [ReportKind::Blocking]);
     assert!(reports[0].message.contains("`b`"));

@@ -95,15 +95,29 @@ fn a_circle_over_three_classes_is_reported_with_every_step() {
 }
 
 #[test]
-fn what_is_held_longest_counts_too() {
+fn all_that_is_held_counts_not_only_the_newest() {
     locks!(a, b, c);
     let reports = found(|| {
         {
             let _a = a.lock();
-            let _b = b.lock();
+            let _b = b.try_lock(); // no order between a and b
             let _c = c.lock();
         }
         both(&c, &a);
+    });
+    assert_eq!(kinds(&reports), [ReportKind::Inversion]);
+}
+
+#[test]
+fn an_inversion_of_two_classes_is_reported_once_wherever_it_is_seen() {
+    locks!(a, b);
+    let reports = found(|| {
+        both(&a, &b);
+        both(&b, &a);
+        on_thread("another", || {
+            let _b = b.lock();
+            let _a = a.lock();
+        });
     });
     assert_eq!(kinds(&reports), [ReportKind::Inversion]);
 }
@@ -240,7 +254,7 @@ fn locks_are_released_in_any_order() {
 
 #[test]
 fn while_unlocked_it_is_not_held_and_afterwards_it_was_taken_again() {
-    locks!(a, b, c);
+    locks!(a, b, c, d, e);
     let reports = found(|| {
         let mut guard = a.lock();
         MutexGuard::unlocked(&mut guard, || drop(b.lock()));
@@ -255,11 +269,11 @@ fn while_unlocked_it_is_not_held_and_afterwards_it_was_taken_again() {
     });
     assert_eq!(kinds(&reports), [ReportKind::Inversion], "a, c; then c, a");
     let reports = found(|| {
-        let mut guard = b.lock();
+        let mut guard = d.lock();
         MutexGuard::unlocked(&mut guard, || ());
-        let _c = c.lock();
+        let _e = e.lock();
         drop(guard);
-        let _b = b.lock();
+        let _d = d.lock();
     });
     assert_eq!(kinds(&reports), [ReportKind::Inversion], "it is held again");
 }
