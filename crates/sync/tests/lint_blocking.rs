@@ -113,23 +113,28 @@ fn waiting_for_a_condition_takes_its_lock_again_after_what_is_held() {
 #[test]
 fn a_condition_is_waited_for_and_its_lock_is_held_afterwards() {
     static CLASS: Class = Class::new("condition");
-    let (mutex, changed) = (Mutex::new(&CLASS, 0), Condvar::new());
+    static OTHER: Class = Class::new("other of the condition");
+    let (mutex, other, changed) = (Mutex::new(&CLASS, 0), Mutex::new(&OTHER, ()), Condvar::new());
     let reports = found(|| {
         std::thread::scope(|scope| {
+            let _other = other.lock();
+            let mut value = mutex.lock();
             scope.spawn(|| {
                 *mutex.lock() = 1;
                 changed.notify_one();
                 *mutex.lock() = 2;
                 changed.notify_all();
             });
-            let mut value = mutex.lock();
             while *value < 2 {
                 changed.wait(&mut value);
             }
             lint::might_block("reading");
         });
     });
-    assert_eq!(kinds(&reports), [ReportKind::Blocking]);
+    // Before the wait, for the other lock; at the end, for its own, which it has again.
+    assert_eq!(kinds(&reports), [ReportKind::Blocking; 2]);
+    assert!(reports[0].message.contains("the short lock `other of the condition`"));
+    assert!(reports[1].message.contains("reading may block, but the short lock `condition` is held"));
     assert!(mutex.into_inner() == 2);
 }
 
