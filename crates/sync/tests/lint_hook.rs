@@ -6,7 +6,7 @@ mod lint_support;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use lifeboat_sync::lint::{self, Class, Mutex, MutexGuard, ReportKind};
+use lifeboat_sync::lint::{self, Class, Mutex, MutexGuard, Reaction, ReportKind};
 use lint_support::{found, kinds};
 
 static CLASS: Class = Class::new("hook");
@@ -60,6 +60,16 @@ fn what_a_hook_does_teaches_no_order() {
         }
         let _taken = TAKEN.lock();
         let _outer = outer.lock();
+    });
+    assert_eq!(kinds(&reports), [ReportKind::Blocking]);
+}
+
+#[test]
+fn a_hook_replaces_the_reaction() {
+    let reports = found(|| {
+        lint::force(Reaction::Panic);
+        lint::set_hook(Box::new(|_| ()));
+        lint::interrupt(|| lint::might_block("reading"));
     });
     assert_eq!(kinds(&reports), [ReportKind::Blocking]);
 }
