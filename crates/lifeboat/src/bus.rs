@@ -207,7 +207,8 @@ impl Watcher {
                     self.rebinds = 0;
                     self.probe();
                 }
-                // The news may be old: by now another device may be there, and bound after the driver found the first dead.
+                // The news may be old: by now another device may be there, and bound after the driver found the first
+                // dead.
                 Message::Slot(SlotEvent::Absent) if self.is_there() => {}
                 Message::Slot(SlotEvent::Absent) => self.unplug(Loss::Unplugged),
                 Message::Lost { binding, .. } if binding != self.probes || self.binding.is_none() => {}

@@ -1,7 +1,7 @@
 //! The display: what is shown, and the flip that is on its way.
 //!
-//! A flip is answered exactly once (KMS-3): by the interrupt that reports it, by the worker that asks when none comes, by
-//! the sweep of an unplug that catches it in mid-flight, or at once if the device is already gone.
+//! A flip is answered exactly once (KMS-3): by the interrupt that reports it, by the worker that asks when none comes,
+//! by the sweep of an unplug that catches it in mid-flight, or at once if the device is already gone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,8 +104,8 @@ impl Display {
         fence.signal(Ok(()));
     }
 
-    /// Asks the hardware about a flip whose interrupt has not come in time, so that a lost one delays and is no hang. Says
-    /// when to ask again.
+    /// Asks the hardware about a flip whose interrupt has not come in time, so that a lost one delays and is no hang.
+    /// Says when to ask again.
     pub(crate) fn ask(&self, link: &Link) -> Option<Instant> {
         self.0.lock().pending.as_ref()?;
         if link.registers(|lb1, _| lb1.flip_pending()) == Ok(false) {

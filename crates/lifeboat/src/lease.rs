@@ -1,13 +1,14 @@
 //! What a job keeps alive of buffers that are unmapped while it may run.
 //!
-//! The device reads a context's address table when a command begins, so a job can use any buffer that was mapped at some
-//! moment between its submission and its end, also one that was mapped after it was submitted. A mapped buffer is held by
-//! the context, and the context by the job. That leaves the buffers that are unmapped meanwhile: memory that a running
-//! command still uses must not be given to somebody else (SCHED-2).
+//! The device reads a context's address table when a command begins, so a job can use any buffer that was mapped at
+//! some moment between its submission and its end, also one that was mapped after it was submitted. A mapped buffer is
+//! held by the context, and the context by the job. That leaves the buffers that are unmapped meanwhile: memory that a
+//! running command still uses must not be given to somebody else (SCHED-2).
 //!
-//! Leases are links of a chain in time. Each unmapping ends the current lease: it puts the buffer and the next lease into
-//! it. A job holds the lease that was current when it was submitted, and through it all later ones, and so every buffer
-//! unmapped since. When the last job from before an unmapping ends, the front of the chain goes, and the buffer with it.
+//! Leases are links of a chain in time. Each unmapping ends the current lease: it puts the buffer and the next lease
+//! into it. A job holds the lease that was current when it was submitted, and through it all later ones, and so every
+//! buffer unmapped since. When the last job from before an unmapping ends, the front of the chain goes, and the buffer
+//! with it.
 
 use std::sync::{Arc, OnceLock};
 

@@ -25,8 +25,8 @@ pub(crate) struct Link {
     report_loss: ReportLoss,
 }
 
-/// The way to the registers inside a bus callback (probe, the cut of an unplug), which cannot be taken away before the callback returns:
-/// no check, and it may wait in between (GATE-10).
+/// The way to the registers inside a bus callback (probe, the cut of an unplug), which cannot be taken away before the
+/// callback returns: no check, and it may wait in between (GATE-10).
 pub(crate) struct BoundLink<'a> {
     link: &'a Link,
     hardware: Bound<'a, Hardware>,

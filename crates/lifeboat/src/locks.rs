@@ -1,7 +1,8 @@
 //! The classes of this crate's locks and sections, outermost first: whoever holds one may take those further down.
 //!
-//! The [lint](lifeboat_sync::lint) learns the order from what runs and reports the first thing that contradicts it. All locks are
-//! *short* but those that say otherwise: nothing blocks while they are held, and interrupt handlers may take them.
+//! The [lint](lifeboat_sync::lint) learns the order from what runs and reports the first thing that contradicts it. All
+//! locks are *short* but those that say otherwise: nothing blocks while they are held, and interrupt handlers may take
+//! them.
 
 use lifeboat_sync::lint::Class;
 

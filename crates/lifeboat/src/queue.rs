@@ -1,5 +1,5 @@
-//! Queues: where a context's jobs wait for a ring (the kernel calls them entities). Jobs of one queue run in order; queues
-//! of one ring take turns.
+//! Queues: where a context's jobs wait for a ring (the kernel calls them entities). Jobs of one queue run in order;
+//! queues of one ring take turns.
 
 use std::fmt;
 use std::sync::Arc;

@@ -14,8 +14,8 @@ pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_M
 /// How long to wait between two looks. A reset takes well under a millisecond on a healthy device.
 const RESET_POLL: Duration = Duration::from_micros(100);
 
-/// Brings a device to rest, in order if it is alive; on a dead one nothing waits (HEALTH-3). After it the device starts no
-/// transfer. Says whether it was alive.
+/// Brings a device to rest, in order if it is alive; on a dead one nothing waits (HEALTH-3). After it the device starts
+/// no transfer. Says whether it was alive.
 pub(crate) fn quiesce(link: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> bool {
     let alive = link.registers(|lb1, _| lb1.identity()) == Ok(Verdict::Alive);
     if alive {

@@ -1,5 +1,5 @@
-//! What it costs to take an object away: with nobody there, with a thousand readers that have nothing to do, and with one
-//! inside a section that is about to end.
+//! What it costs to take an object away: with nobody there, with a thousand readers that have nothing to do, and with
+//! one inside a section that is about to end.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};

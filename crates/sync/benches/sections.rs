@@ -1,7 +1,8 @@
 //! What it costs to begin and end a section, beside what else guards an object that may be taken away.
 //!
-//! `floor` is the least that anything could do: check a flag and load. Each figure is processor time per operation: wall time,
-//! times the processors in use, divided by all operations. `cargo xtask bench sync` makes a table of ratios of it.
+//! `floor` is the least that anything could do: check a flag and load. Each figure is processor time per operation:
+//! wall time, times the processors in use, divided by all operations. `cargo xtask bench sync` makes a table of ratios
+//! of it.
 
 #![allow(unsafe_code)] // peers whose loads are unsafe
 
@@ -11,7 +12,7 @@ use std::sync::{Arc, Barrier, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use lifeboat_sync::{Gate, Reader, Revocable};
+use lifeboat_sync::{Gate, Reader, Revocable, lint};
 
 /// Also more than most machines that run this have processors.
 const THREADS: [usize; 4] = [1, 2, 4, 8];
@@ -71,6 +72,8 @@ fn ours(c: &mut Criterion) {
     measure(c, "Revocable::access", || || bound.as_ref().map_or(0, |bound| *black_box(revocable.access(bound))));
 }
 
+static CLASS: lint::Class = lint::Class::new("bench");
+
 fn peers(c: &mut Criterion) {
     let pointer = crossbeam_epoch::Atomic::new(7_u64);
     measure(c, "crossbeam-epoch pin", || {
@@ -106,6 +109,9 @@ fn peers(c: &mut Criterion) {
     measure(c, "parking_lot RwLock read", || || *locked.read());
     let locked = parking_lot::Mutex::new(7_u64);
     measure(c, "parking_lot Mutex", || || *locked.lock());
+    // Release builds have the lint off: what is left of it.
+    let locked = lint::Mutex::new(&CLASS, 7_u64);
+    measure(c, "lint::Mutex, lint off", || || *locked.lock());
     let shared = Arc::new(7_u64);
     measure(c, "Arc clone and drop", || || *shared.clone());
 }

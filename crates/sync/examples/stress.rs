@@ -1,7 +1,7 @@
 //! Many readers and one impatient revoker, for as long as you like: no access may happen after a revoke has returned.
 //!
-//! `cargo run --release -p lifeboat-sync --example stress -- --time 60s`. Under `AddressSanitizer` and valgrind an access to
-//! what was dropped is an error by itself; without them the object's poison and a flag tell.
+//! `cargo run --release -p lifeboat-sync --example stress -- --time 60s`. Under `AddressSanitizer` and valgrind an
+//! access to what was dropped is an error by itself; without them the object's poison and a flag tell.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -27,8 +27,8 @@ struct Args {
     /// How often the object is revoked and replaced.
     #[arg(long, default_value = "1ms", value_parser = humantime::parse_duration)]
     every: Duration,
-    /// How long a reader rests after a few thousand sections. Without rest they keep one another from running, and the revoker
-    /// waits for those that were interrupted inside.
+    /// How long a reader rests after a few thousand sections. Without rest they keep one another from running, and the
+    /// revoker waits for those that were interrupted inside.
     #[arg(long, default_value = "1ms", value_parser = humantime::parse_duration)]
     rest: Duration,
     /// Print the result as one line of JSON.

@@ -1,25 +1,27 @@
 //! The asymmetric barrier: nearly free for those who come often, dear for the one who comes once.
 //!
-//! A reader stores "I am inside" and then loads "is it shut?"; a revoker stores "shut" and then looks for readers. At least
-//! one of the two must see the other's store. By the language's memory model that takes a sequentially consistent fence on
-//! both sides between the store and the load (store buffering, or Dekker's pattern). A fence is some twenty times as dear
-//! as all else that a reader does.
+//! A reader stores "I am inside" and then loads "is it shut?"; a revoker stores "shut" and then looks for readers. At
+//! least one of the two must see the other's store. By the language's memory model that takes a sequentially consistent
+//! fence on both sides between the store and the load (store buffering, or Dekker's pattern). A fence is some twenty
+//! times as dear as all else that a reader does.
 //!
-//! `membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)` moves the whole cost to the revoker. The kernel's promise (its manual page,
-//! membarrier(2), and the ordering table in `kernel/sched/membarrier.c`): when the call returns, each thread of the process
-//! that runs on another processor has passed a full memory barrier since the call began, and one that does not run has passed
-//! one in the scheduler. So in each reader there is a point with a barrier, and either
+//! `membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)` moves the whole cost to the revoker. The kernel's promise (its manual
+//! page, membarrier(2), and the ordering table in `kernel/sched/membarrier.c`): when the call returns, each thread of
+//! the process that runs on another processor has passed a full memory barrier since the call began, and one that does
+//! not run has passed one in the scheduler. So in each reader there is a point with a barrier, and either
 //!
-//! - the reader's load of "shut" comes after that point: then it sees the revoker's store, which was before the call; or
-//! - it comes before that point: then so does the reader's own store, by program order, and the revoker's look after the
-//!   call sees it.
+//! - the reader's load of "shut" comes after that point: then it sees the revoker's store, which was before the call;
+//!   or
+//! - it comes before that point: then so does the reader's own store, by program order, and the revoker's look after
+//!   the call sees it.
 //!
-//! That is what the pair of fences gives, provided that the compiler keeps the reader's store and load in program order:
-//! [`light_by_compiler`] does.
+//! That is what the pair of fences gives, provided that the compiler keeps the reader's store and load in program
+//! order: [`light_by_compiler`] does.
 //!
-//! Loom knows no such call. Under it, and where the kernel has none (before 4.14, not Linux, forbidden by a seccomp filter), both
-//! sides are plain fences. The models therefore prove the protocol with fences, and the paragraph above is the argument that
-//! `membarrier` with a compiler fence can replace them. `LIFEBOAT_SYNC_FENCES=1` in the environment chooses fences too.
+//! Loom knows no such call. Under it, and where the kernel has none (before 4.14, not Linux, forbidden by a seccomp
+//! filter), both sides are plain fences. The models therefore prove the protocol with fences, and the paragraph above
+//! is the argument that `membarrier` with a compiler fence can replace them. `LIFEBOAT_SYNC_FENCES=1` in the
+//! environment chooses fences too.
 
 #[cfg(not(any(loom, shuttle)))]
 use std::sync::OnceLock;

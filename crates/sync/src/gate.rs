@@ -4,8 +4,8 @@
 //! The two are apart because an unplug has work to do in between: fences must signal, so that whoever waits for one
 //! inside a section can leave (seed 2).
 //!
-//! Gates are independent: a section of one never delays the drain of another (GATE-3). Sections nest, are allowed in interrupt
-//! handlers and reclaim callbacks (GATE-6; there the code inside must not block), and take no lock.
+//! Gates are independent: a section of one never delays the drain of another (GATE-3). Sections nest, are allowed in
+//! interrupt handlers and reclaim callbacks (GATE-6; there the code inside must not block), and take no lock.
 
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -151,7 +151,8 @@ impl Gate {
     /// Shuts, and waits until no section is open. May be called by several threads, and again.
     ///
     /// # Errors
-    /// The sections still open when `limit` has passed. Called from inside a section of the same gate it can only end so.
+    /// The sections still open when `limit` has passed. Called from inside a section of the same gate it can only end
+    /// so.
     #[track_caller]
     pub fn drain(&self, limit: Duration) -> Result<(), Holdouts> {
         self.0.wait(limit, || ())

@@ -9,8 +9,8 @@ use std::time::Duration;
 pub struct Holdout {
     /// Where the section was entered.
     pub place: &'static Location<'static>,
-    /// How long it has been open at least: since it began to be in the way. When it was entered is not recorded; reading a
-    /// clock costs more than all the rest of a section.
+    /// How long it has been open at least: since it began to be in the way. When it was entered is not recorded;
+    /// reading a clock costs more than all the rest of a section.
     pub age: Duration,
     /// The thread that entered it, or the [`Reader`](crate::Reader)'s name.
     pub thread: String,
@@ -22,8 +22,8 @@ impl fmt::Display for Holdout {
     }
 }
 
-/// All sections that were still open at the deadline. Empty only if all have ended and another thread is still busy dropping
-/// what they were of.
+/// All sections that were still open at the deadline. Empty only if all have ended and another thread is still busy
+/// dropping what they were of.
 #[derive(Debug, Clone)]
 pub struct Holdouts(pub(crate) Vec<Holdout>);
 

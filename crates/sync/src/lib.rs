@@ -10,8 +10,8 @@
 //! | when the last section has left | the object is dropped | the device may be cut off |
 //! | allowed in interrupt handlers and reclaim callbacks | yes | yes, but nothing may block there |
 //!
-//! To begin and end a section costs a nanosecond: two stores, a few loads, no atomic read-modify-write, no hardware fence. All
-//! that is dear is done by who takes away.
+//! To begin and end a section costs a nanosecond: two stores, a few loads, no atomic read-modify-write, no hardware
+//! fence. All that is dear is done by who takes away.
 //!
 //! Both are per device, so one device's stuck reader never delays another's unplug (GATE-3).
 //!
@@ -28,7 +28,8 @@
 //! | [`barrier`] | why a reader needs no fence |
 //! | [`lint`] | finds what could deadlock before it does |
 //!
-//! The protocol is explored under loom (`tests/loom`) and shuttle (`tests/shuttle.rs`); what is `unsafe` is in `revocable` and, one line, in `slot`.
+//! The protocol is explored under loom (`tests/loom`) and shuttle (`tests/shuttle.rs`); what is `unsafe` is in
+//! `revocable` and, one line, in `slot`.
 
 pub mod barrier;
 pub mod deadline;

@@ -1,7 +1,7 @@
 //! The synchronization primitives: those of the standard library, or a model checker's.
 //!
-//! Loom explores every interleaving and every reordering that the memory model allows, of small models. Shuttle explores random
-//! interleavings, sequentially consistent, of large ones.
+//! Loom explores every interleaving and every reordering that the memory model allows, of small models. Shuttle
+//! explores random interleavings, sequentially consistent, of large ones.
 
 #[cfg(loom)]
 pub(crate) use loom::{

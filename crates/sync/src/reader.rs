@@ -1,7 +1,7 @@
 //! Readers: on whose behalf a section is open.
 //!
-//! Each thread has one of its own, made at its first section. An asynchronous task that holds a section while it waits, and
-//! goes on somewhere else, brings a [`Reader`] along.
+//! Each thread has one of its own, made at its first section. An asynchronous task that holds a section while it waits,
+//! and goes on somewhere else, brings a [`Reader`] along.
 
 use std::cell::Cell;
 use std::marker::PhantomData;

@@ -1,14 +1,14 @@
 //! All slots of the process, and which of them a revoker has to look at.
 //!
-//! A slot is *awake* or it *naps*. Revokers look at those that are awake. A slot is born napping; its reader wakes it when it
-//! enters a section and finds it so, under the registry's lock. A revoker that finds an awake slot without a section marks it
-//! as napping, but goes on looking at it until the next time: a reader may just be entering that has not seen the mark. The
-//! next look comes after another [heavy barrier](crate::barrier), so by then either the reader has seen the mark and waits
-//! for the lock to wake its slot, or its section is seen. Therefore a thousand readers that have nothing to do cost a
-//! revoker nothing, from the second look on.
+//! A slot is *awake* or it *naps*. Revokers look at those that are awake. A slot is born napping; its reader wakes it
+//! when it enters a section and finds it so, under the registry's lock. A revoker that finds an awake slot without a
+//! section marks it as napping, but goes on looking at it until the next time: a reader may just be entering that has
+//! not seen the mark. The next look comes after another [heavy barrier](crate::barrier), so by then either the reader
+//! has seen the mark and waits for the lock to wake its slot, or its section is seen. Therefore a thousand readers that
+//! have nothing to do cost a revoker nothing, from the second look on.
 //!
-//! The barrier is executed with the lock held. Otherwise it could have been executed before another revoker's mark, and say
-//! nothing of readers that have not seen that.
+//! The barrier is executed with the lock held. Otherwise it could have been executed before another revoker's mark, and
+//! say nothing of readers that have not seen that.
 //!
 //! The lock is taken when a reader registers, wakes or goes, and for each look; never while anyone waits for a section.
 
@@ -80,8 +80,8 @@ impl Registry {
         if slow { state::SLOW } else { 0 }
     }
 
-    /// A reader that is no more gives its slot back. Where a section was leaked it stays, and stays visible: who revokes what
-    /// that section is of must be told.
+    /// A reader that is no more gives its slot back. Where a section was leaked it stays, and stays visible: who
+    /// revokes what that section is of must be told.
     pub(crate) fn give_back(&self, slot: &'static Slot) {
         let mut slots = lock(&self.slots);
         if slot.is_idle() {

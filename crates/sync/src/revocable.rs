@@ -1,7 +1,7 @@
 //! A revocable object: sections that must not block, for register access.
 //!
-//! The object is dropped when it has been revoked and no section is open: by the revoker, or, if that gave up waiting, at the
-//! end of the last section. How that is known without counting is the [turnstile](crate::turnstile)'s matter.
+//! The object is dropped when it has been revoked and no section is open: by the revoker, or, if that gave up waiting,
+//! at the end of the last section. How that is known without counting is the [turnstile](crate::turnstile)'s matter.
 #![allow(unsafe_code)] // sharing an object whose drop is decided at run time is what this file is for
 
 use std::fmt;
@@ -142,8 +142,8 @@ impl<T> Revocable<T> {
     /// for that. When it returns `Ok`, the object is gone (GATE-4). Idempotent and safe to call from several threads.
     ///
     /// # Errors
-    /// The sections that are open when `limit` has passed; the last of them drops the object. Called from inside a section
-    /// of the same object it can only end so.
+    /// The sections that are open when `limit` has passed; the last of them drops the object. Called from inside a
+    /// section of the same object it can only end so.
     #[track_caller]
     pub fn revoke(&self, limit: Duration) -> Result<(), Holdouts> {
         self.turnstile.wait(limit, || {
@@ -161,8 +161,8 @@ impl<T> Revocable<T> {
         self.revoke(deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Takes the object away without waiting for anybody: there can be nobody, since `self` is borrowed exclusively. Gives it
-    /// back, or `None` if it has been revoked before.
+    /// Takes the object away without waiting for anybody: there can be nobody, since `self` is borrowed exclusively.
+    /// Gives it back, or `None` if it has been revoked before.
     pub fn revoke_nosync(&mut self) -> Option<T> {
         self.turnstile.shut();
         if self.was_dropped() {
@@ -190,9 +190,9 @@ impl<T> Revocable<T> {
             return self.access_slowly(slot, location, f);
         };
         let _leave = LeaveFast(self, place);
-        // SAFETY: a section is open until `_leave` is dropped, after this. The object is dropped only when the turnstile
-        // is still, which an open section prevents; and nobody has `&mut` to it before. The reference cannot outlive `f`,
-        // which is generic over its lifetime.
+        // SAFETY: a section is open until `_leave` is dropped, after this. The object is dropped only when the
+        // turnstile is still, which an open section prevents; and nobody has `&mut` to it before. The reference cannot
+        // outlive `f`, which is generic over its lifetime.
         Some(self.object.with(|object| f(unsafe { &*object })))
     }
 

@@ -1,11 +1,12 @@
 //! A reader's slot: where it says in which sections it is.
 //!
-//! One slot, on cache lines of its own, belongs to one reader at a time. It has a few *places*, each for one open section: the
-//! key of what the section is of, and where in the source it began. Zero is no section. The reader alone turns zero into a
-//! key; whoever holds the section turns the key into zero, perhaps on another thread; revokers only look.
+//! One slot, on cache lines of its own, belongs to one reader at a time. It has a few *places*, each for one open
+//! section: the key of what the section is of, and where in the source it began. Zero is no section. The reader alone
+//! turns zero into a key; whoever holds the section turns the key into zero, perhaps on another thread; revokers only
+//! look.
 //!
-//! Keys are stored with release, also over a zero that another section left: who reads a key or a zero with acquire then sees
-//! all that sections which were in this place before have done.
+//! Keys are stored with release, also over a zero that another section left: who reads a key or a zero with acquire
+//! then sees all that sections which were in this place before have done.
 #![allow(unsafe_code)] // a location is stored as an atomic pointer
 
 use std::panic::Location;

@@ -1,18 +1,19 @@
-//! What [`Gate`](crate::Gate) and [`Revocable`](crate::Revocable) have in common: it lets in until it is shut, and then tells
-//! when the last has left.
+//! What [`Gate`](crate::Gate) and [`Revocable`](crate::Revocable) have in common: it lets in until it is shut, and then
+//! tells when the last has left.
 //!
 //! # The protocol
 //!
-//! - *Enter*: write the key into a place of one's slot; [light barrier](crate::barrier); go in if the slot is awake and the
-//!   turnstile open. Otherwise clear the place again.
+//! - *Enter*: write the key into a place of one's slot; [light barrier](crate::barrier); go in if the slot is awake and
+//!   the turnstile open. Otherwise clear the place again.
 //! - *Leave*: clear the place; light barrier; if the turnstile is being shut, tell who waits.
-//! - *Shut*: set the word; *look*, once: a heavy barrier, then all places of all awake slots. By the barrier, who
-//!   is not seen now will see the word. So the sections found are all that are open or ever will be, and the list of them only
-//!   gets shorter. When it is empty the turnstile is *still*, and [`Turnstile::settle`] runs what is to run then, exactly once.
+//! - *Shut*: set the word; *look*, once: a heavy barrier, then all places of all awake slots. By the barrier, who is
+//!   not seen now will see the word. So the sections found are all that are open or ever will be, and the list of them
+//!   only gets shorter. When it is empty the turnstile is *still*, and [`Turnstile::settle`] runs what is to run then,
+//!   exactly once.
 //!
-//! To leave and to wait meet like to enter and to look: either the leaver's cleared place is seen, or the leaver sees the word
-//! and takes the lock, under which the waiter looks at the list and goes to sleep. So no wake-up is lost. Who gives up waiting
-//! leaves its duty to the last section.
+//! To leave and to wait meet like to enter and to look: either the leaver's cleared place is seen, or the leaver sees
+//! the word and takes the lock, under which the waiter looks at the list and goes to sleep. So no wake-up is lost. Who
+//! gives up waiting leaves its duty to the last section.
 //!
 //! All of this is explored by loom (`tests/loom/`), with fences; larger scenarios by shuttle.
 
@@ -37,8 +38,8 @@ const SHUT: u32 = 1;
 /// None is open, and what was to be done then is done.
 const STILL: u32 = 2;
 
-/// How long a revoker watches the open sections before it sleeps. Most register sections are shorter; sleeping and waking
-/// costs more.
+/// How long a revoker watches the open sections before it sleeps. Most register sections are shorter; sleeping and
+/// waking costs more.
 const WATCH: Duration = Duration::from_micros(10);
 
 /// See the [module documentation](self).
@@ -96,8 +97,8 @@ impl Turnstile {
         self.word.load(Acquire) != OPEN
     }
 
-    /// Begins a section in the slot of a reader (of this thread, if its slot is known) if that takes nothing dear. If it fails, nothing has
-    /// happened yet: [`Turnstile::enter_slowly`] decides.
+    /// Begins a section in the slot of a reader (of this thread, if its slot is known) if that takes nothing dear. If
+    /// it fails, nothing has happened yet: [`Turnstile::enter_slowly`] decides.
     #[inline]
     pub(crate) fn enter_fast(
         &self,
@@ -115,8 +116,8 @@ impl Turnstile {
         None
     }
 
-    /// Begins a section in any case but that of a shut turnstile. Then the caller must call [`Turnstile::left`]: who looked may have
-    /// seen what the attempt wrote.
+    /// Begins a section in any case but that of a shut turnstile. Then the caller must call [`Turnstile::left`]: who
+    /// looked may have seen what the attempt wrote.
     #[cold]
     pub(crate) fn enter_slowly(
         &self,

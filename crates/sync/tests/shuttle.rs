@@ -1,7 +1,7 @@
 //! Scenarios too large for loom: many readers of every kind, revokers that wait and that give up, by random schedules.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test --release -p lifeboat-sync --test shuttle`. As under loom, a limit of zero gives up at once
-//! and a slot has one place. A failing schedule is printed, and `shuttle::replay` runs it again.
+//! `RUSTFLAGS="--cfg shuttle" cargo test --release -p lifeboat-sync --test shuttle`. As under loom, a limit of zero
+//! gives up at once and a slot has one place. A failing schedule is printed, and `shuttle::replay` runs it again.
 #![cfg(shuttle)]
 
 use std::time::Duration;

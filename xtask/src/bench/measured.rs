@@ -1,7 +1,7 @@
 //! What criterion measured, as it leaves it in `target/criterion`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -58,14 +58,14 @@ fn collect(folder: &Path, group: &str, found: &mut Vec<Measured>) -> Result<(), 
 }
 
 fn one(folder: &Path, group: &str) -> Result<Option<Measured>, String> {
-    let benchmark: Benchmark = parse(folder.join("benchmark.json"))?;
-    let estimates: Estimates = parse(folder.join("estimates.json"))?;
+    let benchmark: Benchmark = parse(&folder.join("benchmark.json"))?;
+    let estimates: Estimates = parse(&folder.join("estimates.json"))?;
     let Some(name) = benchmark.function_id.filter(|_| benchmark.group_id == group) else { return Ok(None) };
     let threads = benchmark.value_str.and_then(|value| value.parse().ok());
     Ok(Some(Measured { name, threads, ns: estimates.median.point_estimate }))
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(path: PathBuf) -> Result<T, String> {
-    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,7 +1,7 @@
 //! Benchmarks with named peers in the same run, as ratios: `cargo xtask bench sync`.
 //!
-//! Criterion measures (`cargo bench`); this reads what it left, and makes a table, a picture or JSON of it. Figures of two runs or
-//! two machines are not to be compared; ratios of one run are.
+//! Criterion measures (`cargo bench`); this reads what it left, and makes a table, a picture or JSON of it. Figures of
+//! two runs or two machines are not to be compared; ratios of one run are.
 
 mod chart;
 mod measured;
@@ -49,6 +49,7 @@ const SUITES: &[Suite] = &[Suite {
                 "Revocable::access",
                 "Gate::run",
                 "Gate::enter",
+                "lint::Mutex, lint off",
             ],
             beside: &["floor", "crossbeam-epoch pin", "std RwLock read"],
         },

@@ -81,7 +81,7 @@ fn freestanding() -> Outcome {
     run(&mut command)
 }
 
-/// Unbounded exploration; about 20 seconds.
+/// About a minute. Small models without a bound, larger ones with three interruptions of a thread at most.
 fn loom() -> Outcome {
     let args =
         ["test", "--release", "--locked", "-p", "lifeboat-sync", "--test", "loom", "--target-dir", "target/loom"];

@@ -13,8 +13,8 @@ use super::{FENCE, ReportKind, enabled};
 
 /// Says that what follows may block, whether or not it does this time. `what` completes "... may block".
 ///
-/// Reported inside a non-sleeping section, in an [`interrupt`](super::interrupt()) or [`reclaim`](super::reclaim()) context,
-/// and under a short lock ([`Mutex::new`](super::Mutex::new)).
+/// Reported inside a non-sleeping section, in an [`interrupt`](super::interrupt()) or [`reclaim`](super::reclaim())
+/// context, and under a short lock ([`Mutex::new`](super::Mutex::new)).
 ///
 /// # Examples
 /// ```
@@ -39,8 +39,8 @@ pub fn might_block(what: &'static str) {
 
 /// Says that a fence is waited for now. It [might block](might_block); besides, it is reported
 ///
-/// - inside a section of a gate (GATE-5). An unplug waits for the section; whoever is to signal the fence may wait for the
-///   unplug. Leave the section, wait, enter again: that the device is gone is then noticed at once.
+/// - inside a section of a gate (GATE-5). An unplug waits for the section; whoever is to signal the fence may wait for
+///   the unplug. Leave the section, wait, enter again: that the device is gone is then noticed at once.
 /// - on a path that [signals](super::signalling) fences,
 /// - under a lock that such a path takes.
 ///

@@ -1,7 +1,7 @@
 //! Classes: what the lint takes to be the same.
 //!
-//! All locks of one purpose (the ring lock of every ring) are one class, and order is learned for classes, so that a run
-//! with one device teaches what holds for a hundred. As in lockdep.
+//! All locks of one purpose (the ring lock of every ring) are one class, and order is learned for classes, so that a
+//! run with one device teaches what holds for a hundred. As in lockdep.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

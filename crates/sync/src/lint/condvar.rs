@@ -1,7 +1,7 @@
 //! Conditions of the lint's mutexes: `parking_lot`'s, checked before each wait.
 //!
-//! To wait for a condition blocks, whatever is held but that very mutex, and takes that mutex again at the end: what was taken
-//! after it and is still held then comes before it.
+//! To wait for a condition blocks, whatever is held but that very mutex, and takes that mutex again at the end: what
+//! was taken after it and is still held then comes before it.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};

@@ -1,11 +1,12 @@
 //! Contexts: what kind of code runs here.
 //!
-//! An interrupt handler and a reclaim callback (the kernel's shrinkers and MMU notifiers) interrupt someone who may hold
-//! anything, so nothing may block there; sections may be entered (GATE-6, seed 2). A *signalling* path is one that a fence
-//! waits for, as between the kernel's `dma_fence_begin_signalling()` and its end.
+//! An interrupt handler and a reclaim callback (the kernel's shrinkers and MMU notifiers) interrupt someone who may
+//! hold anything, so nothing may block there; sections may be entered (GATE-6, seed 2). A *signalling* path is one that
+//! a fence waits for, as between the kernel's `dma_fence_begin_signalling()` and its end.
 //!
-//! Contexts stack on what the thread holds already and hide nothing of it: a lock taken in a handler comes after the locks of who was
-//! interrupted, which is how a handler deadlocks. Simulated interrupts that run on a thread of their own hold nothing else.
+//! Contexts stack on what the thread holds already and hide nothing of it: a lock taken in a handler comes after the
+//! locks of who was interrupted, which is how a handler deadlocks. Simulated interrupts that run on a thread of their
+//! own hold nothing else.
 
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -28,7 +29,8 @@ pub fn interrupt<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` as a callback that gives memory back: sections are allowed, blocking is not, since whoever allocates waits for it.
+/// Runs `f` as a callback that gives memory back: sections are allowed, blocking is not, since whoever allocates waits
+/// for it.
 #[track_caller]
 pub fn reclaim<R>(f: impl FnOnce() -> R) -> R {
     let _context = begin(What::Reclaim, Location::caller());
@@ -37,8 +39,8 @@ pub fn reclaim<R>(f: impl FnOnce() -> R) -> R {
 
 /// Begins a stretch of code that some fence waits for, such as the end of a job. It lasts until the result is dropped.
 ///
-/// What is waited for inside comes after fences in the order: a lock that elsewhere is held while waiting for a fence is
-/// reported, and so is waiting for a fence.
+/// What is waited for inside comes after fences in the order: a lock that elsewhere is held while waiting for a fence
+/// is reported, and so is waiting for a fence.
 ///
 /// # Examples
 /// ```

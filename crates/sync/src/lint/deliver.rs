@@ -1,7 +1,7 @@
 //! Delivery: a finding becomes a report, once, and goes to whoever wants it.
 //!
-//! Nothing is held while others' code runs, and while it runs the lint is off on this thread: a hook may lock, block and
-//! allocate, and never sees a report of its own doing.
+//! Nothing is held while others' code runs, and while it runs the lint is off on this thread: a hook may lock, block
+//! and allocate, and never sees a report of its own doing.
 
 use std::backtrace::Backtrace;
 use std::cell::Cell;
@@ -38,8 +38,9 @@ thread_local! {
     static DELIVERING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has `hook` called for each report from now on, instead of printing it or panicking. It runs on the thread that is reported, before that
-/// thread does what the report is about; the lint is off on that thread meanwhile, so it may do what it likes.
+/// Has `hook` called for each report from now on, instead of printing it or panicking. It runs on the thread that is
+/// reported, before that thread does what the report is about; the lint is off on that thread meanwhile, so it may do
+/// what it likes.
 ///
 /// # Examples
 /// ```

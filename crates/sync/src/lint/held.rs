@@ -1,7 +1,7 @@
 //! What this thread holds: locks, sections, a fence to signal, the context it runs in.
 //!
-//! A list, newest last; things are released in any order. It belongs to its thread. A section may still end on another one;
-//! that other puts a note into the owner's *inbox*, which the owner reads before it next looks at its list.
+//! A list, newest last; things are released in any order. It belongs to its thread. A section may still end on another
+//! one; that other puts a note into the owner's *inbox*, which the owner reads before it next looks at its list.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -145,8 +145,8 @@ impl Drop for Thread {
     }
 }
 
-/// Runs `f` on this thread's record; or does nothing under loom, while this thread delivers a report, and at the thread's
-/// end.
+/// Runs `f` on this thread's record; or does nothing under loom, while this thread delivers a report, and at the
+/// thread's end.
 pub(super) fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> Option<R> {
     if deliver::delivering() { None } else { with_also_delivering(f) }
 }

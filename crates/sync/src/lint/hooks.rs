@@ -1,17 +1,16 @@
 //! Hooks: what this crate's sections tell the lint.
 //!
-//! Called only when the lint is [enabled](super::enabled). To enter reports nothing and never panics: it waits for nothing, and is
-//! allowed everywhere. What is checked is what is done inside, and the wait for the end.
+//! Called only when the lint is [enabled](super::enabled). To enter reports nothing and never panics: it waits for
+//! nothing, and is allowed everywhere. What is checked is what is done inside, and the wait for the end.
 //!
 //! A section of a thread is on that thread's list. There are two that may end elsewhere:
 //!
-//! - A bus callback's proof ([`SectionKind::Bound`]) is on the list of the thread that began it, whose callback it is. Another thread
-//!   that it was lent to knows nothing of it.
-//! - A section that a task carries ([`entered_movable`]) is on no list. The thread that polls the task may poll another next, to which
-//!   the section would be a false one; and the lint is not told where a task is polled.
+//! - A bus callback's proof ([`SectionKind::Bound`]) is on the list of the thread that began it, whose callback it is.
+//!   Another thread that it was lent to knows nothing of it.
+//! - A section that a task carries ([`entered_movable`]) is on no list. The thread that polls the task may poll another
+//!   next, to which the section would be a false one; and the lint is not told where a task is polled.
 //!
 //! Of both it is counted how many are open, since a register access on any thread may be theirs.
-#![allow(dead_code)] // which of them are called is the sections' matter
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -98,7 +97,8 @@ pub(crate) fn left(token: Token) {
         }
         thread.number != owner
     });
-    // `None`: this thread ends. Whether the section was its own is no longer known; if not, its owner must still be told.
+    // `None`: this thread ends. Whether the section was its own is no longer known; if not, its owner must still be
+    // told.
     if elsewhere != Some(false) {
         held::remove_elsewhere(owner, entry);
     }

@@ -1,9 +1,9 @@
 //! The lint: finds what could deadlock before it does.
 //!
-//! It is for drivers what lockdep and `might_sleep` are for the kernel. It looks at what a thread holds when that thread waits for
-//! something, and reports the *possibility* of a deadlock the first time a code path runs, with both places; nobody has
-//! to lose a race first. It is not a detector of deadlocks that have happened, and it proves nothing about code that did
-//! not run.
+//! It is for drivers what lockdep and `might_sleep` are for the kernel. It looks at what a thread holds when that
+//! thread waits for something, and reports the *possibility* of a deadlock the first time a code path runs, with both
+//! places; nobody has to lose a race first. It is not a detector of deadlocks that have happened, and it proves nothing
+//! about code that did not run.
 //!
 //! # What it reports
 //!
@@ -18,23 +18,23 @@
 //! | [`NoSection`](ReportKind::NoSection) | registers are accessed inside a section (GATE-5, the inverse) |
 //! | [`LeftElsewhere`](ReportKind::LeftElsewhere) | a thread's section ends on that thread |
 //!
-//! The source is the kernel: `Documentation/locking/lockdep-design.rst`, `dma_fence_begin_signalling()`, and the proposal to
-//! annotate `drm_dev_enter()` so (seed 2), which says both what to check and what not to restrict.
+//! The source is the kernel: `Documentation/locking/lockdep-design.rst`, `dma_fence_begin_signalling()`, and the
+//! proposal to annotate `drm_dev_enter()` so (seed 2), which says both what to check and what not to restrict.
 //!
 //! # Order
 //!
-//! Order is a graph of [classes](Class), not of instances. An edge `a → b` says: somewhere `b` was *waited for* while `a` was
-//! held. Locks are held and waited for. Sections are held, and what waits for them is the drain or the revoke. To *enter* a
-//! section waits for nothing (a shut gate refuses), so no edge leads there: sections may be entered under any lock, as seed 2
-//! demands, and it is the same in lockdep, to which SRCU is a recursive reader. Fences are waited for by [`fence_wait`], and
-//! "held" by the path that signals them ([`signalling`]).
+//! Order is a graph of [classes](Class), not of instances. An edge `a → b` says: somewhere `b` was *waited for* while
+//! `a` was held. Locks are held and waited for. Sections are held, and what waits for them is the drain or the revoke.
+//! To *enter* a section waits for nothing (a shut gate refuses), so no edge leads there: sections may be entered under
+//! any lock, as seed 2 demands, and it is the same in lockdep, to which SRCU is a recursive reader. Fences are waited
+//! for by [`fence_wait`], and "held" by the path that signals them ([`signalling`]).
 //!
 //! # What it does not see
 //!
-//! - Sections that an asynchronous task carries. They are on no thread's list: the thread may poll another task next, which
-//!   holds nothing. So blocking inside of them is not reported.
-//! - While a section of that kind, or a bus callback's proof, is open anywhere, a [`register_access`] without a section on its
-//!   own thread: it may be theirs.
+//! - Sections that an asynchronous task carries. They are on no thread's list: the thread may poll another task next,
+//!   which holds nothing. So blocking inside of them is not reported.
+//! - While a section of that kind, or a bus callback's proof, is open anywhere, a [`register_access`] without a section
+//!   on its own thread: it may be theirs.
 //! - What a leaked guard means: to the lint it is held for ever, which is true.
 //! - Anything in a thread's last moments, when its thread-local storage is gone; and anything under loom.
 //!
@@ -66,8 +66,9 @@
 //!
 //! # How to read this module
 //!
-//! `held` is what a thread holds, `order` the graph, `wait` what happens before a thread waits; `check` are the rules that need no
-//! graph; `report` and `deliver` are what comes out; `mutex`, `condvar`, `context` and `hooks` are what goes in.
+//! `held` is what a thread holds, `order` the graph, `wait` what happens before a thread waits; `check` are the rules
+//! that need no graph; `report` and `deliver` are what comes out; `mutex`, `condvar`, `context` and `hooks` are what
+//! goes in.
 
 mod check;
 mod class;
@@ -93,8 +94,8 @@ pub use mutex::{Mutex, MutexGuard};
 pub use report::{Report, ReportKind};
 pub use switch::{Reaction, enabled, force};
 
-/// The class of gates that were given none. Many unrelated gates share it, so one of them may be drained inside a section of
-/// another.
+/// The class of gates that were given none. Many unrelated gates share it, so one of them may be drained inside a
+/// section of another.
 pub static GATE: Class = Class::shared("gate");
 
 /// The class of revocables that were given none. Shared, like [`GATE`].

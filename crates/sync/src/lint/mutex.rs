@@ -1,8 +1,8 @@
 //! Mutexes that the lint knows of: `parking_lot`'s, with a class.
 //!
 //! A *short* one is what the kernel calls a spinlock: held for a few statements, allowed in non-sleeping sections and
-//! interrupt handlers, and nothing blocks while it is held. A *sleeping* one may be held across what blocks, so to take it may
-//! block. Both wait in the same way; the difference is the promise.
+//! interrupt handlers, and nothing blocks while it is held. A *sleeping* one may be held across what blocks, so to take
+//! it may block. Both wait in the same way; the difference is the promise.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -12,7 +12,8 @@ use super::held::{self, Entry, What};
 use super::wait::{self, For};
 use super::{Class, check, enabled};
 
-/// A mutex; see [`Mutex::new`] and [`Mutex::sleeping`]. While the lint is off it costs one relaxed load more than `parking_lot`'s.
+/// A mutex; see [`Mutex::new`] and [`Mutex::sleeping`]. While the lint is off it costs one relaxed load more than
+/// `parking_lot`'s.
 ///
 /// # Examples
 /// ```
@@ -68,8 +69,8 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Takes the mutex while another of its class is held, in an order that the caller vouches for (by address, from parent to
-    /// child).
+    /// Takes the mutex while another of its class is held, in an order that the caller vouches for (by address, from
+    /// parent to child).
     ///
     /// # Examples
     /// ```
@@ -88,8 +89,8 @@ impl<T: ?Sized> Mutex<T> {
         if enabled() { self.lock_watched(Location::caller(), true) } else { self.guard(self.inner.lock(), None, true) }
     }
 
-    /// Takes the mutex if nobody has it. That waits for nothing, so it has no order and is allowed everywhere; what is then waited for
-    /// while it is held has.
+    /// Takes the mutex if nobody has it. That waits for nothing, so it has no order and is allowed everywhere; what is
+    /// then waited for while it is held has.
     #[track_caller]
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {

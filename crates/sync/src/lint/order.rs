@@ -1,11 +1,11 @@
 //! The order graph: what was waited for while what was held.
 //!
-//! An edge is remembered where it was first seen. One that would close a circle is *refused*: it is reported by whoever brought it,
-//! and then known but not followed, so that one mistake does not make every later path look wrong. The kernel's lockdep
-//! switches itself off there.
+//! An edge is remembered where it was first seen. One that would close a circle is *refused*: it is reported by whoever
+//! brought it, and then known but not followed, so that one mistake does not make every later path look wrong. The
+//! kernel's lockdep switches itself off there.
 //!
-//! Adding an edge and looking for the way back is one step under one lock: of two threads that bring opposite edges at once,
-//! one sees the other's.
+//! Adding an edge and looking for the way back is one step under one lock: of two threads that bring opposite edges at
+//! once, one sees the other's.
 
 use std::backtrace::Backtrace;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -40,8 +40,8 @@ impl fmt::Display for ReportKind {
     }
 }
 
-/// One finding. The same finding, a kind at one pair of places for one pair of classes, is reported once in the life of a
-/// process.
+/// One finding. The same finding, a kind at one pair of places for one pair of classes, is reported once in the life of
+/// a process.
 ///
 /// [`Display`](fmt::Display) is the whole of it, with backtraces, in lines.
 #[derive(Debug, Clone)]

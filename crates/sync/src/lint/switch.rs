@@ -39,8 +39,8 @@ static SWITCH: AtomicU8 = AtomicU8::new(UNREAD);
 /// | `panic` | on: a report panics at the place |
 /// | not set | as `1` in debug builds, as `0` in release builds |
 ///
-/// Any other value is taken as `1`, and standard error says so. Under loom, whose threads are not the system's, the lint is
-/// always off.
+/// Any other value is taken as `1`, and standard error says so. Under loom, whose threads are not the system's, the
+/// lint is always off.
 #[inline]
 pub fn enabled() -> bool {
     if crate::primitive::MODEL {
@@ -55,8 +55,8 @@ pub fn enabled() -> bool {
 
 /// Sets the reaction, whatever the environment says. For tests, and before the first use.
 ///
-/// What a thread holds already when the lint goes on is unknown to it; what it recorded before it goes off is forgotten when it
-/// is released.
+/// What a thread holds already when the lint goes on is unknown to it; what it recorded before it goes off is forgotten
+/// when it is released.
 pub fn force(reaction: Reaction) {
     let value = match reaction {
         Reaction::Off => OFF,

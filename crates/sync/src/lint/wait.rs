@@ -1,7 +1,7 @@
 //! Before a thread waits: every thing it holds and what it waits for become an edge of the order graph.
 //!
-//! Edges that this thread has brought before cost a look into its own set; only a new one captures a backtrace and takes the
-//! graph's lock. All of it happens before the wait, so that a deadlock on the first run is reported as well.
+//! Edges that this thread has brought before cost a look into its own set; only a new one captures a backtrace and
+//! takes the graph's lock. All of it happens before the wait, so that a deadlock on the first run is reported as well.
 
 use std::backtrace::Backtrace;
 use std::fmt::Write;

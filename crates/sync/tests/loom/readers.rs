@@ -63,6 +63,8 @@ fn two_look_at_once_while_a_reader_enters() {
                 revocable.try_access_by(&reader, Counted::assert_there);
             })
         };
+        // Of the two looks one marks the reader's slot, and the other must not yet forget it.
+        Gate::new().drain(WAIT).unwrap();
         revocable.revoke(WAIT).unwrap();
         assert_eq!(drops.load(SeqCst), 1);
         entering.join().unwrap();
