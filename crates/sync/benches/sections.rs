@@ -17,6 +17,9 @@ use lifeboat_sync::{Gate, Reader, Revocable, lint};
 /// Also more than most machines that run this have processors.
 const THREADS: [usize; 4] = [1, 2, 4, 8];
 
+/// Operations for each iteration that criterion asks for: even the fewest must outweigh the start of the threads.
+const PORTION: u64 = 100_000;
+
 /// An operation, made anew for each thread: it may have state of its own.
 fn measure<O: FnMut() -> u64>(c: &mut Criterion, name: &str, operation: impl Fn() -> O + Sync) {
     let mut group = c.benchmark_group("sections");
@@ -36,7 +39,7 @@ fn run<O: FnMut() -> u64>(threads: usize, iterations: u64, operation: &(impl Fn(
                 let mut operation = operation();
                 black_box(operation());
                 ready.wait();
-                for _ in 0..iterations {
+                for _ in 0..iterations * PORTION {
                     black_box(operation());
                 }
             });
@@ -46,7 +49,7 @@ fn run<O: FnMut() -> u64>(threads: usize, iterations: u64, operation: &(impl Fn(
     });
     let wall = began.elapsed();
     let processors = std::thread::available_parallelism().map_or(1, usize::from).min(threads);
-    wall.mul_f64(processors as f64 / threads as f64)
+    wall.mul_f64(processors as f64 / threads as f64 / PORTION as f64)
 }
 
 struct Flagged {
