@@ -24,6 +24,11 @@ impl<T> Id<T> {
     pub(crate) const fn new(index: u32, generation: u32) -> Self {
         Self { index, generation, kind: PhantomData }
     }
+
+    /// Which slot it is: for names and tables. Alone it does not identify anything.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
 }
 
 impl<T> Clone for Id<T> {

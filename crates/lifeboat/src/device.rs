@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
 use crate::module::{Minor, Shared as Module};
-use crate::{CallError, Handle, call, locks};
+use crate::{CallError, Handle, Timeline, call, locks};
 
 /// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context and job is.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) link: Arc<Link>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) display: Arc<Display>,
+    /// Flips, one after the other.
+    pub(crate) flips: Timeline,
     /// Free VRAM, in pages.
     pub(crate) vram: Mutex<RangeAllocator<u64>>,
     /// Free contexts.
@@ -48,6 +50,17 @@ pub(crate) struct Shared {
     // Declared last: the number is free again only after all else of the device is gone.
     _minor: Minor,
     _module: Arc<Module>,
+}
+
+/// What a device is called in the names of its fences and threads.
+pub(crate) fn name(minor: u32) -> String {
+    format!("lifeboat{minor}")
+}
+
+impl Shared {
+    pub(crate) fn name(&self) -> String {
+        name(self.info.minor)
+    }
 }
 
 impl Device {
@@ -60,12 +73,14 @@ impl Device {
         engine: Arc<Engine>,
         display: Arc<Display>,
     ) -> Self {
+        let flips = Timeline::new(&module.ledger, &name(info.minor), "flips");
         let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
         Self(Arc::new(Shared {
             info,
             link,
             engine,
             display,
+            flips,
             vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
             contexts: Mutex::new(&locks::CONTEXTS, (0..hardware.contexts).rev().collect()),
             segments: hardware.segments,

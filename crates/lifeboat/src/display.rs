@@ -12,7 +12,7 @@ use lifeboat_sync::lint::Mutex;
 use crate::buffer::{self, Buffer};
 use crate::call::{self, Entered};
 use crate::device::Device;
-use crate::fence::{self, Fence, Unsignalled};
+use crate::fence::{Fence, Unsignalled};
 use crate::link::Link;
 use crate::{CallError, Placement, locks};
 
@@ -71,7 +71,7 @@ pub(crate) fn flip(device: &Device, buffer: &Buffer) -> Result<Fence, CallError>
     if state.pending.is_some() {
         return Err(CallError::Busy("a flip is pending; wait for it"));
     }
-    let (fence, unsignalled) = fence::pair(&device.0.ledger);
+    let (fence, unsignalled) = device.0.flips.fence();
     // Owed before the hardware hears of it: whatever happens from here on, the sweep or the interrupt finds it.
     state.pending = Some(Pending { fence: unsignalled, buffer: buffer.0.clone() });
     let replaced = state.replaced.take();
@@ -101,7 +101,7 @@ impl Display {
         let Some(Pending { fence, buffer, .. }) = state.pending.take() else { return };
         state.replaced = state.shown.replace(buffer);
         drop(state);
-        fence.signal(Ok(()));
+        fence.signal();
     }
 
     /// Asks the hardware about a flip whose interrupt has not come in time, so that a lost one delays and is no hang.

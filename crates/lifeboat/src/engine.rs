@@ -111,7 +111,11 @@ impl Engine {
     ) -> Result<JobId, SubmitError> {
         let reservation = self.state.lock().core.reserve(queue, spec)?;
         let (fence, job) = build();
-        let job = self.event(|core, _| core.commit(reservation, fence, job));
+        let job = self.event(|core, _| {
+            // Numbers and places in the queue are given under one lock, so that they have one order.
+            fence.number();
+            core.commit(reservation, fence, job)
+        });
         if self.state.lock().worker == Worker::Stopped {
             // Too late for the worker, and perhaps for the unplug: the fence signals here.
             self.deliver(Duration::ZERO);
@@ -242,7 +246,7 @@ impl Engine {
 
     fn signal(&self, state: &mut MutexGuard<'_, State>, fence: Unsignalled, result: Result<(), FenceError>) {
         state.lost += usize::from(result == Err(FenceError::Lost));
-        self.carry_out(state, || fence.signal(result));
+        self.carry_out(state, || fence.end(result));
     }
 
     /// Runs `f` with the lock released.

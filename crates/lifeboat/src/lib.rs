@@ -55,7 +55,7 @@ pub use call::{CALLS, Call};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
 pub use error::{CallError, ProbeError, WaitError};
-pub use fence::{Fence, Unsignalled};
+pub use fence::{Fence, Outcome, Signalled, Timeline, Unsignalled};
 pub use handle::Handle;
 pub use ledger::{Counts, Kind};
 pub use module::{Holders, Module};

@@ -8,7 +8,7 @@ use lifeboat_pci::Function;
 use lifeboat_sync::lint::Mutex;
 
 use crate::ledger::{Counts, Entry, Kind, Ledger};
-use crate::{Binding, ProbeError, ProbeOptions, locks, probe};
+use crate::{Binding, ProbeError, ProbeOptions, Timeline, locks, probe};
 
 /// Words of 64 device numbers: more than any machine has slots, and room for lost devices that are still held open.
 const MINOR_WORDS: usize = 16;
@@ -74,6 +74,12 @@ impl Module {
     /// What of this module exists.
     pub fn counts(&self) -> Counts {
         self.shared.ledger.counts()
+    }
+
+    /// A timeline for fences of a driver's own making. Those that are pending keep the module from being unloaded; those
+    /// that have signalled, and the timeline itself, do not.
+    pub fn timeline(&self, driver: &str, name: &str) -> Timeline {
+        Timeline::new(&self.shared.ledger, driver, name)
     }
 
     /// Unloads the module.

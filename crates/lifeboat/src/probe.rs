@@ -14,7 +14,7 @@ use lifeboat_sync::lint;
 
 use crate::ProbeError;
 use crate::binding::Binding;
-use crate::device::{Device, DeviceInfo};
+use crate::device::{self, Device, DeviceInfo};
 use crate::display::Display;
 use crate::engine::{Engine, Ring};
 use crate::hardware::Hardware;
@@ -119,7 +119,7 @@ fn bring_up(
     }
     let worker = {
         let (link, engine, display) = (link.clone(), engine.clone(), display.clone());
-        let name = format!("lifeboat{minor}");
+        let name = device::name(minor);
         std::thread::Builder::new().name(name).spawn(move || engine.work(&link, &display, rings))
     };
     let worker = worker.map_err(|_| ProbeError::NoMemory)?;

@@ -8,12 +8,13 @@ use lifeboat_core::sched::{Priority, QueueId};
 
 use crate::context::{self, Context};
 use crate::ledger::{Entry, Kind};
-use crate::{CallError, call};
+use crate::{CallError, Timeline, call};
 
 /// A queue. Dropped, it cancels what has not reached the ring; what has runs on.
 pub struct Queue {
     pub(crate) context: Arc<context::Shared>,
     pub(crate) id: QueueId,
+    pub(crate) timeline: Timeline,
     ring: u8,
     _entry: Entry,
 }
@@ -26,7 +27,9 @@ impl Queue {
             return Err(CallError::Invalid("no such ring"));
         }
         let id = device.0.engine.open_queue(ring, priority).ok_or(CallError::Exhausted("queues; close some"))?;
-        Ok(Self { context: context.0.clone(), id, ring, _entry: device.0.ledger.enlist(Kind::Queue) })
+        let ledger = &device.0.ledger;
+        let timeline = Timeline::new(ledger, &device.0.name(), &format!("ring{ring}.queue{}", id.index()));
+        Ok(Self { context: context.0.clone(), id, timeline, ring, _entry: ledger.enlist(Kind::Queue) })
     }
 
     /// The ring its jobs run on.

@@ -11,7 +11,7 @@ use crate::context;
 use crate::device::Device;
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
-use crate::{CallError, Fence, Queue, call, fence};
+use crate::{CallError, Fence, Queue, call};
 
 /// A job to be: commands for one ring, and what they wait for.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,7 @@ pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fen
         _lease: context.lease(),
         _entry: ledger.enlist(Kind::Job),
     });
-    let (fence, unsignalled) = fence::pair(ledger);
+    let (fence, unsignalled) = submission.queue.timeline.unnumbered();
     let engine = &device.0.engine;
     let job = engine.submit(submission.queue.id, spec, || (unsignalled, job))?;
     for dependency in submission.after {

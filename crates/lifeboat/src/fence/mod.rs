@@ -6,69 +6,119 @@
 //!
 //! ```compile_fail
 //! fn twice(fence: lifeboat::Unsignalled) {
-//!     fence.signal(Ok(()));
-//!     fence.signal(Ok(()));
+//!     fence.signal();
+//!     fence.signal();
 //! }
 //! ```
+//!
+//! A fence can be waited for in four ways: by a thread ([`Fence::wait`]), by a callback ([`Fence::on_signal`]), by an
+//! asynchronous task (`fence.await`), and by a descriptor that a poll loop watches ([`Fence::eventfd`]). [`Fence::all`]
+//! and [`Fence::any`] make one of several.
+//!
+//! What a fence is called is data, given when its [`Timeline`] is made, and its deadline is a hint that the signalling
+//! side reads. So no question about a fence runs code of the driver, neither before nor after it has signalled; callbacks
+//! run once, when it signals, and are gone then. The kernel needs `dma_fence_ops` to detach from a module for that.
+
+mod array;
+mod eventfd;
+mod future;
+mod timeline;
+mod unsignalled;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::{self, Condvar, Mutex};
 
-use crate::ledger::{Entry, Kind, Ledger};
 use crate::{WaitError, locks};
 
-type Outcome = Result<(), FenceError>;
+pub use future::Signalled;
+pub use timeline::Timeline;
+pub use unsignalled::Unsignalled;
+
+/// How something ended.
+pub type Outcome = Result<(), FenceError>;
 type Callback = Box<dyn FnOnce(Outcome) + Send>;
 
 /// Knows whether and how something ended. Cheap to clone.
 #[derive(Clone)]
 pub struct Fence(Arc<Shared>);
 
-/// The duty to signal. Dropped, it signals [`FenceError::Canceled`].
-#[must_use = "dropping it signals ECANCELED"]
-pub struct Unsignalled {
-    shared: Arc<Shared>,
-    // Counted as long as the promise is open; a signalled fence holds nothing back.
-    _entry: Entry,
-}
-
 struct Shared {
+    /// `None` for what belongs to no timeline: fences made of others, and those that were never pending.
+    timeline: Option<Timeline>,
+    /// Zero until it has its place on the timeline.
+    seqno: AtomicU64,
     state: Mutex<State>,
     signalled: Condvar,
 }
 
 enum State {
-    Pending(Vec<Callback>),
+    Pending(Pending),
     Signalled(Outcome),
 }
 
-/// Both sides of a new fence.
-pub(crate) fn pair(ledger: &Ledger) -> (Fence, Unsignalled) {
-    let shared =
-        Arc::new(Shared { state: Mutex::new(&locks::FENCE, State::Pending(Vec::new())), signalled: Condvar::new() });
-    (Fence(shared.clone()), Unsignalled { shared, _entry: ledger.enlist(Kind::PendingFence) })
+#[derive(Default)]
+struct Pending {
+    callbacks: Vec<Callback>,
+    wakers: future::Wakers,
+    /// When somebody would like it to have signalled.
+    deadline: Option<Instant>,
 }
 
 impl Fence {
-    /// A fence that has already signalled.
-    pub(crate) fn signalled(outcome: Outcome) -> Self {
-        Self(Arc::new(Shared {
-            state: Mutex::new(&locks::FENCE, State::Signalled(outcome)),
-            signalled: Condvar::new(),
-        }))
+    fn pending(timeline: Option<Timeline>) -> Self {
+        Self::new(timeline, State::Pending(Pending::default()))
     }
 
-    /// How it ended, or `None` while it has not.
+    /// A fence that has already signalled.
+    pub(crate) fn signalled(outcome: Outcome) -> Self {
+        Self::new(None, State::Signalled(outcome))
+    }
+
+    fn new(timeline: Option<Timeline>, state: State) -> Self {
+        let state = Mutex::new(&locks::FENCE, state);
+        Self(Arc::new(Shared { timeline, seqno: AtomicU64::new(0), state, signalled: Condvar::new() }))
+    }
+
+    /// How it ended, or `None` while it is pending.
     pub fn status(&self) -> Option<Outcome> {
         match *self.0.state.lock() {
             State::Pending(_) => None,
             State::Signalled(outcome) => Some(outcome),
+        }
+    }
+
+    /// Why what it stands for was not done; `None` while it is pending, and if it was done.
+    pub fn error(&self) -> Option<FenceError> {
+        self.status()?.err()
+    }
+
+    /// Whose it is, as `driver/timeline`.
+    pub fn name(&self) -> String {
+        self.0.timeline.as_ref().map_or_else(|| "lifeboat/none".to_owned(), Timeline::name)
+    }
+
+    /// Its place on its timeline, from 1; `None` if it has none.
+    pub fn seqno(&self) -> Option<u64> {
+        Some(self.0.seqno.load(Relaxed)).filter(|seqno| *seqno > 0)
+    }
+
+    /// Whether two fences are on one timeline, and so have comparable [numbers](Fence::seqno).
+    pub fn same_timeline(&self, other: &Self) -> bool {
+        matches!((&self.0.timeline, &other.0.timeline), (Some(one), Some(other)) if one.is(other))
+    }
+
+    /// Says when it should have signalled, to whoever can make haste ([`Unsignalled::deadline`]). The earliest counts. A
+    /// hint: nothing happens at that moment.
+    pub fn set_deadline(&self, deadline: Instant) {
+        if let State::Pending(pending) = &mut *self.0.state.lock() {
+            pending.deadline = Some(pending.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
         }
     }
 
@@ -104,7 +154,7 @@ impl Fence {
     pub fn on_signal(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
         let mut state = self.0.state.lock();
         match &mut *state {
-            State::Pending(callbacks) => callbacks.push(Box::new(callback)),
+            State::Pending(pending) => pending.callbacks.push(Box::new(callback)),
             State::Signalled(outcome) => {
                 let outcome = *outcome;
                 drop(state);
@@ -116,47 +166,35 @@ impl Fence {
 
 impl fmt::Debug for Fence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Fence").field(&self.status()).finish()
-    }
-}
-
-impl fmt::Debug for Unsignalled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Unsignalled")
-    }
-}
-
-impl Unsignalled {
-    /// Keeps the promise.
-    pub fn signal(self, outcome: Outcome) {
-        self.shared.signal(outcome);
-        // The drop that follows finds the fence signalled.
-    }
-}
-
-impl Drop for Unsignalled {
-    fn drop(&mut self) {
-        self.shared.signal(Err(FenceError::Canceled));
+        let mut debug = f.debug_struct("Fence");
+        debug.field("name", &self.name()).field("seqno", &self.seqno()).field("status", &self.status()).finish()
     }
 }
 
 impl Shared {
-    /// The first outcome counts.
+    /// The first outcome counts; who comes later finds it signalled.
     fn signal(&self, outcome: Outcome) {
         let mut state = self.state.lock();
-        let State::Pending(callbacks) = &mut *state else { return };
-        let callbacks = std::mem::take(callbacks);
+        let State::Pending(pending) = &mut *state else { return };
+        let Pending { callbacks, wakers, .. } = std::mem::take(pending);
         *state = State::Signalled(outcome);
         drop(state);
         self.signalled.notify_all();
         // Whoever waits for this fence waits for what the callbacks do.
         let _signalling = lint::signalling();
         for callback in callbacks {
-            // A user's panic must not take the other callbacks, the device's worker or an unplug with it.
-            if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {
-                tracing::error!("a fence callback panicked; the fence has signalled all the same");
-            }
+            contained(|| callback(outcome));
         }
+        for waker in wakers {
+            contained(|| waker.wake());
+        }
+    }
+}
+
+/// A user's panic must not take the other callbacks, the device's worker or an unplug with it.
+fn contained(f: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(f)).is_err() {
+        tracing::error!("a fence callback panicked; the fence has signalled all the same");
     }
 }
 
@@ -165,6 +203,11 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::ledger::{Kind, Ledger};
+
+    fn pair(ledger: &Ledger) -> (Fence, Unsignalled) {
+        Timeline::new(ledger, "test", "fences").fence()
+    }
 
     const LONG: Duration = Duration::from_secs(10);
 
@@ -183,8 +226,23 @@ mod tests {
     #[test]
     fn fence_1_the_drop_after_a_signal_changes_nothing() {
         let (fence, unsignalled) = pair(&Ledger::default());
-        unsignalled.signal(Ok(()));
+        unsignalled.signal();
         assert_eq!(fence.status(), Some(Ok(())));
+    }
+
+    #[test]
+    fn a_fence_knows_its_place_and_its_haste() {
+        let timeline = Timeline::new(&Ledger::default(), "driver", "ring 0");
+        let ((first, promise), (second, _other)) = (timeline.fence(), timeline.fence());
+        assert_eq!((first.name().as_str(), first.seqno(), second.seqno()), ("driver/ring 0", Some(1), Some(2)));
+        assert!(first.same_timeline(&second) && !first.same_timeline(&Fence::signalled(Ok(()))));
+        let now = Instant::now();
+        first.set_deadline(now + LONG);
+        first.set_deadline(now);
+        first.set_deadline(now + LONG);
+        assert_eq!(promise.deadline(), Some(now));
+        promise.fail(FenceError::Guilty);
+        assert_eq!((first.error(), second.error()), (Some(FenceError::Guilty), None));
     }
 
     #[test]
@@ -197,7 +255,7 @@ mod tests {
             let fence = fence.clone();
             move || fence.wait(LONG)
         });
-        unsignalled.signal(Err(FenceError::Lost));
+        unsignalled.fail(FenceError::Lost);
         assert_eq!(waiter.join().unwrap(), Err(WaitError::Failed(FenceError::Lost)));
         fence.on_signal(move |outcome| sender.send(outcome).unwrap());
         assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [Err(FenceError::Lost); 2]);
@@ -209,7 +267,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         fence.on_signal(|_| panic!("on purpose"));
         fence.on_signal(move |outcome| sender.send(outcome).unwrap());
-        unsignalled.signal(Ok(()));
+        unsignalled.signal();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), Ok(()));
         assert_eq!(fence.wait(Duration::MAX), Ok(()));
     }
@@ -220,7 +278,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let inner = fence.clone();
         fence.on_signal(move |_| sender.send(inner.status()).unwrap());
-        unsignalled.signal(Ok(()));
+        unsignalled.signal();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), Some(Ok(())));
     }
 }
