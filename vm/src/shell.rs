@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::bench::{Card, Failure};
-use crate::environment::Environment;
-use crate::gpu::GpuServer;
-use crate::initramfs::{Initramfs, module_path};
-use crate::machine::MachineError;
+use crate::card::gpu::GpuServer;
+use crate::guest::initramfs::{Initramfs, module_path};
+use crate::guest::machine::MachineError;
+use crate::guest::qemu::{self, Arguments, Hotplug, INITRAMFS};
+use crate::host::process::Processes;
 use crate::pace;
-use crate::process::Processes;
-use crate::qemu::{self, Arguments, Hotplug, INITRAMFS};
+use crate::setup::Environment;
+use crate::suite::bench::{Card, Failure};
 
 /// As long as the user likes; a wait needs a number.
 const A_DAY: Duration = Duration::from_hours(24);

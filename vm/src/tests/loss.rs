@@ -6,11 +6,11 @@ use lifeboat_gpu_server::control::Fault;
 use lifeboat_guest::wire::Condition;
 use qapi::qmp;
 
-use crate::bench::{Bench, CARD, Card, Failure, expect};
-use crate::hotplug::{self, SLOT};
+use crate::card::hotplug::{self, SLOT};
+use crate::driver::removal::{Path, Removal};
 use crate::pace;
-use crate::registry::Test;
-use crate::removal::{Path, Removal};
+use crate::suite::bench::{Bench, CARD, Card, Failure, expect};
+use crate::suite::registry::Test;
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 
 /// The tests.

@@ -26,7 +26,7 @@ pub struct TestReport {
     pub name: &'static str,
     /// Whether it passed.
     pub outcome: Outcome,
-    /// Which attempt this was; see [`ATTEMPTS`](crate::runner::ATTEMPTS).
+    /// Which attempt this was; see [`ATTEMPTS`](crate::suite::runner::ATTEMPTS).
     pub attempt: u32,
     /// How long it took, boot and quiet included.
     pub seconds: f64,

@@ -12,15 +12,15 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use crate::bench::{Bench, Failure, expect};
-use crate::environment::Environment;
-use crate::judge;
-use crate::machine::MachineError;
+use crate::driver::removal::Removal;
+use crate::guest::machine::MachineError;
+use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
-use crate::process::Processes;
-use crate::registry::Test;
-use crate::removal::Removal;
-use crate::report::{Outcome, Report, TestReport};
+use crate::setup::Environment;
+use crate::suite::bench::{Bench, Failure, expect};
+use crate::suite::judge;
+use crate::suite::registry::Test;
+use crate::suite::report::{Outcome, Report, TestReport};
 
 /// What a loaded module of ours may leave in `/proc/sys/kernel/tainted`: that it is not in Debian's tree, and not signed.
 const OURS: u64 = 1 << 12 | 1 << 13;

@@ -1,16 +1,18 @@
 //! `lifeboat.ko` in the guest: loaded, bound, watched through debugfs.
 
+pub mod removal;
+
 use std::time::Duration;
 
 use lifeboat_guest::condition::counter;
 use lifeboat_guest::wire::{Condition, Request};
 
-use crate::agent::{Agent, AgentError, Pending, write};
-use crate::bench::{Failure, expect};
-use crate::hotplug::SLOT;
-use crate::initramfs::module_path;
+use crate::card::hotplug::SLOT;
+use crate::driver::removal::Removal;
+use crate::guest::agent::{Agent, AgentError, Pending, write};
+use crate::guest::initramfs::module_path;
 use crate::pace;
-use crate::removal::Removal;
+use crate::suite::bench::{Failure, expect};
 
 const NAME: &str = "lifeboat";
 const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
