@@ -7,7 +7,7 @@ use crate::pace::Flavour;
 use crate::suite::bench::{Failure, expect};
 
 /// The longest that `remove()` may take where the device is dead: then there is nothing to wait for. Of the stock kernel; one
-/// with checkers takes what it takes. See [`ATTEMPTS`](crate::suite::runner::ATTEMPTS) for hosts that are busy.
+/// with checkers takes what it takes.
 pub const DEAD: Duration = Duration::from_millis(50);
 
 /// One removal.
