@@ -2,7 +2,7 @@
 
 pub mod removal;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lifeboat_guest::condition::counter;
 use lifeboat_guest::wire::{Condition, Request};
@@ -157,6 +157,24 @@ impl<'a> Driver<'a> {
         // The self-test's are done before the device is ready; so many more need the load.
         let done = self.wait_for_state("ready").map_err(Failure::from).and_then(|()| self.counter("jobs_completed"))?;
         self.works(done + 20)
+    }
+
+    /// Waits until a whole period of health polling has passed without any message from the device.
+    ///
+    /// # Errors
+    /// Messages do not end within the limit, or nobody polls.
+    pub fn is_silent(self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let mut interrupts = None;
+        while started.elapsed() < pace::DRIVER {
+            let polls = self.counter("health_polls")?;
+            self.wait_for_counter("health_polls", polls + 2)?;
+            let before = interrupts.replace(self.counter("interrupts")?);
+            if before == interrupts {
+                return Ok(());
+            }
+        }
+        Err(Failure::Unexpected("messages of the device do not end".to_owned()))
     }
 
     /// Waits until the module tells of so many removals since it was loaded; gives the last of them.
