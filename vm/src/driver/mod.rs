@@ -16,7 +16,8 @@ use crate::suite::bench::{Failure, expect};
 
 const NAME: &str = "lifeboat";
 const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
-const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
+/// What the module shows of itself.
+pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
 
 /// The module, and the device it drives: the one in the slot.
 #[derive(Debug, Clone, Copy)]
