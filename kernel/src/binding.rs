@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::device::{Device, LOSS};
 use crate::glue::disable;
 use crate::health;
-use crate::removals::Trigger;
+use crate::removals::{Step, Stopwatch, Trigger};
 use crate::shown::Shown;
 use crate::teardown::Shell;
 
@@ -50,10 +50,13 @@ pub(crate) fn lose(device: &Arc<Device>) {
 /// Ends the binding; what is left to do of it is done when this returns. Only the first call does anything.
 pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
     let clock = Clock::start();
+    let mut stopwatch = Stopwatch::start();
     let progress = core::mem::replace(&mut *device.binding.lock(), Progress::Released);
+    stopwatch.lap(Step::Turn, &mut device.removal.lock());
     let cut = match progress {
         Progress::Bound(bound) => {
             let verdict = health::verdict(device);
+            stopwatch.lap(Step::Verdict, &mut device.removal.lock());
             let loss = if verdict == Verdict::Alive { Loss::Unbound } else { Loss::Unplugged };
             cut(device, bound, verdict, loss, trigger)
         }
@@ -61,7 +64,9 @@ pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
         Progress::Released => return,
     };
     // It may be waiting for the lock; it finds nothing left to do.
+    let mut stopwatch = Stopwatch::start();
     disable::<Device, LOSS>(device);
+    stopwatch.lap(Step::Turn, &mut device.removal.lock());
     cut.release();
     if trigger == Trigger::Probe {
         return;

@@ -9,6 +9,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::DriverError;
 
+use crate::clock::Clock;
 use crate::device::{Device, State};
 use crate::glue::Enabled;
 use crate::module_parameters;
@@ -27,13 +28,19 @@ fn period() -> Option<Duration> {
 
 /// Begins to look.
 pub(crate) fn start(device: &Arc<Device>) {
+    look_next(device, Duration::ZERO);
+}
+
+/// Looks a period after the last look began, so that the time a look takes does not add to it.
+fn look_next(device: &Arc<Device>, since: Duration) {
     if let Some(period) = period() {
-        device.health_in(period);
+        device.health_in(period.saturating_sub(since));
     }
 }
 
 /// One look. A device that is gone ends here and now; one that is not well is called suspect until it is well again.
 pub(crate) fn poll(device: &Arc<Device>) {
+    let clock = Clock::start();
     device.counters.health_polls.add(1);
     match look(device) {
         Ok((Verdict::Dead, _)) | Err(DriverError::Gone) => {
@@ -56,7 +63,7 @@ pub(crate) fn poll(device: &Arc<Device>) {
         // Cut off meanwhile: nothing is left to look at.
         Err(_) => return,
     }
-    start(device);
+    look_next(device, clock.elapsed());
 }
 
 /// Whether the device is there, for who has to know now. Asks the bus, then the device; never waits for it.

@@ -8,6 +8,8 @@ use kernel::{new_mutex, prelude::*, sync::Mutex};
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
 
+use crate::clock::Clock;
+
 /// Removals that are remembered.
 const REMEMBERED: usize = 64;
 /// Longest name of a PCI function (`0000:00:00.0`; the domain can have more digits).
@@ -24,6 +26,47 @@ pub(crate) enum Trigger {
     Probe,
 }
 
+/// What a removal spends its time with.
+#[derive(Clone, Copy)]
+pub(crate) enum Step {
+    /// An unplug that the driver began itself is waited for.
+    Turn,
+    /// Asking bus and device whether there is anything to wait for.
+    Verdict,
+    /// Announcing, failing the jobs, waiting for users.
+    Jobs,
+    /// Stopping the driver's own work items.
+    Work,
+    /// Reset, if the device is alive; bus mastering off.
+    Quiesce,
+    /// Handlers and vectors.
+    Interrupts,
+    /// The last register section, the last fences.
+    Registers,
+    /// Memory and the function itself.
+    Release,
+}
+
+impl Step {
+    const NAMES: [&'static str; 8] =
+        ["turn", "verdict", "jobs", "work", "quiesce", "interrupts", "registers", "release"];
+}
+
+/// Tells how long each step took.
+pub(crate) struct Stopwatch(Clock);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(Clock::start())
+    }
+
+    /// The time since the last call went into `step`.
+    pub(crate) fn lap(&mut self, step: Step, removal: &mut Removal) {
+        let took = core::mem::replace(&mut self.0, Clock::start()).elapsed_us();
+        removal.steps_us[step as usize] += took;
+    }
+}
+
 /// One removal.
 #[derive(Clone, Copy)]
 pub(crate) struct Removal {
@@ -37,6 +80,8 @@ pub(crate) struct Removal {
     pub(crate) unplug_us: u64,
     /// The whole remove callback, in microseconds.
     pub(crate) remove_us: u64,
+    /// Where both went, in the order of [`Step`].
+    steps_us: [u64; Step::NAMES.len()],
 }
 
 impl Removal {
@@ -54,6 +99,7 @@ impl Removal {
             retired: 0,
             unplug_us: 0,
             remove_us: 0,
+            steps_us: [0; Step::NAMES.len()],
         }
     }
 
@@ -85,7 +131,9 @@ impl fmt::Display for Removal {
         };
         write!(f, "bdf={} path={path} ", core::str::from_utf8(&self.name[..end]).unwrap_or("?"))?;
         write!(f, "verdict={verdict} loss={loss} trigger={trigger} ")?;
-        write!(f, "retired={} remove_us={} unplug_us={}", self.retired, self.remove_us, self.unplug_us)
+        write!(f, "retired={} remove_us={} unplug_us={}", self.retired, self.remove_us, self.unplug_us)?;
+        let mut steps = Step::NAMES.iter().zip(self.steps_us);
+        steps.try_for_each(|(name, us)| write!(f, " {name}_us={us}"))
     }
 }
 

@@ -14,6 +14,7 @@ use lifeboat_lb1::DriverError;
 use crate::clock::Clock;
 use crate::device::{Device, State, HEALTH, LOAD, TICK, WORKER};
 use crate::glue::{disable, disable_delayed};
+use crate::removals::{Step, Stopwatch};
 use crate::ring::wait_for_reset;
 use crate::shown::Shown;
 
@@ -21,11 +22,16 @@ use crate::shown::Shown;
 pub(crate) struct Shell {
     device: Arc<Device>,
     began: Option<Clock>,
+    stopwatch: Stopwatch,
 }
 
 impl Shell {
     pub(crate) fn new(device: Arc<Device>) -> Self {
-        Self { device, began: None }
+        Self { device, began: None, stopwatch: Stopwatch::start() }
+    }
+
+    fn lap(&mut self, step: Step) {
+        self.stopwatch.lap(step, &mut self.device.removal.lock());
     }
 
     /// Masks interrupts and resets. Each access has a section of its own: the waiting is outside.
@@ -39,8 +45,9 @@ impl Shell {
 
 impl Teardown for Shell {
     fn announce(&mut self, loss: Loss) {
-        let device = &self.device;
         self.began = Some(Clock::start());
+        self.stopwatch = Stopwatch::start();
+        let device = &self.device;
         device.end_in(State::Gone);
         device.removal.lock().loss = loss;
         device.load.set(device, false);
@@ -58,13 +65,15 @@ impl Teardown for Shell {
 
     fn sweep(&mut self) {
         self.device.engine.deliver();
+        self.lap(Step::Jobs);
     }
 
     fn cut(&mut self) {
-        let device = &self.device;
-        disable_delayed::<Device, HEALTH>(device);
-        disable_delayed::<Device, TICK>(device);
-        disable::<Device, WORKER>(device);
+        let device = self.device.clone();
+        disable_delayed::<Device, HEALTH>(&device);
+        disable_delayed::<Device, TICK>(&device);
+        disable::<Device, WORKER>(&device);
+        self.lap(Step::Work);
         if device.removal.lock().is_ordered() {
             match self.shut_down() {
                 Ok(true) => {}
@@ -76,8 +85,10 @@ impl Teardown for Shell {
         if let Some(enabled) = device.enabled.lock().as_ref() {
             enabled.clear_master();
         }
+        self.lap(Step::Quiesce);
         let interrupts = device.interrupts.lock().take();
         drop(interrupts);
+        self.lap(Step::Interrupts);
         if !device.link.cut() {
             dev_err!(device.pci, "a register section has not ended; its mapping stays until it does\n");
         }
@@ -87,12 +98,14 @@ impl Teardown for Shell {
         if left > 0 {
             dev_err!(device.pci, "{left} jobs were leaked: their fences have not signalled\n");
         }
+        self.lap(Step::Registers);
         let mut removal = device.removal.lock();
         removal.unplug_us = self.began.map_or(0, |clock| clock.elapsed_us());
         removal.retired = device.counters.jobs_retired.get();
     }
 
     fn release(&mut self) {
+        self.stopwatch = Stopwatch::start();
         let device = &self.device;
         device.load.close();
         let rings = core::mem::take(&mut *device.rings.lock());
@@ -100,5 +113,6 @@ impl Teardown for Shell {
         let enabled = device.enabled.lock().take();
         drop(enabled);
         device.end_in(State::Removed);
+        self.lap(Step::Release);
     }
 }

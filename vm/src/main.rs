@@ -8,12 +8,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lifeboat_vm::args::{Cli, Command, KernelArgs, SetupArgs, TestArgs};
-use lifeboat_vm::bench::Failure;
-use lifeboat_vm::process::Processes;
-use lifeboat_vm::report::TestReport;
-use lifeboat_vm::runner::{self, Options};
+use lifeboat_vm::host::process::Processes;
 use lifeboat_vm::setup::{self, Folder};
-use lifeboat_vm::{registry, shell};
+use lifeboat_vm::shell;
+use lifeboat_vm::suite::bench::Failure;
+use lifeboat_vm::suite::registry;
+use lifeboat_vm::suite::report::TestReport;
+use lifeboat_vm::suite::runner::{self, Options};
 use thiserror::Error;
 
 /// Why there was nothing to run.

@@ -1,15 +1,18 @@
 //! A prompt in a guest, to look around.
 
+use std::path::Path;
 use std::time::Duration;
 
-use crate::bench::{Card, Failure};
-use crate::environment::Environment;
-use crate::gpu::GpuServer;
-use crate::initramfs::{Initramfs, module_path};
-use crate::machine::MachineError;
+use crate::card::gpu::GpuServer;
+use crate::card::hotplug::SLOT;
+use crate::driver::DEBUGFS;
+use crate::guest::initramfs::{Initramfs, module_path};
+use crate::guest::machine::MachineError;
+use crate::guest::qemu::{self, Arguments, Hotplug, INITRAMFS};
+use crate::host::process::Processes;
 use crate::pace;
-use crate::process::Processes;
-use crate::qemu::{self, Arguments, Hotplug, INITRAMFS};
+use crate::setup::Environment;
+use crate::suite::bench::{Card, Failure};
 
 /// As long as the user likes; a wait needs a number.
 const A_DAY: Duration = Duration::from_hours(24);
@@ -24,16 +27,32 @@ pub fn run(environment: &Environment, processes: &Processes) -> Result<(), Failu
     let mut initramfs = Initramfs::new(&environment.guest)?;
     initramfs.add_file(&environment.image.join("usr/bin/busybox"), "/bin/busybox")?;
     initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
+    let profile = folder.join("profile");
+    std::fs::write(&profile, greeting(environment, folder)).map_err(MachineError::Qemu)?;
+    initramfs.add_file(&profile, "/etc/profile")?;
     std::fs::write(folder.join(INITRAMFS), initramfs.finish()?).map_err(MachineError::Qemu)?;
     let _gpu = GpuServer::start(&environment.lifeboat, folder, processes, pace::COMMAND)?;
-    println!(
-        "the GPU's faults: {} gpu ctl --control {}/gpu.sock.ctl --help",
-        environment.lifeboat.display(),
-        folder.display()
-    );
     let arguments =
         Arguments { hotplug: Hotplug::Native, iommu: false, card: Card::Gpu.as_device(), kernel: "lifeboat.shell" };
     let guest = qemu::start_on_terminal(environment, folder, &arguments, processes).map_err(MachineError::Qemu)?;
     guest.wait(A_DAY).map_err(MachineError::Qemu)?;
     Ok(())
+}
+
+/// What the guest's shell does first. Said there and not before the boot, whose log would push it off the screen.
+fn greeting(environment: &Environment, folder: &Path) -> String {
+    let module = module_path("lifeboat");
+    let lifeboat = environment.lifeboat.display();
+    let folder = folder.display();
+    format!(
+        "cat <<'END'
+
+The GPU is {SLOT}. Its driver is not loaded yet:
+    insmod {module} load=1        (or without load=1: no work of its own)
+    cat {DEBUGFS}/{SLOT}/counters
+Faults of the GPU, from another terminal of the host:
+    {lifeboat} gpu ctl --control {folder}/gpu.sock.ctl --help
+END
+"
+    )
 }

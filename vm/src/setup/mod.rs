@@ -3,6 +3,7 @@
 //! docs/vm.md tells the same for people.
 
 mod build_tree;
+mod environment;
 mod error;
 mod folder;
 mod image;
@@ -16,12 +17,12 @@ mod steps;
 
 use std::path::{Path, PathBuf};
 
+pub use environment::Environment;
 pub use error::Error;
 pub use folder::Folder;
 use lock::KernelLock;
 pub(crate) use sandbox::isolated;
 
-use crate::environment::Environment;
 use crate::pace::Flavour;
 
 /// What the kernel's make must be told on its command line (its own assignments win over the environment), for the kernel

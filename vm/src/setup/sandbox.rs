@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::folder::INSIDE;
-use crate::process::tied;
+use crate::host::process::tied;
 
 /// `$1` is the image, `$2` the folder, `$3` how many pairs of what to mount where (read-only where the name ends in `:ro`) follow;
 /// then the command.

@@ -1,8 +1,8 @@
 //! Probe and remove, many times: what is not given back adds up.
 
-use crate::bench::{Bench, Failure, Plan, expect};
-use crate::registry::Test;
-use crate::removal::Path;
+use crate::driver::removal::Path;
+use crate::suite::bench::{Bench, Failure, Plan, expect};
+use crate::suite::registry::Test;
 use crate::tests::ACPI_GPU;
 
 /// As often as the issue says.

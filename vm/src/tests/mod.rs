@@ -6,8 +6,8 @@ pub mod orderly;
 pub mod races;
 pub mod runner;
 
-use crate::bench::{Card, PLAIN, Plan};
-use crate::qemu::Hotplug;
+use crate::guest::qemu::Hotplug;
+use crate::suite::bench::{Card, PLAIN, Plan};
 
 /// Native hotplug, which sees surprises; an empty slot.
 const NATIVE: Plan = Plan { hotplug: Hotplug::Native, ..PLAIN };

@@ -2,11 +2,11 @@
 
 use lifeboat_guest::wire::Condition;
 
-use crate::bench::{Bench, CARD, Card, Failure, Plan};
-use crate::hotplug::{self, SLOT};
+use crate::card::hotplug::{self, SLOT};
+use crate::driver::removal::Path;
 use crate::pace;
-use crate::registry::Test;
-use crate::removal::Path;
+use crate::suite::bench::{Bench, CARD, Card, Failure, Plan};
+use crate::suite::registry::Test;
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 
 /// The tests.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use lifeboat_gpu_server::control::{Fault, Trigger};
 
-use crate::agent::AgentError;
-use crate::bench::{Bench, Card, Failure, expect};
-use crate::registry::Test;
+use crate::guest::agent::AgentError;
+use crate::suite::bench::{Bench, Card, Failure, expect};
+use crate::suite::registry::Test;
 use crate::tests::loss::pull;
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 

@@ -2,10 +2,10 @@
 
 use lifeboat_guest::wire::Condition;
 
-use crate::bench::{Bench, CARD, Card, Failure, PLAIN, Plan, expect};
-use crate::hotplug::{self, SLOT};
+use crate::card::hotplug::{self, SLOT};
 use crate::pace;
-use crate::registry::Test;
+use crate::suite::bench::{Bench, CARD, Card, Failure, PLAIN, Plan, expect};
+use crate::suite::registry::Test;
 use crate::tests::NATIVE;
 
 /// They prove no promise: they prove the tests.

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::{Regex, RegexSet};
 
-use crate::machine::INIT_BEGINS;
+use crate::guest::machine::INIT_BEGINS;
 
 /// Each with what it stands for. Case matters: "kfence: initialized" is no complaint, "BUG: KFENCE" is one.
 const COMPLAINTS: [(&str, &str); 27] = [

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::agent::AgentError;
+use crate::card::gpu::{self, GpuError, GpuServer};
+use crate::card::hotplug;
 use crate::driver::Driver;
-use crate::environment::Environment;
-use crate::gpu::{self, GpuError, GpuServer};
-use crate::hotplug;
-use crate::initramfs::{Initramfs, InitramfsError, module_path};
-use crate::judge::Verdict;
-use crate::machine::{Machine, MachineError};
+use crate::driver::removal::{DEAD, Removal};
+use crate::guest::agent::AgentError;
+use crate::guest::initramfs::{Initramfs, InitramfsError, module_path};
+use crate::guest::machine::{Machine, MachineError};
+use crate::guest::qemu::{Arguments, Hotplug};
+use crate::guest::qmp::{QmpError, Since};
+use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
-use crate::process::Processes;
-use crate::qemu::{Arguments, Hotplug};
-use crate::qmp::{QmpError, Since};
-use crate::removal::{DEAD, Removal};
+use crate::setup::Environment;
+use crate::suite::judge::Verdict;
 
 /// What a test starts with.
 #[derive(Debug, Clone, Copy)]

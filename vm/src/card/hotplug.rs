@@ -8,7 +8,7 @@ use std::time::Duration;
 use qapi::qmp;
 use serde_json::{Value, json};
 
-use crate::qmp::{Event, Qmp, QmpError, Since};
+use crate::guest::qmp::{Event, Qmp, QmpError, Since};
 
 /// The only slot: the address of what is plugged in.
 pub const SLOT: &str = "0000:01:00.0";

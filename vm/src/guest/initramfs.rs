@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 
-use crate::modules::Module;
+use crate::guest::modules::Module;
 
 /// Where modules are in the guest.
 pub const MODULES: &str = "/modules";

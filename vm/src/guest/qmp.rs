@@ -15,7 +15,7 @@ use qapi::{Command, Dictionary, Execute, Never, qmp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::trace::Trace;
+use crate::host::trace::Trace;
 
 /// A connection to the monitor.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::environment::Environment;
-use crate::process::{Process, Processes};
+use crate::host::process::{Process, Processes};
+use crate::setup::Environment;
 use crate::setup::isolated;
 
 /// Where the folder of one test is, seen from QEMU.
@@ -37,7 +37,7 @@ const KERNEL_ARGUMENTS: &str = "console=ttyS0,115200 ignore_loglevel printk.devk
     sysctl.kernel.hung_task_warnings=-1 sysctl.kernel.panic_on_oops=0";
 
 /// The root port that tests plug and unplug. Its place, device 1 on bus 0, is what
-/// [`hotplug`](crate::hotplug) writes to.
+/// [`hotplug`](crate::card::hotplug) writes to.
 const ROOT_PORT: &str = "pcie-root-port,id=rp1,bus=pcie.0,addr=1.0,slot=1,chassis=1";
 
 /// Who unplugs, from the guest's point of view.

@@ -7,16 +7,16 @@ use std::time::Instant;
 
 use lifeboat_guest::wire::Request;
 
-use crate::agent::{Agent, AgentError};
-use crate::console::Console;
-use crate::environment::Environment;
-use crate::initramfs::Initramfs;
+use crate::guest::agent::{Agent, AgentError};
+use crate::guest::console::Console;
+use crate::guest::initramfs::Initramfs;
+use crate::guest::qemu::{self, Arguments};
+use crate::guest::qmp::{Qmp, QmpError};
+use crate::host::port::Port;
+use crate::host::process::{Process, Processes, describe};
+use crate::host::trace::Trace;
 use crate::pace::{self, Flavour};
-use crate::port::Port;
-use crate::process::{Process, Processes, describe};
-use crate::qemu::{self, Arguments};
-use crate::qmp::{Qmp, QmpError};
-use crate::trace::Trace;
+use crate::setup::Environment;
 
 /// A guest and what surrounds it.
 #[derive(Debug)]

@@ -26,8 +26,6 @@ pub struct TestReport {
     pub name: &'static str,
     /// Whether it passed.
     pub outcome: Outcome,
-    /// Which attempt this was; see [`ATTEMPTS`](crate::runner::ATTEMPTS).
-    pub attempt: u32,
     /// How long it took, boot and quiet included.
     pub seconds: f64,
     /// How long each removal took in the driver, in microseconds.
@@ -74,9 +72,6 @@ impl fmt::Display for TestReport {
                 count => write!(f, "   {count} removals {least:.1?} to {most:.1?}")?,
             }
         }
-        if self.attempt > 1 {
-            write!(f, "   attempt {}: a removal was slow before", self.attempt)?;
-        }
         if let Some(failure) = &self.failure {
             write!(f, "\n            {failure}")?;
         }
@@ -100,7 +95,7 @@ mod tests {
 
     fn test(outcome: Outcome) -> TestReport {
         let (seconds, remove_us) = (1.25, vec![812, 1_200]);
-        TestReport { name: "boot", outcome, attempt: 1, seconds, remove_us, failure: None, artefacts: None }
+        TestReport { name: "boot", outcome, seconds, remove_us, failure: None, artefacts: None }
     }
 
     #[test]
@@ -119,8 +114,6 @@ mod tests {
             test(Outcome::Passed).to_string(),
             "passed      boot                            1.2 s   2 removals 812.0µs to 1.2ms"
         );
-        let again = TestReport { attempt: 2, remove_us: vec![], ..test(Outcome::Passed) };
-        assert!(again.to_string().ends_with("attempt 2: a removal was slow before"));
         let failed = TestReport { failure: Some("why".into()), remove_us: vec![], ..test(Outcome::Failed) };
         assert_eq!(failed.to_string(), "FAILED      boot                            1.2 s\n            why");
     }

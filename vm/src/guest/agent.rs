@@ -11,8 +11,8 @@ use std::time::Duration;
 use lifeboat_guest::wire::{Answer, Call, Condition, Failure, FromGuest, Outcome, Request};
 use parking_lot::Mutex;
 
+use crate::host::trace::Trace;
 use crate::pace::{self, Flavour};
-use crate::trace::Trace;
 
 /// A connection to the agent of a guest that is up.
 #[derive(Debug)]

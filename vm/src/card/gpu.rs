@@ -11,9 +11,9 @@ use std::time::Duration;
 use lifeboat_gpu_server::control::{CallError, Client, Fault, Reply, Request, Status, Trigger, WitnessReport};
 use serde_json::{Value, json};
 
+use crate::guest::qemu::FOLDER;
+use crate::host::process::{Process, Processes, describe, tied};
 use crate::pace;
-use crate::process::{Process, Processes, describe, tied};
-use crate::qemu::FOLDER;
 
 /// The socket that QEMU connects to, in the folder of the test.
 const SOCKET: &str = "gpu.sock";

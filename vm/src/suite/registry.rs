@@ -1,6 +1,6 @@
 //! All tests, by name.
 
-use crate::bench::{Bench, Failure, Plan};
+use crate::suite::bench::{Bench, Failure, Plan};
 use crate::tests;
 
 /// A test.
@@ -45,7 +45,7 @@ mod tests_of_the_registry {
     use regex::Regex;
 
     use super::*;
-    use crate::bench::Card;
+    use crate::suite::bench::Card;
 
     #[test]
     fn names_are_unique_and_can_be_folders() {

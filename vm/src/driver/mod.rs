@@ -1,20 +1,23 @@
 //! `lifeboat.ko` in the guest: loaded, bound, watched through debugfs.
 
-use std::time::Duration;
+pub mod removal;
+
+use std::time::{Duration, Instant};
 
 use lifeboat_guest::condition::counter;
 use lifeboat_guest::wire::{Condition, Request};
 
-use crate::agent::{Agent, AgentError, Pending, write};
-use crate::bench::{Failure, expect};
-use crate::hotplug::SLOT;
-use crate::initramfs::module_path;
+use crate::card::hotplug::SLOT;
+use crate::driver::removal::Removal;
+use crate::guest::agent::{Agent, AgentError, Pending, write};
+use crate::guest::initramfs::module_path;
 use crate::pace;
-use crate::removal::Removal;
+use crate::suite::bench::{Failure, expect};
 
 const NAME: &str = "lifeboat";
 const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
-const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
+/// What the module shows of itself.
+pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
 
 /// The module, and the device it drives: the one in the slot.
 #[derive(Debug, Clone, Copy)]
@@ -155,6 +158,24 @@ impl<'a> Driver<'a> {
         // The self-test's are done before the device is ready; so many more need the load.
         let done = self.wait_for_state("ready").map_err(Failure::from).and_then(|()| self.counter("jobs_completed"))?;
         self.works(done + 20)
+    }
+
+    /// Waits until a whole period of health polling has passed without any message from the device.
+    ///
+    /// # Errors
+    /// Messages do not end within the limit, or nobody polls.
+    pub fn is_silent(self) -> Result<(), Failure> {
+        let started = Instant::now();
+        let mut interrupts = None;
+        while started.elapsed() < pace::DRIVER {
+            let polls = self.counter("health_polls")?;
+            self.wait_for_counter("health_polls", polls + 2)?;
+            let before = interrupts.replace(self.counter("interrupts")?);
+            if before == interrupts {
+                return Ok(());
+            }
+        }
+        Err(Failure::Unexpected("messages of the device do not end".to_owned()))
     }
 
     /// Waits until the module tells of so many removals since it was loaded; gives the last of them.

@@ -3,11 +3,11 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::bench::{Failure, expect};
 use crate::pace::Flavour;
+use crate::suite::bench::{Failure, expect};
 
 /// The longest that `remove()` may take where the device is dead: then there is nothing to wait for. Of the stock kernel; one
-/// with checkers takes what it takes. See [`ATTEMPTS`](crate::runner::ATTEMPTS) for hosts that are busy.
+/// with checkers takes what it takes.
 pub const DEAD: Duration = Duration::from_millis(50);
 
 /// One removal.
