@@ -16,7 +16,7 @@
 //!   the call sees it.
 //!
 //! That is what the pair of fences gives, provided that the compiler keeps the reader's store and load in program
-//! order: [`light_by_compiler`] does.
+//! order: `light_by_compiler` does.
 //!
 //! Loom knows no such call. Under it, and where the kernel has none (before 4.14, not Linux, forbidden by a seccomp
 //! filter), both sides are plain fences. The models therefore prove the protocol with fences, and the paragraph above

@@ -75,7 +75,7 @@ impl Gate {
         Self::with_class(&lint::GATE)
     }
 
-    /// An open gate whose sections are of a class of their own to the [lint](crate::lint).
+    /// An open gate whose sections are of a class of their own to the [lint].
     pub fn with_class(class: &'static Class) -> Self {
         Self(Turnstile::new(class))
     }

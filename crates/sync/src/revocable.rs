@@ -1,7 +1,7 @@
 //! A revocable object: sections that must not block, for register access.
 //!
 //! The object is dropped when it has been revoked and no section is open: by the revoker, or, if that gave up waiting,
-//! at the end of the last section. How that is known without counting is the [turnstile](crate::turnstile)'s matter.
+//! at the end of the last section. How that is known without counting is the turnstile's matter.
 #![allow(unsafe_code)] // sharing an object whose drop is decided at run time is what this file is for
 
 use std::fmt;
@@ -79,7 +79,7 @@ impl<T> Revocable<T> {
         Self::with_class(&lint::REVOCABLE, object)
     }
 
-    /// An accessible object whose sections are of a class of their own to the [lint](crate::lint).
+    /// An accessible object whose sections are of a class of their own to the [lint].
     pub fn with_class(class: &'static Class, object: T) -> Self {
         Self {
             turnstile: Turnstile::new(class),
