@@ -28,9 +28,9 @@ const OURS: u64 = 1 << 12 | 1 << 13;
 
 /// The priority of what a test runs on (as of `nice`).
 ///
-/// Removing a dead device is three to six milliseconds of computing in the kernel, on an emulated processor: a thread of QEMU that has
-/// to share the host's processors with whatever else runs there. Among eight busy loops on two processors that became up to 72 ms;
-/// with this priority, up to 16.
+/// Removing a dead device is three to six milliseconds of computing in the kernel, on an emulated processor: a thread of QEMU
+/// that has to share the host's processors with whatever else runs there. Among eight busy loops on two processors that became
+/// up to 45 ms in a handful of runs; with this priority, up to 16.
 const PRIORITY: i32 = -10;
 
 /// How to run.
