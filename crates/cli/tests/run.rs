@@ -19,7 +19,13 @@ fn noise(path: &Path, width: u32, height: u32) {
 const LIMIT: Duration = Duration::from_secs(100);
 
 fn lifeboat(args: &[&str]) -> Output {
-    assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat")).arg("run").args(args).timeout(LIMIT).output().unwrap()
+    assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .env("LIFEBOAT_LINT", "panic")
+        .arg("run")
+        .args(args)
+        .timeout(LIMIT)
+        .output()
+        .unwrap()
 }
 
 /// Runs with a JSON report; the exit code must be `code`.

@@ -31,23 +31,26 @@ fn measure<O: FnMut() -> u64>(c: &mut Criterion, name: &str, operation: impl Fn(
 }
 
 #[allow(clippy::cast_precision_loss)] // a handful of threads
+#[allow(clippy::unwrap_used)] // a benchmark that panicked has no figure
 fn run<O: FnMut() -> u64>(threads: usize, iterations: u64, operation: &(impl Fn() -> O + Sync)) -> Duration {
-    let ready = Barrier::new(threads + 1);
-    let began = std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut operation = operation();
-                black_box(operation());
-                ready.wait();
-                for _ in 0..iterations * PORTION {
-                    black_box(operation());
-                }
-            });
-        }
+    let ready = Barrier::new(threads);
+    // Each thread looks at the clock itself: whoever only waits for them may be told late.
+    let timed = || {
+        let mut operation = operation();
+        black_box(operation());
         ready.wait();
-        Instant::now()
+        let began = Instant::now();
+        for _ in 0..iterations * PORTION {
+            black_box(operation());
+        }
+        (began, Instant::now())
+    };
+    let measured = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(timed)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
     });
-    let wall = began.elapsed();
+    let (began, ended): (Vec<_>, Vec<_>) = measured.into_iter().unzip();
+    let wall = ended.into_iter().max().zip(began.into_iter().min()).map_or(Duration::ZERO, |(end, begin)| end - begin);
     let processors = std::thread::available_parallelism().map_or(1, usize::from).min(threads);
     wall.mul_f64(processors as f64 / threads as f64 / PORTION as f64)
 }
