@@ -137,7 +137,7 @@ where
                 };
                 self.queues.as_mut()[queue as usize].jobs.pop_front(self.jobs.as_mut());
                 let run = match result {
-                    Ok(()) => Some(self.start(index, job, now)),
+                    Ok(()) => Some(self.start(ring, job, now)),
                     Err(error) => {
                         self.finish(job, Err(error));
                         None
@@ -152,9 +152,10 @@ where
         None
     }
 
-    fn start(&mut self, ring: usize, job: u32, now: Timestamp) -> (JobId, Seqno) {
+    fn start(&mut self, ring: RingIndex, job: u32, now: Timestamp) -> (JobId, Seqno) {
         let overdue = now.plus(self.limits.job_timeout);
-        let slot = &mut self.rings.as_mut()[ring];
+        let index = usize::from(ring.0);
+        let slot = &mut self.rings.as_mut()[index];
         slot.issued = slot.issued.next();
         slot.deadline.get_or_insert(overdue);
         let seqno = slot.issued;
@@ -162,9 +163,13 @@ where
         let slot = &mut self.jobs.as_mut()[job as usize];
         slot.state = State::Running;
         slot.on_hardware = true;
+        slot.ring = ring;
         slot.seqno = seqno;
-        let (cost, generation) = (slot.cost, slot.generation);
-        self.rings.as_mut()[ring].credits -= cost;
+        let (queue, cost, generation) = (slot.queue, slot.cost, slot.generation);
+        self.rings.as_mut()[index].credits -= cost;
+        let slot = &mut self.queues.as_mut()[queue as usize];
+        slot.running += 1;
+        slot.runs_on = ring;
         (Id::new(job, generation), seqno)
     }
 }

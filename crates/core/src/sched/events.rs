@@ -161,7 +161,10 @@ where
     fn leave_ring(&mut self, ring: usize, job: u32) {
         let slot = &mut self.rings.as_mut()[ring];
         slot.pending.pop_front(self.jobs.as_mut());
-        slot.credits += self.jobs.as_ref()[job as usize].cost;
+        let job = &self.jobs.as_ref()[job as usize];
+        slot.credits += job.cost;
+        let queue = job.queue;
+        self.left_ring(queue);
     }
 
     /// Jobs that were on a ring when it was reset for another's fault.
@@ -178,10 +181,10 @@ where
             if restartable && !killed {
                 self.jobs.as_mut()[job as usize].state = State::Queued;
                 self.queues.as_mut()[queue as usize].jobs.push_front(self.jobs.as_mut(), job);
-                self.list_if_ready(queue);
             } else {
                 self.finish(job, Err(FenceError::Innocent));
             }
+            self.left_ring(queue);
         }
     }
 
@@ -218,18 +221,6 @@ where
         self.finished.push_back(self.jobs.as_mut(), job);
     }
 
-    /// Puts a queue among its ring's ready ones if its oldest job waits for nothing and it is not there yet.
-    pub(super) fn list_if_ready(&mut self, queue: u32) {
-        let slot = &mut self.queues.as_mut()[queue as usize];
-        let Some(oldest) = slot.jobs.front() else { return };
-        if slot.listed || self.jobs.as_ref()[oldest as usize].waits > 0 {
-            return;
-        }
-        slot.listed = true;
-        let (ring, priority) = (slot.ring, slot.priority);
-        self.rings.as_mut()[usize::from(ring.0)].ready[priority as usize].push_back(self.queues.as_mut(), queue);
-    }
-
     /// Gives a job's slot back; its handle becomes stale.
     pub(super) fn free(&mut self, job: u32) {
         let slot = &mut self.jobs.as_mut()[job as usize];
@@ -239,15 +230,5 @@ where
         let slot = &mut self.queues.as_mut()[queue as usize];
         slot.held -= 1;
         self.free_queue_if_unused(queue);
-    }
-
-    /// A queue goes when its user, its last job and its place among the ready ones are gone.
-    pub(super) fn free_queue_if_unused(&mut self, queue: u32) {
-        let slot = &mut self.queues.as_mut()[queue as usize];
-        if slot.in_use && slot.killed && slot.held == 0 && !slot.listed {
-            let generation = slot.generation.wrapping_add(1);
-            *slot = QueueSlot { generation, ..QueueSlot::default() };
-            self.free_queues.push_back(self.queues.as_mut(), queue);
-        }
     }
 }

@@ -10,6 +10,7 @@
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
 //! | time has passed | [`Scheduler::tick`] |
 //! | a reset has been carried out | [`Scheduler::reset_done`] |
+//! | a user wants other turns, or another ring | [`Scheduler::set_priority`], [`Scheduler::move_queue`] |
 //! | a user has gone | [`Scheduler::kill_queue`] |
 //! | the device is gone | [`Scheduler::stop`], later [`Scheduler::hardware_gone`] |
 //!
@@ -32,12 +33,14 @@
 //!   oldest is guilty; the others run again if declared restartable, else fail as innocents (FENCE-4, SCHED-6).
 //! - If the reset fails, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`].
 //!
-//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and nothing is ever searched.
+//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and no job is ever searched for.
+//! Only a change of priority or ring searches, among the ready queues of one ring and priority.
 //! Not here yet: device-wide reset before giving up, guilt limits per context, cycle detection.
 
 mod actions;
 mod events;
 mod list;
+mod queues;
 mod slots;
 mod submit;
 #[cfg(test)]
@@ -50,6 +53,7 @@ use crate::fence::FenceError;
 use crate::{Id, Slots, Timestamp};
 
 pub use actions::Action;
+pub use queues::QueueError;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
 pub use submit::{JobSpec, Reservation, SubmitError};
 

@@ -73,10 +73,9 @@ where
         if spec.cost > self.limits.ring_credits.max(1) {
             return Err(SubmitError::TooLarge);
         }
-        let ring = match self.queue_mut(queue) {
-            Some(slot) if !slot.killed => slot.ring,
-            _ => return Err(SubmitError::StaleQueue),
-        };
+        if !self.queue_mut(queue).is_some_and(|slot| !slot.killed) {
+            return Err(SubmitError::StaleQueue);
+        }
         let index = self.free_jobs.pop_front(self.jobs.as_mut()).ok_or(SubmitError::Full)?;
         self.queues.as_mut()[queue.index as usize].held += 1;
         let slot = &mut self.jobs.as_mut()[index as usize];
@@ -85,7 +84,6 @@ where
             generation,
             state: State::Reserved,
             queue: queue.index,
-            ring,
             cost: spec.cost,
             waits: spec.dependencies,
             restartable: spec.restartable,

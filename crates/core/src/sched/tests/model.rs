@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) waits: u32,
     pub(super) unreported: u32,
     pub(super) canceled: bool,
+    /// The ring it was given to last.
+    ring: usize,
     pub(super) on_hardware: bool,
 }
 
@@ -103,8 +105,8 @@ impl Model {
 
     pub(super) fn reserved(&mut self, queue: usize, spec: JobSpec, handle: JobId) -> usize {
         let (waits, stage) = (spec.dependencies, Stage::Reserved);
-        let (canceled, on_hardware) = (false, false);
-        self.jobs.push(Job { handle, queue, spec, stage, waits, unreported: waits, canceled, on_hardware });
+        let (canceled, ring, on_hardware) = (false, 0, false);
+        self.jobs.push(Job { handle, queue, spec, stage, waits, unreported: waits, canceled, ring, on_hardware });
         self.jobs.len() - 1
     }
 
@@ -147,7 +149,7 @@ impl Model {
         }
         if self.stopped.is_some() && at + 1 == slot.numbers.len() {
             // Those that have not signalled yet wait for `hardware_gone`, which is later than need be, but safe.
-            for job in self.jobs.iter_mut().filter(|job| self.queues[job.queue].ring == ring) {
+            for job in self.jobs.iter_mut().filter(|job| job.ring == ring) {
                 job.on_hardware &= job.stage != Stage::Signalled;
             }
         }
@@ -205,6 +207,31 @@ impl Model {
         }
     }
 
+    /// How a change of priority or ring is refused.
+    pub(super) fn change_refusal(&self, queue: usize, ring: Option<usize>) -> Option<QueueError> {
+        match ring {
+            _ if self.queues[queue].killed => Some(QueueError::StaleQueue),
+            Some(ring) if ring >= self.rings.len() => Some(QueueError::NoSuchRing),
+            _ => None,
+        }
+    }
+
+    /// Others at its new place were there first: it has not been passed by yet. At its old place it is the same.
+    pub(super) fn changed(&mut self, queue: usize, priority: Priority, ring: usize) {
+        let slot = &mut self.queues[queue];
+        if (slot.priority, slot.ring) != (priority, ring) {
+            (slot.priority, slot.ring) = (priority, ring);
+            slot.passed_by.clear();
+        }
+    }
+
+    /// Jobs of a queue run in order: none starts while an older one is on another ring.
+    fn held_back(&self, queue: &Queue) -> bool {
+        let ours = |job: &usize| core::ptr::eq(&self.queues[self.jobs[*job].queue], queue);
+        let others = self.rings.iter().enumerate().filter(|(ring, _)| *ring != queue.ring);
+        others.flat_map(|(_, ring)| &ring.running).any(|(_, job)| ours(job))
+    }
+
     fn end_waiting(&mut self, queue: usize, error: FenceError) {
         self.queues[queue].passed_by.clear();
         for job in self.queues[queue].waiting.drain(..) {
@@ -257,13 +284,14 @@ impl Model {
 
     /// A queue's oldest job, if it waits for nothing.
     fn ready(&self, queue: &Queue) -> Option<&Job> {
-        queue.waiting.first().map(|job| &self.jobs[*job]).filter(|job| job.waits == 0)
+        let oldest = queue.waiting.first().map(|job| &self.jobs[*job]);
+        oldest.filter(|job| job.waits == 0 && !self.held_back(queue))
     }
 
     /// The same, past jobs that were canceled.
     fn next_to_run(&self, queue: &Queue) -> Option<usize> {
         let next = queue.waiting.iter().find(|job| !self.jobs[**job].canceled);
-        next.copied().filter(|job| self.jobs[*job].waits == 0)
+        next.copied().filter(|job| self.jobs[*job].waits == 0 && !self.held_back(queue))
     }
 
     pub(super) fn signalled(&mut self, fence: u32, result: Result<(), FenceError>) {
@@ -274,6 +302,7 @@ impl Model {
             Stage::Queued => {
                 // Its turn has come, and it must not run.
                 assert!(self.jobs[index].canceled, "job {fence} ended without a reason");
+                assert!(!self.held_back(&self.queues[queue]), "job {fence} ended before an older one");
                 assert_eq!(self.rings[self.queues[queue].ring].is, RingIs::Running);
                 assert_eq!(result, Err(FenceError::Canceled));
                 assert_eq!(self.queues[queue].waiting.remove(0), index, "out of turn");
@@ -333,6 +362,7 @@ impl Model {
         }
         self.queues[turn].passed_by.clear();
         self.queues[turn].waiting.retain(|job| *job != index);
+        let number = ring;
         let (job, ring) = (&mut self.jobs[index], &mut self.rings[ring]);
         assert!(ring.credits >= job.spec.cost, "over-committed");
         ring.credits -= job.spec.cost;
@@ -340,6 +370,7 @@ impl Model {
             ring.since = now;
         }
         job.stage = Stage::Running;
+        job.ring = number;
         job.on_hardware = true;
         ring.running.push((seqno, index));
         Self::given_out(ring, seqno);

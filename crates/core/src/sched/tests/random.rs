@@ -54,6 +54,15 @@ enum Event {
         ring: u8,
         succeeded: bool,
     },
+    Reprioritize {
+        queue: usize,
+        priority: Priority,
+    },
+    /// One more ring than there is.
+    Move {
+        queue: usize,
+        ring: u8,
+    },
     Kill {
         queue: usize,
     },
@@ -63,8 +72,11 @@ enum Event {
     HardwareGone,
 }
 
+fn priority() -> impl Strategy<Value = Priority> {
+    prop_oneof![1 => Just(Priority::High), 2 => Just(Priority::Normal), 1 => Just(Priority::Low)]
+}
+
 fn event() -> impl Strategy<Value = Event> {
-    let priority = prop_oneof![1 => Just(Priority::High), 2 => Just(Priority::Normal), 1 => Just(Priority::Low)];
     let error = prop_oneof![Just(FenceError::Lost), Just(FenceError::Canceled)];
     prop_oneof![
         40 => (0..8usize, 1..8u32, 0..3u32, prop::bool::weighted(0.7)).prop_map(|(queue, cost, dependencies, restartable)| {
@@ -83,7 +95,9 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..80u64).prop_map(|millis| Event::Pass { millis }),
         12 => Just(Event::Tick),
         12 => (0..2u8, prop::bool::weighted(0.95)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
-        4 => (0..2u8, priority).prop_map(|(ring, priority)| Event::Open { ring, priority }),
+        4 => (0..2u8, priority()).prop_map(|(ring, priority)| Event::Open { ring, priority }),
+        8 => (0..8usize, priority()).prop_map(|(queue, priority)| Event::Reprioritize { queue, priority }),
+        8 => (0..8usize, 0..5u8).prop_map(|(queue, ring)| Event::Move { queue, ring: ring.div_ceil(2) }),
         3 => (0..8usize).prop_map(|queue| Event::Kill { queue }),
         1 => error.prop_map(|error| Event::Stop { error }),
         2 => Just(Event::HardwareGone),
@@ -141,6 +155,23 @@ impl Pair {
             let result = if failed { Err(FenceError::Lost) } else { Ok(()) };
             self.scheduler.dependency_done(model.handle, result);
             self.model.dependency_done(job, failed);
+        }
+    }
+
+    fn reprioritize(&mut self, queue: usize, priority: Priority) {
+        let result = self.scheduler.set_priority(self.model.queues[queue].handle, priority);
+        assert_eq!(result.err(), self.model.change_refusal(queue, None));
+        if result.is_ok() {
+            self.model.changed(queue, priority, self.model.queues[queue].ring);
+        }
+    }
+
+    fn move_queue(&mut self, queue: usize, ring: u8) {
+        let result = self.scheduler.move_queue(self.model.queues[queue].handle, RingIndex(ring));
+        let ring = usize::from(ring);
+        assert_eq!(result.err(), self.model.change_refusal(queue, Some(ring)));
+        if result.is_ok() {
+            self.model.changed(queue, self.model.queues[queue].priority, ring);
         }
     }
 
@@ -212,6 +243,10 @@ impl Pair {
                 self.model.tick(self.now);
             }
             Event::ResetDone { ring, succeeded } => self.reset_done(ring, succeeded),
+            Event::Reprioritize { queue, priority } => {
+                self.reprioritize(queue % self.model.queues.len(), priority);
+            }
+            Event::Move { queue, ring } => self.move_queue(queue % self.model.queues.len(), ring),
             Event::Kill { queue } => self.kill(queue % self.model.queues.len()),
             Event::Stop { error } => self.stop(error),
             Event::HardwareGone => {
