@@ -84,8 +84,8 @@ where
     }
 
     /// The shell has carried out [`super::Action::ResetRing`]. On success the suspect is guilty, unless it completed
-    /// before the reset took hold, and the others run again or fail as innocents. On failure the device is given up; jobs end when the shell then calls
-    /// [`Scheduler::stop`]. O(jobs on the ring).
+    /// before the reset took hold, and the others run again or fail as innocents. On failure the device is given up;
+    /// jobs end when the shell then calls [`Scheduler::stop`]. O(jobs on the ring).
     pub fn reset_done(&mut self, ring: RingIndex, succeeded: bool) {
         let index = usize::from(ring.0);
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return };

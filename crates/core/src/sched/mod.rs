@@ -33,8 +33,8 @@
 //!   oldest is guilty; the others run again if declared restartable, else fail as innocents (FENCE-4, SCHED-6).
 //! - If the reset fails, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`].
 //!
-//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and no job is ever searched for.
-//! Only a change of priority or ring searches, among the ready queues of one ring and priority.
+//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and no job is ever searched
+//! for. Only a change of priority or ring searches, among the ready queues of one ring and priority.
 //! Not here yet: device-wide reset before giving up, guilt limits per context, cycle detection.
 
 mod actions;

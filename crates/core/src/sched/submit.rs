@@ -73,7 +73,7 @@ where
         if spec.cost > self.limits.ring_credits.max(1) {
             return Err(SubmitError::TooLarge);
         }
-        if !self.queue_mut(queue).is_some_and(|slot| !slot.killed) {
+        if self.queue_mut(queue).is_none_or(|slot| slot.killed) {
             return Err(SubmitError::StaleQueue);
         }
         let index = self.free_jobs.pop_front(self.jobs.as_mut()).ok_or(SubmitError::Full)?;

@@ -1,8 +1,10 @@
-//! The scheduler driven by hand ([`scenarios`], [`endings`]), and by random events against a naive model of it ([`random`]).
+//! The scheduler driven by hand ([`scenarios`], [`endings`]), by what `drm_sched` is tested with ([`kunit`]), and by random
+//! events against a naive model of it ([`random`]).
 
 extern crate std;
 
 mod endings;
+mod kunit;
 mod model;
 mod random;
 mod scenarios;

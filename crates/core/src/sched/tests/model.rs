@@ -227,7 +227,7 @@ impl Model {
 
     /// Jobs of a queue run in order: none starts while an older one is on another ring.
     fn held_back(&self, queue: &Queue) -> bool {
-        let ours = |job: &usize| core::ptr::eq(&self.queues[self.jobs[*job].queue], queue);
+        let ours = |job: &usize| self.queues[self.jobs[*job].queue].handle == queue.handle;
         let others = self.rings.iter().enumerate().filter(|(ring, _)| *ring != queue.ring);
         others.flat_map(|(_, ring)| &ring.running).any(|(_, job)| ours(job))
     }
