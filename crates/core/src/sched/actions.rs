@@ -1,7 +1,7 @@
 //! What the scheduler wants done.
 
 use super::slots::{RingState, State};
-use super::{JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::{ContextSlot, JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Id, Slots, Timestamp};
 
@@ -41,11 +41,12 @@ pub enum Action<F, P> {
     },
 }
 
-impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
 where
     J: Slots<JobSlot<F, P>>,
     Q: Slots<QueueSlot>,
     R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
 {
     /// The next thing to do, or `None` until the next event. `now` starts the clock of jobs that begin to run.
     /// O(1) plus O(rings) when there is little to do.
@@ -121,17 +122,19 @@ where
         for priority in 0..super::PRIORITIES {
             while let Some(queue) = self.rings.as_ref()[index].ready[priority].front() {
                 let oldest = self.queues.as_ref()[queue as usize].jobs.front();
-                let oldest = oldest.map(|job| (job, &self.jobs.as_ref()[job as usize]));
+                let banned = self.is_banned(queue);
+                let oldest = oldest.map(|job| {
+                    let slot = &self.jobs.as_ref()[job as usize];
+                    (job, slot.cost, if banned { Err(FenceError::Canceled) } else { slot.result })
+                });
                 match oldest {
                     // Jobs that must not run, and queues that were emptied, cost no credits.
-                    Some((_, job)) if job.result.is_ok() && job.cost > self.rings.as_ref()[index].credits => {
-                        return None
-                    }
+                    Some((_, cost, Ok(()))) if cost > self.rings.as_ref()[index].credits => return None,
                     _ => {}
                 }
                 self.rings.as_mut()[index].ready[priority].pop_front(self.queues.as_mut());
                 self.queues.as_mut()[queue as usize].listed = false;
-                let Some((job, result)) = oldest.map(|(job, slot)| (job, slot.result)) else {
+                let Some((job, _, result)) = oldest else {
                     self.free_queue_if_unused(queue);
                     continue;
                 };

@@ -2,15 +2,16 @@
 
 use super::list::List;
 use super::slots::{RingState, State};
-use super::{JobId, JobSlot, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::{ContextSlot, JobId, JobSlot, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Slots, Timestamp};
 
-impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
 where
     J: Slots<JobSlot<F, P>>,
     Q: Slots<QueueSlot>,
     R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
 {
     /// One of the fences a job waits for has signalled. A failed one cancels the job, since what it was to work on does
     /// not exist; it waits for no other then, but keeps its place in the queue. Stale handles are ignored: the job has
@@ -102,10 +103,13 @@ where
         slot.issued = slot.issued.next();
         slot.completed = slot.issued;
         let suspect = slot.suspect.take();
+        self.resets += 1;
+        let slot = &mut self.rings.as_mut()[index];
         if let Some(guilty) = slot.pending.front().filter(|oldest| Some(*oldest) == suspect) {
             self.leave_ring(index, guilty);
             self.jobs.as_mut()[guilty as usize].on_hardware = false;
             self.finish(guilty, Err(FenceError::Guilty));
+            self.count_guilty(self.jobs.as_ref()[guilty as usize].queue);
         }
         self.requeue_innocents(index);
     }
@@ -177,12 +181,13 @@ where
             slot.on_hardware = false;
             let (queue, cost, restartable) = (slot.queue, slot.cost, slot.restartable);
             self.rings.as_mut()[ring].credits += cost;
-            let killed = self.queues.as_ref()[queue as usize].killed;
-            if restartable && !killed {
+            let goes_on = !self.queues.as_ref()[queue as usize].killed && !self.is_banned(queue);
+            if restartable && goes_on {
                 self.jobs.as_mut()[job as usize].state = State::Queued;
                 self.queues.as_mut()[queue as usize].jobs.push_front(self.jobs.as_mut(), job);
             } else {
                 self.finish(job, Err(FenceError::Innocent));
+                self.count_innocent(queue);
             }
             self.left_ring(queue);
         }

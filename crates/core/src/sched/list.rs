@@ -63,9 +63,6 @@ impl List {
         let next = *slots[index as usize].link();
         if self.head == index {
             self.head = next;
-            if self.is_empty() {
-                self.tail = NONE;
-            }
             return;
         }
         let mut before = self.head;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{JobSlot, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::{ContextSlot, JobSlot, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::Slots;
 
 /// Why a queue stays as it is.
@@ -25,11 +25,12 @@ impl fmt::Display for QueueError {
 
 impl core::error::Error for QueueError {}
 
-impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
 where
     J: Slots<JobSlot<F, P>>,
     Q: Slots<QueueSlot>,
     R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
 {
     /// Changes the priority of a queue, from its next job on: what is on the ring runs on. The queue comes last among
     /// those that are ready at the new priority, so that changing back and forth gains no turn; giving it the priority
@@ -105,9 +106,10 @@ where
     pub(super) fn free_queue_if_unused(&mut self, queue: u32) {
         let slot = &mut self.queues.as_mut()[queue as usize];
         if slot.in_use && slot.killed && slot.held == 0 && !slot.listed {
-            let generation = slot.generation.wrapping_add(1);
+            let (generation, context) = (slot.generation.wrapping_add(1), slot.context);
             *slot = QueueSlot { generation, ..QueueSlot::default() };
             self.free_queues.push_back(self.queues.as_mut(), queue);
+            self.left_context(context);
         }
     }
 }

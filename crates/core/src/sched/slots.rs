@@ -109,6 +109,8 @@ pub struct QueueSlot {
     pub(super) runs_on: RingIndex,
     /// The queue stands in its ring's list of ready queues.
     pub(super) listed: bool,
+    /// The slot of its context, or [`NONE`].
+    pub(super) context: u32,
 }
 
 impl Default for QueueSlot {
@@ -125,6 +127,7 @@ impl Default for QueueSlot {
             running: 0,
             runs_on: RingIndex(0),
             listed: false,
+            context: NONE,
         }
     }
 }

@@ -105,8 +105,9 @@ impl Mock {
         let slots = (0..jobs).map(|_| JobSlot::default()).collect();
         let queues = (0..QUEUES).map(|_| QueueSlot::default()).collect();
         let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
+        let limits = Limits { ring_credits: credits, job_timeout };
         Self {
-            scheduler: Scheduler::new(slots, queues, ring_slots, Limits { ring_credits: credits, job_timeout }),
+            scheduler: Scheduler::with_contexts(slots, queues, ring_slots, vec![], limits),
             now: Timestamp::default(),
             counts: Counts::default(),
             started: vec![],
@@ -320,6 +321,10 @@ impl Mock {
 
     pub(super) fn is_released(&self, job: usize) -> bool {
         self.jobs[job].released
+    }
+
+    pub(super) fn handle(&self, queue: usize) -> QueueId {
+        self.queues[queue].handle
     }
 
     pub(super) fn queue_of(&self, job: usize) -> usize {

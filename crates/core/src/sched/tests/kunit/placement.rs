@@ -128,9 +128,16 @@ fn a_stale_queue_or_ring_is_refused() {
     let handle = mock.scheduler.open_queue(RingIndex(0), Priority::Normal).unwrap();
     assert_eq!(mock.scheduler.move_queue(handle, RingIndex(2)), Err(QueueError::NoSuchRing));
     assert_eq!(mock.scheduler.move_queue(handle, RingIndex(1)), Ok(()));
-    mock.scheduler.kill_queue(handle);
-    assert_eq!(mock.scheduler.move_queue(handle, RingIndex(0)), Err(QueueError::StaleQueue));
-    assert_eq!(mock.scheduler.set_priority(handle, Priority::High), Err(QueueError::StaleQueue));
+    // A killed queue is closed although its job keeps it alive.
+    let queue = mock.queue(0, Priority::Normal);
+    let living = mock.handle(queue);
+    mock.submit(queue, Spec::blocking());
+    for handle in [handle, living] {
+        mock.scheduler.kill_queue(handle);
+        assert_eq!(mock.scheduler.move_queue(handle, RingIndex(0)), Err(QueueError::StaleQueue));
+        assert_eq!(mock.scheduler.set_priority(handle, Priority::High), Err(QueueError::StaleQueue));
+    }
+    mock.advance(0, 1);
     mock.assert_nothing_left();
 }
 
