@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::class::Refusal;
 use crate::fence::FenceError;
-use crate::sched::SubmitError;
+use crate::sched::{QueueError, SubmitError};
 
 /// A Linux error number. The value is the number itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,7 +87,18 @@ impl From<SubmitError> for Errno {
             SubmitError::Full => Self::EAGAIN,
             SubmitError::StaleQueue => Self::ENOENT,
             SubmitError::TooLarge => Self::EINVAL,
+            // What amdgpu, xe and panthor return. It is not EIO, which users take for a dead device.
+            SubmitError::Banned => Self::ECANCELED,
             SubmitError::Stopped(error) => error.into(),
+        }
+    }
+}
+
+impl From<QueueError> for Errno {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::StaleQueue => Self::ENOENT,
+            QueueError::NoSuchRing => Self::EINVAL,
         }
     }
 }

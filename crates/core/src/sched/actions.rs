@@ -1,7 +1,7 @@
 //! What the scheduler wants done.
 
 use super::slots::{RingState, State};
-use super::{JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::{ContextSlot, JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Id, Slots, Timestamp};
 
@@ -41,11 +41,12 @@ pub enum Action<F, P> {
     },
 }
 
-impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
 where
     J: Slots<JobSlot<F, P>>,
     Q: Slots<QueueSlot>,
     R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
 {
     /// The next thing to do, or `None` until the next event. `now` starts the clock of jobs that begin to run.
     /// O(1) plus O(rings) when there is little to do.
@@ -121,23 +122,25 @@ where
         for priority in 0..super::PRIORITIES {
             while let Some(queue) = self.rings.as_ref()[index].ready[priority].front() {
                 let oldest = self.queues.as_ref()[queue as usize].jobs.front();
-                let oldest = oldest.map(|job| (job, &self.jobs.as_ref()[job as usize]));
+                let banned = self.is_banned(queue);
+                let oldest = oldest.map(|job| {
+                    let slot = &self.jobs.as_ref()[job as usize];
+                    (job, slot.cost, if banned { Err(FenceError::Canceled) } else { slot.result })
+                });
                 match oldest {
                     // Jobs that must not run, and queues that were emptied, cost no credits.
-                    Some((_, job)) if job.result.is_ok() && job.cost > self.rings.as_ref()[index].credits => {
-                        return None
-                    }
+                    Some((_, cost, Ok(()))) if cost > self.rings.as_ref()[index].credits => return None,
                     _ => {}
                 }
                 self.rings.as_mut()[index].ready[priority].pop_front(self.queues.as_mut());
                 self.queues.as_mut()[queue as usize].listed = false;
-                let Some((job, result)) = oldest.map(|(job, slot)| (job, slot.result)) else {
+                let Some((job, _, result)) = oldest else {
                     self.free_queue_if_unused(queue);
                     continue;
                 };
                 self.queues.as_mut()[queue as usize].jobs.pop_front(self.jobs.as_mut());
                 let run = match result {
-                    Ok(()) => Some(self.start(index, job, now)),
+                    Ok(()) => Some(self.start(ring, job, now)),
                     Err(error) => {
                         self.finish(job, Err(error));
                         None
@@ -152,9 +155,10 @@ where
         None
     }
 
-    fn start(&mut self, ring: usize, job: u32, now: Timestamp) -> (JobId, Seqno) {
+    fn start(&mut self, ring: RingIndex, job: u32, now: Timestamp) -> (JobId, Seqno) {
         let overdue = now.plus(self.limits.job_timeout);
-        let slot = &mut self.rings.as_mut()[ring];
+        let index = usize::from(ring.0);
+        let slot = &mut self.rings.as_mut()[index];
         slot.issued = slot.issued.next();
         slot.deadline.get_or_insert(overdue);
         let seqno = slot.issued;
@@ -162,9 +166,13 @@ where
         let slot = &mut self.jobs.as_mut()[job as usize];
         slot.state = State::Running;
         slot.on_hardware = true;
+        slot.ring = ring;
         slot.seqno = seqno;
-        let (cost, generation) = (slot.cost, slot.generation);
-        self.rings.as_mut()[ring].credits -= cost;
+        let (queue, cost, generation) = (slot.queue, slot.cost, slot.generation);
+        self.rings.as_mut()[index].credits -= cost;
+        let slot = &mut self.queues.as_mut()[queue as usize];
+        slot.running += 1;
+        slot.runs_on = ring;
         (Id::new(job, generation), seqno)
     }
 }

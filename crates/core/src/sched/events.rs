@@ -2,15 +2,16 @@
 
 use super::list::List;
 use super::slots::{RingState, State};
-use super::{JobId, JobSlot, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::{ContextSlot, JobId, JobSlot, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Slots, Timestamp};
 
-impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
 where
     J: Slots<JobSlot<F, P>>,
     Q: Slots<QueueSlot>,
     R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
 {
     /// One of the fences a job waits for has signalled. A failed one cancels the job, since what it was to work on does
     /// not exist; it waits for no other then, but keeps its place in the queue. Stale handles are ignored: the job has
@@ -84,8 +85,8 @@ where
     }
 
     /// The shell has carried out [`super::Action::ResetRing`]. On success the suspect is guilty, unless it completed
-    /// before the reset took hold, and the others run again or fail as innocents. On failure the device is given up; jobs end when the shell then calls
-    /// [`Scheduler::stop`]. O(jobs on the ring).
+    /// before the reset took hold, and the others run again or fail as innocents. On failure the device is given up;
+    /// jobs end when the shell then calls [`Scheduler::stop`]. O(jobs on the ring).
     pub fn reset_done(&mut self, ring: RingIndex, succeeded: bool) {
         let index = usize::from(ring.0);
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return };
@@ -102,10 +103,13 @@ where
         slot.issued = slot.issued.next();
         slot.completed = slot.issued;
         let suspect = slot.suspect.take();
+        self.resets += 1;
+        let slot = &mut self.rings.as_mut()[index];
         if let Some(guilty) = slot.pending.front().filter(|oldest| Some(*oldest) == suspect) {
             self.leave_ring(index, guilty);
             self.jobs.as_mut()[guilty as usize].on_hardware = false;
             self.finish(guilty, Err(FenceError::Guilty));
+            self.count_guilty(self.jobs.as_ref()[guilty as usize].queue);
         }
         self.requeue_innocents(index);
     }
@@ -161,7 +165,10 @@ where
     fn leave_ring(&mut self, ring: usize, job: u32) {
         let slot = &mut self.rings.as_mut()[ring];
         slot.pending.pop_front(self.jobs.as_mut());
-        slot.credits += self.jobs.as_ref()[job as usize].cost;
+        let job = &self.jobs.as_ref()[job as usize];
+        slot.credits += job.cost;
+        let queue = job.queue;
+        self.left_ring(queue);
     }
 
     /// Jobs that were on a ring when it was reset for another's fault.
@@ -174,14 +181,15 @@ where
             slot.on_hardware = false;
             let (queue, cost, restartable) = (slot.queue, slot.cost, slot.restartable);
             self.rings.as_mut()[ring].credits += cost;
-            let killed = self.queues.as_ref()[queue as usize].killed;
-            if restartable && !killed {
+            let goes_on = !self.queues.as_ref()[queue as usize].killed && !self.is_banned(queue);
+            if restartable && goes_on {
                 self.jobs.as_mut()[job as usize].state = State::Queued;
                 self.queues.as_mut()[queue as usize].jobs.push_front(self.jobs.as_mut(), job);
-                self.list_if_ready(queue);
             } else {
                 self.finish(job, Err(FenceError::Innocent));
+                self.count_innocent(queue);
             }
+            self.left_ring(queue);
         }
     }
 
@@ -218,18 +226,6 @@ where
         self.finished.push_back(self.jobs.as_mut(), job);
     }
 
-    /// Puts a queue among its ring's ready ones if its oldest job waits for nothing and it is not there yet.
-    pub(super) fn list_if_ready(&mut self, queue: u32) {
-        let slot = &mut self.queues.as_mut()[queue as usize];
-        let Some(oldest) = slot.jobs.front() else { return };
-        if slot.listed || self.jobs.as_ref()[oldest as usize].waits > 0 {
-            return;
-        }
-        slot.listed = true;
-        let (ring, priority) = (slot.ring, slot.priority);
-        self.rings.as_mut()[usize::from(ring.0)].ready[priority as usize].push_back(self.queues.as_mut(), queue);
-    }
-
     /// Gives a job's slot back; its handle becomes stale.
     pub(super) fn free(&mut self, job: u32) {
         let slot = &mut self.jobs.as_mut()[job as usize];
@@ -239,15 +235,5 @@ where
         let slot = &mut self.queues.as_mut()[queue as usize];
         slot.held -= 1;
         self.free_queue_if_unused(queue);
-    }
-
-    /// A queue goes when its user, its last job and its place among the ready ones are gone.
-    pub(super) fn free_queue_if_unused(&mut self, queue: u32) {
-        let slot = &mut self.queues.as_mut()[queue as usize];
-        if slot.in_use && slot.killed && slot.held == 0 && !slot.listed {
-            let generation = slot.generation.wrapping_add(1);
-            *slot = QueueSlot { generation, ..QueueSlot::default() };
-            self.free_queues.push_back(self.queues.as_mut(), queue);
-        }
     }
 }

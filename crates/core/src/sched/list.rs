@@ -58,6 +58,23 @@ impl List {
         Some(index)
     }
 
+    /// Takes out a slot that is in this list. O(slots before it).
+    pub(super) fn remove<T: Linked>(&mut self, slots: &mut [T], index: u32) {
+        let next = *slots[index as usize].link();
+        if self.head == index {
+            self.head = next;
+            return;
+        }
+        let mut before = self.head;
+        while *slots[before as usize].link() != index {
+            before = *slots[before as usize].link();
+        }
+        *slots[before as usize].link() = next;
+        if self.tail == index {
+            self.tail = before;
+        }
+    }
+
     /// Takes the whole list, leaving this one empty.
     pub(super) fn take(&mut self) -> Self {
         core::mem::replace(self, Self::EMPTY)

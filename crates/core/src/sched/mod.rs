@@ -10,7 +10,8 @@
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
 //! | time has passed | [`Scheduler::tick`] |
 //! | a reset has been carried out | [`Scheduler::reset_done`] |
-//! | a user has gone | [`Scheduler::kill_queue`] |
+//! | a user wants other turns, or another ring | [`Scheduler::set_priority`], [`Scheduler::move_queue`] |
+//! | a user has gone | [`Scheduler::kill_queue`], [`Scheduler::close_context`] |
 //! | the device is gone | [`Scheduler::stop`], later [`Scheduler::hardware_gone`] |
 //!
 //! # The life of a job
@@ -30,14 +31,19 @@
 //! - Jobs of one queue run in order. Queues of one ring and priority take turns.
 //! - A job must finish within [`Limits::job_timeout`] of becoming the oldest on its ring, else the ring is reset. The
 //!   oldest is guilty; the others run again if declared restartable, else fail as innocents (FENCE-4, SCHED-6).
+//! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
+//!   what it has waiting is canceled (SCHED-7).
 //! - If the reset fails, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`].
 //!
-//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and nothing is ever searched.
-//! Not here yet: device-wide reset before giving up, guilt limits per context, cycle detection.
+//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and no job is ever searched
+//! for. Only a change of priority or ring searches, among the ready queues of one ring and priority.
+//! Not here yet: device-wide reset before giving up, cycle detection.
 
 mod actions;
+mod contexts;
 mod events;
 mod list;
+mod queues;
 mod slots;
 mod submit;
 #[cfg(test)]
@@ -50,6 +56,8 @@ use crate::fence::FenceError;
 use crate::{Id, Slots, Timestamp};
 
 pub use actions::Action;
+pub use contexts::{Context, ContextSlot, ResetStats};
+pub use queues::QueueError;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
 pub use submit::{JobSpec, Reservation, SubmitError};
 
@@ -59,6 +67,9 @@ use list::List;
 pub type JobId = Id<Job>;
 /// A queue of a [`Scheduler`].
 pub type QueueId = Id<Queue>;
+
+/// A context of a [`Scheduler`].
+pub type ContextId = Id<Context>;
 
 /// Number of a ring, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,15 +86,20 @@ pub struct Limits {
 
 /// The scheduler of one device. See the [module documentation](self).
 ///
-/// `F` is the signalling side of a fence, `P` what a job keeps alive for the hardware. `J`, `Q` and `R` are storage.
+/// `F` is the signalling side of a fence, `P` what a job keeps alive for the hardware. `J`, `Q`, `R` and `C` are
+/// storage; without storage for contexts, queues belong to none, and nobody is refused for what they did.
 #[derive(Debug)]
-pub struct Scheduler<F, P, J, Q, R> {
+pub struct Scheduler<F, P, J, Q, R, C = [ContextSlot; 0]> {
     jobs: J,
     queues: Q,
     rings: R,
+    contexts: C,
     limits: Limits,
     free_jobs: List,
     free_queues: List,
+    free_contexts: List,
+    /// Resets that succeeded.
+    resets: u64,
     /// Ended jobs whose fence has not been handed out.
     finished: List,
     /// Signalled jobs that the hardware no longer reads.
@@ -100,8 +116,22 @@ where
     Q: Slots<QueueSlot>,
     R: Slots<RingSlot>,
 {
-    /// Builds a scheduler on the caller's storage: as many jobs, queues and rings as there are slots. O(slots).
-    pub fn new(mut jobs: J, mut queues: Q, mut rings: R, limits: Limits) -> Self {
+    /// Builds a scheduler on the caller's storage: as many jobs, queues and rings as there are slots, and no contexts.
+    /// O(slots).
+    pub fn new(jobs: J, queues: Q, rings: R, limits: Limits) -> Self {
+        Self::with_contexts(jobs, queues, rings, [], limits)
+    }
+}
+
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
+where
+    J: Slots<JobSlot<F, P>>,
+    Q: Slots<QueueSlot>,
+    R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
+{
+    /// The same, with as many contexts as there are slots. O(slots).
+    pub fn with_contexts(mut jobs: J, mut queues: Q, mut rings: R, mut contexts: C, limits: Limits) -> Self {
         let mut free_jobs = List::EMPTY;
         for index in list::indices(jobs.as_mut()) {
             free_jobs.push_back(jobs.as_mut(), index);
@@ -110,6 +140,10 @@ where
         for index in list::indices(queues.as_mut()) {
             free_queues.push_back(queues.as_mut(), index);
         }
+        let mut free_contexts = List::EMPTY;
+        for index in list::indices(contexts.as_mut()) {
+            free_contexts.push_back(contexts.as_mut(), index);
+        }
         for ring in rings.as_mut() {
             *ring = RingSlot { credits: limits.ring_credits.max(1), ..RingSlot::default() };
         }
@@ -117,9 +151,12 @@ where
             jobs,
             queues,
             rings,
+            contexts,
             limits,
             free_jobs,
             free_queues,
+            free_contexts,
+            resets: 0,
             finished: List::EMPTY,
             done: List::EMPTY,
             stopped: None,
@@ -128,7 +165,7 @@ where
         }
     }
 
-    /// Opens a queue on a ring, or `None` if there is no free slot or no such ring. O(1).
+    /// Opens a queue of no context on a ring, or `None` if there is no free slot or no such ring. O(1).
     pub fn open_queue(&mut self, ring: RingIndex, priority: Priority) -> Option<QueueId> {
         self.rings.as_ref().get(usize::from(ring.0))?;
         let index = self.free_queues.pop_front(self.queues.as_mut())?;

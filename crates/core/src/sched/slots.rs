@@ -47,6 +47,7 @@ pub struct JobSlot<F, P> {
     pub(super) state: State,
     pub(super) link: u32,
     pub(super) queue: u32,
+    /// The ring it was given to.
     pub(super) ring: RingIndex,
     pub(super) seqno: Seqno,
     pub(super) cost: u32,
@@ -95,14 +96,21 @@ pub struct QueueSlot {
     pub(super) in_use: bool,
     /// The user is gone: the slot is freed when the last job is.
     pub(super) killed: bool,
+    /// Where its next job goes.
     pub(super) ring: RingIndex,
     pub(super) priority: Priority,
     /// Jobs that have not been given to the ring, oldest first.
     pub(super) jobs: List,
     /// Jobs of this queue in any state.
     pub(super) held: u32,
+    /// Jobs of this queue on a ring.
+    pub(super) running: u32,
+    /// The ring that `running` are on: the queue may have been given another since.
+    pub(super) runs_on: RingIndex,
     /// The queue stands in its ring's list of ready queues.
     pub(super) listed: bool,
+    /// The slot of its context, or [`NONE`].
+    pub(super) context: u32,
 }
 
 impl Default for QueueSlot {
@@ -116,7 +124,10 @@ impl Default for QueueSlot {
             priority: Priority::Normal,
             jobs: List::EMPTY,
             held: 0,
+            running: 0,
+            runs_on: RingIndex(0),
             listed: false,
+            context: NONE,
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::slots::State;
-use super::{JobId, JobSlot, QueueId, QueueSlot, RingSlot, Scheduler};
+use super::{ContextSlot, JobId, JobSlot, QueueId, QueueSlot, RingSlot, Scheduler};
 use crate::fence::FenceError;
 use crate::{Id, Slots};
 
@@ -37,6 +37,8 @@ pub enum SubmitError {
     Full,
     /// The queue has been closed.
     StaleQueue,
+    /// The queue's context was guilty of as many resets as it may be; see [`Scheduler::reset_stats`].
+    Banned,
     /// The job alone needs more credits than its ring has.
     TooLarge,
     /// The scheduler has been stopped; this is how its fences end.
@@ -48,6 +50,7 @@ impl fmt::Display for SubmitError {
         match self {
             Self::Full => f.write_str("too many jobs in flight; wait for one to complete"),
             Self::StaleQueue => f.write_str("the queue has been closed"),
+            Self::Banned => f.write_str("the context's jobs hung or faulted too often; open another"),
             Self::TooLarge => f.write_str("the job does not fit its ring; split it"),
             Self::Stopped(error) => write!(f, "no more work is accepted: {error}"),
         }
@@ -56,11 +59,12 @@ impl fmt::Display for SubmitError {
 
 impl core::error::Error for SubmitError {}
 
-impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
 where
     J: Slots<JobSlot<F, P>>,
     Q: Slots<QueueSlot>,
     R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
 {
     /// Reserves a place for a job. O(1).
     ///
@@ -73,10 +77,12 @@ where
         if spec.cost > self.limits.ring_credits.max(1) {
             return Err(SubmitError::TooLarge);
         }
-        let ring = match self.queue_mut(queue) {
-            Some(slot) if !slot.killed => slot.ring,
-            _ => return Err(SubmitError::StaleQueue),
-        };
+        if self.queue_mut(queue).is_none_or(|slot| slot.killed) {
+            return Err(SubmitError::StaleQueue);
+        }
+        if self.is_banned(queue.index) {
+            return Err(SubmitError::Banned);
+        }
         let index = self.free_jobs.pop_front(self.jobs.as_mut()).ok_or(SubmitError::Full)?;
         self.queues.as_mut()[queue.index as usize].held += 1;
         let slot = &mut self.jobs.as_mut()[index as usize];
@@ -85,7 +91,6 @@ where
             generation,
             state: State::Reserved,
             queue: queue.index,
-            ring,
             cost: spec.cost,
             waits: spec.dependencies,
             restartable: spec.restartable,

@@ -1,8 +1,11 @@
-//! The scheduler driven by hand ([`scenarios`], [`endings`]), and by random events against a naive model of it ([`random`]).
+//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`endings`]), by what `drm_sched` is tested with ([`kunit`]),
+//! and by random events against a naive model of it ([`random`]).
 
 extern crate std;
 
+mod contexts;
 mod endings;
+mod kunit;
 mod model;
 mod random;
 mod scenarios;
@@ -17,7 +20,7 @@ use crate::fence::Seqno;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 
-type TestScheduler = Scheduler<u32, u32, Vec<JobSlot<u32, u32>>, Vec<QueueSlot>, Vec<RingSlot>>;
+type TestScheduler = Scheduler<u32, u32, Vec<JobSlot<u32, u32>>, Vec<QueueSlot>, Vec<RingSlot>, Vec<ContextSlot>>;
 
 /// A scheduler, what it has asked for so far, and a clock.
 struct Bench {
@@ -38,9 +41,10 @@ impl Bench {
         let slots = |count| (0..count).map(|_| JobSlot::default()).collect();
         let queues = (0..4).map(|_| QueueSlot::default()).collect();
         let rings = (0..rings).map(|_| RingSlot::default()).collect();
+        let contexts = (0..2).map(|_| ContextSlot::default()).collect();
         let limits = Limits { ring_credits, job_timeout: TIMEOUT };
         Self {
-            scheduler: Scheduler::new(slots(jobs), queues, rings, limits),
+            scheduler: Scheduler::with_contexts(slots(jobs), queues, rings, contexts, limits),
             now: Timestamp::default(),
             next: 0,
             running: vec![],

@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) waits: u32,
     pub(super) unreported: u32,
     pub(super) canceled: bool,
+    /// The ring it was given to last.
+    ring: usize,
     pub(super) on_hardware: bool,
 }
 
@@ -30,10 +32,21 @@ pub(super) struct Queue {
     pub(super) handle: QueueId,
     pub(super) ring: usize,
     pub(super) priority: Priority,
+    context: Option<usize>,
     pub(super) killed: bool,
     pub(super) waiting: Vec<usize>,
     /// Queues that had a turn while this one could have run.
     passed_by: Vec<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) handle: ContextId,
+    pub(super) closed: bool,
+    limit: u32,
+    /// One per reset that counts.
+    guilty: u32,
+    innocent: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +76,7 @@ pub(super) struct Model {
     pub(super) jobs: Vec<Job>,
     pub(super) queues: Vec<Queue>,
     pub(super) rings: Vec<Ring>,
+    pub(super) contexts: Vec<Context>,
     pub(super) stopped: Option<FenceError>,
     give_up: bool,
     credits: u32,
@@ -79,11 +93,33 @@ impl Model {
             at: 0,
         };
         let rings = (0..rings).map(ring).collect();
-        Self { jobs: vec![], queues: vec![], rings, stopped: None, give_up: false, credits }
+        let contexts = vec![];
+        Self { jobs: vec![], queues: vec![], rings, contexts, stopped: None, give_up: false, credits }
     }
 
-    pub(super) fn queue_opened(&mut self, handle: QueueId, ring: usize, priority: Priority) {
-        self.queues.push(Queue { handle, ring, priority, killed: false, waiting: vec![], passed_by: vec![] });
+    pub(super) fn queue_opened(&mut self, handle: QueueId, ring: usize, priority: Priority, context: Option<usize>) {
+        let (waiting, passed_by) = (vec![], vec![]);
+        self.queues.push(Queue { handle, ring, priority, context, killed: false, waiting, passed_by });
+    }
+
+    pub(super) fn context_opened(&mut self, handle: ContextId, limit: u32) {
+        self.contexts.push(Context { handle, closed: false, limit, guilty: 0, innocent: 0 });
+    }
+
+    /// What is known of a context, and whether it may be gone already: the scheduler knows best when its queues are.
+    pub(super) fn reset_stats(&self, context: usize) -> (ResetStats, bool) {
+        let mut queues = self.queues.iter().filter(|queue| queue.context == Some(context));
+        let Context { closed, limit, guilty, innocent, .. } = self.contexts[context];
+        (ResetStats { guilty, innocent, banned: guilty >= limit }, closed && queues.all(|queue| queue.killed))
+    }
+
+    fn is_banned(&self, queue: usize) -> bool {
+        self.queues[queue].context.is_some_and(|context| self.reset_stats(context).0.banned)
+    }
+
+    /// It ends as canceled when its turn comes.
+    fn must_not_run(&self, job: &Job) -> bool {
+        job.canceled || self.is_banned(job.queue)
     }
 
     /// How a reservation is refused.
@@ -92,6 +128,7 @@ impl Model {
             Some(error) => Some(SubmitError::Stopped(error)),
             None if spec.cost > self.credits => Some(SubmitError::TooLarge),
             None if self.queues[queue].killed => Some(SubmitError::StaleQueue),
+            None if self.is_banned(queue) => Some(SubmitError::Banned),
             None if self.alive() == slots => Some(SubmitError::Full),
             None => None,
         }
@@ -103,8 +140,8 @@ impl Model {
 
     pub(super) fn reserved(&mut self, queue: usize, spec: JobSpec, handle: JobId) -> usize {
         let (waits, stage) = (spec.dependencies, Stage::Reserved);
-        let (canceled, on_hardware) = (false, false);
-        self.jobs.push(Job { handle, queue, spec, stage, waits, unreported: waits, canceled, on_hardware });
+        let (canceled, ring, on_hardware) = (false, 0, false);
+        self.jobs.push(Job { handle, queue, spec, stage, waits, unreported: waits, canceled, ring, on_hardware });
         self.jobs.len() - 1
     }
 
@@ -147,7 +184,7 @@ impl Model {
         }
         if self.stopped.is_some() && at + 1 == slot.numbers.len() {
             // Those that have not signalled yet wait for `hardware_gone`, which is later than need be, but safe.
-            for job in self.jobs.iter_mut().filter(|job| self.queues[job.queue].ring == ring) {
+            for job in self.jobs.iter_mut().filter(|job| job.ring == ring) {
                 job.on_hardware &= job.stage != Stage::Signalled;
             }
         }
@@ -189,20 +226,56 @@ impl Model {
         slot.at = slot.numbers.len() - 1;
         slot.credits = self.credits;
         let lost = core::mem::take(&mut slot.running);
-        let oldest = lost.first().map(|(_, job)| *job);
+        let oldest = lost.first().map(|(_, job)| *job).filter(|oldest| suspect == Some(*oldest));
+        let context_of = |model: &Self, job: usize| model.queues[model.jobs[job].queue].context;
+        let guilty = oldest.and_then(|job| context_of(self, job));
+        if let Some(guilty) = guilty {
+            self.contexts[guilty].guilty += 1;
+        }
+        let mut victims = vec![];
         for (_, index) in lost.into_iter().rev() {
+            let context = context_of(self, index);
+            let goes_on = !self.queues[self.jobs[index].queue].killed && !self.is_banned(self.jobs[index].queue);
             let job = &mut self.jobs[index];
-            let queue = &mut self.queues[job.queue];
             job.on_hardware = false;
-            if oldest == Some(index) && suspect == oldest {
+            if oldest == Some(index) {
                 job.stage = Stage::Ended(Err(FenceError::Guilty));
-            } else if job.spec.restartable && !queue.killed {
+            } else if job.spec.restartable && goes_on {
                 job.stage = Stage::Queued;
-                queue.waiting.insert(0, index);
+                self.queues[job.queue].waiting.insert(0, index);
             } else {
                 job.stage = Stage::Ended(Err(FenceError::Innocent));
+                victims.extend(context.filter(|context| Some(*context) != guilty));
             }
         }
+        for (number, context) in self.contexts.iter_mut().enumerate() {
+            context.innocent += u32::from(victims.contains(&number));
+        }
+    }
+
+    /// How a change of priority or ring is refused.
+    pub(super) fn change_refusal(&self, queue: usize, ring: Option<usize>) -> Option<QueueError> {
+        match ring {
+            _ if self.queues[queue].killed => Some(QueueError::StaleQueue),
+            Some(ring) if ring >= self.rings.len() => Some(QueueError::NoSuchRing),
+            _ => None,
+        }
+    }
+
+    /// Others at its new place were there first: it has not been passed by yet. At its old place it is the same.
+    pub(super) fn changed(&mut self, queue: usize, priority: Priority, ring: usize) {
+        let slot = &mut self.queues[queue];
+        if (slot.priority, slot.ring) != (priority, ring) {
+            (slot.priority, slot.ring) = (priority, ring);
+            slot.passed_by.clear();
+        }
+    }
+
+    /// Jobs of a queue run in order: none starts while an older one is on another ring.
+    fn held_back(&self, queue: &Queue) -> bool {
+        let ours = |job: &usize| self.queues[self.jobs[*job].queue].handle == queue.handle;
+        let others = self.rings.iter().enumerate().filter(|(ring, _)| *ring != queue.ring);
+        others.flat_map(|(_, ring)| &ring.running).any(|(_, job)| ours(job))
     }
 
     fn end_waiting(&mut self, queue: usize, error: FenceError) {
@@ -257,13 +330,14 @@ impl Model {
 
     /// A queue's oldest job, if it waits for nothing.
     fn ready(&self, queue: &Queue) -> Option<&Job> {
-        queue.waiting.first().map(|job| &self.jobs[*job]).filter(|job| job.waits == 0)
+        let oldest = queue.waiting.first().map(|job| &self.jobs[*job]);
+        oldest.filter(|job| job.waits == 0 && !self.held_back(queue))
     }
 
     /// The same, past jobs that were canceled.
     fn next_to_run(&self, queue: &Queue) -> Option<usize> {
-        let next = queue.waiting.iter().find(|job| !self.jobs[**job].canceled);
-        next.copied().filter(|job| self.jobs[*job].waits == 0)
+        let next = queue.waiting.iter().find(|job| !self.must_not_run(&self.jobs[**job]));
+        next.copied().filter(|job| self.jobs[*job].waits == 0 && !self.held_back(queue))
     }
 
     pub(super) fn signalled(&mut self, fence: u32, result: Result<(), FenceError>) {
@@ -273,7 +347,8 @@ impl Model {
             Stage::Ended(expected) => assert_eq!(result, expected, "job {fence}"),
             Stage::Queued => {
                 // Its turn has come, and it must not run.
-                assert!(self.jobs[index].canceled, "job {fence} ended without a reason");
+                assert!(self.must_not_run(&self.jobs[index]), "job {fence} ended without a reason");
+                assert!(!self.held_back(&self.queues[queue]), "job {fence} ended before an older one");
                 assert_eq!(self.rings[self.queues[queue].ring].is, RingIs::Running);
                 assert_eq!(result, Err(FenceError::Canceled));
                 assert_eq!(self.queues[queue].waiting.remove(0), index, "out of turn");
@@ -326,13 +401,16 @@ impl Model {
             }
             let precedes = queue.priority < self.queues[turn].priority;
             assert!(!precedes || self.next_to_run(queue).is_none(), "a lower priority went first");
-            if queue.priority == self.queues[turn].priority && self.ready(queue).is_some_and(|job| !job.canceled) {
+            if queue.priority == self.queues[turn].priority
+                && self.ready(queue).is_some_and(|job| !self.must_not_run(job))
+            {
                 assert!(!queue.passed_by.contains(&turn), "queue {turn} had two turns, {other} none");
                 self.queues[other].passed_by.push(turn);
             }
         }
         self.queues[turn].passed_by.clear();
         self.queues[turn].waiting.retain(|job| *job != index);
+        let number = ring;
         let (job, ring) = (&mut self.jobs[index], &mut self.rings[ring]);
         assert!(ring.credits >= job.spec.cost, "over-committed");
         ring.credits -= job.spec.cost;
@@ -340,6 +418,7 @@ impl Model {
             ring.since = now;
         }
         job.stage = Stage::Running;
+        job.ring = number;
         job.on_hardware = true;
         ring.running.push((seqno, index));
         Self::given_out(ring, seqno);
@@ -354,7 +433,7 @@ impl Model {
             let mut ready: Vec<_> = self.queues.iter().filter(|queue| queue.ring == index).collect();
             ready.retain(|queue| self.ready(queue).is_some());
             let first = ready.iter().map(|queue| queue.priority).min();
-            let blocks = |job: &Job| !job.canceled && job.spec.cost > ring.credits;
+            let blocks = |job: &Job| !self.must_not_run(job) && job.spec.cost > ring.credits;
             let mut firsts = ready.iter().filter(|queue| Some(queue.priority) == first);
             let blocked = firsts.any(|queue| self.ready(queue).is_some_and(blocks));
             assert!(ready.is_empty() || blocked, "ring {index} is idle for no reason");

@@ -14,6 +14,14 @@ enum Event {
     Open {
         ring: u8,
         priority: Priority,
+        /// Of the contexts there were, or none.
+        context: usize,
+    },
+    OpenContext {
+        limit: u32,
+    },
+    CloseContext {
+        context: usize,
     },
     Reserve {
         queue: usize,
@@ -54,6 +62,15 @@ enum Event {
         ring: u8,
         succeeded: bool,
     },
+    Reprioritize {
+        queue: usize,
+        priority: Priority,
+    },
+    /// One more ring than there is.
+    Move {
+        queue: usize,
+        ring: u8,
+    },
     Kill {
         queue: usize,
     },
@@ -63,8 +80,11 @@ enum Event {
     HardwareGone,
 }
 
+fn priority() -> impl Strategy<Value = Priority> {
+    prop_oneof![1 => Just(Priority::High), 2 => Just(Priority::Normal), 1 => Just(Priority::Low)]
+}
+
 fn event() -> impl Strategy<Value = Event> {
-    let priority = prop_oneof![1 => Just(Priority::High), 2 => Just(Priority::Normal), 1 => Just(Priority::Low)];
     let error = prop_oneof![Just(FenceError::Lost), Just(FenceError::Canceled)];
     prop_oneof![
         40 => (0..8usize, 1..8u32, 0..3u32, prop::bool::weighted(0.7)).prop_map(|(queue, cost, dependencies, restartable)| {
@@ -83,7 +103,11 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..80u64).prop_map(|millis| Event::Pass { millis }),
         12 => Just(Event::Tick),
         12 => (0..2u8, prop::bool::weighted(0.95)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
-        4 => (0..2u8, priority).prop_map(|(ring, priority)| Event::Open { ring, priority }),
+        4 => (0..2u8, priority(), 0..3usize).prop_map(|(ring, priority, context)| Event::Open { ring, priority, context }),
+        2 => (0..4u32).prop_map(|limit| Event::OpenContext { limit }),
+        2 => (0..3usize).prop_map(|context| Event::CloseContext { context }),
+        8 => (0..8usize, priority()).prop_map(|(queue, priority)| Event::Reprioritize { queue, priority }),
+        8 => (0..8usize, 0..5u8).prop_map(|(queue, ring)| Event::Move { queue, ring: ring.div_ceil(2) }),
         3 => (0..8usize).prop_map(|queue| Event::Kill { queue }),
         1 => error.prop_map(|error| Event::Stop { error }),
         2 => Just(Event::HardwareGone),
@@ -103,16 +127,35 @@ impl Pair {
         let bench = Bench::new(JOBS, RINGS, CREDITS);
         let model = Model::new(RINGS, CREDITS);
         let mut pair = Self { scheduler: bench.scheduler, model, now: bench.now, reservations: vec![] };
-        for ring in [0, 1, 0] {
-            pair.open(ring, Priority::Normal);
+        pair.open_context(2);
+        pair.open_context(1);
+        for (ring, context) in [(0, Some(0)), (1, Some(0)), (0, Some(1)), (1, None)] {
+            pair.open(ring, Priority::Normal, context);
         }
         pair
     }
 
-    fn open(&mut self, ring: u8, priority: Priority) {
-        if let Some(handle) = self.scheduler.open_queue(RingIndex(ring), priority) {
-            self.model.queue_opened(handle, usize::from(ring), priority);
+    fn open(&mut self, ring: u8, priority: Priority, context: Option<usize>) {
+        let opened = match context.map(|context| &self.model.contexts[context]) {
+            Some(context) => self.scheduler.open_queue_of(context.handle, RingIndex(ring), priority),
+            None => self.scheduler.open_queue(RingIndex(ring), priority),
+        };
+        if let Some(handle) = opened {
+            assert!(!context.is_some_and(|context| self.model.contexts[context].closed));
+            self.model.queue_opened(handle, usize::from(ring), priority, context);
         }
+    }
+
+    fn open_context(&mut self, limit: u32) {
+        if let Some(handle) = self.scheduler.open_context(limit) {
+            self.model.context_opened(handle, limit);
+        }
+    }
+
+    fn close_context(&mut self, context: usize) {
+        // Also twice.
+        self.scheduler.close_context(self.model.contexts[context].handle);
+        self.model.contexts[context].closed = true;
     }
 
     fn commit(&mut self, reservation: usize) {
@@ -144,6 +187,23 @@ impl Pair {
         }
     }
 
+    fn reprioritize(&mut self, queue: usize, priority: Priority) {
+        let result = self.scheduler.set_priority(self.model.queues[queue].handle, priority);
+        assert_eq!(result.err(), self.model.change_refusal(queue, None));
+        if result.is_ok() {
+            self.model.changed(queue, priority, self.model.queues[queue].ring);
+        }
+    }
+
+    fn move_queue(&mut self, queue: usize, ring: u8) {
+        let result = self.scheduler.move_queue(self.model.queues[queue].handle, RingIndex(ring));
+        let ring = usize::from(ring);
+        assert_eq!(result.err(), self.model.change_refusal(queue, Some(ring)));
+        if result.is_ok() {
+            self.model.changed(queue, self.model.queues[queue].priority, ring);
+        }
+    }
+
     fn kill(&mut self, queue: usize) {
         // Also twice: the handle is then stale, or soon will be.
         self.scheduler.kill_queue(self.model.queues[queue].handle);
@@ -162,7 +222,16 @@ impl Pair {
 
     fn apply(&mut self, event: &Event) {
         match *event {
-            Event::Open { ring, priority } => self.open(ring, priority),
+            Event::Open { ring, priority, context } => {
+                // The latest ones, or none.
+                let context = (self.model.contexts.len() + context).checked_sub(2);
+                self.open(ring, priority, context.filter(|context| *context < self.model.contexts.len()));
+            }
+            Event::OpenContext { limit } => self.open_context(limit),
+            Event::CloseContext { context } => {
+                let last = self.model.contexts.len() - 1;
+                self.close_context(last.saturating_sub(context));
+            }
             Event::Reserve { queue, cost, dependencies, restartable } => {
                 let queue = queue % self.model.queues.len();
                 let spec = JobSpec { cost, dependencies, restartable };
@@ -212,6 +281,10 @@ impl Pair {
                 self.model.tick(self.now);
             }
             Event::ResetDone { ring, succeeded } => self.reset_done(ring, succeeded),
+            Event::Reprioritize { queue, priority } => {
+                self.reprioritize(queue % self.model.queues.len(), priority);
+            }
+            Event::Move { queue, ring } => self.move_queue(queue % self.model.queues.len(), ring),
             Event::Kill { queue } => self.kill(queue % self.model.queues.len()),
             Event::Stop { error } => self.stop(error),
             Event::HardwareGone => {
@@ -242,6 +315,11 @@ impl Pair {
         assert_eq!(self.scheduler.next_deadline(), self.model.next_deadline());
         for (ring, model) in self.scheduler.rings.iter().zip(&self.model.rings) {
             assert_eq!(ring.credits, model.credits, "credits are neither lost nor made");
+        }
+        for (number, context) in self.model.contexts.iter().enumerate() {
+            let (expected, may_be_gone) = self.model.reset_stats(number);
+            let stats = self.scheduler.reset_stats(context.handle);
+            assert!(stats == Some(expected) || stats.is_none() && may_be_gone, "{stats:?}, not {expected:?}");
         }
         for (number, job) in (0..).zip(&self.model.jobs) {
             let kept = !matches!(job.stage, Stage::Reserved | Stage::Gone);
@@ -274,7 +352,7 @@ impl Pair {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
 
-    /// FENCE-1, FENCE-2, FENCE-4, SCHED-1, SCHED-2, SCHED-4, SCHED-6: whatever happens, in any order, each fence signals
+    /// FENCE-1, FENCE-2, FENCE-4, SCHED-1, SCHED-2, SCHED-4, SCHED-6, SCHED-7: whatever happens, in any order, each fence signals
     /// once and says how its job ended, each payload is released once the hardware is done with it, and in the end
     /// nothing is left. The shell carries out actions now and then, not after each event.
     #[test]
@@ -310,5 +388,8 @@ proptest! {
         prop_assert_eq!(pair.scheduler.job_count(), 0);
         let free = core::iter::from_fn(|| pair.scheduler.open_queue(RingIndex(0), Priority::Normal)).count();
         prop_assert_eq!(free, 4, "a queue outlived its user");
+        (0..pair.model.contexts.len()).for_each(|context| pair.close_context(context));
+        let free = core::iter::from_fn(|| pair.scheduler.open_context(1)).count();
+        prop_assert_eq!(free, 2, "a context outlived its user");
     }
 }

@@ -1,0 +1,161 @@
+//! Contexts: whose fault a reset was, and who may not go on (SCHED-7).
+//!
+//! A context is what its queues have in common: a user's address space, usually. The scheduler counts the resets that
+//! its jobs caused and those by which its jobs were lost through another's fault, and refuses a context whose jobs
+//! caused too many. It says nothing about what a context is to the hardware.
+
+use super::list::{Linked, NONE};
+use super::{ContextId, JobSlot, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
+use crate::{Id, Slots};
+
+/// Marks a handle to a context.
+#[derive(Debug)]
+pub enum Context {}
+
+/// Storage for one context.
+#[derive(Debug)]
+pub struct ContextSlot {
+    generation: u32,
+    link: u32,
+    /// The user's handle exists.
+    open: bool,
+    /// Its queues, killed ones included.
+    queues: u32,
+    guilty_limit: u32,
+    guilty: u32,
+    innocent: u32,
+    /// The last reset that was counted, so that one counts once however many jobs it took.
+    last_reset: u64,
+}
+
+impl Default for ContextSlot {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            link: NONE,
+            open: false,
+            queues: 0,
+            guilty_limit: 0,
+            guilty: 0,
+            innocent: 0,
+            last_reset: 0,
+        }
+    }
+}
+
+impl Linked for ContextSlot {
+    fn link(&mut self) -> &mut u32 {
+        &mut self.link
+    }
+}
+
+/// What resets a context has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResetStats {
+    /// Resets that its jobs caused, by a hang or a fault.
+    pub guilty: u32,
+    /// Resets that others caused, or nobody, and by which jobs of it failed. Jobs that run again do not count.
+    pub innocent: u32,
+    /// Whether it has caused as many as it may: submissions are refused, and what waits is canceled.
+    pub banned: bool,
+}
+
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
+where
+    J: Slots<JobSlot<F, P>>,
+    Q: Slots<QueueSlot>,
+    R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
+{
+    /// Opens a context, or `None` if there is no free slot. The `guilty_limit`-th reset that its jobs cause bans it:
+    /// [`Scheduler::reserve`] refuses, and what waits in its queues is canceled when its turn comes, since it would
+    /// likely hang as well. What is on a ring runs on. There is no way back but another context. O(1).
+    pub fn open_context(&mut self, guilty_limit: u32) -> Option<ContextId> {
+        let index = self.free_contexts.pop_front(self.contexts.as_mut())?;
+        let slot = &mut self.contexts.as_mut()[index as usize];
+        let generation = slot.generation;
+        *slot = ContextSlot { generation, open: true, guilty_limit, ..ContextSlot::default() };
+        Some(Id::new(index, generation))
+    }
+
+    /// The user of a context is gone: no more queues are opened in it. It lives until its last queue does not, and is
+    /// counted and banned until then. Does not kill its queues. Stale handles are ignored. O(1).
+    pub fn close_context(&mut self, context: ContextId) {
+        if let Some(slot) = self.contexts.as_mut().get_mut(context.index as usize) {
+            if slot.generation == context.generation && slot.open {
+                slot.open = false;
+                self.free_context_if_unused(context.index);
+            }
+        }
+    }
+
+    /// Opens a queue of a context on a ring, or `None` if there is no free slot, no such ring or no such context any
+    /// more. O(1).
+    pub fn open_queue_of(&mut self, context: ContextId, ring: RingIndex, priority: Priority) -> Option<QueueId> {
+        let slot = self.contexts.as_ref().get(context.index as usize)?;
+        if slot.generation != context.generation || !slot.open {
+            return None;
+        }
+        let queue = self.open_queue(ring, priority)?;
+        self.queues.as_mut()[queue.index as usize].context = context.index;
+        self.contexts.as_mut()[context.index as usize].queues += 1;
+        Some(queue)
+    }
+
+    /// What resets a context has seen. `None` if the handle is stale. O(1).
+    pub fn reset_stats(&self, context: ContextId) -> Option<ResetStats> {
+        let slot = self.contexts.as_ref().get(context.index as usize)?;
+        let current = slot.generation == context.generation && (slot.open || slot.queues > 0);
+        current.then(|| ResetStats { guilty: slot.guilty, innocent: slot.innocent, banned: slot.is_banned() })
+    }
+
+    /// Whether the context of a queue may not go on.
+    pub(super) fn is_banned(&self, queue: u32) -> bool {
+        let context = self.queues.as_ref()[queue as usize].context;
+        self.contexts.as_ref().get(context as usize).is_some_and(ContextSlot::is_banned)
+    }
+
+    /// A job of the queue caused the reset that has just been carried out. Counted before the innocents of the same.
+    pub(super) fn count_guilty(&mut self, queue: u32) {
+        if let Some(slot) = self.count_reset(queue) {
+            slot.guilty = slot.guilty.saturating_add(1);
+        }
+    }
+
+    /// A job of the queue failed by the reset that has just been carried out.
+    pub(super) fn count_innocent(&mut self, queue: u32) {
+        if let Some(slot) = self.count_reset(queue) {
+            slot.innocent = slot.innocent.saturating_add(1);
+        }
+    }
+
+    /// The queue's context, if it has one and this reset has not been counted for it.
+    fn count_reset(&mut self, queue: u32) -> Option<&mut ContextSlot> {
+        let (context, reset) = (self.queues.as_ref()[queue as usize].context, self.resets);
+        let slot = self.contexts.as_mut().get_mut(context as usize)?;
+        (core::mem::replace(&mut slot.last_reset, reset) != reset).then_some(slot)
+    }
+
+    /// One of a context's queues is gone.
+    pub(super) fn left_context(&mut self, context: u32) {
+        if let Some(slot) = self.contexts.as_mut().get_mut(context as usize) {
+            slot.queues -= 1;
+            self.free_context_if_unused(context);
+        }
+    }
+
+    fn free_context_if_unused(&mut self, context: u32) {
+        let slot = &mut self.contexts.as_mut()[context as usize];
+        if !slot.open && slot.queues == 0 {
+            let generation = slot.generation.wrapping_add(1);
+            *slot = ContextSlot { generation, ..ContextSlot::default() };
+            self.free_contexts.push_back(self.contexts.as_mut(), context);
+        }
+    }
+}
+
+impl ContextSlot {
+    fn is_banned(&self) -> bool {
+        (self.open || self.queues > 0) && self.guilty >= self.guilty_limit
+    }
+}
