@@ -66,6 +66,7 @@ pub struct RingIndex(pub u8);
 
 /// What the scheduler allows.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct Limits {
     /// Credits of each ring: how much of jobs' stated cost may be on the ring at once. At least 1.
     pub ring_credits: u32,
@@ -77,6 +78,8 @@ pub struct Limits {
 ///
 /// `F` is the signalling side of a fence, `P` what a job keeps alive for the hardware. `J`, `Q` and `R` are storage.
 #[derive(Debug)]
+// Only tests copy a scheduler, to explore from one state in several ways: a copy would signal the fences again.
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Scheduler<F, P, J, Q, R> {
     jobs: J,
     queues: Q,
