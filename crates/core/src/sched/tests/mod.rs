@@ -1,8 +1,10 @@
-//! The scheduler driven by hand ([`scenarios`], [`endings`]), and by random events against a naive model of it ([`random`]).
+//! The scheduler driven by hand ([`scenarios`], [`endings`]), by random events against a naive model of it
+//! ([`random`]), and by every order of events in small configurations ([`exhaustive`]).
 
 extern crate std;
 
 mod endings;
+mod exhaustive;
 mod model;
 mod random;
 mod scenarios;
