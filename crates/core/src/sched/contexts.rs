@@ -14,6 +14,7 @@ pub enum Context {}
 
 /// Storage for one context.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct ContextSlot {
     generation: u32,
     link: u32,

@@ -11,6 +11,7 @@ pub(super) trait Linked {
 
 /// A FIFO of slot indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct List {
     head: u32,
     tail: u32,

@@ -77,6 +77,7 @@ pub struct RingIndex(pub u8);
 
 /// What the scheduler allows.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct Limits {
     /// Credits of each ring: how much of jobs' stated cost may be on the ring at once. At least 1.
     pub ring_credits: u32,
@@ -89,6 +90,8 @@ pub struct Limits {
 /// `F` is the signalling side of a fence, `P` what a job keeps alive for the hardware. `J`, `Q`, `R` and `C` are
 /// storage; without storage for contexts, queues belong to none, and nobody is refused for what they did.
 #[derive(Debug)]
+// Only tests copy a scheduler, to explore from one state in several ways: a copy would signal the fences again.
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Scheduler<F, P, J, Q, R, C = [ContextSlot; 0]> {
     jobs: J,
     queues: Q,

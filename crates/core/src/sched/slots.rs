@@ -30,6 +30,7 @@ pub const PRIORITIES: usize = 3;
 
 /// Where a job stands; see the life of a job in the [module documentation](super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) enum State {
     Free,
     Reserved,
@@ -42,6 +43,7 @@ pub(super) enum State {
 
 /// Storage for one job.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct JobSlot<F, P> {
     pub(super) generation: u32,
     pub(super) state: State,
@@ -90,6 +92,7 @@ impl<F, P> Linked for JobSlot<F, P> {
 
 /// Storage for one queue.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct QueueSlot {
     pub(super) generation: u32,
     pub(super) link: u32,
@@ -147,6 +150,7 @@ impl Linked for QueueSlot {
 
 /// What a ring is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) enum RingState {
     /// Taking jobs.
     Running,
@@ -162,6 +166,7 @@ pub(super) enum RingState {
 
 /// Storage for one ring.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct RingSlot {
     pub(super) state: RingState,
     pub(super) credits: u32,

@@ -20,8 +20,9 @@ pub struct JobSpec {
 
 /// A place for one job. Must be given to [`Scheduler::commit`] or [`Scheduler::cancel`]; dropped, its slot stays taken.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 #[must_use = "commit or cancel the reservation, or its slot stays taken"]
-pub struct Reservation(JobId);
+pub struct Reservation(pub(super) JobId);
 
 impl Reservation {
     /// The handle that the job will have. Events about it are answered from now on.

@@ -1,10 +1,12 @@
-//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`endings`]), by what `drm_sched` is tested with ([`kunit`]),
-//! and by random events against a naive model of it ([`random`]).
+//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`endings`]), by what `drm_sched` is tested with
+//! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
+//! configurations ([`exhaustive`]).
 
 extern crate std;
 
 mod contexts;
 mod endings;
+mod exhaustive;
 mod kunit;
 mod model;
 mod random;

@@ -1,0 +1,243 @@
+//! What must be true: of each action when it comes, of each state, and of each state's end.
+
+use super::*;
+
+impl World {
+    /// The shell takes one action and carries it out.
+    pub(super) fn poll(&mut self, config: &Config) -> Option<Notable> {
+        let Some(action) = self.scheduler.poll_action(self.now) else {
+            self.check_idle();
+            return None;
+        };
+        Some(match action {
+            Action::Signal { fence, result } => self.signalled(config, fence as usize, result),
+            Action::Release { payload } => self.released(payload as usize),
+            Action::ResetRing { ring, seqno } => {
+                let engine = &mut self.engines[usize::from(ring.0)];
+                assert!(!self.stopped, "a reset of a lost device");
+                assert_eq!(engine.reset, Reset::None, "a reset while the ring is being reset, or cannot be");
+                engine.reset = Reset::Asked(seqno);
+                Notable::ResetAsked
+            }
+            Action::GiveUp => {
+                assert!(!self.stopped && self.engines.iter().any(|engine| engine.reset == Reset::Failed));
+                self.gave_up = true;
+                Notable::GaveUp
+            }
+            Action::Run { job, ring, seqno } => self.ran(config, job, ring, seqno),
+        })
+    }
+
+    fn signalled(&mut self, config: &Config, job: usize, result: Result<(), FenceError>) -> Notable {
+        let plan = &config.jobs[job];
+        let progress = &mut self.jobs[job];
+        assert_eq!(progress.stage, Stage::Committed, "it has no fence yet");
+        assert_eq!(progress.signalled, None, "job {job} signalled twice");
+        let killed = self.killed[plan.queue];
+        let reason = match result {
+            Ok(()) => progress.completed,
+            Err(FenceError::Guilty) => progress.lost == Some(Place::Oldest),
+            Err(FenceError::Innocent) => progress.lost.is_some() && (!plan.restartable || killed),
+            Err(FenceError::Canceled) => !progress.ran && (killed || progress.wait == Wait::Failed),
+            Err(FenceError::Lost) => self.stopped,
+        };
+        assert!(reason, "job {job} has no reason to end with {result:?}");
+        progress.signalled = Some(result);
+        Notable::Signalled(result)
+    }
+
+    fn released(&mut self, job: usize) -> Notable {
+        assert!(self.jobs[job].signalled.is_some(), "released before it signalled");
+        assert!(!self.jobs[job].released, "released twice");
+        assert!(!self.may_read(job), "released while the hardware may read it");
+        self.jobs[job].released = true;
+        Notable::Released
+    }
+
+    fn ran(&mut self, config: &Config, handle: JobId, ring: RingIndex, seqno: Seqno) -> Notable {
+        let job = *self.scheduler.payload(handle).unwrap() as usize;
+        let engine = &self.engines[usize::from(ring.0)];
+        let progress = &self.jobs[job];
+        assert!(!self.stopped, "work for a lost device");
+        assert_eq!(engine.reset, Reset::None, "work for a ring that is being reset");
+        assert_eq!((progress.handle, config.ring_of(job)), (Some(handle), usize::from(ring.0)));
+        assert_eq!(progress.stage, Stage::Committed);
+        assert_eq!(progress.wait, Wait::Over, "what it is to work on does not exist yet");
+        assert!(!self.killed[config.jobs[job].queue], "its user is gone");
+        assert!(!progress.ran && progress.signalled.is_none(), "it must not run again");
+        let newest = engine.given.last().map_or(engine.register, |(seqno, _)| *seqno);
+        assert!(seqno.is_after(newest) && seqno.is_after(engine.register), "its number is not new");
+        let later = |other: &Progress| other.stage == Stage::Committed && other.rank > progress.rank;
+        for (other, plan) in self.jobs.iter().zip(&config.jobs) {
+            let overtaken = plan.queue == config.jobs[job].queue && later(other) && other.ran;
+            assert!(!overtaken, "a job of the same queue that came later has run before job {job}");
+        }
+        let again = progress.lost.is_some();
+        self.engines[usize::from(ring.0)].given.push((seqno, job));
+        self.jobs[job].ran = true;
+        self.jobs[job].lost = None;
+        if again {
+            Notable::RanAgain
+        } else {
+            Notable::Ran
+        }
+    }
+
+    pub(super) fn expected_refusal(&self, config: &Config, queue: usize) -> SubmitError {
+        if self.stopped {
+            SubmitError::Stopped(FenceError::Lost)
+        } else if self.killed[queue] {
+            SubmitError::StaleQueue
+        } else {
+            assert_eq!(self.alive(), config.slots, "refused although there is room");
+            SubmitError::Full
+        }
+    }
+
+    /// Jobs that hold a slot.
+    fn alive(&self) -> usize {
+        let holds = |job: &&Progress| match job.stage {
+            Stage::Reserved(_) => true,
+            Stage::Committed => !job.released,
+            Stage::Planned | Stage::Withdrawn => false,
+        };
+        self.jobs.iter().filter(holds).count()
+    }
+
+    /// Nothing is left to do: after a loss this means that no fence is pending, and after the cut no memory is held.
+    fn check_idle(&self) {
+        for job in self.jobs.iter().filter(|job| job.stage == Stage::Committed) {
+            assert!(!self.stopped || job.signalled.is_some(), "a fence outlives the device");
+            assert!(!self.cut || job.released, "memory is held although nobody can read it");
+        }
+    }
+
+    /// What is true in every state.
+    pub(super) fn check(&self, config: &Config) {
+        assert_eq!(self.scheduler.job_count(), self.alive(), "a slot is lost, or was freed too early");
+        for (index, (engine, slot)) in self.engines.iter().zip(&self.scheduler.rings).enumerate() {
+            let on_ring: u32 = engine.given.iter().map(|(_, job)| config.jobs[*job].cost).sum();
+            assert!(on_ring <= config.credits, "ring {index} has more than it has credits for");
+            let booked = if self.stopped { 0 } else { on_ring };
+            assert_eq!(slot.credits + booked, config.credits, "credits are lost or made on ring {index}");
+        }
+        let deadline = self.scheduler.next_deadline();
+        assert!(!self.stopped || deadline.is_none(), "a timeout is waited for although the device is gone");
+        self.check_ignored();
+    }
+
+    /// What is old, wrong or a repetition changes nothing.
+    fn check_ignored(&self) {
+        let mut scheduler = self.scheduler.clone();
+        for (number, engine) in (0..).zip(&self.engines) {
+            let ring = RingIndex(number);
+            let slot = &scheduler.rings[usize::from(number)];
+            let (completed, never) = (slot.completed, slot.issued.next());
+            let old = Seqno::from_register(completed.value().wrapping_sub(2)).unwrap();
+            for seqno in [completed, old, never, never.next()] {
+                scheduler.hw_done(ring, seqno, self.now);
+            }
+            scheduler.fault(ring, old);
+            if matches!(engine.reset, Reset::None | Reset::Failed) {
+                scheduler.reset_done(ring, true);
+                scheduler.reset_done(ring, false);
+            }
+        }
+        if scheduler.next_deadline().is_none_or(|deadline| deadline > self.now) {
+            scheduler.tick(self.now);
+        }
+        if self.stopped {
+            scheduler.stop(FenceError::Canceled);
+        } else {
+            scheduler.hardware_gone();
+        }
+        for queue in (0..QUEUES).filter(|queue| self.killed[*queue]) {
+            scheduler.kill_queue(self.queues[queue]);
+        }
+        for job in self.jobs.iter().filter(|job| job.signalled.is_some()) {
+            if let Some(handle) = job.handle {
+                scheduler.dependency_done(handle, Ok(()));
+                scheduler.dependency_done(handle, Err(FenceError::Lost));
+            }
+        }
+        assert_eq!(scheduler, self.scheduler, "an event that must be ignored was not");
+    }
+
+    /// Nothing can happen any more: then nothing is owed.
+    pub(super) fn check_end(&self, config: &Config) {
+        for (job, progress) in self.jobs.iter().enumerate() {
+            let ended = match progress.stage {
+                Stage::Committed => progress.signalled.is_some() && progress.released,
+                Stage::Withdrawn | Stage::Planned => true,
+                Stage::Reserved(_) => false,
+            };
+            assert!(ended, "job {job} never ends: {progress:?}");
+        }
+        assert_eq!(self.scheduler.job_count(), 0);
+        let mut scheduler = self.scheduler.clone();
+        let free = core::iter::from_fn(|| scheduler.open_queue(RingIndex(config.rings[0]), Priority::Normal)).count();
+        let gone = self.killed.iter().filter(|killed| **killed).count();
+        assert_eq!(free, gone, "a queue outlives its user, or goes before it");
+    }
+
+    /// From here on nothing goes wrong that has not: every job ends without a loss. Either the rings complete what they
+    /// are given, or they hang, and only resets succeed.
+    pub(super) fn check_good_end(&self, config: &Config, hangs: bool) {
+        let mut world = self.clone();
+        // Each round ends at least one job, or is the last.
+        for _ in 0..=2 * JOBS {
+            for event in world.events(config) {
+                let due = match event {
+                    Event::Reserve(_) | Event::Commit(_) => true,
+                    Event::Dependency(job, _) => world.jobs[job].wait == Wait::Open,
+                    _ => false,
+                };
+                if due {
+                    world.apply(config, event);
+                }
+            }
+            world.drain(config);
+            for ring in 0..config.ring_count() {
+                world.finish_ring(config, ring, hangs);
+            }
+            if hangs {
+                for _ in 0..config.ticks {
+                    world.apply(config, Event::Pass);
+                }
+                world.apply(config, Event::Tick);
+            }
+            world.drain(config);
+        }
+        if world.engines.iter().any(|engine| engine.reset == Reset::Failed) {
+            assert!(world.gave_up, "nobody was told that the reset failed");
+            return;
+        }
+        world.check_end(config);
+        for queue in 0..QUEUES {
+            world.apply(config, Event::Kill(queue));
+        }
+        world.drain(config);
+        world.check_end(config);
+    }
+
+    fn finish_ring(&mut self, config: &Config, ring: u8, hangs: bool) {
+        let index = usize::from(ring);
+        if matches!(self.engines[index].reset, Reset::Asked(_)) {
+            self.apply(config, Event::Hold(ring));
+        }
+        if self.engines[index].reset == Reset::Held {
+            self.apply(config, Event::ResetDone(ring, true));
+        }
+        if hangs {
+            return;
+        }
+        while self.engines[index].completed < self.engines[index].given.len() {
+            self.apply(config, Event::Complete(ring));
+        }
+        self.apply(config, Event::Report(ring));
+    }
+
+    fn drain(&mut self, config: &Config) {
+        while self.poll(config).is_some() {}
+    }
+}
