@@ -87,7 +87,7 @@ impl From<SubmitError> for Errno {
             SubmitError::Full => Self::EAGAIN,
             SubmitError::StaleQueue => Self::ENOENT,
             SubmitError::TooLarge => Self::EINVAL,
-            // What amdgpu, xe and panthor return. It is not EIO, which users take for a dead device.
+            // As amdgpu and xe answer. Not EIO, which users take for a dead device.
             SubmitError::Banned => Self::ECANCELED,
             SubmitError::Stopped(error) => error.into(),
         }

@@ -242,6 +242,7 @@ impl Watcher {
             drain_limit: self.shared.drain_limit,
             // A watcher that has stopped has unplugged the device already.
             report_loss: Box::new(move |loss| drop(sender.send(Message::Lost { binding, loss }))),
+            ..ProbeOptions::default()
         };
         let probed = match &*self.shared.module.lock() {
             Some(module) => module.probe(&function, options),

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lifeboat_core::class::Refusal;
+use lifeboat_core::sched::{self, ResetStats};
 use lifeboat_lb1::command::{ContextId, GpuVa};
 use lifeboat_lb1::{Segment, regs};
 use lifeboat_sync::lint::Mutex;
@@ -25,6 +26,8 @@ pub struct Context(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) device: Device,
     pub(crate) id: ContextId,
+    /// What the scheduler knows it by.
+    pub(crate) scheduled: sched::ContextId,
     space: Mutex<Space>,
     _entry: Entry,
 }
@@ -46,7 +49,12 @@ struct Mapping {
 impl Context {
     pub(crate) fn new(device: &Device) -> Result<Self, CallError> {
         let _section = call::CREATE_CONTEXT.enter_section(&device.0.link)?;
-        let id = device.0.contexts.lock().pop().ok_or(CallError::Exhausted("contexts; close some"))?;
+        let exhausted = CallError::Exhausted("contexts; close some");
+        let id = device.0.contexts.lock().pop().ok_or(exhausted)?;
+        let Some(scheduled) = device.0.engine.open_context() else {
+            device.0.contexts.lock().push(id);
+            return Err(exhausted);
+        };
         let space = Space {
             free: RangeAllocator::new(ADDRESS_PAGES),
             free_slots: (0..device.0.segments).rev().collect(),
@@ -56,10 +64,22 @@ impl Context {
         let shared = Shared {
             device: device.clone(),
             id: ContextId(id),
+            scheduled,
             space: Mutex::sleeping(&locks::SPACE, space),
             _entry: device.0.ledger.enlist(Kind::Context),
         };
         Ok(Self(Arc::new(shared)))
+    }
+
+    /// The resets that its jobs caused, and those by which its jobs were lost through another's fault. Never fails, also
+    /// not after loss.
+    ///
+    /// A context that has caused as many as [`ProbeOptions::guilty_limit`](crate::ProbeOptions::guilty_limit) is banned: its
+    /// submissions are refused with ECANCELED, and only another context goes on (SCHED-7).
+    pub fn reset_stats(&self) -> ResetStats {
+        let none = ResetStats { guilty: 0, innocent: 0, banned: false };
+        // The scheduler forgets it when this is dropped, and not before.
+        self.0.device.0.engine.reset_stats(self.0.scheduled).unwrap_or(none)
     }
 
     /// Makes a buffer reachable for this context's commands, and says where.
@@ -128,6 +148,7 @@ impl Drop for Shared {
                 let _ = hardware.lb1().clear_segment(self.id, slot);
             }
         });
+        self.device.0.engine.close_context(self.scheduled);
         self.device.0.contexts.lock().push(self.id.0);
     }
 }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    Action, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler, SubmitError,
+    Action, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, ResetStats,
+    RingIndex, RingSlot, Scheduler, SubmitError,
 };
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, RingWriter};
@@ -27,17 +28,22 @@ use crate::reset::{RESET_LIMIT, wait_for_reset};
 use crate::submit::Job;
 
 type Payload = Arc<Job>;
-type Core = Scheduler<Unsignalled, Payload, Vec<JobSlot<Unsignalled, Payload>>, Vec<QueueSlot>, Vec<RingSlot>>;
+type Jobs = Vec<JobSlot<Unsignalled, Payload>>;
+type Core = Scheduler<Unsignalled, Payload, Jobs, Vec<QueueSlot>, Vec<RingSlot>, Vec<ContextSlot>>;
 
 /// Jobs of one device in all states. More than its rings can hold, so that clients can run ahead.
 const JOBS: usize = 4096;
 /// Queues of one device. A closed queue keeps its place until its last job is done.
 const QUEUES: usize = 1024;
+/// Contexts of one device. More than any hardware has: a closed one keeps its place until its last queue is gone.
+const CONTEXTS: usize = 512;
 
 pub(crate) struct Engine {
     state: Mutex<State>,
     /// Something has changed that the worker, or who waits for it, may want to see.
     changed: Condvar,
+    /// Resets that the jobs of one context may cause.
+    guilty_limit: u32,
     /// Where the core's time begins.
     epoch: Instant,
 }
@@ -84,18 +90,31 @@ impl Drop for Stopped<'_> {
 }
 
 impl Engine {
-    /// An engine for `rings` rings.
-    pub(crate) fn new(rings: u8, limits: Limits) -> Self {
+    /// An engine for `rings` rings, which bans a context at its `guilty_limit`-th reset.
+    pub(crate) fn new(rings: u8, limits: Limits, guilty_limit: u32) -> Self {
         let jobs = std::iter::repeat_with(JobSlot::default).take(JOBS).collect();
         let queues = std::iter::repeat_with(QueueSlot::default).take(QUEUES).collect();
         let rings = std::iter::repeat_with(RingSlot::default).take(rings.into()).collect();
-        let core = Scheduler::new(jobs, queues, rings, limits);
+        let contexts = std::iter::repeat_with(ContextSlot::default).take(CONTEXTS).collect();
+        let core = Scheduler::with_contexts(jobs, queues, rings, contexts, limits);
         let state = State { core, in_hand: 0, lost: 0, flip_due: None, worker: Worker::Running };
-        Self { state: Mutex::new(&locks::ENGINE, state), changed: Condvar::new(), epoch: Instant::now() }
+        Self { state: Mutex::new(&locks::ENGINE, state), changed: Condvar::new(), guilty_limit, epoch: Instant::now() }
     }
 
-    pub(crate) fn open_queue(&self, ring: u8, priority: Priority) -> Option<QueueId> {
-        self.state.lock().core.open_queue(RingIndex(ring), priority)
+    pub(crate) fn open_context(&self) -> Option<ContextId> {
+        self.state.lock().core.open_context(self.guilty_limit)
+    }
+
+    pub(crate) fn close_context(&self, context: ContextId) {
+        self.state.lock().core.close_context(context);
+    }
+
+    pub(crate) fn reset_stats(&self, context: ContextId) -> Option<ResetStats> {
+        self.state.lock().core.reset_stats(context)
+    }
+
+    pub(crate) fn open_queue(&self, context: ContextId, ring: u8, priority: Priority) -> Option<QueueId> {
+        self.state.lock().core.open_queue_of(context, RingIndex(ring), priority)
     }
 
     pub(crate) fn kill_queue(&self, queue: QueueId) {

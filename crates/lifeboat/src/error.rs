@@ -50,6 +50,11 @@ impl CallError {
         self.into()
     }
 
+    /// Whether the call was refused because of what the context's jobs have done: another context would not be.
+    pub fn is_banned(self) -> bool {
+        self == Self::Submit(SubmitError::Banned)
+    }
+
     /// Whether the call failed because the device is gone.
     pub fn is_loss(self) -> bool {
         matches!(self.errno(), Errno::ENODEV | Errno::ENXIO)

@@ -68,5 +68,7 @@ pub use teardown::{StepTime, UnplugReport};
 pub use lifeboat_core as core;
 /// Which queues of a ring go first.
 pub use lifeboat_core::sched::Priority;
+/// What resets a context has seen.
+pub use lifeboat_core::sched::ResetStats;
 /// Commands and their arguments.
 pub use lifeboat_lb1::command;

@@ -34,6 +34,8 @@ const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
 pub struct ProbeOptions {
     /// How long a job may take once it is its ring's oldest. Default 2 s.
     pub job_timeout: Duration,
+    /// How many resets the jobs of one context may cause: at so many, the context is refused. Default 10.
+    pub guilty_limit: u32,
     /// How long an unplug waits for open sections. Default 5 s.
     pub drain_limit: Duration,
     /// Called once if the driver finds the device lost. Must not block; the unplug is the callee's duty.
@@ -43,7 +45,7 @@ pub struct ProbeOptions {
 impl Default for ProbeOptions {
     fn default() -> Self {
         let report_loss: ReportLoss = Box::new(|loss| tracing::error!(%loss, "nobody listens for device loss"));
-        Self { job_timeout: Duration::from_secs(2), drain_limit: Duration::from_secs(5), report_loss }
+        Self { job_timeout: Duration::from_secs(2), guilty_limit: 10, drain_limit: Duration::from_secs(5), report_loss }
     }
 }
 
@@ -62,12 +64,13 @@ pub(crate) fn probe(
     }
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
-    let link = Arc::new(Link::new(hardware, options.report_loss));
-    let running = match bring_up(&link, function, minor.number, options.job_timeout) {
+    let ProbeOptions { job_timeout, guilty_limit, drain_limit, report_loss } = options;
+    let link = Arc::new(Link::new(hardware, report_loss));
+    let running = match bring_up(&link, function, minor.number, job_timeout, guilty_limit) {
         Ok(running) => running,
         Err(error) => {
             // The device may run by now. It comes to rest before its mappings go.
-            bring_to_rest(&link, &**function, options.drain_limit);
+            bring_to_rest(&link, &**function, drain_limit);
             return Err(error);
         }
     };
@@ -81,7 +84,7 @@ pub(crate) fn probe(
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
     let device = Device::new(module, minor, device_info, &running.info, link, running.engine, running.display);
-    Ok(Binding::new(Shell::new(device, function.clone(), running.worker, options.drain_limit, binding_entry)))
+    Ok(Binding::new(Shell::new(device, function.clone(), running.worker, drain_limit, binding_entry)))
 }
 
 /// What a device that works consists of, besides its link.
@@ -100,11 +103,13 @@ fn bring_up(
     function: &Arc<dyn Function>,
     minor: u32,
     job_timeout: Duration,
+    guilty_limit: u32,
 ) -> Result<Running, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let (info, rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
-    let engine = Arc::new(Engine::new(info.rings, Limits { ring_credits: credits, job_timeout }));
+    let limits = Limits { ring_credits: credits, job_timeout };
+    let engine = Arc::new(Engine::new(info.rings, limits, guilty_limit));
     let display = Arc::new(Display::default());
     let handler = {
         let (link, engine, display) = (link.clone(), engine.clone(), display.clone());

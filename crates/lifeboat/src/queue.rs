@@ -26,7 +26,11 @@ impl Queue {
         if ring >= device.0.info.rings {
             return Err(CallError::Invalid("no such ring"));
         }
-        let id = device.0.engine.open_queue(ring, priority).ok_or(CallError::Exhausted("queues; close some"))?;
+        let id = device
+            .0
+            .engine
+            .open_queue(context.0.scheduled, ring, priority)
+            .ok_or(CallError::Exhausted("queues; close some"))?;
         let ledger = &device.0.ledger;
         let timeline = Timeline::new(ledger, &device.0.name(), &format!("ring{ring}.queue{}", id.index()));
         Ok(Self { context: context.0.clone(), id, timeline, ring, _entry: ledger.enlist(Kind::Queue) })

@@ -65,7 +65,7 @@ fn sched_6_a_fault_that_is_no_longer_true_blames_nobody() {
 
 #[test]
 fn sched_6_a_job_that_completed_just_before_a_fault_is_not_blamed() {
-    let bound = Bound::new(no_hook());
+    let bound = Bound::with(ProbeOptions { guilty_limit: u32::MAX, ..options() }, no_hook());
     let client = bound.client();
     let nowhere =
         Work::Fill(lifeboat::command::Fill { dst: lifeboat::command::GpuVa(0xf000_0000), bytes: 4, pattern: 0 });
@@ -271,4 +271,32 @@ fn limits_may_be_any_duration() {
     drop(client);
     bound.finish();
     assert_eq!(hung.wait(Duration::MAX), LOST);
+}
+
+#[test]
+fn sched_7_a_context_that_keeps_faulting_is_refused_and_others_are_not() {
+    let bound = Bound::with(ProbeOptions { guilty_limit: 3, ..options() }, no_hook());
+    let (guilty, other) = (bound.client(), bound.client());
+    let nowhere =
+        Work::Fill(lifeboat::command::Fill { dst: lifeboat::command::GpuVa(0xf000_0000), bytes: 4, pattern: 0 });
+    for faults in 1..=3 {
+        assert!(!guilty.context.reset_stats().banned);
+        assert_eq!(guilty.submit(0, &[nowhere], &[]).wait(LONG), GUILTY);
+        assert_eq!(guilty.context.reset_stats().guilty, faults);
+    }
+    let stats = guilty.context.reset_stats();
+    assert!(stats.banned);
+    let refused = guilty.try_submit(1, &[Work::Nop], &[]).unwrap_err();
+    assert_eq!(refused.errno(), Errno::ECANCELED);
+    other.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
+    assert_eq!(other.context.reset_stats(), lifeboat::ResetStats { guilty: 0, innocent: 0, banned: false });
+    // The same user, in another context.
+    drop(guilty);
+    let again = bound.client();
+    again.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
+    // What it was told stays true after the device is gone (CALL-2).
+    bound.binding.unplug(Loss::Unbound).unwrap();
+    assert!(!again.context.reset_stats().banned);
+    drop((other, again));
+    bound.finish();
 }

@@ -21,7 +21,7 @@ pub(super) struct Session<'a> {
     convolution: &'a Convolution,
     slots: Vec<Slot>,
     /// Keeps the addresses of the slots' buffers.
-    _context: Context,
+    context: Context,
     handle: Handle,
     turn: usize,
 }
@@ -83,7 +83,7 @@ impl<'a> Session<'a> {
                 host,
             });
         }
-        Ok(Self { source, convolution, slots, _context: context, handle, turn: 0 })
+        Ok(Self { source, convolution, slots, context, handle, turn: 0 })
     }
 
     /// How many tiles can be under way.
@@ -91,8 +91,9 @@ impl<'a> Session<'a> {
         self.slots.len()
     }
 
+    /// Whether more can be submitted: the device is there, and this context is not banned for what its jobs did.
     pub(super) fn is_live(&self) -> bool {
-        self.handle.is_live()
+        self.handle.is_live() && !self.context.reset_stats().banned
     }
 
     /// Brings a tile on its way. If the device is lost meanwhile, the tile is under way as far as it was taken.
@@ -108,7 +109,7 @@ impl<'a> Session<'a> {
             let submission = Submission { queue: &queues[ring], commands: &[work], after, restartable: true };
             match self.handle.submit(&submission) {
                 Ok(fence) => fences.push(fence),
-                Err(error) if error.is_loss() => {
+                Err(error) if error.is_loss() || error.is_banned() => {
                     complete = false;
                     break;
                 }

@@ -83,7 +83,7 @@ where
     /// counted and banned until then. Does not kill its queues. Stale handles are ignored. O(1).
     pub fn close_context(&mut self, context: ContextId) {
         if let Some(slot) = self.contexts.as_mut().get_mut(context.index as usize) {
-            if slot.generation == context.generation && slot.open {
+            if slot.generation == context.generation {
                 slot.open = false;
                 self.free_context_if_unused(context.index);
             }
@@ -103,11 +103,14 @@ where
         Some(queue)
     }
 
-    /// What resets a context has seen. `None` if the handle is stale. O(1).
+    /// What resets a context has seen. `None` if the handle is stale: it was closed, and its last queue is gone. O(1).
     pub fn reset_stats(&self, context: ContextId) -> Option<ResetStats> {
         let slot = self.contexts.as_ref().get(context.index as usize)?;
-        let current = slot.generation == context.generation && (slot.open || slot.queues > 0);
-        current.then(|| ResetStats { guilty: slot.guilty, innocent: slot.innocent, banned: slot.is_banned() })
+        (slot.generation == context.generation).then(|| ResetStats {
+            guilty: slot.guilty,
+            innocent: slot.innocent,
+            banned: slot.is_banned(),
+        })
     }
 
     /// Whether the context of a queue may not go on.
@@ -157,6 +160,6 @@ where
 
 impl ContextSlot {
     fn is_banned(&self) -> bool {
-        (self.open || self.queues > 0) && self.guilty >= self.guilty_limit
+        self.guilty >= self.guilty_limit
     }
 }

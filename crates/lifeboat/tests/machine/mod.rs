@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use lifeboat::command::{Copy, Fill, GpuVa, Work};
 use lifeboat::{
-    Buffer, Bus, Context, Counts, Device, Event, Fence, Handle, Module, Placement, Priority, Queue, Submission,
-    UnplugReport,
+    Buffer, Bus, CallError, Context, Counts, Device, Event, Fence, Handle, Module, Placement, Priority, Queue,
+    Submission, UnplugReport,
 };
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_sync::lint;
@@ -136,8 +136,12 @@ impl Client {
     }
 
     pub(crate) fn submit(&self, ring: usize, commands: &[Work], after: &[Fence]) -> Fence {
+        self.try_submit(ring, commands, after).unwrap()
+    }
+
+    pub(crate) fn try_submit(&self, ring: usize, commands: &[Work], after: &[Fence]) -> Result<Fence, CallError> {
         let submission = Submission { queue: &self.queues[ring], commands, after, restartable: true };
-        self.handle.submit(&submission).unwrap()
+        self.handle.submit(&submission)
     }
 
     pub(crate) fn fill(&self, pattern: u32) -> Work {
