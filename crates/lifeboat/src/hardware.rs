@@ -55,7 +55,8 @@ impl Hardware {
         Self { function, registers, vram, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) }
     }
 
-    /// The registers. To be used inside a section, which the types see to; the lint looks all the same.
+    /// The registers. To be used inside a section: the only way here is through the link's revocable, and the lint
+    /// looks all the same.
     #[track_caller]
     pub(crate) fn lb1(&self) -> Lb1<'_, dyn Bar + Send + Sync> {
         lint::register_access();

@@ -4,8 +4,10 @@
 //! The two are apart because an unplug has work to do in between: fences must signal, so that whoever waits for one
 //! inside a section can leave (seed 2).
 //!
-//! Gates are independent: a section of one never delays the drain of another (GATE-3). Sections nest, are allowed in
-//! interrupt handlers and reclaim callbacks (GATE-6; there the code inside must not block), and take no lock.
+//! Gates are independent: a section of one never delays the drain of another (GATE-3). Sections nest, and are allowed
+//! in interrupt handlers and reclaim callbacks (GATE-6; there the code inside must not block). Entering waits for
+//! nobody else's section; a reader's first entry, and its first after it was idle through somebody's revoke, take a
+//! lock for a moment.
 
 use std::marker::PhantomData;
 use std::panic::Location;

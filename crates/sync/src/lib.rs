@@ -10,13 +10,21 @@
 //! | when the last section has left | the object is dropped | the device may be cut off |
 //! | allowed in interrupt handlers and reclaim callbacks | yes | yes, but nothing may block there |
 //!
-//! To begin and end a section costs a nanosecond: two stores, a few loads, no atomic read-modify-write, no hardware
-//! fence. All that is dear is done by who takes away.
+//! To begin and end a section costs one or two nanoseconds: three stores, a few loads, no atomic read-modify-write, no
+//! hardware fence. All that is dear is done by who takes away.
 //!
 //! Both are per device, so one device's stuck reader never delays another's unplug (GATE-3).
 //!
 //! A guard that is leaked (`mem::forget`, a reference cycle) cannot make anything unsound: what was protected is then
 //! never dropped, and the revoke reports a section that is still open instead of waiting forever (LIFE-6).
+//!
+//! # What to know
+//!
+//! - Handlers and callbacks are code of a process here, run by its threads. In a handler of an operating system's
+//!   *signal* no section may be entered: a reader that has been idle takes a lock, which the interrupted thread may
+//!   hold.
+//! - If a revoke gives up, the object is dropped by whoever leaves last, on that thread and in its context.
+//! - A child of `fork` inherits its parent's open sections, which end in the parent only. Revoke before, or `exec`.
 //!
 //! # How to read this crate
 //!

@@ -68,7 +68,12 @@ impl Registry {
 
     fn take_as(&self, bits: u32) -> &'static Slot {
         let mut slots = lock(&self.slots);
-        let slot = slots.free.pop().unwrap_or_else(|| Box::leak(Box::new(Slot::new())));
+        let Some(slot) = slots.free.pop() else {
+            drop(slots);
+            let slot: &'static Slot = Box::leak(Box::new(Slot::new()));
+            slot.state.store(self.bits() | bits, Relaxed);
+            return slot;
+        };
         let awake = slot.state.load(Relaxed) & state::AWAKE;
         slot.state.store(awake | self.bits() | bits, Relaxed);
         slot
@@ -80,12 +85,15 @@ impl Registry {
         if slow { state::SLOW } else { 0 }
     }
 
-    /// A reader that is no more gives its slot back. Where a section was leaked it stays, and stays visible: who
-    /// revokes what that section is of must be told.
+    /// A reader that is no more gives its slot back. With a section that has not ended (its guard was leaked, or lies
+    /// in a thread-local that goes later) the slot is an orphan: it stays visible, since who revokes what that section
+    /// is of must be told, and is free when a look finds it idle.
     pub(crate) fn give_back(&self, slot: &'static Slot) {
         let mut slots = lock(&self.slots);
         if slot.is_idle() {
             slots.free.push(slot);
+        } else {
+            slot.state.store(slot.state.load(Relaxed) | state::ORPHAN, Relaxed);
         }
     }
 
@@ -106,12 +114,17 @@ impl Registry {
         let mut open = Vec::new();
         let mut slots = lock(&self.slots);
         self.mode.heavy();
-        slots.listed.retain(|slot| {
+        let Slots { listed, free } = &mut *slots;
+        listed.retain(|slot| {
             let bits = slot.state.load(Relaxed);
             if slot.is_idle() {
                 let stays = bits & state::AWAKE != 0;
                 slot.state.store(bits & !state::AWAKE, Relaxed);
                 slot.listed.store(u32::from(stays), Relaxed);
+                if !stays && bits & state::ORPHAN != 0 {
+                    slot.state.store(0, Relaxed);
+                    free.push(*slot);
+                }
                 return stays;
             }
             let slot: &'static Slot = slot;

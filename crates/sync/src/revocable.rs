@@ -97,7 +97,7 @@ impl<T> Revocable<T> {
         self.access_in(reader::cached(), Location::caller(), f)
     }
 
-    /// The same as a section of `reader`, which spares looking up the thread's own.
+    /// The same as a section of `reader`, under whose name it is reported.
     #[inline]
     #[track_caller]
     pub fn try_access_by<R>(&self, reader: &Reader, f: impl FnOnce(&T) -> R) -> Option<R> {
@@ -164,7 +164,7 @@ impl<T> Revocable<T> {
     /// Takes the object away without waiting for anybody: there can be nobody, since `self` is borrowed exclusively.
     /// Gives it back, or `None` if it has been revoked before.
     pub fn revoke_nosync(&mut self) -> Option<T> {
-        self.turnstile.shut();
+        self.turnstile.end();
         if self.was_dropped() {
             return None;
         }
@@ -376,10 +376,13 @@ mod tests {
 
     #[test]
     fn gate_10_a_proof_needs_no_check_and_holds_the_object() {
+        drop(crate::Reader::new("had the slot before"));
         let object = Arc::new(());
         let revocable = Revocable::new(object.clone());
         let bound = revocable.bound().unwrap();
-        assert_eq!(holdouts(revocable.revoke(SOON)), 1);
+        let in_the_way = revocable.revoke(SOON).unwrap_err();
+        let thread = std::thread::current().name().unwrap().to_owned();
+        assert_eq!(in_the_way.iter().map(|holdout| &holdout.thread).collect::<Vec<_>>(), [&thread]);
         assert!(revocable.try_access().is_none());
         assert_eq!(Arc::strong_count(revocable.access(&bound)), 2);
         std::thread::scope(|scope| {

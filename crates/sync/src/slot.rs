@@ -27,6 +27,8 @@ pub(crate) mod state {
     pub(crate) const SLOW: u32 = 2;
     /// The slot was borrowed for one section and goes back at its end.
     pub(crate) const LENT: u32 = 4;
+    /// Its reader is no more, but a section of it has not ended.
+    pub(crate) const ORPHAN: u32 = 8;
 }
 
 /// One section of one reader.

@@ -127,8 +127,7 @@ impl Turnstile {
     ) -> Option<Ticket> {
         let own = slot.or_else(reader::of_thread).and_then(|slot| Some((slot, slot.free_place()?)));
         let (slot, place) = own.unwrap_or_else(|| {
-            let slot = Registry::get().lend();
-            slot.set_name(reader::thread_name());
+            let slot = lend();
             (slot, slot.first())
         });
         place.set(self.key, location);
@@ -141,7 +140,7 @@ impl Turnstile {
             watch(slot, place, kind, self.class, location);
             return Some(Ticket { place, slow: Some(slot) });
         }
-        let _never_watched = clear_slowly(slot, place);
+        drop(clear_slowly(slot, place));
         None
     }
 
@@ -161,7 +160,7 @@ impl Turnstile {
 
     /// Begins a section that belongs to no reader and may end on any thread.
     pub(crate) fn enter_lent(&self, location: &'static Location<'static>, kind: Kind) -> Option<Ticket> {
-        self.enter_slowly(Some(Registry::get().lend()), location, kind)
+        self.enter_slowly(Some(lend()), location, kind)
     }
 
     /// Ends a section that [`Turnstile::enter_fast`] began. If it is the last and nobody waits for it, `finish` runs.
@@ -185,13 +184,10 @@ impl Turnstile {
 
     #[cold]
     fn leave_slowly(&self, slot: &'static Slot, place: &'static Place, finish: impl FnOnce()) {
-        let watched = clear_slowly(slot, place);
+        // Told last, since a report may panic.
+        let _watched = clear_slowly(slot, place);
         if self.word.load(Relaxed) != OPEN {
             self.left(finish);
-        }
-        // Last, since a report may panic.
-        if let Some(token) = watched {
-            hooks::left(token);
         }
     }
 
@@ -218,13 +214,18 @@ impl Turnstile {
         }
     }
 
+    /// Shuts for one who borrows it exclusively: there are no sections, and no `finish` will run.
+    pub(crate) fn end(&mut self) {
+        self.word.store(STILL, Release);
+    }
+
     /// Shuts, and waits until no section is open and `finish` (of whoever's call it was) has run.
     #[track_caller]
     pub(crate) fn wait(&self, limit: Duration, finish: impl FnOnce()) -> Result<(), Holdouts> {
+        self.shut();
         if crate::watched() {
             hooks::draining(self.class, Location::caller());
         }
-        self.shut();
         let (begun, deadline) = (Instant::now(), deadline_after(limit));
         let mut finish = Some(finish);
         let mut state = lock(&self.state);
@@ -240,7 +241,7 @@ impl Turnstile {
             let over = if MODEL { limit.is_zero() } else { now >= deadline };
             if still || over {
                 state.waiting -= 1;
-                return if still { Ok(()) } else { Err(state.holdouts()) };
+                return if still { Ok(()) } else { Err(state.holdouts(self.key)) };
             }
             if now - begun < WATCH && !MODEL {
                 drop(state);
@@ -275,6 +276,15 @@ impl Turnstile {
     }
 }
 
+/// Guards borrow a turnstile, so those that are open still were leaked: their places can serve others.
+impl Drop for Turnstile {
+    fn drop(&mut self) {
+        for open in lock(&self.state).open.iter().flatten().filter(|open| open.place.holds(self.key)) {
+            open.place.clear();
+        }
+    }
+}
+
 struct NowStill<'a>(&'a Turnstile);
 
 impl Drop for NowStill<'_> {
@@ -286,13 +296,30 @@ impl Drop for NowStill<'_> {
 }
 
 impl State {
-    fn holdouts(&self) -> Holdouts {
+    fn holdouts(&self, key: u64) -> Holdouts {
         let age = self.shut_at.map(|at| at.elapsed()).unwrap_or_default();
         let holdout = |open: &Open| {
-            let place = open.place.location()?;
-            Some(Holdout { place, age, thread: open.slot.name() })
+            let (place, thread) = (open.place.location()?, open.slot.name());
+            // It may have left meanwhile, and the place be a stranger's.
+            open.place.holds(key).then_some(Holdout { place, age, thread })
         };
         Holdouts(self.open.iter().flatten().filter_map(holdout).collect())
+    }
+}
+
+/// A slot for one section of this thread's making.
+fn lend() -> &'static Slot {
+    let slot = Registry::get().lend();
+    slot.set_name(reader::thread_name());
+    slot
+}
+
+/// Tells the lint of a section that ends, when dropped: also if dropping the object panics.
+struct Watched(Token);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        hooks::left(self.0);
     }
 }
 
@@ -315,7 +342,7 @@ fn watch(
 }
 
 /// Clears the place of a section that was not entered by the fast path. Gives what the lint knows it by.
-fn clear_slowly(slot: &'static Slot, place: &'static Place) -> Option<Token> {
+fn clear_slowly(slot: &'static Slot, place: &'static Place) -> Option<Watched> {
     let token = slot.token(place).and_then(|token| token.lock().unwrap_or_else(PoisonError::into_inner).take());
     let lent = slot.state.load(Relaxed) & state::LENT != 0;
     place.clear();
@@ -323,5 +350,5 @@ fn clear_slowly(slot: &'static Slot, place: &'static Place) -> Option<Token> {
     if lent {
         Registry::get().give_back(slot);
     }
-    token
+    token.map(Watched)
 }

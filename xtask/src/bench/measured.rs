@@ -1,7 +1,7 @@
 //! What criterion measured, as it leaves it in `target/criterion`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -35,12 +35,26 @@ struct Estimate {
 /// All benchmarks of a group, by threads and then by cost.
 pub(super) fn read(group: &str) -> Result<Vec<Measured>, String> {
     let mut found = Vec::new();
-    collect(&Path::new("target/criterion").join(group), group, &mut found)?;
+    collect(&folder(group), group, &mut found)?;
     if found.is_empty() {
         return Err(format!("no results of `{group}`: run this without --again first"));
     }
     found.sort_by(|a, b| a.threads.cmp(&b.threads).then(a.ns.total_cmp(&b.ns)));
     Ok(found)
+}
+
+/// Deletes them.
+pub(super) fn forget(group: &str) -> Result<(), String> {
+    let folder = folder(group);
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!("{}: {error}", folder.display())),
+        _ => Ok(()),
+    }
+}
+
+fn folder(group: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    target.join("criterion").join(group)
 }
 
 /// A benchmark is a folder with a folder `new`; they nest by function and parameter.

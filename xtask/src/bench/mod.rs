@@ -28,7 +28,7 @@ struct Suite {
 struct Group {
     id: &'static str,
     title: &'static str,
-    /// What is ours, and the floor, by criterion's names. All others are peers.
+    /// What is ours, by criterion's names. All others are peers, the floor among them.
     ours: &'static [&'static str],
     /// What the ratios in the table are to.
     beside: &'static [&'static str],
@@ -114,6 +114,10 @@ impl Suite {
 
     /// Criterion shows its progress on standard output, which is the result's here.
     fn measure(&self) -> Result<(), String> {
+        // What an older version measured is no peer.
+        for group in self.groups {
+            measured::forget(group.id)?;
+        }
         let mut command = Command::new(CARGO);
         command.args(["bench", "--locked", "--package", self.package]).stdout(std::io::stderr());
         match command.status() {
@@ -125,7 +129,7 @@ impl Suite {
 }
 
 impl Group {
-    /// Those of ours, and all others but the floor.
+    /// All that is not ours.
     fn peers<'a>(&self, all: &'a [Measured]) -> impl Iterator<Item = &'a Measured> {
         let ours = self.ours;
         all.iter().filter(move |row| !ours.contains(&row.name.as_str()))

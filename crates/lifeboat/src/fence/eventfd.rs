@@ -9,8 +9,9 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::Fence;
 
 impl Fence {
-    /// A descriptor that becomes readable when the fence signals, and stays so: for `poll`, `epoll` and event loops. How the
-    /// fence ended is asked of the fence. Closing it is the caller's; it keeps nothing alive.
+    /// A descriptor that becomes readable when the fence signals, and stays so: for `poll`, `epoll` and event loops.
+    /// How the fence ended is asked of the fence. Closing it is the caller's. The fence has a copy of its own, which it
+    /// closes when it signals: ask once for each fence.
     ///
     /// # Errors
     /// If the system has no descriptor left.

@@ -20,17 +20,15 @@ pub struct Signalled {
 pub(super) struct Wakers(Vec<Option<Waker>>);
 
 impl Wakers {
-    fn register(&mut self, place: Option<usize>, waker: &Waker) -> usize {
+    /// Gives the place, and the waker that is not needed: to be dropped when no lock is held, since it is somebody
+    /// else's code.
+    fn register(&mut self, place: Option<usize>, waker: Waker) -> (usize, Option<Waker>) {
         let place = place.or_else(|| self.0.iter().position(Option::is_none)).unwrap_or_else(|| {
             self.0.push(None);
             self.0.len() - 1
         });
-        if let Some(registered) = self.0.get_mut(place)
-            && !registered.as_ref().is_some_and(|registered| registered.will_wake(waker))
-        {
-            *registered = Some(waker.clone());
-        }
-        place
+        let unneeded = self.0.get_mut(place).and_then(|registered| registered.replace(waker));
+        (place, unneeded)
     }
 
     fn forget(&mut self, place: usize) -> Option<Waker> {
@@ -69,12 +67,12 @@ impl Future for Signalled {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let place = self.place;
-        let registered = match &mut *self.fence.0.state.lock() {
+        let (place, waker) = (self.place, context.waker().clone());
+        let (place, _unneeded) = match &mut *self.fence.0.state.lock() {
             State::Signalled(outcome) => return Poll::Ready(*outcome),
-            State::Pending(pending) => pending.wakers.register(place, context.waker()),
+            State::Pending(pending) => pending.wakers.register(place, waker),
         };
-        self.place = Some(registered);
+        self.place = Some(place);
         Poll::Pending
     }
 }

@@ -16,8 +16,9 @@
 //! and [`Fence::any`] make one of several.
 //!
 //! What a fence is called is data, given when its [`Timeline`] is made, and its deadline is a hint that the signalling
-//! side reads. So no question about a fence runs code of the driver, neither before nor after it has signalled; callbacks
-//! run once, when it signals, and are gone then. The kernel needs `dma_fence_ops` to detach from a module for that.
+//! side reads. So no question about a fence runs code of the driver, neither before nor after it has signalled;
+//! callbacks run once, when it signals, and are gone then. The kernel needs `dma_fence_ops` to detach from a module for
+//! that.
 
 mod array;
 mod eventfd;
@@ -114,8 +115,8 @@ impl Fence {
         matches!((&self.0.timeline, &other.0.timeline), (Some(one), Some(other)) if one.is(other))
     }
 
-    /// Says when it should have signalled, to whoever can make haste ([`Unsignalled::deadline`]). The earliest counts. A
-    /// hint: nothing happens at that moment.
+    /// Says when it should have signalled, to whoever can make haste ([`Unsignalled::deadline`]). The earliest counts.
+    /// A hint: nothing happens at that moment, and fences made of others do not pass it on.
     pub fn set_deadline(&self, deadline: Instant) {
         if let State::Pending(pending) = &mut *self.0.state.lock() {
             pending.deadline = Some(pending.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
@@ -131,9 +132,10 @@ impl Fence {
     /// [`WaitError::TimedOut`], or [`WaitError::Failed`] with the reason the work was not done.
     #[track_caller]
     pub fn wait(&self, limit: Duration) -> Result<(), WaitError> {
-        if !limit.is_zero() {
-            lint::fence_wait();
+        if limit.is_zero() {
+            return Ok(self.status().ok_or(WaitError::TimedOut)??);
         }
+        lint::fence_wait();
         let deadline = deadline_after(limit);
         let mut state = self.0.state.lock();
         loop {
@@ -150,7 +152,8 @@ impl Fence {
     }
 
     /// Calls `callback` once, when the fence signals, on the signalling thread and with no lock held; at once if it has
-    /// signalled. It must not block. A panic of it is reported and contained.
+    /// signalled. It must not block. A panic of it is reported and contained. It cannot be withdrawn: it is kept until
+    /// the fence signals.
     pub fn on_signal(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
         let mut state = self.0.state.lock();
         match &mut *state {
@@ -158,7 +161,7 @@ impl Fence {
             State::Signalled(outcome) => {
                 let outcome = *outcome;
                 drop(state);
-                callback(outcome);
+                contained(|| callback(outcome));
             }
         }
     }
@@ -270,6 +273,13 @@ mod tests {
         unsignalled.signal();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), Ok(()));
         assert_eq!(fence.wait(Duration::MAX), Ok(()));
+    }
+
+    #[test]
+    fn a_late_callback_that_panics_does_not_reach_its_caller() {
+        let fence = Fence::signalled(Ok(()));
+        fence.on_signal(|_| panic!("on purpose"));
+        assert_eq!(fence.wait(Duration::ZERO), Ok(()));
     }
 
     #[test]

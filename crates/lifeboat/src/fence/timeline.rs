@@ -9,8 +9,8 @@ use crate::ledger::{Kind, Ledger};
 
 /// Where fences come from: a queue, a display. Names them and numbers them. Cheap to clone.
 ///
-/// Jobs of one queue complete in the order of their numbers. Those that end in an error may do so earlier: a canceled one
-/// does not wait for one that runs.
+/// Jobs of one queue complete in the order of their numbers. Those that end in an error may do so earlier: a canceled
+/// one does not wait for one that runs.
 #[derive(Clone)]
 pub struct Timeline(Arc<Data>);
 

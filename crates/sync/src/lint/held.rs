@@ -145,7 +145,7 @@ impl Drop for Thread {
     }
 }
 
-/// Runs `f` on this thread's record; or does nothing under loom, while this thread delivers a report, and at the
+/// Runs `f` on this thread's record; or does nothing in models, while this thread delivers a report, and at the
 /// thread's end.
 pub(super) fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> Option<R> {
     if deliver::delivering() { None } else { with_also_delivering(f) }

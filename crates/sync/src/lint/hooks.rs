@@ -80,7 +80,6 @@ pub(crate) fn entered_movable() -> Token {
 }
 
 /// The section has been left. To be called also if the lint has been switched off since it was entered, once.
-#[track_caller]
 pub(crate) fn left(token: Token) {
     let Section::OnList { thread: owner, entry, place, movable } = token.0 else {
         if matches!(token.0, Section::Carried) {

@@ -36,7 +36,7 @@
 //! - While a section of that kind, or a bus callback's proof, is open anywhere, a [`register_access`] without a section
 //!   on its own thread: it may be theirs.
 //! - What a leaked guard means: to the lint it is held for ever, which is true.
-//! - Anything in a thread's last moments, when its thread-local storage is gone; and anything under loom.
+//! - Anything in a thread's last moments, when its thread-local storage is gone; and anything in models.
 //!
 //! # Switch
 //!

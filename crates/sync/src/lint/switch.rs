@@ -39,7 +39,7 @@ static SWITCH: AtomicU8 = AtomicU8::new(UNREAD);
 /// | `panic` | on: a report panics at the place |
 /// | not set | as `1` in debug builds, as `0` in release builds |
 ///
-/// Any other value is taken as `1`, and standard error says so. Under loom, whose threads are not the system's, the
+/// Any other value is taken as `1`, and standard error says so. In models, whose threads are not the system's, the
 /// lint is always off.
 #[inline]
 pub fn enabled() -> bool {
@@ -55,7 +55,8 @@ pub fn enabled() -> bool {
 
 /// Sets the reaction, whatever the environment says. For tests, and before the first use.
 ///
-/// What a thread holds already when the lint goes on is unknown to it; what it recorded before it goes off is forgotten
+/// What a thread holds already when the lint goes on is unknown to it, and so are the sections of readers that have been
+/// active before, until they have been idle through a revoke; what it recorded before it goes off is forgotten
 /// when it is released.
 pub fn force(reaction: Reaction) {
     let value = match reaction {
