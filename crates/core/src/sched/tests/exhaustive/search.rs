@@ -18,6 +18,9 @@ fn fingerprint(world: &World) -> Fingerprint {
     (first.finish(), second.finish())
 }
 
+/// Twice what the largest configuration has, and still little enough for a small machine's memory.
+const MOST_STATES: usize = 4_000_000;
+
 /// What a search has found.
 #[derive(Debug)]
 pub(super) struct Explored {
@@ -102,6 +105,7 @@ pub(super) fn explore(config: &Config) -> Explored {
             }
         }
         explored.states += next.len();
+        assert!(explored.states <= MOST_STATES, "a number in the state never comes back; see `canonical`");
         explored.depth += usize::from(!next.is_empty());
         frontier = next;
     }
