@@ -1,18 +1,19 @@
 //! Every order of events, in small configurations: what proptest may miss because it has to guess it.
 //!
-//! - [`world`]: the scheduler and its surroundings: users who submit in two steps, kill queues and may stop at any point;
-//!   rings that complete, hang, fault, and are reset; a shell that carries out one action at a time and reports what it
-//!   saw late or never. Whatever is possible next is an [`Event`], and each is tried in each state.
+//! - [`world`]: the scheduler and its surroundings: users who submit in two steps, kill queues and may stop at any
+//!   point; rings that complete, hang, fault, and are reset; a shell that carries out one action at a time and reports
+//!   what it saw late or never. Whatever is possible next is an [`Event`], and each is tried in each state.
 //! - [`properties`]: what is asserted of each action when it comes, of each state, and of how it can end from there.
 //! - [`canonical`]: which states are the same.
 //! - [`search`]: breadth first through all of them. A failed property prints the shortest way to it.
 //!
 //! The states are finite although events may repeat for ever, because times and sequence numbers are counted from the
-//! last one that matters; so nothing is cut off at some depth. Fingerprints take the place of visited states.
+//! last one that matters; so nothing is cut off at some depth. That leaves out one thing: the wrap of sequence numbers,
+//! which has its own tests.
 //!
-//! Why not stateright: half of the properties are about a transition (this action, now), and it evaluates properties of
-//! states only; it tells states apart by 64 bits; and its web interface would bring an HTTP server and some forty crates,
-//! second versions of several among them, to the one crate here that depends on nothing.
+//! Why not stateright: half of the properties are about a transition (this action, now), and it evaluates properties
+//! of states only; it tells states apart by 64 bits; and its web interface would bring an HTTP server and some forty
+//! crates, second versions of several among them, to the one crate here that depends on nothing.
 
 mod canonical;
 mod properties;
@@ -117,21 +118,22 @@ fn every_order_of_events_in_one_queue() {
     explore_all(&Config { credits: 4, jobs, faults: false, ..ONE_RING }, &[Notable::RanAgain, INNOCENT]);
 }
 
-/// 0 states, depth 0.
+/// 1,508,000 states, depth 35.
 #[test]
 #[ignore = "takes a minute"]
 fn every_order_of_events_on_two_rings_that_fault() {
     explore_all(&TWO_RINGS, &[INNOCENT]);
 }
 
-/// Time passes in half timeouts, so that a ring's clock starts while the other's has run for a while. 0 states, depth 0.
+/// Time passes in half timeouts, so that a ring's clock starts while the other's has run for a while. 621,000
+/// states, depth 41.
 #[test]
 #[ignore = "takes a minute"]
 fn every_order_of_events_on_two_rings_with_deadlines_of_different_age() {
     explore_all(&Config { faults: false, ticks: 2, ..TWO_RINGS }, &[INNOCENT]);
 }
 
-/// Two kinds of waiting at once. 600,000 states, depth 32.
+/// Two kinds of waiting at once. 597,000 states, depth 32.
 #[test]
 #[ignore = "takes a quarter of a minute"]
 fn every_order_of_events_with_two_dependencies() {

@@ -18,8 +18,8 @@ fn fingerprint(world: &World) -> Fingerprint {
     (first.finish(), second.finish())
 }
 
-/// Twice what the largest configuration has, and still little enough for a small machine's memory.
-const MOST_STATES: usize = 4_000_000;
+/// More than any configuration here has, and still little enough for a small machine's memory.
+const MOST_STATES: usize = 2_000_000;
 
 /// What a search has found.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ struct Trace<'a> {
     origins: &'a Origins,
     at: Fingerprint,
     event: Option<Event>,
+    /// What followed, if it was not an event.
+    then: &'static str,
 }
 
 impl Drop for Trace<'_> {
@@ -55,7 +57,7 @@ impl Drop for Trace<'_> {
             at = *before;
         }
         events.reverse();
-        eprintln!("{} events lead to it in {:?}: {events:?}", events.len(), self.config);
+        eprintln!("{} events lead to it in {:?}: {events:?}{}", events.len(), self.config, self.then);
     }
 }
 
@@ -71,12 +73,15 @@ pub(super) fn explore(config: &Config) -> Explored {
             let at = fingerprint(&world);
             let mut found = vec![];
             {
-                let mut trace = Trace { config, origins: &origins, at, event: None };
+                let mut trace = Trace { config, origins: &origins, at, event: None, then: "" };
                 world.check(config);
                 if !world.stopped {
+                    trace.then = ", and then the rings complete what they are given";
                     world.check_good_end(config, false);
+                    trace.then = ", and then the rings hang, but their resets succeed";
                     world.check_good_end(config, true);
                 }
+                trace.then = "";
                 for event in world.events(config) {
                     trace.event = Some(event);
                     let mut after = world.clone();
