@@ -9,7 +9,7 @@
 //!
 //! The states are finite although events may repeat for ever, because times and sequence numbers are counted from the
 //! last one that matters; so nothing is cut off at some depth. That leaves out one thing: the wrap of sequence numbers,
-//! which has its own tests.
+//! which the tests of [`crate::fence`] look at.
 //!
 //! Why not stateright: half of the properties are about a transition (this action, now), and it evaluates properties
 //! of states only; it tells states apart by 64 bits; and its web interface would bring an HTTP server and some forty
