@@ -22,8 +22,10 @@ impl World {
     /// Now is the beginning. What is overdue is so no matter for how long.
     fn rebase_time(&mut self) {
         let now = core::mem::take(&mut self.now).since_beginning();
-        for ring in &mut self.scheduler.rings {
-            ring.deadline = ring.deadline.map(|at| Timestamp::new(at.since_beginning().saturating_sub(now)));
+        let rebased = |at: Timestamp| Timestamp::new(at.since_beginning().saturating_sub(now));
+        for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
+            ring.deadline = ring.deadline.map(rebased);
+            engine.deadline = engine.deadline.filter(|_| ring.deadline.is_some()).map(rebased);
         }
     }
 
@@ -60,9 +62,9 @@ impl World {
         }
         // Compared with a context's last one only, and there are no contexts.
         self.scheduler.resets = 0;
-        for ring in &mut self.scheduler.rings {
+        for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
             if matches!(ring.state, RingState::Running | RingState::Dead) {
-                ring.suspect = None;
+                (ring.suspect, engine.suspect) = (None, None);
             }
         }
         let before = self.jobs.clone();

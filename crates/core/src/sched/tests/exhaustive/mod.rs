@@ -1,18 +1,19 @@
 //! Every order of events, in small configurations: what proptest may miss because it has to guess it.
 //!
-//! - [`world`]: the scheduler and its surroundings: users who submit in two steps, kill queues and may stop at any point;
-//!   rings that complete, hang, fault, and are reset; a shell that carries out one action at a time and reports what it
-//!   saw late or never. Whatever is possible next is an [`Event`], and each is tried in each state.
+//! - [`world`]: the scheduler and its surroundings: users who submit in two steps, kill queues and may stop at any
+//!   point; rings that complete, hang, fault, and are reset; a shell that carries out one action at a time and reports
+//!   what it saw late or never. Whatever is possible next is an [`Event`], and each is tried in each state.
 //! - [`properties`]: what is asserted of each action when it comes, of each state, and of how it can end from there.
 //! - [`canonical`]: which states are the same.
 //! - [`search`]: breadth first through all of them. A failed property prints the shortest way to it.
 //!
 //! The states are finite although events may repeat for ever, because times and sequence numbers are counted from the
-//! last one that matters; so nothing is cut off at some depth. Fingerprints take the place of visited states.
+//! last one that matters; so nothing is cut off at some depth. That leaves out one thing: the wrap of sequence numbers,
+//! which the tests of [`crate::fence`] look at.
 //!
-//! Why not stateright: half of the properties are about a transition (this action, now), and it evaluates properties of
-//! states only; it tells states apart by 64 bits; and its web interface would bring an HTTP server and some forty crates,
-//! second versions of several among them, to the one crate here that depends on nothing.
+//! Why not stateright: half of the properties are about a transition (this action, now), and it evaluates properties
+//! of states only; it tells states apart by 64 bits; and its web interface would bring an HTTP server and some forty
+//! crates, second versions of several among them, to the one crate here that depends on nothing.
 
 mod canonical;
 mod properties;
@@ -68,6 +69,13 @@ const ONE_RING: Config = Config {
     ticks: 1,
 };
 
+/// A queue on each of two rings. The first queue's second job waits for the second queue's job.
+const TWO_RINGS: Config = Config {
+    rings: [0, 1],
+    jobs: [plan(0, true, After::Nothing), plan(1, true, After::Nothing), plan(0, false, After::Job(1))],
+    ..ONE_RING
+};
+
 const fn plan(queue: usize, restartable: bool, after: After) -> Plan {
     Plan { queue, cost: 1, restartable, after }
 }
@@ -82,16 +90,16 @@ fn explore_all(config: &Config, also: &[Notable]) {
     assert!(explored.ends > 0, "it never ends");
 }
 
-/// FENCE-1, FENCE-2, FENCE-4, SCHED-1, SCHED-2, SCHED-4, SCHED-5, SCHED-6, SCHED-8. 274,000 states, depth 31.
+/// FENCE-1, FENCE-2, FENCE-4, SCHED-1, SCHED-2, SCHED-4, SCHED-5, SCHED-6, SCHED-8. 273,000 states, depth 31.
 #[test]
 fn every_order_of_events_on_one_ring() {
     explore_all(&ONE_RING, &[Notable::RanAgain, INNOCENT]);
 }
 
-/// Two rings that hang, are reset and are given up each by itself. 269,000 states, depth 33.
+/// Two rings that hang, are reset and are given up each by itself. 619,000 states, depth 38.
 #[test]
 fn every_order_of_events_on_two_rings() {
-    explore_all(&Config { rings: [0, 1], faults: false, ..ONE_RING }, &[Notable::RanAgain, INNOCENT]);
+    explore_all(&Config { faults: false, ..TWO_RINGS }, &[INNOCENT]);
 }
 
 /// A slot is used again while the shell still has a handle of its last job. 152,000 states, depth 28.
@@ -101,30 +109,31 @@ fn every_order_of_events_with_fewer_slots_than_jobs() {
     explore_all(&Config { credits: 1, slots: 2, jobs, ..ONE_RING }, &[Notable::Refused(SubmitError::Full)]);
 }
 
-/// All jobs in one queue, one of them held by a fence from elsewhere that may fail at any moment, another that is twice
-/// as large.
+/// All jobs in one queue and on the ring at once, one of them held by a fence from elsewhere that may fail at any
+/// moment. 466,000 states, depth 34.
 #[test]
 fn every_order_of_events_in_one_queue() {
-    let large = Plan { cost: 2, ..plan(0, false, After::Nothing) };
+    let large = Plan { cost: 2, ..plan(0, true, After::Nothing) };
     let jobs = [plan(0, true, After::Nothing), plan(0, true, After::Foreign), large];
-    explore_all(&Config { credits: 3, jobs, ..ONE_RING }, &[Notable::RanAgain, INNOCENT]);
+    explore_all(&Config { credits: 4, jobs, faults: false, ..ONE_RING }, &[Notable::RanAgain, INNOCENT]);
 }
 
-/// 1,576,000 states, depth 32: about a minute.
+/// 1,548,000 states, depth 35.
 #[test]
 #[ignore = "takes a minute"]
 fn every_order_of_events_on_two_rings_that_fault() {
-    explore_all(&Config { rings: [0, 1], ..ONE_RING }, &[Notable::RanAgain, INNOCENT]);
+    explore_all(&TWO_RINGS, &[INNOCENT]);
 }
 
-/// Time passes in half timeouts, so that deadlines of different age stand side by side.
+/// Time passes in half timeouts, so that a ring's clock starts while the other's has run for a while. 627,000
+/// states, depth 41.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "takes a minute"]
 fn every_order_of_events_on_two_rings_with_deadlines_of_different_age() {
-    explore_all(&Config { rings: [0, 1], faults: false, ticks: 2, ..ONE_RING }, &[Notable::RanAgain, INNOCENT]);
+    explore_all(&Config { faults: false, ticks: 2, ..TWO_RINGS }, &[INNOCENT]);
 }
 
-/// Two kinds of waiting at once.
+/// Two kinds of waiting at once. 597,000 states, depth 32.
 #[test]
 #[ignore = "takes a quarter of a minute"]
 fn every_order_of_events_with_two_dependencies() {

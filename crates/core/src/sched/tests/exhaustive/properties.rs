@@ -36,8 +36,8 @@ impl World {
         let killed = self.killed[plan.queue];
         let reason = match result {
             Ok(()) => progress.completed,
-            Err(FenceError::Guilty) => progress.lost == Some(Place::Oldest),
-            Err(FenceError::Innocent) => progress.lost.is_some() && (!plan.restartable || killed),
+            Err(FenceError::Guilty) => progress.lost == Some(Place::Suspect),
+            Err(FenceError::Innocent) => progress.lost == Some(Place::Victim) && (!plan.restartable || killed),
             Err(FenceError::Canceled) => !progress.ran && (killed || progress.wait == Wait::Failed),
             Err(FenceError::Lost) => self.stopped,
         };
@@ -65,6 +65,7 @@ impl World {
         assert_eq!(progress.wait, Wait::Over, "what it is to work on does not exist yet");
         assert!(!self.killed[config.jobs[job].queue], "its user is gone");
         assert!(!progress.ran && progress.signalled.is_none(), "it must not run again");
+        assert!(progress.lost.is_none() || config.jobs[job].restartable, "it must not run twice");
         let newest = engine.given.last().map_or(engine.register, |(seqno, _)| *seqno);
         assert!(seqno.is_after(newest) && seqno.is_after(engine.register), "its number is not new");
         let later = |other: &Progress| other.stage == Stage::Committed && other.rank > progress.rank;
@@ -73,7 +74,11 @@ impl World {
             assert!(!overtaken, "a job of the same queue that came later has run before job {job}");
         }
         let again = progress.lost.is_some();
-        self.engines[usize::from(ring.0)].given.push((seqno, job));
+        let engine = &mut self.engines[usize::from(ring.0)];
+        if engine.given.is_empty() {
+            engine.deadline = Some(self.now.plus(TIMEOUT));
+        }
+        engine.given.push((seqno, job));
         self.jobs[job].ran = true;
         self.jobs[job].lost = None;
         if again {
@@ -120,6 +125,10 @@ impl World {
             assert!(on_ring <= config.credits, "ring {index} has more than it has credits for");
             let booked = if self.stopped { 0 } else { on_ring };
             assert_eq!(slot.credits + booked, config.credits, "credits are lost or made on ring {index}");
+            if slot.state == RingState::Running && on_ring > 0 {
+                assert!(slot.deadline.is_some(), "nobody watches ring {index}");
+                assert_eq!(slot.deadline, engine.deadline, "the oldest job of ring {index} has not its whole time");
+            }
         }
         let deadline = self.scheduler.next_deadline();
         assert!(!self.stopped || deadline.is_none(), "a timeout is waited for although the device is gone");

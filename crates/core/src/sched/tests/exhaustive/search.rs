@@ -18,6 +18,9 @@ fn fingerprint(world: &World) -> Fingerprint {
     (first.finish(), second.finish())
 }
 
+/// More than any configuration here has, and still little enough for a small machine's memory.
+const MOST_STATES: usize = 2_000_000;
+
 /// What a search has found.
 #[derive(Debug)]
 pub(super) struct Explored {
@@ -38,6 +41,8 @@ struct Trace<'a> {
     origins: &'a Origins,
     at: Fingerprint,
     event: Option<Event>,
+    /// What followed, if it was not an event.
+    then: &'static str,
 }
 
 impl Drop for Trace<'_> {
@@ -52,7 +57,7 @@ impl Drop for Trace<'_> {
             at = *before;
         }
         events.reverse();
-        eprintln!("{} events lead to it in {:?}: {events:?}", events.len(), self.config);
+        eprintln!("{} events lead to it in {:?}: {events:?}{}", events.len(), self.config, self.then);
     }
 }
 
@@ -68,12 +73,15 @@ pub(super) fn explore(config: &Config) -> Explored {
             let at = fingerprint(&world);
             let mut found = vec![];
             {
-                let mut trace = Trace { config, origins: &origins, at, event: None };
+                let mut trace = Trace { config, origins: &origins, at, event: None, then: "" };
                 world.check(config);
                 if !world.stopped {
+                    trace.then = ", and then the rings complete what they are given";
                     world.check_good_end(config, false);
+                    trace.then = ", and then the rings hang, but their resets succeed";
                     world.check_good_end(config, true);
                 }
+                trace.then = "";
                 for event in world.events(config) {
                     trace.event = Some(event);
                     let mut after = world.clone();
@@ -102,6 +110,7 @@ pub(super) fn explore(config: &Config) -> Explored {
             }
         }
         explored.states += next.len();
+        assert!(explored.states <= MOST_STATES, "a number in the state never comes back; see `canonical`");
         explored.depth += usize::from(!next.is_empty());
         frontier = next;
     }

@@ -102,7 +102,7 @@ pub(super) struct Progress {
     pub(super) ran: bool,
     /// The ring has completed it.
     pub(super) completed: bool,
-    /// Its ring was reset under it, and it was the oldest or not.
+    /// Its ring was reset under it.
     pub(super) lost: Option<Place>,
     pub(super) signalled: Option<Result<(), FenceError>>,
     pub(super) released: bool,
@@ -110,8 +110,9 @@ pub(super) struct Progress {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Place {
-    Oldest,
-    Behind,
+    /// It was the oldest when the ring became overdue or faulted, and still is.
+    Suspect,
+    Victim,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,7 +132,11 @@ pub(super) struct Engine {
     pub(super) given: Vec<(Seqno, usize)>,
     /// How many of them it has completed.
     pub(super) completed: usize,
+    /// When its oldest job has had its time.
+    pub(super) deadline: Option<Timestamp>,
     pub(super) reset: Reset,
+    /// The job that was the oldest when the ring became overdue or faulted.
+    pub(super) suspect: Option<usize>,
 }
 
 /// Everything there is. Two equal worlds have the same future.
@@ -171,7 +176,14 @@ impl World {
             signalled: None,
             released: false,
         });
-        let engine = Engine { register: Seqno::ZERO, given: vec![], completed: 0, reset: Reset::None };
+        let engine = Engine {
+            register: Seqno::ZERO,
+            given: vec![],
+            completed: 0,
+            deadline: None,
+            reset: Reset::None,
+            suspect: None,
+        };
         Self {
             scheduler,
             now: Timestamp::default(),
@@ -257,9 +269,12 @@ impl World {
                 self.jobs[job].completed = true;
             }
             Event::Report(ring) => return self.report(ring),
-            Event::Fault(ring) => self.scheduler.fault(RingIndex(ring), self.engines[usize::from(ring)].register),
+            Event::Fault(ring) => {
+                let register = self.engines[usize::from(ring)].register;
+                self.suspecting(|scheduler, _| scheduler.fault(RingIndex(ring), register));
+            }
             Event::Pass => self.now = self.now.plus(TIMEOUT / config.ticks),
-            Event::Tick => self.scheduler.tick(self.now),
+            Event::Tick => self.suspecting(TestScheduler::tick),
             Event::Hold(ring) => {
                 let engine = &mut self.engines[usize::from(ring)];
                 if let Reset::Asked(announced) = engine.reset {
@@ -314,11 +329,25 @@ impl World {
         }
     }
 
+    /// Something after which rings may be found to hang or to have faulted.
+    fn suspecting(&mut self, event: impl FnOnce(&mut TestScheduler, Timestamp)) {
+        let was: Vec<RingState> = self.scheduler.rings.iter().map(|ring| ring.state).collect();
+        event(&mut self.scheduler, self.now);
+        for ((engine, ring), was) in self.engines.iter_mut().zip(&self.scheduler.rings).zip(was) {
+            if ring.state != was {
+                engine.suspect = engine.given.first().map(|(_, job)| *job);
+            }
+        }
+    }
+
     fn report(&mut self, ring: u8) -> Option<Notable> {
         let engine = &mut self.engines[usize::from(ring)];
         let was = self.scheduler.rings[usize::from(ring)].state;
         self.scheduler.hw_done(RingIndex(ring), engine.register, self.now);
         if engine.reset != Reset::Held {
+            if engine.completed > 0 {
+                engine.deadline = Some(self.now.plus(TIMEOUT));
+            }
             engine.given.drain(..core::mem::take(&mut engine.completed));
         }
         let is = self.scheduler.rings[usize::from(ring)].state;
@@ -329,11 +358,11 @@ impl World {
         let engine = &mut self.engines[usize::from(ring)];
         engine.reset = if succeeded { Reset::None } else { Reset::Failed };
         if succeeded {
-            let mut place = Place::Oldest;
-            for (_, job) in engine.given.drain(..) {
-                self.jobs[job].lost = Some(place);
+            let suspect = engine.suspect;
+            for (index, (_, job)) in engine.given.drain(..).enumerate() {
+                let guilty = index == 0 && suspect == Some(job);
+                self.jobs[job].lost = Some(if guilty { Place::Suspect } else { Place::Victim });
                 self.jobs[job].ran = false;
-                place = Place::Behind;
             }
             engine.completed = 0;
         }
