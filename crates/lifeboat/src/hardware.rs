@@ -88,6 +88,7 @@ impl Hardware {
     }
 }
 
+/// At the cut; or, if a register section was still open when that gave up, at the end of that section, on its thread.
 impl Drop for Hardware {
     fn drop(&mut self) {
         for iova in std::mem::take(self.mapped.get_mut()) {

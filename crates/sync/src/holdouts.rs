@@ -28,8 +28,27 @@ impl fmt::Display for Holdout {
 pub struct Holdouts(pub(crate) Vec<Holdout>);
 
 impl Holdouts {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody is left; see [`Holdouts`].
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Holdout> {
+    pub fn iter(&self) -> std::slice::Iter<'_, Holdout> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Holdouts {
+    type Item = &'a Holdout;
+    type IntoIter = std::slice::Iter<'a, Holdout>;
+
+    fn into_iter(self) -> Self::IntoIter {
         self.0.iter()
     }
 }

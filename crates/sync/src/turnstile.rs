@@ -239,9 +239,17 @@ impl Turnstile {
             let still = self.word.load(Acquire) == STILL;
             // A model has no time: it gives up at once or never.
             let over = if MODEL { limit.is_zero() } else { now >= deadline };
-            if still || over {
+            if still {
                 state.waiting -= 1;
-                return if still { Ok(()) } else { Err(state.holdouts(self.key)) };
+                return Ok(());
+            }
+            if over {
+                let holdouts = state.holdouts(self.key);
+                if holdouts.is_empty() && !state.settling {
+                    continue; // the last has just left
+                }
+                state.waiting -= 1;
+                return Err(holdouts);
             }
             if now - begun < WATCH && !MODEL {
                 drop(state);
