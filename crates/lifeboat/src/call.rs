@@ -27,6 +27,9 @@ calls! {
     OPEN: "open", Open;
     CREATE_CONTEXT: "create-context", Device;
     CREATE_QUEUE: "create-queue", Device;
+    /// What waits on the host changes places; the device is not asked.
+    SET_PRIORITY: "set-priority", Always;
+    MOVE_QUEUE: "move-queue", Always;
     CREATE_BUFFER: "create-buffer", Device;
     /// Buffers in host memory need no device for this.
     READ_HOST: "read-host-buffer", Always;

@@ -117,6 +117,16 @@ impl Engine {
         self.state.lock().core.open_queue_of(context, RingIndex(ring), priority)
     }
 
+    pub(crate) fn set_priority(&self, queue: QueueId, priority: Priority) {
+        // Stale only if the queue was killed, and then it has no next job.
+        let _ = self.event(|core, _| core.set_priority(queue, priority));
+    }
+
+    /// The ring must be one of the device's.
+    pub(crate) fn move_queue(&self, queue: QueueId, ring: u8) {
+        let _ = self.event(|core, _| core.move_queue(queue, RingIndex(ring)));
+    }
+
     pub(crate) fn kill_queue(&self, queue: QueueId) {
         self.event(|core, _| core.kill_queue(queue));
     }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use lifeboat_core::sched::{Priority, QueueId};
 
@@ -15,7 +16,8 @@ pub struct Queue {
     pub(crate) context: Arc<context::Shared>,
     pub(crate) id: QueueId,
     pub(crate) timeline: Timeline,
-    ring: u8,
+    /// For display: the scheduler decides.
+    ring: AtomicU8,
     _entry: Entry,
 }
 
@@ -33,12 +35,46 @@ impl Queue {
             .ok_or(CallError::Exhausted("queues; close some"))?;
         let ledger = &device.0.ledger;
         let timeline = Timeline::new(ledger, &device.0.name(), &format!("ring{ring}.queue{}", id.index()));
-        Ok(Self { context: context.0.clone(), id, timeline, ring, _entry: ledger.enlist(Kind::Queue) })
+        Ok(Self {
+            context: context.0.clone(),
+            id,
+            timeline,
+            ring: AtomicU8::new(ring),
+            _entry: ledger.enlist(Kind::Queue),
+        })
     }
 
-    /// The ring its jobs run on.
+    /// The ring its next jobs run on.
     pub fn ring(&self) -> u8 {
-        self.ring
+        self.ring.load(Relaxed)
+    }
+
+    /// Changes its turns, from its next job on. It comes last among the queues that are ready at the new priority. Never
+    /// fails, also not after loss.
+    ///
+    /// # Errors
+    /// None: it returns a result as every call does.
+    pub fn set_priority(&self, priority: Priority) -> Result<(), CallError> {
+        let device = &self.context.device.0;
+        call::SET_PRIORITY.enter(&device.link)?;
+        device.engine.set_priority(self.id, priority);
+        Ok(())
+    }
+
+    /// Gives it another ring below [`DeviceInfo::rings`](crate::DeviceInfo::rings), from the next job that has not been
+    /// given to one. That job waits for those on the old ring, since jobs of one queue run in order.
+    ///
+    /// # Errors
+    /// EINVAL if the device has no such ring. Does not fail for loss.
+    pub fn move_to(&self, ring: u8) -> Result<(), CallError> {
+        let device = &self.context.device.0;
+        call::MOVE_QUEUE.enter(&device.link)?;
+        if ring >= device.info.rings {
+            return Err(CallError::Invalid("no such ring"));
+        }
+        device.engine.move_queue(self.id, ring);
+        self.ring.store(ring, Relaxed);
+        Ok(())
     }
 }
 
@@ -50,6 +86,6 @@ impl Drop for Queue {
 
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("context", &self.context.id).field("ring", &self.ring).finish_non_exhaustive()
+        f.debug_struct("Queue").field("context", &self.context.id).field("ring", &self.ring()).finish_non_exhaustive()
     }
 }
