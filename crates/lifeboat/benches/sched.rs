@@ -87,7 +87,8 @@ fn submit_batches(queue: &Queue<u64>, count: u64) -> Duration {
     let began = Instant::now();
     let mut ahead: VecDeque<Fence> = VecDeque::new();
     for _ in 0..count {
-        let fences = queue.submit_all((0..BATCH).map(|number| NewJob::new(Arc::new(number)))).expect("there are places");
+        let fences =
+            queue.submit_all((0..BATCH).map(|number| NewJob::new(Arc::new(number)))).expect("there are places");
         ahead.extend(fences.into_iter().last());
         if ahead.len() == AHEAD {
             ahead.pop_front().map(|oldest| oldest.wait(LIMIT)).transpose().expect("it completes");
