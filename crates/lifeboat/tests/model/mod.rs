@@ -1,6 +1,7 @@
 //! Hardware that does what a test says, and a witness of what the scheduler does to it. For threads and for models: it
 //! waits for nothing, and calls the scheduler with none of its own locks held.
 #![allow(dead_code)] // each test uses its part
+#![allow(clippy::struct_excessive_bools)] // mistakes are independent
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 use std::collections::VecDeque;
@@ -123,8 +124,7 @@ impl Hardware {
         let Some(at) = state.reading.iter().position(|(_, on, _)| *on == ring) else { return false };
         let done = state.reading.remove(at);
         drop(state);
-        done.into_iter().for_each(|(_, ring, seqno)| events.hw_done(ring, seqno));
-        true
+        done.map(|(_, ring, seqno)| events.hw_done(ring, seqno)).is_some()
     }
 
     /// Completes the oldest job without telling anybody.
@@ -270,7 +270,9 @@ impl Rings for ModelRings {
 
     fn quiesce(&mut self) -> AtRest {
         let then = self.hardware.state().at_quiesce.take();
-        then.into_iter().for_each(|then| then());
+        if let Some(then) = then {
+            then();
+        }
         let mut state = self.hardware.state();
         if std::mem::replace(&mut state.quiesced, true) {
             state.mistakes.push("brought to rest twice");
