@@ -114,13 +114,9 @@ impl Bench {
         fences
     }
 
-    fn until_signalled(&self, fences: &[Fence]) {
-        until(|| fences.iter().all(|fence| fence.status().is_some()));
-    }
-
     /// Until all fences have signalled and all jobs are gone.
     fn until_over(&self, fences: &[Fence]) {
-        self.until_signalled(fences);
+        until_signalled(fences);
         until(|| self.left.load(SeqCst) == 0);
     }
 
@@ -129,6 +125,10 @@ impl Bench {
         self.awake.store(false, SeqCst);
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+fn until_signalled(fences: &[Fence]) {
+    until(|| fences.iter().all(|fence| fence.status().is_some()));
 }
 
 /// Looks only: to sleep may allocate.
@@ -175,7 +175,9 @@ fn the_worker_sleeps_for_the_first_time() {
     let (fence, promise) = Module::load().timeline("test", "others").fence();
     let others: Vec<_> = (0..12).map(|_| the_worker_sleeps_beside_another(fence.clone())).collect();
     drop(promise);
-    others.into_iter().for_each(|other| assert!(other.join().unwrap().is_err()));
+    for other in others {
+        assert!(other.join().unwrap().is_err());
+    }
 }
 
 fn the_worker_sleeps_beside_another(fence: Fence) -> JoinHandle<Result<(), WaitError>> {
@@ -219,9 +221,9 @@ fn to_commit_costs_nothing() {
     bench.until_over(&[held]);
     bench.until_asleep();
     let (one, many) = (bench.job(1), bench.job(1));
-    let accepted = counted(|| bench.until_signalled(&[bench.queue.submit(one).unwrap()]));
+    let accepted = counted(|| until_signalled(&[bench.queue.submit(one).unwrap()]));
     bench.until_asleep();
-    let accepted_batch = counted(|| bench.until_signalled(&bench.queue.submit_all([many]).unwrap()));
+    let accepted_batch = counted(|| until_signalled(&bench.queue.submit_all([many]).unwrap()));
     assert_eq!((accepted, accepted_batch), (refused, refused_batch));
 }
 
