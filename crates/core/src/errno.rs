@@ -89,7 +89,7 @@ impl From<SubmitError> for Errno {
             SubmitError::TooLarge => Self::EINVAL,
             // As amdgpu and xe answer. Not EIO, which users take for a dead device.
             SubmitError::Banned => Self::ECANCELED,
-            SubmitError::Stopped(error) => error.into(),
+            SubmitError::Ended(error) => error.into(),
         }
     }
 }

@@ -173,7 +173,7 @@ impl Engine {
 
     /// No more work is accepted; every fence is owed `error`. See [`Engine::deliver`].
     pub(crate) fn stop(&self, error: FenceError) {
-        self.event(|core, _| core.stop(error));
+        self.event(|core, _| core.lose(error));
     }
 
     /// Nothing that the hardware was given can be read by it any more.
@@ -192,7 +192,7 @@ impl Engine {
                 Some(Action::Signal { fence, result }) => self.signal(&mut state, fence, result),
                 Some(Action::Release { payload }) => self.carry_out(&mut state, || drop(payload)),
                 // A stopped core asks for nothing else.
-                Some(Action::Run { .. } | Action::ResetRing { .. } | Action::GiveUp) => {}
+                Some(Action::Run { .. } | Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp) => {}
                 None if state.in_hand == 0 => return true,
                 None => {
                     if self.changed.wait_until(&mut state, deadline).timed_out() {
@@ -269,6 +269,8 @@ impl Engine {
                 }
                 state.core.reset_done(index, result.is_ok());
             }
+            // Its address tables and its display cannot be restored yet.
+            Action::ResetDevice => state.core.device_reset_done(false),
             Action::GiveUp => self.carry_out(state, || link.lost(Loss::Crashed)),
         }
     }

@@ -47,6 +47,7 @@ pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fen
         cost: RingWriter::cost(submission.commands.len()),
         dependencies: u32::try_from(submission.after.len()).map_err(|_| CallError::Invalid("too many fences"))?,
         restartable: submission.restartable,
+        ..JobSpec::default()
     };
     let link = &device.0.link;
     call::SUBMIT.enter(link)?;

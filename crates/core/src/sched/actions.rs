@@ -1,6 +1,6 @@
 //! What the scheduler wants done.
 
-use super::slots::{RingState, State};
+use super::slots::{DeviceState, RingState, State};
 use super::{ContextSlot, JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Id, Slots, Timestamp};
@@ -20,7 +20,7 @@ pub enum Action<F, P> {
         /// What was given to [`Scheduler::commit`].
         payload: P,
     },
-    /// Reset a ring, then call [`Scheduler::reset_done`].
+    /// Reset a ring, then call [`Scheduler::reset_done`]; or [`Scheduler::still_running`], if its oldest job is seen to move.
     ResetRing {
         /// Which.
         ring: RingIndex,
@@ -28,6 +28,9 @@ pub enum Action<F, P> {
         /// [`Scheduler::reset_done`] completes nothing.
         seqno: Seqno,
     },
+    /// Reset the whole device and give its rings the numbers of [`Scheduler::number_after_reset`], then call
+    /// [`Scheduler::device_reset_done`].
+    ResetDevice,
     /// Nothing helps: lose the device.
     GiveUp,
     /// Write the job to its ring, to complete with `seqno`. See [`Scheduler::payload`].
@@ -61,19 +64,11 @@ where
         if core::mem::take(&mut self.give_up) {
             return Some(Action::GiveUp);
         }
-        for index in 0..self.rings.as_ref().len() {
-            let Ok(number) = u8::try_from(index) else { break };
-            let ring = RingIndex(number);
-            let slot = &mut self.rings.as_mut()[index];
-            match slot.state {
-                RingState::Overdue | RingState::Faulted => {
-                    slot.state = RingState::Resetting;
-                    return Some(Action::ResetRing { ring, seqno: slot.issued.next() });
-                }
-                RingState::Running | RingState::Resetting | RingState::Dead => {}
-            }
+        if let Some(reset) = self.poll_reset() {
+            return Some(reset);
         }
-        for index in 0..self.rings.as_ref().len() {
+        let takes_work = self.device == DeviceState::Running && !self.stopped;
+        for index in (0..self.rings.as_ref().len()).filter(|_| takes_work) {
             let Ok(number) = u8::try_from(index) else { break };
             if self.rings.as_ref()[index].state == RingState::Running {
                 if let Some(run) = self.poll_run(RingIndex(number), now) {
@@ -140,7 +135,7 @@ where
                 };
                 self.queues.as_mut()[queue as usize].jobs.pop_front(self.jobs.as_mut());
                 let run = match result {
-                    Ok(()) => Some(self.start(ring, job, now)),
+                    Ok(()) => Some(self.give(ring, job, now)),
                     Err(error) => {
                         self.finish(job, Err(error));
                         None
@@ -155,7 +150,8 @@ where
         None
     }
 
-    fn start(&mut self, ring: RingIndex, job: u32, now: Timestamp) -> (JobId, Seqno) {
+    /// Puts a job on a ring.
+    fn give(&mut self, ring: RingIndex, job: u32, now: Timestamp) -> (JobId, Seqno) {
         let overdue = now.plus(self.limits.job_timeout);
         let index = usize::from(ring.0);
         let slot = &mut self.rings.as_mut()[index];

@@ -9,43 +9,49 @@
 //! | a ring reports progress | [`Scheduler::hw_done`] |
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
 //! | time has passed | [`Scheduler::tick`] |
-//! | a reset has been carried out | [`Scheduler::reset_done`] |
+//! | a job that seems to hang moves | [`Scheduler::still_running`] |
+//! | a reset has been carried out | [`Scheduler::reset_done`], [`Scheduler::device_reset_done`] |
 //! | a user wants other turns, or another ring | [`Scheduler::set_priority`], [`Scheduler::move_queue`] |
 //! | a user has gone | [`Scheduler::kill_queue`], [`Scheduler::close_context`] |
-//! | the device is gone | [`Scheduler::stop`], later [`Scheduler::hardware_gone`] |
+//! | work must rest for a while | [`Scheduler::stop`], [`Scheduler::start`] |
+//! | the device is gone, or given back | [`Scheduler::lose`] or [`Scheduler::tear_down`], later [`Scheduler::hardware_gone`] |
 //!
 //! # The life of a job
 //!
 //! ```text
 //! reserve → Reserved ─commit→ Queued ─Action::Run→ Running ─hw_done→ Finished ─Action::Signal→ Done ─Action::Release→ (free)
 //!                                │                    ├─reset: guilty, innocent─→ Finished ─Action::Signal→ Done
-//!                                │                    └─stop─→ Finished ─Action::Signal→ Orphan ─hardware_gone→ Done
-//!                                └─kill, stop, failed dependency─→ Finished
+//!                                │                    └─lose─→ Finished ─Action::Signal→ Orphan ─hardware_gone→ Done
+//!                                └─kill, lose, failed dependency─→ Finished
 //! ```
 //!
 //! - A job carries two things: `F`, the signalling side of its fence, handed out once by [`Action::Signal`]; and `P`,
 //!   whatever the hardware may still read, handed out once by [`Action::Release`]. The second comes only when the
 //!   hardware is known to be done with it: completed, reset or gone (SCHED-2).
 //! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates (SCHED-3). After
-//!   [`Scheduler::stop`] a commit still succeeds, and its fence signals the reason at once.
+//!   [`Scheduler::lose`] a commit still succeeds, and its fence signals the reason at once.
 //! - Jobs of one queue run in order. Queues of one ring and priority take turns.
 //! - A job must finish within [`Limits::job_timeout`] of becoming the oldest on its ring, else the ring is reset. The
 //!   oldest is guilty; the others run again if declared restartable, else fail as innocents (FENCE-4, SCHED-6).
 //! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
 //!   what it has waiting is canceled (SCHED-7).
-//! - If the reset fails, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`].
+//! - If a ring's reset fails, the whole device is reset: what was on its other rings is lost through no fault of theirs.
+//!   If that fails too, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`]
+//!   (SCHED-4).
 //!
 //! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and no job is ever searched
 //! for. Only a change of priority or ring searches, among the ready queues of one ring and priority.
-//! Not here yet: device-wide reset before giving up, cycle detection.
 
 mod actions;
 mod contexts;
 mod events;
+mod halt;
 mod list;
 mod queues;
+mod resets;
 mod slots;
 mod submit;
+mod suspicion;
 #[cfg(test)]
 mod tests;
 
@@ -59,9 +65,10 @@ pub use actions::Action;
 pub use contexts::{Context, ContextSlot, ResetStats};
 pub use queues::QueueError;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
-pub use submit::{JobSpec, Reservation, SubmitError};
+pub use submit::{IfDependencyFails, JobSpec, Reservation, SubmitError};
 
 use list::List;
+use slots::DeviceState;
 
 /// A job of a [`Scheduler`].
 pub type JobId = Id<Job>;
@@ -83,6 +90,8 @@ pub struct Limits {
     pub ring_credits: u32,
     /// How long the oldest job of a ring may take before the ring is reset.
     pub job_timeout: Duration,
+    /// How many times as long again it may take if the driver sees it move; see [`Scheduler::still_running`].
+    pub extensions: u32,
 }
 
 /// The scheduler of one device. See the [module documentation](self).
@@ -107,8 +116,11 @@ pub struct Scheduler<F, P, J, Q, R, C = [ContextSlot; 0]> {
     finished: List,
     /// Signalled jobs that the hardware no longer reads.
     done: List,
-    /// Set once, by `stop`.
-    stopped: Option<FenceError>,
+    device: DeviceState,
+    /// Between `stop` and `start`.
+    stopped: bool,
+    /// Set once, by `lose`.
+    lost: Option<FenceError>,
     give_up: bool,
     kind: PhantomData<(F, P)>,
 }
@@ -162,7 +174,9 @@ where
             resets: 0,
             finished: List::EMPTY,
             done: List::EMPTY,
-            stopped: None,
+            device: DeviceState::Running,
+            stopped: false,
+            lost: None,
             give_up: false,
             kind: PhantomData,
         }

@@ -79,7 +79,7 @@ where
         let slot = &mut self.queues.as_mut()[queue as usize];
         let Some(oldest) = slot.jobs.front() else { return };
         let elsewhere = slot.running > 0 && slot.runs_on != slot.ring;
-        if slot.listed || elsewhere || self.jobs.as_ref()[oldest as usize].waits > 0 || self.stopped.is_some() {
+        if slot.listed || elsewhere || self.jobs.as_ref()[oldest as usize].waits > 0 || self.lost.is_some() {
             return;
         }
         slot.listed = true;

@@ -1,7 +1,7 @@
 //! What the caller's storage holds: one slot per job, queue and ring.
 
 use super::list::{Linked, List, NONE};
-use super::RingIndex;
+use super::{IfDependencyFails, RingIndex};
 use crate::fence::{FenceError, Seqno};
 use crate::Timestamp;
 
@@ -56,6 +56,7 @@ pub struct JobSlot<F, P> {
     /// Dependencies that have not signalled.
     pub(super) waits: u32,
     pub(super) restartable: bool,
+    pub(super) if_dependency_fails: IfDependencyFails,
     /// How the job ends, or must end when it comes to the front.
     pub(super) result: Result<(), FenceError>,
     /// The hardware may still read the payload although the job has ended.
@@ -76,6 +77,7 @@ impl<F, P> Default for JobSlot<F, P> {
             cost: 0,
             waits: 0,
             restartable: false,
+            if_dependency_fails: IfDependencyFails::Cancel,
             result: Ok(()),
             on_hardware: false,
             fence: None,
@@ -148,20 +150,46 @@ impl Linked for QueueSlot {
     }
 }
 
+/// Why a ring must be reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum Cause {
+    /// The suspect has had its time.
+    Overdue,
+    /// It stopped with a fault.
+    Fault,
+}
+
 /// What a ring is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 pub(super) enum RingState {
     /// Taking jobs.
     Running,
-    /// The suspect is overdue: a reset is owed, unless it completes before the shell picks the action up.
-    Overdue,
-    /// It stopped with a fault: a reset is owed.
-    Faulted,
+    /// A reset is owed. An overdue suspect that completes before the shell picks the action up is forgiven.
+    Suspect(Cause),
+    /// The shell is resetting it, or finds out whether it must.
+    Resetting(Cause),
+    /// Its reset failed: the device's is next.
+    Stuck,
+    /// Nothing helped, or the device is gone.
+    Dead,
+}
+
+/// What the device as a whole is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum DeviceState {
+    /// Its rings do as they like.
+    Running,
+    /// A ring's reset failed: the device's is owed, once no ring is being reset.
+    Suspect,
     /// The shell is resetting it.
     Resetting,
-    /// The reset failed, or the device is gone.
-    Dead,
+    /// That failed too, or a loss cut it short: the numbers of its rings mean nothing any more.
+    Failed,
+    /// It is gone, or given back.
+    Gone,
 }
 
 /// Storage for one ring.
@@ -182,6 +210,8 @@ pub struct RingSlot {
     pub(super) deadline: Option<Timestamp>,
     /// The job that was the oldest when the ring became overdue or faulted.
     pub(super) suspect: Option<u32>,
+    /// How often the driver has said of the oldest job that it is still running.
+    pub(super) extensions: u32,
 }
 
 impl Default for RingSlot {
@@ -196,14 +226,15 @@ impl Default for RingSlot {
             ready: [List::EMPTY; PRIORITIES],
             deadline: None,
             suspect: None,
+            extensions: 0,
         }
     }
 }
 
 impl RingSlot {
     /// Something is wrong with the oldest job.
-    pub(super) fn suspect_oldest(&mut self, state: RingState) {
-        self.state = state;
+    pub(super) fn suspect_oldest(&mut self, cause: Cause) {
+        self.state = RingState::Suspect(cause);
         self.suspect = self.pending.front();
         self.deadline = None;
     }

@@ -7,8 +7,18 @@ use super::{ContextSlot, JobId, JobSlot, QueueId, QueueSlot, RingSlot, Scheduler
 use crate::fence::FenceError;
 use crate::{Id, Slots};
 
+/// What becomes of a job if something it waits for fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum IfDependencyFails {
+    /// It is canceled: what it was to work on does not exist.
+    #[default]
+    Cancel,
+    /// It runs all the same, once all its waits are over.
+    Run,
+}
+
 /// What a job needs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct JobSpec {
     /// Credits of the ring it uses while it is there, for example descriptors.
     pub cost: u32,
@@ -16,6 +26,8 @@ pub struct JobSpec {
     pub dependencies: u32,
     /// Whether it may run a second time if its work was lost through another's fault.
     pub restartable: bool,
+    /// What becomes of it if something it waits for fails.
+    pub if_dependency_fails: IfDependencyFails,
 }
 
 /// A place for one job. Must be given to [`Scheduler::commit`] or [`Scheduler::cancel`]; dropped, its slot stays taken.
@@ -42,8 +54,8 @@ pub enum SubmitError {
     Banned,
     /// The job alone needs more credits than its ring has.
     TooLarge,
-    /// The scheduler has been stopped; this is how its fences end.
-    Stopped(FenceError),
+    /// The device is lost, or the scheduler torn down; this is how its fences end.
+    Ended(FenceError),
 }
 
 impl fmt::Display for SubmitError {
@@ -53,7 +65,7 @@ impl fmt::Display for SubmitError {
             Self::StaleQueue => f.write_str("the queue has been closed"),
             Self::Banned => f.write_str("the context's jobs hung or faulted too often; open another"),
             Self::TooLarge => f.write_str("the job does not fit its ring; split it"),
-            Self::Stopped(error) => write!(f, "no more work is accepted: {error}"),
+            Self::Ended(error) => write!(f, "no more work is accepted: {error}"),
         }
     }
 }
@@ -72,8 +84,8 @@ where
     /// # Errors
     /// Each [`SubmitError`]; then nothing has changed.
     pub fn reserve(&mut self, queue: QueueId, spec: JobSpec) -> Result<Reservation, SubmitError> {
-        if let Some(error) = self.stopped {
-            return Err(SubmitError::Stopped(error));
+        if let Some(error) = self.lost {
+            return Err(SubmitError::Ended(error));
         }
         if spec.cost > self.limits.ring_credits.max(1) {
             return Err(SubmitError::TooLarge);
@@ -95,6 +107,7 @@ where
             cost: spec.cost,
             waits: spec.dependencies,
             restartable: spec.restartable,
+            if_dependency_fails: spec.if_dependency_fails,
             ..JobSlot::default()
         };
         Ok(Reservation(Id::new(index, generation)))
@@ -102,7 +115,7 @@ where
 
     /// The point of no return: from here on the fence will signal. Cannot fail and allocates nothing. O(1).
     ///
-    /// If the scheduler was stopped or the queue killed since the reservation, the fence signals that.
+    /// If the device was lost or the queue killed since the reservation, the fence signals that.
     #[allow(clippy::needless_pass_by_value)] // a reservation is used up by this
     pub fn commit(&mut self, reservation: Reservation, fence: F, payload: P) -> JobId {
         let Reservation(job) = reservation;
@@ -112,7 +125,7 @@ where
         slot.state = State::Queued;
         let queue = slot.queue;
         let killed = self.queues.as_mut()[queue as usize].killed;
-        let ended = self.stopped.or(killed.then_some(FenceError::Canceled));
+        let ended = self.lost.or(killed.then_some(FenceError::Canceled));
         if let Some(error) = ended {
             self.finish(job.index, Err(error));
         } else {

@@ -1,4 +1,4 @@
-//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`endings`]), by what `drm_sched` is tested with
+//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`resets`], [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
 
@@ -10,6 +10,7 @@ mod exhaustive;
 mod kunit;
 mod model;
 mod random;
+mod resets;
 mod scenarios;
 
 use core::time::Duration;
@@ -33,6 +34,7 @@ struct Bench {
     /// Resets asked for, and the numbers announced with them.
     resets: Vec<RingIndex>,
     reset_numbers: Vec<Seqno>,
+    device_resets: usize,
     gave_up: bool,
     signalled: HashMap<u32, Result<(), FenceError>>,
     released: Vec<u32>,
@@ -44,7 +46,7 @@ impl Bench {
         let queues = (0..4).map(|_| QueueSlot::default()).collect();
         let rings = (0..rings).map(|_| RingSlot::default()).collect();
         let contexts = (0..2).map(|_| ContextSlot::default()).collect();
-        let limits = Limits { ring_credits, job_timeout: TIMEOUT };
+        let limits = Limits { ring_credits, job_timeout: TIMEOUT, extensions: 0 };
         Self {
             scheduler: Scheduler::with_contexts(slots(jobs), queues, rings, contexts, limits),
             now: Timestamp::default(),
@@ -52,6 +54,7 @@ impl Bench {
             running: vec![],
             resets: vec![],
             reset_numbers: vec![],
+            device_resets: 0,
             gave_up: false,
             signalled: HashMap::new(),
             released: vec![],
@@ -70,7 +73,9 @@ impl Bench {
     }
 
     fn submit(&mut self, queue: QueueId) -> u32 {
-        let (job, _) = self.submit_spec(queue, JobSpec { cost: 1, dependencies: 0, restartable: false }).unwrap();
+        let (job, _) = self
+            .submit_spec(queue, JobSpec { cost: 1, dependencies: 0, restartable: false, ..JobSpec::default() })
+            .unwrap();
         self.drain();
         job
     }
@@ -90,6 +95,7 @@ impl Bench {
                     self.resets.push(ring);
                     self.reset_numbers.push(seqno);
                 }
+                Action::ResetDevice => self.device_resets += 1,
                 Action::GiveUp => self.gave_up = true,
                 Action::Run { job, ring, seqno } => {
                     let number = *self.scheduler.payload(job).unwrap();
@@ -120,6 +126,19 @@ impl Bench {
         self.drain();
     }
 
+    /// The reset of a ring has failed.
+    fn fail_reset(&mut self, ring: u8) {
+        self.scheduler.reset_done(RingIndex(ring), false);
+        self.drain();
+    }
+
+    /// The reset of the device is over: nothing is on any ring any more.
+    fn reset_device(&mut self) {
+        self.running.clear();
+        self.scheduler.device_reset_done(true);
+        self.drain();
+    }
+
     /// How many of the four queue slots are free; takes them.
     fn free_queues(&mut self) -> usize {
         core::iter::from_fn(|| self.scheduler.open_queue(RingIndex(0), Priority::Normal)).count()
@@ -131,5 +150,5 @@ impl Bench {
 }
 
 fn spec(dependencies: u32, restartable: bool) -> JobSpec {
-    JobSpec { cost: 1, dependencies, restartable }
+    JobSpec { cost: 1, dependencies, restartable, ..JobSpec::default() }
 }

@@ -64,7 +64,7 @@ impl World {
         self.scheduler.resets = 0;
         for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
             if matches!(ring.state, RingState::Running | RingState::Dead) {
-                (ring.suspect, engine.suspect) = (None, None);
+                (ring.suspect, engine.suspect, engine.faulted) = (None, None, false);
             }
         }
         let before = self.jobs.clone();
