@@ -62,7 +62,7 @@ impl Engine {
         job_timeout: Duration,
         counters: Arc<Counters>,
     ) -> impl PinInit<Self, Error> {
-        let limits = Limits { ring_credits: credits, job_timeout, extensions: 0 };
+        let limits = Limits { ring_credits: credits, job_timeout, extensions: 0, event_slots: None };
         try_pin_init!(Self {
             core <- new_spinlock!(
                 Core::new(Storage::new(JOBS)?, Storage::new(QUEUES)?, Storage::new(rings.into())?, limits),
@@ -136,7 +136,7 @@ impl Engine {
                     fence.signal(result);
                 }
                 Action::Release { payload } => return Some(Task::Release(payload)),
-                Action::Run { job, ring, seqno } => {
+                Action::Run { job, ring, seqno, .. } => {
                     if let Some(payload) = core.payload(job) {
                         return Some(Task::Run(payload.clone(), ring, seqno));
                     }

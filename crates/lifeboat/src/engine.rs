@@ -247,7 +247,7 @@ impl Engine {
         match action {
             Action::Signal { fence, result } => self.signal(state, fence, result),
             Action::Release { payload } => self.carry_out(state, || drop(payload)),
-            Action::Run { job, ring, seqno } => {
+            Action::Run { job, ring, seqno, .. } => {
                 let (Some(job), Some(ring)) = (state.core.payload(job).cloned(), rings.get_mut(usize::from(ring.0)))
                 else {
                     return;

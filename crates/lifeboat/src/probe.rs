@@ -108,7 +108,7 @@ fn bring_up(
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let (info, rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
-    let limits = Limits { ring_credits: credits, job_timeout, extensions: 0 };
+    let limits = Limits { ring_credits: credits, job_timeout, extensions: 0, event_slots: None };
     let engine = Arc::new(Engine::new(info.rings, limits, guilty_limit));
     let display = Arc::new(Display::default());
     let handler = {

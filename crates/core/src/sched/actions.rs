@@ -1,7 +1,7 @@
 //! What the scheduler wants done.
 
-use super::slots::{DeviceState, RingState, State};
-use super::{ContextSlot, JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::slots::{DeviceState, RingState, Stands, State};
+use super::{ContextSlot, EventSlot, JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Id, Slots, Timestamp};
 
@@ -41,6 +41,8 @@ pub enum Action<F, P> {
         ring: RingIndex,
         /// The number that reports its completion.
         seqno: Seqno,
+        /// Through what the firmware reports it, if there is such: the same for all jobs of a queue while it is busy.
+        event: Option<EventSlot>,
     },
 }
 
@@ -128,7 +130,10 @@ where
                     _ => {}
                 }
                 self.rings.as_mut()[index].ready[priority].pop_front(self.queues.as_mut());
-                self.queues.as_mut()[queue as usize].listed = false;
+                self.queues.as_mut()[queue as usize].stands = Stands::Nowhere;
+                if matches!(oldest, Some((.., Ok(())))) && !self.take_event_slot(queue) {
+                    continue;
+                }
                 let Some((job, _, result)) = oldest else {
                     self.free_queue_if_unused(queue);
                     continue;
@@ -143,8 +148,10 @@ where
                 };
                 self.list_if_ready(queue);
                 if let Some((job, seqno)) = run {
-                    return Some(Action::Run { job, ring, seqno });
+                    let event = self.queues.as_ref()[queue as usize].event;
+                    return Some(Action::Run { job, ring, seqno, event });
                 }
+                self.give_event_slot_back(queue);
             }
         }
         None

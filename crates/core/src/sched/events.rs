@@ -1,7 +1,7 @@
 //! What can happen to jobs once they are submitted, and how the scheduler's lists follow.
 
 use super::list::List;
-use super::slots::{Cause, DeviceState, RingState, State};
+use super::slots::{Cause, DeviceState, RingState, Stands, State};
 use super::{ContextSlot, IfDependencyFails, JobId, JobSlot, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Slots, Timestamp};
@@ -66,12 +66,17 @@ where
     }
 
     /// The user of a queue is gone: what has not reached the ring is canceled, what has runs on, and the queue lives
-    /// until the hardware is done with it. Stale handles are ignored. O(jobs canceled).
+    /// until the hardware is done with it. Stale handles are ignored. O(jobs canceled), and O(queues that wait for an
+    /// event slot) if it is one of them.
     pub fn kill_queue(&mut self, queue: QueueId) {
         let Some(slot) = self.queue_mut(queue) else { return };
         slot.killed = true;
         let waiting = slot.jobs.take();
+        if slot.stands == Stands::Starved {
+            self.unlist_queue(queue.index);
+        }
         self.finish_all(waiting, FenceError::Canceled);
+        self.give_event_slot_back(queue.index);
         self.free_queue_if_unused(queue.index);
     }
 

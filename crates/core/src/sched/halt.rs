@@ -1,6 +1,6 @@
 //! Halting: for a while, or for good.
 
-use super::slots::{DeviceState, RingState, State};
+use super::slots::{DeviceState, RingState, Stands, State};
 use super::{ContextSlot, JobSlot, QueueSlot, RingSlot, Scheduler};
 use crate::fence::FenceError;
 use crate::{Slots, Timestamp};
@@ -57,8 +57,12 @@ where
                 self.finish(job, Err(error));
             }
         }
+        self.unlist_starved();
         for index in 0..self.queues.as_ref().len() {
-            let waiting = self.queues.as_mut()[index].jobs.take();
+            let slot = &mut self.queues.as_mut()[index];
+            // Nothing is given to rings any more, so nobody needs one.
+            slot.event = None;
+            let waiting = slot.jobs.take();
             self.finish_all(waiting, error);
         }
     }
@@ -83,7 +87,7 @@ where
         for priority in 0..super::PRIORITIES {
             let mut ready = self.rings.as_mut()[ring].ready[priority].take();
             while let Some(queue) = ready.pop_front(self.queues.as_mut()) {
-                self.queues.as_mut()[queue as usize].listed = false;
+                self.queues.as_mut()[queue as usize].stands = Stands::Nowhere;
                 self.free_queue_if_unused(queue);
             }
         }

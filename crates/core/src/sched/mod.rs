@@ -4,7 +4,7 @@
 //!
 //! | event | call |
 //! |---|---|
-//! | a user submits | [`Scheduler::reserve`], then [`Scheduler::commit`] |
+//! | a user submits | [`Scheduler::reserve`], [`Scheduler::wait_for`], then [`Scheduler::commit`] |
 //! | a fence a job waits for has signalled | [`Scheduler::dependency_done`] |
 //! | a ring reports progress | [`Scheduler::hw_done`] |
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
@@ -30,7 +30,8 @@
 //!   hardware is known to be done with it: completed, reset or gone (SCHED-2).
 //! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates (SCHED-3). After
 //!   [`Scheduler::lose`] a commit still succeeds, and its fence signals the reason at once.
-//! - Jobs of one queue run in order. Queues of one ring and priority take turns.
+//! - Jobs of one queue run in order. Queues of one ring and priority take turns. A job waits only for jobs that were
+//!   committed before it, so that no circle of waits can be closed (SCHED-8); see [`Scheduler::wait_for`].
 //! - A job must finish within [`Limits::job_timeout`] of becoming the oldest on its ring, else the ring is reset. The
 //!   oldest is guilty; the others run again if declared restartable, else fail as innocents (FENCE-4, SCHED-6).
 //! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
@@ -44,6 +45,7 @@
 
 mod actions;
 mod contexts;
+mod event_slots;
 mod events;
 mod halt;
 mod list;
@@ -63,10 +65,12 @@ use crate::{Id, Slots, Timestamp};
 
 pub use actions::Action;
 pub use contexts::{Context, ContextSlot, ResetStats};
+pub use event_slots::{EventSlot, MAX_EVENT_SLOTS};
 pub use queues::QueueError;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
 pub use submit::{IfDependencyFails, JobSpec, Reservation, SubmitError};
 
+use event_slots::EventSlots;
 use list::List;
 use slots::DeviceState;
 
@@ -92,6 +96,8 @@ pub struct Limits {
     pub job_timeout: Duration,
     /// How many times as long again it may take if the driver sees it move; see [`Scheduler::still_running`].
     pub extensions: u32,
+    /// Through how many event slots a firmware reports, 1 to [`MAX_EVENT_SLOTS`], if it has such; see [`EventSlot`].
+    pub event_slots: Option<u8>,
 }
 
 /// The scheduler of one device. See the [module documentation](self).
@@ -112,6 +118,7 @@ pub struct Scheduler<F, P, J, Q, R, C = [ContextSlot; 0]> {
     free_contexts: List,
     /// Resets that succeeded.
     resets: u64,
+    event_slots: EventSlots,
     /// Ended jobs whose fence has not been handed out.
     finished: List,
     /// Signalled jobs that the hardware no longer reads.
@@ -172,6 +179,7 @@ where
             free_queues,
             free_contexts,
             resets: 0,
+            event_slots: EventSlots::new(limits.event_slots),
             finished: List::EMPTY,
             done: List::EMPTY,
             device: DeviceState::Running,

@@ -1,7 +1,7 @@
 //! What the caller's storage holds: one slot per job, queue and ring.
 
 use super::list::{Linked, List, NONE};
-use super::{IfDependencyFails, RingIndex};
+use super::{EventSlot, IfDependencyFails, RingIndex};
 use crate::fence::{FenceError, Seqno};
 use crate::Timestamp;
 
@@ -92,6 +92,19 @@ impl<F, P> Linked for JobSlot<F, P> {
     }
 }
 
+/// In which list a queue stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum Stands {
+    /// In none: its oldest job waits, or there is none.
+    #[default]
+    Nowhere,
+    /// Among the ready ones of its ring.
+    Ready,
+    /// Among those that could run if they had an event slot.
+    Starved,
+}
+
 /// Storage for one queue.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
@@ -112,8 +125,9 @@ pub struct QueueSlot {
     pub(super) running: u32,
     /// The ring that `running` are on: the queue may have been given another since.
     pub(super) runs_on: RingIndex,
-    /// The queue stands in its ring's list of ready queues.
-    pub(super) listed: bool,
+    pub(super) stands: Stands,
+    /// What the firmware reports its completions through, while it is busy.
+    pub(super) event: Option<EventSlot>,
     /// The slot of its context, or [`NONE`].
     pub(super) context: u32,
 }
@@ -131,7 +145,8 @@ impl Default for QueueSlot {
             held: 0,
             running: 0,
             runs_on: RingIndex(0),
-            listed: false,
+            stands: Stands::Nowhere,
+            event: None,
             context: NONE,
         }
     }

@@ -52,6 +52,8 @@ pub enum SubmitError {
     StaleQueue,
     /// The queue's context was guilty of as many resets as it may be; see [`Scheduler::reset_stats`].
     Banned,
+    /// The job would wait for one that has not been committed, which may come to wait for it in turn.
+    Cycle,
     /// The job alone needs more credits than its ring has.
     TooLarge,
     /// The device is lost, or the scheduler torn down; this is how its fences end.
@@ -64,6 +66,7 @@ impl fmt::Display for SubmitError {
             Self::Full => f.write_str("too many jobs in flight; wait for one to complete"),
             Self::StaleQueue => f.write_str("the queue has been closed"),
             Self::Banned => f.write_str("the context's jobs hung or faulted too often; open another"),
+            Self::Cycle => f.write_str("the job would wait for one that is not submitted yet; submit that one first"),
             Self::TooLarge => f.write_str("the job does not fit its ring; split it"),
             Self::Ended(error) => write!(f, "no more work is accepted: {error}"),
         }
@@ -111,6 +114,32 @@ where
             ..JobSlot::default()
         };
         Ok(Reservation(Id::new(index, generation)))
+    }
+
+    /// A reserved job waits for another one of this scheduler too, besides the
+    /// [dependencies](JobSpec::dependencies) it was reserved with. `true` if that one has not ended: then
+    /// [`Scheduler::dependency_done`] is owed once more. Its fence is what tells how it ended. O(1).
+    ///
+    /// Only a job that has been committed can be waited for. So every wait, declared here or by the order of a queue, is
+    /// for a job that was committed earlier, and none can close a circle, through however many queues and devices
+    /// (SCHED-8). A fence that is handed out by nobody before its job is committed is safe in the same way.
+    ///
+    /// # Errors
+    /// [`SubmitError::Cycle`] if `other` is only reserved, or is the job itself; then nothing has changed.
+    pub fn wait_for(&mut self, reservation: &Reservation, other: JobId) -> Result<bool, SubmitError> {
+        let Some(slot) = self.job_mut(other) else { return Ok(false) };
+        let pending = match slot.state {
+            State::Free | State::Done | State::Orphan => false,
+            State::Reserved => return Err(SubmitError::Cycle),
+            State::Queued | State::Running | State::Finished => true,
+        };
+        if pending {
+            // One that is canceled already waits for nothing.
+            if let Some(slot) = self.job_mut(reservation.0).filter(|slot| slot.result.is_ok()) {
+                slot.waits += 1;
+            }
+        }
+        Ok(pending)
     }
 
     /// The point of no return: from here on the fence will signal. Cannot fail and allocates nothing. O(1).

@@ -1,4 +1,4 @@
-//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`resets`], [`endings`]), by what `drm_sched` is tested with
+//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`waits`], [`resets`], [`event_slots`], [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
 
@@ -6,12 +6,14 @@ extern crate std;
 
 mod contexts;
 mod endings;
+mod event_slots;
 mod exhaustive;
 mod kunit;
 mod model;
 mod random;
 mod resets;
 mod scenarios;
+mod waits;
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -34,6 +36,8 @@ struct Bench {
     /// Resets asked for, and the numbers announced with them.
     resets: Vec<RingIndex>,
     reset_numbers: Vec<Seqno>,
+    /// The event slot of each job that was given to a ring, if there are any.
+    events: Vec<EventSlot>,
     device_resets: usize,
     gave_up: bool,
     signalled: HashMap<u32, Result<(), FenceError>>,
@@ -46,7 +50,7 @@ impl Bench {
         let queues = (0..4).map(|_| QueueSlot::default()).collect();
         let rings = (0..rings).map(|_| RingSlot::default()).collect();
         let contexts = (0..2).map(|_| ContextSlot::default()).collect();
-        let limits = Limits { ring_credits, job_timeout: TIMEOUT, extensions: 0 };
+        let limits = Limits { ring_credits, job_timeout: TIMEOUT, extensions: 0, event_slots: None };
         Self {
             scheduler: Scheduler::with_contexts(slots(jobs), queues, rings, contexts, limits),
             now: Timestamp::default(),
@@ -54,6 +58,7 @@ impl Bench {
             running: vec![],
             resets: vec![],
             reset_numbers: vec![],
+            events: vec![],
             device_resets: 0,
             gave_up: false,
             signalled: HashMap::new(),
@@ -97,7 +102,8 @@ impl Bench {
                 }
                 Action::ResetDevice => self.device_resets += 1,
                 Action::GiveUp => self.gave_up = true,
-                Action::Run { job, ring, seqno } => {
+                Action::Run { job, ring, seqno, event } => {
+                    self.events.extend(event);
                     let number = *self.scheduler.payload(job).unwrap();
                     self.running.push((ring, seqno, number));
                 }

@@ -345,7 +345,7 @@ impl Pair {
                 Action::ResetRing { ring, seqno } => self.model.resetting(ring, seqno),
                 Action::ResetDevice => self.model.resetting_device(&self.scheduler),
                 Action::GiveUp => self.model.gave_up(),
-                Action::Run { job, ring, seqno } => {
+                Action::Run { job, ring, seqno, .. } => {
                     let payload = *self.scheduler.payload(job).unwrap();
                     self.model.started(job, payload, ring, seqno, self.now);
                 }

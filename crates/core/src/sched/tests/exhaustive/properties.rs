@@ -33,7 +33,10 @@ impl World {
                 self.gave_up = true;
                 Notable::GaveUp
             }
-            Action::Run { job, ring, seqno } => self.ran(config, job, ring, seqno),
+            Action::Run { job, ring, seqno, event } => {
+                assert_eq!(event, config.event_slots.map(|_| EventSlot(0)));
+                self.ran(config, job, ring, seqno)
+            }
         })
     }
 
@@ -140,6 +143,12 @@ impl World {
                 assert!(slot.deadline.is_some(), "nobody watches ring {index}");
                 assert_eq!(slot.deadline, engine.deadline, "the oldest job of ring {index} has not its whole time");
             }
+        }
+        if config.event_slots.is_some() && !self.lost {
+            let mut busy: Vec<_> =
+                self.engines.iter().flat_map(|engine| &engine.given).map(|(_, job)| config.jobs[*job].queue).collect();
+            busy.dedup();
+            assert!(busy.len() <= 1, "two queues report through one event slot");
         }
         let deadline = self.scheduler.next_deadline();
         assert!(!self.lost || deadline.is_none(), "a timeout is waited for although the device is gone");

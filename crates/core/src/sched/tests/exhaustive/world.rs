@@ -35,6 +35,8 @@ pub(super) struct Config {
     pub(super) faults: bool,
     /// The driver may see a job move that is overdue, and the job then gets one extension.
     pub(super) vouched: bool,
+    /// With one, at most one queue is busy.
+    pub(super) event_slots: Option<u8>,
     /// In how many steps a job's time runs out.
     pub(super) ticks: u32,
 }
@@ -169,8 +171,12 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(config: &Config) -> Self {
         let rings = usize::from(config.ring_count());
-        let limits =
-            Limits { ring_credits: config.credits, job_timeout: TIMEOUT, extensions: u32::from(config.vouched) };
+        let limits = Limits {
+            ring_credits: config.credits,
+            job_timeout: TIMEOUT,
+            extensions: u32::from(config.vouched),
+            event_slots: config.event_slots,
+        };
         let mut scheduler = Scheduler::with_contexts(
             (0..config.slots).map(|_| JobSlot::default()).collect(),
             (0..QUEUES).map(|_| QueueSlot::default()).collect(),

@@ -105,7 +105,7 @@ impl Mock {
         let slots = (0..jobs).map(|_| JobSlot::default()).collect();
         let queues = (0..QUEUES).map(|_| QueueSlot::default()).collect();
         let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
-        let limits = Limits { ring_credits: credits, job_timeout, extensions: 0 };
+        let limits = Limits { ring_credits: credits, job_timeout, extensions: 0, event_slots: None };
         Self {
             scheduler: Scheduler::with_contexts(slots, queues, ring_slots, vec![], limits),
             now: Timestamp::default(),
@@ -185,7 +185,7 @@ impl Mock {
             self.counts.polls += 1;
             match self.scheduler.poll_action(self.now) {
                 None => break,
-                Some(Action::Run { job, ring, seqno }) => {
+                Some(Action::Run { job, ring, seqno, .. }) => {
                     let index = *self.scheduler.payload(job).unwrap() as usize;
                     assert_eq!(self.jobs[index].handle, job);
                     self.start(index, ring.0, seqno);
