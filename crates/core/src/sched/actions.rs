@@ -27,6 +27,8 @@ pub enum Action<F, P> {
         /// The ring's number after the reset. It was never given to a job, so that reading it before
         /// [`Scheduler::reset_done`] completes nothing.
         seqno: Seqno,
+        /// The job that is overdue or faulted, for the driver to look at. `None` if it has completed since.
+        suspect: Option<JobId>,
     },
     /// Reset the whole device and give its rings the numbers of [`Scheduler::number_after_reset`], then call
     /// [`Scheduler::device_reset_done`].

@@ -3,7 +3,7 @@
 use super::slots::{DeviceState, RingState, State};
 use super::{Action, ContextSlot, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
-use crate::Slots;
+use crate::{Id, Slots};
 
 impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
 where
@@ -79,7 +79,9 @@ where
         let slot = &mut self.rings.as_mut()[index];
         let RingState::Suspect(cause) = slot.state else { return None };
         slot.state = RingState::Resetting(cause);
-        Some(Action::ResetRing { ring, seqno: slot.issued.next() })
+        let (seqno, suspect) = (slot.issued.next(), slot.suspect.filter(|job| slot.pending.front() == Some(*job)));
+        let suspect = suspect.map(|job| Id::new(job, self.jobs.as_ref()[job as usize].generation));
+        Some(Action::ResetRing { ring, seqno, suspect })
     }
 
     /// Waits for resets of single rings that are under way: they would be cut short.

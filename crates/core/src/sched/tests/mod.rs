@@ -36,6 +36,7 @@ struct Bench {
     /// Resets asked for, and the numbers announced with them.
     resets: Vec<RingIndex>,
     reset_numbers: Vec<Seqno>,
+    suspects: Vec<Option<u32>>,
     /// The event slot of each job that was given to a ring, if there are any.
     events: Vec<EventSlot>,
     device_resets: usize,
@@ -58,6 +59,7 @@ impl Bench {
             running: vec![],
             resets: vec![],
             reset_numbers: vec![],
+            suspects: vec![],
             events: vec![],
             device_resets: 0,
             gave_up: false,
@@ -96,7 +98,9 @@ impl Bench {
                     assert!(!self.released.contains(&payload));
                     self.released.push(payload);
                 }
-                Action::ResetRing { ring, seqno } => {
+                Action::ResetRing { ring, seqno, suspect } => {
+                    let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap());
+                    self.suspects.push(suspect);
                     self.resets.push(ring);
                     self.reset_numbers.push(seqno);
                 }

@@ -480,13 +480,15 @@ impl Model {
         assert!(core::mem::take(&mut self.give_up), "no reason to give up");
     }
 
-    pub(super) fn resetting(&mut self, ring: RingIndex, seqno: Seqno) {
+    pub(super) fn resetting(&mut self, ring: RingIndex, seqno: Seqno, blamed: Option<u32>) {
         assert!(!self.ended() && !self.releasable() && !self.give_up);
         let ring = &mut self.rings[usize::from(ring.0)];
         let faulted = matches!(ring.is, RingIs::Faulted { .. });
         let (RingIs::Overdue { suspect } | RingIs::Faulted { suspect }) = ring.is else {
             panic!("a reset that is not owed: {ring:?}")
         };
+        let oldest = ring.running.first().map(|(_, job)| *job);
+        assert_eq!(blamed.map(|job| job as usize), suspect.filter(|_| oldest == suspect));
         assert_eq!(self.device, DeviceIs::Running, "the whole device is next");
         ring.is = RingIs::Resetting { suspect, faulted };
         Self::given_out(ring, seqno);

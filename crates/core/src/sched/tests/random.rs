@@ -342,7 +342,10 @@ impl Pair {
             match action {
                 Action::Signal { fence, result } => self.model.signalled(fence, result),
                 Action::Release { payload } => self.model.released(payload),
-                Action::ResetRing { ring, seqno } => self.model.resetting(ring, seqno),
+                Action::ResetRing { ring, seqno, suspect } => {
+                    let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap());
+                    self.model.resetting(ring, seqno, suspect);
+                }
                 Action::ResetDevice => self.model.resetting_device(&self.scheduler),
                 Action::GiveUp => self.model.gave_up(),
                 Action::Run { job, ring, seqno, .. } => {

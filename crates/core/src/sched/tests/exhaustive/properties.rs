@@ -12,8 +12,13 @@ impl World {
         Some(match action {
             Action::Signal { fence, result } => self.signalled(config, fence as usize, result),
             Action::Release { payload } => self.released(payload as usize),
-            Action::ResetRing { ring, seqno } => {
+            Action::ResetRing { ring, seqno, suspect } => {
+                let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap() as usize);
                 let engine = &mut self.engines[usize::from(ring.0)];
+                assert_eq!(
+                    suspect,
+                    engine.suspect.filter(|job| engine.given.first().is_some_and(|(_, given)| given == job))
+                );
                 assert!(!self.lost, "a reset of a lost device");
                 assert_eq!(engine.reset, Reset::None, "a reset while the ring is being reset, or cannot be");
                 assert_eq!(self.reset, Reset::None, "a ring's reset during that of the device");
