@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lifeboat_core::class::Refusal;
-use lifeboat_core::sched::{self, ResetStats};
+use lifeboat_core::sched::ResetStats;
 use lifeboat_lb1::command::{ContextId, GpuVa};
 use lifeboat_lb1::{Segment, regs};
 use lifeboat_sync::lint::Mutex;
@@ -15,6 +15,8 @@ use crate::buffer::{self, Buffer};
 use crate::device::Device;
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
+use crate::sched;
+use crate::submit::Job;
 use crate::{CallError, call, locks};
 
 /// A context's addresses, in pages. Page 0 is left out, so that address 0 is never valid.
@@ -27,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) device: Device,
     pub(crate) id: ContextId,
     /// What the scheduler knows it by.
-    pub(crate) scheduled: sched::ContextId,
+    pub(crate) scheduled: sched::Context<Job>,
     space: Mutex<Space>,
     _entry: Entry,
 }
@@ -51,7 +53,7 @@ impl Context {
         let _section = call::CREATE_CONTEXT.enter_section(&device.0.link)?;
         let exhausted = CallError::Exhausted("contexts; close some");
         let id = device.0.contexts.lock().pop().ok_or(exhausted)?;
-        let Some(scheduled) = device.0.engine.open_context() else {
+        let Some(scheduled) = device.0.scheduler.context() else {
             device.0.contexts.lock().push(id);
             return Err(exhausted);
         };
@@ -77,9 +79,7 @@ impl Context {
     /// A context that has caused as many as [`ProbeOptions::guilty_limit`](crate::ProbeOptions::guilty_limit) is banned: its
     /// submissions are refused with ECANCELED, and only another context goes on (SCHED-7).
     pub fn reset_stats(&self) -> ResetStats {
-        let none = ResetStats { guilty: 0, innocent: 0, banned: false };
-        // The scheduler forgets it when this is dropped, and not before.
-        self.0.device.0.engine.reset_stats(self.0.scheduled).unwrap_or(none)
+        self.0.scheduled.reset_stats()
     }
 
     /// Makes a buffer reachable for this context's commands, and says where.
@@ -148,7 +148,6 @@ impl Drop for Shared {
                 let _ = hardware.lb1().clear_segment(self.id, slot);
             }
         });
-        self.device.0.engine.close_context(self.scheduled);
         self.device.0.contexts.lock().push(self.id.0);
     }
 }

@@ -9,10 +9,11 @@ use lifeboat_sync::lint::Mutex;
 use range_alloc::RangeAllocator;
 
 use crate::display::Display;
-use crate::engine::Engine;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
 use crate::module::{Minor, Shared as Module};
+use crate::sched::Scheduler;
+use crate::submit::Job;
 use crate::{CallError, Handle, Timeline, call, locks};
 
 /// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context and job is.
@@ -37,7 +38,7 @@ pub struct DeviceInfo {
 pub(crate) struct Shared {
     pub(crate) info: DeviceInfo,
     pub(crate) link: Arc<Link>,
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) scheduler: Scheduler<Job>,
     pub(crate) display: Arc<Display>,
     /// Flips, one after the other.
     pub(crate) flips: Timeline,
@@ -57,12 +58,6 @@ pub(crate) fn name(minor: u32) -> String {
     format!("lifeboat{minor}")
 }
 
-impl Shared {
-    pub(crate) fn name(&self) -> String {
-        name(self.info.minor)
-    }
-}
-
 impl Device {
     pub(crate) fn new(
         module: &Arc<Module>,
@@ -70,7 +65,7 @@ impl Device {
         info: DeviceInfo,
         hardware: &Info,
         link: Arc<Link>,
-        engine: Arc<Engine>,
+        scheduler: Scheduler<Job>,
         display: Arc<Display>,
     ) -> Self {
         let flips = Timeline::new(&module.ledger, &name(info.minor), "flips");
@@ -78,7 +73,7 @@ impl Device {
         Self(Arc::new(Shared {
             info,
             link,
-            engine,
+            scheduler,
             display,
             flips,
             vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),

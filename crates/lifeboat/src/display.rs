@@ -37,6 +37,8 @@ struct State {
 struct Pending {
     fence: Unsignalled,
     buffer: Arc<buffer::Shared>,
+    /// When to ask about it if no interrupt has come.
+    ask_at: Instant,
 }
 
 /// How long to wait for a flip's interrupt: several vertical blanks.
@@ -73,12 +75,14 @@ pub(crate) fn flip(device: &Device, buffer: &Buffer) -> Result<Fence, CallError>
     }
     let (fence, unsignalled) = device.0.flips.fence();
     // Owed before the hardware hears of it: whatever happens from here on, the sweep or the interrupt finds it.
-    state.pending = Some(Pending { fence: unsignalled, buffer: buffer.0.clone() });
+    let ask_at = Instant::now() + FLIP_LIMIT;
+    state.pending = Some(Pending { fence: unsignalled, buffer: buffer.0.clone(), ask_at });
     let replaced = state.replaced.take();
     let _ = device.0.link.registers(|lb1, _| lb1.flip(offset));
     drop(state);
     drop(replaced);
-    device.0.engine.watch_flip(Instant::now() + FLIP_LIMIT);
+    // The worker looks when it is due.
+    device.0.scheduler.events().nudge();
     Ok(fence)
 }
 
@@ -105,14 +109,20 @@ impl Display {
     }
 
     /// Asks the hardware about a flip whose interrupt has not come in time, so that a lost one delays and is no hang.
-    /// Says when to ask again.
-    pub(crate) fn ask(&self, link: &Link) -> Option<Instant> {
-        self.0.lock().pending.as_ref()?;
+    /// Says when to look again.
+    pub(crate) fn look(&self, link: &Link) -> Option<Instant> {
+        let ask_at = self.0.lock().pending.as_ref()?.ask_at;
+        if ask_at > Instant::now() {
+            return Some(ask_at);
+        }
         if link.registers(|lb1, _| lb1.flip_pending()) == Ok(false) {
             self.complete_flip();
             return None;
         }
-        Some(Instant::now() + FLIP_LIMIT)
+        let mut state = self.0.lock();
+        let pending = state.pending.as_mut()?;
+        pending.ask_at = Instant::now() + FLIP_LIMIT;
+        Some(pending.ask_at)
     }
 
     /// Nothing is shown any more. The size stays: a flip after loss is still judged by it.

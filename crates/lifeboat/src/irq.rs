@@ -5,8 +5,9 @@ use lifeboat_lb1::{DriverError, Lb1, regs};
 use lifeboat_pci::Bar;
 
 use crate::display::Display;
-use crate::engine::Engine;
 use crate::link::Link;
+use crate::sched::{Events, RingIndex};
+use crate::submit::Job;
 
 /// What one interrupt reported, read in one register section.
 struct Report {
@@ -15,15 +16,16 @@ struct Report {
     rings: [Option<(Seqno, bool)>; regs::MAX_RINGS as usize],
 }
 
-pub(crate) fn handle(link: &Link, engine: &Engine, display: &Display) {
+pub(crate) fn handle(link: &Link, events: &Events<Job>, display: &Display) {
     // If the device is gone, the link has told the bus side, and the unplug does the rest.
     let Ok(report) = link.registers(|lb1, _| read(lb1)) else { return };
     for (ring, news) in (0..).zip(report.rings) {
         let Some((seqno, faulted)) = news else { continue };
-        engine.hw_done(ring, seqno);
+        let ring = RingIndex(ring);
+        events.hw_done(ring, seqno);
         // After the completions: a job that completed is not the one that faulted.
         if faulted {
-            engine.fault(ring, seqno);
+            events.fault(ring, seqno);
         }
     }
     if report.flipped {

@@ -14,9 +14,9 @@
 //!
 //! # The life of a job, as it runs through these files
 //!
-//! `handle` (the call, by its class) → `submit` (reserve, then commit) → `engine` (the scheduler's shell: its worker
-//! carries out `Action::Run`) → `hardware` (ring and doorbell, in a revocable section) → the device →
-//! `irq` (what completed) → `engine` (`Action::Signal`) → [`Fence`] → whoever waits.
+//! `handle` (the call, by its class) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
+//! out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the device → `irq` (what completed) →
+//! [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
 //!
 //! # The life of an unplug
 //!
@@ -31,7 +31,6 @@ mod call;
 mod context;
 mod device;
 mod display;
-mod engine;
 mod error;
 mod fence;
 mod handle;
@@ -42,9 +41,13 @@ mod ledger;
 mod link;
 mod locks;
 mod module;
+mod primitive;
 mod probe;
 mod queue;
 mod reset;
+mod rings;
+pub mod sched;
+mod spin;
 mod submit;
 mod teardown;
 

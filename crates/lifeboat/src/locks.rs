@@ -28,6 +28,8 @@ pub(crate) static REGISTERS: Class = Class::new("device.registers");
 pub(crate) static ENGINE: Class = Class::new("engine");
 
 /// Leaves: nothing is taken while one of these is held.
+/// A scheduler's thread, until it is joined.
+pub(crate) static WORKER: Class = Class::new("engine.worker");
 pub(crate) static FENCE: Class = Class::new("fence.state");
 pub(crate) static REPORT: Class = Class::new("unplug.report");
 pub(crate) static MAPPED: Class = Class::new("hardware.mapped");

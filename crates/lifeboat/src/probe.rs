@@ -1,7 +1,6 @@
 //! Probe: from a function on the bus to a device that users can open.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use lifeboat_core::fence::Seqno;
@@ -16,13 +15,15 @@ use crate::ProbeError;
 use crate::binding::Binding;
 use crate::device::{self, Device, DeviceInfo};
 use crate::display::Display;
-use crate::engine::{Engine, Ring};
 use crate::hardware::Hardware;
 use crate::irq;
 use crate::ledger::Kind;
 use crate::link::{BoundLink, Link, ReportLoss};
 use crate::module::Shared as Module;
 use crate::reset::{RESET_LIMIT, quiesce, wait_for_reset};
+use crate::rings::{Lb1Rings, Ring};
+use crate::sched::{OpenError, Options, Scheduler};
+use crate::submit::Job;
 use crate::teardown::Shell;
 
 /// Descriptors of a ring, as a power of two: 1024, or 128 KiB of host memory.
@@ -66,7 +67,7 @@ pub(crate) fn probe(
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
     let ProbeOptions { job_timeout, guilty_limit, drain_limit, report_loss } = options;
     let link = Arc::new(Link::new(hardware, report_loss));
-    let running = match bring_up(&link, function, minor.number, job_timeout, guilty_limit) {
+    let running = match bring_up(module, &link, function, minor.number, job_timeout, guilty_limit) {
         Ok(running) => running,
         Err(error) => {
             // The device may run by now. It comes to rest before its mappings go.
@@ -83,8 +84,9 @@ pub(crate) fn probe(
         max_commands: running.credits as usize - 1,
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
-    let device = Device::new(module, minor, device_info, &running.info, link, running.engine, running.display);
-    Ok(Binding::new(Shell::new(device, function.clone(), running.worker, drain_limit, binding_entry)))
+    let Running { info, scheduler, display, .. } = running;
+    let device = Device::new(module, minor, device_info, &info, link, scheduler, display);
+    Ok(Binding::new(Shell::new(device, function.clone(), drain_limit, binding_entry)))
 }
 
 /// What a device that works consists of, besides its link.
@@ -92,13 +94,13 @@ struct Running {
     info: Info,
     /// Of each ring.
     credits: u32,
-    engine: Arc<Engine>,
+    scheduler: Scheduler<Job>,
     display: Arc<Display>,
-    worker: JoinHandle<()>,
 }
 
 /// From a device that answers to one that takes jobs. On an error it may be anywhere between.
 fn bring_up(
+    module: &Module,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
     minor: u32,
@@ -109,26 +111,26 @@ fn bring_up(
     let (info, rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
     let limits = Limits { ring_credits: credits, job_timeout };
-    let engine = Arc::new(Engine::new(info.rings, limits, guilty_limit));
+    let options = Options { name: device::name(minor), rings: info.rings, limits, guilty_limit, ..Options::default() };
     let display = Arc::new(Display::default());
-    let handler = {
-        let (link, engine, display) = (link.clone(), engine.clone(), display.clone());
-        Arc::new(move |_vector| lint::interrupt(|| irq::handle(&link, &engine, &display)))
-    };
-    function.irq_enable(1, handler)?;
-    bound.registers(|lb1, _| lb1.enable_device())?;
-    match bound.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN))? {
-        Verdict::Alive => {}
-        Verdict::Dead => return Err(DriverError::Gone.into()),
-        Verdict::Unsure => return Err(ProbeError::NotAlive),
-    }
-    let worker = {
-        let (link, engine, display) = (link.clone(), engine.clone(), display.clone());
-        let name = device::name(minor);
-        std::thread::Builder::new().name(name).spawn(move || engine.work(&link, &display, rings))
-    };
-    let worker = worker.map_err(|_| ProbeError::NoMemory)?;
-    Ok(Running { info, credits, engine, display, worker })
+    let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
+        let handler = {
+            let (link, events, display) = (link.clone(), events.clone(), display.clone());
+            Arc::new(move |_vector| lint::interrupt(|| irq::handle(&link, &events, &display)))
+        };
+        function.irq_enable(1, handler)?;
+        bound.registers(|lb1, _| lb1.enable_device())?;
+        match bound.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN))? {
+            Verdict::Alive => Ok(Lb1Rings { link: link.clone(), display: display.clone(), rings }),
+            Verdict::Dead => Err(DriverError::Gone.into()),
+            Verdict::Unsure => Err(ProbeError::NotAlive),
+        }
+    });
+    let scheduler = scheduler.map_err(|error| match error {
+        OpenError::Rings(error) => error,
+        OpenError::Thread(_) => ProbeError::NoMemory,
+    })?;
+    Ok(Running { info, credits, scheduler, display })
 }
 
 fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {

@@ -5,17 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use lifeboat_core::sched::{Priority, QueueId};
+use lifeboat_core::sched::{Priority, RingIndex};
 
 use crate::context::{self, Context};
 use crate::ledger::{Entry, Kind};
-use crate::{CallError, Timeline, call};
+use crate::submit::Job;
+use crate::{CallError, call, sched};
 
 /// A queue. Dropped, it cancels what has not reached the ring; what has runs on.
 pub struct Queue {
     pub(crate) context: Arc<context::Shared>,
-    pub(crate) id: QueueId,
-    pub(crate) timeline: Timeline,
+    pub(crate) scheduled: sched::Queue<Job>,
     /// For display: the scheduler decides.
     ring: AtomicU8,
     _entry: Entry,
@@ -28,19 +28,12 @@ impl Queue {
         if ring >= device.0.info.rings {
             return Err(CallError::Invalid("no such ring"));
         }
-        let id = device
-            .0
-            .engine
-            .open_queue(context.0.scheduled, ring, priority)
-            .ok_or(CallError::Exhausted("queues; close some"))?;
-        let ledger = &device.0.ledger;
-        let timeline = Timeline::new(ledger, &device.0.name(), &format!("ring{ring}.queue{}", id.index()));
+        let scheduled = context.0.scheduled.queue(RingIndex(ring), priority);
         Ok(Self {
             context: context.0.clone(),
-            id,
-            timeline,
+            scheduled: scheduled.ok_or(CallError::Exhausted("queues; close some"))?,
             ring: AtomicU8::new(ring),
-            _entry: ledger.enlist(Kind::Queue),
+            _entry: device.0.ledger.enlist(Kind::Queue),
         })
     }
 
@@ -57,7 +50,7 @@ impl Queue {
     pub fn set_priority(&self, priority: Priority) -> Result<(), CallError> {
         let device = &self.context.device.0;
         call::SET_PRIORITY.enter(&device.link)?;
-        device.engine.set_priority(self.id, priority);
+        self.scheduled.set_priority(priority);
         Ok(())
     }
 
@@ -69,18 +62,9 @@ impl Queue {
     pub fn move_to(&self, ring: u8) -> Result<(), CallError> {
         let device = &self.context.device.0;
         call::MOVE_QUEUE.enter(&device.link)?;
-        if ring >= device.info.rings {
-            return Err(CallError::Invalid("no such ring"));
-        }
-        device.engine.move_queue(self.id, ring);
+        self.scheduled.move_to(RingIndex(ring)).map_err(|_| CallError::Invalid("no such ring"))?;
         self.ring.store(ring, Relaxed);
         Ok(())
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        self.context.device.0.engine.kill_queue(self.id);
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use lifeboat_core::class::Refusal;
-use lifeboat_core::sched::JobSpec;
 use lifeboat_lb1::RingWriter;
 use lifeboat_lb1::command::Work;
 
@@ -11,6 +10,7 @@ use crate::context;
 use crate::device::Device;
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
+use crate::sched::NewJob;
 use crate::{CallError, Fence, Queue, call};
 
 /// A job to be: commands for one ring, and what they wait for.
@@ -43,11 +43,6 @@ pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fen
         return Err(CallError::Invalid("a job needs at least one command"));
     }
     submission.commands.iter().try_for_each(Work::check)?;
-    let spec = JobSpec {
-        cost: RingWriter::cost(submission.commands.len()),
-        dependencies: u32::try_from(submission.after.len()).map_err(|_| CallError::Invalid("too many fences"))?,
-        restartable: submission.restartable,
-    };
     let link = &device.0.link;
     call::SUBMIT.enter(link)?;
     // From the reservation to the commit, so that an unplug either sees the job or refuses it.
@@ -59,16 +54,7 @@ pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fen
         _lease: context.lease(),
         _entry: ledger.enlist(Kind::Job),
     });
-    let (fence, unsignalled) = submission.queue.timeline.unnumbered();
-    let engine = &device.0.engine;
-    let job = engine.submit(submission.queue.id, spec, || (unsignalled, job))?;
-    for dependency in submission.after {
-        let engine = Arc::downgrade(engine);
-        dependency.on_signal(move |outcome| {
-            if let Some(engine) = engine.upgrade() {
-                engine.dependency_done(job, outcome);
-            }
-        });
-    }
-    Ok(fence)
+    let (after, restartable) = (submission.after, submission.restartable);
+    let cost = RingWriter::cost(submission.commands.len());
+    Ok(submission.queue.scheduled.submit(NewJob { job, cost, after, restartable })?)
 }

@@ -1,14 +1,13 @@
 //! What each step of an unplug does here. Their order is [`lifeboat_core::unplug`]'s.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_pci::Function;
 use lifeboat_sync::Holdouts;
-use lifeboat_sync::lint::{self, Mutex};
+use lifeboat_sync::lint::Mutex;
 
 use crate::device::Device;
 use crate::ledger::Entry;
@@ -56,20 +55,13 @@ impl UnplugReport {
 pub(crate) struct Shell {
     device: Device,
     function: Arc<dyn Function>,
-    worker: Option<JoinHandle<()>>,
     drain_limit: Duration,
     report: Arc<Mutex<UnplugReport>>,
     _entry: Entry,
 }
 
 impl Shell {
-    pub(crate) fn new(
-        device: Device,
-        function: Arc<dyn Function>,
-        worker: JoinHandle<()>,
-        drain_limit: Duration,
-        entry: Entry,
-    ) -> Self {
+    pub(crate) fn new(device: Device, function: Arc<dyn Function>, drain_limit: Duration, entry: Entry) -> Self {
         let report = UnplugReport {
             minor: device.info().minor,
             loss: Loss::Unbound,
@@ -79,14 +71,7 @@ impl Shell {
             holdouts: None,
             registers_held: None,
         };
-        Self {
-            device,
-            function,
-            worker: Some(worker),
-            drain_limit,
-            report: Arc::new(Mutex::new(&locks::REPORT, report)),
-            _entry: entry,
-        }
+        Self { device, function, drain_limit, report: Arc::new(Mutex::new(&locks::REPORT, report)), _entry: entry }
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -106,10 +91,10 @@ impl Shell {
 
     /// Signals every fence that is owed.
     fn deliver(&self) {
-        if !self.device.0.engine.deliver(self.drain_limit) {
+        if !self.device.0.scheduler.deliver(self.drain_limit) {
             tracing::error!("a fence callback has not returned; it must not block");
         }
-        self.report.lock().fences_retired = self.device.0.engine.lost();
+        self.report.lock().fences_retired = self.device.0.scheduler.lost();
     }
 }
 
@@ -118,7 +103,7 @@ impl Teardown for Shell {
         self.step("announce", |shell| {
             shell.report.lock().loss = loss;
             shell.device.0.link.announce();
-            shell.device.0.engine.stop(FenceError::Lost);
+            shell.device.0.scheduler.lose(FenceError::Lost);
         });
     }
 
@@ -147,14 +132,10 @@ impl Teardown for Shell {
     }
 
     fn cut(&mut self) {
-        let worker = self.worker.take();
         self.step("cut", |shell| {
             let link = &shell.device.0.link;
-            lint::might_block("waiting for the device's worker to end");
-            if !shell.device.0.engine.stop_worker(shell.drain_limit) {
+            if !shell.device.0.scheduler.close(shell.drain_limit) {
                 tracing::error!("the device's worker has not ended; a fence callback is blocking it");
-            } else if let Some(Err(_)) = worker.map(JoinHandle::join) {
-                tracing::error!("the device's worker panicked");
             }
             // Nobody but this step takes the registers away.
             let alive = link.bound().is_some_and(|bound| quiesce(&bound, &*shell.function.config()));
@@ -164,7 +145,7 @@ impl Teardown for Shell {
                 tracing::error!(%held, "the hardware's mappings stay until they end");
                 shell.report.lock().registers_held = Some(held);
             }
-            shell.device.0.engine.hardware_gone();
+            shell.device.0.scheduler.hardware_gone();
             shell.deliver();
             shell.device.0.display.clear();
         });

@@ -1,0 +1,83 @@
+//! LB1's rings, as the [scheduler](crate::sched) uses them. Each access is in a section of its own, so that an unplug
+//! need not wait for what waits in here.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use lifeboat_core::fence::Seqno;
+use lifeboat_core::sched::RingIndex;
+use lifeboat_core::unplug::Loss;
+use lifeboat_lb1::{DriverError, RingWriter};
+
+use crate::display::Display;
+use crate::hardware::Mapped;
+use crate::link::Link;
+use crate::reset::{RESET_LIMIT, wait_for_reset};
+use crate::sched::{AtRest, Rings};
+use crate::submit::Job;
+
+pub(crate) struct Ring {
+    pub(crate) number: u8,
+    pub(crate) writer: RingWriter,
+    pub(crate) memory: Mapped,
+}
+
+/// The rings of one binding, and the way to them.
+pub(crate) struct Lb1Rings {
+    pub(crate) link: Arc<Link>,
+    pub(crate) display: Arc<Display>,
+    pub(crate) rings: Vec<Ring>,
+}
+
+impl Lb1Rings {
+    fn ring(&mut self, ring: RingIndex) -> (&Link, &mut Ring) {
+        // The scheduler was opened for so many.
+        (&self.link, &mut self.rings[usize::from(ring.0)])
+    }
+}
+
+impl Rings for Lb1Rings {
+    type Job = Job;
+    type Error = DriverError;
+
+    /// Writes the job into its ring and rings the doorbell.
+    fn run(&mut self, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Result<(), DriverError> {
+        let (link, ring) = self.ring(ring);
+        link.registers(|lb1, _| {
+            let tail = ring.writer.write_job(&ring.memory, job.context.id, &job.commands, seqno)?;
+            lb1.doorbell(ring.number, tail)
+        })
+    }
+
+    /// Resets one ring and enables it again. Waits outside the sections, and stops early if the device is gone (GATE-9).
+    fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), DriverError> {
+        let (link, ring) = self.ring(ring);
+        let fault = link.registers(|lb1, _| lb1.ring_fault(ring.number))?;
+        tracing::info!(ring = ring.number, ?fault, "resetting a ring");
+        link.registers(|lb1, _| lb1.begin_ring_reset(ring.number))?;
+        if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.ring_reset(ring.number)))? {
+            return Err(DriverError::ResetFailed);
+        }
+        link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, seqno))
+    }
+
+    fn progress(&mut self, ring: RingIndex) -> Option<Seqno> {
+        let (link, ring) = self.ring(ring);
+        link.registers(|lb1, _| lb1.seqno(ring.number)).ok()
+    }
+
+    /// The bus side learns of it, and its unplug loses the scheduler. A device that is gone is reported already.
+    fn give_up(&mut self) {
+        self.link.lost(Loss::Crashed);
+    }
+
+    /// Asks about a flip whose interrupt has not come.
+    fn look(&mut self) -> Option<Instant> {
+        self.display.look(&self.link)
+    }
+
+    /// The unplug brings the device to rest, in its cut: it has the registers for itself then.
+    fn quiesce(&mut self) -> AtRest {
+        AtRest::NotYet
+    }
+}

@@ -1,0 +1,184 @@
+//! What users hold: queues of jobs, and contexts of queues.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lifeboat_core::sched::{
+    ContextId, JobId, JobSpec, Priority, QueueError, QueueId, Reservation, ResetStats, RingIndex, SubmitError,
+};
+
+use super::shared::{Built, Shared};
+use crate::{Fence, Timeline};
+
+/// A job to be.
+#[derive(Debug)]
+pub struct NewJob<'a, J> {
+    /// What it keeps alive for the hardware.
+    pub job: Arc<J>,
+    /// Credits of the ring it uses while it is there.
+    pub cost: u32,
+    /// It starts when all of these have signalled. If one fails, it is canceled.
+    pub after: &'a [Fence],
+    /// Whether it may run again if its work is lost through another job's fault.
+    pub restartable: bool,
+}
+
+/// Where jobs wait for a ring. Jobs of one queue run in order, and their fences signal in order, but for those that end
+/// in an error. Dropped, at any moment and by any thread, it cancels what has not reached the ring; what has runs on.
+pub struct Queue<J> {
+    shared: Arc<Shared<J>>,
+    id: QueueId,
+    timeline: Timeline,
+}
+
+/// What queues have in common whose jobs are held responsible together (SCHED-7). Dropped, it lives on until its last
+/// queue is gone.
+pub struct Context<J> {
+    shared: Arc<Shared<J>>,
+    id: ContextId,
+}
+
+impl<J> NewJob<'static, J> {
+    /// A job of one credit that waits for nothing and runs once.
+    pub fn new(job: Arc<J>) -> Self {
+        Self { job, cost: 1, after: &[], restartable: false }
+    }
+}
+
+impl<J> NewJob<'_, J> {
+    fn spec(&self) -> JobSpec {
+        // A slice of fences is shorter than that by its size in memory.
+        let dependencies = u32::try_from(self.after.len()).unwrap_or(u32::MAX);
+        JobSpec { cost: self.cost, dependencies, restartable: self.restartable }
+    }
+}
+
+impl<J: Send + Sync + 'static> Queue<J> {
+    pub(super) fn open(
+        shared: &Arc<Shared<J>>,
+        context: Option<ContextId>,
+        ring: RingIndex,
+        priority: Priority,
+    ) -> Option<Self> {
+        let id = shared.event(|core| match context {
+            Some(context) => core.open_queue_of(context, ring, priority),
+            None => core.open_queue(ring, priority),
+        })?;
+        let name = format!("ring{}.queue{}", ring.0, id.index());
+        let timeline = Timeline::new(&shared.ledger, &shared.name, &name);
+        Some(Self { shared: shared.clone(), id, timeline })
+    }
+
+    /// Submits a job. Its fence signals whatever happens.
+    ///
+    /// Once there is a place for it, nothing can fail; and from there to the signal nothing is allocated (SCHED-3).
+    ///
+    /// # Errors
+    /// Each [`SubmitError`]; then nothing has happened.
+    pub fn submit(&self, new: NewJob<'_, J>) -> Result<Fence, SubmitError> {
+        if !new.after.is_empty() {
+            return self.submit_all([new])?.pop().ok_or(SubmitError::Full);
+        }
+        let (fence, promise) = self.timeline.unnumbered();
+        self.shared.submit(self.id, Built { spec: new.spec(), promise, job: new.job })?;
+        Ok(fence)
+    }
+
+    /// Submits several jobs in order, or none of them: places for all are reserved before anything happens. The locks
+    /// and the waking of the worker are paid for once. Gives their fences in the same order.
+    ///
+    /// # Errors
+    /// Each [`SubmitError`]; then nothing has happened.
+    pub fn submit_all<'a>(&self, jobs: impl IntoIterator<Item = NewJob<'a, J>>) -> Result<Vec<Fence>, SubmitError> {
+        let jobs = jobs.into_iter();
+        let expected = jobs.size_hint().0;
+        let (mut fences, mut built) = (Vec::with_capacity(expected), Vec::with_capacity(expected));
+        let mut waits = Vec::new();
+        for new in jobs {
+            let (fence, promise) = self.timeline.unnumbered();
+            if !new.after.is_empty() {
+                waits.push((fences.len(), new.after));
+            }
+            fences.push(fence);
+            built.push(Built { spec: new.spec(), promise, job: new.job });
+        }
+        let mut places = Vec::with_capacity(built.len());
+        self.shared.reserve(self.id, built.iter().map(|built| &built.spec), &mut places)?;
+        for (at, after) in waits {
+            // Before the commit, because it allocates: what is reserved is answered for already.
+            let Some(job) = places.get(at).map(Reservation::job) else { continue };
+            self.wait_for(job, after);
+        }
+        self.shared.commit(&mut places, &mut built);
+        Ok(fences)
+    }
+
+    fn wait_for(&self, job: JobId, after: &[Fence]) {
+        for dependency in after {
+            // A fence does not keep a scheduler: perhaps nobody ever signals it.
+            let shared = Arc::downgrade(&self.shared);
+            dependency.on_signal(move |outcome| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.dependency_done(job, outcome);
+                }
+            });
+        }
+    }
+
+    /// Changes its turns, from its next job on.
+    pub fn set_priority(&self, priority: Priority) {
+        // It is stale only when it has been dropped.
+        let _ = self.shared.event(|core| core.set_priority(self.id, priority));
+    }
+
+    /// Gives it another ring, from the next job that has not been given to one.
+    ///
+    /// # Errors
+    /// [`QueueError::NoSuchRing`]; then nothing has changed.
+    pub fn move_to(&self, ring: RingIndex) -> Result<(), QueueError> {
+        self.shared.event(|core| core.move_queue(self.id, ring))
+    }
+}
+
+impl<J> Drop for Queue<J> {
+    fn drop(&mut self) {
+        self.shared.event(|core| core.kill_queue(self.id));
+    }
+}
+
+impl<J> fmt::Debug for Queue<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Queue").field(&self.timeline.name()).finish()
+    }
+}
+
+impl<J: Send + Sync + 'static> Context<J> {
+    pub(super) fn open(shared: &Arc<Shared<J>>) -> Option<Self> {
+        let id = shared.event(|core| core.open_context(shared.guilty_limit))?;
+        Some(Self { shared: shared.clone(), id })
+    }
+
+    /// A queue of this context, or `None` if there is no place for another or no such ring.
+    pub fn queue(&self, ring: RingIndex, priority: Priority) -> Option<Queue<J>> {
+        Queue::open(&self.shared, Some(self.id), ring, priority)
+    }
+
+    /// The resets that its jobs caused, and those by which its jobs were lost through another's fault.
+    pub fn reset_stats(&self) -> ResetStats {
+        let stats = self.shared.event(|core| core.reset_stats(self.id));
+        // The scheduler forgets it when this is dropped, and not before.
+        stats.unwrap_or(ResetStats { guilty: 0, innocent: 0, banned: false })
+    }
+}
+
+impl<J> Drop for Context<J> {
+    fn drop(&mut self) {
+        self.shared.event(|core| core.close_context(self.id));
+    }
+}
+
+impl<J> fmt::Debug for Context<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Context").field(&self.id).finish()
+    }
+}

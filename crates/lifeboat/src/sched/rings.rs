@@ -1,0 +1,65 @@
+//! What the scheduler asks of hardware.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lifeboat_core::fence::Seqno;
+use lifeboat_core::sched::RingIndex;
+
+/// The rings of one device, as their scheduler's worker uses them. The worker owns them; it calls with no lock held, one
+/// call at a time.
+///
+/// What is called while jobs run must allocate nothing (SCHED-3): memory is given back by jobs that end, and they would
+/// wait for it. A panic is contained and ends in [`Rings::give_up`].
+pub trait Rings: Send + 'static {
+    /// What a job keeps alive for the hardware, and what tells the driver what to write: commands, mappings, buffers.
+    /// Dropped when the hardware is known to be done with it (SCHED-2), on the worker's thread as a rule.
+    type Job: Send + Sync + 'static;
+
+    /// Why something could not be done. It is logged.
+    type Error: fmt::Display;
+
+    /// Writes a job to its ring, to report `seqno` when it completes ([`Events::hw_done`](super::Events::hw_done)).
+    ///
+    /// # Errors
+    /// When the job could not be given to the hardware. The device is then [given up](Rings::give_up): a later job's
+    /// number would complete this one, so nothing is run any more.
+    fn run(&mut self, ring: RingIndex, job: &Arc<Self::Job>, seqno: Seqno) -> Result<(), Self::Error>;
+
+    /// Stops a ring, and starts it again with nothing in it and `seqno` as its number. May wait for the hardware, with a
+    /// limit.
+    ///
+    /// # Errors
+    /// When the ring does not run again.
+    fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), Self::Error>;
+
+    /// How far a ring is, or `None` if that cannot be read. Asked before a job's time is judged, so that a lost interrupt
+    /// is no hang.
+    fn progress(&mut self, ring: RingIndex) -> Option<Seqno>;
+
+    /// Nothing helps: the device is to be lost. Must not block. Nothing else is asked of the rings after this but
+    /// [`Rings::quiesce`]; jobs end when somebody then calls [`Scheduler::lose`](super::Scheduler::lose) or
+    /// [`Events::lose`](super::Events::lose), which is this method's to bring about, or drops the scheduler.
+    fn give_up(&mut self);
+
+    /// Whatever else the driver wants to look at from time to time. Called when there is nothing to do, at the moment
+    /// that the last call gave, and after [`Events::nudge`](super::Events::nudge). Gives the moment of the next call.
+    fn look(&mut self) -> Option<Instant> {
+        None
+    }
+
+    /// Brings the hardware to rest: afterwards it reads and writes nothing that a job keeps alive. The last call; every
+    /// fence has signalled. May wait, with a limit.
+    fn quiesce(&mut self) -> AtRest;
+}
+
+/// Whether hardware is known to be done with what it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtRest {
+    /// It is at rest, reset or gone: what jobs kept alive for it is dropped.
+    Yes,
+    /// Not yet. Somebody else sees to it, and then calls [`Scheduler::hardware_gone`](super::Scheduler::hardware_gone).
+    /// Until then the jobs' memory stays; without it, for ever.
+    NotYet,
+}

@@ -1,0 +1,320 @@
+//! What the worker, the users' handles and interrupt handlers share: the core in its lock.
+//!
+//! Events lock the core, feed it, and wake the worker if it sleeps. Actions are carried out with the lock released, so
+//! that a fence callback may submit, and an interrupt never waits for hardware. Signals and releases can be carried out
+//! by any thread; what touches hardware is the worker's alone, which owns the rings.
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use lifeboat_core::Timestamp;
+use lifeboat_core::fence::{FenceError, Seqno};
+use lifeboat_core::sched::{
+    self, Action, ContextSlot, JobId, JobSlot, JobSpec, QueueId, QueueSlot, Reservation, RingIndex, RingSlot,
+    SubmitError,
+};
+use lifeboat_sync::deadline::deadline_after;
+use lifeboat_sync::lint::{Condvar, Mutex, MutexGuard};
+
+use super::Options;
+use crate::fence::Unsignalled;
+use crate::ledger::Ledger;
+use crate::locks;
+use crate::primitive::atomic::AtomicBool;
+use crate::primitive::thread::{self, ThreadId};
+
+type Jobs<J> = Vec<JobSlot<Unsignalled, Arc<J>>>;
+pub(super) type Core<J> =
+    sched::Scheduler<Unsignalled, Arc<J>, Jobs<J>, Vec<QueueSlot>, Vec<RingSlot>, Vec<ContextSlot>>;
+
+pub(super) struct Shared<J> {
+    /// What fences are called by, and where they are counted.
+    pub(super) name: String,
+    pub(super) ledger: Ledger,
+    pub(super) rings: u8,
+    /// Resets that the jobs of one context may cause.
+    pub(super) guilty_limit: u32,
+    /// Where the core's time begins.
+    pub(super) epoch: Instant,
+    pub(super) state: Mutex<State<J>>,
+    /// Something was fed since the worker last looked. Written under the lock; read without it by a worker that looks a
+    /// little longer before it sleeps.
+    pub(super) bell: AtomicBool,
+    /// There is something for the worker. Notified only if it sleeps.
+    pub(super) work: Condvar,
+    /// Nothing is in hand any more, or the worker has ended. Notified only if somebody waits.
+    settled: Condvar,
+}
+
+pub(super) struct State<J> {
+    pub(super) core: Core<J>,
+    /// Threads that are carrying out actions.
+    in_hand: usize,
+    /// Fences that signalled because the device was lost.
+    lost: usize,
+    /// The core is stopped: it hands out nothing but signals and releases.
+    over: bool,
+    pub(super) worker: Worker,
+    pub(super) worker_sleeps: bool,
+    pub(super) worker_thread: Option<ThreadId>,
+    /// Those who wait for `settled`.
+    watchers: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worker {
+    Running,
+    AskedToEnd,
+    Ended,
+}
+
+/// A job that is built and refers to a fence, but has no place yet.
+pub(super) struct Built<J> {
+    pub(super) spec: JobSpec,
+    pub(super) promise: Unsignalled,
+    pub(super) job: Arc<J>,
+}
+
+impl<J> Shared<J> {
+    pub(super) fn new(options: &Options, ledger: Ledger) -> Self {
+        let jobs = slots(options.jobs);
+        let (queues, contexts) = (slots(options.queues), slots(options.contexts));
+        let core = Core::with_contexts(jobs, queues, slots(options.rings.into()), contexts, options.limits);
+        let state = State {
+            core,
+            in_hand: 0,
+            lost: 0,
+            over: false,
+            worker: Worker::Running,
+            worker_sleeps: false,
+            worker_thread: None,
+            watchers: 0,
+        };
+        Self {
+            name: options.name.clone(),
+            ledger,
+            rings: options.rings,
+            guilty_limit: options.guilty_limit,
+            epoch: Instant::now(),
+            state: Mutex::new(&locks::ENGINE, state),
+            bell: AtomicBool::new(false),
+            work: Condvar::new(),
+            settled: Condvar::new(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::new(self.epoch.elapsed())
+    }
+
+    /// Feeds the core, and wakes the worker.
+    pub(super) fn event<T>(&self, feed: impl FnOnce(&mut Core<J>) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = feed(&mut state.core);
+        self.wake_worker(state);
+        result
+    }
+
+    /// Tells the worker that something was fed, and releases the lock.
+    fn wake_worker(&self, mut state: MutexGuard<'_, State<J>>) {
+        self.bell.store(true, Release);
+        // Whoever comes next need not notify as well: this one is on its way.
+        let sleeps = mem::take(&mut state.worker_sleeps);
+        drop(state);
+        if sleeps {
+            self.work.notify_one();
+        }
+    }
+
+    pub(super) fn hw_done(&self, ring: RingIndex, seqno: Seqno) {
+        let now = self.now();
+        self.event(|core| core.hw_done(ring, seqno, now));
+    }
+
+    pub(super) fn dependency_done(&self, job: JobId, outcome: Result<(), FenceError>) {
+        self.event(|core| core.dependency_done(job, outcome));
+    }
+
+    /// No more work is accepted; every fence is owed `error`. With `end`, the worker ends when it has seen to that.
+    pub(super) fn lose(&self, error: FenceError, end: bool) {
+        let mut state = self.state.lock();
+        state.over = true;
+        if end && state.worker == Worker::Running {
+            state.worker = Worker::AskedToEnd;
+        }
+        state.core.stop(error);
+        self.fed(state);
+    }
+
+    /// Reserves and commits, under one lock: for a job that waits for nothing.
+    pub(super) fn submit(&self, queue: QueueId, built: Built<J>) -> Result<(), SubmitError> {
+        // `built` outlives the lock if it is refused: what it holds may be somebody else's code.
+        let mut state = self.state.lock();
+        let reservation = state.core.reserve(queue, built.spec)?;
+        commit(&mut state.core, reservation, built);
+        self.fed(state);
+        Ok(())
+    }
+
+    /// Reserves a place for each, or for none. `places` has room for them.
+    pub(super) fn reserve<'a>(
+        &self,
+        queue: QueueId,
+        specs: impl Iterator<Item = &'a JobSpec>,
+        places: &mut Vec<Reservation>,
+    ) -> Result<(), SubmitError> {
+        let mut state = self.state.lock();
+        for spec in specs {
+            match state.core.reserve(queue, *spec) {
+                Ok(place) => places.push(place),
+                Err(error) => {
+                    places.drain(..).for_each(|place| state.core.cancel(place));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits what was reserved, in order, under one lock.
+    pub(super) fn commit(&self, places: &mut Vec<Reservation>, jobs: &mut Vec<Built<J>>) {
+        let mut state = self.state.lock();
+        for (place, built) in places.drain(..).zip(jobs.drain(..)) {
+            commit(&mut state.core, place, built);
+        }
+        self.fed(state);
+    }
+
+    /// What was fed may owe somebody a signal. If it is too late for the worker, this thread carries it out.
+    fn fed(&self, state: MutexGuard<'_, State<J>>) {
+        let too_late = state.worker == Worker::Ended;
+        self.wake_worker(state);
+        if too_late {
+            self.deliver(Duration::ZERO);
+        }
+    }
+
+    /// After the core was stopped: carries out all that is owed, here and now, and waits for what other threads have in
+    /// hand. `false` if one of them still had something in hand when `limit` had passed, or if this is called from what
+    /// the worker itself carries out.
+    pub(super) fn deliver(&self, limit: Duration) -> bool {
+        let deadline = deadline_after(limit);
+        let mut state = self.state.lock();
+        loop {
+            if !state.over {
+                return false;
+            }
+            match state.core.poll_action(self.now()) {
+                Some(Action::Signal { fence, result }) => {
+                    state.count(result);
+                    self.carry_out(&mut state, || fence.end(result));
+                }
+                Some(Action::Release { payload }) => self.carry_out(&mut state, || drop(payload)),
+                None if state.in_hand == 0 => return true,
+                None if limit.is_zero() || state.on_worker() => return false,
+                None if !self.settles(&mut state, deadline) => return false,
+                // Something has settled. A stopped core asks for nothing else.
+                None | Some(Action::Run { .. } | Action::ResetRing { .. } | Action::GiveUp) => {}
+            }
+        }
+    }
+
+    /// Waits for the worker's end. `false` if it has not come when `limit` has passed, or if this is the worker.
+    pub(super) fn worker_ended(&self, limit: Duration) -> bool {
+        let deadline = deadline_after(limit);
+        let mut state = self.state.lock();
+        while state.worker != Worker::Ended {
+            if state.on_worker() || !self.settles(&mut state, deadline) {
+                return state.worker == Worker::Ended;
+            }
+        }
+        true
+    }
+
+    /// Waits until something has settled; `false` if nothing has at `deadline`.
+    fn settles(&self, state: &mut MutexGuard<'_, State<J>>, deadline: Instant) -> bool {
+        state.watchers += 1;
+        let settled = !self.settled.wait_until(state, deadline).timed_out();
+        state.watchers -= 1;
+        settled
+    }
+
+    /// Runs `f` with the lock released, as something that this thread has in hand.
+    pub(super) fn carry_out<T>(&self, state: &mut MutexGuard<'_, State<J>>, f: impl FnOnce() -> T) -> T {
+        state.in_hand += 1;
+        let result = MutexGuard::unlocked(state, || catch_unwind(AssertUnwindSafe(f)));
+        state.in_hand -= 1;
+        if state.in_hand == 0 {
+            self.notify_watchers(state);
+        }
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// From now on whoever feeds the core carries out what comes of it.
+    pub(super) fn end_worker(&self, state: &mut State<J>) {
+        state.worker = Worker::Ended;
+        self.notify_watchers(state);
+    }
+
+    fn notify_watchers(&self, state: &State<J>) {
+        if state.watchers > 0 {
+            self.settled.notify_all();
+        }
+    }
+
+    pub(super) fn lost(&self) -> usize {
+        self.state.lock().lost
+    }
+}
+
+/// Numbers and places in the queue are given under one lock, so that they have one order.
+fn commit<J>(core: &mut Core<J>, place: Reservation, built: Built<J>) {
+    built.promise.number();
+    core.commit(place, built.promise, built.job);
+}
+
+fn slots<T: Default>(count: usize) -> Vec<T> {
+    std::iter::repeat_with(T::default).take(count).collect()
+}
+
+impl<J> State<J> {
+    /// A fence is about to signal.
+    pub(super) fn count(&mut self, result: Result<(), FenceError>) {
+        self.lost += usize::from(result == Err(FenceError::Lost));
+    }
+
+    /// Whether this thread is the worker, which cannot wait for itself.
+    fn on_worker(&self) -> bool {
+        self.worker_thread.is_some_and(|worker| worker == thread::current().id())
+    }
+}
+
+impl<J> Drop for Shared<J> {
+    /// All handles are gone, and the worker. If nobody has said that the hardware is done with the jobs it was given,
+    /// their memory stays (SCHED-2).
+    fn drop(&mut self) {
+        let core = &mut self.state.get_mut().core;
+        let left = core.job_count();
+        if left > 0 {
+            tracing::error!(left, name = self.name, "nobody said that the hardware is at rest; its jobs' memory stays");
+            let limits = sched::Limits { ring_credits: 1, job_timeout: Duration::ZERO };
+            let none = Core::with_contexts(Vec::new(), Vec::new(), Vec::new(), Vec::new(), limits);
+            mem::forget(mem::replace(core, none));
+        }
+    }
+}
+
+impl<J> Shared<J> {
+    /// Whether something was fed since [`Shared::quiet`].
+    pub(super) fn rung(&self) -> bool {
+        self.bell.load(Acquire)
+    }
+
+    /// To be called under the lock, when the core has nothing to do.
+    pub(super) fn quiet(&self) {
+        self.bell.store(false, Release);
+    }
+}

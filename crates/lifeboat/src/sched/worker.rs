@@ -1,0 +1,245 @@
+//! The worker: the thread that owns the rings and carries out what the core wants done.
+//!
+//! It takes several actions under one lock and carries them out in their order with the lock released. All signals of a
+//! scheduler that has not been stopped are its own, so those of one queue come in their order.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use lifeboat_core::fence::{FenceError, Seqno};
+use lifeboat_core::sched::{Action, RingIndex};
+use lifeboat_sync::deadline::later;
+use lifeboat_sync::lint::MutexGuard;
+
+use super::shared::{Shared, State, Worker};
+use super::{AtRest, Rings};
+use crate::fence::Unsignalled;
+use crate::{primitive, spin};
+
+/// Actions taken under one lock. More would save little, and a completion that comes meanwhile waits for all of them.
+const BATCH: usize = 32;
+
+/// One action, with all that is needed to carry it out without the lock.
+enum Step<J> {
+    Signal(Unsignalled, Result<(), FenceError>),
+    Release(Arc<J>),
+    Run(RingIndex, Arc<J>, Seqno),
+    ResetRing(RingIndex, Seqno),
+    GiveUp,
+}
+
+pub(super) struct Runner<R: Rings> {
+    pub(super) shared: Arc<Shared<R::Job>>,
+    /// `None` at the end of its life.
+    rings: Option<R>,
+    /// What is in hand. Never grows (SCHED-3).
+    steps: Vec<Step<R::Job>>,
+    /// The rings are asked for nothing more.
+    given_up: bool,
+}
+
+type Guard<'a, J> = MutexGuard<'a, State<J>>;
+
+impl<R: Rings> Runner<R> {
+    pub(super) fn new(shared: Arc<Shared<R::Job>>, rings: R) -> Self {
+        Self { shared, rings: Some(rings), steps: Vec::with_capacity(BATCH), given_up: false }
+    }
+
+    /// Its life: until it is asked to end.
+    pub(super) fn work(mut self) {
+        let shared = self.shared.clone();
+        let mut state = shared.state.lock();
+        state.worker_thread = Some(primitive::thread::current().id());
+        if !primitive::MODEL {
+            // A thread's first wait registers it with the lock library, which allocates: now, while there is no job.
+            let _ = shared.work.wait_until(&mut state, Instant::now());
+        }
+        loop {
+            let busy = self.carry_out(&mut state);
+            // Time is judged also while there is work: a ring that hangs must not wait for the others to rest.
+            if self.judge(&mut state) || busy {
+                continue;
+            }
+            if state.worker != Worker::Running {
+                break;
+            }
+            self.idle(&mut state);
+        }
+        let at_rest = shared.carry_out(&mut state, || self.quiesce());
+        if at_rest == AtRest::Yes {
+            state.core.hardware_gone();
+        }
+        while self.carry_out(&mut state) {}
+        shared.end_worker(&mut state);
+    }
+
+    /// Takes what there is to do, up to a limit, and does it. `false` if there was nothing.
+    fn carry_out(&mut self, state: &mut Guard<'_, R::Job>) -> bool {
+        self.take(state);
+        if self.steps.is_empty() {
+            return false;
+        }
+        let shared = self.shared.clone();
+        let reset = shared.carry_out(state, || self.perform());
+        if let Some((ring, succeeded)) = reset {
+            state.core.reset_done(ring, succeeded);
+        }
+        true
+    }
+
+    fn take(&mut self, state: &mut State<R::Job>) {
+        let now = self.shared.now();
+        while self.steps.len() < BATCH {
+            let Some(action) = state.core.poll_action(now) else { break };
+            match action {
+                Action::Signal { fence, result } => {
+                    state.count(result);
+                    self.steps.push(Step::Signal(fence, result));
+                }
+                Action::Release { payload } => self.steps.push(Step::Release(payload)),
+                Action::Run { job, ring, seqno } => {
+                    // The job comes along: the core may give its own away before this is carried out.
+                    let Some(job) = state.core.payload(job).cloned() else { continue };
+                    self.steps.push(Step::Run(ring, job, seqno));
+                }
+                // Its result is to be fed before anything else is asked.
+                Action::ResetRing { ring, seqno } => {
+                    self.steps.push(Step::ResetRing(ring, seqno));
+                    break;
+                }
+                Action::GiveUp => {
+                    self.steps.push(Step::GiveUp);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Carries out what was taken. If that was a reset in the end, says how it went.
+    fn perform(&mut self) -> Option<(RingIndex, bool)> {
+        let mut reset = None;
+        // Not held while the rings are borrowed; its memory is used again.
+        let mut steps = std::mem::take(&mut self.steps);
+        for step in steps.drain(..) {
+            match step {
+                Step::Signal(fence, result) => fence.end(result),
+                Step::Release(job) => {
+                    self.contain("dropping a job", |_| drop(job));
+                }
+                Step::Run(ring, job, seqno) => self.run(ring, &job, seqno),
+                Step::ResetRing(ring, seqno) => reset = self.reset(ring, seqno).map(|succeeded| (ring, succeeded)),
+                Step::GiveUp => self.give_up(),
+            }
+        }
+        self.steps = steps;
+        reset
+    }
+
+    fn run(&mut self, ring: RingIndex, job: &Arc<R::Job>, seqno: Seqno) {
+        if let Some(Err(error)) = self.ask("running a job", |rings| rings.run(ring, job, seqno)) {
+            // A later job's number must not complete this one.
+            tracing::warn!(ring = ring.0, %error, "a job could not be given to the device");
+            self.give_up();
+        }
+    }
+
+    /// Whether it succeeded; `None` if the rings are asked for nothing more.
+    fn reset(&mut self, ring: RingIndex, seqno: Seqno) -> Option<bool> {
+        let result = self.ask("resetting a ring", |rings| rings.reset_ring(ring, seqno))?;
+        if let Err(error) = &result {
+            tracing::warn!(ring = ring.0, %error, "ring reset failed");
+        }
+        Some(result.is_ok())
+    }
+
+    fn give_up(&mut self) {
+        if !self.given_up {
+            self.ask("giving up a device", Rings::give_up);
+            self.given_up = true;
+        }
+    }
+
+    fn quiesce(&mut self) -> AtRest {
+        let at_rest = self.contain("bringing a device to rest", |runner| runner.rings.as_mut().map(Rings::quiesce));
+        self.contain("dropping the rings", |runner| drop(runner.rings.take()));
+        at_rest.flatten().unwrap_or(AtRest::NotYet)
+    }
+
+    /// Asks something of the rings, unless they are given up.
+    fn ask<T>(&mut self, what: &str, f: impl FnOnce(&mut R) -> T) -> Option<T> {
+        if self.given_up {
+            return None;
+        }
+        self.contain(what, |runner| runner.rings.as_mut().map(f)).flatten()
+    }
+
+    /// A driver's panic ends the device, not the duty to signal: what state the rings are in is no longer known.
+    fn contain<T>(&mut self, what: &str, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let result = catch_unwind(AssertUnwindSafe(|| f(self)));
+        if result.is_err() {
+            tracing::error!("a panic while {what}; the device is given up");
+            if !self.given_up {
+                self.given_up = true;
+                let give_up = AssertUnwindSafe(|| self.rings.as_mut().map(Rings::give_up));
+                if catch_unwind(give_up).is_err() {
+                    tracing::error!("a panic while giving it up");
+                }
+            }
+        }
+        result.ok()
+    }
+
+    /// Waits for an event, or until the driver wants to look, or a job is overdue.
+    fn idle(&mut self, state: &mut Guard<'_, R::Job>) {
+        let shared = self.shared.clone();
+        shared.quiet();
+        let look = shared.carry_out(state, || self.ask("looking at a device", Rings::look)).flatten();
+        // Work often comes in quick succession. Bounded: a device without work costs nothing.
+        MutexGuard::unlocked(state, || spin::briefly(|| shared.rung()));
+        if shared.rung() {
+            return;
+        }
+        let job = if self.given_up { None } else { state.core.next_deadline() };
+        let job = job.map(|deadline| later(shared.epoch, deadline.since_beginning()));
+        state.worker_sleeps = true;
+        if let Some(deadline) = job.into_iter().chain(look).min() {
+            shared.work.wait_until(state, deadline);
+        } else {
+            shared.work.wait(state);
+        }
+        state.worker_sleeps = false;
+    }
+
+    /// If a job seems overdue, asks the rings how far they are, and then the core. `false` if none does.
+    fn judge(&mut self, state: &mut Guard<'_, R::Job>) -> bool {
+        if self.given_up {
+            return false;
+        }
+        let shared = self.shared.clone();
+        // Taken before the rings are asked: what is overdue by it was so when they answered.
+        let now = shared.now();
+        if state.core.next_deadline().is_none_or(|deadline| deadline > now) {
+            return false;
+        }
+        for ring in (0..shared.rings).map(RingIndex) {
+            let progress = shared.carry_out(state, || self.ask("asking a ring", |rings| rings.progress(ring)));
+            if let Some(seqno) = progress.flatten() {
+                state.core.hw_done(ring, seqno, now);
+            }
+        }
+        state.core.tick(now);
+        true
+    }
+}
+
+/// If its life ends by a panic, of the core or of itself, the device is given up, and others carry out what is owed.
+impl<R: Rings> Drop for Runner<R> {
+    fn drop(&mut self) {
+        if let Some(rings) = self.rings.as_mut().filter(|_| primitive::thread::panicking()) {
+            self.shared.end_worker(&mut self.shared.state.lock());
+            tracing::error!("a scheduler's worker panicked");
+            let _ = catch_unwind(AssertUnwindSafe(|| rings.give_up()));
+        }
+    }
+}
