@@ -1,9 +1,9 @@
 //! What the scheduler of `lifeboat-core` costs by itself: no threads, no locks, no clock, no shell.
 //!
-//! `submit to release` is one job's whole life with so many others pending: reserve, commit, run, completion, signal, release,
-//! and the two polls that find nothing more to do. `retire` is what a loss costs for each pending job: the scheduler
-//! stops, every fence is handed out, the hardware is gone, every payload is handed out. Beside them stand queues that
-//! decide nothing, with the same number pending. `cargo xtask bench sched` makes a table of it.
+//! `submit to release` is one job's whole life with so many others pending: reserve, commit, run, completion, signal,
+//! release, and the two polls that find nothing more to do. `retire` is what a loss costs for each pending job: the
+//! scheduler stops, every fence is handed out, the hardware is gone, every payload is handed out. Beside them stand
+//! queues that decide nothing, with the same number pending. `cargo xtask bench sched` makes a table of it.
 #![allow(clippy::unwrap_used)] // a benchmark that panicked has no figure
 
 use std::collections::VecDeque;
@@ -110,9 +110,9 @@ const PENDING: [usize; 3] = [1, 1000, 100_000];
 fn life(c: &mut Criterion) {
     let mut group = c.benchmark_group("sched_core");
     for pending in PENDING {
-        for (queues, rings) in [(1, 1), (64, 1), (64, 8), (1024, 8)] {
-            let name = format!("submit to release, {queues} queues, {rings} rings");
-            let name = name.replace("1 queues", "1 queue").replace(" 1 rings", " 1 ring");
+        let sizes = [("1 queue, 1 ring", 1, 1), ("64 queues, 1 ring", 64, 1), ("64 queues, 8 rings", 64, 8)];
+        for (size, queues, rings) in sizes.into_iter().chain([("1024 queues, 8 rings", 1024, 8)]) {
+            let name = format!("submit to release, {size}");
             let mut world = World::new(queues, rings, pending);
             group.bench_function(BenchmarkId::new(name, pending), |bencher| bencher.iter(|| world.step()));
         }
@@ -146,9 +146,8 @@ fn life(c: &mut Criterion) {
 fn loss(c: &mut Criterion) {
     let mut group = c.benchmark_group("sched_retire");
     for pending in [1000, 10_000, 100_000] {
-        for (queues, rings) in [(1, 1), (1024, 8)] {
-            let name = format!("retire, {queues} queues, {rings} rings");
-            let name = name.replace(" 1 queues", " 1 queue").replace(" 1 rings", " 1 ring");
+        for (size, queues, rings) in [("1 queue, 1 ring", 1, 1), ("1024 queues, 8 rings", 1024, 8)] {
+            let name = format!("retire, {size}");
             group.bench_function(BenchmarkId::new(name, pending), |bencher| {
                 bencher.iter_custom(|iterations| {
                     each(iterations, pending, || World::new(queues, rings, pending + 1), World::retire)
