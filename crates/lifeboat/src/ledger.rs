@@ -74,9 +74,18 @@ pub(crate) struct Entry {
 
 impl Ledger {
     pub(crate) fn enlist(&self, kind: Kind) -> Entry {
+        self.add(kind);
+        Entry { ledger: self.clone(), kind }
+    }
+
+    /// For what refers to the ledger in any case: it must [remove](Ledger::remove) itself.
+    pub(crate) fn add(&self, kind: Kind) {
         // Relaxed: each counter stands for itself, and whoever needs an exact figure has synchronised with the drops.
         self.0[kind as usize].fetch_add(1, Relaxed);
-        Entry { ledger: self.clone(), kind }
+    }
+
+    pub(crate) fn remove(&self, kind: Kind) {
+        self.0[kind as usize].fetch_sub(1, Relaxed);
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -87,7 +96,7 @@ impl Ledger {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.ledger.0[self.kind as usize].fetch_sub(1, Relaxed);
+        self.ledger.remove(self.kind);
     }
 }
 

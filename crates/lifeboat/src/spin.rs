@@ -2,15 +2,15 @@
 //!
 //! To put a thread to sleep and to wake it costs two system calls and the way through the operating system's scheduler,
 //! some ten microseconds. What is waited for is often there sooner. So who is about to sleep looks a little longer: in a
-//! loop at first, then letting other threads run in between, and then sleeps. The lengths are those that crossbeam's
-//! channels have found good.
+//! loop at first, then letting other threads run in between, and then sleeps.
 
 use std::hint::spin_loop;
 
 use crate::primitive::{MODEL, thread};
 
-/// Looks with growing pauses, 2^6 loops at most: about two microseconds in all.
-const LOOKS: u32 = 7;
+/// Looks with one pause of the processor in between: some three microseconds. The pauses do not grow, as a contended
+/// lock's would: one thread looks here at what one other writes, and a long pause would only see it late.
+const LOOKS: u32 = 64;
 /// Then so many looks with other threads let in between: about a microsecond each if there are none.
 const YIELDS: u32 = 4;
 
@@ -25,7 +25,7 @@ pub(crate) fn briefly(ready: impl Fn() -> bool) -> bool {
             return true;
         }
         if look < LOOKS {
-            (0..1 << look).for_each(|_: u32| spin_loop());
+            spin_loop();
         } else {
             thread::yield_now();
         }

@@ -1,9 +1,10 @@
 //! One fence made of several.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::AcqRel};
+use std::sync::atomic::Ordering::AcqRel;
 
 use super::{Fence, Outcome};
+use crate::primitive::atomic::AtomicUsize;
 
 impl Fence {
     /// Signals when all of them have; at once if there are none. Its error is that of the first, in the order given,

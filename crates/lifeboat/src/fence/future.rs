@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::{Fence, Outcome, State};
+use super::{Fence, Outcome};
 
 /// Becomes the [`Outcome`] of a fence. Dropped before that, it leaves nothing behind.
 #[derive(Debug)]
@@ -68,10 +68,13 @@ impl Future for Signalled {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let (place, waker) = (self.place, context.waker().clone());
-        let (place, _unneeded) = match &mut *self.fence.0.state.lock() {
-            State::Signalled(outcome) => return Poll::Ready(*outcome),
-            State::Pending(pending) => pending.wakers.register(place, waker),
-        };
+        let mut waiting = self.fence.0.waiting.lock();
+        if let Some(outcome) = self.fence.status() {
+            return Poll::Ready(outcome);
+        }
+        let (place, unneeded) = waiting.others().wakers.register(place, waker);
+        drop(waiting);
+        drop(unneeded);
         self.place = Some(place);
         Poll::Pending
     }
@@ -80,13 +83,11 @@ impl Future for Signalled {
 impl Drop for Signalled {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let mut state = self.fence.0.state.lock();
-        // Dropped after the lock: a waker is somebody else's code.
-        let _waker = match &mut *state {
-            State::Pending(pending) => pending.wakers.forget(place),
-            State::Signalled(_) => None,
-        };
-        drop(state);
+        let mut waiting = self.fence.0.waiting.lock();
+        // Dropped after the lock: a waker is somebody else's code. Of a fence that has signalled there are none.
+        let waker = waiting.others.as_mut().and_then(|others| others.wakers.forget(place));
+        drop(waiting);
+        drop(waker);
     }
 }
 
@@ -139,7 +140,6 @@ mod tests {
             let mut future = (&fence).into_future();
             assert!(poll(&mut future, Waker::noop()).is_pending());
         }
-        let State::Pending(pending) = &*fence.0.state.lock() else { panic!("nobody has signalled") };
-        assert_eq!(pending.wakers.0.len(), 1);
+        assert_eq!(fence.0.waiting.lock().others().wakers.0.len(), 1);
     }
 }

@@ -23,20 +23,23 @@
 mod array;
 mod eventfd;
 mod future;
+mod outcome;
 mod timeline;
 mod unsignalled;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::{self, Condvar, Mutex};
 
-use crate::{WaitError, locks};
+use crate::primitive::atomic::AtomicU64;
+use crate::{WaitError, locks, spin};
+use outcome::OnceOutcome;
 
 pub use future::Signalled;
 pub use timeline::Timeline;
@@ -55,17 +58,22 @@ struct Shared {
     timeline: Option<Timeline>,
     /// Zero until it has its place on the timeline.
     seqno: AtomicU64,
-    state: Mutex<State>,
+    /// Set under the lock; looked at without it.
+    outcome: OnceOutcome,
+    waiting: Mutex<Waiting>,
     signalled: Condvar,
 }
 
-enum State {
-    Pending(Pending),
-    Signalled(Outcome),
+/// Who is to be told. Of most fences it is one thread or nobody, so that all else is somewhere else.
+#[derive(Default)]
+struct Waiting {
+    /// Threads that sleep: nobody is notified if there are none.
+    threads: usize,
+    others: Option<Box<Others>>,
 }
 
 #[derive(Default)]
-struct Pending {
+struct Others {
     callbacks: Vec<Callback>,
     wakers: future::Wakers,
     /// When somebody would like it to have signalled.
@@ -74,25 +82,25 @@ struct Pending {
 
 impl Fence {
     fn pending(timeline: Option<Timeline>) -> Self {
-        Self::new(timeline, State::Pending(Pending::default()))
+        Self(Arc::new(Shared {
+            timeline,
+            seqno: AtomicU64::new(0),
+            outcome: OnceOutcome::default(),
+            waiting: Mutex::new(&locks::FENCE, Waiting::default()),
+            signalled: Condvar::new(),
+        }))
     }
 
     /// A fence that has already signalled.
     pub(crate) fn signalled(outcome: Outcome) -> Self {
-        Self::new(None, State::Signalled(outcome))
-    }
-
-    fn new(timeline: Option<Timeline>, state: State) -> Self {
-        let state = Mutex::new(&locks::FENCE, state);
-        Self(Arc::new(Shared { timeline, seqno: AtomicU64::new(0), state, signalled: Condvar::new() }))
+        let fence = Self::pending(None);
+        fence.0.outcome.set(outcome);
+        fence
     }
 
     /// How it ended, or `None` while it is pending.
     pub fn status(&self) -> Option<Outcome> {
-        match *self.0.state.lock() {
-            State::Pending(_) => None,
-            State::Signalled(outcome) => Some(outcome),
-        }
+        self.0.outcome.get()
     }
 
     /// Why what it stands for was not done; `None` while it is pending, and if it was done.
@@ -118,8 +126,10 @@ impl Fence {
     /// Says when it should have signalled, to whoever can make haste ([`Unsignalled::deadline`]). The earliest counts.
     /// A hint: nothing happens at that moment, and fences made of others do not pass it on.
     pub fn set_deadline(&self, deadline: Instant) {
-        if let State::Pending(pending) = &mut *self.0.state.lock() {
-            pending.deadline = Some(pending.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        let mut waiting = self.0.waiting.lock();
+        if self.status().is_none() {
+            let earliest = &mut waiting.others().deadline;
+            *earliest = Some(earliest.map_or(deadline, |earlier| earlier.min(deadline)));
         }
     }
 
@@ -136,18 +146,22 @@ impl Fence {
             return Ok(self.status().ok_or(WaitError::TimedOut)??);
         }
         lint::fence_wait();
+        if spin::briefly(|| self.status().is_some()) {
+            return Ok(self.status().ok_or(WaitError::TimedOut)??);
+        }
         let deadline = deadline_after(limit);
-        let mut state = self.0.state.lock();
+        let mut waiting = self.0.waiting.lock();
+        let mut timed_out = false;
         loop {
-            if let State::Signalled(outcome) = *state {
+            if let Some(outcome) = self.status() {
                 return Ok(outcome?);
             }
-            if self.0.signalled.wait_until(&mut state, deadline).timed_out() {
-                return match *state {
-                    State::Signalled(outcome) => Ok(outcome?),
-                    State::Pending(_) => Err(WaitError::TimedOut),
-                };
+            if timed_out {
+                return Err(WaitError::TimedOut);
             }
+            waiting.threads += 1;
+            timed_out = self.0.signalled.wait_until(&mut waiting, deadline).timed_out();
+            waiting.threads -= 1;
         }
     }
 
@@ -155,12 +169,11 @@ impl Fence {
     /// signalled. It must not block. A panic of it is reported and contained. It cannot be withdrawn: it is kept until
     /// the fence signals.
     pub fn on_signal(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
-        let mut state = self.0.state.lock();
-        match &mut *state {
-            State::Pending(pending) => pending.callbacks.push(Box::new(callback)),
-            State::Signalled(outcome) => {
-                let outcome = *outcome;
-                drop(state);
+        let mut waiting = self.0.waiting.lock();
+        match self.status() {
+            None => waiting.others().callbacks.push(Box::new(callback)),
+            Some(outcome) => {
+                drop(waiting);
                 contained(|| callback(outcome));
             }
         }
@@ -177,12 +190,22 @@ impl fmt::Debug for Fence {
 impl Shared {
     /// The first outcome counts; who comes later finds it signalled.
     fn signal(&self, outcome: Outcome) {
-        let mut state = self.state.lock();
-        let State::Pending(pending) = &mut *state else { return };
-        let Pending { callbacks, wakers, .. } = std::mem::take(pending);
-        *state = State::Signalled(outcome);
-        drop(state);
-        self.signalled.notify_all();
+        // A promise that was kept looks here once more when it is dropped.
+        if self.outcome.get().is_some() {
+            return;
+        }
+        let mut waiting = self.waiting.lock();
+        if self.outcome.get().is_some() {
+            return;
+        }
+        self.outcome.set(outcome);
+        let (sleep, others) = (waiting.threads > 0, waiting.others.take());
+        drop(waiting);
+        if sleep {
+            self.signalled.notify_all();
+        }
+        let Some(others) = others else { return };
+        let Others { callbacks, wakers, .. } = *others;
         // Whoever waits for this fence waits for what the callbacks do.
         let _signalling = lint::signalling();
         for callback in callbacks {
@@ -191,6 +214,12 @@ impl Shared {
         for waker in wakers {
             contained(|| waker.wake());
         }
+    }
+}
+
+impl Waiting {
+    fn others(&mut self) -> &mut Others {
+        self.others.get_or_insert_default()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Fence, Unsignalled};
 use crate::ledger::{Kind, Ledger};
+use crate::primitive::atomic::AtomicU64;
 
 /// Where fences come from: a queue, a display. Names them and numbers them. Cheap to clone.
 ///
@@ -36,9 +37,16 @@ impl Timeline {
 
     /// Both sides of a fence that gets its number when it gets its place in a queue.
     pub(crate) fn unnumbered(&self) -> (Fence, Unsignalled) {
-        let fence = Fence::pending(Some(self.clone()));
-        let unsignalled = Unsignalled::new(fence.clone(), self.0.ledger.enlist(Kind::PendingFence));
-        (fence, unsignalled)
+        Unsignalled::new(self)
+    }
+
+    /// A fence refers to its timeline and so to the ledger: an entry of its own would refer to it twice.
+    pub(super) fn count_pending(&self) {
+        self.0.ledger.add(Kind::PendingFence);
+    }
+
+    pub(super) fn discount_pending(&self) {
+        self.0.ledger.remove(Kind::PendingFence);
     }
 
     pub(super) fn next(&self) -> u64 {

@@ -6,20 +6,20 @@ use std::time::Instant;
 
 use lifeboat_core::fence::FenceError;
 
-use super::{Fence, Outcome, State, Timeline};
-use crate::ledger::Entry;
+use super::{Fence, Outcome, Timeline};
 
 /// The duty to signal. Dropped, it signals [`FenceError::Canceled`].
 #[must_use = "dropping it signals ECANCELED"]
 pub struct Unsignalled {
+    /// It has a timeline.
     fence: Fence,
-    // Counted as long as the promise is open; a signalled fence holds nothing back.
-    _entry: Entry,
 }
 
 impl Unsignalled {
-    pub(super) fn new(fence: Fence, entry: Entry) -> Self {
-        Self { fence, _entry: entry }
+    pub(super) fn new(timeline: &Timeline) -> (Fence, Self) {
+        timeline.count_pending();
+        let fence = Fence::pending(Some(timeline.clone()));
+        (fence.clone(), Self { fence })
     }
 
     /// Gives it the next number of its timeline.
@@ -47,16 +47,17 @@ impl Unsignalled {
 
     /// When somebody would like it to signal, if anybody does: a hint, for example to raise a clock.
     pub fn deadline(&self) -> Option<Instant> {
-        match &*self.fence.0.state.lock() {
-            State::Pending(pending) => pending.deadline,
-            State::Signalled(_) => None,
-        }
+        self.fence.0.waiting.lock().others.as_ref()?.deadline
     }
 }
 
 impl Drop for Unsignalled {
     fn drop(&mut self) {
         self.fence.0.signal(Err(FenceError::Canceled));
+        // Counted as long as the promise is open; a signalled fence holds nothing back.
+        if let Some(timeline) = &self.fence.0.timeline {
+            timeline.discount_pending();
+        }
     }
 }
 

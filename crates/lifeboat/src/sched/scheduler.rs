@@ -100,8 +100,9 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
     {
         let shared = Arc::new(Shared::new(options, ledger.clone()));
         let rings = bring_up(&Events(shared.clone())).map_err(OpenError::Rings)?;
-        let runner = Runner::new(shared.clone(), rings);
-        let thread = Builder::new().name(options.name.clone()).spawn(move || runner.work());
+        let worker = shared.clone();
+        let work = move || Runner::new(&worker, rings).work();
+        let thread = Builder::new().name(options.name.clone()).spawn(work);
         let thread = thread.map_err(OpenError::Thread)?;
         Ok(Self { shared, thread: Mutex::new(&locks::WORKER, Some(thread)) })
     }

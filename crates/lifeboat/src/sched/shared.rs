@@ -40,8 +40,8 @@ pub(super) struct Shared<J> {
     /// Where the core's time begins.
     pub(super) epoch: Instant,
     pub(super) state: Mutex<State<J>>,
-    /// Something was fed since the worker last looked. Written under the lock; read without it by a worker that looks a
-    /// little longer before it sleeps.
+    /// Something was fed: for a worker that looks a little longer before it sleeps. Whether it may sleep is
+    /// [`State::fed`]; this one is rung after the lock is released, so that who hears it finds the lock free.
     pub(super) bell: AtomicBool,
     /// There is something for the worker. Notified only if it sleeps.
     pub(super) work: Condvar,
@@ -57,6 +57,8 @@ pub(super) struct State<J> {
     lost: usize,
     /// The core is stopped: it hands out nothing but signals and releases.
     over: bool,
+    /// Something was fed since the worker last found nothing to do.
+    pub(super) fed: bool,
     pub(super) worker: Worker,
     pub(super) worker_sleeps: bool,
     pub(super) worker_thread: Option<ThreadId>,
@@ -88,6 +90,7 @@ impl<J> Shared<J> {
             in_hand: 0,
             lost: 0,
             over: false,
+            fed: false,
             worker: Worker::Running,
             worker_sleeps: false,
             worker_thread: None,
@@ -120,10 +123,11 @@ impl<J> Shared<J> {
 
     /// Tells the worker that something was fed, and releases the lock.
     fn wake_worker(&self, mut state: MutexGuard<'_, State<J>>) {
-        self.bell.store(true, Release);
+        state.fed = true;
         // Whoever comes next need not notify as well: this one is on its way.
         let sleeps = mem::take(&mut state.worker_sleeps);
         drop(state);
+        self.bell.store(true, Release);
         if sleeps {
             self.work.notify_one();
         }
@@ -265,6 +269,17 @@ impl<J> Shared<J> {
         }
     }
 
+    /// Whether something was fed since [`Shared::quiet`], or just before.
+    pub(super) fn rung(&self) -> bool {
+        self.bell.load(Acquire)
+    }
+
+    /// The core has nothing to do.
+    pub(super) fn quiet(&self, state: &mut State<J>) {
+        state.fed = false;
+        self.bell.store(false, Release);
+    }
+
     pub(super) fn lost(&self) -> usize {
         self.state.lock().lost
     }
@@ -304,17 +319,5 @@ impl<J> Drop for Shared<J> {
             let none = Core::with_contexts(Vec::new(), Vec::new(), Vec::new(), Vec::new(), limits);
             mem::forget(mem::replace(core, none));
         }
-    }
-}
-
-impl<J> Shared<J> {
-    /// Whether something was fed since [`Shared::quiet`].
-    pub(super) fn rung(&self) -> bool {
-        self.bell.load(Acquire)
-    }
-
-    /// To be called under the lock, when the core has nothing to do.
-    pub(super) fn quiet(&self) {
-        self.bell.store(false, Release);
     }
 }

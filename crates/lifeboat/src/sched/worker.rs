@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{Action, RingIndex};
 use lifeboat_sync::deadline::later;
@@ -29,8 +30,8 @@ enum Step<J> {
     GiveUp,
 }
 
-pub(super) struct Runner<R: Rings> {
-    pub(super) shared: Arc<Shared<R::Job>>,
+pub(super) struct Runner<'a, R: Rings> {
+    shared: &'a Shared<R::Job>,
     /// `None` at the end of its life.
     rings: Option<R>,
     /// What is in hand. Never grows (SCHED-3).
@@ -41,14 +42,14 @@ pub(super) struct Runner<R: Rings> {
 
 type Guard<'a, J> = MutexGuard<'a, State<J>>;
 
-impl<R: Rings> Runner<R> {
-    pub(super) fn new(shared: Arc<Shared<R::Job>>, rings: R) -> Self {
+impl<'a, R: Rings> Runner<'a, R> {
+    pub(super) fn new(shared: &'a Shared<R::Job>, rings: R) -> Self {
         Self { shared, rings: Some(rings), steps: Vec::with_capacity(BATCH), given_up: false }
     }
 
     /// Its life: until it is asked to end.
     pub(super) fn work(mut self) {
-        let shared = self.shared.clone();
+        let shared = self.shared;
         let mut state = shared.state.lock();
         state.worker_thread = Some(primitive::thread::current().id());
         if !primitive::MODEL {
@@ -56,9 +57,11 @@ impl<R: Rings> Runner<R> {
             let _ = shared.work.wait_until(&mut state, Instant::now());
         }
         loop {
-            let busy = self.carry_out(&mut state);
+            // One clock for a round: reading it costs as much as a lock.
+            let now = shared.now();
+            let busy = self.carry_out(&mut state, now);
             // Time is judged also while there is work: a ring that hangs must not wait for the others to rest.
-            if self.judge(&mut state) || busy {
+            if self.judge(&mut state, now) || busy {
                 continue;
             }
             if state.worker != Worker::Running {
@@ -70,17 +73,17 @@ impl<R: Rings> Runner<R> {
         if at_rest == AtRest::Yes {
             state.core.hardware_gone();
         }
-        while self.carry_out(&mut state) {}
+        while self.carry_out(&mut state, shared.now()) {}
         shared.end_worker(&mut state);
     }
 
     /// Takes what there is to do, up to a limit, and does it. `false` if there was nothing.
-    fn carry_out(&mut self, state: &mut Guard<'_, R::Job>) -> bool {
-        self.take(state);
+    fn carry_out(&mut self, state: &mut Guard<'_, R::Job>, now: Timestamp) -> bool {
+        self.take(state, now);
         if self.steps.is_empty() {
             return false;
         }
-        let shared = self.shared.clone();
+        let shared = self.shared;
         let reset = shared.carry_out(state, || self.perform());
         if let Some((ring, succeeded)) = reset {
             state.core.reset_done(ring, succeeded);
@@ -88,8 +91,7 @@ impl<R: Rings> Runner<R> {
         true
     }
 
-    fn take(&mut self, state: &mut State<R::Job>) {
-        let now = self.shared.now();
+    fn take(&mut self, state: &mut State<R::Job>, now: Timestamp) {
         while self.steps.len() < BATCH {
             let Some(action) = state.core.poll_action(now) else { break };
             match action {
@@ -192,12 +194,15 @@ impl<R: Rings> Runner<R> {
 
     /// Waits for an event, or until the driver wants to look, or a job is overdue.
     fn idle(&mut self, state: &mut Guard<'_, R::Job>) {
-        let shared = self.shared.clone();
-        shared.quiet();
-        let look = shared.carry_out(state, || self.ask("looking at a device", Rings::look)).flatten();
+        let shared = self.shared;
+        shared.quiet(state);
         // Work often comes in quick succession. Bounded: a device without work costs nothing.
         MutexGuard::unlocked(state, || spin::briefly(|| shared.rung()));
-        if shared.rung() {
+        if state.fed || shared.rung() {
+            return;
+        }
+        let look = shared.carry_out(state, || self.ask("looking at a device", Rings::look)).flatten();
+        if state.fed {
             return;
         }
         let job = if self.given_up { None } else { state.core.next_deadline() };
@@ -211,14 +216,13 @@ impl<R: Rings> Runner<R> {
         state.worker_sleeps = false;
     }
 
-    /// If a job seems overdue, asks the rings how far they are, and then the core. `false` if none does.
-    fn judge(&mut self, state: &mut Guard<'_, R::Job>) -> bool {
+    /// If a job seems overdue, asks the rings how far they are, and then the core. `false` if none does. The clock was read
+    /// before the rings are asked: what is overdue by it was so when they answered.
+    fn judge(&mut self, state: &mut Guard<'_, R::Job>, now: Timestamp) -> bool {
         if self.given_up {
             return false;
         }
-        let shared = self.shared.clone();
-        // Taken before the rings are asked: what is overdue by it was so when they answered.
-        let now = shared.now();
+        let shared = self.shared;
         if state.core.next_deadline().is_none_or(|deadline| deadline > now) {
             return false;
         }
@@ -234,7 +238,7 @@ impl<R: Rings> Runner<R> {
 }
 
 /// If its life ends by a panic, of the core or of itself, the device is given up, and others carry out what is owed.
-impl<R: Rings> Drop for Runner<R> {
+impl<R: Rings> Drop for Runner<'_, R> {
     fn drop(&mut self) {
         if let Some(rings) = self.rings.as_mut().filter(|_| primitive::thread::panicking()) {
             self.shared.end_worker(&mut self.shared.state.lock());
