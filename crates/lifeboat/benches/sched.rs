@@ -1,5 +1,6 @@
 //! What the scheduler costs on a ring that completes every job at once: a job there and back, beside a message there
 //! and back between two threads; and jobs in batches.
+#![allow(clippy::expect_used)] // a measurement that cannot go on must fail
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -88,11 +88,16 @@ fn loom() -> Outcome {
     run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg loom"))
 }
 
-/// 8,000 schedules of each scenario.
+/// 8,000 schedules of each scenario: sections, and the scheduler's hosted shell with its fences.
 fn shuttle() -> Outcome {
-    let args =
-        ["test", "--release", "--locked", "-p", "lifeboat-sync", "--test", "shuttle", "--target-dir", "target/shuttle"];
-    run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg shuttle"))
+    for package in ["lifeboat-sync", "lifeboat"] {
+        let args =
+            ["test", "--release", "--locked", "-p", package, "--test", "shuttle", "--target-dir", "target/shuttle"];
+        if let failed @ Outcome::Failed(_) = run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg shuttle")) {
+            return failed;
+        }
+    }
+    Outcome::Passed
 }
 
 const STRESS: [&str; 7] = ["--release", "--locked", "--quiet", "--package", "lifeboat-sync", "--example", "stress"];

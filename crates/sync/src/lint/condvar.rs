@@ -6,8 +6,7 @@
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use parking_lot::WaitTimeoutResult;
-
+use super::raw::{self, WaitTimeoutResult};
 use super::{MutexGuard, enabled};
 
 /// A condition variable.
@@ -31,31 +30,31 @@ use super::{MutexGuard, enabled};
 /// });
 /// ```
 #[derive(Debug, Default)]
-pub struct Condvar(parking_lot::Condvar);
+pub struct Condvar(raw::Condvar);
 
 impl Condvar {
     /// A condition variable for which nobody waits.
     pub const fn new() -> Self {
-        Self(parking_lot::Condvar::new())
+        Self(raw::Condvar::new())
     }
 
     /// Releases the mutex, waits, and takes it again. May return without a notification.
     #[track_caller]
-    pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
+    pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         before(guard, Location::caller());
         self.0.wait(&mut guard.inner);
     }
 
     /// The same, at most until `deadline`.
     #[track_caller]
-    pub fn wait_until<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> WaitTimeoutResult {
+    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> WaitTimeoutResult {
         before(guard, Location::caller());
         self.0.wait_until(&mut guard.inner, deadline)
     }
 
     /// Waits as long as `condition` holds, at most for `limit`.
     #[track_caller]
-    pub fn wait_while_for<T: ?Sized>(
+    pub fn wait_while_for<T>(
         &self,
         guard: &mut MutexGuard<'_, T>,
         condition: impl FnMut(&mut T) -> bool,
@@ -76,7 +75,7 @@ impl Condvar {
     }
 }
 
-fn before<T: ?Sized>(guard: &MutexGuard<'_, T>, place: &'static Location<'static>) {
+fn before<T>(guard: &MutexGuard<'_, T>, place: &'static Location<'static>) {
     if enabled() {
         guard.before_condition(place);
     }

@@ -79,6 +79,7 @@ mod held;
 pub(crate) mod hooks;
 mod mutex;
 mod order;
+mod raw;
 mod report;
 mod switch;
 #[cfg(all(test, not(any(loom, shuttle))))]
@@ -91,6 +92,7 @@ pub use condvar::Condvar;
 pub use context::{Signalling, interrupt, reclaim, signalling};
 pub use deliver::{missed_reports, set_hook, take_reports};
 pub use mutex::{Mutex, MutexGuard};
+pub use raw::WaitTimeoutResult;
 pub use report::{Report, ReportKind};
 pub use switch::{Reaction, enabled, force};
 

@@ -10,7 +10,7 @@ use std::panic::Location;
 
 use super::held::{self, Entry, What};
 use super::wait::{self, For};
-use super::{Class, check, enabled};
+use super::{Class, check, enabled, raw};
 
 /// A mutex; see [`Mutex::new`] and [`Mutex::sleeping`]. While the lint is off it costs one relaxed load more than
 /// `parking_lot`'s.
@@ -27,7 +27,7 @@ use super::{Class, check, enabled};
 pub struct Mutex<T: ?Sized> {
     class: &'static Class,
     sleeping: bool,
-    inner: parking_lot::Mutex<T>,
+    inner: raw::Mutex<T>,
 }
 
 /// A held [`Mutex`]; releasing is dropping.
@@ -37,18 +37,18 @@ pub struct MutexGuard<'a, T: ?Sized> {
     /// If the lint was told.
     entry: Option<Entry>,
     nested: bool,
-    pub(super) inner: parking_lot::MutexGuard<'a, T>,
+    pub(super) inner: raw::MutexGuard<'a, T>,
 }
 
 impl<T> Mutex<T> {
     /// A short mutex: while it is held, nothing blocks.
     pub const fn new(class: &'static Class, value: T) -> Self {
-        Self { class, sleeping: false, inner: parking_lot::Mutex::new(value) }
+        Self { class, sleeping: false, inner: raw::Mutex::new(value) }
     }
 
     /// A mutex that may be held while something blocks, and so is not taken where nothing may.
     pub const fn sleeping(class: &'static Class, value: T) -> Self {
-        Self { class, sleeping: true, inner: parking_lot::Mutex::new(value) }
+        Self { class, sleeping: true, inner: raw::Mutex::new(value) }
     }
 
     /// The value.
@@ -123,12 +123,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     #[inline]
-    fn guard<'a>(
-        &'a self,
-        inner: parking_lot::MutexGuard<'a, T>,
-        entry: Option<Entry>,
-        nested: bool,
-    ) -> MutexGuard<'a, T> {
+    fn guard<'a>(&'a self, inner: raw::MutexGuard<'a, T>, entry: Option<Entry>, nested: bool) -> MutexGuard<'a, T> {
         MutexGuard { mutex: self, entry, nested, inner }
     }
 }
@@ -143,7 +138,7 @@ impl<T: ?Sized> MutexGuard<'_, T> {
     pub fn unlocked<R>(guard: &mut Self, f: impl FnOnce() -> R) -> R {
         let (mutex, nested, place) = (guard.mutex, guard.nested, Location::caller());
         guard.forget();
-        let result = parking_lot::MutexGuard::unlocked(&mut guard.inner, || {
+        let result = raw::MutexGuard::unlocked(&mut guard.inner, || {
             let result = f();
             if enabled() {
                 mutex.before(place, nested);
