@@ -62,7 +62,7 @@ impl Engine {
         job_timeout: Duration,
         counters: Arc<Counters>,
     ) -> impl PinInit<Self, Error> {
-        let limits = Limits { ring_credits: credits, job_timeout, extensions: 0, event_slots: None };
+        let limits = Limits::new(credits, job_timeout);
         try_pin_init!(Self {
             core <- new_spinlock!(
                 Core::new(Storage::new(JOBS)?, Storage::new(QUEUES)?, Storage::new(rings.into())?, limits),

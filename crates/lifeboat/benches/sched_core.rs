@@ -41,7 +41,7 @@ impl World {
         let jobs = (0..=pending).map(|_| JobSlot::default()).collect();
         let slots = (0..queues).map(|_| QueueSlot::default()).collect();
         let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
-        let limits = Limits { ring_credits: CREDITS, job_timeout: Duration::from_secs(1) };
+        let limits = Limits::new(CREDITS, Duration::from_secs(1));
         let mut core = Scheduler::new(jobs, slots, ring_slots, limits);
         let ring = |queue: usize| RingIndex(u8::try_from(queue % rings).unwrap());
         let queues = (0..queues).map(|queue| core.open_queue(ring(queue), Priority::Normal).unwrap()).collect();

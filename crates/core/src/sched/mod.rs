@@ -100,6 +100,13 @@ pub struct Limits {
     pub event_slots: Option<u8>,
 }
 
+impl Limits {
+    /// Credits of each ring and the time for a job; no extensions, and no event slots.
+    pub const fn new(ring_credits: u32, job_timeout: Duration) -> Self {
+        Self { ring_credits, job_timeout, extensions: 0, event_slots: None }
+    }
+}
+
 /// The scheduler of one device. See the [module documentation](self).
 ///
 /// `F` is the signalling side of a fence, `P` what a job keeps alive for the hardware. `J`, `Q`, `R` and `C` are

@@ -315,8 +315,7 @@ impl<J> Drop for Shared<J> {
         let left = core.job_count();
         if left > 0 {
             tracing::error!(left, name = self.name, "nobody said that the hardware is at rest; its jobs' memory stays");
-            let limits =
-                sched::Limits { ring_credits: 1, job_timeout: Duration::ZERO, extensions: 0, event_slots: None };
+            let limits = sched::Limits::new(1, Duration::ZERO);
             let none = Core::with_contexts(Vec::new(), Vec::new(), Vec::new(), Vec::new(), limits);
             mem::forget(mem::replace(core, none));
         }

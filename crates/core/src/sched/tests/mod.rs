@@ -51,7 +51,7 @@ impl Bench {
         let queues = (0..4).map(|_| QueueSlot::default()).collect();
         let rings = (0..rings).map(|_| RingSlot::default()).collect();
         let contexts = (0..2).map(|_| ContextSlot::default()).collect();
-        let limits = Limits { ring_credits, job_timeout: TIMEOUT, extensions: 0, event_slots: None };
+        let limits = Limits::new(ring_credits, TIMEOUT);
         Self {
             scheduler: Scheduler::with_contexts(slots(jobs), queues, rings, contexts, limits),
             now: Timestamp::default(),

@@ -105,7 +105,7 @@ impl Mock {
         let slots = (0..jobs).map(|_| JobSlot::default()).collect();
         let queues = (0..QUEUES).map(|_| QueueSlot::default()).collect();
         let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
-        let limits = Limits { ring_credits: credits, job_timeout, extensions: 0, event_slots: None };
+        let limits = Limits::new(credits, job_timeout);
         Self {
             scheduler: Scheduler::with_contexts(slots, queues, ring_slots, vec![], limits),
             now: Timestamp::default(),
