@@ -6,6 +6,7 @@
 //! take a millisecond each on a ring that has one at a time, as one queue, or as two that depend on each other in turn.
 #![allow(clippy::unwrap_used)] // a benchmark that panicked has no figure
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -15,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use crossbeam_channel::{Receiver, SendError, Sender, bounded};
-use lifeboat::Priority;
 use lifeboat::core::fence::Seqno;
 use lifeboat::sched::{AtRest, Events, Limits, NewJob, Options, Queue, RingIndex, Rings, Scheduler};
+use lifeboat::{Fence, Priority};
 
 /// Of every pool: as many as the smallest machine that runs this has processors.
 const WORKERS: usize = 2;
@@ -80,7 +81,9 @@ impl Rings for NullRing {
 }
 
 fn null_scheduler() -> Scheduler<()> {
-    Scheduler::open(&Options::default(), |events| Ok::<_, Infallible>(NullRing(events.clone()))).unwrap()
+    // For those that run ahead, and those that have signalled and are not released yet.
+    let options = Options { jobs: 8 * BATCH, ..Options::default() };
+    Scheduler::open(&options, |events| Ok::<_, Infallible>(NullRing(events.clone()))).unwrap()
 }
 
 fn round_trip(c: &mut Criterion) {
@@ -171,6 +174,21 @@ fn throughput(c: &mut Criterion) {
             fences.last().unwrap().wait(LIMIT).unwrap();
         };
         bencher.iter_custom(|iterations| batches(iterations, batch));
+    });
+    group.bench_function("submit_all, three batches ahead", |bencher| {
+        bencher.iter_custom(|iterations| {
+            let mut ahead: VecDeque<Fence> = VecDeque::new();
+            let took = batches(iterations, || {
+                let fences = queue.submit_all((0..BATCH).map(|_| NewJob::new(job.clone()))).unwrap();
+                ahead.extend(fences.into_iter().next_back());
+                if ahead.len() > 3 {
+                    ahead.pop_front().unwrap().wait(LIMIT).unwrap();
+                }
+            });
+            // Not of this sample, and three of thousands.
+            ahead.iter().try_for_each(|fence| fence.wait(LIMIT)).unwrap();
+            took
+        });
     });
     drop((queue, scheduler));
     let pool = workers(WORKERS);

@@ -82,7 +82,11 @@ const SCHED: Suite = Suite {
             id: "sched_throughput",
             title: "A job of a batch of 1,000",
             counts: "threads",
-            ours: &["submit each, wait for the last", "submit_all, wait for the last"],
+            ours: &[
+                "submit each, wait for the last",
+                "submit_all, wait for the last",
+                "submit_all, three batches ahead",
+            ],
             beside: &["crossbeam-channel one way", "crossbeam-channel to workers", "rayon spawn", "tokio spawn"],
         },
         Group {
