@@ -288,7 +288,7 @@ impl Rings for SlowRing {
         unreachable!("no job is late")
     }
 
-    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Infallible> {
+    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Self::Error> {
         Ok(())
     }
 
