@@ -63,6 +63,10 @@ impl Rings for Quick {
         Ok(())
     }
 
+    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     fn progress(&mut self, _ring: RingIndex) -> Option<Seqno> {
         None
     }
@@ -89,7 +93,7 @@ struct Bench {
 
 impl Bench {
     fn new(jobs: u32) -> Self {
-        let limits = Limits { ring_credits: 64, job_timeout: Duration::from_millis(20) };
+        let limits = Limits::new(64, Duration::from_millis(20));
         let options = Options { limits, jobs: jobs as usize, ..Options::default() };
         let (hang_at, awake) = (Arc::new(AtomicU32::new(NONE)), Arc::new(AtomicBool::new(true)));
         let opened = Scheduler::open(&options, |events| {

@@ -1,4 +1,4 @@
-//! The figures as a picture: one bar for each benchmark at the first number of threads, ours in colour.
+//! The figures as a picture: one bar for each benchmark at the first count, ours in colour.
 
 use std::path::Path;
 
@@ -24,8 +24,8 @@ pub(super) fn write(path: &Path, group: &Group, rows: &[Measured]) -> Result<(),
 
 #[allow(clippy::cast_precision_loss)] // a handful of rows
 fn draw(group: &Group, rows: &[Measured]) -> Document {
-    let first = rows.first().and_then(|row| row.threads);
-    let rows: Vec<_> = rows.iter().filter(|row| row.threads == first).collect();
+    let first = rows.first().and_then(|row| row.count);
+    let rows: Vec<_> = rows.iter().filter(|row| row.count == first).collect();
     let longest = rows.iter().map(|row| row.ns).fold(f64::MIN_POSITIVE, f64::max);
     let height = ROW * (rows.len() as f64 + 1.3);
     let mut document = Document::new()

@@ -9,8 +9,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Measured {
     pub(super) name: String,
-    /// If it was run with different numbers of them.
-    pub(super) threads: Option<u32>,
+    /// How many of what its group counts, if it was run with different numbers.
+    pub(super) count: Option<u32>,
     /// Nanoseconds per operation: the median, which an interruption does not move.
     pub(super) ns: f64,
 }
@@ -32,14 +32,14 @@ struct Estimate {
     point_estimate: f64,
 }
 
-/// All benchmarks of a group, by threads and then by cost.
+/// All benchmarks of a group, by count and then by cost.
 pub(super) fn read(group: &str) -> Result<Vec<Measured>, String> {
     let mut found = Vec::new();
     collect(&folder(group), group, &mut found)?;
     if found.is_empty() {
         return Err(format!("no results of `{group}`: run this without --again first"));
     }
-    found.sort_by(|a, b| a.threads.cmp(&b.threads).then(a.ns.total_cmp(&b.ns)));
+    found.sort_by(|a, b| a.count.cmp(&b.count).then(a.ns.total_cmp(&b.ns)));
     Ok(found)
 }
 
@@ -75,8 +75,8 @@ fn one(folder: &Path, group: &str) -> Result<Option<Measured>, String> {
     let benchmark: Benchmark = parse(&folder.join("benchmark.json"))?;
     let estimates: Estimates = parse(&folder.join("estimates.json"))?;
     let Some(name) = benchmark.function_id.filter(|_| benchmark.group_id == group) else { return Ok(None) };
-    let threads = benchmark.value_str.and_then(|value| value.parse().ok());
-    Ok(Some(Measured { name, threads, ns: estimates.median.point_estimate }))
+    let count = benchmark.value_str.and_then(|value| value.parse().ok());
+    Ok(Some(Measured { name, count, ns: estimates.median.point_estimate }))
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, String> {

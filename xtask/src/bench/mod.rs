@@ -1,4 +1,4 @@
-//! Benchmarks with named peers in the same run, as ratios: `cargo xtask bench sync`.
+//! Benchmarks with named peers in the same run, as ratios: `cargo xtask bench sync`, `cargo xtask bench sched`.
 //!
 //! Criterion measures (`cargo bench`); this reads what it left, and makes a table, a picture or JSON of it. Figures of
 //! two runs or two machines are not to be compared; ratios of one run are.
@@ -28,13 +28,15 @@ struct Suite {
 struct Group {
     id: &'static str,
     title: &'static str,
+    /// What its benchmarks are run with different numbers of, if they are.
+    counts: &'static str,
     /// What is ours, by criterion's names. All others are peers, the floor among them.
     ours: &'static [&'static str],
     /// What the ratios in the table are to.
     beside: &'static [&'static str],
 }
 
-const SUITES: &[Suite] = &[Suite {
+const SYNC: Suite = Suite {
     name: "sync",
     package: "lifeboat-sync",
     folder: "crates/sync",
@@ -42,6 +44,7 @@ const SUITES: &[Suite] = &[Suite {
         Group {
             id: "sections",
             title: "To begin and end a section",
+            counts: "threads",
             ours: &[
                 "Revocable::try_access_with",
                 "Revocable::try_access_by",
@@ -56,11 +59,66 @@ const SUITES: &[Suite] = &[Suite {
         Group {
             id: "revoke",
             title: "To take away",
+            counts: "threads",
             ours: &["no reader", "1,000 idle readers", "after the last section"],
             beside: &["membarrier"],
         },
     ],
-}];
+};
+
+const SCHED: Suite = Suite {
+    name: "sched",
+    package: "lifeboat",
+    folder: "crates/lifeboat",
+    groups: &[
+        Group {
+            id: "sched_round_trip",
+            title: "One job there and back: submitted, run, its waiter woken",
+            counts: "threads",
+            ours: &["submit and wait"],
+            beside: &["crossbeam-channel ping-pong", "crossbeam-channel to workers", "rayon spawn", "tokio spawn"],
+        },
+        Group {
+            id: "sched_throughput",
+            title: "A job of a batch of 1,000",
+            counts: "threads",
+            ours: &[
+                "submit each, wait for the last",
+                "submit_all, wait for the last",
+                "submit_all, three batches ahead",
+            ],
+            beside: &["crossbeam-channel one way", "crossbeam-channel to workers", "rayon spawn", "tokio spawn"],
+        },
+        Group {
+            id: "sched_overhead",
+            title: "A job of a thousand that take the ring a millisecond each",
+            counts: "threads",
+            ours: &["one queue", "ping-pong"],
+            beside: &["ideal", "crossbeam-channel to a worker, one by one"],
+        },
+        Group {
+            id: "sched_core",
+            title: "The core alone: a job's whole life, with others pending",
+            counts: "pending",
+            ours: &[
+                "submit to release, 1 queue, 1 ring",
+                "submit to release, 64 queues, 1 ring",
+                "submit to release, 64 queues, 8 rings",
+                "submit to release, 1024 queues, 8 rings",
+            ],
+            beside: &["VecDeque push and pop", "crossbeam-channel send and receive"],
+        },
+        Group {
+            id: "sched_retire",
+            title: "The core alone: a loss, for each job that was pending",
+            counts: "pending",
+            ours: &["retire, 1 queue, 1 ring", "retire, 1024 queues, 8 rings"],
+            beside: &["VecDeque drained"],
+        },
+    ],
+};
+
+const SUITES: &[Suite] = &[SYNC, SCHED];
 
 /// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -68,7 +126,8 @@ pub(crate) struct Args {
     /// Which benchmarks.
     #[arg(value_parser = SUITES.iter().map(|suite| suite.name).collect::<Vec<_>>())]
     suite: String,
-    /// Print rows `{name, threads, ns, peer_ratio: {peer: x}}` as JSON; x is the cost as a part of the peer's.
+    /// Print rows `{name, threads, ns, peer_ratio: {peer: x}}` as JSON; x is the cost as a part of the peer's. What is
+    /// counted is `threads` or `pending`.
     #[arg(long)]
     json: bool,
     /// Put the table into the crate's README and draw its picture.

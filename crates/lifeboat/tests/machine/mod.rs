@@ -5,8 +5,8 @@
 pub(crate) mod bound;
 pub(crate) mod interposer;
 
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lifeboat::command::{Copy, Fill, GpuVa, Work};
@@ -27,19 +27,25 @@ pub(crate) const DRAIN_LIMIT: Duration = Duration::from_millis(200);
 pub(crate) struct Machine {
     pub(crate) slot: Arc<Slot>,
     bus: Bus,
-    events: Receiver<Event>,
+    // Under a lock, so that threads of a test can share the machine.
+    events: Mutex<Receiver<Event>>,
     cards: Vec<Arc<Card>>,
 }
 
 impl Machine {
     /// A machine with a card in its slot.
     pub(crate) fn new() -> Self {
+        Self::with(Config::default(), JOB_TIMEOUT)
+    }
+
+    /// The same, with such a card, and with so much time for each job.
+    pub(crate) fn with(config: Config, job_timeout: Duration) -> Self {
         let slot = Slot::new("0000:01:00.0");
-        let mut bus = Bus::new(Module::load(), JOB_TIMEOUT, DRAIN_LIMIT);
-        let events = bus.subscribe();
+        let mut bus = Bus::new(Module::load(), job_timeout, DRAIN_LIMIT);
+        let events = Mutex::new(bus.subscribe());
         bus.attach(&slot).unwrap();
         let mut machine = Self { slot, bus, events, cards: vec![] };
-        machine.plug();
+        machine.insert(Card::new(config).unwrap());
         machine
     }
 
@@ -61,7 +67,7 @@ impl Machine {
     }
 
     pub(crate) fn next_event(&self) -> Event {
-        self.events.recv_timeout(LONG).expect("an event")
+        self.events.lock().unwrap().recv_timeout(LONG).expect("an event")
     }
 
     /// Waits for a device to appear.
@@ -98,7 +104,7 @@ impl Machine {
             assert!(violations.is_empty(), "{violations:?}");
         }
         assert_lint_is_silent();
-        self.events.try_iter().collect()
+        self.events.lock().unwrap().try_iter().collect()
     }
 }
 
