@@ -3,7 +3,7 @@
 //! From an identified device to one that works: the order of docs/lb1.md, then the self-test.
 
 use kernel::{device::Core, pci, prelude::*, sync::Arc};
-use lifeboat_core::health::Verdict;
+use lifeboat_core::{fence::Seqno, health::Verdict};
 use lifeboat_lb1::regs;
 
 use crate::device::{Device, State};
@@ -71,7 +71,7 @@ fn start_rings(function: &pci::Device<Core<'_>>, device: &Device) -> Result {
     let mut rings = device.rings.lock();
     for number in 0..device.info.rings {
         let mut ring = Ring::new(function.as_ref(), number)?;
-        ring.start(&device.link).map_err(errno)?;
+        ring.start(&device.link, Seqno::ZERO).map_err(errno)?;
         rings.push(ring, GFP_KERNEL)?;
     }
     Ok(())

@@ -67,6 +67,10 @@ counters! {
     spurious_interrupts,
     /// Resets of single rings.
     ring_resets,
+    /// Resets of the whole device while it was bound.
+    device_resets,
+    /// Jobs that were refused because those before them hung or faulted too often.
+    jobs_refused,
     /// Looks at the device's health.
     health_polls,
     /// Looks that found it not well.

@@ -15,7 +15,8 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    Action, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler,
+    Action, ContextId, ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot,
+    Scheduler,
 };
 use lifeboat_core::{errno::Errno, Timestamp};
 use lifeboat_lb1::RingWriter;
@@ -27,12 +28,21 @@ use crate::job::Job;
 use crate::storage::Storage;
 
 type Slot = JobSlot<Unsignalled, Arc<Job>>;
-type Core = Scheduler<Unsignalled, Arc<Job>, Storage<Slot>, Storage<QueueSlot>, Storage<RingSlot>>;
+type Core = Scheduler<
+    Unsignalled,
+    Arc<Job>,
+    Storage<Slot>,
+    Storage<QueueSlot>,
+    Storage<RingSlot>,
+    Storage<ContextSlot>,
+>;
 
 /// Jobs of one device in all states: those of eight rings with four workspace slots each, and some to spare.
 const JOBS: usize = 64;
 /// Queues of one device: one for each ring.
 const QUEUES: usize = 8;
+/// Contexts of one device: the driver's own jobs are held responsible together.
+const CONTEXTS: usize = 1;
 
 /// The scheduler of one device.
 #[pin_data]
@@ -51,6 +61,8 @@ pub(crate) enum Task {
     Run(Arc<Job>, RingIndex, Seqno),
     /// Reset the ring, then call [`Engine::reset_done`].
     Reset(RingIndex, Seqno),
+    /// Reset the whole device, then call [`Engine::device_reset_done`].
+    ResetDevice,
     /// Lose the device.
     GiveUp,
 }
@@ -65,7 +77,13 @@ impl Engine {
         let limits = Limits::new(credits, job_timeout);
         try_pin_init!(Self {
             core <- new_spinlock!(
-                Core::new(Storage::new(JOBS)?, Storage::new(QUEUES)?, Storage::new(rings.into())?, limits),
+                Core::with_contexts(
+                    Storage::new(JOBS)?,
+                    Storage::new(QUEUES)?,
+                    Storage::new(rings.into())?,
+                    Storage::new(CONTEXTS)?,
+                    limits
+                ),
                 "lifeboat::engine"
             ),
             clock: Clock::start(),
@@ -73,8 +91,13 @@ impl Engine {
         })
     }
 
-    pub(crate) fn open_queue(&self, ring: u8) -> Option<QueueId> {
-        self.core.lock().open_queue(RingIndex(ring), Priority::Normal)
+    /// A context that is banned at its `guilty_limit`-th reset (SCHED-7).
+    pub(crate) fn open_context(&self, guilty_limit: u32) -> Option<ContextId> {
+        self.core.lock().open_context(guilty_limit)
+    }
+
+    pub(crate) fn open_queue(&self, context: ContextId, ring: u8) -> Option<QueueId> {
+        self.core.lock().open_queue_of(context, RingIndex(ring), Priority::Normal)
     }
 
     /// Hands a job over. From here on its fence will signal.
@@ -102,6 +125,15 @@ impl Engine {
 
     pub(crate) fn reset_done(&self, ring: RingIndex, succeeded: bool) {
         self.event(|core, _| core.reset_done(ring, succeeded));
+    }
+
+    pub(crate) fn device_reset_done(&self, succeeded: bool) {
+        self.event(|core, _| core.device_reset_done(succeeded));
+    }
+
+    /// The number that a ring is to count from after a reset of the device.
+    pub(crate) fn number_after_reset(&self, ring: u8) -> Option<Seqno> {
+        self.core.lock().number_after_reset(RingIndex(ring))
     }
 
     /// No more work is accepted; every fence is owed ENODEV. See [`Engine::deliver`].
@@ -141,9 +173,8 @@ impl Engine {
                         return Some(Task::Run(payload.clone(), ring, seqno));
                     }
                 }
-                Action::ResetRing { ring, seqno } => return Some(Task::Reset(ring, seqno)),
-                // Nothing of the device's state is kept to be restored: it is bound anew instead.
-                Action::ResetDevice => core.device_reset_done(false),
+                Action::ResetRing { ring, seqno, .. } => return Some(Task::Reset(ring, seqno)),
+                Action::ResetDevice => return Some(Task::ResetDevice),
                 Action::GiveUp => return Some(Task::GiveUp),
             }
         }

@@ -6,15 +6,16 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        atomic::{Acquire, Atomic, Release},
+        atomic::{Acquire, Atomic, Full, Release},
         Arc, Mutex,
     },
 };
-use lifeboat_core::sched::QueueId;
+use lifeboat_core::{errno::Errno, sched::QueueId};
 
 use crate::device::Device;
 use crate::exercise::{Exercise, KINDS};
 use crate::fence::Fence;
+use crate::module_parameters;
 
 /// The load of one device, and the queues that it and the self-test use.
 #[pin_data]
@@ -45,9 +46,10 @@ impl Load {
 
     /// Opens a queue on every ring and gets a slot ready for each kind of job.
     pub(crate) fn open(&self, device: &Device) -> Result {
+        let context = device.engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
         let rings = device.rings.lock();
         for (number, ring) in (0..).zip(rings.iter()) {
-            let queue = device.engine.open_queue(number).ok_or(ENOSPC)?;
+            let queue = device.engine.open_queue(context, number).ok_or(ENOSPC)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
             for kind in KINDS {
                 let exercise = Exercise::new(kind, ring.workspace.clone())?;
@@ -80,6 +82,14 @@ impl Load {
         }
     }
 
+    /// Its jobs hung or faulted too often: it ends, until the device is bound anew.
+    fn refused(&self, device: &Device) {
+        device.counters.jobs_refused.add(1);
+        if self.on.xchg(false, Full) {
+            dev_err!(device.pci, "load: its jobs caused too many resets, no more are accepted\n");
+        }
+    }
+
     /// Verifies what has completed and submits what comes next.
     pub(crate) fn run(&self, device: &Arc<Device>) {
         let mut submitted = false;
@@ -107,7 +117,12 @@ impl Slot {
         self.round = self.round.wrapping_add(1);
         let job = self.exercise.prepare(self.round).map_err(drop)?;
         let (unsignalled, fence) = Fence::new().map_err(drop)?;
-        device.engine.submit(self.queue, unsignalled, job).map_err(drop)?;
+        if let Err(error) = device.engine.submit(self.queue, unsignalled, job) {
+            if error == Errno::ECANCELED {
+                device.load.refused(device);
+            }
+            return Err(());
+        }
         self.running = Some(fence);
         Ok(())
     }

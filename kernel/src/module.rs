@@ -98,6 +98,10 @@ module! {
             default: 1000,
             description: "Milliseconds between two looks at a device's health; 0: never (default 1000)",
         },
+        guilty_limit: u32 {
+            default: 10,
+            description: "Resets that the driver's own jobs may cause before no more are accepted (default 10)",
+        },
         job_timeout_ms: u32 {
             default: 2000,
             description: "Milliseconds that the oldest job of a ring may take before the ring is reset (default 2000)",

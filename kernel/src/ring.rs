@@ -47,11 +47,11 @@ impl Ring {
         RingWriter::new(ORDER).map_or(1, |writer| writer.credits())
     }
 
-    /// Maps the workspace and enables the ring, with nothing in it.
-    pub(crate) fn start(&mut self, link: &Link) -> Result<(), DriverError> {
+    /// Maps the workspace and enables the ring, with nothing in it and `seqno` as its number.
+    pub(crate) fn start(&mut self, link: &Link, seqno: Seqno) -> Result<(), DriverError> {
         link.registers(|lb1| {
             self.workspace.map(lb1)?;
-            lb1.enable_ring(self.number, &mut self.writer, self.memory.iova(), Seqno::ZERO)
+            lb1.enable_ring(self.number, &mut self.writer, self.memory.iova(), seqno)
         })
     }
 

@@ -13,7 +13,7 @@ use lifeboat_pci::BusError;
 use crate::device::Device;
 use crate::engine::Task;
 use crate::interrupt;
-use crate::ring::Ring;
+use crate::ring::{wait_for_reset, Ring};
 use crate::shown::Shown;
 
 /// Carries out all that is to be done now.
@@ -65,6 +65,10 @@ fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
             let done = device.noticed(reset(device, ring, index, seqno));
             device.engine.reset_done(index, done.is_ok());
         }
+        Task::ResetDevice => {
+            let done = device.noticed(reset_device(device, rings));
+            device.engine.device_reset_done(done.is_ok());
+        }
         Task::GiveUp => device.report_loss(Loss::Crashed),
     }
 }
@@ -76,4 +80,22 @@ fn reset(device: &Device, ring: &mut Ring, index: RingIndex, seqno: Seqno) -> Re
     ring.reset(&device.link, seqno).inspect_err(|error| {
         dev_notice!(device.pci, "ring {} was not reset: {}\n", index.0, Shown(*error));
     })
+}
+
+/// A reset forgets everything but VRAM: interrupts, address tables and rings are set up again as at probe.
+fn reset_device(device: &Device, rings: &mut [Ring]) -> Result<(), DriverError> {
+    device.counters.device_resets.add(1);
+    dev_warn!(device.pci, "resetting the device\n");
+    let link = &device.link;
+    link.registers(|lb1| lb1.begin_device_reset())?;
+    if !wait_for_reset(|| link.registers(|lb1| lb1.device_reset()))? {
+        dev_err!(device.pci, "the device does not come out of reset\n");
+        return Err(DriverError::ResetFailed);
+    }
+    link.registers(|lb1| lb1.enable_device())?;
+    for (number, ring) in (0..).zip(rings) {
+        let seqno = device.engine.number_after_reset(number).ok_or(DriverError::NoSuchThing)?;
+        ring.start(link, seqno)?;
+    }
+    Ok(())
 }

@@ -22,8 +22,15 @@ pub struct Test {
 
 /// The tests, in the order in which they are started.
 pub fn all() -> Vec<Test> {
-    [tests::runner::TESTS, tests::lifecycle::TESTS, tests::orderly::TESTS, tests::loss::TESTS, tests::races::TESTS]
-        .concat()
+    [
+        tests::runner::TESTS,
+        tests::lifecycle::TESTS,
+        tests::orderly::TESTS,
+        tests::loss::TESTS,
+        tests::hangs::TESTS,
+        tests::races::TESTS,
+    ]
+    .concat()
 }
 
 /// The tests of these names, or all of them.
