@@ -283,6 +283,40 @@ fn sched_2_jobs_stay_until_somebody_else_has_brought_the_hardware_to_rest() {
 }
 
 #[test]
+fn sched_4_resets_race_completion_submission_and_loss() {
+    for failures in 0..3 {
+        let resets = Arc::<AtomicUsize>::default();
+        let seen = resets.clone();
+        explore(move || resets_race(failures, &seen));
+        assert!(resets.load(SeqCst) > SCHEDULES / 100, "hardly any schedule comes to a reset");
+    }
+}
+
+/// With so many resets that fail: none, that of the ring, that of the device as well.
+fn resets_race(failures: u32, resets: &AtomicUsize) {
+    let hardware = Hardware::new();
+    hardware.plan(|plan| {
+        (plan.reset_fails, plan.device_reset_fails, plan.give_up_loses) = (failures > 0, failures > 1, true);
+    });
+    let scheduler = hardware.open(Mode::ByHand, &small());
+    let queue = queue(&scheduler);
+    let fences = [0; 3].map(|_| Watched::submit(&hardware, &queue));
+    let faults = {
+        let (hardware, events) = (hardware.clone(), scheduler.events());
+        thread::spawn(move || hardware.fault(&events))
+    };
+    let threads = [work(&hardware, scheduler.events()), faults, drop_elsewhere(queue)];
+    scheduler.lose(FenceError::Lost);
+    assert!(scheduler.deliver(LIMIT));
+    fences.iter().for_each(Watched::assert_told_once);
+    join(threads);
+    assert!(scheduler.close(LIMIT));
+    hardware.wait_until_nothing_left();
+    fences.iter().for_each(Watched::assert_told_once);
+    resets.fetch_add(hardware.resets(), SeqCst);
+}
+
+#[test]
 fn a_driver_that_gives_up_loses_its_scheduler() {
     explore(|| {
         let hardware = Hardware::new();

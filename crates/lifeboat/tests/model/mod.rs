@@ -131,6 +131,13 @@ impl Hardware {
         done.map(|(_, ring, seqno)| events.hw_done(ring, seqno)).is_some()
     }
 
+    /// The first ring stops with a fault in the job that it executes, if it does any.
+    pub(crate) fn fault(&self, events: &Events<Job>) {
+        let ring = RingIndex(0);
+        let Some(seqno) = self.before_oldest(ring) else { return };
+        events.fault(ring, seqno);
+    }
+
     /// Completes the oldest job without telling anybody.
     pub(crate) fn complete_silently(&self) {
         self.state().reading.pop_front();
@@ -200,6 +207,13 @@ impl Hardware {
         self.assert_nothing_left();
     }
 
+    /// The number before that of the oldest job that a ring reads; if there is none, nothing is known here.
+    fn before_oldest(&self, ring: RingIndex) -> Option<Seqno> {
+        let state = self.state();
+        let oldest = state.reading.iter().find(|(_, on, _)| *on == ring).map(|(_, _, seqno)| seqno.value());
+        Seqno::from_register(oldest?.checked_sub(1)?)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -267,10 +281,7 @@ impl Rings for ModelRings {
     }
 
     fn progress(&mut self, ring: RingIndex) -> Option<Seqno> {
-        // What is before the oldest that it still reads; if there is none, nothing is known here.
-        let state = self.hardware.state();
-        let oldest = state.reading.iter().find(|(_, on, _)| *on == ring).map(|(_, _, seqno)| seqno.value());
-        Seqno::from_register(oldest?.checked_sub(1)?)
+        self.hardware.before_oldest(ring)
     }
 
     fn give_up(&mut self) {
