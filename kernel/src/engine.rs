@@ -62,7 +62,7 @@ impl Engine {
         job_timeout: Duration,
         counters: Arc<Counters>,
     ) -> impl PinInit<Self, Error> {
-        let limits = Limits { ring_credits: credits, job_timeout };
+        let limits = Limits::new(credits, job_timeout);
         try_pin_init!(Self {
             core <- new_spinlock!(
                 Core::new(Storage::new(JOBS)?, Storage::new(QUEUES)?, Storage::new(rings.into())?, limits),
@@ -79,7 +79,7 @@ impl Engine {
 
     /// Hands a job over. From here on its fence will signal.
     pub(crate) fn submit(&self, queue: QueueId, fence: Unsignalled, job: Arc<Job>) -> Result<(), Errno> {
-        let spec = JobSpec { cost: RingWriter::cost(job.commands.len()), dependencies: 0, restartable: true };
+        let spec = JobSpec { cost: RingWriter::cost(job.commands.len()), restartable: true, ..JobSpec::default() };
         let mut core = self.core.lock();
         let reservation = core.reserve(queue, spec).map_err(Errno::from)?;
         core.commit(reservation, fence, job);
@@ -106,7 +106,7 @@ impl Engine {
 
     /// No more work is accepted; every fence is owed ENODEV. See [`Engine::deliver`].
     pub(crate) fn stop(&self) {
-        self.event(|core, _| core.stop(FenceError::Lost));
+        self.event(|core, _| core.lose(FenceError::Lost));
     }
 
     /// Nothing that the hardware was given can be read by it any more.
@@ -136,12 +136,14 @@ impl Engine {
                     fence.signal(result);
                 }
                 Action::Release { payload } => return Some(Task::Release(payload)),
-                Action::Run { job, ring, seqno } => {
+                Action::Run { job, ring, seqno, .. } => {
                     if let Some(payload) = core.payload(job) {
                         return Some(Task::Run(payload.clone(), ring, seqno));
                     }
                 }
                 Action::ResetRing { ring, seqno } => return Some(Task::Reset(ring, seqno)),
+                // Nothing of the device's state is kept to be restored: it is bound anew instead.
+                Action::ResetDevice => core.device_reset_done(false),
                 Action::GiveUp => return Some(Task::GiveUp),
             }
         }

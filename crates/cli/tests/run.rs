@@ -93,10 +93,14 @@ fn hangs_faults_and_lost_interrupts_are_survived() {
 }
 
 #[test]
-fn a_device_that_cannot_be_reset_is_bound_again() {
-    let report = report(&["--fault", "hang@job:20", "--fault", "failed-reset@reset:2", "--timeout", "100ms"], 0);
-    check(&report);
-    assert_eq!((&report["unplugs"], &report["replugs"]), (&1.into(), &1.into()));
+fn a_ring_that_cannot_be_reset_costs_a_reset_and_a_device_that_cannot_is_bound_again() {
+    let ring = ["--fault", "hang@job:20", "--fault", "failed-reset@reset:2", "--timeout", "100ms"];
+    let survived = report(&ring, 0);
+    check(&survived);
+    assert_eq!((&survived["unplugs"], &survived["fences"]["by_error"]["ETIME"]), (&0.into(), &1.into()));
+    let bound_again = report(&[&ring[..], &["--fault", "failed-reset@reset:3"]].concat(), 0);
+    check(&bound_again);
+    assert_eq!((&bound_again["unplugs"], &bound_again["replugs"]), (&1.into(), &1.into()));
 }
 
 #[test]

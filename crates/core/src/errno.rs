@@ -24,6 +24,8 @@ pub enum Errno {
     ENODEV = 19,
     /// An argument is wrong.
     EINVAL = 22,
+    /// It could end in several that wait for one another.
+    EDEADLK = 35,
     /// The job hung or faulted.
     ETIME = 62,
     /// A wait's own limit passed.
@@ -48,6 +50,7 @@ impl Errno {
             Self::EBUSY => "EBUSY",
             Self::ENODEV => "ENODEV",
             Self::EINVAL => "EINVAL",
+            Self::EDEADLK => "EDEADLK",
             Self::ETIME => "ETIME",
             Self::ETIMEDOUT => "ETIMEDOUT",
             Self::ECANCELED => "ECANCELED",
@@ -87,9 +90,10 @@ impl From<SubmitError> for Errno {
             SubmitError::Full => Self::EAGAIN,
             SubmitError::StaleQueue => Self::ENOENT,
             SubmitError::TooLarge => Self::EINVAL,
+            SubmitError::Cycle => Self::EDEADLK,
             // As amdgpu and xe answer. Not EIO, which users take for a dead device.
             SubmitError::Banned => Self::ECANCELED,
-            SubmitError::Stopped(error) => error.into(),
+            SubmitError::Ended(error) => error.into(),
         }
     }
 }

@@ -47,6 +47,11 @@ impl RingWriter {
         (1 << self.order) - 1
     }
 
+    /// Index of the descriptor that the next job begins with.
+    pub fn next_descriptor(&self) -> u32 {
+        self.tail
+    }
+
     /// Credits of a job with `commands` commands: the sequence number is one more.
     pub fn cost(commands: usize) -> u32 {
         u32::try_from(commands).unwrap_or(u32::MAX).saturating_add(1)
@@ -112,6 +117,14 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         let register = regs::ring(ring, regs::RING_SEQNO);
         let value = self.read(register)?;
         Seqno::from_register(value).ok_or(DriverError::NotLb1 { register, value })
+    }
+
+    /// Index of the descriptor that the ring is executing, or of the next one: while it changes, the ring moves.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn ring_head(&self, ring: u8) -> Result<u32, DriverError> {
+        self.read(regs::ring(ring, regs::RING_HEAD))
     }
 
     /// Begins to reset one ring; the others run on. Ask [`Lb1::ring_reset`] until it is no longer under way, for at

@@ -33,6 +33,10 @@ impl Rings for Null {
         Ok(())
     }
 
+    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Infallible> {
+        Ok(())
+    }
+
     fn progress(&mut self, _ring: RingIndex) -> Option<Seqno> {
         None
     }

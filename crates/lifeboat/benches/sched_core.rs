@@ -41,7 +41,7 @@ impl World {
         let jobs = (0..=pending).map(|_| JobSlot::default()).collect();
         let slots = (0..queues).map(|_| QueueSlot::default()).collect();
         let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
-        let limits = Limits { ring_credits: CREDITS, job_timeout: Duration::from_secs(1) };
+        let limits = Limits::new(CREDITS, Duration::from_secs(1));
         let mut core = Scheduler::new(jobs, slots, ring_slots, limits);
         let ring = |queue: usize| RingIndex(u8::try_from(queue % rings).unwrap());
         let queues = (0..queues).map(|queue| core.open_queue(ring(queue), Priority::Normal).unwrap()).collect();
@@ -54,7 +54,7 @@ impl World {
 
     /// The queues take turns.
     fn submit(&mut self) {
-        let spec = JobSpec { cost: 1, dependencies: 0, restartable: false };
+        let spec = JobSpec { cost: 1, ..JobSpec::default() };
         let reservation = self.core.reserve(self.queues[self.next_queue], spec).unwrap();
         self.core.commit(reservation, self.next_queue, self.next_queue);
         self.next_queue = if self.next_queue + 1 == self.queues.len() { 0 } else { self.next_queue + 1 };
@@ -63,7 +63,7 @@ impl World {
     fn drain(&mut self) {
         while let Some(action) = self.core.poll_action(NOW) {
             match action {
-                Action::Run { job, ring, seqno } => {
+                Action::Run { job, ring, seqno, .. } => {
                     black_box(self.core.payload(job));
                     self.rings[usize::from(ring.0)].0 = seqno;
                 }
@@ -98,7 +98,7 @@ impl World {
 
     /// The device is lost.
     fn retire(&mut self) {
-        self.core.stop(FenceError::Lost);
+        self.core.lose(FenceError::Lost);
         self.drain();
         self.core.hardware_gone();
         self.drain();

@@ -65,6 +65,10 @@ impl Rings for NullRing {
         Ok(())
     }
 
+    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Infallible> {
+        Ok(())
+    }
+
     fn progress(&mut self, _: RingIndex) -> Option<Seqno> {
         None
     }
@@ -284,6 +288,10 @@ impl Rings for SlowRing {
         unreachable!("no job is late")
     }
 
+    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     fn progress(&mut self, _: RingIndex) -> Option<Seqno> {
         None
     }
@@ -314,7 +322,7 @@ fn thousand(queues: &[Queue<Task>], chained: bool) -> Duration {
 fn overhead(c: &mut Criterion) {
     let mut group = c.benchmark_group("sched_overhead");
     group.sample_size(10);
-    let limits = Limits { ring_credits: 1, job_timeout: LIMIT };
+    let limits = Limits::new(1, LIMIT);
     let options = Options { limits, ..Options::default() };
     let scheduler = Scheduler::open(&options, |events| Ok::<_, Infallible>(SlowRing::new(events.clone()))).unwrap();
     let queues = [(); 2].map(|()| scheduler.queue(RingIndex(0), Priority::Normal).unwrap());

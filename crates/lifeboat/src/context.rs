@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lifeboat_core::class::Refusal;
 use lifeboat_core::sched::ResetStats;
 use lifeboat_lb1::command::{ContextId, GpuVa};
-use lifeboat_lb1::{Segment, regs};
+use lifeboat_lb1::{DriverError, Segment, regs};
 use lifeboat_sync::lint::Mutex;
 use range_alloc::RangeAllocator;
 
@@ -48,13 +48,22 @@ struct Mapping {
     buffer: Arc<buffer::Shared>,
 }
 
+impl Mapping {
+    /// As the hardware's address table has it.
+    fn segment(&self) -> Segment {
+        // Buffers are bounded by VRAM or host memory in pages, which fits.
+        let pages = u32::try_from(self.pages.end - self.pages.start).unwrap_or(u32::MAX);
+        Segment { va: GpuVa(self.pages.start * regs::PAGE), pages, writable: true, target: self.buffer.target() }
+    }
+}
+
 impl Context {
     pub(crate) fn new(device: &Device) -> Result<Self, CallError> {
         let _section = call::CREATE_CONTEXT.enter_section(&device.0.link)?;
         let exhausted = CallError::Exhausted("contexts; close some");
-        let id = device.0.contexts.lock().pop().ok_or(exhausted)?;
+        let id = device.0.contexts.take().ok_or(exhausted)?;
         let Some(scheduled) = device.0.scheduler.context() else {
-            device.0.contexts.lock().push(id);
+            device.0.contexts.give_back(id);
             return Err(exhausted);
         };
         let space = Space {
@@ -70,7 +79,9 @@ impl Context {
             space: Mutex::sleeping(&locks::SPACE, space),
             _entry: device.0.ledger.enlist(Kind::Context),
         };
-        Ok(Self(Arc::new(shared)))
+        let shared = Arc::new(shared);
+        device.0.contexts.register(&shared);
+        Ok(Self(shared))
     }
 
     /// The resets that its jobs caused, and those by which its jobs were lost through another's fault. Never fails, also
@@ -94,20 +105,18 @@ impl Context {
             space.free_slots.push(slot);
             return Err(CallError::Exhausted("address space; unmap some buffers"));
         };
-        let va = GpuVa(range.start * regs::PAGE);
-        let segment =
-            // Buffers are bounded by VRAM or host memory in pages, which fits.
-            Segment { va, pages: u32::try_from(pages).unwrap_or(u32::MAX), writable: true, target: buffer.0.target() };
+        let mapping = Mapping { slot, pages: range, buffer: buffer.0.clone() };
+        let segment = mapping.segment();
         if let Err(error) = device.0.link.registers(|lb1, _| lb1.set_segment(self.0.id, slot, &segment)) {
             // Perhaps half written; it is not valid, and on a lost device there is no table.
             let _ = device.0.link.registers(|lb1, _| lb1.clear_segment(self.0.id, slot));
             space.free_slots.push(slot);
-            space.free.free_range(range);
+            space.free.free_range(mapping.pages);
             tracing::debug!(%error, "a segment could not be set");
             return Err(Refusal::Gone.into());
         }
-        space.mappings.push(Mapping { slot, pages: range, buffer: buffer.0.clone() });
-        Ok(va)
+        space.mappings.push(mapping);
+        Ok(segment.va)
     }
 
     /// Takes a buffer out of reach. Jobs already submitted that use it fault or succeed; its memory stays until they
@@ -136,6 +145,14 @@ impl Shared {
     pub(crate) fn lease(&self) -> Arc<Lease> {
         self.space.lock().lease.clone()
     }
+
+    /// Writes the address table to a device that has forgotten it.
+    pub(crate) fn restore(&self) -> Result<(), DriverError> {
+        let space = self.space.lock();
+        space.mappings.iter().try_for_each(|mapping| {
+            self.device.0.link.registers(|lb1, _| lb1.set_segment(self.id, mapping.slot, &mapping.segment()))
+        })
+    }
 }
 
 impl Drop for Shared {
@@ -148,7 +165,7 @@ impl Drop for Shared {
                 let _ = hardware.lb1().clear_segment(self.id, slot);
             }
         });
-        self.device.0.contexts.lock().push(self.id.0);
+        self.device.0.contexts.give_back(self.id.0);
     }
 }
 

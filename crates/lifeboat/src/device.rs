@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use lifeboat_core::class::Presence;
-use lifeboat_lb1::Info;
 use lifeboat_sync::lint::Mutex;
 use range_alloc::RangeAllocator;
 
+use crate::contexts::Contexts;
 use crate::display::Display;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
 use crate::module::{Minor, Shared as Module};
+use crate::probe::Running;
 use crate::sched::Scheduler;
 use crate::submit::Job;
 use crate::{CallError, Handle, Timeline, call, locks};
@@ -44,8 +45,7 @@ pub(crate) struct Shared {
     pub(crate) flips: Timeline,
     /// Free VRAM, in pages.
     pub(crate) vram: Mutex<RangeAllocator<u64>>,
-    /// Free contexts.
-    pub(crate) contexts: Mutex<Vec<u8>>,
+    pub(crate) contexts: Arc<Contexts>,
     pub(crate) segments: u8,
     pub(crate) ledger: Ledger,
     // Declared last: the number is free again only after all else of the device is gone.
@@ -59,15 +59,8 @@ pub(crate) fn name(minor: u32) -> String {
 }
 
 impl Device {
-    pub(crate) fn new(
-        module: &Arc<Module>,
-        minor: Minor,
-        info: DeviceInfo,
-        hardware: &Info,
-        link: Arc<Link>,
-        scheduler: Scheduler<Job>,
-        display: Arc<Display>,
-    ) -> Self {
+    pub(crate) fn new(module: &Arc<Module>, minor: Minor, info: DeviceInfo, link: Arc<Link>, running: Running) -> Self {
+        let Running { info: hardware, scheduler, display, contexts, .. } = running;
         let flips = Timeline::new(&module.ledger, &name(info.minor), "flips");
         let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
         Self(Arc::new(Shared {
@@ -77,7 +70,7 @@ impl Device {
             display,
             flips,
             vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
-            contexts: Mutex::new(&locks::CONTEXTS, (0..hardware.contexts).rev().collect()),
+            contexts,
             segments: hardware.segments,
             ledger: module.ledger.clone(),
             _minor: minor,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::class::Refusal;
+use lifeboat_lb1::DriverError;
 use lifeboat_sync::lint::Mutex;
 
 use crate::buffer::{self, Buffer};
@@ -123,6 +124,22 @@ impl Display {
         let pending = state.pending.as_mut()?;
         pending.ask_at = Instant::now() + FLIP_LIMIT;
         Some(pending.ask_at)
+    }
+
+    /// After a reset of the device: shows again what was shown, and asks again for the flip that was on its way.
+    pub(crate) fn restore(&self, link: &Link) -> Result<(), DriverError> {
+        let state = self.0.lock();
+        let offset = |buffer: &buffer::Shared| buffer.vram_offset().ok_or(DriverError::NoSuchThing);
+        let (Some((width, height)), Some(shown)) = (state.size, &state.shown) else { return Ok(()) };
+        let shown = offset(shown)?;
+        link.registers(|lb1, _| lb1.show(shown, u32::from(width) * 4, width, height))?;
+        match &state.pending {
+            Some(pending) => {
+                let next = offset(&pending.buffer)?;
+                link.registers(|lb1, _| lb1.flip(next))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Nothing is shown any more. The size stays: a flip after loss is still judged by it.

@@ -29,6 +29,7 @@ mod buffer;
 mod bus;
 mod call;
 mod context;
+mod contexts;
 mod device;
 mod display;
 mod error;

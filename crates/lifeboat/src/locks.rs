@@ -14,7 +14,7 @@ pub(crate) static BINDINGS: Class = Class::new("bus.bindings");
 pub(crate) static BINDING: Class = Class::new("binding");
 /// Device numbers.
 pub(crate) static MINORS: Class = Class::new("module.minors");
-/// What is mapped in a context. Sleeping: taken by calls of users only.
+/// What is mapped in a context. Sleeping: taken by calls of users, and by the worker after a reset of the device.
 pub(crate) static SPACE: Class = Class::new("context.space");
 /// What the screen shows, and the flip under way. Taken by the interrupt handler.
 pub(crate) static DISPLAY: Class = Class::new("display");
@@ -27,8 +27,7 @@ pub(crate) static REGISTERS: Class = Class::new("device.registers");
 /// The scheduler. Taken by the interrupt handler.
 pub(crate) static ENGINE: Class = Class::new("engine");
 
-/// Leaves: nothing is taken while one of these is held.
-/// A scheduler's thread, until it is joined.
+/// Leaves: nothing is taken while one of these is held. A scheduler's thread, until it is joined:
 pub(crate) static WORKER: Class = Class::new("engine.worker");
 pub(crate) static FENCE: Class = Class::new("fence.state");
 pub(crate) static REPORT: Class = Class::new("unplug.report");

@@ -13,6 +13,7 @@ use lifeboat_sync::lint;
 
 use crate::ProbeError;
 use crate::binding::Binding;
+use crate::contexts::Contexts;
 use crate::device::{self, Device, DeviceInfo};
 use crate::display::Display;
 use crate::hardware::Hardware;
@@ -35,6 +36,8 @@ const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
 pub struct ProbeOptions {
     /// How long a job may take once it is its ring's oldest. Default 2 s.
     pub job_timeout: Duration,
+    /// How many times as long again it may take if it is seen to move from command to command. Default 4.
+    pub extensions: u32,
     /// How many resets the jobs of one context may cause: at so many, the context is refused. Default 10.
     pub guilty_limit: u32,
     /// How long an unplug waits for open sections. Default 5 s.
@@ -46,8 +49,22 @@ pub struct ProbeOptions {
 impl Default for ProbeOptions {
     fn default() -> Self {
         let report_loss: ReportLoss = Box::new(|loss| tracing::error!(%loss, "nobody listens for device loss"));
-        Self { job_timeout: Duration::from_secs(2), guilty_limit: 10, drain_limit: Duration::from_secs(5), report_loss }
+        Self {
+            job_timeout: Duration::from_secs(2),
+            extensions: 4,
+            guilty_limit: 10,
+            drain_limit: Duration::from_secs(5),
+            report_loss,
+        }
     }
+}
+
+/// What jobs, and those who submit them, are allowed.
+#[derive(Clone, Copy)]
+struct Patience {
+    job_timeout: Duration,
+    extensions: u32,
+    guilty_limit: u32,
 }
 
 /// Brings the device up. On an error it is quiet again, and the caller releases the function.
@@ -65,9 +82,10 @@ pub(crate) fn probe(
     }
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
-    let ProbeOptions { job_timeout, guilty_limit, drain_limit, report_loss } = options;
+    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, report_loss } = options;
+    let patience = Patience { job_timeout, extensions, guilty_limit };
     let link = Arc::new(Link::new(hardware, report_loss));
-    let running = match bring_up(module, &link, function, minor.number, job_timeout, guilty_limit) {
+    let running = match bring_up(module, &link, function, minor.number, patience) {
         Ok(running) => running,
         Err(error) => {
             // The device may run by now. It comes to rest before its mappings go.
@@ -84,18 +102,18 @@ pub(crate) fn probe(
         max_commands: running.credits as usize - 1,
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
-    let Running { info, scheduler, display, .. } = running;
-    let device = Device::new(module, minor, device_info, &info, link, scheduler, display);
+    let device = Device::new(module, minor, device_info, link, running);
     Ok(Binding::new(Shell::new(device, function.clone(), drain_limit, binding_entry)))
 }
 
 /// What a device that works consists of, besides its link.
-struct Running {
-    info: Info,
+pub(crate) struct Running {
+    pub(crate) info: Info,
     /// Of each ring.
     credits: u32,
-    scheduler: Scheduler<Job>,
-    display: Arc<Display>,
+    pub(crate) scheduler: Scheduler<Job>,
+    pub(crate) display: Arc<Display>,
+    pub(crate) contexts: Arc<Contexts>,
 }
 
 /// From a device that answers to one that takes jobs. On an error it may be anywhere between.
@@ -104,13 +122,14 @@ fn bring_up(
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
     minor: u32,
-    job_timeout: Duration,
-    guilty_limit: u32,
+    patience: Patience,
 ) -> Result<Running, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let (info, rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
-    let limits = Limits { ring_credits: credits, job_timeout };
+    let Patience { job_timeout, extensions, guilty_limit } = patience;
+    let limits = Limits { ring_credits: credits, job_timeout, extensions, event_slots: None };
+    let contexts = Arc::new(Contexts::new(info.contexts));
     let options = Options { name: device::name(minor), rings: info.rings, limits, guilty_limit, ..Options::default() };
     let display = Arc::new(Display::default());
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
@@ -121,7 +140,9 @@ fn bring_up(
         function.irq_enable(1, handler)?;
         bound.registers(|lb1, _| lb1.enable_device())?;
         match bound.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN))? {
-            Verdict::Alive => Ok(Lb1Rings { link: link.clone(), display: display.clone(), rings }),
+            Verdict::Alive => {
+                Ok(Lb1Rings { link: link.clone(), display: display.clone(), contexts: contexts.clone(), rings })
+            }
             Verdict::Dead => Err(DriverError::Gone.into()),
             Verdict::Unsure => Err(ProbeError::NotAlive),
         }
@@ -130,7 +151,7 @@ fn bring_up(
         OpenError::Rings(error) => error,
         OpenError::Thread(_) => ProbeError::NoMemory,
     })?;
-    Ok(Running { info, credits, scheduler, display })
+    Ok(Running { info, credits, scheduler, display, contexts })
 }
 
 fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {

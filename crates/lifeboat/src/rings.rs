@@ -2,6 +2,7 @@
 //! need not wait for what waits in here.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use lifeboat_core::fence::Seqno;
@@ -9,6 +10,7 @@ use lifeboat_core::sched::RingIndex;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, RingWriter};
 
+use crate::contexts::Contexts;
 use crate::display::Display;
 use crate::hardware::Mapped;
 use crate::link::Link;
@@ -26,6 +28,7 @@ pub(crate) struct Ring {
 pub(crate) struct Lb1Rings {
     pub(crate) link: Arc<Link>,
     pub(crate) display: Arc<Display>,
+    pub(crate) contexts: Arc<Contexts>,
     pub(crate) rings: Vec<Ring>,
 }
 
@@ -43,6 +46,7 @@ impl Rings for Lb1Rings {
     /// Writes the job into its ring and rings the doorbell.
     fn run(&mut self, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Result<(), DriverError> {
         let (link, ring) = self.ring(ring);
+        job.seen_at.store(ring.writer.next_descriptor(), Relaxed);
         link.registers(|lb1, _| {
             let tail = ring.writer.write_job(&ring.memory, job.context.id, &job.commands, seqno)?;
             lb1.doorbell(ring.number, tail)
@@ -59,6 +63,39 @@ impl Rings for Lb1Rings {
             return Err(DriverError::ResetFailed);
         }
         link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, seqno))
+    }
+
+    /// A long job of many commands is no hang as long as the ring comes from one to the next.
+    fn still_running(&mut self, ring: RingIndex, job: &Arc<Job>) -> bool {
+        let (link, ring) = self.ring(ring);
+        let at = link.registers(|lb1, _| {
+            let stopped = lb1.ring_fault(ring.number)?.is_some();
+            Ok((!stopped).then_some(lb1.ring_head(ring.number)?))
+        });
+        let Ok(Some(at)) = at else { return false };
+        let moves = job.seen_at.swap(at, Relaxed) != at;
+        if moves {
+            tracing::info!(ring = ring.number, at, "a job is overdue, and moves");
+        }
+        moves
+    }
+
+    /// A reset forgets everything but VRAM: what users have set up is written again. Waits outside the sections, as
+    /// above.
+    fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), DriverError> {
+        tracing::warn!("resetting the device");
+        let link = &self.link;
+        link.registers(|lb1, _| lb1.begin_device_reset())?;
+        if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.device_reset()))? {
+            return Err(DriverError::ResetFailed);
+        }
+        link.registers(|lb1, _| lb1.enable_device())?;
+        self.contexts.restore()?;
+        self.display.restore(link)?;
+        for (ring, seqno) in self.rings.iter_mut().zip(numbers) {
+            link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, *seqno))?;
+        }
+        Ok(())
     }
 
     fn progress(&mut self, ring: RingIndex) -> Option<Seqno> {

@@ -1,6 +1,7 @@
 //! Submitting jobs: from a user's commands to a place in the scheduler.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use lifeboat_core::class::Refusal;
 use lifeboat_lb1::RingWriter;
@@ -31,6 +32,8 @@ pub struct Submission<'a> {
 pub(crate) struct Job {
     pub(crate) context: Arc<context::Shared>,
     pub(crate) commands: Box<[Work]>,
+    /// The descriptor that its ring was at when the job was written, or looked at last.
+    pub(crate) seen_at: AtomicU32,
     /// Buffers that are unmapped while the job may still use them.
     _lease: Arc<Lease>,
     _entry: Entry,
@@ -51,6 +54,7 @@ pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fen
     let job = Arc::new(Job {
         context: context.clone(),
         commands: submission.commands.into(),
+        seen_at: AtomicU32::new(0),
         _lease: context.lease(),
         _entry: ledger.enlist(Kind::Job),
     });

@@ -86,12 +86,13 @@ fn a_lost_interrupt_delays_and_is_no_hang() {
 }
 
 #[test]
-fn life_5_a_failed_ring_reset_takes_the_path_of_every_loss_and_the_device_comes_back() {
+fn life_5_resets_that_fail_take_the_path_of_every_loss_and_the_device_comes_back() {
     let machine = Machine::new();
     let device = machine.added();
     let minor = device.info().minor;
     let client = Client::new(&device);
     machine.card().schedule(Trigger::Reset(1), Fault::FailedReset);
+    machine.card().schedule(Trigger::Reset(2), Fault::FailedReset);
     let hung = client.submit(0, &[Work::Hang], &[]);
     assert_eq!(hung.wait(LONG), Err(WaitError::Failed(FenceError::Lost)));
     let report = machine.removed();

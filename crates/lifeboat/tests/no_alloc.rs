@@ -8,12 +8,13 @@
 use std::alloc::System;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lifeboat::core::fence::{FenceError, Seqno};
 use lifeboat::sched::{AtRest, Events, Limits, NewJob, Options, Queue, RingIndex, Rings, Scheduler, SubmitError};
-use lifeboat::{Fence, Module, Priority};
+use lifeboat::{Fence, Module, Priority, WaitError};
 use lifeboat_sync::lint::{self, Reaction};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -30,6 +31,8 @@ struct Quick {
     events: Events<Job>,
     hang_at: Arc<AtomicU32>,
     hangs: bool,
+    /// Keeps the worker from its first sleep.
+    awake: Arc<AtomicBool>,
 }
 
 struct Job {
@@ -60,11 +63,20 @@ impl Rings for Quick {
         Ok(())
     }
 
+    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
     fn progress(&mut self, _ring: RingIndex) -> Option<Seqno> {
         None
     }
 
     fn give_up(&mut self) {}
+
+    fn look(&mut self) -> Option<Instant> {
+        until(|| !self.awake.load(SeqCst));
+        None
+    }
 
     fn quiesce(&mut self) -> AtRest {
         AtRest::Yes
@@ -75,20 +87,22 @@ struct Bench {
     scheduler: Scheduler<Job>,
     queue: Queue<Job>,
     hang_at: Arc<AtomicU32>,
+    awake: Arc<AtomicBool>,
     left: Arc<AtomicU32>,
 }
 
 impl Bench {
     fn new(jobs: u32) -> Self {
-        let limits = Limits { ring_credits: 64, job_timeout: Duration::from_millis(20) };
+        let limits = Limits::new(64, Duration::from_millis(20));
         let options = Options { limits, jobs: jobs as usize, ..Options::default() };
-        let hang_at = Arc::new(AtomicU32::new(NONE));
+        let (hang_at, awake) = (Arc::new(AtomicU32::new(NONE)), Arc::new(AtomicBool::new(true)));
         let opened = Scheduler::open(&options, |events| {
-            Ok::<_, Infallible>(Quick { events: events.clone(), hang_at: hang_at.clone(), hangs: false })
+            let (events, hang_at, awake) = (events.clone(), hang_at.clone(), awake.clone());
+            Ok::<_, Infallible>(Quick { events, hang_at, hangs: false, awake })
         });
         let scheduler = opened.unwrap();
         let queue = scheduler.queue(RingIndex(0), Priority::Normal).unwrap();
-        Self { scheduler, queue, hang_at, left: Arc::default() }
+        Self { scheduler, queue, hang_at, awake, left: Arc::default() }
     }
 
     fn job(&self, number: u32) -> NewJob<'static, Job> {
@@ -100,26 +114,25 @@ impl Bench {
     /// As many jobs as there are places, committed, none of which runs before `after` has signalled.
     fn full(&self, after: &[Fence]) -> Vec<Fence> {
         let fences = self.queue.submit_all((0..JOBS).map(|number| NewJob { after, ..self.job(number) })).unwrap();
-        // Until the worker sleeps.
-        std::thread::sleep(Duration::from_millis(20));
+        self.until_asleep();
         fences
-    }
-
-    fn until_signalled(&self, fences: &[Fence]) {
-        until(|| fences.iter().all(|fence| fence.status().is_some()));
     }
 
     /// Until all fences have signalled and all jobs are gone.
     fn until_over(&self, fences: &[Fence]) {
-        self.until_signalled(fences);
+        until_signalled(fences);
         until(|| self.left.load(SeqCst) == 0);
     }
 
-    /// Until the worker has given the places of all jobs back, as far as that can be seen, and sleeps.
-    fn until_free(&self) {
+    /// Until the worker has done all there is to do, as far as that can be seen.
+    fn until_asleep(&self) {
+        self.awake.store(false, SeqCst);
         std::thread::sleep(Duration::from_millis(20));
-        assert!(self.scheduler.counts().is_empty());
     }
+}
+
+fn until_signalled(fences: &[Fence]) {
+    until(|| fences.iter().all(|fence| fence.status().is_some()));
 }
 
 /// Looks only: to sleep may allocate.
@@ -160,6 +173,32 @@ fn a_ring_hangs_and_is_reset() {
     assert_eq!(guilty.len(), 1);
 }
 
+/// The lock library keeps a table of the threads that have ever waited, and makes it larger when one comes for which it
+/// is too small. Some number of other threads makes it the worker.
+fn the_worker_sleeps_for_the_first_time() {
+    let (fence, promise) = Module::load().timeline("test", "others").fence();
+    let others: Vec<_> = (0..12).map(|_| the_worker_sleeps_beside_another(fence.clone())).collect();
+    drop(promise);
+    for other in others {
+        assert!(other.join().unwrap().is_err());
+    }
+}
+
+fn the_worker_sleeps_beside_another(fence: Fence) -> JoinHandle<Result<(), WaitError>> {
+    let other = std::thread::spawn(move || fence.wait(LONG));
+    let bench = Bench::new(1);
+    // Both have started; one sleeps, the worker would now.
+    std::thread::sleep(Duration::from_millis(20));
+    bench.hang_at.store(0, SeqCst);
+    let fence = [bench.queue.submit(bench.job(0)).unwrap()];
+    let region = Region::new(ALLOCATOR);
+    bench.awake.store(false, SeqCst);
+    bench.until_over(&fence);
+    assert_none(&region, "the worker sleeps for the first time");
+    assert_eq!(fence[0].error(), Some(FenceError::Guilty));
+    other
+}
+
 fn a_device_is_lost() {
     let bench = Bench::new(JOBS);
     let (gate, _promise) = Module::load().timeline("test", "gate").fence();
@@ -184,11 +223,11 @@ fn to_commit_costs_nothing() {
     let refused_batch = counted(|| assert_eq!(bench.queue.submit_all([many]).unwrap_err(), SubmitError::Full));
     promise.signal();
     bench.until_over(&[held]);
-    bench.until_free();
+    bench.until_asleep();
     let (one, many) = (bench.job(1), bench.job(1));
-    let accepted = counted(|| bench.until_signalled(&[bench.queue.submit(one).unwrap()]));
-    bench.until_free();
-    let accepted_batch = counted(|| bench.until_signalled(&bench.queue.submit_all([many]).unwrap()));
+    let accepted = counted(|| until_signalled(&[bench.queue.submit(one).unwrap()]));
+    bench.until_asleep();
+    let accepted_batch = counted(|| until_signalled(&bench.queue.submit_all([many]).unwrap()));
     assert_eq!((accepted, accepted_batch), (refused, refused_batch));
 }
 
@@ -206,6 +245,8 @@ fn sched_3_nothing_is_allocated_from_the_commit_to_the_signal() {
     // A thread's first wait registers it with the lock library; this thread's may be for the scheduler's lock.
     let (fence, _promise) = Module::load().timeline("test", "never").fence();
     assert!(fence.wait(Duration::from_millis(1)).is_err());
+    // First: the library keeps its table.
+    the_worker_sleeps_for_the_first_time();
     jobs_run_and_signal();
     a_ring_hangs_and_is_reset();
     a_device_is_lost();

@@ -222,9 +222,11 @@ fn a_device_that_keeps_failing_is_left_alone() {
     machine.slot.remove();
     machine.removed();
     let card = Card::new(Config::default()).unwrap();
-    // Each binding resets the device when it begins, its hung ring, and the device when it ends. The second never works.
-    for reset in (2..30).step_by(3) {
+    // Each binding resets the device when it begins, its hung ring, the device because that failed, and the device when
+    // it ends. Those in the middle never work.
+    for reset in (2..34).step_by(4) {
         card.schedule(Trigger::Reset(reset), Fault::FailedReset);
+        card.schedule(Trigger::Reset(reset + 1), Fault::FailedReset);
     }
     machine.insert(card);
     let mut added = 0;

@@ -18,7 +18,7 @@ const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
 const GUILTY: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Guilty));
 
 fn hasty(rings: u8) -> Options {
-    let limits = Limits { ring_credits: 4, job_timeout: Duration::from_millis(50) };
+    let limits = Limits::new(4, Duration::from_millis(50));
     Options { rings, limits, ..Options::default() }
 }
 
@@ -50,7 +50,7 @@ fn sched_1_a_dropped_scheduler_cancels_what_waits_is_queued_and_runs() {
     for fence in &fences {
         assert_eq!(fence.wait(LONG), CANCELED);
     }
-    assert_eq!(queue.submit(hardware.new_job()).unwrap_err(), SubmitError::Stopped(FenceError::Canceled));
+    assert_eq!(queue.submit(hardware.new_job()).unwrap_err(), SubmitError::Ended(FenceError::Canceled));
     // The handle of a queue and an open promise hold nothing back.
     until(|| hardware.dropped() == 22);
     until(|| Arc::strong_count(&hardware) == 1);
@@ -299,7 +299,7 @@ fn sched_3_what_is_submitted_too_late_is_refused_or_signals_at_once() {
     let waiting = queue.submit(NewJob { after: &after, ..hardware.new_job() }).unwrap();
     assert!(scheduler.close(LONG));
     assert_eq!(waiting.wait(Duration::ZERO), CANCELED);
-    assert_eq!(queue.submit_all([hardware.new_job()]).unwrap_err(), SubmitError::Stopped(FenceError::Canceled));
+    assert_eq!(queue.submit_all([hardware.new_job()]).unwrap_err(), SubmitError::Ended(FenceError::Canceled));
     // Old news, for nobody.
     promise.signal();
     assert!(scheduler.close(LONG) && scheduler.counts().is_empty());
@@ -358,6 +358,47 @@ fn sched_4_a_hang_is_found_while_another_ring_keeps_the_worker_busy() {
     drop((queue, busy));
     assert!(scheduler.close(LONG));
     hardware.assert_nothing_left();
+}
+
+#[test]
+fn sched_4_a_ring_that_cannot_be_reset_has_the_device_reset_and_one_that_cannot_either_is_given_up() {
+    let hardware = Hardware::new();
+    let scheduler = hardware.open(Mode::ByHand, &hasty(2));
+    let queues = [0, 1].map(|ring| scheduler.queue(RingIndex(ring), Priority::Normal).unwrap());
+    hardware.plan(|plan| plan.reset_fails = true);
+    let hung = queues[0].submit(hardware.new_job()).unwrap();
+    let behind = queues[0].submit(NewJob { restartable: true, ..hardware.new_job() }).unwrap();
+    assert_eq!(hung.wait(LONG), GUILTY);
+    assert_eq!((hardware.resets(), hardware.device_resets(), hardware.given_up()), (1, 1, false));
+    until(|| hardware.ran() == [0, 1, 1]);
+    hardware.complete(&scheduler.events());
+    assert_eq!(behind.wait(LONG), Ok(()));
+    hardware.plan(|plan| {
+        (plan.reset_fails, plan.device_reset_fails, plan.give_up_loses) = (true, true, true);
+    });
+    let last = queues[1].submit(hardware.new_job()).unwrap();
+    assert_eq!(last.wait(LONG), LOST);
+    assert_eq!((hardware.resets(), hardware.device_resets(), hardware.given_up()), (2, 2, true));
+    assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+}
+
+#[test]
+fn sched_4_a_job_that_the_driver_sees_move_has_its_time_again_but_not_for_ever() {
+    let hardware = Hardware::new();
+    let options = hasty(1);
+    let scheduler =
+        hardware.open(Mode::ByHand, &Options { limits: Limits { extensions: 3, ..options.limits }, ..options });
+    let queue = queue(&scheduler);
+    hardware.plan(|plan| plan.moves = true);
+    let begun = Instant::now();
+    let endless = queue.submit(hardware.new_job()).unwrap();
+    assert_eq!(endless.wait(LONG), GUILTY);
+    assert!(begun.elapsed() >= 4 * options.limits.job_timeout, "its time, and three times as long again");
+    assert_eq!(hardware.resets(), 1);
+    drop(scheduler);
+    drop(queue);
+    hardware.wait_until_nothing_left();
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn explore(scenario: impl Fn() + Send + Sync + Clone + 'static) {
 
 /// Few places, so that to set up a model costs little.
 fn small() -> Options {
-    let limits = Limits { ring_credits: 2, job_timeout: Duration::from_hours(1) };
+    let limits = Limits::new(2, Duration::from_hours(1));
     Options { limits, jobs: 8, queues: 4, contexts: 1, ..Options::default() }
 }
 
@@ -182,7 +182,7 @@ fn fence_1_loss_races_submission_and_completion() {
                             let watched = Watched::new(fence);
                             assert!(matches!(watched.wait(), Ok(()) | Err(FenceError::Lost)));
                         }
-                        Err(error) => assert_eq!(error, SubmitError::Stopped(FenceError::Lost)),
+                        Err(error) => assert_eq!(error, SubmitError::Ended(FenceError::Lost)),
                     }
                 }
             })

@@ -1,7 +1,7 @@
 //! What the scheduler wants done.
 
-use super::slots::{RingState, State};
-use super::{ContextSlot, JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::slots::{DeviceState, RingState, Stands, State};
+use super::{ContextSlot, EventSlot, JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Id, Slots, Timestamp};
 
@@ -20,14 +20,19 @@ pub enum Action<F, P> {
         /// What was given to [`Scheduler::commit`].
         payload: P,
     },
-    /// Reset a ring, then call [`Scheduler::reset_done`].
+    /// Reset a ring, then call [`Scheduler::reset_done`]; or [`Scheduler::still_running`], if its oldest job is seen to move.
     ResetRing {
         /// Which.
         ring: RingIndex,
         /// The ring's number after the reset. It was never given to a job, so that reading it before
         /// [`Scheduler::reset_done`] completes nothing.
         seqno: Seqno,
+        /// The job that is overdue or faulted, for the driver to look at. `None` if it has completed since.
+        suspect: Option<JobId>,
     },
+    /// Reset the whole device and give its rings the numbers of [`Scheduler::number_after_reset`], then call
+    /// [`Scheduler::device_reset_done`].
+    ResetDevice,
     /// Nothing helps: lose the device.
     GiveUp,
     /// Write the job to its ring, to complete with `seqno`. See [`Scheduler::payload`].
@@ -38,6 +43,8 @@ pub enum Action<F, P> {
         ring: RingIndex,
         /// The number that reports its completion.
         seqno: Seqno,
+        /// Through what the firmware reports it, if there is such: the same for all jobs of a queue while it is busy.
+        event: Option<EventSlot>,
     },
 }
 
@@ -61,19 +68,11 @@ where
         if core::mem::take(&mut self.give_up) {
             return Some(Action::GiveUp);
         }
-        for index in 0..self.rings.as_ref().len() {
-            let Ok(number) = u8::try_from(index) else { break };
-            let ring = RingIndex(number);
-            let slot = &mut self.rings.as_mut()[index];
-            match slot.state {
-                RingState::Overdue | RingState::Faulted => {
-                    slot.state = RingState::Resetting;
-                    return Some(Action::ResetRing { ring, seqno: slot.issued.next() });
-                }
-                RingState::Running | RingState::Resetting | RingState::Dead => {}
-            }
+        if let Some(reset) = self.poll_reset() {
+            return Some(reset);
         }
-        for index in 0..self.rings.as_ref().len() {
+        let takes_work = self.device == DeviceState::Running && !self.stopped;
+        for index in (0..self.rings.as_ref().len()).filter(|_| takes_work) {
             let Ok(number) = u8::try_from(index) else { break };
             if self.rings.as_ref()[index].state == RingState::Running {
                 if let Some(run) = self.poll_run(RingIndex(number), now) {
@@ -133,14 +132,17 @@ where
                     _ => {}
                 }
                 self.rings.as_mut()[index].ready[priority].pop_front(self.queues.as_mut());
-                self.queues.as_mut()[queue as usize].listed = false;
+                self.queues.as_mut()[queue as usize].stands = Stands::Nowhere;
+                if matches!(oldest, Some((.., Ok(())))) && !self.take_event_slot(queue) {
+                    continue;
+                }
                 let Some((job, _, result)) = oldest else {
                     self.free_queue_if_unused(queue);
                     continue;
                 };
                 self.queues.as_mut()[queue as usize].jobs.pop_front(self.jobs.as_mut());
                 let run = match result {
-                    Ok(()) => Some(self.start(ring, job, now)),
+                    Ok(()) => Some(self.give(ring, job, now)),
                     Err(error) => {
                         self.finish(job, Err(error));
                         None
@@ -148,14 +150,17 @@ where
                 };
                 self.list_if_ready(queue);
                 if let Some((job, seqno)) = run {
-                    return Some(Action::Run { job, ring, seqno });
+                    let event = self.queues.as_ref()[queue as usize].event;
+                    return Some(Action::Run { job, ring, seqno, event });
                 }
+                self.give_event_slot_back(queue);
             }
         }
         None
     }
 
-    fn start(&mut self, ring: RingIndex, job: u32, now: Timestamp) -> (JobId, Seqno) {
+    /// Puts a job on a ring.
+    fn give(&mut self, ring: RingIndex, job: u32, now: Timestamp) -> (JobId, Seqno) {
         let overdue = now.plus(self.limits.job_timeout);
         let index = usize::from(ring.0);
         let slot = &mut self.rings.as_mut()[index];

@@ -4,48 +4,56 @@
 //!
 //! | event | call |
 //! |---|---|
-//! | a user submits | [`Scheduler::reserve`], then [`Scheduler::commit`] |
+//! | a user submits | [`Scheduler::reserve`], [`Scheduler::wait_for`], then [`Scheduler::commit`] |
 //! | a fence a job waits for has signalled | [`Scheduler::dependency_done`] |
 //! | a ring reports progress | [`Scheduler::hw_done`] |
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
 //! | time has passed | [`Scheduler::tick`] |
-//! | a reset has been carried out | [`Scheduler::reset_done`] |
+//! | a job that seems to hang moves | [`Scheduler::still_running`] |
+//! | a reset has been carried out | [`Scheduler::reset_done`], [`Scheduler::device_reset_done`] |
 //! | a user wants other turns, or another ring | [`Scheduler::set_priority`], [`Scheduler::move_queue`] |
 //! | a user has gone | [`Scheduler::kill_queue`], [`Scheduler::close_context`] |
-//! | the device is gone | [`Scheduler::stop`], later [`Scheduler::hardware_gone`] |
+//! | work must rest for a while | [`Scheduler::stop`], [`Scheduler::start`] |
+//! | the device is gone, or given back | [`Scheduler::lose`] or [`Scheduler::tear_down`], later [`Scheduler::hardware_gone`] |
 //!
 //! # The life of a job
 //!
 //! ```text
 //! reserve → Reserved ─commit→ Queued ─Action::Run→ Running ─hw_done→ Finished ─Action::Signal→ Done ─Action::Release→ (free)
 //!                                │                    ├─reset: guilty, innocent─→ Finished ─Action::Signal→ Done
-//!                                │                    └─stop─→ Finished ─Action::Signal→ Orphan ─hardware_gone→ Done
-//!                                └─kill, stop, failed dependency─→ Finished
+//!                                │                    └─lose─→ Finished ─Action::Signal→ Orphan ─hardware_gone→ Done
+//!                                └─kill, lose, failed dependency─→ Finished
 //! ```
 //!
 //! - A job carries two things: `F`, the signalling side of its fence, handed out once by [`Action::Signal`]; and `P`,
 //!   whatever the hardware may still read, handed out once by [`Action::Release`]. The second comes only when the
 //!   hardware is known to be done with it: completed, reset or gone (SCHED-2).
 //! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates (SCHED-3). After
-//!   [`Scheduler::stop`] a commit still succeeds, and its fence signals the reason at once.
-//! - Jobs of one queue run in order. Queues of one ring and priority take turns.
+//!   [`Scheduler::lose`] a commit still succeeds, and its fence signals the reason at once.
+//! - Jobs of one queue run in order. Queues of one ring and priority take turns. A job waits only for jobs that were
+//!   committed before it, so that no circle of waits can be closed (SCHED-8); see [`Scheduler::wait_for`].
 //! - A job must finish within [`Limits::job_timeout`] of becoming the oldest on its ring, else the ring is reset. The
 //!   oldest is guilty; the others run again if declared restartable, else fail as innocents (FENCE-4, SCHED-6).
 //! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
 //!   what it has waiting is canceled (SCHED-7).
-//! - If the reset fails, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`].
+//! - If a ring's reset fails, the whole device is reset: what was on its other rings is lost through no fault of theirs.
+//!   If that fails too, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`]
+//!   (SCHED-4).
 //!
 //! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and no job is ever searched
 //! for. Only a change of priority or ring searches, among the ready queues of one ring and priority.
-//! Not here yet: device-wide reset before giving up, cycle detection.
 
 mod actions;
 mod contexts;
+mod event_slots;
 mod events;
+mod halt;
 mod list;
 mod queues;
+mod resets;
 mod slots;
 mod submit;
+mod suspicion;
 #[cfg(test)]
 mod tests;
 
@@ -57,11 +65,14 @@ use crate::{Id, Slots, Timestamp};
 
 pub use actions::Action;
 pub use contexts::{Context, ContextSlot, ResetStats};
+pub use event_slots::{EventSlot, MAX_EVENT_SLOTS};
 pub use queues::QueueError;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
-pub use submit::{JobSpec, Reservation, SubmitError};
+pub use submit::{IfDependencyFails, JobSpec, Reservation, SubmitError};
 
+use event_slots::EventSlots;
 use list::List;
+use slots::DeviceState;
 
 /// A job of a [`Scheduler`].
 pub type JobId = Id<Job>;
@@ -83,6 +94,17 @@ pub struct Limits {
     pub ring_credits: u32,
     /// How long the oldest job of a ring may take before the ring is reset.
     pub job_timeout: Duration,
+    /// How many times as long again it may take if the driver sees it move; see [`Scheduler::still_running`].
+    pub extensions: u32,
+    /// Through how many event slots a firmware reports, 1 to [`MAX_EVENT_SLOTS`], if it has such; see [`EventSlot`].
+    pub event_slots: Option<u8>,
+}
+
+impl Limits {
+    /// Credits of each ring and the time for a job; no extensions, and no event slots.
+    pub const fn new(ring_credits: u32, job_timeout: Duration) -> Self {
+        Self { ring_credits, job_timeout, extensions: 0, event_slots: None }
+    }
 }
 
 /// The scheduler of one device. See the [module documentation](self).
@@ -103,12 +125,16 @@ pub struct Scheduler<F, P, J, Q, R, C = [ContextSlot; 0]> {
     free_contexts: List,
     /// Resets that succeeded.
     resets: u64,
+    event_slots: EventSlots,
     /// Ended jobs whose fence has not been handed out.
     finished: List,
     /// Signalled jobs that the hardware no longer reads.
     done: List,
-    /// Set once, by `stop`.
-    stopped: Option<FenceError>,
+    device: DeviceState,
+    /// Between `stop` and `start`.
+    stopped: bool,
+    /// Set once, by `lose`.
+    lost: Option<FenceError>,
     give_up: bool,
     kind: PhantomData<(F, P)>,
 }
@@ -160,9 +186,12 @@ where
             free_queues,
             free_contexts,
             resets: 0,
+            event_slots: EventSlots::new(limits.event_slots),
             finished: List::EMPTY,
             done: List::EMPTY,
-            stopped: None,
+            device: DeviceState::Running,
+            stopped: false,
+            lost: None,
             give_up: false,
             kind: PhantomData,
         }

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::slots::Stands;
 use super::{ContextSlot, JobSlot, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::Slots;
 
@@ -79,33 +80,41 @@ where
         let slot = &mut self.queues.as_mut()[queue as usize];
         let Some(oldest) = slot.jobs.front() else { return };
         let elsewhere = slot.running > 0 && slot.runs_on != slot.ring;
-        if slot.listed || elsewhere || self.jobs.as_ref()[oldest as usize].waits > 0 || self.stopped.is_some() {
+        if slot.stands != Stands::Nowhere
+            || elsewhere
+            || self.jobs.as_ref()[oldest as usize].waits > 0
+            || self.lost.is_some()
+        {
             return;
         }
-        slot.listed = true;
+        slot.stands = Stands::Ready;
         let (ring, priority) = (slot.ring, slot.priority);
         self.rings.as_mut()[usize::from(ring.0)].ready[priority as usize].push_back(self.queues.as_mut(), queue);
     }
 
-    /// Takes a queue out of its ring's ready ones, if it is there.
-    fn unlist_queue(&mut self, queue: u32) {
+    /// Takes a queue out of the list it stands in, if any.
+    pub(super) fn unlist_queue(&mut self, queue: u32) {
         let slot = &mut self.queues.as_mut()[queue as usize];
-        if core::mem::take(&mut slot.listed) {
-            let (ring, priority) = (slot.ring, slot.priority);
-            self.rings.as_mut()[usize::from(ring.0)].ready[priority as usize].remove(self.queues.as_mut(), queue);
-        }
+        let (ring, priority) = (usize::from(slot.ring.0), slot.priority as usize);
+        let list = match core::mem::take(&mut slot.stands) {
+            Stands::Nowhere => return,
+            Stands::Ready => &mut self.rings.as_mut()[ring].ready[priority],
+            Stands::Starved => &mut self.event_slots.starved[priority],
+        };
+        list.remove(self.queues.as_mut(), queue);
     }
 
     /// A job of the queue has left its ring, for whatever reason. The last one makes way for those on a new ring.
     pub(super) fn left_ring(&mut self, queue: u32) {
         self.queues.as_mut()[queue as usize].running -= 1;
         self.list_if_ready(queue);
+        self.give_event_slot_back(queue);
     }
 
-    /// A queue goes when its user, its last job and its place among the ready ones are gone.
+    /// A queue goes when its user, its last job and its place in a list are gone.
     pub(super) fn free_queue_if_unused(&mut self, queue: u32) {
         let slot = &mut self.queues.as_mut()[queue as usize];
-        if slot.in_use && slot.killed && slot.held == 0 && !slot.listed {
+        if slot.in_use && slot.killed && slot.held == 0 && slot.stands == Stands::Nowhere {
             let (generation, context) = (slot.generation.wrapping_add(1), slot.context);
             *slot = QueueSlot { generation, ..QueueSlot::default() };
             self.free_queues.push_back(self.queues.as_mut(), queue);

@@ -1,7 +1,7 @@
 //! What the caller's storage holds: one slot per job, queue and ring.
 
 use super::list::{Linked, List, NONE};
-use super::RingIndex;
+use super::{EventSlot, IfDependencyFails, RingIndex};
 use crate::fence::{FenceError, Seqno};
 use crate::Timestamp;
 
@@ -56,6 +56,7 @@ pub struct JobSlot<F, P> {
     /// Dependencies that have not signalled.
     pub(super) waits: u32,
     pub(super) restartable: bool,
+    pub(super) if_dependency_fails: IfDependencyFails,
     /// How the job ends, or must end when it comes to the front.
     pub(super) result: Result<(), FenceError>,
     /// The hardware may still read the payload although the job has ended.
@@ -76,6 +77,7 @@ impl<F, P> Default for JobSlot<F, P> {
             cost: 0,
             waits: 0,
             restartable: false,
+            if_dependency_fails: IfDependencyFails::Cancel,
             result: Ok(()),
             on_hardware: false,
             fence: None,
@@ -88,6 +90,19 @@ impl<F, P> Linked for JobSlot<F, P> {
     fn link(&mut self) -> &mut u32 {
         &mut self.link
     }
+}
+
+/// In which list a queue stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum Stands {
+    /// In none: its oldest job waits, or there is none.
+    #[default]
+    Nowhere,
+    /// Among the ready ones of its ring.
+    Ready,
+    /// Among those that could run if they had an event slot.
+    Starved,
 }
 
 /// Storage for one queue.
@@ -110,8 +125,9 @@ pub struct QueueSlot {
     pub(super) running: u32,
     /// The ring that `running` are on: the queue may have been given another since.
     pub(super) runs_on: RingIndex,
-    /// The queue stands in its ring's list of ready queues.
-    pub(super) listed: bool,
+    pub(super) stands: Stands,
+    /// What the firmware reports its completions through, while it is busy.
+    pub(super) event: Option<EventSlot>,
     /// The slot of its context, or [`NONE`].
     pub(super) context: u32,
 }
@@ -129,7 +145,8 @@ impl Default for QueueSlot {
             held: 0,
             running: 0,
             runs_on: RingIndex(0),
-            listed: false,
+            stands: Stands::Nowhere,
+            event: None,
             context: NONE,
         }
     }
@@ -148,20 +165,46 @@ impl Linked for QueueSlot {
     }
 }
 
+/// Why a ring must be reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum Cause {
+    /// The suspect has had its time.
+    Overdue,
+    /// It stopped with a fault.
+    Fault,
+}
+
 /// What a ring is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 pub(super) enum RingState {
     /// Taking jobs.
     Running,
-    /// The suspect is overdue: a reset is owed, unless it completes before the shell picks the action up.
-    Overdue,
-    /// It stopped with a fault: a reset is owed.
-    Faulted,
+    /// A reset is owed. An overdue suspect that completes before the shell picks the action up is forgiven.
+    Suspect(Cause),
+    /// The shell is resetting it, or finds out whether it must.
+    Resetting(Cause),
+    /// Its reset failed: the device's is next.
+    Stuck,
+    /// Nothing helped, or the device is gone.
+    Dead,
+}
+
+/// What the device as a whole is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum DeviceState {
+    /// Its rings do as they like.
+    Running,
+    /// A ring's reset failed: the device's is owed, once no ring is being reset.
+    Suspect,
     /// The shell is resetting it.
     Resetting,
-    /// The reset failed, or the device is gone.
-    Dead,
+    /// That failed too, or a loss cut it short: the numbers of its rings mean nothing any more.
+    Failed,
+    /// It is gone, or given back.
+    Gone,
 }
 
 /// Storage for one ring.
@@ -182,6 +225,8 @@ pub struct RingSlot {
     pub(super) deadline: Option<Timestamp>,
     /// The job that was the oldest when the ring became overdue or faulted.
     pub(super) suspect: Option<u32>,
+    /// How often the driver has said of the oldest job that it is still running.
+    pub(super) extensions: u32,
 }
 
 impl Default for RingSlot {
@@ -196,14 +241,15 @@ impl Default for RingSlot {
             ready: [List::EMPTY; PRIORITIES],
             deadline: None,
             suspect: None,
+            extensions: 0,
         }
     }
 }
 
 impl RingSlot {
     /// Something is wrong with the oldest job.
-    pub(super) fn suspect_oldest(&mut self, state: RingState) {
-        self.state = state;
+    pub(super) fn suspect_oldest(&mut self, cause: Cause) {
+        self.state = RingState::Suspect(cause);
         self.suspect = self.pending.front();
         self.deadline = None;
     }

@@ -7,8 +7,18 @@ use super::{ContextSlot, JobId, JobSlot, QueueId, QueueSlot, RingSlot, Scheduler
 use crate::fence::FenceError;
 use crate::{Id, Slots};
 
+/// What becomes of a job if something it waits for fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum IfDependencyFails {
+    /// It is canceled: what it was to work on does not exist.
+    #[default]
+    Cancel,
+    /// It runs all the same, once all its waits are over.
+    Run,
+}
+
 /// What a job needs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct JobSpec {
     /// Credits of the ring it uses while it is there, for example descriptors.
     pub cost: u32,
@@ -16,6 +26,8 @@ pub struct JobSpec {
     pub dependencies: u32,
     /// Whether it may run a second time if its work was lost through another's fault.
     pub restartable: bool,
+    /// What becomes of it if something it waits for fails.
+    pub if_dependency_fails: IfDependencyFails,
 }
 
 /// A place for one job. Must be given to [`Scheduler::commit`] or [`Scheduler::cancel`]; dropped, its slot stays taken.
@@ -40,10 +52,12 @@ pub enum SubmitError {
     StaleQueue,
     /// The queue's context was guilty of as many resets as it may be; see [`Scheduler::reset_stats`].
     Banned,
+    /// The job would wait for one that has not been committed, which may come to wait for it in turn.
+    Cycle,
     /// The job alone needs more credits than its ring has.
     TooLarge,
-    /// The scheduler has been stopped; this is how its fences end.
-    Stopped(FenceError),
+    /// The device is lost, or the scheduler torn down; this is how its fences end.
+    Ended(FenceError),
 }
 
 impl fmt::Display for SubmitError {
@@ -52,8 +66,9 @@ impl fmt::Display for SubmitError {
             Self::Full => f.write_str("too many jobs in flight; wait for one to complete"),
             Self::StaleQueue => f.write_str("the queue has been closed"),
             Self::Banned => f.write_str("the context's jobs hung or faulted too often; open another"),
+            Self::Cycle => f.write_str("the job would wait for one that is not submitted yet; submit that one first"),
             Self::TooLarge => f.write_str("the job does not fit its ring; split it"),
-            Self::Stopped(error) => write!(f, "no more work is accepted: {error}"),
+            Self::Ended(error) => write!(f, "no more work is accepted: {error}"),
         }
     }
 }
@@ -72,8 +87,8 @@ where
     /// # Errors
     /// Each [`SubmitError`]; then nothing has changed.
     pub fn reserve(&mut self, queue: QueueId, spec: JobSpec) -> Result<Reservation, SubmitError> {
-        if let Some(error) = self.stopped {
-            return Err(SubmitError::Stopped(error));
+        if let Some(error) = self.lost {
+            return Err(SubmitError::Ended(error));
         }
         if spec.cost > self.limits.ring_credits.max(1) {
             return Err(SubmitError::TooLarge);
@@ -95,14 +110,41 @@ where
             cost: spec.cost,
             waits: spec.dependencies,
             restartable: spec.restartable,
+            if_dependency_fails: spec.if_dependency_fails,
             ..JobSlot::default()
         };
         Ok(Reservation(Id::new(index, generation)))
     }
 
+    /// A reserved job waits for another one of this scheduler too, besides the
+    /// [dependencies](JobSpec::dependencies) it was reserved with. `true` if that one has not ended: then
+    /// [`Scheduler::dependency_done`] is owed once more. Its fence is what tells how it ended. O(1).
+    ///
+    /// Only a job that has been committed can be waited for. So every wait, declared here or by the order of a queue, is
+    /// for a job that was committed earlier, and none can close a circle, through however many queues and devices
+    /// (SCHED-8). A fence that is handed out by nobody before its job is committed is safe in the same way.
+    ///
+    /// # Errors
+    /// [`SubmitError::Cycle`] if `other` is only reserved, or is the job itself; then nothing has changed.
+    pub fn wait_for(&mut self, reservation: &Reservation, other: JobId) -> Result<bool, SubmitError> {
+        let Some(slot) = self.job_mut(other) else { return Ok(false) };
+        let pending = match slot.state {
+            State::Free | State::Done | State::Orphan => false,
+            State::Reserved => return Err(SubmitError::Cycle),
+            State::Queued | State::Running | State::Finished => true,
+        };
+        if pending {
+            // One that is canceled already waits for nothing.
+            if let Some(slot) = self.job_mut(reservation.0).filter(|slot| slot.result.is_ok()) {
+                slot.waits += 1;
+            }
+        }
+        Ok(pending)
+    }
+
     /// The point of no return: from here on the fence will signal. Cannot fail and allocates nothing. O(1).
     ///
-    /// If the scheduler was stopped or the queue killed since the reservation, the fence signals that.
+    /// If the device was lost or the queue killed since the reservation, the fence signals that.
     #[allow(clippy::needless_pass_by_value)] // a reservation is used up by this
     pub fn commit(&mut self, reservation: Reservation, fence: F, payload: P) -> JobId {
         let Reservation(job) = reservation;
@@ -112,7 +154,7 @@ where
         slot.state = State::Queued;
         let queue = slot.queue;
         let killed = self.queues.as_mut()[queue as usize].killed;
-        let ended = self.stopped.or(killed.then_some(FenceError::Canceled));
+        let ended = self.lost.or(killed.then_some(FenceError::Canceled));
         if let Some(error) = ended {
             self.finish(job.index, Err(error));
         } else {

@@ -41,6 +41,9 @@
 //!     fn reset_ring(&mut self, _ring: RingIndex, _seqno: Seqno) -> Result<(), Infallible> {
 //!         Ok(())
 //!     }
+//!     fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Infallible> {
+//!         Ok(())
+//!     }
 //!     fn progress(&mut self, _ring: RingIndex) -> Option<Seqno> {
 //!         None
 //!     }
@@ -71,6 +74,7 @@
 //! `worker` is the thread.
 
 mod queue;
+mod resets;
 mod rings;
 mod scheduler;
 mod shared;

@@ -49,7 +49,7 @@ impl<J> NewJob<'_, J> {
     fn spec(&self) -> JobSpec {
         // A slice of fences is shorter than that by its size in memory.
         let dependencies = u32::try_from(self.after.len()).unwrap_or(u32::MAX);
-        JobSpec { cost: self.cost, dependencies, restartable: self.restartable }
+        JobSpec { cost: self.cost, dependencies, restartable: self.restartable, ..JobSpec::default() }
     }
 }
 

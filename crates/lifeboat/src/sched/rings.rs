@@ -31,8 +31,25 @@ pub trait Rings: Send + 'static {
     /// limit.
     ///
     /// # Errors
-    /// When the ring does not run again.
+    /// When the ring does not run again, or cannot be reset alone: then the whole [device](Rings::reset_device) is.
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), Self::Error>;
+
+    /// Whether a job that has had its time moves: then it gets as much time again, up to
+    /// [`Limits::extensions`](super::Limits::extensions) times. Asked before its ring is reset. A driver that cannot tell
+    /// says no.
+    fn still_running(&mut self, ring: RingIndex, job: &Arc<Self::Job>) -> bool {
+        let _ = (ring, job);
+        false
+    }
+
+    /// Resets the whole device after the reset of a ring has failed, and starts all rings again with nothing in them and
+    /// these numbers, by ring. What users have set up, address tables for example, is there again afterwards. May wait
+    /// for the hardware, with a limit.
+    ///
+    /// # Errors
+    /// When the device does not run again, or when the driver cannot do this; then the device is
+    /// [given up](Rings::give_up).
+    fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), Self::Error>;
 
     /// How far a ring is, or `None` if that cannot be read. Asked before a job's time is judged, so that a lost interrupt
     /// is no hang.

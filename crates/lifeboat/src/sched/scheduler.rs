@@ -38,7 +38,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let limits = Limits { ring_credits: 256, job_timeout: Duration::from_secs(2) };
+        let limits = Limits::new(256, Duration::from_secs(2));
         Self {
             name: "scheduler".to_owned(),
             rings: 1,

@@ -149,7 +149,7 @@ impl<J> Shared<J> {
         if end && state.worker == Worker::Running {
             state.worker = Worker::AskedToEnd;
         }
-        state.core.stop(error);
+        state.core.lose(error);
         self.fed(state);
     }
 
@@ -221,7 +221,7 @@ impl<J> Shared<J> {
                 None if limit.is_zero() || state.on_worker() => return false,
                 None if !self.settles(&mut state, deadline) => return false,
                 // Something has settled. A stopped core asks for nothing else.
-                None | Some(Action::Run { .. } | Action::ResetRing { .. } | Action::GiveUp) => {}
+                None | Some(Action::Run { .. } | Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp) => {}
             }
         }
     }
@@ -315,7 +315,7 @@ impl<J> Drop for Shared<J> {
         let left = core.job_count();
         if left > 0 {
             tracing::error!(left, name = self.name, "nobody said that the hardware is at rest; its jobs' memory stays");
-            let limits = sched::Limits { ring_credits: 1, job_timeout: Duration::ZERO };
+            let limits = sched::Limits::new(1, Duration::ZERO);
             let none = Core::with_contexts(Vec::new(), Vec::new(), Vec::new(), Vec::new(), limits);
             mem::forget(mem::replace(core, none));
         }

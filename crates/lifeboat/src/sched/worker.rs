@@ -13,6 +13,7 @@ use lifeboat_core::sched::{Action, RingIndex};
 use lifeboat_sync::deadline::later;
 use lifeboat_sync::lint::MutexGuard;
 
+use super::resets::Trouble;
 use super::shared::{Shared, State, Worker};
 use super::{AtRest, Rings};
 use crate::fence::Unsignalled;
@@ -26,25 +27,27 @@ enum Step<J> {
     Signal(Unsignalled, Result<(), FenceError>),
     Release(Arc<J>),
     Run(RingIndex, Arc<J>, Seqno),
-    ResetRing(RingIndex, Seqno),
     GiveUp,
 }
 
 pub(super) struct Runner<'a, R: Rings> {
-    shared: &'a Shared<R::Job>,
+    pub(super) shared: &'a Shared<R::Job>,
     /// `None` at the end of its life.
     rings: Option<R>,
     /// What is in hand. Never grows (SCHED-3).
     steps: Vec<Step<R::Job>>,
+    /// For a reset of the device. As long as there are rings.
+    pub(super) numbers: Vec<Seqno>,
     /// The rings are asked for nothing more.
     given_up: bool,
 }
 
-type Guard<'a, J> = MutexGuard<'a, State<J>>;
+pub(super) type Guard<'a, J> = MutexGuard<'a, State<J>>;
 
 impl<'a, R: Rings> Runner<'a, R> {
     pub(super) fn new(shared: &'a Shared<R::Job>, rings: R) -> Self {
-        Self { shared, rings: Some(rings), steps: Vec::with_capacity(BATCH), given_up: false }
+        let numbers = Vec::with_capacity(shared.rings.into());
+        Self { shared, rings: Some(rings), steps: Vec::with_capacity(BATCH), numbers, given_up: false }
     }
 
     /// Its life: until it is asked to end.
@@ -79,48 +82,48 @@ impl<'a, R: Rings> Runner<'a, R> {
 
     /// Takes what there is to do, up to a limit, and does it. `false` if there was nothing.
     fn carry_out(&mut self, state: &mut Guard<'_, R::Job>, now: Timestamp) -> bool {
-        self.take(state, now);
-        if self.steps.is_empty() {
+        let trouble = self.take(state, now);
+        if self.steps.is_empty() && trouble.is_none() {
             return false;
         }
         let shared = self.shared;
-        let reset = shared.carry_out(state, || self.perform());
-        if let Some((ring, succeeded)) = reset {
-            state.core.reset_done(ring, succeeded);
+        shared.carry_out(state, || self.perform());
+        if let Some(trouble) = trouble {
+            self.see_to(state, trouble);
         }
         true
     }
 
-    fn take(&mut self, state: &mut State<R::Job>, now: Timestamp) {
+    /// Fills `steps`. A reset comes last, and apart: its result is to be fed before anything else is asked.
+    fn take(&mut self, state: &mut State<R::Job>, now: Timestamp) -> Option<Trouble<R::Job>> {
         while self.steps.len() < BATCH {
-            let Some(action) = state.core.poll_action(now) else { break };
-            match action {
+            match state.core.poll_action(now)? {
                 Action::Signal { fence, result } => {
                     state.count(result);
                     self.steps.push(Step::Signal(fence, result));
                 }
                 Action::Release { payload } => self.steps.push(Step::Release(payload)),
-                Action::Run { job, ring, seqno } => {
+                Action::Run { job, ring, seqno, .. } => {
                     // The job comes along: the core may give its own away before this is carried out.
                     let Some(job) = state.core.payload(job).cloned() else { continue };
                     self.steps.push(Step::Run(ring, job, seqno));
                 }
-                // Its result is to be fed before anything else is asked.
-                Action::ResetRing { ring, seqno } => {
-                    self.steps.push(Step::ResetRing(ring, seqno));
-                    break;
+                Action::ResetRing { ring, seqno, suspect } => {
+                    let suspect = suspect.and_then(|job| state.core.payload(job)).cloned();
+                    return Some(Trouble::Ring { ring, seqno, suspect });
                 }
+                Action::ResetDevice => return Some(Trouble::Device),
                 Action::GiveUp => {
                     self.steps.push(Step::GiveUp);
                     break;
                 }
             }
         }
+        None
     }
 
-    /// Carries out what was taken. If that was a reset in the end, says how it went.
-    fn perform(&mut self) -> Option<(RingIndex, bool)> {
-        let mut reset = None;
+    /// Carries out what was taken.
+    fn perform(&mut self) {
         // Not held while the rings are borrowed; its memory is used again.
         let mut steps = std::mem::take(&mut self.steps);
         for step in steps.drain(..) {
@@ -130,12 +133,10 @@ impl<'a, R: Rings> Runner<'a, R> {
                     self.contain("dropping a job", |_| drop(job));
                 }
                 Step::Run(ring, job, seqno) => self.run(ring, &job, seqno),
-                Step::ResetRing(ring, seqno) => reset = self.reset(ring, seqno).map(|succeeded| (ring, succeeded)),
                 Step::GiveUp => self.give_up(),
             }
         }
         self.steps = steps;
-        reset
     }
 
     fn run(&mut self, ring: RingIndex, job: &Arc<R::Job>, seqno: Seqno) {
@@ -144,15 +145,6 @@ impl<'a, R: Rings> Runner<'a, R> {
             tracing::warn!(ring = ring.0, %error, "a job could not be given to the device");
             self.give_up();
         }
-    }
-
-    /// Whether it succeeded; `None` if the rings are asked for nothing more.
-    fn reset(&mut self, ring: RingIndex, seqno: Seqno) -> Option<bool> {
-        let result = self.ask("resetting a ring", |rings| rings.reset_ring(ring, seqno))?;
-        if let Err(error) = &result {
-            tracing::warn!(ring = ring.0, %error, "ring reset failed");
-        }
-        Some(result.is_ok())
     }
 
     fn give_up(&mut self) {
@@ -169,7 +161,7 @@ impl<'a, R: Rings> Runner<'a, R> {
     }
 
     /// Asks something of the rings, unless they are given up.
-    fn ask<T>(&mut self, what: &str, f: impl FnOnce(&mut R) -> T) -> Option<T> {
+    pub(super) fn ask<T>(&mut self, what: &str, f: impl FnOnce(&mut R) -> T) -> Option<T> {
         if self.given_up {
             return None;
         }

@@ -47,6 +47,7 @@ struct State {
     dropped: Vec<usize>,
     ran: Vec<usize>,
     resets: usize,
+    device_resets: usize,
     looks: usize,
     given_up: bool,
     quiesced: bool,
@@ -65,6 +66,9 @@ pub(crate) struct Plan {
     pub(crate) run_fails: bool,
     pub(crate) run_panics: bool,
     pub(crate) reset_fails: bool,
+    pub(crate) device_reset_fails: bool,
+    /// For all calls: jobs that are overdue are seen to move.
+    pub(crate) moves: bool,
     /// For all calls: somebody else brings it to rest.
     pub(crate) not_at_rest: bool,
     /// For all calls: giving it up loses the scheduler, as a driver without an unplug does.
@@ -162,6 +166,10 @@ impl Hardware {
         self.state().resets
     }
 
+    pub(crate) fn device_resets(&self) -> usize {
+        self.state().device_resets
+    }
+
     pub(crate) fn looks(&self) -> usize {
         self.state().looks
     }
@@ -240,6 +248,21 @@ impl Rings for ModelRings {
             return Err(Broken);
         }
         state.reading.retain(|(_, on, _)| *on != ring);
+        Ok(())
+    }
+
+    fn still_running(&mut self, _ring: RingIndex, job: &Arc<Job>) -> bool {
+        let state = self.hardware.state();
+        state.plan.moves && state.reading.iter().any(|(number, ..)| *number == job.number)
+    }
+
+    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Broken> {
+        let mut state = self.hardware.state();
+        state.device_resets += 1;
+        if std::mem::take(&mut state.plan.device_reset_fails) {
+            return Err(Broken);
+        }
+        state.reading.clear();
         Ok(())
     }
 

@@ -105,7 +105,8 @@ fn sched_7_what_a_banned_context_has_waiting_is_canceled_and_holds_nobody_up() {
     let (bads, goods) = (bench.queue_of(bad, 0), bench.queue_of(good, 0));
     let hung = bench.submit(bads);
     let (lost, _) = bench.submit_spec(bads, spec(0, true)).unwrap();
-    let (large, _) = bench.submit_spec(bads, JobSpec { cost: 2, dependencies: 0, restartable: true }).unwrap();
+    let (large, _) =
+        bench.submit_spec(bads, JobSpec { cost: 2, dependencies: 0, restartable: true, ..JobSpec::default() }).unwrap();
     let reserved = bench.scheduler.reserve(bads, spec(0, false)).unwrap();
     bench.drain();
     let fine: Vec<u32> = (0..2).map(|_| bench.submit(goods)).collect();

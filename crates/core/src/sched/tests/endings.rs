@@ -7,12 +7,12 @@ fn fence_2_stop_signals_everything_and_late_commits_too() {
     let mut bench = Bench::new(16, 1, 1);
     let queue = bench.queue(0);
     let (running, queued) = (bench.submit(queue), bench.submit(queue));
-    let spec = JobSpec { cost: 1, dependencies: 1, restartable: false };
+    let spec = JobSpec { cost: 1, dependencies: 1, restartable: false, ..JobSpec::default() };
     let late = bench.scheduler.reserve(queue, spec).unwrap();
-    bench.scheduler.stop(FenceError::Lost);
+    bench.scheduler.lose(FenceError::Lost);
     bench.drain();
     assert_eq!(bench.signalled, HashMap::from([(running, Err(FenceError::Lost)), (queued, Err(FenceError::Lost))]));
-    assert_eq!(bench.scheduler.reserve(queue, spec).unwrap_err(), SubmitError::Stopped(FenceError::Lost));
+    assert_eq!(bench.scheduler.reserve(queue, spec).unwrap_err(), SubmitError::Ended(FenceError::Lost));
     bench.scheduler.commit(late, 99, 99);
     bench.drain();
     assert_eq!(bench.signalled[&99], Err(FenceError::Lost));
@@ -33,7 +33,7 @@ fn a_killed_queue_lives_until_its_job_on_the_ring_is_done() {
     bench.scheduler.kill_queue(queue);
     bench.drain();
     assert_eq!(bench.signalled, HashMap::from([(queued, Err(FenceError::Canceled))]));
-    let spec = JobSpec { cost: 1, dependencies: 0, restartable: false };
+    let spec = JobSpec { cost: 1, dependencies: 0, restartable: false, ..JobSpec::default() };
     assert_eq!(bench.scheduler.reserve(queue, spec).unwrap_err(), SubmitError::StaleQueue);
     bench.complete(0);
     assert_eq!(bench.signalled[&running], Ok(()));
@@ -92,24 +92,25 @@ fn fence_2_the_first_reason_to_stop_counts() {
     let queue = bench.queue(0);
     let late = bench.scheduler.reserve(queue, spec(0, false)).unwrap();
     bench.scheduler.kill_queue(queue);
-    bench.scheduler.stop(FenceError::Lost);
-    bench.scheduler.stop(FenceError::Canceled);
+    bench.scheduler.lose(FenceError::Lost);
+    bench.scheduler.lose(FenceError::Canceled);
     let other = bench.queue(0);
     let refused = bench.scheduler.reserve(other, spec(0, false)).unwrap_err();
-    assert_eq!(refused, SubmitError::Stopped(FenceError::Lost));
+    assert_eq!(refused, SubmitError::Ended(FenceError::Lost));
     bench.scheduler.commit(late, 1, 1);
     bench.drain();
     assert_eq!(bench.signalled[&1], Err(FenceError::Lost));
 }
 
 #[test]
-fn a_stopped_device_is_not_given_up_again() {
+fn a_lost_device_is_not_given_up_again() {
     let mut bench = Bench::new(16, 1, 8);
     let queue = bench.queue(0);
     bench.submit(queue);
     bench.pass(TIMEOUT);
-    bench.scheduler.reset_done(RingIndex(0), false);
-    bench.scheduler.stop(FenceError::Lost);
+    bench.fail_reset(0);
+    bench.scheduler.device_reset_done(false);
+    bench.scheduler.lose(FenceError::Lost);
     bench.drain();
     assert!(!bench.gave_up);
 }
@@ -121,7 +122,7 @@ fn fence_2_a_stop_during_a_reset_is_final() {
     let (job, _) = bench.submit_spec(queue, spec(0, true)).unwrap();
     bench.drain();
     bench.pass(TIMEOUT);
-    bench.scheduler.stop(FenceError::Lost);
+    bench.scheduler.lose(FenceError::Lost);
     bench.reset(0);
     bench.pass(TIMEOUT);
     bench.scheduler.fault(RingIndex(0), bench.reset_numbers[0]);
@@ -136,7 +137,7 @@ fn sched_2_a_stopped_ring_that_finished_everything_reads_nothing_any_more() {
     let mut bench = Bench::new(16, 1, 8);
     let queue = bench.queue(0);
     let (first, second) = (bench.submit(queue), bench.submit(queue));
-    bench.scheduler.stop(FenceError::Lost);
+    bench.scheduler.lose(FenceError::Lost);
     bench.drain();
     bench.complete(0);
     assert!(bench.released.is_empty(), "it is not through yet");
@@ -150,7 +151,7 @@ fn sched_2_hardware_gone_before_stop_releases_nothing() {
     let queue = bench.queue(0);
     bench.submit(queue);
     bench.scheduler.hardware_gone();
-    bench.scheduler.stop(FenceError::Lost);
+    bench.scheduler.lose(FenceError::Lost);
     bench.drain();
     assert_eq!(bench.signalled.len(), 1);
     assert!(bench.released.is_empty());
@@ -161,7 +162,7 @@ fn sched_2_hardware_gone_releases_also_what_has_not_signalled_yet() {
     let mut bench = Bench::new(16, 1, 8);
     let queue = bench.queue(0);
     let job = bench.submit(queue);
-    bench.scheduler.stop(FenceError::Lost);
+    bench.scheduler.lose(FenceError::Lost);
     bench.scheduler.hardware_gone();
     bench.drain();
     assert_eq!(bench.signalled[&job], Err(FenceError::Lost));
@@ -175,7 +176,7 @@ fn a_stopped_ring_keeps_no_queue_in_its_ready_list() {
     bench.submit(busy);
     // No credits: the second queue stays ready.
     bench.submit(ready);
-    bench.scheduler.stop(FenceError::Lost);
+    bench.scheduler.lose(FenceError::Lost);
     bench.scheduler.hardware_gone();
     bench.drain();
     bench.scheduler.kill_queue(busy);

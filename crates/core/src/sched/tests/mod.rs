@@ -1,4 +1,4 @@
-//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`endings`]), by what `drm_sched` is tested with
+//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`waits`], [`resets`], [`event_slots`], [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
 
@@ -6,11 +6,14 @@ extern crate std;
 
 mod contexts;
 mod endings;
+mod event_slots;
 mod exhaustive;
 mod kunit;
 mod model;
 mod random;
+mod resets;
 mod scenarios;
+mod waits;
 
 use core::time::Duration;
 use std::collections::HashMap;
@@ -33,6 +36,10 @@ struct Bench {
     /// Resets asked for, and the numbers announced with them.
     resets: Vec<RingIndex>,
     reset_numbers: Vec<Seqno>,
+    suspects: Vec<Option<u32>>,
+    /// The event slot of each job that was given to a ring, if there are any.
+    events: Vec<EventSlot>,
+    device_resets: usize,
     gave_up: bool,
     signalled: HashMap<u32, Result<(), FenceError>>,
     released: Vec<u32>,
@@ -44,7 +51,7 @@ impl Bench {
         let queues = (0..4).map(|_| QueueSlot::default()).collect();
         let rings = (0..rings).map(|_| RingSlot::default()).collect();
         let contexts = (0..2).map(|_| ContextSlot::default()).collect();
-        let limits = Limits { ring_credits, job_timeout: TIMEOUT };
+        let limits = Limits::new(ring_credits, TIMEOUT);
         Self {
             scheduler: Scheduler::with_contexts(slots(jobs), queues, rings, contexts, limits),
             now: Timestamp::default(),
@@ -52,6 +59,9 @@ impl Bench {
             running: vec![],
             resets: vec![],
             reset_numbers: vec![],
+            suspects: vec![],
+            events: vec![],
+            device_resets: 0,
             gave_up: false,
             signalled: HashMap::new(),
             released: vec![],
@@ -70,7 +80,9 @@ impl Bench {
     }
 
     fn submit(&mut self, queue: QueueId) -> u32 {
-        let (job, _) = self.submit_spec(queue, JobSpec { cost: 1, dependencies: 0, restartable: false }).unwrap();
+        let (job, _) = self
+            .submit_spec(queue, JobSpec { cost: 1, dependencies: 0, restartable: false, ..JobSpec::default() })
+            .unwrap();
         self.drain();
         job
     }
@@ -86,12 +98,16 @@ impl Bench {
                     assert!(!self.released.contains(&payload));
                     self.released.push(payload);
                 }
-                Action::ResetRing { ring, seqno } => {
+                Action::ResetRing { ring, seqno, suspect } => {
+                    let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap());
+                    self.suspects.push(suspect);
                     self.resets.push(ring);
                     self.reset_numbers.push(seqno);
                 }
+                Action::ResetDevice => self.device_resets += 1,
                 Action::GiveUp => self.gave_up = true,
-                Action::Run { job, ring, seqno } => {
+                Action::Run { job, ring, seqno, event } => {
+                    self.events.extend(event);
                     let number = *self.scheduler.payload(job).unwrap();
                     self.running.push((ring, seqno, number));
                 }
@@ -120,6 +136,19 @@ impl Bench {
         self.drain();
     }
 
+    /// The reset of a ring has failed.
+    fn fail_reset(&mut self, ring: u8) {
+        self.scheduler.reset_done(RingIndex(ring), false);
+        self.drain();
+    }
+
+    /// The reset of the device is over: nothing is on any ring any more.
+    fn reset_device(&mut self) {
+        self.running.clear();
+        self.scheduler.device_reset_done(true);
+        self.drain();
+    }
+
     /// How many of the four queue slots are free; takes them.
     fn free_queues(&mut self) -> usize {
         core::iter::from_fn(|| self.scheduler.open_queue(RingIndex(0), Priority::Normal)).count()
@@ -131,5 +160,5 @@ impl Bench {
 }
 
 fn spec(dependencies: u32, restartable: bool) -> JobSpec {
-    JobSpec { cost: 1, dependencies, restartable }
+    JobSpec { cost: 1, dependencies, restartable, ..JobSpec::default() }
 }

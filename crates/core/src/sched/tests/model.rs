@@ -52,10 +52,31 @@ pub(super) struct Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RingIs {
     Running,
-    Overdue { suspect: Option<usize> },
-    Faulted { suspect: Option<usize> },
-    Resetting { suspect: Option<usize> },
+    Overdue {
+        suspect: Option<usize>,
+    },
+    Faulted {
+        suspect: Option<usize>,
+    },
+    Resetting {
+        suspect: Option<usize>,
+        faulted: bool,
+    },
+    /// Its reset failed.
+    Stuck {
+        suspect: Option<usize>,
+    },
     Dead,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DeviceIs {
+    Running,
+    /// The reset of a ring failed.
+    Stuck,
+    Resetting,
+    /// Its numbers mean nothing any more.
+    Failed,
 }
 
 #[derive(Debug)]
@@ -65,6 +86,8 @@ pub(super) struct Ring {
     pub(super) running: Vec<(Seqno, usize)>,
     /// Since when the oldest is the oldest.
     since: Timestamp,
+    /// How often the driver has vouched for the oldest.
+    extensions: u32,
     /// All numbers ever given out, for jobs and resets, and how far the ring has come among them.
     pub(super) numbers: Vec<Seqno>,
     pub(super) at: usize,
@@ -77,7 +100,9 @@ pub(super) struct Model {
     pub(super) queues: Vec<Queue>,
     pub(super) rings: Vec<Ring>,
     pub(super) contexts: Vec<Context>,
-    pub(super) stopped: Option<FenceError>,
+    device: DeviceIs,
+    stopped: bool,
+    lost: Option<FenceError>,
     give_up: bool,
     credits: u32,
 }
@@ -89,12 +114,14 @@ impl Model {
             credits,
             running: vec![],
             since: Timestamp::default(),
+            extensions: 0,
             numbers: vec![Seqno::ZERO],
             at: 0,
         };
         let rings = (0..rings).map(ring).collect();
         let contexts = vec![];
-        Self { jobs: vec![], queues: vec![], rings, contexts, stopped: None, give_up: false, credits }
+        let (device, stopped, lost, give_up) = (DeviceIs::Running, false, None, false);
+        Self { jobs: vec![], queues: vec![], rings, contexts, device, stopped, lost, give_up, credits }
     }
 
     pub(super) fn queue_opened(&mut self, handle: QueueId, ring: usize, priority: Priority, context: Option<usize>) {
@@ -124,8 +151,8 @@ impl Model {
 
     /// How a reservation is refused.
     pub(super) fn refusal(&self, queue: usize, spec: JobSpec, slots: usize) -> Option<SubmitError> {
-        match self.stopped {
-            Some(error) => Some(SubmitError::Stopped(error)),
+        match self.lost {
+            Some(error) => Some(SubmitError::Ended(error)),
             None if spec.cost > self.credits => Some(SubmitError::TooLarge),
             None if self.queues[queue].killed => Some(SubmitError::StaleQueue),
             None if self.is_banned(queue) => Some(SubmitError::Banned),
@@ -147,7 +174,7 @@ impl Model {
 
     pub(super) fn committed(&mut self, job: usize) {
         let queue = self.jobs[job].queue;
-        let ended = self.stopped.or(self.queues[queue].killed.then_some(FenceError::Canceled));
+        let ended = self.lost.or(self.queues[queue].killed.then_some(FenceError::Canceled));
         self.jobs[job].stage = ended.map_or(Stage::Queued, |error| Stage::Ended(Err(error)));
         if ended.is_none() {
             self.queues[queue].waiting.push(job);
@@ -157,13 +184,21 @@ impl Model {
     pub(super) fn dependency_done(&mut self, job: usize, failed: bool) {
         let job = &mut self.jobs[job];
         job.unreported = job.unreported.saturating_sub(1);
+        let failed = failed && job.spec.if_dependency_fails == IfDependencyFails::Cancel;
         if matches!(job.stage, Stage::Reserved | Stage::Queued) {
             job.canceled |= failed;
             job.waits = if failed { 0 } else { job.waits.saturating_sub(1) };
         }
     }
 
+    fn numbers_are_void(&self) -> bool {
+        matches!(self.device, DeviceIs::Resetting | DeviceIs::Failed)
+    }
+
     pub(super) fn hw_done(&mut self, ring: usize, seqno: Seqno, now: Timestamp) {
+        if self.numbers_are_void() {
+            return;
+        }
         let slot = &mut self.rings[ring];
         let Some(at) = slot.numbers.iter().position(|number| *number == seqno).filter(|at| *at > slot.at) else {
             return;
@@ -179,10 +214,11 @@ impl Model {
             self.jobs[job].on_hardware = false;
         }
         slot.since = now;
+        slot.extensions = 0;
         if matches!(slot.is, RingIs::Overdue { .. }) {
             slot.is = RingIs::Running;
         }
-        if self.stopped.is_some() && at + 1 == slot.numbers.len() {
+        if self.lost.is_some() && at + 1 == slot.numbers.len() {
             // Those that have not signalled yet wait for `hardware_gone`, which is later than need be, but safe.
             for job in self.jobs.iter_mut().filter(|job| job.ring == ring) {
                 job.on_hardware &= job.stage != Stage::Signalled;
@@ -191,6 +227,9 @@ impl Model {
     }
 
     pub(super) fn fault(&mut self, ring: usize, seqno: Seqno) {
+        if self.numbers_are_void() {
+            return;
+        }
         let slot = &mut self.rings[ring];
         let old = slot.numbers[..slot.at].contains(&seqno);
         if !old && matches!(slot.is, RingIs::Running | RingIs::Overdue { .. }) {
@@ -198,54 +237,119 @@ impl Model {
         }
     }
 
-    fn deadline(ring: &Ring) -> Option<Timestamp> {
-        (ring.is == RingIs::Running && !ring.running.is_empty()).then(|| ring.since.plus(TIMEOUT))
+    fn deadline(&self, ring: &Ring) -> Option<Timestamp> {
+        let judged = ring.is == RingIs::Running && !self.stopped && !self.numbers_are_void();
+        (judged && !ring.running.is_empty()).then(|| ring.since.plus(TIMEOUT))
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.rings.iter().filter_map(Self::deadline).min()
+        self.rings.iter().filter_map(|ring| self.deadline(ring)).min()
     }
 
     pub(super) fn tick(&mut self, now: Timestamp) {
-        for ring in &mut self.rings {
-            if Self::deadline(ring).is_some_and(|deadline| deadline <= now) {
+        for index in 0..self.rings.len() {
+            let deadline = self.deadline(&self.rings[index]);
+            let ring = &mut self.rings[index];
+            if deadline.is_some_and(|deadline| deadline <= now) {
                 ring.is = RingIs::Overdue { suspect: ring.running.first().map(|(_, job)| *job) };
             }
         }
     }
 
+    pub(super) fn still_running(&mut self, ring: usize, now: Timestamp) -> bool {
+        let slot = &mut self.rings[ring];
+        let RingIs::Resetting { suspect, faulted: false } = slot.is else { return false };
+        let gone = slot.running.first().map(|(_, job)| *job) != suspect;
+        if !gone && slot.extensions == random::EXTENSIONS {
+            return false;
+        }
+        slot.extensions += u32::from(!gone);
+        slot.numbers.pop(); // the reset's, which does not come
+        slot.is = RingIs::Running;
+        slot.since = now;
+        true
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    pub(super) fn start(&mut self, now: Timestamp) {
+        if core::mem::take(&mut self.stopped) {
+            self.rings.iter_mut().for_each(|ring| ring.since = now);
+        }
+    }
+
     pub(super) fn reset_done(&mut self, ring: usize, succeeded: bool) {
         let slot = &mut self.rings[ring];
-        let RingIs::Resetting { suspect } = slot.is else { return };
-        slot.is = if succeeded { RingIs::Running } else { RingIs::Dead };
+        let RingIs::Resetting { suspect, .. } = slot.is else { return };
         if !succeeded {
             slot.numbers.pop(); // it never came into being
-            self.give_up = true;
+            slot.is = RingIs::Stuck { suspect };
+            self.device = DeviceIs::Stuck;
             return;
         }
-        slot.at = slot.numbers.len() - 1;
-        slot.credits = self.credits;
-        let lost = core::mem::take(&mut slot.running);
-        let oldest = lost.first().map(|(_, job)| *job).filter(|oldest| suspect == Some(*oldest));
+        self.reset(&[ring]);
+    }
+
+    pub(super) fn device_reset_done(&mut self, succeeded: bool) {
+        if self.device != DeviceIs::Resetting {
+            return;
+        }
+        if succeeded {
+            self.device = DeviceIs::Running;
+            self.reset(&[0, 1]);
+            return;
+        }
+        self.device = DeviceIs::Failed;
+        self.give_up = true;
+        for ring in &mut self.rings {
+            ring.numbers.pop();
+            ring.is = RingIs::Dead;
+        }
+    }
+
+    /// These rings were reset at once.
+    fn reset(&mut self, rings: &[usize]) {
         let context_of = |model: &Self, job: usize| model.queues[model.jobs[job].queue].context;
-        let guilty = oldest.and_then(|job| context_of(self, job));
-        if let Some(guilty) = guilty {
-            self.contexts[guilty].guilty += 1;
+        let (mut lost, mut blamed, mut guilty) = (vec![], vec![], vec![]);
+        for ring in rings {
+            let slot = &mut self.rings[*ring];
+            let suspect = match slot.is {
+                RingIs::Running | RingIs::Dead => None,
+                RingIs::Overdue { suspect }
+                | RingIs::Faulted { suspect }
+                | RingIs::Resetting { suspect, .. }
+                | RingIs::Stuck { suspect } => suspect,
+            };
+            slot.is = RingIs::Running;
+            slot.extensions = 0;
+            slot.at = slot.numbers.len() - 1;
+            slot.credits = self.credits;
+            let on_ring = core::mem::take(&mut slot.running);
+            blamed.extend(on_ring.first().map(|(_, job)| *job).filter(|oldest| suspect == Some(*oldest)));
+            lost.extend(on_ring.into_iter().rev());
+        }
+        for job in &blamed {
+            guilty.extend(context_of(self, *job).filter(|context| !guilty.contains(context)));
+        }
+        for context in &guilty {
+            self.contexts[*context].guilty += 1;
         }
         let mut victims = vec![];
-        for (_, index) in lost.into_iter().rev() {
+        for (_, index) in lost {
             let context = context_of(self, index);
             let goes_on = !self.queues[self.jobs[index].queue].killed && !self.is_banned(self.jobs[index].queue);
             let job = &mut self.jobs[index];
             job.on_hardware = false;
-            if oldest == Some(index) {
+            if blamed.contains(&index) {
                 job.stage = Stage::Ended(Err(FenceError::Guilty));
             } else if job.spec.restartable && goes_on {
                 job.stage = Stage::Queued;
                 self.queues[job.queue].waiting.insert(0, index);
             } else {
                 job.stage = Stage::Ended(Err(FenceError::Innocent));
-                victims.extend(context.filter(|context| Some(*context) != guilty));
+                victims.extend(context.filter(|context| !guilty.contains(context)));
             }
         }
         for (number, context) in self.contexts.iter_mut().enumerate() {
@@ -290,11 +394,13 @@ impl Model {
         self.end_waiting(queue, FenceError::Canceled);
     }
 
-    pub(super) fn stop(&mut self, error: FenceError) {
-        let error = *self.stopped.get_or_insert(error);
+    pub(super) fn lose(&mut self, error: FenceError) {
+        let error = *self.lost.get_or_insert(error);
         self.give_up = false;
+        let all = self.device == DeviceIs::Resetting;
+        self.device = if self.numbers_are_void() { DeviceIs::Failed } else { DeviceIs::Running };
         for ring in &mut self.rings {
-            if matches!(ring.is, RingIs::Resetting { .. }) {
+            if all || matches!(ring.is, RingIs::Resetting { .. }) {
                 ring.numbers.pop(); // it never came into being
             }
             ring.is = RingIs::Dead;
@@ -309,7 +415,7 @@ impl Model {
     }
 
     pub(super) fn hardware_gone(&mut self) {
-        if self.stopped.is_some() {
+        if self.lost.is_some() {
             self.jobs.iter_mut().for_each(|job| job.on_hardware = false);
         }
     }
@@ -325,7 +431,9 @@ impl Model {
     }
 
     fn reset_owed(&self) -> bool {
-        self.rings.iter().any(|ring| matches!(ring.is, RingIs::Overdue { .. } | RingIs::Faulted { .. }))
+        self.device == DeviceIs::Running
+            && self.lost.is_none()
+            && self.rings.iter().any(|ring| matches!(ring.is, RingIs::Overdue { .. } | RingIs::Faulted { .. }))
     }
 
     /// A queue's oldest job, if it waits for nothing.
@@ -372,14 +480,32 @@ impl Model {
         assert!(core::mem::take(&mut self.give_up), "no reason to give up");
     }
 
-    pub(super) fn resetting(&mut self, ring: RingIndex, seqno: Seqno) {
+    pub(super) fn resetting(&mut self, ring: RingIndex, seqno: Seqno, blamed: Option<u32>) {
         assert!(!self.ended() && !self.releasable() && !self.give_up);
         let ring = &mut self.rings[usize::from(ring.0)];
+        let faulted = matches!(ring.is, RingIs::Faulted { .. });
         let (RingIs::Overdue { suspect } | RingIs::Faulted { suspect }) = ring.is else {
             panic!("a reset that is not owed: {ring:?}")
         };
-        ring.is = RingIs::Resetting { suspect };
+        let oldest = ring.running.first().map(|(_, job)| *job);
+        assert_eq!(blamed.map(|job| job as usize), suspect.filter(|_| oldest == suspect));
+        assert_eq!(self.device, DeviceIs::Running, "the whole device is next");
+        ring.is = RingIs::Resetting { suspect, faulted };
         Self::given_out(ring, seqno);
+    }
+
+    pub(super) fn resetting_device(&mut self, scheduler: &TestScheduler) {
+        assert!(!self.ended() && !self.releasable() && !self.give_up);
+        assert_eq!(self.device, DeviceIs::Stuck, "no ring's reset failed");
+        assert!(!self.ring_is_resetting(), "it would cut short that of a ring");
+        self.device = DeviceIs::Resetting;
+        for (number, ring) in (0..).zip(&mut self.rings) {
+            Self::given_out(ring, scheduler.number_after_reset(RingIndex(number)).unwrap());
+        }
+    }
+
+    fn ring_is_resetting(&self) -> bool {
+        self.rings.iter().any(|ring| matches!(ring.is, RingIs::Resetting { .. }))
     }
 
     fn given_out(ring: &mut Ring, seqno: Seqno) {
@@ -391,6 +517,7 @@ impl Model {
         assert!(!self.ended() && !self.releasable() && !self.give_up && !self.reset_owed(), "work before trouble");
         let index = payload as usize;
         let (turn, ring) = (self.jobs[index].queue, usize::from(ring.0));
+        assert_eq!((self.device, self.stopped), (DeviceIs::Running, false));
         assert_eq!(self.jobs[index].handle, handle);
         assert_eq!((self.queues[turn].ring, self.rings[ring].is), (ring, RingIs::Running));
         assert_eq!(self.next_to_run(&self.queues[turn]), Some(index), "out of order");
@@ -429,6 +556,10 @@ impl Model {
         assert!(!self.ended(), "a fence is owed");
         assert!(!self.releasable(), "a payload is kept for no reason");
         assert!(!self.give_up && !self.reset_owed());
+        assert!(self.device != DeviceIs::Stuck || self.ring_is_resetting(), "nobody resets the device");
+        if self.device != DeviceIs::Running || self.stopped {
+            return;
+        }
         for (index, ring) in self.rings.iter().enumerate().filter(|(_, ring)| ring.is == RingIs::Running) {
             let mut ready: Vec<_> = self.queues.iter().filter(|queue| queue.ring == index).collect();
             ready.retain(|queue| self.ready(queue).is_some());

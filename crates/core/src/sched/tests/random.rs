@@ -8,6 +8,7 @@ use super::*;
 const JOBS: usize = 12;
 const RINGS: usize = 2;
 const CREDITS: u32 = 4;
+pub(super) const EXTENSIONS: u32 = 1;
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -25,9 +26,7 @@ enum Event {
     },
     Reserve {
         queue: usize,
-        cost: u32,
-        dependencies: u32,
-        restartable: bool,
+        spec: JobSpec,
     },
     /// Of the reservations that are open, so that anything may happen since the reservation.
     Commit {
@@ -62,6 +61,15 @@ enum Event {
         ring: u8,
         succeeded: bool,
     },
+    DeviceResetDone {
+        succeeded: bool,
+    },
+    /// The driver has looked, and says that the suspect moves.
+    StillRunning {
+        ring: u8,
+    },
+    Stop,
+    Start,
     Reprioritize {
         queue: usize,
         priority: Priority,
@@ -74,7 +82,7 @@ enum Event {
     Kill {
         queue: usize,
     },
-    Stop {
+    Lose {
         error: FenceError,
     },
     HardwareGone,
@@ -84,16 +92,27 @@ fn priority() -> impl Strategy<Value = Priority> {
     prop_oneof![1 => Just(Priority::High), 2 => Just(Priority::Normal), 1 => Just(Priority::Low)]
 }
 
+/// What of a job is not its size.
+fn spec() -> impl Strategy<Value = JobSpec> {
+    let policy = prop_oneof![3 => Just(IfDependencyFails::Cancel), 1 => Just(IfDependencyFails::Run)];
+    (prop::bool::weighted(0.7), policy).prop_map(|(restartable, if_dependency_fails)| JobSpec {
+        cost: 1,
+        dependencies: 2,
+        restartable,
+        if_dependency_fails,
+    })
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let error = prop_oneof![Just(FenceError::Lost), Just(FenceError::Canceled)];
     prop_oneof![
-        40 => (0..8usize, 1..8u32, 0..3u32, prop::bool::weighted(0.7)).prop_map(|(queue, cost, dependencies, restartable)| {
+        40 => (0..8usize, 1..8u32, 0..3u32, spec()).prop_map(|(queue, cost, dependencies, spec)| {
             // Most jobs wait for nothing, and are so small that several fit the ring.
             let (cost, dependencies) = (cost.saturating_sub(4).max(1), dependencies.saturating_sub(1));
-            Event::Reserve { queue, cost, dependencies, restartable }
+            Event::Reserve { queue, spec: JobSpec { cost, dependencies, ..spec } }
         }),
-        1 => (0..8usize).prop_map(|queue| Event::Reserve { queue, cost: 5, dependencies: 2, restartable: true }),
-        3 => (0..8usize).prop_map(|queue| Event::Reserve { queue, cost: 1, dependencies: 2, restartable: true }),
+        1 => (0..8usize, spec()).prop_map(|(queue, spec)| Event::Reserve { queue, spec: JobSpec { cost: 5, ..spec } }),
+        3 => (0..8usize, spec()).prop_map(|(queue, spec)| Event::Reserve { queue, spec: JobSpec { cost: 1, ..spec } }),
         40 => (0..4usize).prop_map(|reservation| Event::Commit { reservation }),
         2 => (0..4usize).prop_map(|reservation| Event::Cancel { reservation }),
         20 => (0..JOBS, prop::bool::weighted(0.2)).prop_map(|(job, failed)| Event::Dependency { job, failed }),
@@ -102,14 +121,18 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (0..2u8, 0..6usize).prop_map(|(ring, back)| Event::Fault { ring, back }),
         8 => (0..80u64).prop_map(|millis| Event::Pass { millis }),
         12 => Just(Event::Tick),
-        12 => (0..2u8, prop::bool::weighted(0.95)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
+        12 => (0..2u8, prop::bool::weighted(0.9)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
+        9 => prop::bool::weighted(0.9).prop_map(|succeeded| Event::DeviceResetDone { succeeded }),
+        5 => (0..2u8).prop_map(|ring| Event::StillRunning { ring }),
+        2 => Just(Event::Stop),
+        6 => Just(Event::Start),
         4 => (0..2u8, priority(), 0..3usize).prop_map(|(ring, priority, context)| Event::Open { ring, priority, context }),
         2 => (0..4u32).prop_map(|limit| Event::OpenContext { limit }),
         2 => (0..3usize).prop_map(|context| Event::CloseContext { context }),
         8 => (0..8usize, priority()).prop_map(|(queue, priority)| Event::Reprioritize { queue, priority }),
         8 => (0..8usize, 0..5u8).prop_map(|(queue, ring)| Event::Move { queue, ring: ring.div_ceil(2) }),
         3 => (0..8usize).prop_map(|queue| Event::Kill { queue }),
-        1 => error.prop_map(|error| Event::Stop { error }),
+        1 => error.prop_map(|error| Event::Lose { error }),
         2 => Just(Event::HardwareGone),
     ]
 }
@@ -124,7 +147,8 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let bench = Bench::new(JOBS, RINGS, CREDITS);
+        let mut bench = Bench::new(JOBS, RINGS, CREDITS);
+        bench.scheduler.limits.extensions = EXTENSIONS;
         let model = Model::new(RINGS, CREDITS);
         let mut pair = Self { scheduler: bench.scheduler, model, now: bench.now, reservations: vec![] };
         pair.open_context(2);
@@ -215,9 +239,19 @@ impl Pair {
         self.model.reset_done(usize::from(ring), succeeded);
     }
 
-    fn stop(&mut self, error: FenceError) {
-        self.scheduler.stop(error);
-        self.model.stop(error);
+    fn device_reset_done(&mut self, succeeded: bool) {
+        self.scheduler.device_reset_done(succeeded);
+        self.model.device_reset_done(succeeded);
+    }
+
+    fn start(&mut self) {
+        self.scheduler.start(self.now);
+        self.model.start(self.now);
+    }
+
+    fn lose(&mut self, error: FenceError) {
+        self.scheduler.lose(error);
+        self.model.lose(error);
     }
 
     fn apply(&mut self, event: &Event) {
@@ -232,9 +266,8 @@ impl Pair {
                 let last = self.model.contexts.len() - 1;
                 self.close_context(last.saturating_sub(context));
             }
-            Event::Reserve { queue, cost, dependencies, restartable } => {
+            Event::Reserve { queue, spec } => {
                 let queue = queue % self.model.queues.len();
-                let spec = JobSpec { cost, dependencies, restartable };
                 let refusal = self.model.refusal(queue, spec, JOBS);
                 match self.scheduler.reserve(self.model.queues[queue].handle, spec) {
                     Ok(reservation) => {
@@ -281,12 +314,22 @@ impl Pair {
                 self.model.tick(self.now);
             }
             Event::ResetDone { ring, succeeded } => self.reset_done(ring, succeeded),
+            Event::DeviceResetDone { succeeded } => self.device_reset_done(succeeded),
+            Event::StillRunning { ring } => {
+                let granted = self.scheduler.still_running(RingIndex(ring), self.now);
+                assert_eq!(granted, self.model.still_running(usize::from(ring), self.now));
+            }
+            Event::Stop => {
+                self.scheduler.stop();
+                self.model.stop();
+            }
+            Event::Start => self.start(),
             Event::Reprioritize { queue, priority } => {
                 self.reprioritize(queue % self.model.queues.len(), priority);
             }
             Event::Move { queue, ring } => self.move_queue(queue % self.model.queues.len(), ring),
             Event::Kill { queue } => self.kill(queue % self.model.queues.len()),
-            Event::Stop { error } => self.stop(error),
+            Event::Lose { error } => self.lose(error),
             Event::HardwareGone => {
                 self.scheduler.hardware_gone();
                 self.model.hardware_gone();
@@ -299,9 +342,13 @@ impl Pair {
             match action {
                 Action::Signal { fence, result } => self.model.signalled(fence, result),
                 Action::Release { payload } => self.model.released(payload),
-                Action::ResetRing { ring, seqno } => self.model.resetting(ring, seqno),
+                Action::ResetRing { ring, seqno, suspect } => {
+                    let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap());
+                    self.model.resetting(ring, seqno, suspect);
+                }
+                Action::ResetDevice => self.model.resetting_device(&self.scheduler),
                 Action::GiveUp => self.model.gave_up(),
-                Action::Run { job, ring, seqno } => {
+                Action::Run { job, ring, seqno, .. } => {
                     let payload = *self.scheduler.payload(job).unwrap();
                     self.model.started(job, payload, ring, seqno, self.now);
                 }
@@ -335,12 +382,14 @@ impl Pair {
         while !self.reservations.is_empty() {
             self.commit(0);
         }
+        self.start();
         for _ in 0..JOBS {
             for ring in [0, 1] {
                 self.drain();
                 if matches!(self.model.rings[usize::from(ring)].is, RingIs::Resetting { .. }) {
                     self.reset_done(ring, true);
                 }
+                self.device_reset_done(true);
                 if let Some((seqno, _)) = self.model.rings[usize::from(ring)].running.last().copied() {
                     self.done(ring, seqno);
                 }
@@ -358,7 +407,7 @@ proptest! {
     #[test]
     fn every_fence_signals_once_and_nothing_leaks(
         events in prop::collection::vec((event(), prop::bool::weighted(0.7)), 1..150),
-        stops in any::<bool>(),
+        loses in any::<bool>(),
     ) {
         let mut pair = Pair::new();
         for (event, drain) in &events {
@@ -370,8 +419,8 @@ proptest! {
             }
         }
         let dead = pair.model.rings.iter().any(|ring| ring.is == RingIs::Dead);
-        if stops || dead {
-            pair.stop(FenceError::Lost);
+        if loses || dead {
+            pair.lose(FenceError::Lost);
             while !pair.reservations.is_empty() {
                 pair.commit(0);
             }

@@ -54,7 +54,7 @@ impl World {
         for job in self.scheduler.jobs.iter_mut().filter(|job| job.state != State::Running) {
             job.seqno = Seqno::ZERO;
         }
-        for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.in_use && !queue.listed) {
+        for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.in_use && queue.stands == Stands::Nowhere) {
             queue.link = NONE;
         }
         for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.running == 0) {
@@ -64,7 +64,7 @@ impl World {
         self.scheduler.resets = 0;
         for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
             if matches!(ring.state, RingState::Running | RingState::Dead) {
-                (ring.suspect, engine.suspect) = (None, None);
+                (ring.suspect, engine.suspect, engine.faulted) = (None, None, false);
             }
         }
         let before = self.jobs.clone();

@@ -12,19 +12,36 @@ impl World {
         Some(match action {
             Action::Signal { fence, result } => self.signalled(config, fence as usize, result),
             Action::Release { payload } => self.released(payload as usize),
-            Action::ResetRing { ring, seqno } => {
+            Action::ResetRing { ring, seqno, suspect } => {
+                let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap() as usize);
                 let engine = &mut self.engines[usize::from(ring.0)];
-                assert!(!self.stopped, "a reset of a lost device");
+                assert_eq!(
+                    suspect,
+                    engine.suspect.filter(|job| engine.given.first().is_some_and(|(_, given)| given == job))
+                );
+                assert!(!self.lost, "a reset of a lost device");
                 assert_eq!(engine.reset, Reset::None, "a reset while the ring is being reset, or cannot be");
+                assert_eq!(self.reset, Reset::None, "a ring's reset during that of the device");
                 engine.reset = Reset::Asked(seqno);
                 Notable::ResetAsked
             }
+            Action::ResetDevice => {
+                assert!(!self.lost && self.engines.iter().any(|engine| engine.reset == Reset::Failed));
+                let resetting = |engine: &Engine| matches!(engine.reset, Reset::Asked(_) | Reset::Held);
+                assert!(!self.engines.iter().any(resetting), "it cuts short the reset of a ring");
+                assert_eq!(self.reset, Reset::None, "a second reset of the device");
+                self.reset = Reset::Asked(Seqno::ZERO);
+                Notable::DeviceResetAsked
+            }
             Action::GiveUp => {
-                assert!(!self.stopped && self.engines.iter().any(|engine| engine.reset == Reset::Failed));
+                assert!(!self.lost && self.reset == Reset::Failed);
                 self.gave_up = true;
                 Notable::GaveUp
             }
-            Action::Run { job, ring, seqno } => self.ran(config, job, ring, seqno),
+            Action::Run { job, ring, seqno, event } => {
+                assert_eq!(event, config.event_slots.map(|_| EventSlot(0)));
+                self.ran(config, job, ring, seqno)
+            }
         })
     }
 
@@ -39,7 +56,7 @@ impl World {
             Err(FenceError::Guilty) => progress.lost == Some(Place::Suspect),
             Err(FenceError::Innocent) => progress.lost == Some(Place::Victim) && (!plan.restartable || killed),
             Err(FenceError::Canceled) => !progress.ran && (killed || progress.wait == Wait::Failed),
-            Err(FenceError::Lost) => self.stopped,
+            Err(FenceError::Lost) => self.lost,
         };
         assert!(reason, "job {job} has no reason to end with {result:?}");
         progress.signalled = Some(result);
@@ -58,8 +75,10 @@ impl World {
         let job = *self.scheduler.payload(handle).unwrap() as usize;
         let engine = &self.engines[usize::from(ring.0)];
         let progress = &self.jobs[job];
-        assert!(!self.stopped, "work for a lost device");
+        assert!(!self.lost, "work for a lost device");
         assert_eq!(engine.reset, Reset::None, "work for a ring that is being reset");
+        assert!(self.engines.iter().all(|engine| engine.reset != Reset::Failed), "the device is to be reset");
+        assert_eq!(self.reset, Reset::None, "work for a device that is being reset");
         assert_eq!((progress.handle, config.ring_of(job)), (Some(handle), usize::from(ring.0)));
         assert_eq!(progress.stage, Stage::Committed);
         assert_eq!(progress.wait, Wait::Over, "what it is to work on does not exist yet");
@@ -89,8 +108,8 @@ impl World {
     }
 
     pub(super) fn expected_refusal(&self, config: &Config, queue: usize) -> SubmitError {
-        if self.stopped {
-            SubmitError::Stopped(FenceError::Lost)
+        if self.lost {
+            SubmitError::Ended(FenceError::Lost)
         } else if self.killed[queue] {
             SubmitError::StaleQueue
         } else {
@@ -112,7 +131,7 @@ impl World {
     /// Nothing is left to do: after a loss this means that no fence is pending, and after the cut no memory is held.
     fn check_idle(&self) {
         for job in self.jobs.iter().filter(|job| job.stage == Stage::Committed) {
-            assert!(!self.stopped || job.signalled.is_some(), "a fence outlives the device");
+            assert!(!self.lost || job.signalled.is_some(), "a fence outlives the device");
             assert!(!self.cut || job.released, "memory is held although nobody can read it");
         }
     }
@@ -123,15 +142,21 @@ impl World {
         for (index, (engine, slot)) in self.engines.iter().zip(&self.scheduler.rings).enumerate() {
             let on_ring: u32 = engine.given.iter().map(|(_, job)| config.jobs[*job].cost).sum();
             assert!(on_ring <= config.credits, "ring {index} has more than it has credits for");
-            let booked = if self.stopped { 0 } else { on_ring };
+            let booked = if self.lost { 0 } else { on_ring };
             assert_eq!(slot.credits + booked, config.credits, "credits are lost or made on ring {index}");
-            if slot.state == RingState::Running && on_ring > 0 {
+            if slot.state == RingState::Running && on_ring > 0 && self.reset == Reset::None {
                 assert!(slot.deadline.is_some(), "nobody watches ring {index}");
                 assert_eq!(slot.deadline, engine.deadline, "the oldest job of ring {index} has not its whole time");
             }
         }
+        if config.event_slots.is_some() && !self.lost {
+            let mut busy: Vec<_> =
+                self.engines.iter().flat_map(|engine| &engine.given).map(|(_, job)| config.jobs[*job].queue).collect();
+            busy.dedup();
+            assert!(busy.len() <= 1, "two queues report through one event slot");
+        }
         let deadline = self.scheduler.next_deadline();
-        assert!(!self.stopped || deadline.is_none(), "a timeout is waited for although the device is gone");
+        assert!(!self.lost || deadline.is_none(), "a timeout is waited for although the device is gone");
         self.check_ignored();
     }
 
@@ -150,13 +175,18 @@ impl World {
             if matches!(engine.reset, Reset::None | Reset::Failed) {
                 scheduler.reset_done(ring, true);
                 scheduler.reset_done(ring, false);
+                assert!(!scheduler.still_running(ring, self.now));
             }
+        }
+        if matches!(self.reset, Reset::None | Reset::Failed) {
+            scheduler.device_reset_done(true);
+            scheduler.device_reset_done(false);
         }
         if scheduler.next_deadline().is_none_or(|deadline| deadline > self.now) {
             scheduler.tick(self.now);
         }
-        if self.stopped {
-            scheduler.stop(FenceError::Canceled);
+        if self.lost {
+            scheduler.lose(FenceError::Canceled);
         } else {
             scheduler.hardware_gone();
         }
@@ -209,6 +239,8 @@ impl World {
             for ring in 0..config.ring_count() {
                 world.finish_ring(config, ring, hangs);
             }
+            world.drain(config);
+            world.finish_reset(config);
             if hangs {
                 for _ in 0..config.ticks {
                     world.apply(config, Event::Pass);
@@ -217,8 +249,8 @@ impl World {
             }
             world.drain(config);
         }
-        if world.engines.iter().any(|engine| engine.reset == Reset::Failed) {
-            assert!(world.gave_up, "nobody was told that the reset failed");
+        if world.reset == Reset::Failed {
+            assert!(world.gave_up, "nobody was told that the last reset failed");
             return;
         }
         world.check_end(config);
@@ -227,6 +259,15 @@ impl World {
         }
         world.drain(config);
         world.check_end(config);
+    }
+
+    fn finish_reset(&mut self, config: &Config) {
+        if matches!(self.reset, Reset::Asked(_)) {
+            self.apply(config, Event::HoldDevice);
+        }
+        if self.reset == Reset::Held {
+            self.apply(config, Event::DeviceResetDone(true));
+        }
     }
 
     fn finish_ring(&mut self, config: &Config, ring: u8, hangs: bool) {

@@ -19,7 +19,7 @@ fn fingerprint(world: &World) -> Fingerprint {
 }
 
 /// More than any configuration here has, and still little enough for a small machine's memory.
-const MOST_STATES: usize = 2_000_000;
+const MOST_STATES: usize = 4_000_000;
 
 /// What a search has found.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(super) fn explore(config: &Config) -> Explored {
             {
                 let mut trace = Trace { config, origins: &origins, at, event: None, then: "" };
                 world.check(config);
-                if !world.stopped {
+                if !world.lost {
                     trace.then = ", and then the rings complete what they are given";
                     world.check_good_end(config, false);
                     trace.then = ", and then the rings hang, but their resets succeed";

@@ -33,6 +33,10 @@ pub(super) struct Config {
     pub(super) jobs: [Plan; JOBS],
     /// Rings may fault, not only hang.
     pub(super) faults: bool,
+    /// The driver may see a job move that is overdue, and the job then gets one extension.
+    pub(super) vouched: bool,
+    /// With one, at most one queue is busy.
+    pub(super) event_slots: Option<u8>,
     /// In how many steps a job's time runs out.
     pub(super) ticks: u32,
 }
@@ -65,8 +69,13 @@ pub(super) enum Event {
     /// A reset that was asked for takes hold: from here on the ring reads nothing and shows the announced number.
     Hold(u8),
     ResetDone(u8, bool),
+    /// Instead of the reset.
+    StillRunning(u8),
+    /// The same for the whole device.
+    HoldDevice,
+    DeviceResetDone(bool),
     Kill(usize),
-    Stop,
+    Lose,
     /// The device is cut off from memory.
     Cut,
     /// The shell takes one action and carries it out.
@@ -137,6 +146,10 @@ pub(super) struct Engine {
     pub(super) reset: Reset,
     /// The job that was the oldest when the ring became overdue or faulted.
     pub(super) suspect: Option<usize>,
+    /// It stopped with a fault, and nothing talks that away.
+    pub(super) faulted: bool,
+    /// How often the driver vouched for the oldest job.
+    pub(super) vouched: u32,
 }
 
 /// Everything there is. Two equal worlds have the same future.
@@ -148,7 +161,9 @@ pub(super) struct World {
     pub(super) killed: [bool; QUEUES],
     pub(super) jobs: [Progress; JOBS],
     pub(super) engines: Vec<Engine>,
-    pub(super) stopped: bool,
+    /// That of the device.
+    pub(super) reset: Reset,
+    pub(super) lost: bool,
     pub(super) cut: bool,
     pub(super) gave_up: bool,
 }
@@ -156,7 +171,12 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(config: &Config) -> Self {
         let rings = usize::from(config.ring_count());
-        let limits = Limits { ring_credits: config.credits, job_timeout: TIMEOUT };
+        let limits = Limits {
+            ring_credits: config.credits,
+            job_timeout: TIMEOUT,
+            extensions: u32::from(config.vouched),
+            event_slots: config.event_slots,
+        };
         let mut scheduler = Scheduler::with_contexts(
             (0..config.slots).map(|_| JobSlot::default()).collect(),
             (0..QUEUES).map(|_| QueueSlot::default()).collect(),
@@ -183,6 +203,8 @@ impl World {
             deadline: None,
             reset: Reset::None,
             suspect: None,
+            faulted: false,
+            vouched: 0,
         };
         Self {
             scheduler,
@@ -191,7 +213,8 @@ impl World {
             killed: [false; QUEUES],
             jobs,
             engines: vec![engine; rings],
-            stopped: false,
+            reset: Reset::None,
+            lost: false,
             cut: false,
             gave_up: false,
         }
@@ -212,23 +235,32 @@ impl World {
             if self.cut {
                 continue;
             }
-            if engine.reset != Reset::Held && engine.completed < engine.given.len() {
+            let held = engine.reset == Reset::Held || self.reset == Reset::Held;
+            if !held && engine.completed < engine.given.len() {
                 events.push(Event::Complete(ring));
             }
             events.push(Event::Report(ring));
             events.extend(config.faults.then_some(Event::Fault(ring)));
             match engine.reset {
-                Reset::Asked(_) => events.extend([Event::Hold(ring), Event::ResetDone(ring, false)]),
+                Reset::Asked(_) => {
+                    events.extend([Event::Hold(ring), Event::ResetDone(ring, false)]);
+                    events.extend(config.vouched.then_some(Event::StillRunning(ring)));
+                }
                 Reset::Held => events.push(Event::ResetDone(ring, true)),
                 Reset::None | Reset::Failed => {}
             }
+        }
+        match self.reset {
+            Reset::Asked(_) if !self.cut => events.extend([Event::HoldDevice, Event::DeviceResetDone(false)]),
+            Reset::Held if !self.cut => events.push(Event::DeviceResetDone(true)),
+            _ => {}
         }
         if let Some(deadline) = self.scheduler.next_deadline() {
             events.push(if deadline > self.now { Event::Pass } else { Event::Tick });
         }
         events.extend((0..QUEUES).filter(|queue| !self.killed[*queue]).map(Event::Kill));
-        events.extend((!self.stopped).then_some(Event::Stop));
-        events.extend((self.stopped && !self.cut).then_some(Event::Cut));
+        events.extend((!self.lost).then_some(Event::Lose));
+        events.extend((self.lost && !self.cut).then_some(Event::Cut));
         events
     }
 
@@ -272,6 +304,8 @@ impl World {
             Event::Fault(ring) => {
                 let register = self.engines[usize::from(ring)].register;
                 self.suspecting(|scheduler, _| scheduler.fault(RingIndex(ring), register));
+                let state = self.scheduler.rings[usize::from(ring)].state;
+                self.engines[usize::from(ring)].faulted |= state == RingState::Suspect(Cause::Fault);
             }
             Event::Pass => self.now = self.now.plus(TIMEOUT / config.ticks),
             Event::Tick => self.suspecting(TestScheduler::tick),
@@ -283,13 +317,19 @@ impl World {
                 }
             }
             Event::ResetDone(ring, succeeded) => self.reset_done(ring, succeeded),
+            Event::StillRunning(ring) => return self.still_running(ring),
+            Event::HoldDevice => {
+                self.reset = Reset::Held;
+                self.engines.iter_mut().for_each(|engine| engine.register = Seqno::ZERO);
+            }
+            Event::DeviceResetDone(succeeded) => self.device_reset_done(succeeded),
             Event::Kill(queue) => {
                 self.killed[queue] = true;
                 self.scheduler.kill_queue(self.queues[queue]);
             }
-            Event::Stop => {
-                self.stopped = true;
-                self.scheduler.stop(FenceError::Lost);
+            Event::Lose => {
+                self.lost = true;
+                self.scheduler.lose(FenceError::Lost);
             }
             Event::Cut => {
                 self.cut = true;
@@ -302,7 +342,7 @@ impl World {
     fn reserve(&mut self, config: &Config, job: usize) -> Option<Notable> {
         let plan = &config.jobs[job];
         let dependencies = u32::from(plan.after != After::Nothing);
-        let spec = JobSpec { cost: plan.cost, dependencies, restartable: plan.restartable };
+        let spec = JobSpec { cost: plan.cost, dependencies, restartable: plan.restartable, ..JobSpec::default() };
         let refusal = match self.scheduler.reserve(self.queues[plan.queue], spec) {
             Ok(reservation) => {
                 self.jobs[job].handle = Some(reservation.job());
@@ -344,35 +384,71 @@ impl World {
         let engine = &mut self.engines[usize::from(ring)];
         let was = self.scheduler.rings[usize::from(ring)].state;
         self.scheduler.hw_done(RingIndex(ring), engine.register, self.now);
-        if engine.reset != Reset::Held {
+        // What is read while the device is being reset counts for nothing.
+        if engine.reset != Reset::Held && self.reset == Reset::None {
             if engine.completed > 0 {
                 engine.deadline = Some(self.now.plus(TIMEOUT));
+                engine.vouched = 0;
             }
             engine.given.drain(..core::mem::take(&mut engine.completed));
         }
         let is = self.scheduler.rings[usize::from(ring)].state;
-        ((was, is) == (RingState::Overdue, RingState::Running)).then_some(Notable::NoHang)
+        ((was, is) == (RingState::Suspect(Cause::Overdue), RingState::Running)).then_some(Notable::NoHang)
     }
 
     fn reset_done(&mut self, ring: u8, succeeded: bool) {
         let engine = &mut self.engines[usize::from(ring)];
         engine.reset = if succeeded { Reset::None } else { Reset::Failed };
         if succeeded {
-            let suspect = engine.suspect;
-            for (index, (_, job)) in engine.given.drain(..).enumerate() {
-                let guilty = index == 0 && suspect == Some(job);
-                self.jobs[job].lost = Some(if guilty { Place::Suspect } else { Place::Victim });
-                self.jobs[job].ran = false;
-            }
-            engine.completed = 0;
+            self.abandon(ring);
         }
         self.scheduler.reset_done(RingIndex(ring), succeeded);
+    }
+
+    fn device_reset_done(&mut self, succeeded: bool) {
+        self.reset = if succeeded { Reset::None } else { Reset::Failed };
+        if succeeded {
+            for ring in 0..u8::try_from(self.engines.len()).unwrap() {
+                let number = self.scheduler.number_after_reset(RingIndex(ring)).unwrap();
+                let engine = &mut self.engines[usize::from(ring)];
+                (engine.reset, engine.register) = (Reset::None, number);
+                self.abandon(ring);
+            }
+        }
+        self.scheduler.device_reset_done(succeeded);
+    }
+
+    /// What was on a ring is not there any more.
+    fn abandon(&mut self, ring: u8) {
+        let engine = &mut self.engines[usize::from(ring)];
+        for (index, (_, job)) in engine.given.drain(..).enumerate() {
+            let guilty = index == 0 && engine.suspect == Some(job);
+            self.jobs[job].lost = Some(if guilty { Place::Suspect } else { Place::Victim });
+            self.jobs[job].ran = false;
+        }
+        (engine.completed, engine.vouched, engine.faulted) = (0, 0, false);
+    }
+
+    fn still_running(&mut self, ring: u8) -> Option<Notable> {
+        let granted = self.scheduler.still_running(RingIndex(ring), self.now);
+        let engine = &mut self.engines[usize::from(ring)];
+        let completed = engine.given.first().map(|(_, job)| *job) != engine.suspect;
+        let expected = !self.lost && !engine.faulted && (completed || engine.vouched == 0);
+        assert_eq!(granted, expected, "the driver's word counts once for each job, and not against a fault");
+        if !granted {
+            return None;
+        }
+        engine.vouched += u32::from(!completed);
+        engine.reset = Reset::None;
+        engine.deadline = Some(self.now.plus(TIMEOUT));
+        Some(Notable::Vouched)
     }
 
     /// Whether the hardware may read what a job keeps alive.
     pub(super) fn may_read(&self, job: usize) -> bool {
         let reads = |engine: &Engine| {
-            engine.reset != Reset::Held && engine.given[engine.completed..].iter().any(|(_, given)| *given == job)
+            let held = engine.reset == Reset::Held || self.reset == Reset::Held;
+            !held && engine.given[engine.completed..].iter().any(|(_, given)| *given == job)
         };
         !self.cut && self.engines.iter().any(reads)
     }

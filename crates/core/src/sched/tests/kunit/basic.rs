@@ -94,7 +94,7 @@ fn drm_sched_basic_cancel() {
     assert!(mock.scheduled(job));
     mock.kill(queue);
     assert_eq!(mock.result(job), None, "the ring may still complete it");
-    mock.scheduler.stop(FenceError::Canceled);
+    mock.scheduler.lose(FenceError::Canceled);
     mock.drain();
     assert_eq!(mock.result(job), Some(Err(FenceError::Canceled)));
     assert_eq!(Errno::from(mock.result(job).unwrap().unwrap_err()), Errno::ECANCELED);

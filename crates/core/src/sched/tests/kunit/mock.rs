@@ -105,7 +105,7 @@ impl Mock {
         let slots = (0..jobs).map(|_| JobSlot::default()).collect();
         let queues = (0..QUEUES).map(|_| QueueSlot::default()).collect();
         let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
-        let limits = Limits { ring_credits: credits, job_timeout };
+        let limits = Limits::new(credits, job_timeout);
         Self {
             scheduler: Scheduler::with_contexts(slots, queues, ring_slots, vec![], limits),
             now: Timestamp::default(),
@@ -133,7 +133,7 @@ impl Mock {
     pub(super) fn submit(&mut self, queue: usize, spec: Spec) -> usize {
         let Spec { time, cost, after } = spec;
         let waits = u32::try_from(after.len()).unwrap();
-        let needs = JobSpec { cost, dependencies: waits, restartable: false };
+        let needs = JobSpec { cost, dependencies: waits, restartable: false, ..JobSpec::default() };
         let reservation = self.scheduler.reserve(self.queues[queue].handle, needs).unwrap();
         let index = self.jobs.len();
         let number = u32::try_from(index).unwrap();
@@ -185,7 +185,7 @@ impl Mock {
             self.counts.polls += 1;
             match self.scheduler.poll_action(self.now) {
                 None => break,
-                Some(Action::Run { job, ring, seqno }) => {
+                Some(Action::Run { job, ring, seqno, .. }) => {
                     let index = *self.scheduler.payload(job).unwrap() as usize;
                     assert_eq!(self.jobs[index].handle, job);
                     self.start(index, ring.0, seqno);
@@ -198,7 +198,7 @@ impl Mock {
                     assert!(!core::mem::replace(&mut job.released, true), "job {payload} was released twice");
                 }
                 Some(Action::ResetRing { ring, .. }) => self.resets.push(ring),
-                Some(Action::GiveUp) => panic!("nothing failed"),
+                Some(Action::ResetDevice | Action::GiveUp) => panic!("nothing failed"),
             }
         }
         for (number, ring) in (0..).zip(&self.rings).filter(|_| self.resets.is_empty()) {

@@ -1,0 +1,99 @@
+//! Event slots: what a firmware reports completions through, where there are fewer than queues.
+//!
+//! Some firmware schedules queues itself and has a limited number of places to report through. The protocol is that of
+//! Asahi's driver, as told in seed 3: a queue has a slot while it is busy, the slot keeps the queue alive, and a queue
+//! that becomes idle, or loses its last upcoming jobs, gives it back. Here a queue whose oldest job waits for a fence is
+//! idle too: if it kept its slot, it could keep it from the very queue that it waits for.
+
+use super::list::List;
+use super::slots::Stands;
+use super::{ContextSlot, JobSlot, QueueSlot, RingSlot, Scheduler, PRIORITIES};
+use crate::Slots;
+
+/// Number of an event slot, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventSlot(pub u8);
+
+/// The most event slots that a scheduler hands out.
+pub const MAX_EVENT_SLOTS: u8 = 128;
+
+/// Which are free, and who waits for one.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
+pub(super) struct EventSlots {
+    /// Not all hardware has them.
+    needed: bool,
+    /// One bit each.
+    free: u128,
+    /// Queues that could run if they had one. Empty while one is free.
+    pub(super) starved: [List; PRIORITIES],
+}
+
+impl EventSlots {
+    pub(super) fn new(count: Option<u8>) -> Self {
+        let free = match count {
+            Some(count) if count < MAX_EVENT_SLOTS => (1 << count.max(1)) - 1,
+            _ => u128::MAX,
+        };
+        Self { needed: count.is_some(), free, starved: [List::EMPTY; PRIORITIES] }
+    }
+
+    pub(super) fn take(&mut self) -> Option<EventSlot> {
+        let lowest = self.free.trailing_zeros();
+        self.free &= self.free.wrapping_sub(1);
+        u8::try_from(lowest).ok().filter(|slot| *slot < MAX_EVENT_SLOTS).map(EventSlot)
+    }
+}
+
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
+where
+    J: Slots<JobSlot<F, P>>,
+    Q: Slots<QueueSlot>,
+    R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
+{
+    /// Sees to it that a queue whose turn it is has a slot. If there is none, the queue stands among the starved.
+    pub(super) fn take_event_slot(&mut self, queue: u32) -> bool {
+        let slot = &mut self.queues.as_mut()[queue as usize];
+        if !self.event_slots.needed || slot.event.is_some() {
+            return true;
+        }
+        slot.event = self.event_slots.take();
+        if slot.event.is_none() {
+            slot.stands = Stands::Starved;
+            let priority = slot.priority as usize;
+            self.event_slots.starved[priority].push_back(self.queues.as_mut(), queue);
+            return false;
+        }
+        true
+    }
+
+    /// A queue with nothing on a ring and nothing that may run gives its slot to the first that is starved.
+    pub(super) fn give_event_slot_back(&mut self, queue: u32) {
+        let slot = &mut self.queues.as_mut()[queue as usize];
+        let may_run = slot.jobs.front().is_some_and(|job| self.jobs.as_ref()[job as usize].waits == 0);
+        if slot.running > 0 || may_run {
+            return;
+        }
+        let Some(event) = slot.event.take() else { return };
+        for priority in 0..PRIORITIES {
+            if let Some(next) = self.event_slots.starved[priority].pop_front(self.queues.as_mut()) {
+                let slot = &mut self.queues.as_mut()[next as usize];
+                slot.event = Some(event);
+                slot.stands = Stands::Nowhere;
+                self.list_if_ready(next);
+                return;
+            }
+        }
+        self.event_slots.free |= 1 << event.0;
+    }
+
+    /// Nobody waits for a slot any more.
+    pub(super) fn unlist_starved(&mut self) {
+        for priority in 0..PRIORITIES {
+            while let Some(queue) = self.event_slots.starved[priority].pop_front(self.queues.as_mut()) {
+                self.queues.as_mut()[queue as usize].stands = Stands::Nowhere;
+            }
+        }
+    }
+}

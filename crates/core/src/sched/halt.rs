@@ -1,0 +1,103 @@
+//! Halting: for a while, or for good.
+
+use super::slots::{DeviceState, RingState, Stands, State};
+use super::{ContextSlot, JobSlot, QueueSlot, RingSlot, Scheduler};
+use crate::fence::FenceError;
+use crate::{Slots, Timestamp};
+
+impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
+where
+    J: Slots<JobSlot<F, P>>,
+    Q: Slots<QueueSlot>,
+    R: Slots<RingSlot>,
+    C: Slots<ContextSlot>,
+{
+    /// Nothing is given to rings until [`Scheduler::start`]: to look at the device, or to reset it by hand. What is on
+    /// rings completes, what is submitted waits, and no job's time passes. O(rings).
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        for slot in self.rings.as_mut() {
+            slot.deadline = None;
+        }
+    }
+
+    /// Goes on after [`Scheduler::stop`]. The oldest job of each ring has its whole time again. O(rings).
+    pub fn start(&mut self, now: Timestamp) {
+        if core::mem::take(&mut self.stopped) {
+            for ring in 0..self.rings.as_ref().len() {
+                self.watch(ring, now);
+            }
+        }
+    }
+
+    /// The scheduler is given up while the device is there, with jobs waiting, queued and running: as
+    /// [`Scheduler::lose`], with [`FenceError::Canceled`] for the jobs that have not completed (SCHED-1). What then
+    /// follows is signals and releases, and nothing that needs the device. O(jobs + queues).
+    pub fn tear_down(&mut self) {
+        self.lose(FenceError::Canceled);
+    }
+
+    /// The device is lost: every fence signals `error` now, also that of jobs on the hardware, whose payloads stay owned
+    /// until it has completed all it was given, or [`Scheduler::hardware_gone`]. No timeout is waited for any more
+    /// (SCHED-5). There is no way back. Idempotent: the first reason counts. O(jobs + queues).
+    pub fn lose(&mut self, error: FenceError) {
+        let error = *self.lost.get_or_insert(error);
+        self.give_up = false;
+        self.device = match self.device {
+            DeviceState::Resetting | DeviceState::Failed => DeviceState::Failed,
+            DeviceState::Running | DeviceState::Suspect | DeviceState::Gone => DeviceState::Gone,
+        };
+        for index in 0..self.rings.as_ref().len() {
+            let slot = &mut self.rings.as_mut()[index];
+            slot.state = RingState::Dead;
+            slot.deadline = None;
+            self.unlist_queues(index);
+            while let Some(job) = self.rings.as_ref()[index].pending.front() {
+                self.leave_ring(index, job);
+                self.finish(job, Err(error));
+            }
+        }
+        self.unlist_starved();
+        for index in 0..self.queues.as_ref().len() {
+            let slot = &mut self.queues.as_mut()[index];
+            // Nothing is given to rings any more, so nobody needs one.
+            slot.event = None;
+            let waiting = slot.jobs.take();
+            self.finish_all(waiting, error);
+        }
+    }
+
+    /// The hardware cannot reach memory any more: payloads of jobs it was given are released. Only after
+    /// [`Scheduler::lose`]; before, it does nothing. O(jobs released).
+    pub fn hardware_gone(&mut self) {
+        if self.lost.is_none() {
+            return;
+        }
+        for index in 0..self.rings.as_ref().len() {
+            self.release_orphans(index);
+        }
+        // Ended but not signalled yet: nothing holds their payload back any more.
+        for job in self.jobs.as_mut() {
+            job.on_hardware = false;
+        }
+    }
+
+    /// Nothing runs on this ring any more, so no queue waits for it.
+    fn unlist_queues(&mut self, ring: usize) {
+        for priority in 0..super::PRIORITIES {
+            let mut ready = self.rings.as_mut()[ring].ready[priority].take();
+            while let Some(queue) = ready.pop_front(self.queues.as_mut()) {
+                self.queues.as_mut()[queue as usize].stands = Stands::Nowhere;
+                self.free_queue_if_unused(queue);
+            }
+        }
+    }
+
+    pub(super) fn release_orphans(&mut self, ring: usize) {
+        let mut orphans = self.rings.as_mut()[ring].orphans.take();
+        while let Some(job) = orphans.pop_front(self.jobs.as_mut()) {
+            self.jobs.as_mut()[job as usize].state = State::Done;
+            self.done.push_back(self.jobs.as_mut(), job);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The hardware's contexts: which are free, and whose the others are.
+
+use std::sync::{Arc, Weak};
+
+use lifeboat_lb1::DriverError;
+use lifeboat_sync::lint::Mutex;
+
+use crate::context::Shared;
+use crate::locks;
+
+pub(crate) struct Contexts {
+    free: Mutex<Vec<u8>>,
+    /// By number. Each has a lock of its own, so that none is held while a context is worked on.
+    taken: Box<[Mutex<Weak<Shared>>]>,
+}
+
+impl Contexts {
+    pub(crate) fn new(count: u8) -> Self {
+        let free = Mutex::new(&locks::CONTEXTS, (0..count).rev().collect());
+        let taken = (0..count).map(|_| Mutex::new(&locks::CONTEXTS, Weak::new())).collect();
+        Self { free, taken }
+    }
+
+    /// A number that nobody uses.
+    pub(crate) fn take(&self) -> Option<u8> {
+        self.free.lock().pop()
+    }
+
+    /// The number of a context that is gone, or never came to be.
+    pub(crate) fn give_back(&self, number: u8) {
+        self.free.lock().push(number);
+    }
+
+    /// From now on its address table survives a reset of the device.
+    pub(crate) fn register(&self, context: &Arc<Shared>) {
+        if let Some(place) = self.taken.get(usize::from(context.id.0)) {
+            *place.lock() = Arc::downgrade(context);
+        }
+    }
+
+    /// After a reset of the device: writes every context's address table. What users map meanwhile is either there in
+    /// time to be written here, or written by them to a device that is out of its reset.
+    pub(crate) fn restore(&self) -> Result<(), DriverError> {
+        for place in &self.taken {
+            let context = place.lock().upgrade();
+            if let Some(context) = context {
+                context.restore()?;
+            }
+        }
+        Ok(())
+    }
+}

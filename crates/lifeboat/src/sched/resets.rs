@@ -1,0 +1,70 @@
+//! What the worker does when something hangs: it looks, resets the ring, resets the device; in this order, and no further
+//! than the core asks.
+
+use std::sync::Arc;
+
+use lifeboat_core::fence::Seqno;
+use lifeboat_core::sched::RingIndex;
+
+use super::Rings;
+use super::worker::{Guard, Runner};
+
+/// What is to be reset.
+pub(super) enum Trouble<J> {
+    Ring { ring: RingIndex, seqno: Seqno, suspect: Option<Arc<J>> },
+    Device,
+}
+
+impl<R: Rings> Runner<'_, R> {
+    /// Sees to it, with the lock released, and tells the core how it went; unless the rings are asked for nothing more.
+    pub(super) fn see_to(&mut self, state: &mut Guard<'_, R::Job>, trouble: Trouble<R::Job>) {
+        match trouble {
+            Trouble::Ring { ring, seqno, suspect } => {
+                if self.moves(state, ring, suspect) && state.core.still_running(ring, self.shared.now()) {
+                    return;
+                }
+                let shared = self.shared;
+                if let Some(succeeded) = shared.carry_out(state, || self.reset_ring(ring, seqno)) {
+                    state.core.reset_done(ring, succeeded);
+                }
+            }
+            Trouble::Device => {
+                let rings = (0..self.shared.rings).map(RingIndex);
+                self.numbers.clear();
+                self.numbers.extend(rings.filter_map(|ring| state.core.number_after_reset(ring)));
+                let shared = self.shared;
+                if let Some(succeeded) = shared.carry_out(state, || self.reset_device()) {
+                    state.core.device_reset_done(succeeded);
+                }
+            }
+        }
+    }
+
+    /// Whether the driver sees a job move.
+    fn moves(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex, suspect: Option<Arc<R::Job>>) -> bool {
+        let shared = self.shared;
+        shared.carry_out(state, || {
+            // Dropped in here: it may be the last of the job, which is not for under the lock.
+            let Some(job) = suspect else { return false };
+            self.ask("looking at a job", |rings| rings.still_running(ring, &job)).unwrap_or(false)
+        })
+    }
+
+    fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Option<bool> {
+        let result = self.ask("resetting a ring", |rings| rings.reset_ring(ring, seqno))?;
+        if let Err(error) = &result {
+            tracing::warn!(ring = ring.0, %error, "a ring could not be reset; the whole device is next");
+        }
+        Some(result.is_ok())
+    }
+
+    fn reset_device(&mut self) -> Option<bool> {
+        let numbers = std::mem::take(&mut self.numbers);
+        let result = self.ask("resetting a device", |rings| rings.reset_device(&numbers));
+        self.numbers = numbers;
+        if let Some(Err(error)) = &result {
+            tracing::warn!(%error, "the device could not be reset; it is given up");
+        }
+        Some(result?.is_ok())
+    }
+}
