@@ -69,7 +69,7 @@ impl World {
                 }
                 Action::Signal { fence, .. } => drop(black_box(fence)),
                 Action::Release { payload } => drop(black_box(payload)),
-                Action::ResetRing { .. } | Action::GiveUp => {}
+                Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp => {}
             }
         }
     }

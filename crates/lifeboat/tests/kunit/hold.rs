@@ -74,9 +74,12 @@ impl Hold {
 
     /// Waits until so many have.
     pub(crate) fn wait_begun(&self, count: usize) {
-        let (state, _) =
-            self.0.changed.wait_timeout_while(self.0.lock(), LONG, |state| state.turns.len() < count).unwrap();
-        assert!(state.turns.len() >= count, "only {} of {count} jobs have begun", state.turns.len());
+        let few = |state: &mut State| state.turns.len() < count;
+        let (state, _) = self.0.changed.wait_timeout_while(self.0.lock(), LONG, few).unwrap();
+        let begun = state.turns.len();
+        // Before the assertion: a poisoned lock would not open when the test unwinds.
+        drop(state);
+        assert!(begun >= count, "only {begun} of {count} jobs have begun");
     }
 
     /// All that have begun, in order.
