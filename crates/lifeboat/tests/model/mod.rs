@@ -30,6 +30,8 @@ pub(crate) enum Mode {
     AtOnce,
     /// [`Hardware::complete`] completes them; what is left stops when the device is brought to rest.
     ByHand,
+    /// The first ring is by hand, the others are at once.
+    FirstByHand,
 }
 
 /// The device, as the test has it. It holds what the scheduler's payloads refer to, never the other way round.
@@ -246,7 +248,7 @@ impl Rings for ModelRings {
             panic!("on purpose");
         }
         state.ran.push(job.number);
-        if self.mode == Mode::ByHand {
+        if self.mode == Mode::ByHand || (self.mode == Mode::FirstByHand && ring == RingIndex(0)) {
             state.reading.push_back((job.number, ring, seqno));
             return Ok(());
         }
