@@ -76,3 +76,7 @@ pub use lifeboat_core::sched::Priority;
 pub use lifeboat_core::sched::ResetStats;
 /// Commands and their arguments.
 pub use lifeboat_lb1::command;
+
+#[doc = include_str!("../README.md")]
+#[cfg(doctest)]
+struct Readme;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use lifeboat_core::class::Refusal;
+use lifeboat_core::sched::IfDependencyFails;
 use lifeboat_lb1::RingWriter;
 use lifeboat_lb1::command::Work;
 
@@ -21,11 +22,20 @@ pub struct Submission<'a> {
     pub queue: &'a Queue,
     /// At least one, at most [`DeviceInfo::max_commands`](crate::DeviceInfo::max_commands).
     pub commands: &'a [Work],
-    /// The job starts when all of these have signalled. If one fails, the job is canceled.
+    /// The job starts when all of these have signalled.
     pub after: &'a [Fence],
     /// Whether the job may run again if its work is lost through another job's fault: true if its commands overwrite
     /// nothing they read.
     pub restartable: bool,
+    /// What becomes of it if a fence it waits for fails. By default it is canceled.
+    pub if_dependency_fails: IfDependencyFails,
+}
+
+impl<'a> Submission<'a> {
+    /// A job that waits for nothing and runs once.
+    pub fn new(queue: &'a Queue, commands: &'a [Work]) -> Self {
+        Self { queue, commands, after: &[], restartable: false, if_dependency_fails: IfDependencyFails::Cancel }
+    }
 }
 
 /// What a job keeps alive for the hardware, until the hardware is known to be done with it.
@@ -58,7 +68,7 @@ pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fen
         _lease: context.lease(),
         _entry: ledger.enlist(Kind::Job),
     });
-    let (after, restartable) = (submission.after, submission.restartable);
+    let Submission { after, restartable, if_dependency_fails, .. } = *submission;
     let cost = RingWriter::cost(submission.commands.len());
-    Ok(submission.queue.scheduled.submit(NewJob { job, cost, after, restartable })?)
+    Ok(submission.queue.scheduled.submit(NewJob { job, cost, after, restartable, if_dependency_fails })?)
 }

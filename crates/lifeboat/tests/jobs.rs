@@ -7,6 +7,7 @@ use lifeboat::command::{Copy, GpuVa, Work};
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
+use lifeboat::sched::IfDependencyFails;
 use lifeboat::{CallError, Placement, Priority, Submission};
 use lifeboat_gpu::{Fault, Trigger};
 use machine::{BYTES, Client, LONG, Machine};
@@ -51,6 +52,27 @@ fn sched_6_a_bad_job_is_guilty_and_the_next_one_runs() {
     assert_eq!(dependent.wait(LONG), Err(WaitError::Failed(FenceError::Canceled)));
     good.wait(LONG).unwrap();
     assert_eq!(client.host_word(), 7);
+    drop(client);
+    machine.finish();
+}
+
+#[test]
+fn sched_6_later_dependents_of_a_guilty_job_do_what_they_declared() {
+    let machine = Machine::new();
+    let client = Client::new(&machine.added());
+    let bad = [client.submit(0, &[Work::Copy(Copy::linear(GpuVa(0xdead_0000), client.vram_va, 64))], &[])];
+    let canceled = client.submit(1, &[client.fill(1)], &bad);
+    let work = [client.fill(2), client.download()];
+    let submission = Submission {
+        after: &bad,
+        if_dependency_fails: IfDependencyFails::Run,
+        ..Submission::new(&client.queues[1], &work)
+    };
+    let runs = client.handle.submit(&submission).unwrap();
+    assert_eq!(bad[0].wait(LONG), GUILTY);
+    assert_eq!(canceled.wait(LONG), Err(WaitError::Failed(FenceError::Canceled)));
+    runs.wait(LONG).unwrap();
+    assert_eq!(client.host_word(), 2);
     drop(client);
     machine.finish();
 }
@@ -110,7 +132,7 @@ fn wrong_arguments_are_refused_with_einval() {
     let device = machine.added();
     let client = Client::new(&device);
     let submit = |commands: &[Work]| {
-        let submission = Submission { queue: &client.queues[0], commands, after: &[], restartable: false };
+        let submission = Submission::new(&client.queues[0], commands);
         client.handle.submit(&submission).map(drop).map_err(CallError::errno)
     };
     let queue = client.handle.create_queue(&client.context, 9, Priority::Normal).map(drop);

@@ -15,7 +15,7 @@ const GUILTY: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Guilty))
 const INNOCENT: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Innocent));
 
 fn fragile(client: &Client, ring: usize, commands: &[Work]) -> Fence {
-    let submission = Submission { queue: &client.queues[ring], commands, after: &[], restartable: false };
+    let submission = Submission::new(&client.queues[ring], commands);
     client.handle.submit(&submission).unwrap()
 }
 

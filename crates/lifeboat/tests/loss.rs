@@ -73,7 +73,7 @@ fn call_1_and_2_calls_answer_by_their_class_after_loss() {
     // Complete.
     assert_eq!(client.handle.flip(&client.vram).unwrap().wait(Duration::ZERO), Ok(()), "KMS-2");
     // Driver.
-    let submission = Submission { queue: &client.queues[0], commands: &[Work::Nop], after: &[], restartable: true };
+    let submission = Submission { restartable: true, ..Submission::new(&client.queues[0], &[Work::Nop]) };
     let queue = client.handle.create_queue(&client.context, 0, Priority::Normal);
     assert_eq!(errno(queue.map(drop)), Errno::ENODEV);
     assert_eq!(errno(client.handle.submit(&submission).map(drop)), Errno::ENODEV);
@@ -92,7 +92,7 @@ fn life_3_and_4_the_device_that_returns_is_a_new_one_and_the_old_one_is_freed_by
     assert_ne!(device.info().minor, old.handle.info().minor);
     let new = Client::new(&device);
     // Objects of the old device do not reach the new one.
-    let mixed = Submission { queue: &old.queues[0], commands: &[Work::Nop], after: &[], restartable: true };
+    let mixed = Submission { restartable: true, ..Submission::new(&old.queues[0], &[Work::Nop]) };
     assert_eq!(new.handle.submit(&mixed).unwrap_err().errno(), Errno::EINVAL);
     assert_eq!(new.handle.map(&new.context, &old.host).unwrap_err().errno(), Errno::EINVAL);
     new.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
@@ -227,7 +227,8 @@ fn work_until_lost(device: &lifeboat::Device) {
         let Ok(queue) = handle.create_queue(&context, 0, Priority::Normal) else { return };
         let Ok(va) = handle.map(&context, &host) else { return };
         let fill = Work::Fill(lifeboat::command::Fill { dst: va, bytes: BYTES.into(), pattern: 1 });
-        let submission = Submission { queue: &queue, commands: &[fill], after: &[], restartable: true };
+        let work = [fill];
+        let submission = Submission { restartable: true, ..Submission::new(&queue, &work) };
         let Ok(fence) = handle.submit(&submission) else { return };
         match fence.wait(LONG) {
             Ok(()) => {}

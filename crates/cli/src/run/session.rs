@@ -106,7 +106,8 @@ impl<'a> Session<'a> {
         let mut complete = true;
         for (work, ring) in self.jobs(&item.tile, &self.slots[slot]).into_iter().zip([copies, computes, copies]) {
             let after = fences.last().map_or(&[][..], std::slice::from_ref);
-            let submission = Submission { queue: &queues[ring], commands: &[work], after, restartable: true };
+            let work = [work];
+            let submission = Submission { after, restartable: true, ..Submission::new(&queues[ring], &work) };
             match self.handle.submit(&submission) {
                 Ok(fence) => fences.push(fence),
                 Err(error) if error.is_loss() || error.is_banned() => {

@@ -80,7 +80,7 @@ mod scheduler;
 mod shared;
 mod worker;
 
-pub use lifeboat_core::sched::{Limits, QueueError, RingIndex, SubmitError};
+pub use lifeboat_core::sched::{IfDependencyFails, Limits, QueueError, RingIndex, SubmitError};
 
 pub use queue::{Context, NewJob, Queue};
 pub use rings::{AtRest, Rings};

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use lifeboat_core::sched::{
-    ContextId, JobId, JobSpec, Priority, QueueError, QueueId, Reservation, ResetStats, RingIndex, SubmitError,
+    ContextId, IfDependencyFails, JobId, JobSpec, Priority, QueueError, QueueId, Reservation, ResetStats, RingIndex,
+    SubmitError,
 };
 
 use super::shared::{Built, Shared};
@@ -17,10 +18,12 @@ pub struct NewJob<'a, J> {
     pub job: Arc<J>,
     /// Credits of the ring it uses while it is there.
     pub cost: u32,
-    /// It starts when all of these have signalled. If one fails, it is canceled.
+    /// It starts when all of these have signalled.
     pub after: &'a [Fence],
     /// Whether it may run again if its work is lost through another job's fault.
     pub restartable: bool,
+    /// What becomes of it if a fence it waits for fails.
+    pub if_dependency_fails: IfDependencyFails,
 }
 
 /// Where jobs wait for a ring. Jobs of one queue run in order, and their fences signal in order, but for those that end
@@ -41,7 +44,7 @@ pub struct Context<J> {
 impl<J> NewJob<'static, J> {
     /// A job of one credit that waits for nothing and runs once.
     pub fn new(job: Arc<J>) -> Self {
-        Self { job, cost: 1, after: &[], restartable: false }
+        Self { job, cost: 1, after: &[], restartable: false, if_dependency_fails: IfDependencyFails::Cancel }
     }
 }
 
@@ -49,7 +52,8 @@ impl<J> NewJob<'_, J> {
     fn spec(&self) -> JobSpec {
         // A slice of fences is shorter than that by its size in memory.
         let dependencies = u32::try_from(self.after.len()).unwrap_or(u32::MAX);
-        JobSpec { cost: self.cost, dependencies, restartable: self.restartable, ..JobSpec::default() }
+        let (restartable, if_dependency_fails) = (self.restartable, self.if_dependency_fails);
+        JobSpec { cost: self.cost, dependencies, restartable, if_dependency_fails }
     }
 }
 

@@ -132,7 +132,7 @@ impl Rig {
         let padding = (spec.credits as usize).saturating_sub(commands.len() + 1);
         commands.extend(std::iter::repeat_n(Work::Nop, padding));
         let after: Vec<Fence> = spec.after.map(|job| job.fence.clone()).into_iter().collect();
-        let submission = Submission { queue: &lane.queue, commands: &commands, after: &after, restartable: false };
+        let submission = Submission { after: &after, ..Submission::new(&lane.queue, &commands) };
         let fence = self.handle.submit(&submission).unwrap();
         let ends = self.ends.clone();
         fence.on_signal(move |outcome| ends.lock().unwrap().push((number, outcome)));
@@ -156,7 +156,7 @@ impl Rig {
     /// When this returns, all that was due before the call has been done: signals, releases, and jobs for other rings,
     /// since the worker looks at the last ring last. That ring must be idle.
     pub(crate) fn settle(&self) {
-        let submission = Submission { queue: &self.settler, commands: &[Work::Nop], after: &[], restartable: false };
+        let submission = Submission::new(&self.settler, &[Work::Nop]);
         self.handle.submit(&submission).unwrap().wait(LONG).unwrap();
     }
 

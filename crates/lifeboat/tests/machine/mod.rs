@@ -146,7 +146,7 @@ impl Client {
     }
 
     pub(crate) fn try_submit(&self, ring: usize, commands: &[Work], after: &[Fence]) -> Result<Fence, CallError> {
-        let submission = Submission { queue: &self.queues[ring], commands, after, restartable: true };
+        let submission = Submission { after, restartable: true, ..Submission::new(&self.queues[ring], commands) };
         self.handle.submit(&submission)
     }
 
