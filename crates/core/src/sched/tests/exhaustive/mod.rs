@@ -152,7 +152,7 @@ fn every_order_of_events_on_two_rings_with_deadlines_of_different_age() {
     explore_all(&Config { faults: false, ticks: 2, ..TWO_RINGS }, &[INNOCENT]);
 }
 
-/// Two kinds of waiting at once. 940,000 states, depth 33.
+/// Two kinds of waiting at once. 873,000 states, depth 33.
 #[test]
 #[ignore = "takes a quarter of a minute"]
 fn every_order_of_events_with_two_dependencies() {

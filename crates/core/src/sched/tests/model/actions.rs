@@ -1,0 +1,163 @@
+//! What must be true of each action when it comes, and when there is none left.
+
+use super::*;
+
+impl Model {
+    /// Fences that are owed.
+    fn ended(&self) -> bool {
+        self.jobs.iter().any(|job| matches!(job.stage, Stage::Ended(_)))
+    }
+
+    /// Payloads that are owed.
+    fn releasable(&self) -> bool {
+        self.jobs.iter().any(|job| job.stage == Stage::Signalled && !job.on_hardware)
+    }
+
+    fn reset_owed(&self) -> bool {
+        self.device == DeviceIs::Running
+            && self.lost.is_none()
+            && self.rings.iter().any(|ring| matches!(ring.is, RingIs::Overdue { .. } | RingIs::Faulted { .. }))
+    }
+
+    /// A queue's oldest job, if it waits for nothing.
+    fn ready(&self, queue: &Queue) -> Option<&Job> {
+        let oldest = queue.waiting.first().map(|job| &self.jobs[*job]);
+        oldest.filter(|job| job.waits == 0 && !self.held_back(queue))
+    }
+
+    /// The same, past jobs that were canceled.
+    fn next_to_run(&self, queue: &Queue) -> Option<usize> {
+        let next = queue.waiting.iter().find(|job| !self.must_not_run(&self.jobs[**job]));
+        next.copied().filter(|job| self.jobs[*job].waits == 0 && !self.held_back(queue))
+    }
+
+    pub(in super::super) fn signalled(&mut self, fence: u32, result: Result<(), FenceError>) {
+        let index = fence as usize;
+        let queue = self.jobs[index].queue;
+        match self.jobs[index].stage {
+            Stage::Ended(expected) => assert_eq!(result, expected, "job {fence}"),
+            Stage::Queued => {
+                // Its turn has come, and it must not run.
+                assert!(self.must_not_run(&self.jobs[index]), "job {fence} ended without a reason");
+                assert!(!self.held_back(&self.queues[queue]), "job {fence} ended before an older one");
+                assert_eq!(self.rings[self.queues[queue].ring].is, RingIs::Running);
+                assert_eq!(result, Err(FenceError::Canceled));
+                assert_eq!(self.queues[queue].waiting.remove(0), index, "out of turn");
+                self.queues[queue].passed_by.clear();
+            }
+            other => panic!("job {fence} signalled while {other:?}"),
+        }
+        self.jobs[index].stage = Stage::Signalled;
+    }
+
+    pub(in super::super) fn released(&mut self, payload: u32) {
+        assert!(!self.ended(), "memory before those who wait");
+        let job = &mut self.jobs[payload as usize];
+        assert_eq!(job.stage, Stage::Signalled, "payload {payload}");
+        assert!(!job.on_hardware, "the hardware may still read payload {payload}");
+        job.stage = Stage::Gone;
+    }
+
+    pub(in super::super) fn gave_up(&mut self) {
+        assert!(!self.ended() && !self.releasable());
+        assert!(core::mem::take(&mut self.give_up), "no reason to give up");
+    }
+
+    pub(in super::super) fn resetting(&mut self, ring: RingIndex, seqno: Seqno, blamed: Option<u32>) {
+        assert!(!self.ended() && !self.releasable() && !self.give_up);
+        let ring = &mut self.rings[usize::from(ring.0)];
+        let faulted = matches!(ring.is, RingIs::Faulted { .. });
+        let (RingIs::Overdue { suspect } | RingIs::Faulted { suspect }) = ring.is else {
+            panic!("a reset that is not owed: {ring:?}")
+        };
+        let oldest = ring.running.first().map(|(_, job)| *job);
+        assert_eq!(blamed.map(|job| job as usize), suspect.filter(|_| oldest == suspect));
+        assert_eq!(self.device, DeviceIs::Running, "the whole device is next");
+        ring.is = RingIs::Resetting { suspect, faulted };
+        Self::given_out(ring, seqno);
+    }
+
+    pub(in super::super) fn resetting_device(&mut self, scheduler: &TestScheduler) {
+        assert!(!self.ended() && !self.releasable() && !self.give_up);
+        assert_eq!(self.device, DeviceIs::Stuck, "no ring's reset failed");
+        assert!(!self.ring_is_resetting(), "it would cut short that of a ring");
+        self.device = DeviceIs::Resetting;
+        for (number, ring) in (0..).zip(&mut self.rings) {
+            Self::given_out(ring, scheduler.number_after_reset(RingIndex(number)).unwrap());
+        }
+    }
+
+    fn ring_is_resetting(&self) -> bool {
+        self.rings.iter().any(|ring| matches!(ring.is, RingIs::Resetting { .. }))
+    }
+
+    fn given_out(ring: &mut Ring, seqno: Seqno) {
+        assert!(seqno.is_after(*ring.numbers.last().unwrap()), "{seqno:?} was given out before");
+        ring.numbers.push(seqno);
+    }
+
+    pub(in super::super) fn started(
+        &mut self,
+        handle: JobId,
+        payload: u32,
+        ring: RingIndex,
+        seqno: Seqno,
+        now: Timestamp,
+    ) {
+        assert!(!self.ended() && !self.releasable() && !self.give_up && !self.reset_owed(), "work before trouble");
+        let index = payload as usize;
+        let (turn, ring) = (self.jobs[index].queue, usize::from(ring.0));
+        assert_eq!((self.device, self.stopped), (DeviceIs::Running, false));
+        assert_eq!(self.jobs[index].handle, handle);
+        assert_eq!((self.queues[turn].ring, self.rings[ring].is), (ring, RingIs::Running));
+        assert_eq!(self.next_to_run(&self.queues[turn]), Some(index), "out of order");
+        for other in 0..self.queues.len() {
+            let queue = &self.queues[other];
+            if other == turn || queue.ring != ring {
+                continue;
+            }
+            let precedes = queue.priority < self.queues[turn].priority;
+            assert!(!precedes || self.next_to_run(queue).is_none(), "a lower priority went first");
+            if queue.priority == self.queues[turn].priority
+                && self.ready(queue).is_some_and(|job| !self.must_not_run(job))
+            {
+                assert!(!queue.passed_by.contains(&turn), "queue {turn} had two turns, {other} none");
+                self.queues[other].passed_by.push(turn);
+            }
+        }
+        self.queues[turn].passed_by.clear();
+        self.queues[turn].waiting.retain(|job| *job != index);
+        let number = ring;
+        let (job, ring) = (&mut self.jobs[index], &mut self.rings[ring]);
+        assert!(ring.credits >= job.spec.cost, "over-committed");
+        ring.credits -= job.spec.cost;
+        if ring.running.is_empty() {
+            ring.since = now;
+        }
+        job.stage = Stage::Running;
+        job.ring = number;
+        job.on_hardware = true;
+        ring.running.push((seqno, index));
+        Self::given_out(ring, seqno);
+    }
+
+    /// All actions have been carried out: nothing is owed any more.
+    pub(in super::super) fn assert_settled(&self) {
+        assert!(!self.ended(), "a fence is owed");
+        assert!(!self.releasable(), "a payload is kept for no reason");
+        assert!(!self.give_up && !self.reset_owed());
+        assert!(self.device != DeviceIs::Stuck || self.ring_is_resetting(), "nobody resets the device");
+        if self.device != DeviceIs::Running || self.stopped {
+            return;
+        }
+        for (index, ring) in self.rings.iter().enumerate().filter(|(_, ring)| ring.is == RingIs::Running) {
+            let mut ready: Vec<_> = self.queues.iter().filter(|queue| queue.ring == index).collect();
+            ready.retain(|queue| self.ready(queue).is_some());
+            let first = ready.iter().map(|queue| queue.priority).min();
+            let blocks = |job: &Job| !self.must_not_run(job) && job.spec.cost > ring.credits;
+            let mut firsts = ready.iter().filter(|queue| Some(queue.priority) == first);
+            let blocked = firsts.any(|queue| self.ready(queue).is_some_and(blocks));
+            assert!(ready.is_empty() || blocked, "ring {index} is idle for no reason");
+        }
+    }
+}
