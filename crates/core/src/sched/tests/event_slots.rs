@@ -4,11 +4,7 @@ use super::*;
 
 /// A scheduler whose firmware has so many event slots.
 fn firmware(event_slots: u8) -> Bench {
-    let mut bench = Bench::new(16, 2, 8);
-    let (jobs, queues, rings) = (bench.scheduler.jobs, bench.scheduler.queues, bench.scheduler.rings);
-    let limits = Limits { event_slots: Some(event_slots), ..bench.scheduler.limits };
-    bench.scheduler = Scheduler::with_contexts(jobs, queues, rings, bench.scheduler.contexts, limits);
-    bench
+    Bench::with(16, 2, Limits { event_slots: Some(event_slots), ..Limits::new(8, TIMEOUT) })
 }
 
 #[test]

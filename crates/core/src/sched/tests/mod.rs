@@ -47,11 +47,14 @@ struct Bench {
 
 impl Bench {
     fn new(jobs: usize, rings: usize, ring_credits: u32) -> Self {
+        Self::with(jobs, rings, Limits::new(ring_credits, TIMEOUT))
+    }
+
+    fn with(jobs: usize, rings: usize, limits: Limits) -> Self {
         let slots = |count| (0..count).map(|_| JobSlot::default()).collect();
         let queues = (0..4).map(|_| QueueSlot::default()).collect();
         let rings = (0..rings).map(|_| RingSlot::default()).collect();
         let contexts = (0..2).map(|_| ContextSlot::default()).collect();
-        let limits = Limits::new(ring_credits, TIMEOUT);
         Self {
             scheduler: Scheduler::with_contexts(slots(jobs), queues, rings, contexts, limits),
             now: Timestamp::default(),

@@ -146,10 +146,10 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
-        let mut bench = Bench::new(JOBS, RINGS, CREDITS);
-        bench.scheduler.limits.extensions = EXTENSIONS;
-        let model = Model::new(RINGS, CREDITS);
+    fn new(event_slots: Option<u8>) -> Self {
+        let bench =
+            Bench::with(JOBS, RINGS, Limits { extensions: EXTENSIONS, event_slots, ..Limits::new(CREDITS, TIMEOUT) });
+        let model = Model::new(RINGS, CREDITS, event_slots);
         let mut pair = Self { scheduler: bench.scheduler, model, now: bench.now, reservations: vec![] };
         pair.open_context(2);
         pair.open_context(1);
@@ -348,8 +348,9 @@ impl Pair {
                 }
                 Action::ResetDevice => self.model.resetting_device(&self.scheduler),
                 Action::GiveUp => self.model.gave_up(),
-                Action::Run { job, ring, seqno, .. } => {
+                Action::Run { job, ring, seqno, event } => {
                     let payload = *self.scheduler.payload(job).unwrap();
+                    self.model.reported_through(payload, event);
                     self.model.started(job, payload, ring, seqno, self.now);
                 }
             }
@@ -408,8 +409,9 @@ proptest! {
     fn every_fence_signals_once_and_nothing_leaks(
         events in prop::collection::vec((event(), prop::bool::weighted(0.7)), 1..150),
         loses in any::<bool>(),
+        event_slots in prop_oneof![2 => Just(None), 1 => Just(Some(1)), 1 => Just(Some(2))],
     ) {
-        let mut pair = Pair::new();
+        let mut pair = Pair::new(event_slots);
         for (event, drain) in &events {
             pair.apply(event);
             pair.check();

@@ -96,6 +96,29 @@ impl Model {
         ring.numbers.push(seqno);
     }
 
+    /// What a job's completion is reported through: a slot of its queue's own while others are on the hardware.
+    pub(in super::super) fn reported_through(&mut self, payload: u32, event: Option<EventSlot>) {
+        assert_eq!(event.is_some(), self.event_slots.is_some());
+        let turn = self.jobs[payload as usize].queue;
+        for other in self.rings.iter().flat_map(|ring| &ring.running).map(|(_, job)| self.jobs[*job].queue) {
+            let shared = event.is_some() && self.queues[other].event == event;
+            assert!(!shared || other == turn, "queues {turn} and {other} share an event slot");
+            assert!(other != turn || self.queues[turn].event == event, "it has two event slots");
+        }
+        self.queues[turn].event = event;
+    }
+
+    /// There is no event slot for a queue that could run: each is taken by another that is busy.
+    fn starved(&self, queue: &Queue) -> bool {
+        let running = |other: &Queue| {
+            let jobs = self.rings.iter().flat_map(|ring| &ring.running);
+            jobs.map(|(_, job)| self.jobs[*job].queue).any(|on_ring| self.queues[on_ring].handle == other.handle)
+        };
+        let busy = |other: &&Queue| running(other) || self.ready(other).is_some();
+        let others = self.queues.iter().filter(|other| other.handle != queue.handle);
+        self.event_slots.is_some_and(|slots| others.filter(busy).count() >= slots.into()) && !running(queue)
+    }
+
     pub(in super::super) fn started(
         &mut self,
         handle: JobId,
@@ -113,7 +136,8 @@ impl Model {
         assert_eq!(self.next_to_run(&self.queues[turn]), Some(index), "out of order");
         for other in 0..self.queues.len() {
             let queue = &self.queues[other];
-            if other == turn || queue.ring != ring {
+            // A queue without an event slot is passed by, and comes first when it gets one.
+            if other == turn || queue.ring != ring || self.event_slots.is_some() {
                 continue;
             }
             let precedes = queue.priority < self.queues[turn].priority;
@@ -154,9 +178,11 @@ impl Model {
             let mut ready: Vec<_> = self.queues.iter().filter(|queue| queue.ring == index).collect();
             ready.retain(|queue| self.ready(queue).is_some());
             let first = ready.iter().map(|queue| queue.priority).min();
+            let slots = self.event_slots.is_some();
             let blocks = |job: &Job| !self.must_not_run(job) && job.spec.cost > ring.credits;
-            let mut firsts = ready.iter().filter(|queue| Some(queue.priority) == first);
+            let mut firsts = ready.iter().filter(|queue| slots || Some(queue.priority) == first);
             let blocked = firsts.any(|queue| self.ready(queue).is_some_and(blocks));
+            ready.retain(|queue| !self.starved(queue));
             assert!(ready.is_empty() || blocked, "ring {index} is idle for no reason");
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct Queue {
     pub(super) waiting: Vec<usize>,
     /// Queues that had a turn while this one could have run.
     passed_by: Vec<usize>,
+    /// The event slot that its last job was given to the ring with.
+    event: Option<EventSlot>,
 }
 
 #[derive(Debug)]
@@ -109,10 +111,11 @@ pub(super) struct Model {
     lost: Option<FenceError>,
     give_up: bool,
     credits: u32,
+    event_slots: Option<u8>,
 }
 
 impl Model {
-    pub(super) fn new(rings: usize, credits: u32) -> Self {
+    pub(super) fn new(rings: usize, credits: u32, event_slots: Option<u8>) -> Self {
         let ring = |_| Ring {
             is: RingIs::Running,
             credits,
@@ -125,12 +128,12 @@ impl Model {
         let rings = (0..rings).map(ring).collect();
         let contexts = vec![];
         let (device, stopped, lost, give_up) = (DeviceIs::Running, false, None, false);
-        Self { jobs: vec![], queues: vec![], rings, contexts, device, stopped, lost, give_up, credits }
+        Self { jobs: vec![], queues: vec![], rings, contexts, device, stopped, lost, give_up, credits, event_slots }
     }
 
     pub(super) fn queue_opened(&mut self, handle: QueueId, ring: usize, priority: Priority, context: Option<usize>) {
-        let (waiting, passed_by) = (vec![], vec![]);
-        self.queues.push(Queue { handle, ring, priority, context, killed: false, waiting, passed_by });
+        let (waiting, passed_by, event) = (vec![], vec![], None);
+        self.queues.push(Queue { handle, ring, priority, context, killed: false, waiting, passed_by, event });
     }
 
     pub(super) fn context_opened(&mut self, handle: ContextId, limit: u32) {
