@@ -12,11 +12,11 @@ use std::sync::{Arc, OnceLock};
 use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Fence, WaitError};
+use lifeboat::{Fence, ProbeOptions, WaitError};
 use lifeboat_lb1::regs;
 use lifeboat_sync::lint::{self, Reaction, ReportKind};
 use machine::LONG;
-use machine::bound::Bound;
+use machine::bound::{Bound, options};
 use machine::interposer::Access;
 
 const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
@@ -27,13 +27,18 @@ fn fence_2_and_gate_5_waiting_for_a_fence_inside_a_section_is_survived_and_repor
     let hung = Arc::new(OnceLock::<Fence>::new());
     let (waits, inside) = (hung.clone(), Arc::new(AtomicBool::new(false)));
     let watch = inside.clone();
-    let bound = Bound::new(Box::new(move |index, _, _, access| {
-        if let (regs::VRAM_BAR, Access::CopyIn, Some(fence)) = (index, access, waits.get()) {
-            inside.store(true, SeqCst);
-            assert_eq!(fence.wait(LONG), LOST);
-        }
-        None
-    }));
+    // On a busy machine the report itself, with its backtraces, takes longer than the other tests' limit.
+    let options = ProbeOptions { drain_limit: LONG, ..options() };
+    let bound = Bound::with(
+        options,
+        Box::new(move |index, _, _, access| {
+            if let (regs::VRAM_BAR, Access::CopyIn, Some(fence)) = (index, access, waits.get()) {
+                inside.store(true, SeqCst);
+                assert_eq!(fence.wait(LONG), LOST);
+            }
+            None
+        }),
+    );
     let client = bound.client();
     hung.set(client.submit(0, &[Work::Hang], &[])).unwrap();
     // Callbacks must not block; this one does, so that the worker is of no help.
