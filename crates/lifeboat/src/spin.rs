@@ -8,9 +8,11 @@ use std::hint::spin_loop;
 
 use crate::primitive::{MODEL, thread};
 
-/// Looks with one pause of the processor in between: some three microseconds. The pauses do not grow, as a contended
-/// lock's would: one thread looks here at what one other writes, and a long pause would only see it late.
-const LOOKS: u32 = 64;
+/// Looks with one pause of the processor in between: some ten microseconds, a little longer than it takes to wake a
+/// thread. With less, two threads that hand work to each other and have slept once sleep every time from then on. The
+/// pauses do not grow, as a contended lock's would: one thread looks here at what one other writes, and a long pause
+/// would only see it late.
+const LOOKS: u32 = 500;
 /// Then so many looks with other threads let in between: about a microsecond each if there are none.
 const YIELDS: u32 = 4;
 

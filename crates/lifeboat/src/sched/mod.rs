@@ -64,7 +64,7 @@
 //!
 //! - Signals of one queue come in order, since one thread gives them: the worker. After a loss others may help
 //!   ([`Scheduler::deliver`]), and then only errors are left to give.
-//! - A worker that has nothing to do, and a thread that waits for a fence, look a few microseconds longer before they
+//! - A worker that has nothing to do, and a thread that waits for a fence, look some ten microseconds longer before they
 //!   sleep; nobody who feeds the scheduler makes a system call but to wake a worker that sleeps.
 //! - [`Scheduler::deliver`] and [`Scheduler::close`] wait, with a limit, and so are not for fence callbacks.
 //!
