@@ -89,9 +89,11 @@ where
             let job = self.finished.pop_front(self.jobs.as_mut())?;
             let slot = &mut self.jobs.as_mut()[job as usize];
             let (fence, result) = (slot.fence.take(), slot.result);
-            if slot.on_hardware {
+            let ring = usize::from(slot.ring.0);
+            // A ring that has executed everything it was ever given reads nothing, also if it did so after the end.
+            let idle = self.rings.as_ref()[ring].completed == self.rings.as_ref()[ring].issued;
+            if slot.on_hardware && !idle {
                 slot.state = State::Orphan;
-                let ring = usize::from(slot.ring.0);
                 self.rings.as_mut()[ring].orphans.push_back(self.jobs.as_mut(), job);
             } else {
                 slot.state = State::Done;

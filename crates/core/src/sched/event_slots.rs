@@ -3,7 +3,8 @@
 //! Some firmware schedules queues itself and has a limited number of places to report through. The protocol is that of
 //! Asahi's driver, as told in seed 3: a queue has a slot while it is busy, the slot keeps the queue alive, and a queue
 //! that becomes idle, or loses its last upcoming jobs, gives it back. Here a queue whose oldest job waits for a fence is
-//! idle too: if it kept its slot, it could keep it from the very queue that it waits for.
+//! idle too: if it kept its slot, it could keep it from the very queue that it waits for. And one that is busy for ever
+//! must not keep others of its priority from theirs.
 
 use super::list::List;
 use super::slots::Stands;
@@ -68,11 +69,13 @@ where
         true
     }
 
-    /// A queue with nothing on a ring and nothing that may run gives its slot to the first that is starved.
+    /// A queue with nothing on a ring gives its slot to the first that is starved, if it has nothing that may run, or
+    /// if a queue of its priority or a higher one is starved: then it waits for a slot as those did.
     pub(super) fn give_event_slot_back(&mut self, queue: u32) {
+        let yields = self.must_yield(queue);
         let slot = &mut self.queues.as_mut()[queue as usize];
         let may_run = slot.jobs.front().is_some_and(|job| self.jobs.as_ref()[job as usize].waits == 0);
-        if slot.running > 0 || may_run {
+        if slot.running > 0 || may_run && !yields {
             return;
         }
         let Some(event) = slot.event.take() else { return };
@@ -86,6 +89,14 @@ where
             }
         }
         self.event_slots.free |= 1 << event.0;
+    }
+
+    /// Whether a queue has a slot that another one has a better right to by now. Then it is given no more work: its slot
+    /// is handed on when what it has on a ring is done.
+    pub(super) fn must_yield(&self, queue: u32) -> bool {
+        let slot = &self.queues.as_ref()[queue as usize];
+        let wanted = |list: &List| !list.is_empty();
+        slot.event.is_some() && self.event_slots.starved[..=slot.priority as usize].iter().any(wanted)
     }
 
     /// Nobody waits for a slot any more.

@@ -1,7 +1,7 @@
 //! What can happen to jobs once they are submitted, and how the scheduler's lists follow.
 
 use super::list::List;
-use super::slots::{Cause, DeviceState, RingState, Stands, State};
+use super::slots::{Cause, DeviceState, RingState, State};
 use super::{ContextSlot, IfDependencyFails, JobId, JobSlot, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Slots, Timestamp};
@@ -54,8 +54,9 @@ where
         let slot = &mut self.rings.as_mut()[index];
         slot.extensions = 0;
         if slot.state == RingState::Suspect(Cause::Overdue) && slot.pending.front() != slot.suspect {
-            // It was slow, not hung.
+            // It was slow, not hung. Its slot may be another job's soon.
             slot.state = RingState::Running;
+            slot.suspect = None;
         }
         let all_done = seqno == slot.issued;
         self.watch(index, now);
@@ -66,15 +67,13 @@ where
     }
 
     /// The user of a queue is gone: what has not reached the ring is canceled, what has runs on, and the queue lives
-    /// until the hardware is done with it. Stale handles are ignored. O(jobs canceled), and O(queues that wait for an
-    /// event slot) if it is one of them.
+    /// until the hardware is done with it. Stale handles are ignored. O(jobs canceled + queues
+    /// that wait for their turn beside it).
     pub fn kill_queue(&mut self, queue: QueueId) {
         let Some(slot) = self.queue_mut(queue) else { return };
         slot.killed = true;
         let waiting = slot.jobs.take();
-        if slot.stands == Stands::Starved {
-            self.unlist_queue(queue.index);
-        }
+        self.unlist_queue(queue.index);
         self.finish_all(waiting, FenceError::Canceled);
         self.give_event_slot_back(queue.index);
         self.free_queue_if_unused(queue.index);

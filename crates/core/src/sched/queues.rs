@@ -75,13 +75,14 @@ where
     }
 
     /// Puts a queue among its ring's ready ones if its oldest job waits for nothing, none of its jobs is on another
-    /// ring, and it is not there yet.
+    /// ring, its event slot is not due to another queue, and it is not there yet.
     pub(super) fn list_if_ready(&mut self, queue: u32) {
+        let yields = self.must_yield(queue);
         let slot = &mut self.queues.as_mut()[queue as usize];
         let Some(oldest) = slot.jobs.front() else { return };
-        let elsewhere = slot.running > 0 && slot.runs_on != slot.ring;
+        let held_back = slot.running > 0 && (slot.runs_on != slot.ring || yields);
         if slot.stands != Stands::Nowhere
-            || elsewhere
+            || held_back
             || self.jobs.as_ref()[oldest as usize].waits > 0
             || self.lost.is_some()
         {
@@ -107,8 +108,8 @@ where
     /// A job of the queue has left its ring, for whatever reason. The last one makes way for those on a new ring.
     pub(super) fn left_ring(&mut self, queue: u32) {
         self.queues.as_mut()[queue as usize].running -= 1;
-        self.list_if_ready(queue);
         self.give_event_slot_back(queue);
+        self.list_if_ready(queue);
     }
 
     /// A queue goes when its user, its last job and its place in a list are gone.

@@ -136,7 +136,7 @@ where
         if pending {
             // One that is canceled already waits for nothing.
             if let Some(slot) = self.job_mut(reservation.0).filter(|slot| slot.result.is_ok()) {
-                slot.waits += 1;
+                slot.waits = slot.waits.saturating_add(1);
             }
         }
         Ok(pending)

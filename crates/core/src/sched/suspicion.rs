@@ -19,8 +19,17 @@ where
         let void = matches!(self.device, DeviceState::Resetting | DeviceState::Failed);
         let Some(slot) = self.rings.as_mut().get_mut(usize::from(ring.0)).filter(|_| !void) else { return };
         let current = !slot.completed.is_after(seqno);
-        if current && matches!(slot.state, RingState::Running | RingState::Suspect(Cause::Overdue)) {
-            slot.suspect_oldest(Cause::Fault);
+        if !current {
+            return;
+        }
+        match slot.state {
+            RingState::Running | RingState::Suspect(Cause::Overdue) => slot.suspect_oldest(Cause::Fault),
+            // The driver may be looking whether it moves: it does not.
+            RingState::Resetting(Cause::Overdue) => slot.state = RingState::Resetting(Cause::Fault),
+            RingState::Suspect(Cause::Fault)
+            | RingState::Resetting(Cause::Fault)
+            | RingState::Stuck
+            | RingState::Dead => {}
         }
     }
 

@@ -146,6 +146,32 @@ fn sched_2_a_stopped_ring_that_finished_everything_reads_nothing_any_more() {
 }
 
 #[test]
+fn sched_2_what_completes_after_the_end_and_before_its_signal_is_not_kept() {
+    let mut bench = Bench::new(4, 1, 8);
+    let queue = bench.queue(0);
+    let job = bench.submit(queue);
+    bench.scheduler.tear_down();
+    bench.complete(0);
+    assert_eq!((bench.signalled[&job], bench.released.as_slice()), (Err(FenceError::Canceled), &[job][..]));
+}
+
+#[test]
+fn a_closed_queue_goes_at_once_although_others_go_before_it_for_ever() {
+    let mut bench = Bench::new(16, 1, 1);
+    let high = bench.scheduler.open_queue(RingIndex(0), Priority::High).unwrap();
+    bench.submit(high);
+    for _ in 0..100 {
+        let low = bench.scheduler.open_queue(RingIndex(0), Priority::Low).expect("the last one is closed");
+        let canceled = bench.submit(low);
+        bench.scheduler.kill_queue(low);
+        bench.drain();
+        assert_eq!(bench.signalled[&canceled], Err(FenceError::Canceled));
+        bench.submit(high);
+        bench.complete(0);
+    }
+}
+
+#[test]
 fn sched_2_hardware_gone_before_stop_releases_nothing() {
     let mut bench = Bench::new(16, 1, 8);
     let queue = bench.queue(0);

@@ -100,16 +100,56 @@ fn sched_8_starved_queues_come_by_priority_and_then_in_order() {
 }
 
 #[test]
+fn sched_8_a_queue_that_is_always_busy_keeps_no_event_slot_from_its_betters() {
+    for (busy, other) in [(Priority::Low, Priority::High), (Priority::Normal, Priority::Normal)] {
+        let mut bench = firmware(1);
+        let [busy, other] = [busy, other].map(|it| bench.scheduler.open_queue(RingIndex(0), it).unwrap());
+        bench.submit(busy);
+        bench.submit(busy);
+        let (starved, again) = (bench.submit(other), bench.submit(other));
+        let mut turns = 0;
+        while !bench.signalled.contains_key(&starved) {
+            bench.submit(busy);
+            bench.complete(0);
+            turns += 1;
+            assert!(turns <= 3, "one after the other");
+        }
+        // And back: the other is busy now.
+        while bench.signalled.len() < 6 {
+            bench.complete(0);
+        }
+        assert!(bench.signalled.contains_key(&again));
+    }
+}
+
+#[test]
+fn sched_8_a_lower_priority_waits_for_its_event_slot() {
+    let mut bench = firmware(1);
+    let [busy, low] = [Priority::High, Priority::Low].map(|it| bench.scheduler.open_queue(RingIndex(0), it).unwrap());
+    bench.submit(busy);
+    let waits = bench.submit(low);
+    for _ in 0..10 {
+        bench.submit(busy);
+        bench.complete(0);
+    }
+    assert!(!bench.signalled.contains_key(&waits));
+    bench.complete(0);
+    assert_eq!(bench.running(), [waits]);
+}
+
+#[test]
 fn sched_8_queues_that_are_busy_together_have_different_event_slots() {
     let mut bench = firmware(3);
     let queues = [bench.queue(0), bench.queue(0), bench.queue(1), bench.queue(1)];
     for queue in [0, 1, 2, 3, 0] {
         bench.submit(queues[queue]);
     }
-    assert_eq!(bench.events, [EventSlot(0), EventSlot(1), EventSlot(2), EventSlot(0)]);
+    assert_eq!(bench.events, [EventSlot(0), EventSlot(1), EventSlot(2)]);
     bench.complete(1);
-    // The third queue is idle, and the fourth has its slot.
-    assert_eq!(bench.events[4..], [EventSlot(2)]);
+    // The third queue is idle, and the fourth has its slot. Nobody is starved any more, so the first keeps its own.
+    assert_eq!(bench.events[3..], [EventSlot(2)]);
+    bench.complete(0);
+    assert_eq!(bench.events[4..], [EventSlot(0)]);
 }
 
 #[test]

@@ -278,6 +278,39 @@ fn a_stopped_scheduler_resets_what_had_faulted_and_can_be_lost() {
 }
 
 #[test]
+fn sched_6_who_takes_the_place_of_a_job_that_was_suspect_is_not() {
+    let mut bench = Bench::new(2, 2, 8);
+    let (a, b) = (bench.queue(0), bench.queue(1));
+    let slow = bench.submit(a);
+    bench.now = bench.now.plus(TIMEOUT);
+    bench.scheduler.tick(bench.now);
+    bench.complete(0);
+    assert_eq!(bench.signalled[&slow], Ok(()));
+    // There are two slots: the first is used again.
+    let (hung, innocent) = (bench.submit(b), bench.submit(a));
+    bench.scheduler.fault(RingIndex(1), Seqno::ZERO);
+    bench.drain();
+    bench.fail_reset(1);
+    bench.reset_device();
+    assert_eq!(
+        (bench.signalled[&hung], bench.signalled[&innocent]),
+        (Err(FenceError::Guilty), Err(FenceError::Innocent))
+    );
+}
+
+#[test]
+fn sched_4_a_fault_while_the_driver_looks_is_one() {
+    let mut bench = Bench::with(4, 1, Limits { extensions: 4, ..Limits::new(8, TIMEOUT) });
+    let queue = bench.queue(0);
+    let bad = bench.submit(queue);
+    bench.pass(TIMEOUT);
+    bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
+    assert!(!bench.scheduler.still_running(RingIndex(0), bench.now));
+    bench.reset(0);
+    assert_eq!(bench.signalled[&bad], Err(FenceError::Guilty));
+}
+
+#[test]
 fn a_start_during_the_reset_of_the_device_starts_no_clock() {
     let (mut bench, _) = stuck();
     bench.scheduler.stop();

@@ -50,6 +50,18 @@ fn sched_8_a_wait_that_could_close_a_circle_is_refused() {
 }
 
 #[test]
+fn more_waits_than_can_be_counted_are_waited_for() {
+    let mut bench = Bench::new(16, 2, 8);
+    let queues = [bench.queue(0), bench.queue(1)];
+    let (_, running) = bench.submit_spec(queues[0], spec(0, false)).unwrap();
+    let job = bench.scheduler.reserve(queues[1], spec(u32::MAX, false)).unwrap();
+    assert_eq!(bench.scheduler.wait_for(&job, running), Ok(true));
+    bench.scheduler.commit(job, 9, 9);
+    bench.drain();
+    assert_eq!(bench.running.len(), 1);
+}
+
+#[test]
 fn a_canceled_reservation_that_is_told_to_wait_does_not() {
     let mut bench = Bench::new(16, 2, 8);
     let queues = [bench.queue(0), bench.queue(1)];

@@ -64,6 +64,8 @@ impl World {
         self.scheduler.resets = 0;
         for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
             if matches!(ring.state, RingState::Running | RingState::Dead) {
+                let forgotten = ring.state == RingState::Dead || ring.suspect.is_none();
+                assert!(forgotten, "a suspect that is cleared is remembered");
                 (ring.suspect, engine.suspect, engine.faulted) = (None, None, false);
             }
         }

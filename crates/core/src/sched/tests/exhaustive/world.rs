@@ -305,7 +305,8 @@ impl World {
                 let register = self.engines[usize::from(ring)].register;
                 self.suspecting(|scheduler, _| scheduler.fault(RingIndex(ring), register));
                 let state = self.scheduler.rings[usize::from(ring)].state;
-                self.engines[usize::from(ring)].faulted |= state == RingState::Suspect(Cause::Fault);
+                let faulted = matches!(state, RingState::Suspect(Cause::Fault) | RingState::Resetting(Cause::Fault));
+                self.engines[usize::from(ring)].faulted |= faulted;
             }
             Event::Pass => self.now = self.now.plus(TIMEOUT / config.ticks),
             Event::Tick => self.suspecting(TestScheduler::tick),
@@ -374,7 +375,7 @@ impl World {
         let was: Vec<RingState> = self.scheduler.rings.iter().map(|ring| ring.state).collect();
         event(&mut self.scheduler, self.now);
         for ((engine, ring), was) in self.engines.iter_mut().zip(&self.scheduler.rings).zip(was) {
-            if ring.state != was {
+            if ring.state != was && matches!(ring.state, RingState::Suspect(_)) {
                 engine.suspect = engine.given.first().map(|(_, job)| *job);
             }
         }

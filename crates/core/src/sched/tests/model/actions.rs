@@ -108,7 +108,8 @@ impl Model {
         self.queues[turn].event = event;
     }
 
-    /// There is no event slot for a queue that could run: each is taken by another that is busy.
+    /// There may be no event slot for a queue that could run: each is taken by another that is busy; or its own was due
+    /// to another, and it is given no more work before what it has on a ring is done.
     fn starved(&self, queue: &Queue) -> bool {
         let running = |other: &Queue| {
             let jobs = self.rings.iter().flat_map(|ring| &ring.running);
@@ -116,7 +117,7 @@ impl Model {
         };
         let busy = |other: &&Queue| running(other) || self.ready(other).is_some();
         let others = self.queues.iter().filter(|other| other.handle != queue.handle);
-        self.event_slots.is_some_and(|slots| others.filter(busy).count() >= slots.into()) && !running(queue)
+        self.event_slots.is_some_and(|slots| running(queue) || others.filter(busy).count() >= slots.into())
     }
 
     pub(in super::super) fn started(

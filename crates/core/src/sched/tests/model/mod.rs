@@ -239,8 +239,13 @@ impl Model {
         }
         let slot = &mut self.rings[ring];
         let old = slot.numbers[..slot.at].contains(&seqno);
-        if !old && matches!(slot.is, RingIs::Running | RingIs::Overdue { .. }) {
-            slot.is = RingIs::Faulted { suspect: slot.running.first().map(|(_, job)| *job) };
+        match &mut slot.is {
+            _ if old => {}
+            RingIs::Running | RingIs::Overdue { .. } => {
+                slot.is = RingIs::Faulted { suspect: slot.running.first().map(|(_, job)| *job) };
+            }
+            RingIs::Resetting { faulted, .. } => *faulted = true,
+            RingIs::Faulted { .. } | RingIs::Stuck { .. } | RingIs::Dead => {}
         }
     }
 
