@@ -137,8 +137,13 @@ impl Engine {
     }
 
     /// No more work is accepted; every fence is owed ENODEV. See [`Engine::deliver`].
-    pub(crate) fn stop(&self) {
+    pub(crate) fn lose(&self) {
         self.event(|core, _| core.lose(FenceError::Lost));
+    }
+
+    /// Nothing more is given to rings.
+    pub(crate) fn stop(&self) {
+        self.event(|core, _| core.stop());
     }
 
     /// Nothing that the hardware was given can be read by it any more.
@@ -146,7 +151,7 @@ impl Engine {
         self.event(|core, _| core.hardware_gone());
     }
 
-    /// After [`Engine::stop`]: carries out all that is owed. A stopped core owes only signals and releases.
+    /// After [`Engine::lose`]: carries out all that is owed. A lost core owes only signals and releases.
     pub(crate) fn deliver(&self) {
         while let Some(task) = self.next() {
             drop(task);

@@ -66,7 +66,8 @@ pub(crate) fn poll(device: &Arc<Device>) {
     look_next(device, clock.elapsed());
 }
 
-/// Whether the device is there, for who has to know now. Asks the bus, then the device; never waits for it.
+/// Whether the device is there, for who has to know now. Asks the bus, then the device; waits for nothing but a reset of
+/// the device that is under way.
 pub(crate) fn verdict(device: &Device) -> Verdict {
     if device.enabled.lock().as_ref().is_some_and(Enabled::is_disconnected) {
         return Verdict::Dead;

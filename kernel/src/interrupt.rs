@@ -52,8 +52,7 @@ fn read<B: Bar + ?Sized>(lb1: &Lb1<'_, B>) -> Result<Report, DriverError> {
     let mut report = [None; regs::MAX_RINGS as usize];
     for ring in interrupts.done().chain(interrupts.faulted()) {
         // The status bit may be from before a reset: the ring itself says whether it is stopped now.
-        let faulted = lb1.ring_fault(ring)?.is_some();
-        report[usize::from(ring)] = Some((lb1.seqno(ring)?, faulted));
+        report[usize::from(ring)] = Some(lb1.ring_report(ring)?);
     }
     Ok(report)
 }

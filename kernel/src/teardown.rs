@@ -51,7 +51,7 @@ impl Teardown for Shell {
         device.end_in(State::Gone);
         device.removal.lock().loss = loss;
         device.load.set(device, false);
-        device.engine.stop();
+        device.engine.lose();
     }
 
     fn retire(&mut self) {

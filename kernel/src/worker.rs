@@ -51,10 +51,12 @@ fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
         Task::Release(job) => drop(job),
         Task::Run(job, index, seqno) => {
             let Some(ring) = rings.get_mut(usize::from(index.0)) else { return };
-            // A later job's number must not complete this one, so a job that cannot be written ends the device.
+            // A later job's number must not complete this one, so a job that cannot be written ends the device, and no
+            // other is written.
             match device.noticed(ring.run(&device.link, &job, seqno)) {
                 Ok(()) | Err(DriverError::Gone | DriverError::Bus(BusError::Unmapped)) => {}
                 Err(error) => {
+                    device.engine.stop();
                     dev_err!(device.pci, "a job could not be given to ring {}: {}\n", index.0, Shown(error));
                     device.report_loss(Loss::Crashed);
                 }
@@ -85,6 +87,8 @@ fn reset(device: &Device, ring: &mut Ring, index: RingIndex, seqno: Seqno) -> Re
 /// A reset forgets everything but VRAM: interrupts, address tables and rings are set up again as at probe.
 fn reset_device(device: &Device, rings: &mut [Ring]) -> Result<(), DriverError> {
     device.counters.device_resets.add(1);
+    // Nobody looks at its health meanwhile: it would answer wrongly.
+    let _vitals = device.vitals.lock();
     dev_warn!(device.pci, "resetting the device\n");
     let link = &device.link;
     link.registers(|lb1| lb1.begin_device_reset())?;

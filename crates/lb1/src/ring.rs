@@ -119,6 +119,17 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         Seqno::from_register(value).ok_or(DriverError::NotLb1 { register, value })
     }
 
+    /// How far the ring is, and whether it stopped with a fault there. Asked for the fault before and after: a ring that
+    /// is reset in between has the number of the reset and no fault any more, and the old fault is not the next job's.
+    ///
+    /// # Errors
+    /// As [`Lb1::seqno`].
+    pub fn ring_report(&self, ring: u8) -> Result<(Seqno, bool), DriverError> {
+        let faulted = self.ring_fault(ring)?.is_some();
+        let seqno = self.seqno(ring)?;
+        Ok((seqno, faulted && self.ring_fault(ring)?.is_some()))
+    }
+
     /// Index of the descriptor that the ring is executing, or of the next one: while it changes, the ring moves.
     ///
     /// # Errors

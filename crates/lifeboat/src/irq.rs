@@ -38,8 +38,7 @@ fn read(lb1: &Lb1<'_, dyn Bar + Send + Sync>) -> Result<Report, DriverError> {
     let mut rings = [None; regs::MAX_RINGS as usize];
     for ring in interrupts.done().chain(interrupts.faulted()) {
         // The status bit may be from before a reset: the ring itself says whether it is stopped now.
-        let faulted = lb1.ring_fault(ring)?.is_some();
-        rings[usize::from(ring)] = Some((lb1.seqno(ring)?, faulted));
+        rings[usize::from(ring)] = Some(lb1.ring_report(ring)?);
     }
     Ok(Report { flipped: interrupts.flipped(), rings })
 }

@@ -215,6 +215,7 @@ fn a_device_is_lost() {
 /// costs no more, nothing is allocated from there on.
 fn to_commit_costs_nothing() {
     let bench = Bench::new(1);
+    bench.until_asleep();
     let (gate, promise) = Module::load().timeline("test", "gate").fence();
     let after = [gate];
     let held = bench.queue.submit(NewJob { after: &after, ..bench.job(0) }).unwrap();

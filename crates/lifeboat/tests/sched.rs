@@ -4,6 +4,7 @@
 
 mod model;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -435,6 +436,58 @@ fn sched_7_a_context_past_its_limit_is_refused_and_another_is_not() {
     assert!(queues[1].submit(hardware.new_job()).is_ok());
     drop((bad, queues, good));
     assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+}
+
+#[test]
+fn kms_3_the_driver_looks_in_time_also_while_there_is_always_work() {
+    let hardware = Hardware::new();
+    let scheduler = hardware.open(Mode::AtOnce, &Options::default());
+    let (queue, events) = (queue(&scheduler), scheduler.events());
+    until(|| hardware.looks() > 0);
+    let before = hardware.looks();
+    // The worker always has a batch before it when another is on its way.
+    let mut batches = VecDeque::new();
+    let began = Instant::now();
+    while hardware.looks() < before + 3 {
+        assert!(began.elapsed() < LONG, "it never looks");
+        batches.push_back(queue.submit_all((0..64).map(|_| hardware.new_job())).unwrap());
+        events.nudge();
+        if batches.len() > 4 {
+            batches.pop_front().and_then(|batch| batch.last().map(|fence| fence.wait(LONG))).unwrap().unwrap();
+        }
+    }
+    assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+}
+
+#[test]
+fn fence_2_a_job_that_panics_when_it_is_dropped_takes_no_fence_with_it() {
+    let hardware = Hardware::new();
+    let scheduler = hardware.open(Mode::ByHand, &Options::default());
+    let queue = queue(&scheduler);
+    let (go_on, wait) = mpsc::channel::<()>();
+    let (arrived, stuck) = mpsc::channel();
+    let (gate, promise) = promise();
+    let after = [gate];
+    hardware.plan(|plan| plan.drops_panic = true);
+    let waiting: Vec<_> =
+        (0..3).map(|_| queue.submit(NewJob { after: &after, ..hardware.new_job() }).unwrap()).collect();
+    // The worker is held up in a callback, so that the drops are this thread's.
+    let other = scheduler.queue(RingIndex(0), Priority::Normal).unwrap();
+    other.submit(hardware.new_job()).unwrap().on_signal(move |_| {
+        arrived.send(()).unwrap();
+        let _ = wait.recv_timeout(LONG);
+    });
+    until(|| hardware.reading() == 1);
+    hardware.complete(&scheduler.events());
+    stuck.recv_timeout(LONG).unwrap();
+    scheduler.lose(FenceError::Lost);
+    assert!(!scheduler.deliver(Duration::from_millis(1)));
+    assert!(waiting.iter().all(|fence| fence.error() == Some(FenceError::Lost)));
+    go_on.send(()).unwrap();
+    assert!(scheduler.deliver(LONG) && scheduler.close(LONG));
+    drop(promise);
     hardware.assert_nothing_left();
 }
 

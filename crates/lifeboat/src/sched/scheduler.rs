@@ -24,7 +24,8 @@ pub struct Options {
     pub name: String,
     /// Rings of the device. Default 1.
     pub rings: u8,
-    /// Credits of each ring, and the time for a job. Default 256 credits and 2 s.
+    /// Credits of each ring, and the time for a job. Default 256 credits and 2 s. Event slots are for shells of firmware
+    /// that has such, and ignored here.
     pub limits: Limits,
     /// Resets that the jobs of one context may cause: at so many, the context is refused (SCHED-7). Default 10.
     pub guilty_limit: u32,
@@ -200,7 +201,7 @@ impl<J> Events<J> {
 
     /// Has the worker [look](Rings::look).
     pub fn nudge(&self) {
-        self.0.event(|_| ());
+        self.0.nudge();
     }
 }
 

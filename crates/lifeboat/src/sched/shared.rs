@@ -49,6 +49,7 @@ pub(super) struct Shared<J> {
     settled: Condvar,
 }
 
+#[allow(clippy::struct_excessive_bools)] // each says something of its own
 pub(super) struct State<J> {
     pub(super) core: Core<J>,
     /// Threads that are carrying out actions.
@@ -62,6 +63,8 @@ pub(super) struct State<J> {
     pub(super) worker: Worker,
     pub(super) worker_sleeps: bool,
     pub(super) worker_thread: Option<ThreadId>,
+    /// Somebody wants the driver to look.
+    pub(super) nudged: bool,
     /// Those who wait for `settled`.
     watchers: usize,
 }
@@ -84,7 +87,9 @@ impl<J> Shared<J> {
     pub(super) fn new(options: &Options, ledger: Ledger) -> Self {
         let jobs = slots(options.jobs);
         let (queues, contexts) = (slots(options.queues), slots(options.contexts));
-        let core = Core::with_contexts(jobs, queues, slots(options.rings.into()), contexts, options.limits);
+        // Rings are not told of event slots: they would only hold jobs up.
+        let limits = sched::Limits { event_slots: None, ..options.limits };
+        let core = Core::with_contexts(jobs, queues, slots(options.rings.into()), contexts, limits);
         let state = State {
             core,
             in_hand: 0,
@@ -94,6 +99,8 @@ impl<J> Shared<J> {
             worker: Worker::Running,
             worker_sleeps: false,
             worker_thread: None,
+            // At the beginning, to know when it wants to look.
+            nudged: true,
             watchers: 0,
         };
         Self {
@@ -131,6 +138,12 @@ impl<J> Shared<J> {
         if sleeps {
             self.work.notify_one();
         }
+    }
+
+    pub(super) fn nudge(&self) {
+        let mut state = self.state.lock();
+        state.nudged = true;
+        self.wake_worker(state);
     }
 
     pub(super) fn hw_done(&self, ring: RingIndex, seqno: Seqno) {
@@ -216,7 +229,7 @@ impl<J> Shared<J> {
                     state.count(result);
                     self.carry_out(&mut state, || fence.end(result));
                 }
-                Some(Action::Release { payload }) => self.carry_out(&mut state, || drop(payload)),
+                Some(Action::Release { payload }) => self.carry_out(&mut state, || contained(|| drop(payload))),
                 None if state.in_hand == 0 => return true,
                 None if limit.is_zero() || state.on_worker() => return false,
                 None if !self.settles(&mut state, deadline) => return false,
@@ -282,6 +295,13 @@ impl<J> Shared<J> {
 
     pub(super) fn lost(&self) -> usize {
         self.state.lock().lost
+    }
+}
+
+/// A job's drop that panics must not take what else is owed with it.
+fn contained(f: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(f)).is_err() {
+        tracing::error!("a job panicked when it was dropped");
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Runner<'a, R: Rings> {
     steps: Vec<Step<R::Job>>,
     /// For a reset of the device. As long as there are rings.
     pub(super) numbers: Vec<Seqno>,
+    /// When the driver wants to look again.
+    look_at: Option<Timestamp>,
     /// The rings are asked for nothing more.
     given_up: bool,
 }
@@ -47,7 +49,7 @@ pub(super) type Guard<'a, J> = MutexGuard<'a, State<J>>;
 impl<'a, R: Rings> Runner<'a, R> {
     pub(super) fn new(shared: &'a Shared<R::Job>, rings: R) -> Self {
         let numbers = Vec::with_capacity(shared.rings.into());
-        Self { shared, rings: Some(rings), steps: Vec::with_capacity(BATCH), numbers, given_up: false }
+        Self { shared, rings: Some(rings), steps: Vec::with_capacity(BATCH), numbers, look_at: None, given_up: false }
     }
 
     /// Its life: until it is asked to end.
@@ -63,8 +65,10 @@ impl<'a, R: Rings> Runner<'a, R> {
             // One clock for a round: reading it costs as much as a lock.
             let now = shared.now();
             let busy = self.carry_out(&mut state, now);
-            // Time is judged also while there is work: a ring that hangs must not wait for the others to rest.
-            if self.judge(&mut state, now) || busy {
+            // Time is judged also while there is work: a ring that hangs must not wait for the others to rest. Nor must
+            // what the driver wants to look at.
+            let looked = self.look(&mut state, now);
+            if self.judge(&mut state, now) || looked || busy {
                 continue;
             }
             if state.worker != Worker::Running {
@@ -132,15 +136,16 @@ impl<'a, R: Rings> Runner<'a, R> {
                 Step::Release(job) => {
                     self.contain("dropping a job", |_| drop(job));
                 }
-                Step::Run(ring, job, seqno) => self.run(ring, &job, seqno),
+                Step::Run(ring, job, seqno) => self.run(ring, job, seqno),
                 Step::GiveUp => self.give_up(),
             }
         }
         self.steps = steps;
     }
 
-    fn run(&mut self, ring: RingIndex, job: &Arc<R::Job>, seqno: Seqno) {
-        if let Some(Err(error)) = self.ask("running a job", |rings| rings.run(ring, job, seqno)) {
+    /// The job is dropped in there: if it is the last of it, its drop is somebody else's code.
+    fn run(&mut self, ring: RingIndex, job: Arc<R::Job>, seqno: Seqno) {
+        if let Some(Err(error)) = self.ask("running a job", move |rings| rings.run(ring, &job, seqno)) {
             // A later job's number must not complete this one.
             tracing::warn!(ring = ring.0, %error, "a job could not be given to the device");
             self.give_up();
@@ -193,19 +198,29 @@ impl<'a, R: Rings> Runner<'a, R> {
         if state.fed || shared.rung() {
             return;
         }
-        let look = shared.carry_out(state, || self.ask("looking at a device", Rings::look)).flatten();
-        if state.fed {
-            return;
-        }
         let job = if self.given_up { None } else { state.core.next_deadline() };
-        let job = job.map(|deadline| later(shared.epoch, deadline.since_beginning()));
+        let look = if self.given_up { None } else { self.look_at };
         state.worker_sleeps = true;
-        if let Some(deadline) = job.into_iter().chain(look).min() {
+        if let Some(due) = job.into_iter().chain(look).min() {
+            let deadline = later(shared.epoch, due.since_beginning());
             shared.work.wait_until(state, deadline);
         } else {
             shared.work.wait(state);
         }
         state.worker_sleeps = false;
+    }
+
+    /// Lets the driver look, if it wants to by now or was nudged.
+    fn look(&mut self, state: &mut Guard<'_, R::Job>, now: Timestamp) -> bool {
+        let due = self.look_at.is_some_and(|at| at <= now);
+        if self.given_up || !(due || state.nudged) {
+            return false;
+        }
+        state.nudged = false;
+        let shared = self.shared;
+        let next = shared.carry_out(state, || self.ask("looking at a device", Rings::look)).flatten();
+        self.look_at = next.map(|at| Timestamp::new(at.saturating_duration_since(shared.epoch)));
+        true
     }
 
     /// If a job seems overdue, asks the rings how far they are, and then the core. `false` if none does. The clock was read
@@ -221,7 +236,8 @@ impl<'a, R: Rings> Runner<'a, R> {
         for ring in (0..shared.rings).map(RingIndex) {
             let progress = shared.carry_out(state, || self.ask("asking a ring", |rings| rings.progress(ring)));
             if let Some(seqno) = progress.flatten() {
-                state.core.hw_done(ring, seqno, now);
+                // The next job's time begins now, however long ago the round began.
+                state.core.hw_done(ring, seqno, shared.now());
             }
         }
         state.core.tick(now);
@@ -229,13 +245,15 @@ impl<'a, R: Rings> Runner<'a, R> {
     }
 }
 
-/// If its life ends by a panic, of the core or of itself, the device is given up, and others carry out what is owed.
+/// If its life ends by a panic, of the core or of itself, the device is given up and lost. What is owed is signalled
+/// here, where no lock is held and no interrupt is handled.
 impl<R: Rings> Drop for Runner<'_, R> {
     fn drop(&mut self) {
         if let Some(rings) = self.rings.as_mut().filter(|_| primitive::thread::panicking()) {
             self.shared.end_worker(&mut self.shared.state.lock());
             tracing::error!("a scheduler's worker panicked");
             let _ = catch_unwind(AssertUnwindSafe(|| rings.give_up()));
+            self.shared.lose(FenceError::Lost, false);
         }
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) run_panics: bool,
     pub(crate) reset_fails: bool,
     pub(crate) device_reset_fails: bool,
+    /// For all jobs.
+    pub(crate) drops_panic: bool,
     /// For all calls: jobs that are overdue are seen to move.
     pub(crate) moves: bool,
     /// For all calls: somebody else brings it to rest.
@@ -338,7 +340,9 @@ impl Drop for Job {
             state.mistakes.push("a job was dropped that the hardware still reads");
         }
         state.dropped.push(self.number);
+        let panics = state.plan.drops_panic;
         drop(state);
         self.hardware.gone.notify_all();
+        assert!(!panics, "on purpose");
     }
 }
