@@ -104,6 +104,18 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_of_any_length_signals_without_a_stack_of_that_length() {
+        let ([first], promises) = fences::<1>();
+        let mut last = first;
+        for _ in 0..100_000 {
+            last = last.merge(&Fence::signalled(Ok(())));
+        }
+        assert_eq!(last.status(), None);
+        drop(promises);
+        assert_eq!(last.error(), Some(FenceError::Canceled));
+    }
+
+    #[test]
     #[should_panic(expected = "never signal")]
     fn any_of_none_is_a_mistake() {
         Fence::any([]);

@@ -21,6 +21,7 @@
 //! that.
 
 mod array;
+mod calls;
 mod eventfd;
 mod future;
 mod outcome;
@@ -28,7 +29,6 @@ mod timeline;
 mod unsignalled;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -39,6 +39,7 @@ use lifeboat_sync::lint::{self, Condvar, Mutex};
 
 use crate::primitive::atomic::AtomicU64;
 use crate::{WaitError, locks, spin};
+use calls::contained;
 use outcome::OnceOutcome;
 
 pub use future::Signalled;
@@ -166,7 +167,7 @@ impl Fence {
     }
 
     /// Calls `callback` once, when the fence signals, on the signalling thread and with no lock held; at once if it has
-    /// signalled. It must not block. A panic of it is reported and contained. It cannot be withdrawn: it is kept until
+    /// signalled. If it is a callback that signals, this one comes when that has returned: they do not nest. It must not block. A panic of it is reported and contained. It cannot be withdrawn: it is kept until
     /// the fence signals.
     pub fn on_signal(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
         let mut waiting = self.0.waiting.lock();
@@ -204,15 +205,8 @@ impl Shared {
         if sleep {
             self.signalled.notify_all();
         }
-        let Some(others) = others else { return };
-        let Others { callbacks, wakers, .. } = *others;
-        // Whoever waits for this fence waits for what the callbacks do.
-        let _signalling = lint::signalling();
-        for callback in callbacks {
-            contained(|| callback(outcome));
-        }
-        for waker in wakers {
-            contained(|| waker.wake());
+        if let Some(others) = others {
+            calls::run(others, outcome);
         }
     }
 }
@@ -220,13 +214,6 @@ impl Shared {
 impl Waiting {
     fn others(&mut self) -> &mut Others {
         self.others.get_or_insert_default()
-    }
-}
-
-/// A user's panic must not take the other callbacks, the device's worker or an unplug with it.
-fn contained(f: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(f)).is_err() {
-        tracing::error!("a fence callback panicked; the fence has signalled all the same");
     }
 }
 

@@ -10,7 +10,7 @@ use lifeboat_core::sched::RingIndex;
 /// The rings of one device, as their scheduler's worker uses them. The worker owns them; it calls with no lock held, one
 /// call at a time.
 ///
-/// What is called while jobs run must allocate nothing (SCHED-3): memory is given back by jobs that end, and they would
+/// What is called while jobs run must allocate nothing but what it logs (SCHED-3): memory is given back by jobs that end, and they would
 /// wait for it. A panic is contained and ends in [`Rings::give_up`].
 pub trait Rings: Send + 'static {
     /// What a job keeps alive for the hardware, and what tells the driver what to write: commands, mappings, buffers.
@@ -60,8 +60,9 @@ pub trait Rings: Send + 'static {
     /// [`Events::lose`](super::Events::lose), which is this method's to bring about, or drops the scheduler.
     fn give_up(&mut self);
 
-    /// Whatever else the driver wants to look at from time to time. Called when there is nothing to do, at the moment
-    /// that the last call gave, and after [`Events::nudge`](super::Events::nudge). Gives the moment of the next call.
+    /// Whatever else the driver wants to look at from time to time. Called in the beginning, at the moment that the last
+    /// call gave, and after [`Events::nudge`](super::Events::nudge), also while there is always work. Gives the moment of
+    /// the next call.
     fn look(&mut self) -> Option<Instant> {
         None
     }
