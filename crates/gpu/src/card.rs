@@ -62,7 +62,7 @@ impl Card {
     /// threads.
     pub fn new(config: Config) -> io::Result<Arc<Self>> {
         config.check().map_err(invalid)?;
-        let vram = HostMemory::new(config.vram_bytes)?;
+        let vram = HostMemory::shared(config.vram_bytes)?;
         Self::assemble(config, Parts { vram, vram_is_shared: false, iommu: Arc::new(Iommu::new(config.seed)) })
     }
 

@@ -248,6 +248,11 @@ impl VramWindow {
 }
 
 impl Bar for VramWindow {
+    fn backing(&self, offset: u64, bytes: u64) -> Result<(std::fs::File, u64), BusError> {
+        self.check(offset)?;
+        self.0.board.vram.backing(offset, bytes)
+    }
+
     fn size(&self) -> u64 {
         bar_size(self.0.board.vram_bytes())
     }

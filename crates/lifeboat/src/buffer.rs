@@ -140,7 +140,7 @@ fn chunked<C: AsRef<[u8]>>(
     Ok(())
 }
 
-fn past_the_end(_: BusError) -> CallError {
+pub(crate) fn past_the_end(_: BusError) -> CallError {
     CallError::Invalid("the range reaches past the end of the buffer")
 }
 
@@ -164,7 +164,19 @@ impl Shared {
         }
     }
 
-    fn check(&self, offset: u64, len: usize) -> Result<(), CallError> {
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Its memory in this process, if it is there.
+    pub(crate) fn host_memory(&self) -> Option<&Arc<HostMemory>> {
+        match &self.place {
+            Place::Vram(_) => None,
+            Place::Host(mapped) => Some(&mapped.memory),
+        }
+    }
+
+    pub(crate) fn check(&self, offset: u64, len: usize) -> Result<(), CallError> {
         let end = offset.checked_add(len as u64);
         if end.is_some_and(|end| end <= self.size) {
             return Ok(());

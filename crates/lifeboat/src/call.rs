@@ -36,6 +36,8 @@ calls! {
     WRITE_HOST: "write-host-buffer", Always;
     READ_VRAM: "read-vram-buffer", Device;
     WRITE_VRAM: "write-vram-buffer", Device;
+    /// Maps made after loss have nothing behind them.
+    MMAP: "mmap", Always;
     MAP: "map", Device;
     /// Changes the address table where there still is one.
     UNMAP: "unmap", Driver;

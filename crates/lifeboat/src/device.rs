@@ -11,6 +11,7 @@ use crate::contexts::Contexts;
 use crate::display::Display;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
+use crate::maps::Maps;
 use crate::module::{Minor, Shared as Module};
 use crate::probe::Running;
 use crate::sched::Scheduler;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     /// Free VRAM, in pages.
     pub(crate) vram: Mutex<RangeAllocator<u64>>,
     pub(crate) contexts: Arc<Contexts>,
+    /// Users' maps of its VRAM.
+    pub(crate) maps: Maps,
     pub(crate) segments: u8,
     pub(crate) ledger: Ledger,
     // Declared last: the number is free again only after all else of the device is gone.
@@ -71,6 +74,7 @@ impl Device {
             flips,
             vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
             contexts,
+            maps: Maps::default(),
             segments: hardware.segments,
             ledger: module.ledger.clone(),
             _minor: minor,

@@ -4,7 +4,8 @@ use lifeboat_lb1::command::GpuVa;
 
 use crate::ledger::Entry;
 use crate::{
-    Buffer, CallError, Context, Device, DeviceInfo, Fence, Placement, Priority, Queue, Submission, display, submit,
+    Buffer, CallError, Context, CpuMap, Device, DeviceInfo, Fence, Placement, Priority, Queue, Submission, display,
+    submit,
 };
 
 /// An open device. It stays usable when the device is lost: calls then answer by their class.
@@ -61,6 +62,15 @@ impl Handle {
     pub fn map(&self, context: &Context, buffer: &Buffer) -> Result<GpuVa, CallError> {
         self.device.owns(&context.0.device)?;
         context.map(buffer)
+    }
+
+    /// Maps a buffer into this process. Never fails for loss: afterwards there is nothing behind it (MAP-2).
+    ///
+    /// # Errors
+    /// EINVAL for a buffer of another device, or if this device's VRAM cannot be mapped; ENOMEM if the process has no room.
+    pub fn mmap(&self, buffer: &Buffer) -> Result<CpuMap, CallError> {
+        self.device.owns(&buffer.0.device)?;
+        CpuMap::new(buffer)
     }
 
     /// Takes a buffer out of a context's reach. Does not fail for loss.

@@ -23,6 +23,8 @@ pub enum Kind {
     Queue,
     /// A buffer.
     Buffer,
+    /// A buffer in the address space of this process.
+    Map,
     /// A submitted job that the scheduler or the hardware still holds.
     Job,
     /// A fence that has not signalled.
@@ -31,13 +33,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Device,
         Self::Binding,
         Self::Handle,
         Self::Context,
         Self::Queue,
         Self::Buffer,
+        Self::Map,
         Self::Job,
         Self::PendingFence,
     ];
@@ -52,6 +55,7 @@ impl fmt::Display for Kind {
             Self::Context => "context",
             Self::Queue => "queue",
             Self::Buffer => "buffer",
+            Self::Map => "map",
             Self::Job => "job",
             Self::PendingFence => "pending fence",
         })

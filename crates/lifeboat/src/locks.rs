@@ -16,6 +16,8 @@ pub(crate) static BINDING: Class = Class::new("binding");
 pub(crate) static MINORS: Class = Class::new("module.minors");
 /// What is mapped in a context. Sleeping: taken by calls of users, and by the worker after a reset of the device.
 pub(crate) static SPACE: Class = Class::new("context.space");
+/// Users' maps of VRAM. Sleeping: taken by calls of users, and by the cut.
+pub(crate) static MAPS: Class = Class::new("device.maps");
 /// What the screen shows, and the flip under way. Taken by the interrupt handler.
 pub(crate) static DISPLAY: Class = Class::new("display");
 

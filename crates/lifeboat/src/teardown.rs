@@ -38,6 +38,8 @@ pub struct UnplugReport {
     pub steps: Vec<StepTime>,
     /// Fences that signalled ENODEV.
     pub fences_retired: usize,
+    /// Users' maps that nothing of the device is behind any more.
+    pub maps_cut: usize,
     /// Sections that did not end in time, if any.
     pub holdouts: Option<Holdouts>,
     /// Register sections that did not end in time, if any. The hardware's mappings stay until they do.
@@ -68,6 +70,7 @@ impl Shell {
             device_alive: false,
             steps: Vec::with_capacity(6),
             fences_retired: 0,
+            maps_cut: 0,
             holdouts: None,
             registers_held: None,
         };
@@ -140,6 +143,8 @@ impl Teardown for Shell {
             // Nobody but this step takes the registers away.
             let alive = link.bound().is_some_and(|bound| quiesce(&bound, &*shell.function.config()));
             shell.report.lock().device_alive = alive;
+            let maps = shell.device.0.maps.cut();
+            shell.report.lock().maps_cut = maps;
             shell.function.irq_disable();
             if let Err(held) = link.hardware.revoke(shell.drain_limit) {
                 tracing::error!(%held, "the hardware's mappings stay until they end");

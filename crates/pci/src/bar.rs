@@ -36,4 +36,14 @@ pub trait Bar {
     /// # Errors
     /// As [`Bar::read_bytes`].
     fn write_bytes(&self, offset: u64, from: &[u8]) -> Result<(), BusError>;
+
+    /// The file behind a part of the window, for a [`Window`](crate::Window) on it, and where that part begins in it.
+    ///
+    /// # Errors
+    /// [`BusError::Unsupported`] if it cannot be mapped, [`BusError::OutOfRange`] or [`BusError::Unmapped`].
+    #[cfg(feature = "std")]
+    fn backing(&self, offset: u64, bytes: u64) -> Result<(std::fs::File, u64), BusError> {
+        let _ = (offset, bytes);
+        Err(BusError::Unsupported)
+    }
 }

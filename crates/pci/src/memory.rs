@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 
+use rustix::fs::{fcntl_add_seals, fcntl_get_seals, memfd_create, MemfdFlags, SealFlags};
 use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory};
 
 use crate::BusError;
@@ -32,6 +33,35 @@ impl HostMemory {
         }
     }
 
+    /// As [`HostMemory::new`], in a file of its own that others can map: a memfd, sealed at its size.
+    ///
+    /// # Errors
+    /// As [`HostMemory::new`].
+    pub fn shared(size: u64) -> io::Result<Self> {
+        let rounded = size.checked_next_multiple_of(PAGE_SIZE).filter(|size| *size > 0);
+        let size = rounded.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let file = File::from(memfd_create(c"device-memory", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+        file.set_len(size)?;
+        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        Self::from_file(file, size)
+    }
+
+    /// The file behind a part of it, and where that part begins in the file, for who wants to map it.
+    ///
+    /// # Errors
+    /// [`BusError::OutOfRange`], or [`BusError::Unsupported`] for memory that is in no file, or in one that can shrink.
+    pub fn backing(&self, offset: u64, bytes: u64) -> Result<(File, u64), BusError> {
+        let len = usize::try_from(bytes).map_err(|_| BusError::OutOfRange { offset, len: bytes })?;
+        self.check(offset, len)?;
+        let file = self.region.file_offset().ok_or(BusError::Unsupported)?;
+        let sealed = fcntl_get_seals(file.file()).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
+        if !sealed {
+            return Err(BusError::Unsupported);
+        }
+        let copy = file.file().try_clone().map_err(|_| BusError::NoMemory)?;
+        Ok((copy, file.start() + offset))
+    }
+
     /// Maps the first `size` bytes of `file`, shared with whoever else maps it. They keep what the file holds.
     ///
     /// The file must never become shorter than that: an access to what is missing would end the process. Seal a memfd
@@ -56,6 +86,11 @@ impl HostMemory {
     /// Size in bytes; a multiple of [`PAGE_SIZE`].
     pub fn size(&self) -> u64 {
         self.region.size() as u64
+    }
+
+    /// The first address, valid as long as this. Others write there at any moment: use volatile access.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.region.as_ptr()
     }
 
     /// Copies bytes out.

@@ -1,0 +1,145 @@
+//! Users' maps of buffers: memory of this process that is the buffer's, for as long as there is a device.
+//!
+//! A map outlives the device. When the binding is cut, what is behind the maps of VRAM is replaced by zeroes of the
+//! process's own, in one step for each map, however large it is and whoever is using it (MAP-1); maps that are made
+//! afterwards are such from the start (MAP-2). Only who made a map ends it (MAP-4). Maps of host memory keep their
+//! contents.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use lifeboat_lb1::regs;
+use lifeboat_pci::{BusError, HostMemory, Window};
+use lifeboat_sync::lint::Mutex;
+
+use crate::buffer::{self, Buffer};
+use crate::ledger::{Entry, Kind};
+use crate::{CallError, call, locks};
+
+/// A buffer in the address space of this process. Unmapped when dropped; keeps the buffer until then.
+///
+/// The device and others write there at any moment: bytes are copied in and out, or reached by volatile accesses through
+/// [`CpuMap::as_ptr`]. No access ever fails or faults because of the device, whatever becomes of it.
+pub struct CpuMap {
+    memory: Memory,
+    buffer: Arc<buffer::Shared>,
+    _entry: Entry,
+}
+
+enum Memory {
+    Vram(Arc<Window>),
+    Host(Arc<HostMemory>),
+}
+
+/// All maps of one device's VRAM.
+pub(crate) struct Maps(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// There is no VRAM any more.
+    cut: bool,
+    windows: Vec<Weak<Window>>,
+}
+
+impl Default for Maps {
+    fn default() -> Self {
+        Self(Mutex::sleeping(&locks::MAPS, State::default()))
+    }
+}
+
+impl Maps {
+    /// A window on pages of VRAM, or on nothing.
+    fn open(&self, buffer: &buffer::Shared, offset: u64) -> Result<Arc<Window>, CallError> {
+        let bytes = buffer.pages() * regs::PAGE;
+        let link = &buffer.device.0.link;
+        // Held over the mapping: a cut comes before, and then there is nothing to map, or finds the window.
+        let mut state = self.0.lock();
+        let backing = link.registers(|_, hardware| Ok(hardware.vram().backing(offset, bytes)?));
+        let window = match backing {
+            Ok((file, at)) if !state.cut => Window::map(&file, at, bytes),
+            Err(lifeboat_lb1::DriverError::Bus(BusError::Unsupported)) => {
+                return Err(CallError::Invalid("this device's VRAM cannot be mapped"));
+            }
+            // A cut that is on its way.
+            _ => Window::dummy(bytes),
+        };
+        let window = Arc::new(window.map_err(|_| CallError::Exhausted("address space or maps; unmap some"))?);
+        state.windows.retain(|window| window.strong_count() > 0);
+        state.windows.push(Arc::downgrade(&window));
+        Ok(window)
+    }
+
+    /// Takes the VRAM from behind all maps that there are and will be. How many there were.
+    pub(crate) fn cut(&self) -> usize {
+        let mut state = self.0.lock();
+        state.cut = true;
+        let mut cut = 0;
+        for window in state.windows.drain(..).filter_map(|window| window.upgrade()) {
+            cut += 1;
+            if let Err(error) = window.detach() {
+                // The old pages stay: they are still memory, and no device's any more.
+                tracing::error!(%error, bytes = window.bytes(), "a map could not be taken off the device");
+            }
+        }
+        cut
+    }
+}
+
+impl CpuMap {
+    pub(crate) fn new(buffer: &Buffer) -> Result<Self, CallError> {
+        let shared = &buffer.0;
+        let device = &shared.device.0;
+        call::MMAP.enter(&device.link)?;
+        let memory = match (shared.vram_offset(), shared.host_memory()) {
+            (Some(offset), _) => Memory::Vram(device.maps.open(shared, offset)?),
+            (None, Some(memory)) => Memory::Host(memory.clone()),
+            (None, None) => return Err(CallError::Invalid("the buffer has no memory")),
+        };
+        Ok(Self { memory, buffer: shared.clone(), _entry: device.ledger.enlist(Kind::Map) })
+    }
+
+    /// Length in bytes, as the buffer's.
+    pub fn size(&self) -> u64 {
+        self.buffer.size()
+    }
+
+    /// The first address. Valid as long as this map; see [`CpuMap`] for how to use it.
+    pub fn as_ptr(&self) -> *mut u8 {
+        match &self.memory {
+            Memory::Vram(window) => window.as_ptr(),
+            Memory::Host(memory) => memory.as_ptr(),
+        }
+    }
+
+    /// Copies bytes out. After loss they are undefined, or what was written since.
+    ///
+    /// # Errors
+    /// [`CallError::Invalid`] past the end.
+    pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), CallError> {
+        self.buffer.check(offset, into.len())?;
+        match &self.memory {
+            Memory::Vram(window) => window.read(offset, into),
+            Memory::Host(memory) => memory.read(offset, into),
+        }
+        .map_err(buffer::past_the_end)
+    }
+
+    /// Copies bytes in. After loss they reach nobody else.
+    ///
+    /// # Errors
+    /// As [`CpuMap::read`].
+    pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), CallError> {
+        self.buffer.check(offset, from.len())?;
+        match &self.memory {
+            Memory::Vram(window) => window.write(offset, from),
+            Memory::Host(memory) => memory.write(offset, from),
+        }
+        .map_err(buffer::past_the_end)
+    }
+}
+
+impl fmt::Debug for CpuMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CpuMap").field("at", &self.as_ptr()).field("size", &self.size()).finish()
+    }
+}

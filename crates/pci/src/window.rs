@@ -1,0 +1,216 @@
+//! Device memory in the address space of this process, and taking it away while others use it.
+//!
+//! What a user maps stays mapped until he unmaps it: a device that vanishes takes the memory from behind the addresses,
+//! not the addresses (MAP-1). The kernel does the same, with a fault handler that gives a dummy page.
+#![allow(unsafe_code)] // mapping memory is what this file is for
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::ptr::{self, NonNull};
+
+use rustix::mm::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
+use vm_memory::{Bytes, VolatileSlice};
+
+use crate::{BusError, PAGE_SIZE};
+
+const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
+/// A stretch of this process's addresses with device memory behind it, or nothing.
+///
+/// Others write there at any moment, so it is not borrowed: bytes are copied in and out, or reached by a raw pointer.
+/// The addresses are valid as long as this exists, whatever becomes of the device.
+#[derive(Debug)]
+pub struct Window {
+    base: NonNull<c_void>,
+    bytes: usize,
+}
+
+// SAFETY: it owns its addresses, which belong to no thread. All access goes by volatile copies or through raw pointers.
+unsafe impl Send for Window {}
+// SAFETY: as above. `detach` replaces what is behind the addresses in one step; the addresses stay valid all the time.
+unsafe impl Sync for Window {}
+
+impl Window {
+    /// Maps `bytes` bytes of `file` from `offset` on, both whole pages, shared with the device.
+    ///
+    /// The file must never become shorter: an access to what is missing would end the process.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] for a length or offset that is not whole pages, else what the system said.
+    pub fn map(file: &File, offset: u64, bytes: u64) -> io::Result<Self> {
+        let length = whole_pages(offset, bytes)?;
+        // SAFETY: the system chooses addresses that nobody uses.
+        let base = unsafe { mmap(ptr::null_mut(), length, READ_WRITE, MapFlags::SHARED, file, offset)? };
+        Self::owning(base, length)
+    }
+
+    /// Maps `bytes` bytes, whole pages, with nothing behind them: what is written there reaches nobody.
+    ///
+    /// # Errors
+    /// As [`Window::map`].
+    pub fn dummy(bytes: u64) -> io::Result<Self> {
+        let length = whole_pages(0, bytes)?;
+        // SAFETY: the system chooses addresses that nobody uses.
+        let base = unsafe { mmap_anonymous(ptr::null_mut(), length, READ_WRITE, DUMMY)? };
+        Self::owning(base, length)
+    }
+
+    fn owning(base: *mut c_void, bytes: usize) -> io::Result<Self> {
+        let base = NonNull::new(base).ok_or_else(|| io::Error::other("mapped at address 0"))?;
+        Ok(Self { base, bytes })
+    }
+
+    /// Takes the device's memory from behind the addresses and puts zeroes there, in one step, however large it is:
+    /// whoever reads or writes at this moment reaches the one or the other, and is never stopped. What is written
+    /// from now on reaches nobody. May be repeated.
+    ///
+    /// # Errors
+    /// What the system said; then the device's memory is still there.
+    pub fn detach(&self) -> io::Result<()> {
+        // SAFETY: the addresses are this window's own, and nothing in this program keeps references to what is behind them:
+        // it is only ever copied, or reached by raw pointers, whose users were told that it changes.
+        unsafe { mmap_anonymous(self.base.as_ptr(), self.bytes, READ_WRITE, DUMMY | MapFlags::FIXED)? };
+        Ok(())
+    }
+
+    /// Length in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes as u64
+    }
+
+    /// The first address. Others write there at any moment: use volatile access.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.base.as_ptr().cast()
+    }
+
+    /// Copies bytes out.
+    ///
+    /// # Errors
+    /// [`BusError::OutOfRange`]; then nothing was copied.
+    pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
+        let at = self.check(offset, into.len())?;
+        self.slice().read_slice(into, at).map_err(|_| BusError::Unmapped)
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Errors
+    /// [`BusError::OutOfRange`]; then nothing was copied.
+    pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), BusError> {
+        let at = self.check(offset, from.len())?;
+        self.slice().write_slice(from, at).map_err(|_| BusError::Unmapped)
+    }
+
+    fn slice(&self) -> VolatileSlice<'_> {
+        // SAFETY: so many bytes are mapped there, readable and writable, as long as `self` is borrowed; `detach` keeps that so.
+        unsafe { VolatileSlice::new(self.as_ptr(), self.bytes) }
+    }
+
+    fn check(&self, offset: u64, len: usize) -> Result<usize, BusError> {
+        let len = len as u64;
+        match (offset.checked_add(len), usize::try_from(offset)) {
+            (Some(end), Ok(offset)) if end <= self.bytes() => Ok(offset),
+            _ => Err(BusError::OutOfRange { offset, len }),
+        }
+    }
+}
+
+/// Pages of zeroes of this process's own, not counted against its memory before they are written.
+const DUMMY: MapFlags = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
+
+fn whole_pages(offset: u64, bytes: u64) -> io::Result<usize> {
+    match usize::try_from(bytes) {
+        Ok(length) if length > 0 && bytes % PAGE_SIZE == 0 && offset % PAGE_SIZE == 0 => Ok(length),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "only whole pages can be mapped, and at least one")),
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // SAFETY: the addresses are this window's own, and nobody has it any more.
+        // An error would mean that they were not mapped: there is nothing to be undone.
+        let _ = unsafe { munmap(self.base.as_ptr(), self.bytes) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use super::*;
+    use crate::HostMemory;
+
+    const BYTES: u64 = 4 * PAGE_SIZE;
+
+    fn memory() -> HostMemory {
+        HostMemory::shared(BYTES).unwrap()
+    }
+
+    fn window(memory: &HostMemory) -> Window {
+        let (file, offset) = memory.backing(0, BYTES).unwrap();
+        Window::map(&file, offset, BYTES).unwrap()
+    }
+
+    #[test]
+    fn a_window_is_the_memory_until_it_is_detached_and_zeroes_afterwards() {
+        let memory = memory();
+        let window = window(&memory);
+        window.write(5000, &[7]).unwrap();
+        let mut byte = [0];
+        memory.read(5000, &mut byte).unwrap();
+        assert_eq!(byte, [7]);
+        for round in 1..3 {
+            window.detach().unwrap();
+            window.read(5000, &mut byte).unwrap();
+            assert_eq!(byte, [0]);
+            window.write(5000, &[9 + round]).unwrap();
+            window.read(5000, &mut byte).unwrap();
+            assert_eq!(byte, [9 + round], "it can be used as before");
+            memory.read(5000, &mut byte).unwrap();
+            assert_eq!(byte, [7], "but it reaches nobody");
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_memory_can_be_mapped_and_not_more() {
+        let memory = memory();
+        let (file, offset) = memory.backing(PAGE_SIZE, PAGE_SIZE).unwrap();
+        let window = Window::map(&file, offset, PAGE_SIZE).unwrap();
+        window.write(1, &[3]).unwrap();
+        let mut byte = [0];
+        memory.read(PAGE_SIZE + 1, &mut byte).unwrap();
+        assert_eq!((byte, window.bytes()), ([3], PAGE_SIZE));
+        assert_eq!(window.write(PAGE_SIZE - 1, &[1, 2]).unwrap_err(), BusError::OutOfRange { offset: 4095, len: 2 });
+        assert!(memory.backing(PAGE_SIZE, BYTES).is_err());
+        assert!(HostMemory::new(BYTES).unwrap().backing(0, BYTES).is_err(), "it is this process's own");
+        assert!(Window::map(&file, 1, PAGE_SIZE).is_err() && Window::dummy(0).is_err() && Window::dummy(17).is_err());
+    }
+
+    #[test]
+    fn map_1_who_uses_a_window_while_it_is_detached_is_never_stopped() {
+        let memory = memory();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let windows: Vec<_> = (0..200).map(|_| window(&memory)).collect();
+            let windows = std::sync::Arc::new(windows);
+            for _ in 0..3 {
+                let (windows, stop) = (windows.clone(), &stop);
+                scope.spawn(move || {
+                    let mut bytes = [0; 64];
+                    while !stop.load(Relaxed) {
+                        for window in &*windows {
+                            window.write(4090, &bytes).unwrap();
+                            window.read(8180, &mut bytes).unwrap();
+                        }
+                    }
+                });
+            }
+            for window in &*windows {
+                window.detach().unwrap();
+                std::thread::yield_now();
+            }
+            stop.store(true, Relaxed);
+        });
+    }
+}
