@@ -30,9 +30,19 @@ pub struct Cli {
 pub enum Command {
     /// Filter a picture on the GPU while faults happen to it, and prove that nothing was lost
     Run(RunArgs),
+    /// What each call does before, during and after the loss of its device
+    Calls(CallsArgs),
     /// The GPU model as a device for virtual machines
     #[command(subcommand, arg_required_else_help = true)]
     Gpu(GpuCommand),
+}
+
+/// Arguments of `lifeboat calls`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct CallsArgs {
+    /// Print one JSON object: {"rows":[{"name","class","before","during","after"}]}
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// How to print the closing report.

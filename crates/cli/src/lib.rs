@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod calls;
 pub mod exit;
 pub mod gpu;
 pub mod interrupt;

@@ -8,16 +8,24 @@ use lifeboat_cli::args::{Command, ReportFormat, RunArgs};
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::gpu::args::{CtlArgs, GpuCommand, ServeArgs};
 use lifeboat_cli::interrupt::Interrupt;
-use lifeboat_cli::{gpu, run, usage};
+use lifeboat_cli::{calls, gpu, run, usage};
 
 fn main() -> ExitCode {
     let exit = match usage::parse(std::env::args_os()) {
         Ok(Command::Run(args)) => run_and_report(&args),
+        Ok(Command::Calls(args)) => show_calls(args.json),
         Ok(Command::Gpu(GpuCommand::Serve(args))) => serve(&args),
         Ok(Command::Gpu(GpuCommand::Ctl(args))) => control(&args),
         Err(outcome) => outcome.tell(),
     };
     exit.into()
+}
+
+fn show_calls(json: bool) -> Exit {
+    match calls::text(json).map_err(io::Error::from).and_then(|text| print(&text)) {
+        Ok(()) => Exit::Success,
+        Err(error) => complain(&format!("the table could not be written to standard output: {error}"), Exit::Failed),
+    }
 }
 
 fn serve(args: &ServeArgs) -> Exit {

@@ -1,0 +1,83 @@
+//! Every call of the table, before and after the loss: its class is what it does.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+mod machine;
+
+use lifeboat::command::Work;
+use lifeboat::core::class::Class;
+use lifeboat::core::errno::Errno;
+use lifeboat::{Buffer, CALLS, CallError, Device, Placement, Priority};
+use machine::{BYTES, Client, LONG, Machine};
+
+/// What a call may need, made while the device was there.
+struct World {
+    device: Device,
+    client: Client,
+    picture: Buffer,
+}
+
+impl World {
+    fn new(device: Device) -> Self {
+        let client = Client::new(&device);
+        let picture = client.handle.create_buffer(Placement::Vram, BYTES.into()).unwrap();
+        client.handle.show(&picture, 64, 64).unwrap();
+        Self { device, client, picture }
+    }
+
+    /// Makes the call of this name. One that is missing here is not tested: that is a failure.
+    fn call(&self, name: &str) -> Result<(), CallError> {
+        let Client { handle, context, queues, host, vram, vram_va, .. } = &self.client;
+        match name {
+            "open" => self.device.open().map(drop),
+            "create-context" => handle.create_context().map(drop),
+            "create-queue" => handle.create_queue(context, 0, Priority::Normal).map(drop),
+            "set-priority" => queues[0].set_priority(Priority::High),
+            "move-queue" => queues[0].move_to(1),
+            "create-buffer" => handle.create_buffer(Placement::Vram, 4096).map(drop),
+            "read-host-buffer" => host.read(0, &mut [0]),
+            "write-host-buffer" => host.write(0, &[0]),
+            "read-vram-buffer" => vram.read(0, &mut [0]),
+            "write-vram-buffer" => vram.write(0, &[0]),
+            "mmap" => handle.mmap(vram).and_then(|map| map.write(0, &[0])),
+            "map" => handle.map(context, &self.picture).map(drop),
+            "unmap" => handle.unmap(context, *vram_va),
+            "submit" => self.client.try_submit(0, &[Work::Nop], &[]).map(drop),
+            "show" => handle.show(&self.picture, 64, 64),
+            "flip" => {
+                // Its event is owed in any case.
+                handle.flip(&self.picture)?.wait(LONG).unwrap();
+                Ok(())
+            }
+            other => panic!("{other} is in the table and not in this test"),
+        }
+    }
+}
+
+#[test]
+fn call_1_call_2_and_call_3_every_call_does_before_and_after_loss_what_its_class_says() {
+    let machine = Machine::new();
+    let world = World::new(machine.added());
+    for call in CALLS {
+        assert_eq!(world.call(call.name), Ok(()), "{} before the loss", call.name);
+    }
+    drop(world);
+    machine.finish();
+
+    let machine = Machine::new();
+    let world = World::new(machine.added());
+    machine.slot.remove();
+    machine.removed();
+    for call in CALLS {
+        let answer = world.call(call.name).map_err(CallError::errno);
+        let fits = match call.class {
+            Class::Device => answer == Err(Errno::ENODEV),
+            // New work is refused; what needs no device is done.
+            Class::Driver if call.name == "submit" => answer == Err(Errno::ENODEV),
+            Class::Always | Class::Complete | Class::Driver => answer == Ok(()),
+            Class::Open => answer == Err(Errno::ENXIO),
+        };
+        assert!(fits, "{} of class {:?} after the loss: {answer:?}", call.name, call.class);
+    }
+    drop(world);
+    machine.finish();
+}
