@@ -23,10 +23,10 @@ pub fn schedule(ring_done: fn() -> Seqno) -> Result<(), FenceError> {
     let jobs: [JobSlot<u8, u8>; 8] = core::array::from_fn(|_| JobSlot::default());
     let queues: [QueueSlot; 2] = core::array::from_fn(|_| QueueSlot::default());
     let rings: [RingSlot; 1] = core::array::from_fn(|_| RingSlot::default());
-    let limits = Limits { ring_credits: 4, job_timeout: Duration::from_secs(1) };
+    let limits = Limits::new(4, Duration::from_secs(1));
     let mut scheduler = Scheduler::new(jobs, queues, rings, limits);
     let Some(queue) = scheduler.open_queue(RingIndex(0), Priority::Normal) else { return Ok(()) };
-    let spec = JobSpec { cost: 1, dependencies: 0, restartable: true };
+    let spec = JobSpec { cost: 1, restartable: true, ..JobSpec::default() };
     if let Ok(reservation) = scheduler.reserve(queue, spec) {
         scheduler.commit(reservation, 1, 2);
     }
@@ -36,6 +36,7 @@ pub fn schedule(ring_done: fn() -> Seqno) -> Result<(), FenceError> {
             Action::Run { ring, .. } => scheduler.hw_done(ring, ring_done(), now),
             Action::Signal { result, .. } => result?,
             Action::ResetRing { ring, .. } => scheduler.reset_done(ring, true),
+            Action::ResetDevice => scheduler.device_reset_done(true),
             Action::Release { .. } | Action::GiveUp => {}
         }
     }
