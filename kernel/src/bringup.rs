@@ -4,7 +4,7 @@
 
 use kernel::{device::Core, pci, prelude::*, sync::Arc};
 use lifeboat_core::{fence::Seqno, health::Verdict};
-use lifeboat_lb1::regs;
+use lifeboat_lb1::{regs, DriverError};
 
 use crate::device::{Device, State};
 use crate::errno::errno;
@@ -21,7 +21,7 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
         dev_err!(function, "too few contexts or too little VRAM for {} rings\n", info.rings);
         return Err(ENODEV);
     }
-    reset(device)?;
+    reset(device).map_err(errno)?;
     set_master(device)?;
     let interrupts = Interrupts::request(function, regs::VECTORS, || Handler(device.clone()))?;
     *device.interrupts.lock() = Some(interrupts);
@@ -53,13 +53,14 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
     Ok(())
 }
 
-fn reset(device: &Device) -> Result {
-    device.link.registers(|lb1| lb1.begin_device_reset()).map_err(errno)?;
-    if wait_for_reset(|| device.link.registers(|lb1| lb1.device_reset())).map_err(errno)? {
+/// Resets the device, at probe or when nothing less helps. Ends early if it is gone.
+pub(crate) fn reset(device: &Device) -> Result<(), DriverError> {
+    device.link.registers(|lb1| lb1.begin_device_reset())?;
+    if wait_for_reset(|| device.link.registers(|lb1| lb1.device_reset()))? {
         return Ok(());
     }
     dev_err!(device.pci, "the device does not come out of reset\n");
-    Err(EIO)
+    Err(DriverError::ResetFailed)
 }
 
 fn set_master(device: &Device) -> Result {

@@ -10,10 +10,11 @@ use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::DriverError;
 use lifeboat_pci::BusError;
 
+use crate::bringup;
 use crate::device::Device;
 use crate::engine::Task;
 use crate::interrupt;
-use crate::ring::{wait_for_reset, Ring};
+use crate::ring::Ring;
 use crate::shown::Shown;
 
 /// Carries out all that is to be done now.
@@ -91,11 +92,7 @@ fn reset_device(device: &Device, rings: &mut [Ring]) -> Result<(), DriverError> 
     let _vitals = device.vitals.lock();
     dev_warn!(device.pci, "resetting the device\n");
     let link = &device.link;
-    link.registers(|lb1| lb1.begin_device_reset())?;
-    if !wait_for_reset(|| link.registers(|lb1| lb1.device_reset()))? {
-        dev_err!(device.pci, "the device does not come out of reset\n");
-        return Err(DriverError::ResetFailed);
-    }
+    bringup::reset(device)?;
     link.registers(|lb1| lb1.enable_device())?;
     for (number, ring) in (0..).zip(rings) {
         let seqno = device.engine.number_after_reset(number).ok_or(DriverError::NoSuchThing)?;

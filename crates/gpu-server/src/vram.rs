@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use lifeboat_pci::HostMemory;
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, memfd_create};
+use rustix::fs::{FallocateFlags, fallocate};
 
 /// A memfd of a fixed size. It is the same for every card in the bay, because a client maps it once.
 pub(crate) struct Vram {
@@ -15,10 +15,8 @@ pub(crate) struct Vram {
 
 impl Vram {
     pub(crate) fn new(bytes: u64) -> io::Result<Self> {
-        let file = File::from(memfd_create(c"lb1-vram", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-        file.set_len(bytes)?;
-        // A client that shortened it would end this process at the next access.
-        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+        // It is sealed: a client that shortened it would end this process at the next access.
+        let (file, _) = HostMemory::shared(bytes)?.backing(0, bytes).map_err(io::Error::other)?;
         Ok(Self { file, bytes })
     }
 

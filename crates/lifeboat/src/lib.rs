@@ -43,6 +43,7 @@ mod link;
 mod locks;
 mod maps;
 mod module;
+mod panics;
 mod primitive;
 mod probe;
 mod queue;

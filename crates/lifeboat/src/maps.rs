@@ -2,8 +2,7 @@
 //!
 //! A map outlives the device. When the binding is cut, what is behind the maps of VRAM is replaced by zeroes of the
 //! process's own, in one step for each map, however large it is and whoever is using it (MAP-1); maps that are made
-//! afterwards are such from the start (MAP-2). Only who made a map ends it (MAP-4). Maps of host memory keep their
-//! contents.
+//! afterwards are such from the start (MAP-2). Only who made a map ends it. Maps of host memory keep their contents.
 
 use std::fmt;
 use std::sync::{Arc, Weak};

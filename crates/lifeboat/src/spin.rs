@@ -16,7 +16,7 @@ const LOOKS: u32 = 500;
 /// Then so many looks with other threads let in between: about a microsecond each if there are none.
 const YIELDS: u32 = 4;
 
-/// Whether `ready` has come true within a few microseconds. In a model never: a loop that looks is a schedule that does
+/// Whether `ready` has come true within some ten microseconds. In a model never: a loop that looks is a schedule that does
 /// not end, and to sleep is what is to be explored.
 pub(crate) fn briefly(ready: impl Fn() -> bool) -> bool {
     if MODEL {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use rustix::fs::{fcntl_add_seals, fcntl_get_seals, memfd_create, MemfdFlags, SealFlags};
-use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory};
+use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
 use crate::BusError;
 
@@ -26,11 +26,8 @@ impl HostMemory {
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if `size` is zero or too large for this machine, else what the system said.
     pub fn new(size: u64) -> io::Result<Self> {
-        let rounded = size.checked_next_multiple_of(PAGE_SIZE).and_then(|size| usize::try_from(size).ok());
-        match rounded {
-            Some(bytes) if bytes > 0 => MmapRegion::new(bytes).map(|region| Self { region }).map_err(io::Error::other),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "host memory must have at least one byte")),
-        }
+        let region = MmapRegion::new(rounded(size)?).map_err(io::Error::other)?;
+        Ok(Self { region })
     }
 
     /// As [`HostMemory::new`], in a file of its own that others can map: a memfd, sealed at its size.
@@ -38,8 +35,7 @@ impl HostMemory {
     /// # Errors
     /// As [`HostMemory::new`].
     pub fn shared(size: u64) -> io::Result<Self> {
-        let rounded = size.checked_next_multiple_of(PAGE_SIZE).filter(|size| *size > 0);
-        let size = rounded.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let size = rounded(size)? as u64;
         let file = File::from(memfd_create(c"device-memory", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
         file.set_len(size)?;
         fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
@@ -52,7 +48,7 @@ impl HostMemory {
     /// [`BusError::OutOfRange`], or [`BusError::Unsupported`] for memory that is in no file, or in one that can shrink.
     pub fn backing(&self, offset: u64, bytes: u64) -> Result<(File, u64), BusError> {
         let len = usize::try_from(bytes).map_err(|_| BusError::OutOfRange { offset, len: bytes })?;
-        self.check(offset, len)?;
+        within(self.size(), offset, len)?;
         let file = self.region.file_offset().ok_or(BusError::Unsupported)?;
         let sealed = fcntl_get_seals(file.file()).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
         if !sealed {
@@ -98,8 +94,7 @@ impl HostMemory {
     /// # Errors
     /// [`BusError::OutOfRange`]; then nothing was copied.
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
-        let offset = self.check(offset, into.len())?;
-        self.region.as_volatile_slice().read_slice(into, offset).map_err(|_| BusError::Unmapped)
+        copy_out(self.region.as_volatile_slice(), offset, into)
     }
 
     /// Copies bytes in.
@@ -107,16 +102,35 @@ impl HostMemory {
     /// # Errors
     /// [`BusError::OutOfRange`]; then nothing was copied.
     pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), BusError> {
-        let offset = self.check(offset, from.len())?;
-        self.region.as_volatile_slice().write_slice(from, offset).map_err(|_| BusError::Unmapped)
+        copy_in(self.region.as_volatile_slice(), offset, from)
     }
+}
 
-    fn check(&self, offset: u64, len: usize) -> Result<usize, BusError> {
-        let len = len as u64;
-        match (offset.checked_add(len), usize::try_from(offset)) {
-            (Some(end), Ok(offset)) if end <= self.size() => Ok(offset),
-            _ => Err(BusError::OutOfRange { offset, len }),
-        }
+/// Bytes out of memory that others may write meanwhile.
+pub(crate) fn copy_out(memory: VolatileSlice<'_>, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
+    let at = within(memory.len() as u64, offset, into.len())?;
+    memory.read_slice(into, at).map_err(|_| BusError::Unmapped)
+}
+
+/// Bytes into memory that others may use meanwhile.
+pub(crate) fn copy_in(memory: VolatileSlice<'_>, offset: u64, from: &[u8]) -> Result<(), BusError> {
+    let at = within(memory.len() as u64, offset, from.len())?;
+    memory.write_slice(from, at).map_err(|_| BusError::Unmapped)
+}
+
+fn within(size: u64, offset: u64, len: usize) -> Result<usize, BusError> {
+    let len = len as u64;
+    match (offset.checked_add(len), usize::try_from(offset)) {
+        (Some(end), Ok(offset)) if end <= size => Ok(offset),
+        _ => Err(BusError::OutOfRange { offset, len }),
+    }
+}
+
+/// So many bytes in whole pages.
+fn rounded(size: u64) -> io::Result<usize> {
+    match size.checked_next_multiple_of(PAGE_SIZE).and_then(|size| usize::try_from(size).ok()) {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "host memory must have at least one byte")),
     }
 }
 

@@ -10,8 +10,9 @@ use std::io;
 use std::ptr::{self, NonNull};
 
 use rustix::mm::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
-use vm_memory::{Bytes, VolatileSlice};
+use vm_memory::VolatileSlice;
 
+use crate::memory::{copy_in, copy_out};
 use crate::{BusError, PAGE_SIZE};
 
 const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
@@ -89,8 +90,7 @@ impl Window {
     /// # Errors
     /// [`BusError::OutOfRange`]; then nothing was copied.
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
-        let at = self.check(offset, into.len())?;
-        self.slice().read_slice(into, at).map_err(|_| BusError::Unmapped)
+        copy_out(self.slice(), offset, into)
     }
 
     /// Copies bytes in.
@@ -98,21 +98,12 @@ impl Window {
     /// # Errors
     /// [`BusError::OutOfRange`]; then nothing was copied.
     pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), BusError> {
-        let at = self.check(offset, from.len())?;
-        self.slice().write_slice(from, at).map_err(|_| BusError::Unmapped)
+        copy_in(self.slice(), offset, from)
     }
 
     fn slice(&self) -> VolatileSlice<'_> {
         // SAFETY: so many bytes are mapped there, readable and writable, as long as `self` is borrowed; `detach` keeps that so.
         unsafe { VolatileSlice::new(self.as_ptr(), self.bytes) }
-    }
-
-    fn check(&self, offset: u64, len: usize) -> Result<usize, BusError> {
-        let len = len as u64;
-        match (offset.checked_add(len), usize::try_from(offset)) {
-            (Some(end), Ok(offset)) if end <= self.bytes() => Ok(offset),
-            _ => Err(BusError::OutOfRange { offset, len }),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can happen to jobs once they are submitted, and how the scheduler's lists follow.
 
 use super::list::List;
-use super::slots::{Cause, DeviceState, RingState, State};
+use super::slots::{Cause, RingState, State};
 use super::{ContextSlot, IfDependencyFails, JobId, JobSlot, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
 use crate::fence::{FenceError, Seqno};
 use crate::{Slots, Timestamp};
@@ -37,8 +37,8 @@ where
     /// reset. O(jobs completed).
     pub fn hw_done(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
         let index = usize::from(ring.0);
+        let void = self.numbers_are_void();
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return };
-        let void = matches!(self.device, DeviceState::Resetting | DeviceState::Failed);
         if void || seqno.is_after(slot.issued) || !seqno.is_after(slot.completed) {
             return;
         }

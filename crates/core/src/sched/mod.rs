@@ -41,7 +41,8 @@
 //!   (SCHED-4).
 //!
 //! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and no job is ever searched
-//! for. Only a change of priority or ring searches, among the ready queues of one ring and priority.
+//! for. Only a change of priority or ring, and the end of a queue that waits for its turn, search: among the queues that
+//! wait beside it.
 
 mod actions;
 mod contexts;
@@ -224,6 +225,17 @@ where
     /// Jobs in whatever state, reserved ones included. O(jobs); for reports and tests.
     pub fn job_count(&self) -> usize {
         self.jobs.as_ref().iter().filter(|job| job.state != slots::State::Free).count()
+    }
+
+    /// Whether there is no way back: [`Scheduler::lose`] or [`Scheduler::tear_down`] was called. Then only signals and
+    /// releases are left to do. O(1).
+    pub fn is_over(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// What rings say means nothing while the device is being reset, or when its reset was cut short.
+    fn numbers_are_void(&self) -> bool {
+        matches!(self.device, DeviceState::Resetting | DeviceState::Failed)
     }
 
     fn queue_mut(&mut self, queue: QueueId) -> Option<&mut QueueSlot> {

@@ -16,7 +16,7 @@ where
     /// read together with the fault: if the ring has been reset since, the news is old and nobody is blamed. Feed
     /// [`Scheduler::hw_done`] with it first. O(1).
     pub fn fault(&mut self, ring: RingIndex, seqno: Seqno) {
-        let void = matches!(self.device, DeviceState::Resetting | DeviceState::Failed);
+        let void = self.numbers_are_void();
         let Some(slot) = self.rings.as_mut().get_mut(usize::from(ring.0)).filter(|_| !void) else { return };
         let current = !slot.completed.is_after(seqno);
         if !current {

@@ -5,11 +5,11 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use lifeboat_sync::lint;
 
 use super::{Others, Outcome};
+use crate::panics::contained;
 use crate::primitive::thread_local;
 
 type Owed = VecDeque<(Box<Others>, Outcome)>;
@@ -48,16 +48,9 @@ fn run_now(others: Others, outcome: Outcome) {
     // Whoever waits for this fence waits for what the callbacks do.
     let _signalling = lint::signalling();
     for callback in callbacks {
-        contained(|| callback(outcome));
+        contained("a fence callback", || callback(outcome));
     }
     for waker in wakers {
-        contained(|| waker.wake());
-    }
-}
-
-/// A user's panic must not take the other callbacks, the device's worker or an unplug with it.
-pub(super) fn contained(f: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(f)).is_err() {
-        tracing::error!("a fence callback panicked; the fence has signalled all the same");
+        contained("a waker", || waker.wake());
     }
 }

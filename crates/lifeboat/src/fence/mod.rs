@@ -37,9 +37,9 @@ use lifeboat_core::fence::FenceError;
 use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::{self, Condvar, Mutex};
 
+use crate::panics::contained;
 use crate::primitive::atomic::AtomicU64;
 use crate::{WaitError, locks, spin};
-use calls::contained;
 use outcome::OnceOutcome;
 
 pub use future::Signalled;
@@ -175,7 +175,7 @@ impl Fence {
             None => waiting.others().callbacks.push(Box::new(callback)),
             Some(outcome) => {
                 drop(waiting);
-                contained(|| callback(outcome));
+                contained("a fence callback", || callback(outcome));
             }
         }
     }

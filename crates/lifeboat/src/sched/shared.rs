@@ -23,6 +23,7 @@ use super::Options;
 use crate::fence::Unsignalled;
 use crate::ledger::Ledger;
 use crate::locks;
+use crate::panics::contained;
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::thread::{self, ThreadId};
 
@@ -49,15 +50,12 @@ pub(super) struct Shared<J> {
     settled: Condvar,
 }
 
-#[allow(clippy::struct_excessive_bools)] // each says something of its own
 pub(super) struct State<J> {
     pub(super) core: Core<J>,
     /// Threads that are carrying out actions.
     in_hand: usize,
     /// Fences that signalled because the device was lost.
     lost: usize,
-    /// The core is stopped: it hands out nothing but signals and releases.
-    over: bool,
     /// Something was fed since the worker last found nothing to do.
     pub(super) fed: bool,
     pub(super) worker: Worker,
@@ -94,7 +92,6 @@ impl<J> Shared<J> {
             core,
             in_hand: 0,
             lost: 0,
-            over: false,
             fed: false,
             worker: Worker::Running,
             worker_sleeps: false,
@@ -158,7 +155,6 @@ impl<J> Shared<J> {
     /// No more work is accepted; every fence is owed `error`. With `end`, the worker ends when it has seen to that.
     pub(super) fn lose(&self, error: FenceError, end: bool) {
         let mut state = self.state.lock();
-        state.over = true;
         if end && state.worker == Worker::Running {
             state.worker = Worker::AskedToEnd;
         }
@@ -214,14 +210,14 @@ impl<J> Shared<J> {
         }
     }
 
-    /// After the core was stopped: carries out all that is owed, here and now, and waits for what other threads have in
+    /// After the core was lost: carries out all that is owed, here and now, and waits for what other threads have in
     /// hand. `false` if one of them still had something in hand when `limit` had passed, or if this is called from what
     /// the worker itself carries out.
     pub(super) fn deliver(&self, limit: Duration) -> bool {
         let deadline = deadline_after(limit);
         let mut state = self.state.lock();
         loop {
-            if !state.over {
+            if !state.core.is_over() {
                 return false;
             }
             match state.core.poll_action(self.now()) {
@@ -229,11 +225,13 @@ impl<J> Shared<J> {
                     state.count(result);
                     self.carry_out(&mut state, || fence.end(result));
                 }
-                Some(Action::Release { payload }) => self.carry_out(&mut state, || contained(|| drop(payload))),
+                Some(Action::Release { payload }) => {
+                    self.carry_out(&mut state, || contained("a job's drop", || drop(payload)));
+                }
                 None if state.in_hand == 0 => return true,
                 None if limit.is_zero() || state.on_worker() => return false,
                 None if !self.settles(&mut state, deadline) => return false,
-                // Something has settled. A stopped core asks for nothing else.
+                // Something has settled. A lost core asks for nothing else.
                 None | Some(Action::Run { .. } | Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp) => {}
             }
         }
@@ -295,13 +293,6 @@ impl<J> Shared<J> {
 
     pub(super) fn lost(&self) -> usize {
         self.state.lock().lost
-    }
-}
-
-/// A job's drop that panics must not take what else is owed with it.
-fn contained(f: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(f)).is_err() {
-        tracing::error!("a job panicked when it was dropped");
     }
 }
 

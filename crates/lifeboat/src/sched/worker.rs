@@ -1,7 +1,7 @@
 //! The worker: the thread that owns the rings and carries out what the core wants done.
 //!
 //! It takes several actions under one lock and carries them out in their order with the lock released. All signals of a
-//! scheduler that has not been stopped are its own, so those of one queue come in their order.
+//! scheduler that has not been lost are its own, so those of one queue come in their order.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

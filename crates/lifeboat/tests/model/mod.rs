@@ -9,11 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 #[cfg(not(shuttle))]
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lifeboat::core::fence::{FenceError, Seqno};
 use lifeboat::sched::{AtRest, Events, NewJob, Options, Queue, RingIndex, Rings, Scheduler};
-use lifeboat::{Fence, Module, Priority, Unsignalled};
+use lifeboat::{Fence, Module, Priority, Unsignalled, WaitError};
 #[cfg(shuttle)]
 use shuttle::sync::{Condvar, Mutex, MutexGuard};
 
@@ -220,6 +220,19 @@ impl Hardware {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+}
+
+/// Longer than anything in these tests takes; a wait that reaches it has hung.
+pub(crate) const LONG: Duration = Duration::from_secs(10);
+pub(crate) const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
+
+/// Waits until something is so.
+pub(crate) fn until(what: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !what() {
+        assert!(began.elapsed() < LONG, "it does not come");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
