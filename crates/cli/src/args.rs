@@ -40,7 +40,7 @@ pub enum Command {
 /// Arguments of `lifeboat calls`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct CallsArgs {
-    /// Print one JSON object: {"rows":[{"name","class","before","during","after"}]}
+    /// Print one JSON object: {"rows":[{"number","name","class","before","during","after"}]}
     #[arg(long)]
     pub json: bool,
 }

@@ -13,6 +13,7 @@
 //! | module | concept |
 //! |---|---|
 //! | [`class`] | what a user's call may touch, and what becomes of it after loss |
+//! | [`core_call`] | the calls that no driver can give another class |
 //! | [`unplug`] | the one path that every loss of a device takes |
 //! | [`sched`] | queues, jobs, rings, timeouts |
 //! | [`fence`] | the ways a fence can end, and sequence numbers |
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod class;
+pub mod core_call;
 pub mod errno;
 pub mod fence;
 pub mod health;

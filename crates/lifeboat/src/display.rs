@@ -11,8 +11,8 @@ use lifeboat_lb1::DriverError;
 use lifeboat_sync::lint::Mutex;
 
 use crate::buffer::{self, Buffer};
-use crate::call::{self, Entered};
-use crate::device::Device;
+use crate::calls::{Arguments, Bound};
+use crate::device::{Device, Users};
 use crate::fence::{Fence, Unsignalled};
 use crate::link::Link;
 use crate::{CallError, Placement, locks};
@@ -45,16 +45,39 @@ struct Pending {
 /// How long to wait for a flip's interrupt: several vertical blanks.
 const FLIP_LIMIT: Duration = Duration::from_millis(100);
 
+/// Arguments of `mode-set`: an RGBA8 picture, rows without gaps.
+pub(crate) struct Show<'a> {
+    pub(crate) buffer: &'a Buffer,
+    pub(crate) width: u16,
+    pub(crate) height: u16,
+}
+
+/// Arguments of `page-flip`: a picture of the same size.
+pub(crate) struct Flip<'a>(pub(crate) &'a Buffer);
+
+impl Arguments<Device> for Show<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.buffer.0.device)?;
+        offset_of(self.buffer, (self.width, self.height)).map(drop)
+    }
+}
+
+impl Arguments<Device> for Flip<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.0.0.device)
+    }
+}
+
 /// Shows an RGBA8 picture, rows without gaps, at once.
-pub(crate) fn show(device: &Device, buffer: &Buffer, width: u16, height: u16) -> Result<(), CallError> {
-    let offset = check(device, buffer, (width, height))?;
-    let _section = call::SHOW.enter_section(&device.0.link)?;
-    let mut state = device.0.display.0.lock();
+pub(crate) fn show(bound: &Bound<'_, Device>, arguments: Show<'_>) -> Result<(), CallError> {
+    let Show { buffer, width, height } = arguments;
+    let offset = offset_of(buffer, (width, height))?;
+    let mut state = bound.users().display.0.lock();
     if state.pending.is_some() {
         return Err(CallError::Busy("a flip is pending; wait for it"));
     }
     let pitch = u32::from(width) * 4;
-    let shown = device.0.link.registers(|lb1, _| lb1.show(offset, pitch, width, height));
+    let shown = bound.registers(|lb1, _| lb1.show(offset, pitch, width, height));
     shown.map_err(|_| Refusal::Gone)?;
     state.size = Some((width, height));
     let replaced = (state.shown.replace(buffer.0.clone()), state.replaced.take());
@@ -64,31 +87,32 @@ pub(crate) fn show(device: &Device, buffer: &Buffer, width: u16, height: u16) ->
 }
 
 /// Shows another picture of the same size from the next vertical blank on.
-pub(crate) fn flip(device: &Device, buffer: &Buffer) -> Result<Fence, CallError> {
-    let mut state = device.0.display.0.lock();
+pub(crate) fn flip(
+    bound: Option<&Bound<'_, Device>>,
+    users: &Users,
+    Flip(buffer): Flip<'_>,
+) -> Result<Fence, CallError> {
+    let mut state = users.display.0.lock();
     let size = state.size.ok_or(CallError::Invalid("nothing is shown yet; show a picture first"))?;
-    let offset = check(device, buffer, size)?;
-    let Entered::Section(_section) = call::FLIP.enter(&device.0.link)? else {
-        return Ok(Fence::signalled(Ok(())));
-    };
+    let offset = offset_of(buffer, size)?;
+    let Some(bound) = bound else { return Ok(Fence::signalled(Ok(()))) };
     if state.pending.is_some() {
         return Err(CallError::Busy("a flip is pending; wait for it"));
     }
-    let (fence, unsignalled) = device.0.flips.fence();
+    let (fence, unsignalled) = users.flips.fence();
     // Owed before the hardware hears of it: whatever happens from here on, the sweep or the interrupt finds it.
     let ask_at = Instant::now() + FLIP_LIMIT;
     state.pending = Some(Pending { fence: unsignalled, buffer: buffer.0.clone(), ask_at });
     let replaced = state.replaced.take();
-    let _ = device.0.link.registers(|lb1, _| lb1.flip(offset));
+    let _ = bound.registers(|lb1, _| lb1.flip(offset));
     drop(state);
     drop(replaced);
     // The worker looks when it is due.
-    device.0.scheduler.events().nudge();
+    users.scheduler.events().nudge();
     Ok(fence)
 }
 
-fn check(device: &Device, buffer: &Buffer, (width, height): (u16, u16)) -> Result<u64, CallError> {
-    device.owns(&buffer.0.device)?;
+fn offset_of(buffer: &Buffer, (width, height): (u16, u16)) -> Result<u64, CallError> {
     if buffer.placement() != Placement::Vram {
         return Err(CallError::Invalid("only a buffer in VRAM can be shown"));
     }

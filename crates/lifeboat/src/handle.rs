@@ -2,10 +2,17 @@
 
 use lifeboat_lb1::command::GpuVa;
 
+use crate::about::{GetCapability, GetVersion};
+use crate::buffer::CreateBuffer;
+use crate::calls::Call;
+use crate::context::{CreateContext, Map, Unmap};
+use crate::display::{Flip, Show};
 use crate::ledger::Entry;
+use crate::maps::Mmap;
+use crate::queue::CreateQueue;
 use crate::{
-    Buffer, CallError, Context, CpuMap, Device, DeviceInfo, Fence, Placement, Priority, Queue, Submission, display,
-    submit,
+    Buffer, CallError, Capability, Context, CpuMap, Device, DeviceInfo, Fence, Placement, Priority, Queue, Submission,
+    Version,
 };
 
 /// An open device. It stays usable when the device is lost: calls then answer by their class.
@@ -18,6 +25,27 @@ pub struct Handle {
 impl Handle {
     pub(crate) fn new(device: Device, entry: Entry) -> Self {
         Self { device, _entry: entry }
+    }
+
+    #[track_caller]
+    fn call<C: Call<Driver = Device>>(&self, call: C) -> Result<C::Reply, CallError> {
+        self.device.call(call)
+    }
+
+    /// Which driver this is.
+    ///
+    /// # Errors
+    /// None: it returns a result as every call does.
+    pub fn version(&self) -> Result<Version, CallError> {
+        self.call(GetVersion)
+    }
+
+    /// Whether the driver can do something: 1 if so, 0 if not, if the capability does not say otherwise.
+    ///
+    /// # Errors
+    /// None: it returns a result as every call does.
+    pub fn capability(&self, capability: Capability) -> Result<u64, CallError> {
+        self.call(GetCapability(capability))
     }
 
     /// What the device has. Never fails (CALL-2).
@@ -34,34 +62,36 @@ impl Handle {
     ///
     /// # Errors
     /// ENODEV after loss, ENOMEM if the device has no free context.
+    #[track_caller]
     pub fn create_context(&self) -> Result<Context, CallError> {
-        Context::new(&self.device)
+        self.call(CreateContext)
     }
 
     /// Creates a queue for a context's jobs on a ring below [`DeviceInfo::rings`].
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL for a ring or context that is not this device's, ENOMEM if it has no free queue.
+    #[track_caller]
     pub fn create_queue(&self, context: &Context, ring: u8, priority: Priority) -> Result<Queue, CallError> {
-        self.device.owns(&context.0.device)?;
-        Queue::new(context, ring, priority)
+        self.call(CreateQueue { context, ring, priority })
     }
 
     /// Creates a buffer of `size` bytes, all zero.
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL for size 0, ENOMEM if there is no room.
+    #[track_caller]
     pub fn create_buffer(&self, placement: Placement, size: u64) -> Result<Buffer, CallError> {
-        Buffer::new(&self.device, placement, size)
+        self.call(CreateBuffer { placement, size })
     }
 
     /// Makes a buffer reachable for a context's commands, and says where.
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL if they are of different devices, ENOMEM if the context has no free segment.
+    #[track_caller]
     pub fn map(&self, context: &Context, buffer: &Buffer) -> Result<GpuVa, CallError> {
-        self.device.owns(&context.0.device)?;
-        context.map(buffer)
+        self.call(Map { context, buffer })
     }
 
     /// Maps a buffer into this process. Never fails for loss: afterwards there is nothing behind it (MAP-2).
@@ -69,33 +99,34 @@ impl Handle {
     /// # Errors
     /// EINVAL for a buffer of another device, or if this device's VRAM cannot be mapped; ENOMEM if the process has no room.
     pub fn mmap(&self, buffer: &Buffer) -> Result<CpuMap, CallError> {
-        self.device.owns(&buffer.0.device)?;
-        CpuMap::new(buffer)
+        self.call(Mmap(buffer))
     }
 
     /// Takes a buffer out of a context's reach. Does not fail for loss.
     ///
     /// # Errors
     /// EINVAL if nothing is mapped there.
+    #[track_caller]
     pub fn unmap(&self, context: &Context, va: GpuVa) -> Result<(), CallError> {
-        self.device.owns(&context.0.device)?;
-        context.unmap(va)
+        self.call(Unmap { context, va })
     }
 
     /// Submits a job. Its fence signals when the job has run, or with the reason why it has not.
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL for wrong commands, EAGAIN if too many jobs are in flight.
+    #[track_caller]
     pub fn submit(&self, submission: &Submission<'_>) -> Result<Fence, CallError> {
-        submit::submit(&self.device, submission)
+        self.call(submission)
     }
 
     /// Shows an RGBA8 picture of a VRAM buffer, rows without gaps.
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL if the buffer is too small or not in VRAM, EBUSY while a flip is pending.
+    #[track_caller]
     pub fn show(&self, buffer: &Buffer, width: u16, height: u16) -> Result<(), CallError> {
-        display::show(&self.device, buffer, width, height)
+        self.call(Show { buffer, width, height })
     }
 
     /// Shows another picture of the same size from the next vertical blank on. After loss it pretends success: the
@@ -103,7 +134,8 @@ impl Handle {
     ///
     /// # Errors
     /// EINVAL before the first [`Handle::show`] and as there, EBUSY while a flip is pending.
+    #[track_caller]
     pub fn flip(&self, buffer: &Buffer) -> Result<Fence, CallError> {
-        display::flip(&self.device, buffer)
+        self.call(Flip(buffer))
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! # The life of a job, as it runs through these files
 //!
-//! `handle` (the call, by its class) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
+//! `handle` (the call) → [`calls`] (what its class gives it) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
 //! out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the device → `irq` (what completed) →
 //! [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
 //!
@@ -23,11 +23,13 @@
 //! `bus` (the device vanished, or the driver found it dead) → [`Binding::unplug`] → `teardown` (the steps of
 //! [`lifeboat_core::unplug`], and what each does here) → [`Event::Removed`].
 #![forbid(unsafe_code)]
+#![allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // the handlers of calls have the shape of their class
 
+mod about;
 mod binding;
 mod buffer;
 mod bus;
-mod call;
+pub mod calls;
 mod context;
 mod contexts;
 mod device;
@@ -52,12 +54,13 @@ mod rings;
 pub mod sched;
 mod spin;
 mod submit;
+mod table;
 mod teardown;
 
+pub use about::{Capability, Version};
 pub use binding::Binding;
 pub use buffer::{Buffer, Placement};
 pub use bus::{Bus, Event, WeakBus};
-pub use call::{CALLS, Call};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
 pub use error::{CallError, ProbeError, WaitError};
@@ -69,6 +72,7 @@ pub use module::{Holders, Module};
 pub use probe::ProbeOptions;
 pub use queue::Queue;
 pub use submit::Submission;
+pub use table::CALLS;
 pub use teardown::{StepTime, UnplugReport};
 
 /// What the framework is built from, for those who need its types.

@@ -3,10 +3,12 @@
 
 mod machine;
 
+use std::sync::Mutex;
+
 use lifeboat::command::Work;
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{Buffer, CALLS, CallError, Device, Placement, Priority};
+use lifeboat::{Buffer, CALLS, CallError, Capability, Device, Fence, Handle, Placement, Priority};
 use machine::{BYTES, Client, LONG, Machine};
 
 /// What a call may need, made while the device was there.
@@ -14,6 +16,8 @@ struct World {
     device: Device,
     client: Client,
     picture: Buffer,
+    spare: Mutex<Vec<Handle>>,
+    done: Fence,
 }
 
 impl World {
@@ -21,7 +25,10 @@ impl World {
         let client = Client::new(&device);
         let picture = client.handle.create_buffer(Placement::Vram, BYTES.into()).unwrap();
         client.handle.show(&picture, 64, 64).unwrap();
-        Self { device, client, picture }
+        let spare = Mutex::new((0..2).map(|_| device.open().unwrap()).collect());
+        let done = client.submit(0, &[Work::Nop], &[]);
+        done.wait(LONG).unwrap();
+        Self { device, client, picture, spare, done }
     }
 
     /// Makes the call of this name. One that is missing here is not tested: that is a failure.
@@ -29,6 +36,25 @@ impl World {
         let Client { handle, context, queues, host, vram, vram_va, .. } = &self.client;
         match name {
             "open" => self.device.open().map(drop),
+            // There is one to be closed for each call before.
+            "close" => {
+                drop(self.spare.lock().unwrap().pop().unwrap());
+                Ok(())
+            }
+            "version" => handle.version().map(|version| assert_eq!(version.driver, "lifeboat-lb1")),
+            "capability" => handle.capability(Capability::MapVram).map(|can| assert_eq!(can, 1)),
+            "parameters" => {
+                assert_eq!(handle.info().rings, 2);
+                Ok(())
+            }
+            "wait" => {
+                self.done.wait(LONG).unwrap();
+                Ok(())
+            }
+            "reset-stats" => {
+                assert_eq!(context.reset_stats().guilty, 0);
+                Ok(())
+            }
             "create-context" => handle.create_context().map(drop),
             "create-queue" => handle.create_queue(context, 0, Priority::Normal).map(drop),
             "set-priority" => queues[0].set_priority(Priority::High),
@@ -42,8 +68,8 @@ impl World {
             "map" => handle.map(context, &self.picture).map(drop),
             "unmap" => handle.unmap(context, *vram_va),
             "submit" => self.client.try_submit(0, &[Work::Nop], &[]).map(drop),
-            "show" => handle.show(&self.picture, 64, 64),
-            "flip" => {
+            "mode-set" => handle.show(&self.picture, 64, 64),
+            "page-flip" => {
                 // Its event is owed in any case.
                 handle.flip(&self.picture)?.wait(LONG).unwrap();
                 Ok(())
