@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::exhaust::ExhaustArgs;
 use crate::gpu::args::GpuCommand;
 use crate::run::fault_spec::{FaultKind, FaultSpec, Percent, Trigger};
 use crate::run::filter::Filter;
@@ -32,6 +33,8 @@ pub enum Command {
     Run(RunArgs),
     /// What each call does before, during and after the loss of its device
     Calls(CallsArgs),
+    /// Pull the device out at every single hardware access of every call
+    Exhaust(ExhaustArgs),
     /// The GPU model as a device for virtual machines
     #[command(subcommand, arg_required_else_help = true)]
     Gpu(GpuCommand),

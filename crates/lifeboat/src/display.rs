@@ -32,6 +32,8 @@ struct State {
     pending: Option<Pending>,
     /// Shown before; freed by the next call rather than by an interrupt handler.
     replaced: Option<Arc<buffer::Shared>>,
+    /// The device has been cut off: nothing is shown, or kept for it.
+    dark: bool,
 }
 
 /// A flip that has not been answered.
@@ -104,9 +106,13 @@ pub(crate) fn flip(
     let ask_at = Instant::now() + FLIP_LIMIT;
     state.pending = Some(Pending { fence: unsignalled, buffer: buffer.0.clone(), ask_at });
     let replaced = state.replaced.take();
-    let _ = bound.registers(|lb1, _| lb1.flip(offset));
+    let asked = bound.registers(|lb1, _| lb1.flip(offset));
     drop(state);
     drop(replaced);
+    if asked.is_err() {
+        // The device is gone, perhaps so long that nobody sweeps any more.
+        users.display.complete_flip();
+    }
     // The worker looks when it is due.
     users.scheduler.events().nudge();
     Ok(fence)
@@ -128,8 +134,13 @@ impl Display {
     pub(crate) fn complete_flip(&self) {
         let mut state = self.0.lock();
         let Some(Pending { fence, buffer, .. }) = state.pending.take() else { return };
-        state.replaced = state.shown.replace(buffer);
-        drop(state);
+        if state.dark {
+            drop(state);
+            drop(buffer);
+        } else {
+            state.replaced = state.shown.replace(buffer);
+            drop(state);
+        }
         fence.signal();
     }
 
@@ -166,11 +177,14 @@ impl Display {
         }
     }
 
-    /// Nothing is shown any more. The size stays: a flip after loss is still judged by it.
+    /// Nothing is shown any more, and no flip is pending. The size stays: a flip after loss is still judged by it.
     pub(crate) fn clear(&self) {
         let mut state = self.0.lock();
+        state.dark = true;
         let buffers = (state.shown.take(), state.replaced.take());
         drop(state);
         drop(buffers);
+        // Of a call that the drain gave up waiting for. Those that come later see that there are no registers.
+        self.complete_flip();
     }
 }
