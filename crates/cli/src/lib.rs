@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod calls;
+pub mod conformance;
 pub mod exit;
 pub mod gpu;
 pub mod interrupt;

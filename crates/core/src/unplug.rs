@@ -19,26 +19,7 @@
 //! A step that is dropped instead of continued (a panic in the shell) runs the remaining steps: an unplug that has begun
 //! ends. A step that panicked is run once more; if that panics too, the process aborts.
 //!
-//! Skipping a step does not compile:
-//!
-//! ```compile_fail
-//! # use lifeboat_core::unplug::*;
-//! fn cut_early<T: Teardown>(bound: Bound<T>) {
-//!     bound.announce(Loss::Unplugged).cut();
-//! }
-//! ```
-//!
-//! Nor does taking one twice:
-//!
-//! ```compile_fail
-//! # use lifeboat_core::unplug::*;
-//! fn announce_twice<T: Teardown>(bound: Bound<T>) {
-//!     let _first = bound.announce(Loss::Unplugged);
-//!     let _second = bound.announce(Loss::Unplugged);
-//! }
-//! ```
-//!
-//! The right order does:
+//! Skipping a step, or taking one twice, does not compile (LIFE-6); this order does:
 //!
 //! ```
 //! # use lifeboat_core::unplug::*;
@@ -237,6 +218,47 @@ impl<T: Teardown, P: Phase> Drop for Step<T, P> {
         }
     }
 }
+
+/// Each step leads to the next one only:
+///
+/// ```
+/// # use lifeboat_core::unplug::*;
+/// fn drain<T: Teardown>(bound: Bound<T>) -> Drained<T> {
+///     bound.announce(Loss::Unplugged).retire().drain()
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// # use lifeboat_core::unplug::*;
+/// fn drain<T: Teardown>(bound: Bound<T>) -> Drained<T> {
+///     bound.announce(Loss::Unplugged).drain()
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// # use lifeboat_core::unplug::*;
+/// fn cut<T: Teardown>(bound: Bound<T>) -> Cut<T> {
+///     bound.announce(Loss::Unplugged).retire().drain().cut()
+/// }
+/// ```
+#[cfg(doctest)]
+mod life_6_no_step_is_skipped {}
+
+/// A step that has been taken cannot be taken again:
+///
+/// ```
+/// # use lifeboat_core::unplug::*;
+/// fn announce<T: Teardown>(bound: Bound<T>) {
+///     let _announced = bound.announce(Loss::Unplugged);
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// # use lifeboat_core::unplug::*;
+/// fn announce<T: Teardown>(bound: Bound<T>) {
+///     let _announced = bound.announce(Loss::Unplugged);
+///     let _again = bound.announce(Loss::Unplugged);
+/// }
+/// ```
+#[cfg(doctest)]
+mod life_6_no_step_is_taken_twice {}
 
 #[cfg(test)]
 mod tests {

