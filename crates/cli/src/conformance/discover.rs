@@ -1,5 +1,6 @@
 //! Which tests there are, and which promises each proves. Nothing is written down for that but their names.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use cargo_metadata::{Artifact, Message, Package};
 use super::checkout::{Checkout, folder};
 use super::error::ConformanceError;
 use super::name;
-use super::outcome::proofs;
+use super::outcome::{self, proofs};
 use super::process::{self, NoAnswer, Stderr};
 use super::progress::Progress;
 use super::table::{Id, Table};
@@ -36,7 +37,7 @@ pub(super) struct Test {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum How {
     Executable { path: PathBuf, package: String, folder: PathBuf },
-    Documentation { package: String },
+    Documentation { package: String, item: String, examples: usize },
 }
 
 impl Test {
@@ -47,7 +48,7 @@ impl Test {
             name: name.to_owned(),
             target: target.to_owned(),
             ids: name::ids_in_test(name, groups),
-            how: How::Documentation { package: "none".to_owned() },
+            how: How::Documentation { package: "none".to_owned(), item: name.to_owned(), examples: 1 },
         }
     }
 
@@ -61,11 +62,28 @@ impl Test {
                 command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("CARGO_PKG_NAME", package);
                 command
             }
-            How::Documentation { package } => {
+            How::Documentation { package, item, .. } => {
                 let mut command = checkout.cargo();
-                command.args(["test", "--quiet", "--doc", "--package", package, "--", "--exact", &self.name]);
+                // Without `--exact`: rustdoc takes a name with spaces for several.
+                command.args(["test", "--quiet", "--doc", "--package", package, "--", item]);
                 command
             }
+        }
+    }
+
+    /// How many tests of libtest it is: an item of the documentation has one for each example.
+    pub(crate) fn parts(&self) -> usize {
+        match self.how {
+            How::Executable { .. } => 1,
+            How::Documentation { examples, .. } => examples,
+        }
+    }
+
+    /// The package in whose documentation it is, if it is in any.
+    fn documented(&self) -> Option<&str> {
+        match &self.how {
+            How::Executable { .. } => None,
+            How::Documentation { package, .. } => Some(package),
         }
     }
 }
@@ -116,7 +134,7 @@ fn build(checkout: &Checkout, quiet: bool, interrupt: &Interrupt) -> Result<Vec<
     let mut command = checkout.cargo();
     command.args(["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"]);
     let what = "cargo test --workspace --no-run";
-    let answer = cargo(command.args(quiet.then_some("--quiet")), what, BUILD_LIMIT, interrupt)?;
+    let answer = cargo(command.args(quiet.then_some("--quiet")), what, interrupt)?;
     let mut artifacts = Vec::new();
     for message in Message::parse_stream(answer.as_bytes()) {
         match message? {
@@ -129,42 +147,59 @@ fn build(checkout: &Checkout, quiet: bool, interrupt: &Interrupt) -> Result<Vec<
     Ok(artifacts)
 }
 
-/// The tests in the documentation. Those that do not compile prove what types forbid.
+/// The proofs in the documentation: those that do not compile show what types forbid. Also builds them as they will be run.
 fn documentation(
     checkout: &Checkout,
     groups: &[&str],
     quiet: bool,
     interrupt: &Interrupt,
 ) -> Result<Vec<Test>, ConformanceError> {
-    let list = |more: &[&str]| {
+    let list = |of: &[&str]| {
         let mut command = checkout.cargo();
-        command.args(["test", "--workspace", "--doc"]).args(quiet.then_some("--quiet"));
-        command.args(["--", "--list", "--format", "terse"]).args(more);
-        cargo(&mut command, "cargo test --workspace --doc", BUILD_LIMIT, interrupt)
+        command.args(["test", "--doc"]).args(of).args(quiet.then_some("--quiet"));
+        command.args(["--", "--list", "--format", "terse"]);
+        cargo(&mut command, "cargo test --doc", interrupt)
     };
-    let found = list(&[])?;
-    let mut tests = Vec::new();
-    for name in proofs(&found, &list(&["--ignored"])?) {
-        let file = name.split_once(" - ").map_or(name, |(file, _)| file);
-        let Some(package) = checkout.package_of(file) else { continue };
-        tests.push(Test {
-            name: name.to_owned(),
-            target: format!("{}::doc", package.name),
-            ids: name::ids_in_doctest(name, groups),
-            how: How::Documentation { package: package.name.to_string() },
-        });
+    let answer = list(&["--workspace"])?;
+    let listed = outcome::listed(&answer).filter_map(|name| {
+        let (file, _) = name.split_once(" - ")?;
+        Some((checkout.package_of(file)?.name.as_str(), name))
+    });
+    let tests = proofs_in_documentation(&listed.collect::<Vec<_>>(), groups);
+    // A package alone may be built with other features than all of them together.
+    let packages: BTreeSet<_> = tests.iter().filter_map(Test::documented).collect();
+    for package in packages {
+        list(&["--package", package])?;
     }
     Ok(tests)
 }
 
+/// Of examples, by package and name, those that prove something: one test for each item, whose examples say one thing together.
+fn proofs_in_documentation(listed: &[(&str, &str)], groups: &[&str]) -> Vec<Test> {
+    let mut tests: Vec<Test> = Vec::new();
+    for (package, name) in listed {
+        let Some((file, item)) = name::documented(name) else { continue };
+        let test = Test {
+            name: format!("{file} - {item}"),
+            target: format!("{package}::doc"),
+            ids: name::ids_in_item(item, groups),
+            how: How::Documentation {
+                package: (*package).to_owned(),
+                item: item.to_owned(),
+                // rustdoc runs all that has the item in its name.
+                examples: listed.iter().filter(|(of, name)| of == package && name.contains(item)).count(),
+            },
+        };
+        if !test.ids.is_empty() && !tests.contains(&test) {
+            tests.push(test);
+        }
+    }
+    tests
+}
+
 /// Runs cargo, which says itself what it cannot do.
-fn cargo(
-    command: &mut Command,
-    what: &str,
-    limit: Duration,
-    interrupt: &Interrupt,
-) -> Result<String, ConformanceError> {
-    process::run(command, Stderr::Shown, limit, interrupt)?.answer().map_err(|reason| match reason {
+fn cargo(command: &mut Command, what: &str, interrupt: &Interrupt) -> Result<String, ConformanceError> {
+    process::run(command, Stderr::Shown, BUILD_LIMIT, interrupt)?.answer().map_err(|reason| match reason {
         NoAnswer::Interrupted => ConformanceError::Interrupted,
         NoAnswer::Failed(how) => ConformanceError::Cargo { what: what.to_owned(), how },
     })
@@ -211,6 +246,27 @@ mod tests {
 
     fn test(name: &str) -> Test {
         Test::listed(name, "some::tests", &["GATE"])
+    }
+
+    #[test]
+    fn the_examples_of_an_item_are_one_test() {
+        let listed = [
+            ("core", "crates/core/src/unplug.rs - unplug (line 3)"),
+            ("core", "crates/core/src/unplug.rs - unplug::life_6_in_order (line 24)"),
+            ("core", "crates/core/src/unplug.rs - unplug::life_6_in_order (line 33)"),
+            ("core", "crates/core/src/unplug.rs - unplug::life_6_in_order_and_once (line 40)"),
+            ("other", "crates/other/src/unplug.rs - unplug::life_6_in_order (line 1)"),
+        ];
+        let tests = proofs_in_documentation(&listed, &["LIFE"]);
+        let seen: Vec<_> = tests.iter().map(|test| (test.name.as_str(), test.target.as_str(), test.parts())).collect();
+        assert_eq!(
+            seen,
+            [
+                ("crates/core/src/unplug.rs - unplug::life_6_in_order", "core::doc", 3),
+                ("crates/core/src/unplug.rs - unplug::life_6_in_order_and_once", "core::doc", 1),
+                ("crates/other/src/unplug.rs - unplug::life_6_in_order", "other::doc", 1),
+            ]
+        );
     }
 
     #[test]

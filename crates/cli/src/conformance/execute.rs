@@ -43,7 +43,7 @@ pub(super) fn execute(
         progress.now(&test.name);
         let finished = process::run(&mut test.command(checkout), Stderr::Kept, limit, interrupt)?;
         progress.done();
-        Ok(result(finished, limit))
+        Ok(result(finished, test.parts(), limit))
     };
     progress.begin("running tests", tests.len());
     let results = in_order(tests, workers(), run);
@@ -55,8 +55,8 @@ fn workers() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get).min(AT_ONCE)
 }
 
-fn result(finished: Finished, limit: Duration) -> TestResult {
-    let outcome = outcome::of_one(&finished, limit);
+fn result(finished: Finished, parts: usize, limit: Duration) -> TestResult {
+    let outcome = outcome::of(&finished, parts, limit);
     let output = match outcome {
         Outcome::Passed => String::new(),
         Outcome::Failed(_) => finished.stdout + &finished.stderr,

@@ -17,11 +17,17 @@ pub(super) fn ids_in_test(test: &str, groups: &[&str]) -> Vec<Id> {
     ids(last_segment(test), groups)
 }
 
-/// The IDs in the name of a documentation test: `crates/core/src/unplug.rs - unplug::life_6_… (line 24)`.
-pub(super) fn ids_in_doctest(test: &str, groups: &[&str]) -> Vec<Id> {
-    let Some((_file, item)) = test.split_once(" - ") else { return Vec::new() };
-    let item = item.split_once(" (line").map_or(item, |(item, _)| item);
+/// The same of an item of the documentation, by its path.
+pub(crate) fn ids_in_item(item: &str, groups: &[&str]) -> Vec<Id> {
     ids(last_segment(item), groups)
+}
+
+/// The file and the item that a documentation test is on: `crates/core/src/unplug.rs - unplug::life_6_… (line 24)`. `None` for one on a
+/// crate or a file.
+pub(crate) fn documented(test: &str) -> Option<(&str, &str)> {
+    let (file, item) = test.split_once(" - ")?;
+    let (item, _) = item.split_once(" (line")?;
+    Some((file, item))
 }
 
 fn last_segment(path: &str) -> &str {
@@ -120,10 +126,17 @@ mod tests {
 
     #[test]
     fn documentation_tests_are_named_by_their_item() {
-        let found = |name| ids_in_doctest(name, &GROUPS).iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(found("crates/core/src/unplug.rs - unplug::life_6_in_order (line 24)"), ["LIFE-6"]);
-        assert_eq!(found("crates/core/src/unplug.rs - life_6_and_7 (line 24) - compile fail"), ["LIFE-6", "LIFE-7"]);
-        assert_eq!(found("crates/core/src/gate_4.rs - unplug (line 24)"), [""; 0]);
-        assert_eq!(found("crates/core/src/gate_4.rs - (line 4)"), [""; 0]);
+        let of = "crates/core/src/gate_4.rs";
+        for (name, item, ids) in [
+            ("unplug::life_6_in_order (line 24)", "unplug::life_6_in_order", &["LIFE-6"][..]),
+            ("life_6_and_7 (line 24) - compile fail", "life_6_and_7", &["LIFE-6", "LIFE-7"]),
+            ("life_6::unplug (line 24)", "life_6::unplug", &[]),
+        ] {
+            let name = format!("{of} - {name}");
+            let (file, found) = documented(&name).unwrap();
+            assert_eq!((file, found), (of, item));
+            assert_eq!(ids_in_item(item, &GROUPS).iter().map(ToString::to_string).collect::<Vec<_>>(), ids);
+        }
+        assert_eq!(documented("crates/core/src/gate_4.rs - (line 4)"), None);
     }
 }

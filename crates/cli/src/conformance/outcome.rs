@@ -25,16 +25,16 @@ pub(super) fn proofs<'a>(listing: &'a str, ignored: &str) -> Vec<&'a str> {
     listed(listing).filter(|name| !ignored.contains(name)).collect()
 }
 
-/// How a run of one single test ended. It passed only if it says so: a name that fits no test runs nothing, and that is a success to
-/// the test executable.
-pub(super) fn of_one(finished: &Finished, limit: Duration) -> Outcome {
+/// How a test of so many `parts` ended. It passed only if all of them say so: a name that fits no test runs nothing, and that is a
+/// success to the test executable.
+pub(crate) fn of(finished: &Finished, parts: usize, limit: Duration) -> Outcome {
     match &finished.ended {
         Ended::TimedOut => Outcome::Failed(format!("was killed: it had not ended after {} s", limit.as_secs_f32())),
         Ended::Interrupted => Outcome::Failed("was killed: the run was interrupted".to_owned()),
         Ended::Exited(status) if status.success() => match tally(&finished.stdout) {
-            Tally { passed: 1, failed: 0 } => Outcome::Passed,
+            Tally { passed, failed: 0 } if passed == parts => Outcome::Passed,
             Tally { passed, failed } => Outcome::Failed(format!(
-                "one test was to run; {passed} passed and {failed} failed: the tests have changed since they were listed"
+                "is no proof: of {parts} expected {passed} passed and {failed} failed; one is ignored, or was changed meanwhile"
             )),
         },
         Ended::Exited(status) => Outcome::Failed(format!("failed: {status}")),
@@ -78,7 +78,7 @@ mod tests {
 
     fn outcome(ended: Ended, stdout: &str) -> Outcome {
         let finished = Finished { ended, stdout: stdout.to_owned(), stderr: String::new(), took: LIMIT };
-        of_one(&finished, LIMIT)
+        of(&finished, 1, LIMIT)
     }
 
     /// As `wait` reports it: the code is in the second byte.
@@ -99,6 +99,13 @@ mod tests {
         for answer in ["", NONE, &[ONE, ONE].concat(), &ONE.replace("1 passed", "one passed")] {
             assert!(matches!(outcome(exited(0), answer), Outcome::Failed(_)), "{answer}");
         }
+    }
+
+    #[test]
+    fn all_parts_of_a_test_must_pass() {
+        let finished = Finished { ended: exited(0), stdout: [ONE, ONE].concat(), stderr: String::new(), took: LIMIT };
+        assert_eq!(of(&finished, 2, LIMIT), Outcome::Passed);
+        assert!(matches!(of(&finished, 3, LIMIT), Outcome::Failed(_)));
     }
 
     #[test]
