@@ -307,7 +307,7 @@ mod tests {
     const ALL: [&str; 6] = ["announce", "retire", "drain", "sweep", "cut", "release"];
 
     #[test]
-    fn the_path_runs_every_step_once_and_in_order() {
+    fn life_6_the_path_runs_every_step_once_and_in_order() {
         let mut steps = Vec::new();
         let shell = Shell { steps: &mut steps, breaks_at: None };
         Bound::new(shell).announce(Loss::Unplugged).retire().drain().sweep().cut().release();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_step_runs_the_rest() {
+    fn life_6_a_dropped_step_runs_the_rest() {
         let mut steps = Vec::new();
         drop(Bound::new(Shell { steps: &mut steps, breaks_at: None }));
         assert_eq!(steps, ALL);
