@@ -2,12 +2,14 @@
 //!
 //! The types here hold only values that make sense on their own; what depends on files is checked when those are opened.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::conformance::Wanted;
 use crate::exhaust::ExhaustArgs;
 use crate::gpu::args::GpuCommand;
 use crate::run::fault_spec::{FaultKind, FaultSpec, Percent, Trigger};
@@ -35,6 +37,8 @@ pub enum Command {
     Calls(CallsArgs),
     /// Pull the device out at every single hardware access of every call
     Exhaust(ExhaustArgs),
+    /// Run the tests behind each promise that the project makes, and show which are kept
+    Conformance(ConformanceArgs),
     /// The GPU model as a device for virtual machines
     #[command(subcommand, arg_required_else_help = true)]
     Gpu(GpuCommand),
@@ -46,6 +50,42 @@ pub struct CallsArgs {
     /// Print one JSON object: {"rows":[{"number","name","class","before","during","after"}]}
     #[arg(long)]
     pub json: bool,
+}
+
+const CONFORMANCE_AFTER_HELP: &str = "\
+The promises are those of docs/conformance.md that are proven in the hosted stack. A test proves the promises that its name gives \
+(CONTRIBUTING.md says how). The command runs in a checkout of Lifeboat and builds its tests first, which takes minutes if \
+nothing is built yet. Each test runs in a process of its own, two at a time at most.
+
+--json prints one object: {\"rows\":[{\"id\",\"promise\",\"test\",\"result\",\"ms\",\"tests\":[{\"name\",\"target\",\"result\",\"ms\"}]}],\
+\"summary\":{..}}. A result is pass, fail or missing; test is the one that decides it, and ms what all tests of the promise took.
+
+Exit codes: 0 every promise is kept; 1 one is not, or has no test, or the tests do not build; 2 an argument is not usable, or \
+there is no checkout here; 130 interrupted.";
+
+/// Arguments of `lifeboat conformance`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = CONFORMANCE_AFTER_HELP)]
+pub struct ConformanceArgs {
+    /// Only this promise, or this group of them; may be given several times. Examples: GATE-4   LIFE
+    #[arg(long, value_name = "ID")]
+    pub id: Vec<Wanted>,
+
+    /// Show the promises and the names of their tests, and run none
+    #[arg(long)]
+    pub list: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+
+    /// How long a test may take before it is killed and has failed, 1s to 1h
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = test_timeout)]
+    pub timeout: Duration,
+
+    /// Show no progress, neither here nor of cargo
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// How to print the closing report.
@@ -198,9 +238,15 @@ impl Default for RunArgs {
 }
 
 fn job_timeout(text: &str) -> Result<Duration, String> {
-    let advice = "give a time from 1ms to 1m, such as 500ms";
+    timeout(text, Duration::from_millis(1)..=Duration::from_mins(1), "give a time from 1ms to 1m, such as 500ms")
+}
+
+fn test_timeout(text: &str) -> Result<Duration, String> {
+    timeout(text, Duration::from_secs(1)..=Duration::from_hours(1), "give a time from 1s to 1h, such as 2m")
+}
+
+fn timeout(text: &str, allowed: RangeInclusive<Duration>, advice: &str) -> Result<Duration, String> {
     let timeout = humantime::parse_duration(text).map_err(|error| format!("{error}; {advice}"))?;
-    let allowed = Duration::from_millis(1)..=Duration::from_mins(1);
     if allowed.contains(&timeout) { Ok(timeout) } else { Err(advice.to_owned()) }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod args;
 pub mod calls;
+pub mod conformance;
 pub mod exhaust;
 pub mod exit;
 pub mod gpu;

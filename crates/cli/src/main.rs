@@ -5,18 +5,19 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use lifeboat_cli::args::{Command, ReportFormat, RunArgs};
+use lifeboat_cli::args::{Command, ConformanceArgs, ReportFormat, RunArgs};
 use lifeboat_cli::exhaust::ExhaustArgs;
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::gpu::args::{CtlArgs, GpuCommand, ServeArgs};
 use lifeboat_cli::interrupt::Interrupt;
-use lifeboat_cli::{calls, exhaust, gpu, run, usage};
+use lifeboat_cli::{calls, conformance, exhaust, gpu, run, usage};
 use serde::Serialize;
 
 fn main() -> ExitCode {
     let exit = match usage::parse(std::env::args_os()) {
         Ok(Command::Run(args)) => run_and_report(&args),
         Ok(Command::Calls(args)) => show_calls(args.json),
+        Ok(Command::Conformance(args)) => check_promises(&args),
         Ok(Command::Exhaust(args)) => pull_everywhere(&args),
         Ok(Command::Gpu(GpuCommand::Serve(args))) => serve(&args),
         Ok(Command::Gpu(GpuCommand::Ctl(args))) => control(&args),
@@ -29,6 +30,26 @@ fn show_calls(json: bool) -> Exit {
     match calls::text(json).map_err(io::Error::from).and_then(|text| print(&text)) {
         Ok(()) => Exit::Success,
         Err(error) => complain(&format!("the table could not be written to standard output: {error}"), Exit::Failed),
+    }
+}
+
+fn check_promises(args: &ConformanceArgs) -> Exit {
+    let interrupt = match interruptible() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return complain(&error, Exit::Failed),
+    };
+    match conformance::conformance(args, &interrupt) {
+        Ok(answer) => match print(&answer.text) {
+            Ok(()) => {
+                // Nobody can be told that standard error is closed.
+                let _ = io::stderr().lock().write_all(answer.remarks.as_bytes());
+                answer.exit
+            }
+            Err(error) => {
+                complain(&format!("the table could not be written to standard output: {error}"), Exit::Failed)
+            }
+        },
+        Err(error) => complain(&error, error.exit()),
     }
 }
 

@@ -91,6 +91,8 @@ fn subcommand(args: &[OsString]) -> &'static str {
         (Some("gpu"), Some("serve")) => "lifeboat gpu serve",
         (Some("gpu"), Some("ctl")) => "lifeboat gpu ctl",
         (Some("gpu"), _) => "lifeboat gpu",
+        (Some("calls"), _) => "lifeboat calls",
+        (Some("conformance"), _) => "lifeboat conformance",
         _ => "lifeboat run",
     }
 }
@@ -127,6 +129,8 @@ mod tests {
             (&["run", "--report", "xml"], "[possible values: text, json]"),
             (&["run", "--imgae", "a.png"], "a similar argument exists: '--image'"),
             (&["run", "a.png"], "unexpected argument 'a.png'"),
+            (&["conformance", "--id", "gate 4"], "give a promise, such as GATE-4, or a group, such as GATE"),
+            (&["conformance", "--timeout", "1ms"], "give a time from 1s to 1h"),
             (&["sail"], "unrecognized subcommand 'sail'"),
             (&["gpu", "sail"], "unrecognized subcommand 'sail'"),
             (&["gpu", "serve"], "--socket <PATH>"),
@@ -150,6 +154,8 @@ mod tests {
     fn each_error_points_to_its_subcommands_help() {
         assert!(wrong(&["run", "--tiles", "0"]).ends_with("; see `lifeboat run --help`"));
         assert!(wrong(&["gpu", "sail"]).ends_with("; see `lifeboat gpu --help`"));
+        assert!(wrong(&["calls", "--xml"]).ends_with("; see `lifeboat calls --help`"));
+        assert!(wrong(&["conformance", "--id"]).ends_with("; see `lifeboat conformance --help`"));
         assert!(wrong(&["gpu", "serve"]).ends_with("; see `lifeboat gpu serve --help`"));
         assert!(wrong(&["gpu", "ctl", "status"]).ends_with("; see `lifeboat gpu ctl --help`"));
     }

@@ -82,7 +82,7 @@ mod tests {
     use crate::errno::Errno;
 
     #[test]
-    fn only_device_and_open_fail_after_loss() {
+    fn call_1_and_3_only_device_and_open_fail_after_loss() {
         let after = |class: Class| class.entry(Presence::Gone);
         assert_eq!(after(Class::Always), Entry::Proceed);
         assert_eq!(after(Class::Driver), Entry::Proceed);

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_not_reused_at_once_and_wrap() {
+    fn life_4_numbers_are_not_reused_at_once_and_wrap() {
         let mut minors = Minors::new([0; 2]);
         assert_eq!(minors.allocate(), Some(0));
         minors.release(0);

@@ -19,26 +19,7 @@
 //! A step that is dropped instead of continued (a panic in the shell) runs the remaining steps: an unplug that has begun
 //! ends. A step that panicked is run once more; if that panics too, the process aborts.
 //!
-//! Skipping a step does not compile:
-//!
-//! ```compile_fail
-//! # use lifeboat_core::unplug::*;
-//! fn cut_early<T: Teardown>(bound: Bound<T>) {
-//!     bound.announce(Loss::Unplugged).cut();
-//! }
-//! ```
-//!
-//! Nor does taking one twice:
-//!
-//! ```compile_fail
-//! # use lifeboat_core::unplug::*;
-//! fn announce_twice<T: Teardown>(bound: Bound<T>) {
-//!     let _first = bound.announce(Loss::Unplugged);
-//!     let _second = bound.announce(Loss::Unplugged);
-//! }
-//! ```
-//!
-//! The right order does:
+//! Skipping a step, or taking one twice, does not compile (LIFE-6); this order does:
 //!
 //! ```
 //! # use lifeboat_core::unplug::*;
@@ -238,6 +219,47 @@ impl<T: Teardown, P: Phase> Drop for Step<T, P> {
     }
 }
 
+/// Each step leads to the next one only:
+///
+/// ```
+/// # use lifeboat_core::unplug::*;
+/// fn drain<T: Teardown>(bound: Bound<T>) -> Drained<T> {
+///     bound.announce(Loss::Unplugged).retire().drain()
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// # use lifeboat_core::unplug::*;
+/// fn drain<T: Teardown>(bound: Bound<T>) -> Drained<T> {
+///     bound.announce(Loss::Unplugged).drain()
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// # use lifeboat_core::unplug::*;
+/// fn cut<T: Teardown>(bound: Bound<T>) -> Cut<T> {
+///     bound.announce(Loss::Unplugged).retire().drain().cut()
+/// }
+/// ```
+#[cfg(doctest)]
+mod life_6_no_step_is_skipped {}
+
+/// A step that has been taken cannot be taken again:
+///
+/// ```
+/// # use lifeboat_core::unplug::*;
+/// fn announce<T: Teardown>(bound: Bound<T>) {
+///     let _announced = bound.announce(Loss::Unplugged);
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// # use lifeboat_core::unplug::*;
+/// fn announce<T: Teardown>(bound: Bound<T>) {
+///     let _announced = bound.announce(Loss::Unplugged);
+///     let _again = bound.announce(Loss::Unplugged);
+/// }
+/// ```
+#[cfg(doctest)]
+mod life_6_no_step_is_taken_twice {}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -285,7 +307,7 @@ mod tests {
     const ALL: [&str; 6] = ["announce", "retire", "drain", "sweep", "cut", "release"];
 
     #[test]
-    fn the_path_runs_every_step_once_and_in_order() {
+    fn life_6_the_path_runs_every_step_once_and_in_order() {
         let mut steps = Vec::new();
         let shell = Shell { steps: &mut steps, breaks_at: None };
         Bound::new(shell).announce(Loss::Unplugged).retire().drain().sweep().cut().release();
@@ -293,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_step_runs_the_rest() {
+    fn life_6_a_dropped_step_runs_the_rest() {
         let mut steps = Vec::new();
         drop(Bound::new(Shell { steps: &mut steps, breaks_at: None }));
         assert_eq!(steps, ALL);

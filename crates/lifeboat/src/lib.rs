@@ -41,6 +41,8 @@ mod hardware;
 mod irq;
 mod lease;
 mod ledger;
+#[cfg(doctest)]
+mod lifetimes;
 mod link;
 mod locks;
 mod maps;

@@ -2,17 +2,21 @@
 
 mod machine;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use lifeboat::command::Work;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Module, Placement, Priority, ProbeOptions, Submission, WaitError};
+use lifeboat::{CallError, Fence, Module, Placement, Priority, ProbeOptions, Submission, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
-use machine::{BYTES, Client, LONG, Machine, counts};
+use lifeboat_pci::{ALL_ONES, Bar};
+use machine::interposer::Access;
+use machine::{BYTES, Client, LONG, Machine, bound, counts};
 
+const STEPS: [&str; 6] = ["announce", "retire", "drain", "sweep", "cut", "release"];
 const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
 
 #[test]
@@ -64,7 +68,7 @@ fn call_1_and_2_calls_answer_by_their_class_after_loss() {
     client.host.write(0, &[1]).unwrap();
     client.handle.unmap(&client.context, client.host_va).unwrap();
     // Device.
-    let errno = |result: Result<(), lifeboat::CallError>| result.unwrap_err().errno();
+    let errno = |result: Result<(), CallError>| result.unwrap_err().errno();
     assert_eq!(errno(client.handle.create_context().map(drop)), Errno::ENODEV);
     assert_eq!(errno(client.handle.create_buffer(Placement::Host, 1).map(drop)), Errno::ENODEV);
     assert_eq!(errno(client.handle.map(&client.context, &client.host).map(drop)), Errno::ENODEV);
@@ -136,10 +140,7 @@ fn life_7_concurrent_and_repeated_unplugs_give_one_report() {
     assert!(reports.iter().all(|report| Arc::ptr_eq(report, &reports[0])));
     assert!(Arc::ptr_eq(&binding.unplug(Loss::Unplugged).unwrap(), &reports[0]));
     assert!(reports[0].device_alive, "it was unbound, not pulled out");
-    assert_eq!(
-        reports[0].steps.iter().map(|step| step.name).collect::<Vec<_>>(),
-        ["announce", "retire", "drain", "sweep", "cut", "release"]
-    );
+    assert_eq!(reports[0].steps.iter().map(|step| step.name).collect::<Vec<_>>(), STEPS);
     assert_eq!(hung.status(), Some(Err(FenceError::Lost)));
     drop((client, binding));
     module.unload().unwrap();
@@ -147,7 +148,7 @@ fn life_7_concurrent_and_repeated_unplugs_give_one_report() {
 }
 
 #[test]
-fn a_live_device_that_was_unbound_can_be_bound_again() {
+fn life_2_a_live_device_is_unbound_and_bound_again_and_then_its_module_unloaded() {
     let slot = Slot::new("0000:01:00.0");
     let card = Card::new(Config::default()).unwrap();
     slot.insert(card.clone()).unwrap();
@@ -176,7 +177,7 @@ fn kms_3_a_flip_caught_by_the_unplug_completes_once() {
         let pending = client.handle.flip(&client.vram).unwrap();
         if pending.status().is_none() {
             // One at a time; the vertical blank may have been quicker than us.
-            let second = client.handle.flip(&client.vram).map_err(lifeboat::CallError::errno);
+            let second = client.handle.flip(&client.vram).map_err(CallError::errno);
             assert!(matches!(second, Err(Errno::EBUSY)) || pending.status().is_some());
         }
         machine.slot.remove();
@@ -190,7 +191,7 @@ fn kms_3_a_flip_caught_by_the_unplug_completes_once() {
 }
 
 #[test]
-fn seeded_removal_at_any_access_leaves_nothing_behind() {
+fn life_3_removal_at_any_access_leaves_nothing_behind() {
     // Every access of bring-up and of the first jobs, then ever wider apart.
     let points = (1..60).chain((60..2000).step_by(97));
     let mut machine = Machine::new();
@@ -215,6 +216,165 @@ fn seeded_removal_at_any_access_leaves_nothing_behind() {
         assert!(!card.is_present());
     }
     machine.finish();
+}
+
+#[test]
+fn life_5_every_loss_takes_the_same_path_and_tells_users_the_same() {
+    for loss in [Loss::Unplugged, Loss::Unbound, Loss::FellOff, Loss::Crashed] {
+        let (dead, (lost, told)) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
+        let options = ProbeOptions { report_loss: Box::new(move |loss| lost.send(loss).unwrap()), ..bound::options() };
+        let is_dead = dead.clone();
+        let dies = Box::new(move |_, _: &dyn Bar, _, access| match access {
+            Access::Read(_) if is_dead.load(SeqCst) => Some(ALL_ONES),
+            _ => None,
+        });
+        let bound = bound::Bound::with(options, dies);
+        let device = bound.binding.device().unwrap();
+        let client = Client::new(&device);
+        if loss == Loss::Crashed {
+            // The ring's, and the device's.
+            bound.card.schedule(Trigger::Reset(1), Fault::FailedReset);
+            bound.card.schedule(Trigger::Reset(2), Fault::FailedReset);
+        }
+        let hung = client.submit(0, &[Work::Hang], &[]);
+        match loss {
+            Loss::Unplugged => bound.slot.remove(),
+            Loss::Unbound => {}
+            Loss::FellOff => dead.store(true, SeqCst),
+            Loss::Crashed => {}
+        }
+        if matches!(loss, Loss::FellOff | Loss::Crashed) {
+            assert_eq!(told.recv_timeout(LONG), Ok(loss), "the driver finds it");
+        }
+        let report = bound.binding.unplug(loss).unwrap();
+        assert_eq!(report.steps.iter().map(|step| step.name).collect::<Vec<_>>(), STEPS, "{loss}");
+        assert_eq!((report.loss, report.fences_retired, report.holdouts.is_none()), (loss, 1, true));
+        assert_eq!(hung.wait(Duration::ZERO), LOST, "{loss}");
+        assert_eq!(client.handle.create_context().unwrap_err().errno(), Errno::ENODEV, "{loss}");
+        assert_eq!(device.open().unwrap_err().errno(), Errno::ENXIO, "{loss}");
+        drop((client, device, bound.binding));
+        bound.module.unload().unwrap();
+    }
+    machine::assert_lint_is_silent();
+}
+
+#[test]
+fn sched_5_after_an_unplug_no_timeout_is_waited_for() {
+    let an_hour = Duration::from_hours(1);
+    let machine = Machine::with(Config::default(), an_hour);
+    let client = Client::new(&machine.added());
+    let mut fences: Vec<_> = (0..2).map(|ring| client.submit(ring, &[Work::Hang], &[])).collect();
+    fences.extend((0..2).map(|ring| client.submit(ring, &[Work::Nop], &[])));
+    let waiters: Vec<_> = fences.iter().cloned().map(|fence| std::thread::spawn(move || fence.wait(an_hour))).collect();
+    let began = Instant::now();
+    machine.slot.remove();
+    for waiter in waiters {
+        assert_eq!(waiter.join().unwrap(), LOST);
+    }
+    drop(client);
+    // Waits for the worker, whose next look at the jobs was to be in an hour.
+    machine.finish();
+    assert!(began.elapsed() < LONG, "{:?}", began.elapsed());
+}
+
+#[test]
+fn fence_4_each_error_says_what_became_of_the_work() {
+    let machine = Machine::new();
+    let client = Client::new(&machine.added());
+    let why = |fence: &Fence| fence.wait(LONG).map_err(Errno::from);
+
+    let hung = client.submit(0, &[Work::Hang], &[]);
+    // On the hardware behind it, and not to be run twice.
+    let behind = client.handle.submit(&Submission::new(&client.queues[0], &[client.fill(1)])).unwrap();
+    let killed = client.handle.create_queue(&client.context, 1, Priority::Normal).unwrap();
+    let waits = std::slice::from_ref(&hung);
+    let canceled = client.handle.submit(&Submission { after: waits, ..Submission::new(&killed, &[Work::Nop]) });
+    drop(killed);
+    assert_eq!(why(&canceled.unwrap()), Err(Errno::ECANCELED), "its queue was killed");
+    assert_eq!(hung.status(), None);
+    assert_eq!(why(&hung), Err(Errno::ETIME), "it is guilty");
+    assert_eq!(behind.wait(LONG), Err(WaitError::Failed(FenceError::Innocent)));
+    assert_eq!(why(&behind), Err(Errno::ECANCELED), "it is an innocent victim");
+
+    let lost = client.submit(0, &[Work::Hang], &[]);
+    machine.slot.remove();
+    assert_eq!(why(&lost), Err(Errno::ENODEV), "its device is lost");
+    machine.removed();
+    drop(client);
+    machine.finish();
+}
+
+#[test]
+fn call_7_users_learn_of_the_loss_by_an_event_by_calls_by_open_and_by_every_fence() {
+    let machine = Machine::new();
+    let device = machine.added();
+    let client = Client::new(&device);
+    let mut fences = vec![client.submit(0, &[Work::Hang], &[]), client.submit(1, &[Work::Hang], &[])];
+    fences.extend((0..20).map(|ring| client.submit(ring % 2, &[Work::Nop], &[])));
+    machine.slot.remove();
+    let report = machine.removed();
+    assert_eq!((report.minor, report.loss), (device.info().minor, Loss::Unplugged));
+    assert!(fences.iter().all(|fence| fence.wait(Duration::ZERO) == LOST), "{fences:?}");
+    assert_eq!(client.handle.create_context().unwrap_err().errno(), Errno::ENODEV);
+    assert_eq!(client.try_submit(0, &[Work::Nop], &[]).unwrap_err().errno(), Errno::ENODEV);
+    assert_eq!(device.open().unwrap_err().errno(), Errno::ENXIO);
+    assert!(!client.handle.is_live() && machine.bus().devices().is_empty());
+    drop((client, device));
+    assert!(machine.finish().is_empty(), "one event is enough");
+}
+
+#[test]
+fn call_6_calls_and_waits_that_meet_a_loss_say_so_and_never_eio() {
+    let mut machine = Machine::new();
+    let mut errors = 0;
+    for point in (1..400).step_by(13) {
+        let device = machine.added();
+        machine.card().schedule(Trigger::Access(point), Fault::Remove);
+        // Once while the device goes, and then as often as it takes until it has gone.
+        let mut said = Vec::new();
+        let began = Instant::now();
+        while device.is_live() && began.elapsed() < LONG {
+            said.extend(use_everything(&device));
+        }
+        machine.removed();
+        said.extend(use_everything(&device));
+        errors += said.len();
+        for errno in said {
+            assert!(matches!(errno, Errno::ENODEV | Errno::ENXIO), "{errno} at access {point}");
+        }
+        drop(device);
+        machine.plug();
+    }
+    assert!(errors > 0, "nobody has met a loss");
+    machine.added();
+    machine.finish();
+}
+
+/// Calls all there is and waits for what comes of it; what is refused keeps nothing else from being tried.
+fn use_everything(device: &lifeboat::Device) -> Vec<Errno> {
+    let mut said = Vec::new();
+    let Some(handle) = noted(device.open(), &mut said) else { return said };
+    let buffers = [Placement::Host, Placement::Vram].map(|at| noted(handle.create_buffer(at, BYTES.into()), &mut said));
+    for buffer in buffers.iter().flatten() {
+        noted(buffer.write(0, &[1; 64]), &mut said);
+        noted(buffer.read(0, &mut [0; 64]), &mut said);
+        noted(handle.mmap(buffer), &mut said);
+    }
+    let Some(context) = noted(handle.create_context(), &mut said) else { return said };
+    for buffer in buffers.iter().flatten() {
+        if let Some(va) = noted(handle.map(&context, buffer), &mut said) {
+            noted(handle.unmap(&context, va), &mut said);
+        }
+    }
+    let Some(queue) = noted(handle.create_queue(&context, 0, Priority::Normal), &mut said) else { return said };
+    if let Some(fence) = noted(handle.submit(&Submission::new(&queue, &[Work::Nop])), &mut said) {
+        said.extend(fence.wait(LONG).map_err(Errno::from).err());
+    }
+    said
+}
+
+fn noted<T>(result: Result<T, CallError>, said: &mut Vec<Errno>) -> Option<T> {
+    result.map_err(|error| said.push(error.errno())).ok()
 }
 
 /// A client that does all it can until the device is lost; every fence must end.

@@ -41,7 +41,7 @@ pub struct Gate(Turnstile);
 
 /// An open section of a thread. Leaving is dropping, on the same thread:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # use lifeboat_sync::Gate;
 /// let gate = Gate::new();
 /// let section = gate.enter();

@@ -13,13 +13,13 @@ use crate::slot::Slot;
 ///
 /// It may move to another thread, and so may the sections it has open. It cannot be used by two threads at once:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// fn shared<T: Sync>() {}
 /// shared::<lifeboat_sync::Reader>();
 /// ```
 ///
 /// It outlives its sections:
-/// ```compile_fail
+/// ```compile_fail,E0505
 /// # use lifeboat_sync::{Gate, Reader};
 /// let gate = Gate::new();
 /// let reader = Reader::new("request 7");

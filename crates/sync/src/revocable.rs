@@ -32,12 +32,7 @@ const ON_THREAD: Kind = Kind::OnThread(SectionKind::Revocable);
 /// assert_eq!(registers.try_access_with(|r| r[1]), None);
 /// ```
 ///
-/// The object cannot leave its section (GATE-1):
-/// ```compile_fail
-/// # use lifeboat_sync::Revocable;
-/// let registers = Revocable::new(vec![1, 2, 3]);
-/// let escaped: Option<&Vec<i32>> = registers.try_access_with(|r| r);
-/// ```
+/// The object cannot leave its section (GATE-1): that does not compile.
 pub struct Revocable<T> {
     turnstile: Turnstile,
     object: UnsafeCell<ManuallyDrop<T>>,
@@ -323,6 +318,66 @@ impl<T> fmt::Debug for Revocable<T> {
         f.debug_struct("Revocable").field("revoked", &self.is_revoked()).finish_non_exhaustive()
     }
 }
+
+/// What is behind a revocable is reached inside a section, and stays there:
+///
+/// ```
+/// # use lifeboat_sync::Revocable;
+/// let registers = Revocable::new(vec![1, 2, 3]);
+/// let mut value = None;
+/// registers.try_access_with(|r| value = Some(r[0]));
+/// assert_eq!(value, Some(1));
+/// ```
+/// ```compile_fail,E0521
+/// # use lifeboat_sync::Revocable;
+/// let registers = Revocable::new(vec![1, 2, 3]);
+/// let mut escaped = None;
+/// registers.try_access_with(|r| escaped = Some(r));
+/// ```
+#[cfg(doctest)]
+mod gate_1_the_object_does_not_leave_the_section_of_a_closure {}
+
+/// A reference ends with its guard:
+///
+/// ```
+/// # use lifeboat_sync::Revocable;
+/// let registers = Revocable::new(vec![1, 2, 3]);
+/// let section = registers.try_access().unwrap();
+/// let object: &Vec<i32> = &section;
+/// assert_eq!(object[0], 1);
+/// drop(section);
+/// ```
+/// ```compile_fail,E0505
+/// # use lifeboat_sync::Revocable;
+/// let registers = Revocable::new(vec![1, 2, 3]);
+/// let section = registers.try_access().unwrap();
+/// let object: &Vec<i32> = &section;
+/// drop(section);
+/// assert_eq!(object[0], 1);
+/// ```
+#[cfg(doctest)]
+mod gate_1_the_object_does_not_outlive_its_guard {}
+
+/// And with its proof:
+///
+/// ```
+/// # use lifeboat_sync::Revocable;
+/// let registers = Revocable::new(vec![1, 2, 3]);
+/// let bound = registers.bound().unwrap();
+/// let object: &Vec<i32> = registers.access(&bound);
+/// assert_eq!(object[0], 1);
+/// drop(bound);
+/// ```
+/// ```compile_fail,E0505
+/// # use lifeboat_sync::Revocable;
+/// let registers = Revocable::new(vec![1, 2, 3]);
+/// let bound = registers.bound().unwrap();
+/// let object: &Vec<i32> = registers.access(&bound);
+/// drop(bound);
+/// assert_eq!(object[0], 1);
+/// ```
+#[cfg(doctest)]
+mod gate_1_the_object_does_not_outlive_its_proof {}
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {

@@ -1,8 +1,9 @@
 //! One function per tool. Each says what it proves and what bounds it.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
+use super::promises;
 use crate::{CARGO, vm};
 
 /// How a stage ended.
@@ -27,6 +28,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "clippy", about: "no warning in any target", run: clippy },
     Stage { name: "build", about: "everything builds, also the benchmarks", run: build },
     Stage { name: "test", about: "unit, integration, property and documentation tests", run: test },
+    Stage { name: "conformance", about: "every promise has its tests, and they pass", run: conformance },
     Stage { name: "doc", about: "the documentation builds without warnings", run: doc },
     Stage { name: "freestanding", about: "core, pci and lb1 need neither std nor an allocator", run: freestanding },
     Stage { name: "loom", about: "every interleaving of the sync protocols", run: loom },
@@ -61,6 +63,27 @@ fn build() -> Outcome {
 /// Bounded by the tests' own limits: every wait in them has one.
 fn test() -> Outcome {
     cargo(&["test", "--workspace", "--locked"])
+}
+
+/// What `build` and `test` have built is what it builds; so this takes little more than the tests themselves.
+fn conformance() -> Outcome {
+    // Not `cargo run`, which builds the command's crates once more with the features that it alone wants of them.
+    if let failed @ Outcome::Failed(_) = cargo(&["build", "--workspace", "--locked", "--bin", "lifeboat"]) {
+        return failed;
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let mut command = Command::new(target.join("debug/lifeboat"));
+    // It exits with 1 for what is known to be to come.
+    match command.args(["conformance", "--json"]).stderr(Stdio::inherit()).output() {
+        Ok(output) => match promises::judge(&String::from_utf8_lossy(&output.stdout)) {
+            Ok(summary) => {
+                println!("{summary}");
+                Outcome::Passed
+            }
+            Err(wrong) => Outcome::Failed(wrong),
+        },
+        Err(error) => Outcome::Failed(format!("cannot start: {error}")),
+    }
 }
 
 fn doc() -> Outcome {

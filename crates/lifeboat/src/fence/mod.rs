@@ -4,13 +4,6 @@
 //! does not compile. Dropping it instead signals ECANCELED. [`Fence`] is the knowledge of it: cloned and waited on by
 //! anyone, for as long as they like; it refers to no device, scheduler or module (FENCE-3).
 //!
-//! ```compile_fail
-//! fn twice(fence: lifeboat::Unsignalled) {
-//!     fence.signal();
-//!     fence.signal();
-//! }
-//! ```
-//!
 //! A fence can be waited for in four ways: by a thread ([`Fence::wait`]), by a callback ([`Fence::on_signal`]), by an
 //! asynchronous task (`fence.await`), and by a descriptor that a poll loop watches ([`Fence::eventfd`]). [`Fence::all`]
 //! and [`Fence::any`] make one of several.
@@ -216,6 +209,43 @@ impl Waiting {
         self.others.get_or_insert_default()
     }
 }
+
+/// Signalling consumes the promise:
+///
+/// ```
+/// fn once(fence: lifeboat::Unsignalled) {
+///     fence.signal();
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// fn twice(fence: lifeboat::Unsignalled) {
+///     fence.signal();
+///     fence.signal();
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// fn signal_and_fail(fence: lifeboat::Unsignalled) {
+///     fence.signal();
+///     fence.fail(lifeboat::core::fence::FenceError::Lost);
+/// }
+/// ```
+#[cfg(doctest)]
+mod fence_1_a_second_signal_does_not_compile {}
+
+/// And there is one of it only:
+///
+/// ```
+/// fn shared(fence: &lifeboat::Fence) -> lifeboat::Fence {
+///     fence.clone()
+/// }
+/// ```
+/// ```compile_fail,E0599
+/// fn signalled_elsewhere(fence: lifeboat::Unsignalled) -> [lifeboat::Unsignalled; 2] {
+///     [fence.clone(), fence]
+/// }
+/// ```
+#[cfg(doctest)]
+mod fence_1_a_promise_cannot_be_copied {}
 
 #[cfg(test)]
 mod tests {

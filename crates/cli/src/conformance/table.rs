@@ -1,0 +1,202 @@
+//! The table of promises, as docs/conformance.md states it: the one list there is.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+/// The document, as it was when this command was built.
+const DOCUMENT: &str = include_str!("../../../../docs/conformance.md");
+
+/// All promises, in the document's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    promises: Vec<Promise>,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Promise {
+    /// What names it.
+    pub id: Id,
+    /// What is promised, without markup.
+    pub text: String,
+    /// Proven by tests of the hosted stack (column H).
+    pub hosted: bool,
+    /// Proven in the kernel (column K).
+    pub kernel: bool,
+    /// Where it comes from.
+    pub source: String,
+}
+
+/// What names a promise: `GATE-4`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    group: String,
+    // As it is written: `GATE-04` names nothing.
+    number: String,
+}
+
+/// Not the name of a promise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an ID like GATE-4")]
+pub struct NotAnId(String);
+
+/// What is wrong with the document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// A first cell that is no ID.
+    #[error("docs/conformance.md: {0}")]
+    Id(#[from] NotAnId),
+    /// Two rows for one promise.
+    #[error("docs/conformance.md has two rows for {0}: give one another number")]
+    Twice(Id),
+    /// A column of proof that nobody knows.
+    #[error("docs/conformance.md: {id} is to be proven in {column:?}, and the columns are H and K")]
+    Proof {
+        /// The row.
+        id: Id,
+        /// What it says.
+        column: String,
+    },
+    /// A row without a text.
+    #[error("docs/conformance.md: {0} promises nothing")]
+    Empty(Id),
+    /// A document of other things.
+    #[error("docs/conformance.md has no table with the columns ID and promise")]
+    NoPromises,
+}
+
+impl Id {
+    /// An ID from its two parts.
+    pub fn new(group: &str, number: &str) -> Self {
+        Self { group: group.to_ascii_uppercase(), number: number.to_owned() }
+    }
+
+    /// The part before the number.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.group, self.number)
+    }
+}
+
+impl FromStr for Id {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        match text.split_once('-') {
+            Some((group, digits)) if word(group) && number(digits) => Ok(Self::new(group, digits)),
+            _ => Err(NotAnId(text.to_owned())),
+        }
+    }
+}
+
+impl Table {
+    /// The table this command was built with.
+    ///
+    /// # Errors
+    /// What is wrong with the document; a test says that nothing is.
+    pub(super) fn built_in() -> Result<Self, TableError> {
+        DOCUMENT.parse()
+    }
+
+    /// All promises.
+    pub(super) fn promises(&self) -> &[Promise] {
+        &self.promises
+    }
+
+    /// The promise of this name.
+    pub(super) fn get(&self, id: &Id) -> Option<&Promise> {
+        self.promises.iter().find(|promise| promise.id == *id)
+    }
+
+    /// The groups, in the table's order.
+    pub(super) fn groups(&self) -> Vec<&str> {
+        let mut groups: Vec<_> = self.promises.iter().map(|promise| promise.id.group()).collect();
+        // The rows of a group may be apart.
+        let mut seen = BTreeSet::new();
+        groups.retain(|group| seen.insert(*group));
+        groups
+    }
+}
+
+impl FromStr for Table {
+    type Err = TableError;
+
+    fn from_str(document: &str) -> Result<Self, TableError> {
+        let mut promises: Vec<Promise> = Vec::new();
+        for rows in tables(document) {
+            let Some((head, rows)) = rows.split_first() else { continue };
+            let column = |name: &str| head.iter().position(|title| title.eq_ignore_ascii_case(name));
+            let (Some(id), Some(text)) = (column("ID"), column("promise")) else { continue };
+            let (proof, source) = (column("proof"), column("source"));
+            for row in rows {
+                let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map_or("", String::as_str);
+                let promise = promise(cell(Some(id)), cell(Some(text)), cell(proof), cell(source))?;
+                if promises.iter().any(|other| other.id == promise.id) {
+                    return Err(TableError::Twice(promise.id));
+                }
+                promises.push(promise);
+            }
+        }
+        if promises.is_empty() { Err(TableError::NoPromises) } else { Ok(Self { promises }) }
+    }
+}
+
+fn promise(id: &str, text: &str, proof: &str, source: &str) -> Result<Promise, TableError> {
+    let mut promise =
+        Promise { id: id.parse()?, text: text.to_owned(), hosted: false, kernel: false, source: source.to_owned() };
+    if text.is_empty() {
+        return Err(TableError::Empty(promise.id));
+    }
+    for column in proof.split_whitespace() {
+        match column {
+            "H" => promise.hosted = true,
+            "K" => promise.kernel = true,
+            _ => return Err(TableError::Proof { id: promise.id, column: column.to_owned() }),
+        }
+    }
+    Ok(promise)
+}
+
+/// The tables of a markdown document: rows of cells of plain text, the head first.
+fn tables(document: &str) -> Vec<Vec<Vec<String>>> {
+    let mut tables: Vec<Vec<Vec<String>>> = Vec::new();
+    let mut in_cell = false;
+    for event in Parser::new_ext(document, Options::ENABLE_TABLES) {
+        match event {
+            Event::Start(Tag::Table(_)) => tables.push(Vec::new()),
+            Event::Start(Tag::TableHead | Tag::TableRow) => {
+                if let Some(table) = tables.last_mut() {
+                    table.push(Vec::new());
+                }
+            }
+            Event::Start(Tag::TableCell) => {
+                in_cell = true;
+                if let Some(row) = tables.last_mut().and_then(|table| table.last_mut()) {
+                    row.push(String::new());
+                }
+            }
+            Event::End(TagEnd::TableCell) => in_cell = false,
+            Event::Text(text) | Event::Code(text) | Event::InlineHtml(text) if in_cell => {
+                let row = tables.last_mut().and_then(|table| table.last_mut());
+                if let Some(cell) = row.and_then(|row| row.last_mut()) {
+                    cell.push_str(&text);
+                }
+            }
+            _ => {}
+        }
+    }
+    tables
+}
+
+#[cfg(test)]
+mod tests;
