@@ -5,7 +5,7 @@
 //! | lifetime | type | ends | touches hardware |
 //! |---|---|---|---|
 //! | code | [`Module`] | unload, refused while anything below exists | no |
-//! | device | [`Device`] | last handle, buffer, context, job gone | no |
+//! | device | [`Device`] | last handle, buffer, context, job, export gone | no |
 //! | binding | [`Binding`] | unplug | yes, through the gate |
 //! | handle | [`Handle`] | close | no |
 //!
@@ -34,6 +34,7 @@ mod context;
 mod contexts;
 mod device;
 mod display;
+mod dma_buf;
 mod error;
 mod fence;
 mod handle;
@@ -63,6 +64,7 @@ pub use buffer::{Buffer, Placement};
 pub use bus::{Bus, Event, WeakBus};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
+pub use dma_buf::DmaBuf;
 pub use error::{CallError, ProbeError, WaitError};
 pub use fence::{Fence, Outcome, Signalled, Timeline, Unsignalled};
 pub use handle::Handle;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use rustix::fs::{fcntl_add_seals, memfd_create, MemfdFlags, SealFlags};
 use vm_memory::{Bytes, VolatileSlice};
@@ -17,8 +18,9 @@ pub const PAGE_SIZE: u64 = 4096;
 /// are changed during the copy come out as the old or the new ones.
 #[derive(Debug)]
 pub struct HostMemory {
-    window: Window,
+    window: Arc<Window>,
     file: Option<File>,
+    peers: bool,
 }
 
 impl HostMemory {
@@ -27,7 +29,18 @@ impl HostMemory {
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if `size` is zero or too large for this machine, else what the system said.
     pub fn new(size: u64) -> io::Result<Self> {
-        Ok(Self { window: Window::dummy(rounded(size)?)?, file: None })
+        Ok(Self { window: Arc::new(Window::dummy(rounded(size)?)?), file: None, peers: false })
+    }
+
+    /// One device's memory, for another to reach: what is behind a window. Whoever else has the window can detach it: then
+    /// there are zeroes here, and the other device's mapping stays as it is.
+    pub fn of_peer(window: Arc<Window>) -> Self {
+        Self { window, file: None, peers: true }
+    }
+
+    /// Whether it is another device's memory, which can be replaced by zeroes at any moment.
+    pub fn is_peers(&self) -> bool {
+        self.peers
     }
 
     /// As [`HostMemory::new`], in a file of its own that others can map: a memfd, sealed at its size.
@@ -70,7 +83,7 @@ impl HostMemory {
         if file.metadata()?.len() < size {
             return Err(invalid("the file is shorter than the memory it is to hold"));
         }
-        Ok(Self { window: Window::map(&file, 0, size)?, file: Some(file) })
+        Ok(Self { window: Arc::new(Window::map(&file, 0, size)?), file: Some(file), peers: false })
     }
 
     /// Size in bytes; a multiple of [`PAGE_SIZE`].
@@ -164,6 +177,26 @@ mod tests {
             let error = HostMemory::from_file(file.try_clone().unwrap(), size).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{size}");
         }
+    }
+
+    #[test]
+    fn map_3_what_is_behind_a_window_goes_with_it_and_can_be_used_on() {
+        let device = HostMemory::shared(8192).unwrap();
+        let (file, at) = device.backing(4096, 4096).unwrap();
+        let window = Arc::new(Window::map(&file, at, 4096).unwrap());
+        let memory = HostMemory::of_peer(window.clone());
+        assert_eq!((memory.size(), memory.is_peers(), device.is_peers()), (4096, true, false));
+        memory.write(1, &[7]).unwrap();
+        let mut byte = [0];
+        device.read(4097, &mut byte).unwrap();
+        assert_eq!(byte, [7]);
+        window.detach().unwrap();
+        memory.read(1, &mut byte).unwrap();
+        assert_eq!(byte, [0]);
+        memory.write(1, &[8]).unwrap();
+        device.read(4097, &mut byte).unwrap();
+        assert_eq!(byte, [7], "it reaches the device no more");
+        assert_eq!(memory.backing(0, 4096).unwrap_err(), BusError::Unsupported);
     }
 
     #[test]
