@@ -14,7 +14,7 @@
 //!
 //! # The life of a job, as it runs through these files
 //!
-//! `handle` (the call) → [`calls`] (what its class gives it) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
+//! `handle` (the call) → [`mod@calls`] (what its class gives it) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
 //! out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the device → `irq` (what completed) →
 //! [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
 //!
