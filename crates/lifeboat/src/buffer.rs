@@ -10,6 +10,7 @@ use lifeboat_pci::{Bar, BusError, HostMemory};
 
 use crate::calls::{Arguments, Bound};
 use crate::device::{Device, Users};
+use crate::dma_buf::DmaBuf;
 use crate::hardware::Mapped;
 use crate::ledger::{Entry, Kind};
 use crate::{CallError, context};
@@ -23,7 +24,8 @@ static ZEROS: [u8; VRAM_CHUNK] = [0; VRAM_CHUNK];
 pub enum Placement {
     /// On the device. Gone with it.
     Vram,
-    /// In this process; the device reaches it by DMA. Keeps its contents when the device is lost.
+    /// In this process; the device reaches it by DMA. Keeps its contents when the device is lost. So does what was
+    /// imported, as far as this device is concerned; but if it is another one's VRAM, it is gone with that.
     Host,
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) device: Device,
     size: u64,
     place: Place,
+    /// Where it was imported from.
+    origin: Option<DmaBuf>,
     _entry: Entry,
 }
 
@@ -120,20 +124,37 @@ pub(crate) fn create(bound: &Bound<'_, Device>, arguments: CreateBuffer) -> Resu
         }
         Placement::Host => {
             let memory = HostMemory::new(size).map_err(|_| CallError::Exhausted("host memory"))?;
-            let mapped = bound.registers(|_, hardware| hardware.map(Arc::new(memory)));
-            Place::Host(mapped.map_err(|error| match error {
-                lifeboat_lb1::DriverError::Bus(BusError::NoMemory) => CallError::Exhausted("bus addresses"),
-                _ => Refusal::Gone.into(),
-            })?)
+            Place::Host(reach(bound, Arc::new(memory))?)
         }
     };
     let entry = device.0.ledger.enlist(Kind::Buffer);
-    let buffer = Buffer(Arc::new(Shared { device: device.clone(), size, place, _entry: entry }));
+    let buffer = Buffer(Arc::new(Shared { device: device.clone(), size, place, origin: None, _entry: entry }));
     if placement == Placement::Vram {
         // Whoever had this VRAM before may have left something in it.
         buffer.0.clear(bound)?;
     }
     Ok(buffer)
+}
+
+/// A buffer on the memory of another device's.
+pub(crate) fn imported(bound: &Bound<'_, Device>, origin: &DmaBuf) -> Result<Buffer, CallError> {
+    let device = bound.device().clone();
+    let place = Place::Host(reach(bound, origin.memory().clone())?);
+    let entry = device.0.ledger.enlist(Kind::Buffer);
+    let shared = Shared { device, size: origin.size(), place, origin: Some(origin.clone()), _entry: entry };
+    Ok(Buffer(Arc::new(shared)))
+}
+
+/// Gives the device memory to reach by DMA.
+fn reach(bound: &Bound<'_, Device>, memory: Arc<HostMemory>) -> Result<Mapped, CallError> {
+    let mapped = bound.registers(|_, hardware| hardware.map(memory));
+    mapped.map_err(|error| match error {
+        lifeboat_lb1::DriverError::Bus(BusError::NoMemory) => CallError::Exhausted("bus addresses"),
+        lifeboat_lb1::DriverError::Bus(BusError::Unsupported) => CallError::Invalid(
+            "this device cannot reach another one's VRAM; copy to a buffer in host memory and share that",
+        ),
+        _ => Refusal::Gone.into(),
+    })
 }
 
 pub(crate) fn read_host(_: &Users, ReadHost(read): ReadHost<'_>) -> Result<(), CallError> {
@@ -246,6 +267,11 @@ impl Shared {
             Place::Vram(_) => None,
             Place::Host(mapped) => Some(&mapped.memory),
         }
+    }
+
+    /// Where it was imported from, if it was.
+    pub(crate) fn origin(&self) -> Option<&DmaBuf> {
+        self.origin.as_ref()
     }
 
     pub(crate) fn check(&self, offset: u64, len: usize) -> Result<(), CallError> {

@@ -24,7 +24,7 @@ use crate::sched::Scheduler;
 use crate::submit::Job;
 use crate::{CallError, Handle, Timeline, locks};
 
-/// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context and job is.
+/// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context, job and export is.
 #[derive(Clone)]
 pub struct Device(pub(crate) Arc<Shared>);
 

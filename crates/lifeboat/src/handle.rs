@@ -7,12 +7,13 @@ use crate::buffer::CreateBuffer;
 use crate::calls::Call;
 use crate::context::{CreateContext, Map, Unmap};
 use crate::display::{Flip, Show};
+use crate::dma_buf::{Export, Import};
 use crate::ledger::Entry;
 use crate::maps::Mmap;
 use crate::queue::CreateQueue;
 use crate::{
-    Buffer, CallError, Capability, Context, CpuMap, Device, DeviceInfo, Fence, Placement, Priority, Queue, Submission,
-    Version,
+    Buffer, CallError, Capability, Context, CpuMap, Device, DeviceInfo, DmaBuf, Fence, Placement, Priority, Queue,
+    Submission, Version,
 };
 
 /// An open device. It stays usable when the device is lost: calls then answer by their class.
@@ -100,6 +101,27 @@ impl Handle {
     /// EINVAL for a buffer of another device, or if this device's VRAM cannot be mapped; ENOMEM if the process has no room.
     pub fn mmap(&self, buffer: &Buffer) -> Result<CpuMap, CallError> {
         self.call(Mmap(buffer))
+    }
+
+    /// Makes a buffer known to other devices, also of other modules. Never fails for loss: what was in VRAM then has
+    /// nothing behind it, as with [`Handle::mmap`].
+    ///
+    /// # Errors
+    /// EINVAL for a buffer of another device, or in VRAM that cannot be mapped; ENOMEM if the process has no room.
+    pub fn export(&self, buffer: &Buffer) -> Result<DmaBuf, CallError> {
+        self.call(Export(buffer))
+    }
+
+    /// Uses another device's buffer on this one, or gives back its own. Both devices and all maps reach the same bytes; nothing
+    /// orders them but fences. The loss of either device does not disturb the other: host memory keeps its contents, VRAM
+    /// of a lost device is undefined from then on (MAP-3).
+    ///
+    /// # Errors
+    /// ENODEV after the loss of this device, ENOMEM if it has no bus addresses left, EINVAL for VRAM if its bus knows no peer
+    /// to peer.
+    #[track_caller]
+    pub fn import(&self, dma_buf: &DmaBuf) -> Result<Buffer, CallError> {
+        self.call(Import(dma_buf))
     }
 
     /// Takes a buffer out of a context's reach. Does not fail for loss.

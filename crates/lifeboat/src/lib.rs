@@ -5,7 +5,7 @@
 //! | lifetime | type | ends | touches hardware |
 //! |---|---|---|---|
 //! | code | [`Module`] | unload, refused while anything below exists | no |
-//! | device | [`Device`] | last handle, buffer, context, job gone | no |
+//! | device | [`Device`] | last handle, buffer, context, job, export gone | no |
 //! | binding | [`Binding`] | unplug | yes, through the gate |
 //! | handle | [`Handle`] | close | no |
 //!
@@ -14,7 +14,7 @@
 //!
 //! # The life of a job, as it runs through these files
 //!
-//! `handle` (the call) → [`calls`] (what its class gives it) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
+//! `handle` (the call) → [`mod@calls`] (what its class gives it) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
 //! out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the device → `irq` (what completed) →
 //! [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
 //!
@@ -34,6 +34,7 @@ mod context;
 mod contexts;
 mod device;
 mod display;
+mod dma_buf;
 mod error;
 mod fence;
 mod handle;
@@ -65,6 +66,7 @@ pub use buffer::{Buffer, Placement};
 pub use bus::{Bus, Event, WeakBus};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
+pub use dma_buf::DmaBuf;
 pub use error::{CallError, ProbeError, WaitError};
 pub use fence::{Fence, Outcome, Signalled, Timeline, Unsignalled};
 pub use handle::Handle;

@@ -2,7 +2,8 @@
 //!
 //! A map outlives the device. When the binding is cut, what is behind the maps of VRAM is replaced by zeroes of the
 //! process's own, in one step for each map, however large it is and whoever is using it (MAP-1); maps that are made
-//! afterwards are such from the start (MAP-2). Only who made a map ends it. Maps of host memory keep their contents.
+//! afterwards are such from the start (MAP-2). Only who made a map ends it. Maps of host memory keep their contents. What
+//! other devices are given of VRAM ([`DmaBuf`](crate::DmaBuf)) is a map, too.
 
 use std::fmt;
 use std::fs::File;
@@ -33,7 +34,7 @@ enum Memory {
     Host(Arc<HostMemory>),
 }
 
-/// All maps of one device's VRAM.
+/// All maps of one device's VRAM, by users and by other devices.
 pub(crate) struct Maps {
     can_map: bool,
     state: Mutex<State>,
@@ -77,9 +78,9 @@ impl Maps {
     }
 
     /// A window on pages of VRAM, or on nothing.
-    fn open(&self, buffer: &buffer::Shared, offset: u64) -> Result<Arc<Window>, CallError> {
+    pub(crate) fn open(&self, buffer: &buffer::Shared, offset: u64) -> Result<Arc<Window>, CallError> {
         if !self.can_map {
-            return Err(CallError::Invalid("this device's VRAM cannot be mapped"));
+            return Err(CallError::Invalid("this device's VRAM cannot be mapped, and so not shared either"));
         }
         let bytes = buffer.pages() * regs::PAGE;
         // Held over the mapping: a cut comes before, and then there is nothing to map, or finds the window.

@@ -6,10 +6,11 @@ use crate::about::{self, GetCapability, GetVersion};
 use crate::buffer::{self, CreateBuffer, ReadHost, ReadVram, WriteHost, WriteVram};
 use crate::context::{self, CreateContext, Map, Unmap};
 use crate::display::{self, Flip, Show};
+use crate::dma_buf::{self, Export, Import};
 use crate::maps::{self, Mmap};
 use crate::queue::{self, CreateQueue, MoveQueue, SetPriority};
 use crate::submit::{self, Submission};
-use crate::{Buffer, Context, CpuMap, Device, Fence, Queue, Version};
+use crate::{Buffer, Context, CpuMap, Device, DmaBuf, Fence, Queue, Version};
 
 crate::calls! {
     /// Every call there is, in the order of their numbers.
@@ -26,6 +27,9 @@ crate::calls! {
         core WAIT: Always;
         /// Maps made after loss have nothing behind them.
         core MMAP: Always(Mmap<'_>) -> CpuMap = maps::mmap;
+        /// What is exported after loss has nothing behind it, if it was in VRAM.
+        core EXPORT: Always(Export<'_>) -> DmaBuf = dma_buf::export;
+        core IMPORT: Device(Import<'_>) -> Buffer = dma_buf::import;
         core MODE_SET: Device(Show<'_>) -> () = display::show;
         core PAGE_FLIP: Complete(Flip<'_>) -> Fence = display::flip;
 

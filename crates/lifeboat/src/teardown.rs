@@ -38,7 +38,7 @@ pub struct UnplugReport {
     pub steps: Vec<StepTime>,
     /// Fences that signalled ENODEV.
     pub fences_retired: usize,
-    /// Users' maps that nothing of the device is behind any more.
+    /// Maps that nothing of the device is behind any more: those of users, and what other devices had of its VRAM.
     pub maps_cut: usize,
     /// Sections that did not end in time, if any.
     pub holdouts: Option<Holdouts>,

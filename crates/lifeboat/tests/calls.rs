@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use lifeboat::command::Work;
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{Buffer, CALLS, CallError, Capability, Device, Fence, Handle, Placement, Priority};
+use lifeboat::{Buffer, CALLS, CallError, Capability, Device, DmaBuf, Fence, Handle, Placement, Priority};
 use machine::{BYTES, Client, LONG, Machine};
 
 /// What a call may need, made while the device was there.
@@ -18,6 +18,8 @@ struct World {
     picture: Buffer,
     spare: Mutex<Vec<Handle>>,
     done: Fence,
+    /// Another machine's device, and a buffer of it.
+    foreign: (DmaBuf, Machine),
 }
 
 impl World {
@@ -28,7 +30,10 @@ impl World {
         let spare = Mutex::new((0..2).map(|_| device.open().unwrap()).collect());
         let done = client.submit(0, &[Work::Nop], &[]);
         done.wait(LONG).unwrap();
-        Self { device, client, picture, spare, done }
+        let machine = Machine::new();
+        let other = machine.added().open().unwrap();
+        let dma_buf = other.export(&other.create_buffer(Placement::Host, 4096).unwrap()).unwrap();
+        Self { device, client, picture, spare, done, foreign: (dma_buf, machine) }
     }
 
     /// Makes the call of this name. One that is missing here is not tested: that is a failure.
@@ -65,6 +70,8 @@ impl World {
             "read-vram-buffer" => vram.read(0, &mut [0]),
             "write-vram-buffer" => vram.write(0, &[0]),
             "mmap" => handle.mmap(vram).and_then(|map| map.write(0, &[0])),
+            "export" => handle.export(vram).map(|dma_buf| assert_eq!(dma_buf.size(), u64::from(BYTES))),
+            "import" => handle.import(&self.foreign.0).map(drop),
             "map" => handle.map(context, &self.picture).map(drop),
             "unmap" => handle.unmap(context, *vram_va),
             "submit" => self.client.try_submit(0, &[Work::Nop], &[]).map(drop),
