@@ -108,7 +108,9 @@ impl fmt::Display for CommitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pending => "a flip or commit is pending; wait for its fence or its event",
-            Self::NoSuchMode => "the screen has no such mode; take a width and a height of at least 1, and its own refresh rate",
+            Self::NoSuchMode => {
+                "the screen has no such mode; take a width and a height of at least 1, and its own refresh rate"
+            }
             Self::PictureTooSmall => "the buffer is smaller than the picture",
             Self::NeedsModeset => "this would change the mode; allow it with allow_modeset",
             Self::HalfOn => "a mode needs a picture, and a picture a mode: set both, or turn both off",

@@ -155,7 +155,11 @@ impl World {
             }
             Event::TookEffect => {
                 let ended = self.crtc.took_effect();
-                assert_eq!(ended.is_some(), self.flipping, "a flip ends when the hardware says so, and nothing else does");
+                assert_eq!(
+                    ended.is_some(),
+                    self.flipping,
+                    "a flip ends when the hardware says so, and nothing else does"
+                );
                 self.flipping = false;
                 self.ends(ended);
             }
@@ -177,8 +181,7 @@ fn kms_3_every_accepted_commit_ends_exactly_once_in_every_order_of_events() {
         events.extend([Event::Commit(request, false), Event::Commit(request, true)]);
     }
     let crtc = Crtc::new(RATE);
-    let mut worlds =
-        Vec::from([World { crtc, accepted: 0, ended: BTreeSet::new(), flipping: false, lost: false }]);
+    let mut worlds = Vec::from([World { crtc, accepted: 0, ended: BTreeSet::new(), flipping: false, lost: false }]);
     let mut histories = 0;
     for _ in 0..5 {
         let mut next = Vec::new();
