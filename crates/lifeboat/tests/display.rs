@@ -74,7 +74,7 @@ fn kms_1_at_loss_the_connector_is_disconnected_and_every_open_handle_told_once()
     let closed = device.open().unwrap();
     let descriptor = handles[0].events().eventfd().unwrap();
     drop(closed);
-    let before = (handles[0].connector(), handles[0].resources());
+    let before = (handles[0].connector().unwrap(), handles[0].resources().unwrap());
     assert_eq!(before.0.status, ConnectorStatus::Connected);
     assert!(before.0.modes.iter().all(|mode| *mode == before.1.mode(mode.width, mode.height)));
     let client = Client::new(&device);
@@ -96,9 +96,9 @@ fn kms_1_at_loss_the_connector_is_disconnected_and_every_open_handle_told_once()
     assert_eq!(waiter, Some(DisplayEvent::Hotplug { connected: false }));
     for handle in &handles {
         assert_eq!(tally(handle), (BTreeMap::new(), 1));
-        assert_eq!(handle.connector().status, ConnectorStatus::Disconnected);
-        assert_eq!(handle.connector().modes, []);
-        assert_eq!(handle.resources(), before.1);
+        assert_eq!(handle.connector().unwrap().status, ConnectorStatus::Disconnected);
+        assert_eq!(handle.connector().unwrap().modes, []);
+        assert_eq!(handle.resources(), Ok(before.1));
     }
     drop((handles, client, device, descriptor));
     machine.finish();
@@ -110,7 +110,7 @@ fn kms_2_on_a_live_device_pictures_are_shown_as_they_were_committed() {
     let client = bound.client();
     let handle = &client.handle;
     let [first, second] = [painted(&client, 3), painted(&client, 9)];
-    let mode = handle.resources().mode(64, 64);
+    let mode = handle.resources().unwrap().mode(64, 64);
     assert_eq!(errno(handle.flip(&first, None)), Some(Errno::EINVAL), "it is off");
     assert_eq!(errno(handle.queue_vblank(1)), Some(Errno::EINVAL), "it is off");
     handle.set_mode(Some((&first, mode))).unwrap();
@@ -124,10 +124,15 @@ fn kms_2_on_a_live_device_pictures_are_shown_as_they_were_committed() {
     assert_eq!(shade(&bound.card), Some(3));
     assert!(is_flip(handle.events().try_next(), 2));
     // Another mode, of the same buffer; then off, and on again.
-    let wide = Commit { mode: Change::To(handle.resources().mode(128, 32)), allow_modeset: true, ..Commit::default() };
+    let wide = Commit {
+        mode: Change::To(handle.resources().unwrap().mode(128, 32)),
+        allow_modeset: true,
+        ..Commit::default()
+    };
     handle.atomic(&wide).unwrap();
     assert_eq!(bound.card.scanout().map(|shown| (shown.width, shown.height)), Some((128, 32)));
-    let off = Commit { mode: Change::Off, plane: Change::Off, allow_modeset: true, event: Some(3), ..Commit::default() };
+    let off =
+        Commit { mode: Change::Off, plane: Change::Off, allow_modeset: true, event: Some(3), ..Commit::default() };
     handle.queue_vblank(7).unwrap();
     handle.atomic(&off).unwrap();
     assert_eq!(bound.card.scanout(), None);
@@ -157,9 +162,9 @@ fn kms_2_a_commit_that_only_tests_says_the_same_as_one_that_commits_and_changes_
     client.show(&first).unwrap();
     let (shown, before) = (bound.card.picture(), writes.load(SeqCst));
     let small = handle.create_buffer(Placement::Vram, 4096).unwrap();
-    let mode = |width, height| Change::To(handle.resources().mode(width, height));
+    let mode = |width, height| Change::To(handle.resources().unwrap().mode(width, height));
     let test = |commit: Commit<'_>| errno(handle.atomic(&Commit { kind: CommitKind::TestOnly, ..commit }));
-    let wrong_rate = lifeboat::Mode { refresh_millihertz: 50_000, ..handle.resources().mode(64, 64) };
+    let wrong_rate = lifeboat::Mode { refresh_millihertz: 50_000, ..handle.resources().unwrap().mode(64, 64) };
     let modeset = Commit { allow_modeset: true, ..of(&second) };
     let verdicts = [
         (of(&second), None),
@@ -336,7 +341,7 @@ fn ask(handle: &Handle, pictures: [&Buffer; 2], token: u64, paints: &Fence) -> R
         3 => {
             // Modes change too.
             let height = if token % 2 == 0 { 64 } else { 32 };
-            let mode = Change::To(handle.resources().mode(64, height));
+            let mode = Change::To(handle.resources().unwrap().mode(64, height));
             handle.atomic(&Commit { event: Some(token), mode, allow_modeset: true, ..of(second) })
         }
         _ => handle.queue_vblank(token),
