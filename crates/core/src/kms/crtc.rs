@@ -131,10 +131,8 @@ impl<P> Crtc<P> {
         if self.lost || !live {
             return Ok(Next::Complete(payload));
         }
-        let (stage, next) = match waits {
-            true => (Stage::AwaitsFence, Next::AwaitFence),
-            false => (Stage::IsProgrammed, Next::Program(program)),
-        };
+        let (stage, next) =
+            if waits { (Stage::AwaitsFence, Next::AwaitFence) } else { (Stage::IsProgrammed, Next::Program(program)) };
         self.pending = Some((payload, stage, program));
         Ok(next)
     }

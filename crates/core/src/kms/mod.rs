@@ -34,9 +34,10 @@ impl Mode {
 }
 
 /// What a commit does with one property.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Change<T> {
     /// It stays as it is.
+    #[default]
     Keep,
     /// It is turned off.
     Off,
@@ -61,14 +62,6 @@ impl<T> Change<T> {
             Self::Off => Change::Off,
             Self::To(to) => Change::To(f(to)),
         }
-    }
-}
-
-// Not derived: what a property is set to needs no default.
-#[allow(clippy::derivable_impls)]
-impl<T> Default for Change<T> {
-    fn default() -> Self {
-        Self::Keep
     }
 }
 

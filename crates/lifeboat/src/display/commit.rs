@@ -15,7 +15,7 @@ use crate::{CallError, Fence, Placement, WaitError};
 
 /// How long a blocking commit waits for its turn and its end together. The work that its picture waits for is bounded
 /// too, but by its own timeouts, one after the other.
-const BLOCKING_LIMIT: Duration = Duration::from_secs(60);
+const BLOCKING_LIMIT: Duration = Duration::from_mins(1);
 
 /// A change of the display as a whole: all of it happens, or nothing. By default nothing changes, and the caller waits.
 #[derive(Debug, Clone, Copy, Default)]

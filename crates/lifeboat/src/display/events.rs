@@ -263,7 +263,9 @@ mod tests {
         let promises: Vec<_> = (0..LIMIT as u64).map(|token| mailbox.promise(Source::Flip, token).unwrap()).collect();
         let full = |mailbox: &Mailbox| matches!(mailbox.promise(Source::Flip, 0), Err(CallError::Exhausted(_)));
         assert!(full(&mailbox));
-        promises.into_iter().for_each(|promise| promise.deliver(1));
+        for promise in promises {
+            promise.deliver(1);
+        }
         mailbox.0.post(Event::Hotplug { connected: false });
         assert!(full(&mailbox), "unread");
         assert_eq!(mailbox.0.state.lock().unread.capacity(), room);

@@ -41,18 +41,15 @@ pub(crate) fn queue_vblank(
         return Err(CommitError::Off.into());
     }
     let (fence, owed) = Owed::new(&display.blanks, Some(event));
-    match bound.filter(|_| !state.crtc.is_lost()) {
-        Some(bound) => {
-            state.wait_for_blank(&bound.device().0.link, owed);
-            drop(state);
-            // The worker asks if no interrupt comes.
-            users.scheduler.events().nudge();
-        }
-        None => {
-            let sequence = state.vblanks.count();
-            drop(state);
-            owed.answer(sequence);
-        }
+    if let Some(bound) = bound.filter(|_| !state.crtc.is_lost()) {
+        state.wait_for_blank(&bound.device().0.link, owed);
+        drop(state);
+        // The worker asks if no interrupt comes.
+        users.scheduler.events().nudge();
+    } else {
+        let sequence = state.vblanks.count();
+        drop(state);
+        owed.answer(sequence);
     }
     Ok(fence)
 }
