@@ -16,6 +16,7 @@
 //! | [`core_call`] | the calls that no driver can give another class |
 //! | [`unplug`] | the one path that every loss of a device takes |
 //! | [`sched`] | queues, jobs, rings, timeouts |
+//! | [`kms`] | what a display may be asked for, and the commit under way |
 //! | [`fence`] | the ways a fence can end, and sequence numbers |
 //! | [`health`] | telling a dead device from a register that reads all-ones |
 //! | [`minor`] | device numbers that are not reused at once |
@@ -29,6 +30,7 @@ pub mod errno;
 pub mod fence;
 pub mod health;
 mod id;
+pub mod kms;
 pub mod minor;
 pub mod sched;
 mod time;

@@ -22,7 +22,7 @@ use crate::module::{Minor, Shared as Module};
 use crate::probe::Running;
 use crate::sched::Scheduler;
 use crate::submit::Job;
-use crate::{CallError, Handle, Timeline, locks};
+use crate::{CallError, Handle, locks};
 
 /// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context, job and export is.
 #[derive(Clone)]
@@ -53,8 +53,6 @@ pub struct Users {
     pub(crate) info: DeviceInfo,
     pub(crate) scheduler: Scheduler<Job>,
     pub(crate) display: Arc<Display>,
-    /// Flips, one after the other.
-    pub(crate) flips: Timeline,
     /// Free VRAM, in pages.
     pub(crate) vram: Mutex<RangeAllocator<u64>>,
     pub(crate) contexts: Arc<Contexts>,
@@ -75,13 +73,11 @@ pub(crate) fn name(minor: u32) -> String {
 impl Device {
     pub(crate) fn new(module: &Arc<Module>, minor: Minor, info: DeviceInfo, link: Arc<Link>, running: Running) -> Self {
         let Running { info: hardware, scheduler, display, contexts, maps, .. } = running;
-        let flips = Timeline::new(&module.ledger, &name(info.minor), "flips");
         let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
         let users = Users {
             info,
             scheduler,
             display,
-            flips,
             vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
             contexts,
             maps,
@@ -109,7 +105,7 @@ impl Device {
     /// ENXIO if it has vanished (CALL-3).
     pub fn open(&self) -> Result<Handle, CallError> {
         self.0.link.enter(core_call::OPEN.class)?;
-        Ok(Handle::new(self.clone(), self.0.ledger.enlist(Kind::Handle)))
+        Ok(Handle::new(self.clone(), self.0.display.listen(), self.0.ledger.enlist(Kind::Handle)))
     }
 
     /// Makes a call.

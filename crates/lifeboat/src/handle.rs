@@ -6,26 +6,28 @@ use crate::about::{GetCapability, GetVersion};
 use crate::buffer::CreateBuffer;
 use crate::calls::Call;
 use crate::context::{CreateContext, Map, Unmap};
-use crate::display::{Flip, Show};
+use crate::display::{self, Flip, GetConnector, GetResources, Mailbox, QueueVblank, SetMode};
 use crate::dma_buf::{Export, Import};
 use crate::ledger::Entry;
 use crate::maps::Mmap;
 use crate::queue::CreateQueue;
 use crate::{
-    Buffer, CallError, Capability, Context, CpuMap, Device, DeviceInfo, DmaBuf, Fence, Placement, Priority, Queue,
-    Submission, Version,
+    Buffer, CallError, Capability, Commit, ConnectorInfo, Context, CpuMap, Device, DeviceInfo, DisplayEvents, DmaBuf,
+    Fence, Mode, Placement, Priority, Queue, Resources, Submission, Version,
 };
 
 /// An open device. It stays usable when the device is lost: calls then answer by their class.
 #[derive(Debug)]
 pub struct Handle {
     device: Device,
+    /// Its events. Closed with it.
+    mailbox: Mailbox,
     _entry: Entry,
 }
 
 impl Handle {
-    pub(crate) fn new(device: Device, entry: Entry) -> Self {
-        Self { device, _entry: entry }
+    pub(crate) fn new(device: Device, mailbox: Mailbox, entry: Entry) -> Self {
+        Self { device, mailbox, _entry: entry }
     }
 
     #[track_caller]
@@ -142,22 +144,71 @@ impl Handle {
         self.call(submission)
     }
 
-    /// Shows an RGBA8 picture of a VRAM buffer, rows without gaps.
+    /// What there is to show pictures on, and how large they may be.
     ///
     /// # Errors
-    /// ENODEV after loss, EINVAL if the buffer is too small or not in VRAM, EBUSY while a flip is pending.
-    #[track_caller]
-    pub fn show(&self, buffer: &Buffer, width: u16, height: u16) -> Result<(), CallError> {
-        self.call(Show { buffer, width, height })
+    /// None: it returns a result as every call does.
+    pub fn resources(&self) -> Result<Resources, CallError> {
+        self.call(GetResources)
     }
 
-    /// Shows another picture of the same size from the next vertical blank on. After loss it pretends success: the
-    /// fence has signalled, and nobody is surprised (CALL-1).
+    /// The connector: its modes, and whether there is a screen. After loss it is disconnected (KMS-1).
     ///
     /// # Errors
-    /// EINVAL before the first [`Handle::show`] and as there, EBUSY while a flip is pending.
+    /// None: it returns a result as every call does.
+    pub fn connector(&self) -> Result<ConnectorInfo, CallError> {
+        self.call(GetConnector)
+    }
+
+    /// Shows an RGBA8 picture of a VRAM buffer, rows without gaps, at once; or nothing. [`Handle::connector`] proposes
+    /// modes, [`Resources::mode`] makes one of any size.
+    ///
+    /// # Errors
+    /// ENODEV after loss, EINVAL if the buffer is too small or not in VRAM or the mode has another refresh rate than the
+    /// screen, EBUSY while a flip or commit is pending.
     #[track_caller]
-    pub fn flip(&self, buffer: &Buffer) -> Result<Fence, CallError> {
-        self.call(Flip(buffer))
+    pub fn set_mode(&self, picture: Option<(&Buffer, Mode)>) -> Result<(), CallError> {
+        self.call(SetMode(picture))
+    }
+
+    /// Shows another picture of the same size from the next vertical blank on; with a token, an event reports it. After
+    /// loss it pretends success: the fence has signalled, the event has come, and nobody is surprised (CALL-1).
+    ///
+    /// # Errors
+    /// EINVAL if the display is off, or the buffer too small or not in VRAM; EBUSY while a flip or commit is pending;
+    /// ENOMEM if 128 events are promised or unread.
+    #[track_caller]
+    pub fn flip(&self, buffer: &Buffer, token: Option<u64>) -> Result<Fence, CallError> {
+        self.call(Flip { buffer, token, mailbox: &self.mailbox })
+    }
+
+    /// Changes the display as a whole, or only says whether it could. The fence signals when the commit has taken effect.
+    /// After loss it pretends success as [`Handle::flip`] does, and for the same requests as before.
+    ///
+    /// A blocking commit is to be made outside of sections, as [`Fence::wait`].
+    ///
+    /// # Errors
+    /// EINVAL for what the display cannot show, if the mode would change and that is not allowed, and for an event of a
+    /// display that is off and stays so, or of a test; EBUSY for a non-blocking commit while another is pending; ENOMEM if
+    /// 128 events are promised or unread; ETIMEDOUT if a blocking commit was accepted and has not ended in a minute: it
+    /// stays pending then. After a minute without its turn it is EBUSY.
+    #[track_caller]
+    pub fn atomic(&self, commit: &Commit<'_>) -> Result<Fence, CallError> {
+        display::atomic(&self.device, &self.mailbox, commit)
+    }
+
+    /// An event at the next vertical blank. After loss it comes at once.
+    ///
+    /// # Errors
+    /// EINVAL if the display is off, ENOMEM if 128 events are promised or unread.
+    #[track_caller]
+    pub fn queue_vblank(&self, token: u64) -> Result<Fence, CallError> {
+        self.call(QueueVblank { token, mailbox: &self.mailbox })
+    }
+
+    /// What has happened on the display: this handle's flips and vertical blanks, and the loss of its screen. Reading
+    /// never fails, also after loss.
+    pub fn events(&self) -> DisplayEvents<'_> {
+        self.mailbox.events()
     }
 }

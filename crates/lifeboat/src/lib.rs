@@ -66,6 +66,9 @@ pub use buffer::{Buffer, Placement};
 pub use bus::{Bus, Event, WeakBus};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
+pub use display::{
+    Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Resources,
+};
 pub use dma_buf::DmaBuf;
 pub use error::{CallError, ProbeError, WaitError};
 pub use fence::{Fence, Outcome, Signalled, Timeline, Unsignalled};
@@ -81,6 +84,8 @@ pub use teardown::{StepTime, UnplugReport};
 
 /// What the framework is built from, for those who need its types.
 pub use lifeboat_core as core;
+/// Why the display does not take a commit, what a commit does with a property, and how a screen is driven.
+pub use lifeboat_core::kms::{Change, CommitError, Mode};
 /// Which queues of a ring go first.
 pub use lifeboat_core::sched::Priority;
 /// What resets a context has seen.

@@ -137,7 +137,7 @@ fn bring_up(
     let limits = Limits { ring_credits: credits, job_timeout, extensions, event_slots: None };
     let contexts = Arc::new(Contexts::new(info.contexts));
     let options = Options { name: device::name(minor), rings: info.rings, limits, guilty_limit, ..Options::default() };
-    let display = Arc::new(Display::default());
+    let display = Arc::new(Display::new(&module.ledger, &device::name(minor)));
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
         let handler = {
             let (link, events, display) = (link.clone(), events.clone(), display.clone());

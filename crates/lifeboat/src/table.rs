@@ -5,12 +5,12 @@ use lifeboat_lb1::command::GpuVa;
 use crate::about::{self, GetCapability, GetVersion};
 use crate::buffer::{self, CreateBuffer, ReadHost, ReadVram, WriteHost, WriteVram};
 use crate::context::{self, CreateContext, Map, Unmap};
-use crate::display::{self, Flip, Show};
+use crate::display::{self, Atomic, Flip, GetConnector, GetResources, QueueVblank, SetMode};
 use crate::dma_buf::{self, Export, Import};
 use crate::maps::{self, Mmap};
 use crate::queue::{self, CreateQueue, MoveQueue, SetPriority};
 use crate::submit::{self, Submission};
-use crate::{Buffer, Context, CpuMap, Device, DmaBuf, Fence, Queue, Version};
+use crate::{Buffer, ConnectorInfo, Context, CpuMap, Device, DmaBuf, Fence, Queue, Resources, Version};
 
 crate::calls! {
     /// Every call there is, in the order of their numbers.
@@ -25,13 +25,19 @@ crate::calls! {
         core PARAMETERS: Always;
         /// [`Fence::wait`], which needs no device.
         core WAIT: Always;
+        /// [`Handle::events`](crate::Handle::events), which need no device.
+        core READ_EVENTS: Always;
         /// Maps made after loss have nothing behind them.
         core MMAP: Always(Mmap<'_>) -> CpuMap = maps::mmap;
         /// What is exported after loss has nothing behind it, if it was in VRAM.
         core EXPORT: Always(Export<'_>) -> DmaBuf = dma_buf::export;
         core IMPORT: Device(Import<'_>) -> Buffer = dma_buf::import;
-        core MODE_SET: Device(Show<'_>) -> () = display::show;
+        core RESOURCES: Always(GetResources) -> Resources = display::resources;
+        core GET_CONNECTOR: Always(GetConnector) -> ConnectorInfo = display::connector;
+        core MODE_SET: Device(SetMode<'_>) -> () = display::set_mode;
         core PAGE_FLIP: Complete(Flip<'_>) -> Fence = display::flip;
+        core ATOMIC: Complete(Atomic<'_>) -> Fence = display::commit;
+        core QUEUE_VBLANK: Complete(QueueVblank<'_>) -> Fence = display::queue_vblank;
 
         0x40 "create-context": Device(CreateContext) -> Context = context::create;
         /// [`Context::reset_stats`], which cannot fail at all.

@@ -112,8 +112,8 @@ impl Teardown for Shell {
 
     fn retire(&mut self) {
         self.step("retire", |shell| {
+            shell.device.0.display.lose();
             shell.deliver();
-            shell.device.0.display.complete_flip();
         });
     }
 
@@ -128,9 +128,10 @@ impl Teardown for Shell {
 
     fn sweep(&mut self) {
         self.step("sweep", |shell| {
-            // Submissions and flips that were past their entry when the loss was announced.
+            // Submissions that were past their entry when the loss was announced. The display has taken nothing since.
             shell.deliver();
-            shell.device.0.display.complete_flip();
+            shell.device.0.display.lose();
+            shell.device.0.display.disconnect();
         });
     }
 

@@ -8,7 +8,10 @@ use std::sync::Mutex;
 use lifeboat::command::Work;
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{Buffer, CALLS, CallError, Capability, Device, DmaBuf, Fence, Handle, Placement, Priority};
+use lifeboat::{
+    Buffer, CALLS, CallError, Capability, Change, Commit, ConnectorStatus, Device, DisplayEvent, DmaBuf, Fence, Handle,
+    Placement, Priority,
+};
 use machine::{BYTES, Client, LONG, Machine};
 
 /// What a call may need, made while the device was there.
@@ -26,7 +29,7 @@ impl World {
     fn new(device: Device) -> Self {
         let client = Client::new(&device);
         let picture = client.handle.create_buffer(Placement::Vram, BYTES.into()).unwrap();
-        client.handle.show(&picture, 64, 64).unwrap();
+        client.show(&picture).unwrap();
         let spare = Mutex::new((0..2).map(|_| device.open().unwrap()).collect());
         let done = client.submit(0, &[Work::Nop], &[]);
         done.wait(LONG).unwrap();
@@ -75,14 +78,42 @@ impl World {
             "map" => handle.map(context, &self.picture).map(drop),
             "unmap" => handle.unmap(context, *vram_va),
             "submit" => self.client.try_submit(0, &[Work::Nop], &[]).map(drop),
-            "mode-set" => handle.show(&self.picture, 64, 64),
+            "mode-set" => self.client.show(&self.picture),
             "page-flip" => {
                 // Its event is owed in any case.
-                handle.flip(&self.picture)?.wait(LONG).unwrap();
+                let flip = handle.flip(&self.picture, Some(1));
+                flip.map(|fence| self.flip_is_answered(&fence, 1))
+            }
+            "atomic" => {
+                let commit = Commit { plane: Change::To(&self.picture), event: Some(2), ..Commit::default() };
+                handle.atomic(&commit).map(|fence| self.flip_is_answered(&fence, 2))
+            }
+            "queue-vblank" => {
+                handle.queue_vblank(3)?.wait(LONG).unwrap();
+                let event = handle.events().wait(LONG);
+                assert!(matches!(event, Some(DisplayEvent::Vblank { token: 3, .. })), "{event:?}");
+                Ok(())
+            }
+            "resources" => handle.resources().map(|resources| assert_eq!(resources.crtcs, 1)),
+            "get-connector" => handle.connector().map(|connector| {
+                let connected = connector.status == ConnectorStatus::Connected;
+                assert_eq!(connected, self.device.is_live(), "KMS-1");
+            }),
+            "read-events" => {
+                // The one event that nobody asked for is the loss's.
+                assert_eq!(handle.events().try_next(), None);
                 Ok(())
             }
             other => panic!("{other} is in the table and not in this test"),
         }
+    }
+}
+
+impl World {
+    fn flip_is_answered(&self, fence: &Fence, wanted: u64) {
+        fence.wait(LONG).unwrap();
+        let event = self.client.handle.events().wait(LONG);
+        assert!(matches!(event, Some(DisplayEvent::Flip { token, .. }) if token == wanted), "{event:?}");
     }
 }
 
@@ -100,6 +131,7 @@ fn call_1_call_2_and_call_3_every_call_does_before_and_after_loss_what_its_class
     let world = World::new(machine.added());
     machine.slot.remove();
     machine.removed();
+    assert_eq!(world.client.handle.events().try_next(), Some(DisplayEvent::Hotplug { connected: false }), "KMS-1");
     for call in CALLS {
         let answer = world.call(call.name).map_err(CallError::errno);
         let fits = match call.class {

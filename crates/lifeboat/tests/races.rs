@@ -173,9 +173,9 @@ fn kms_3_a_flip_without_its_interrupt_completes_all_the_same() {
         _ => None,
     }));
     let client = bound.client();
-    client.handle.show(&client.vram, 64, 64).unwrap();
+    client.show(&client.vram).unwrap();
     for _ in 0..3 {
-        client.handle.flip(&client.vram).unwrap().wait(LONG).unwrap();
+        client.handle.flip(&client.vram, None).unwrap().wait(LONG).unwrap();
     }
     drop(client);
     bound.finish();

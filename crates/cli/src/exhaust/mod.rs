@@ -21,7 +21,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_sync::lint;
 
-pub use point::{Deed, Mode, Point, Ran, run};
+pub use point::{Deed, Mode, Peer, Point, Ran, run};
 pub use report::{Failure, Line, Report};
 pub use world::{World, Wrong};
 
@@ -83,6 +83,9 @@ pub enum Error {
         /// How.
         why: String,
     },
+    /// There is not even a machine.
+    #[error("no machine could be set up: {0}")]
+    NoMachine(String),
     /// The user has ended it.
     #[error("interrupted")]
     Interrupted,
@@ -93,7 +96,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::NoSuchCall(_) | Self::NotInThisMode(_) => Exit::BadInput,
-            Self::Broken { .. } => Exit::Failed,
+            Self::Broken { .. } | Self::NoMachine(_) => Exit::Failed,
             Self::Interrupted => Exit::Interrupted,
         }
     }
@@ -107,9 +110,10 @@ pub fn exhaust(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Erro
     let began = Instant::now();
     lint::force(lint::Reaction::Keep);
     let deeds = chosen(args)?;
-    let plan = plan(&deeds, args.at, interrupt)?;
+    let peer = Peer::new().map_err(Error::NoMachine)?;
+    let plan = plan(&deeds, args.at, &peer, interrupt)?;
     let bar = progress(plan.points.len(), args.quiet);
-    let failures = run_all(&plan.points, threads(args.jobs), &bar, interrupt);
+    let failures = run_all(&plan.points, &peer, threads(args.jobs), &bar, interrupt);
     bar.finish_and_clear();
     if interrupt.is_requested() {
         return Err(Error::Interrupted);
@@ -134,13 +138,13 @@ struct Plan {
 }
 
 /// Counts the accesses of each deed, undisturbed, and makes a point of each.
-fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, interrupt: &Interrupt) -> Result<Plan, Error> {
+fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interrupt) -> Result<Plan, Error> {
     let (mut lines, mut points) = (Vec::new(), Vec::new());
     for &(deed, mode) in deeds {
         if interrupt.is_requested() {
             return Err(Error::Interrupted);
         }
-        let ran = run(&Point { deed, mode, at: None });
+        let ran = run(&Point { deed, mode, at: None }, peer);
         if let Some(why) = ran.wrongs.into_iter().next() {
             return Err(Error::Broken { deed: deed.name(), why });
         }
@@ -159,14 +163,14 @@ fn threads(jobs: Option<NonZero<usize>>) -> usize {
 }
 
 /// Runs the points, several at a time. Those that are not as they must be, in order.
-fn run_all(points: &[Point], threads: usize, bar: &ProgressBar, interrupt: &Interrupt) -> Vec<Failure> {
+fn run_all(points: &[Point], peer: &Peer, threads: usize, bar: &ProgressBar, interrupt: &Interrupt) -> Vec<Failure> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..threads.min(points.len()) {
             scope.spawn(|| {
                 while let Some((number, point)) = take(points, &next).filter(|_| !interrupt.is_requested()) {
-                    let wrongs = run(point).wrongs;
+                    let wrongs = run(point, peer).wrongs;
                     if !wrongs.is_empty() {
                         let failure = Failure::new(point, wrongs);
                         bar.println(failure.to_string());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{Bus, CALLS, CallError, Event, Fence, Module, ProbeOptions, WaitError};
+use lifeboat::{Bus, CALLS, CallError, Device, DmaBuf, Event, Fence, Module, Placement, ProbeOptions, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(3);
 /// How long a job may take where jobs hang.
 const SHORT: Duration = Duration::from_millis(30);
 /// Rounds of the session: so many that it has some thousand accesses.
-const ROUNDS: usize = 200;
+const ROUNDS: usize = 240;
 
 /// What happens to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
@@ -136,10 +136,14 @@ impl Rig {
         self.events.recv_timeout(LIMIT).map_err(|_| "nothing was heard of the bus".to_owned())
     }
 
-    fn world(&self) -> Result<World, String> {
+    fn device(&self) -> Result<Device, String> {
         let Event::Added { minor, .. } = self.event()? else { return Err("the device could not be bound".to_owned()) };
-        let device = self.bus.device(minor).ok_or("the device that was announced is not there")?;
-        let world = World::new(device).map_err(|error| format!("the world could not be prepared: {error}"))?;
+        self.bus.device(minor).ok_or_else(|| "the device that was announced is not there".to_owned())
+    }
+
+    fn world(&self, peer: &Peer) -> Result<World, String> {
+        let world = World::new(self.device()?, peer.exported.clone())
+            .map_err(|error| format!("the world could not be prepared: {error}"))?;
         world.done().wait(LIMIT).map_err(|error| format!("the first job failed: {error}"))?;
         Ok(world)
     }
@@ -163,21 +167,47 @@ impl Rig {
     }
 }
 
+/// Another machine, of which calls import something. Nothing happens to it.
+pub struct Peer {
+    exported: DmaBuf,
+    // Dropped after what is of them.
+    _bus: Bus,
+    _slot: Arc<Slot>,
+}
+
+impl Peer {
+    /// A machine with a device that has exported a buffer.
+    ///
+    /// # Errors
+    /// In words, what of it went wrong.
+    pub fn new() -> Result<Self, String> {
+        let rig = Rig::new(Mode::Unplug)?;
+        rig.plug()?;
+        let device = rig.device()?;
+        let exported = device.open().and_then(|handle| {
+            let buffer = handle.create_buffer(Placement::Host, 4096)?;
+            handle.export(&buffer)
+        });
+        let exported = exported.map_err(|error| error.to_string())?;
+        Ok(Self { exported, _bus: rig.bus, _slot: rig.slot })
+    }
+}
+
 /// Runs a point.
-pub fn run(point: &Point) -> Ran {
+pub fn run(point: &Point, peer: &Peer) -> Ran {
     let mut wrongs = Wrongs::default();
-    let accesses = try_run(point, &mut wrongs).unwrap_or_else(|why| {
+    let accesses = try_run(point, peer, &mut wrongs).unwrap_or_else(|why| {
         wrongs.add(why);
         0
     });
     Ran { accesses, wrongs: wrongs.into_list() }
 }
 
-fn try_run(point: &Point, wrongs: &mut Wrongs) -> Result<u64, String> {
+fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<u64, String> {
     let rig = Rig::new(point.mode)?;
     let accesses = match point.deed {
-        Deed::Call(name) => with_world(point, &rig, wrongs, |world, wrongs| call(world, name, point, wrongs))?,
-        Deed::Session => with_world(point, &rig, wrongs, |world, wrongs| {
+        Deed::Call(name) => with_world(point, &rig, peer, wrongs, |world, wrongs| call(world, name, point, wrongs))?,
+        Deed::Session => with_world(point, &rig, peer, wrongs, |world, wrongs| {
             for _ in 0..ROUNDS {
                 for info in CALLS {
                     call(world, info.name, point, wrongs)?;
@@ -199,7 +229,7 @@ fn try_run(point: &Point, wrongs: &mut Wrongs) -> Result<u64, String> {
         }
         Deed::Unbind => {
             rig.plug()?;
-            let world = rig.world()?;
+            let world = rig.world(peer)?;
             let before = rig.card.counters().accesses;
             rig.arm(point);
             rig.bus.unbind_all();
@@ -223,28 +253,29 @@ fn try_run(point: &Point, wrongs: &mut Wrongs) -> Result<u64, String> {
 fn with_world(
     point: &Point,
     rig: &Rig,
+    peer: &Peer,
     wrongs: &mut Wrongs,
     deed: impl FnOnce(&World, &mut Wrongs) -> Result<(), String>,
 ) -> Result<u64, String> {
     rig.plug()?;
-    let world = rig.world()?;
+    let world = rig.world(peer)?;
     let before = rig.card.counters().accesses;
     rig.arm(point);
     deed(&world, wrongs)?;
     if point.mode == Mode::Hang {
-        settle(&world, wrongs);
+        settle(&world, false, wrongs);
         let accesses = rig.card.counters().accesses - before;
         still_works(&world, wrongs)?;
         return Ok(accesses);
     }
     if point.at.is_none() {
-        settle(&world, wrongs);
+        settle(&world, false, wrongs);
         return Ok(rig.card.counters().accesses - before);
     }
     // The accesses of interrupts come when they come: if the point was not reached, it is now.
     rig.slot.remove();
     rig.removed()?;
-    settle(&world, wrongs);
+    settle(&world, true, wrongs);
     after_loss(&world, point, wrongs)?;
     Ok(rig.card.counters().accesses - before)
 }
@@ -274,9 +305,12 @@ fn class(name: &str) -> Result<Class, String> {
     found.map(|call| call.class).ok_or_else(|| format!("{name} is not in the table"))
 }
 
-/// Every event that is owed arrives.
-fn settle(world: &World, wrongs: &mut Wrongs) {
+/// Every fence that is owed signals, and every event comes, once.
+fn settle(world: &World, lost: bool, wrongs: &mut Wrongs) {
     world.take_owed().iter().for_each(|fence| expect_signal(fence, wrongs));
+    if let Some(why) = world.miscounted(lost) {
+        wrongs.add(why);
+    }
 }
 
 /// The job submitted last ends.
@@ -304,7 +338,7 @@ fn after_loss(world: &World, point: &Point, wrongs: &mut Wrongs) -> Result<(), S
             wrongs.add(format!("{}, of class {:?}, answered {} after the loss", info.name, info.class, text(answer)));
         }
     }
-    settle(world, wrongs);
+    settle(world, true, wrongs);
     Ok(())
 }
 

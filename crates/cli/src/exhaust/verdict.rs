@@ -6,6 +6,8 @@ use lifeboat::core::errno::Errno;
 
 /// Most wrongs that are kept of one point.
 const KEPT: usize = 8;
+/// A flip is pending, or the handle's events are unread.
+const TOO_FAST: &[Errno] = &[Errno::EBUSY, Errno::ENOMEM];
 
 /// The answers that are right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +29,9 @@ impl Verdict {
     /// Nothing has happened to the device, or nothing that a call need know of.
     pub(super) fn while_it_is_there(class: Class) -> Self {
         match class {
-            // Who flips faster than the display is told so.
-            Class::Complete | Class::Device => Self { success: true, errors: &[Errno::EBUSY] },
+            // Who asks the display for more than it can show is told so.
+            Class::Complete => Self { success: true, errors: TOO_FAST },
+            Class::Device => Self { success: true, errors: &[Errno::EBUSY] },
             Class::Always | Class::Driver | Class::Open => Self::SUCCESS,
         }
     }
@@ -37,7 +40,7 @@ impl Verdict {
     pub(super) fn while_it_goes(class: Class) -> Self {
         match class {
             Class::Always => Self::SUCCESS,
-            Class::Complete => Self { success: true, errors: &[Errno::EBUSY] },
+            Class::Complete => Self { success: true, errors: TOO_FAST },
             Class::Device => Self { success: true, errors: &[Errno::ENODEV, Errno::EBUSY] },
             Class::Driver => Self { success: true, errors: &[Errno::ENODEV] },
             Class::Open => Self { success: true, errors: &[Errno::ENXIO] },
@@ -48,7 +51,7 @@ impl Verdict {
     pub(super) fn past_the_entry(class: Class) -> Self {
         match class {
             Class::Always => Self::SUCCESS,
-            _ => Self { success: true, errors: &[Errno::ENODEV, Errno::EBUSY] },
+            _ => Self { success: true, errors: &[Errno::ENODEV, Errno::EBUSY, Errno::ENOMEM] },
         }
     }
 

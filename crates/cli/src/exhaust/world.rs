@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use lifeboat::command::{Fill, GpuVa, Work};
 use lifeboat::{
-    Buffer, CallError, Capability, Context, Device, Fence, Handle, Placement, Priority, Queue, Submission, WaitError,
+    Buffer, CallError, Capability, Change, Commit, CommitKind, Context, Device, DisplayEvent, DmaBuf, Fence, Handle,
+    Placement, Priority, Queue, Submission, WaitError,
 };
 
 /// Side of the picture that is shown, in pixels.
@@ -23,6 +24,8 @@ pub struct World {
     picture: Buffer,
     vram_va: GpuVa,
     done: Fence,
+    /// Another device's.
+    foreign: DmaBuf,
     handle: Handle,
     stock: RefCell<Stock>,
 }
@@ -34,8 +37,12 @@ struct Stock {
     handles: Vec<Handle>,
     /// For `unmap`.
     mapped: Vec<GpuVa>,
-    /// Events that are owed.
+    /// Fences that are owed.
     owed: Vec<Fence>,
+    /// Display events: how often each was asked for, and how often it has come. By token, which counts from 0.
+    events: Vec<(bool, u32)>,
+    /// How often the screen has gone.
+    unplugged: u32,
     last_job: Option<Fence>,
 }
 
@@ -55,7 +62,7 @@ impl World {
     ///
     /// # Errors
     /// That of the first call that failed.
-    pub fn new(device: Device) -> Result<Self, CallError> {
+    pub fn new(device: Device, foreign: DmaBuf) -> Result<Self, CallError> {
         let handle = device.open()?;
         let context = handle.create_context()?;
         let queue = handle.create_queue(&context, 0, Priority::Normal)?;
@@ -63,11 +70,23 @@ impl World {
         let vram = handle.create_buffer(Placement::Vram, BYTES)?;
         let picture = handle.create_buffer(Placement::Vram, BYTES)?;
         let vram_va = handle.map(&context, &vram)?;
-        handle.show(&picture, SIDE, SIDE)?;
+        let mode = handle.resources()?.mode(SIDE, SIDE);
+        handle.set_mode(Some((&picture, mode)))?;
         // One that needs no device and has signalled.
         let done = handle.submit(&Submission::new(&queue, &[Work::Nop]))?;
-        let world =
-            Self { device, queue, context, host, vram, picture, vram_va, done, handle, stock: RefCell::default() };
+        let world = Self {
+            device,
+            queue,
+            context,
+            host,
+            vram,
+            picture,
+            vram_va,
+            done,
+            foreign,
+            handle,
+            stock: RefCell::default(),
+        };
         world.restock()?;
         Ok(world)
     }
@@ -87,7 +106,7 @@ impl World {
     /// # Errors
     /// [`Wrong`]; the call's own error is in the result.
     pub fn call(&self, name: &str) -> Result<Result<(), CallError>, Wrong> {
-        let Self { device, queue, context, host, vram, picture, vram_va, done, handle, stock } = self;
+        let Self { device, queue, context, host, vram, picture, vram_va, done, foreign, handle, stock } = self;
         let right = |holds, name| if holds { Ok(Ok(())) } else { Err(Wrong::WrongAnswer(name)) };
         Ok(match name {
             "open" => device.open().map(drop),
@@ -107,8 +126,24 @@ impl World {
             "parameters" => return right(handle.info().rings > 0, "parameters"),
             "wait" => return right(!matches!(done.wait(Duration::ZERO), Err(WaitError::TimedOut)), "wait"),
             "mmap" => handle.mmap(vram).and_then(|map| map.write(0, &[1])),
-            "mode-set" => handle.show(picture, SIDE, SIDE),
-            "page-flip" => handle.flip(picture).map(|event| stock.borrow_mut().owed.push(event)),
+            "export" => handle.export(vram).map(drop),
+            "import" => handle.import(foreign).map(drop),
+            "resources" => handle.resources().map(drop),
+            "get-connector" => handle.connector().map(drop),
+            "mode-set" => {
+                handle.resources().and_then(|resources| handle.set_mode(Some((picture, resources.mode(SIDE, SIDE)))))
+            }
+            "page-flip" => self.owes_event(|token| handle.flip(picture, Some(token))),
+            "atomic" => self.owes_event(|token| {
+                let test = Commit { plane: Change::To(picture), kind: CommitKind::TestOnly, ..Commit::default() };
+                handle.atomic(&test)?;
+                handle.atomic(&Commit { event: Some(token), kind: CommitKind::NonBlocking, ..test })
+            }),
+            "queue-vblank" => self.owes_event(|token| handle.queue_vblank(token)),
+            "read-events" => {
+                self.read_events();
+                Ok(())
+            }
             "create-context" => handle.create_context().map(drop),
             "reset-stats" => {
                 context.reset_stats();
@@ -138,6 +173,44 @@ impl World {
             }
             unknown => return Err(Wrong::UnknownCall(unknown.to_owned())),
         })
+    }
+
+    /// Makes a call that owes a display event, with a token of its own.
+    fn owes_event(&self, call: impl FnOnce(u64) -> Result<Fence, CallError>) -> Result<(), CallError> {
+        let token = self.stock.borrow().events.len();
+        let answer = call(token as u64);
+        let mut stock = self.stock.borrow_mut();
+        stock.events.push((answer.is_ok(), 0));
+        answer.map(|fence| stock.owed.push(fence))
+    }
+
+    fn read_events(&self) {
+        let mut stock = self.stock.borrow_mut();
+        while let Some(event) = self.handle.events().try_next() {
+            match event {
+                DisplayEvent::Hotplug { .. } => stock.unplugged += 1,
+                DisplayEvent::Flip { token, .. } | DisplayEvent::Vblank { token, .. } => {
+                    let token = usize::try_from(token).unwrap_or(usize::MAX);
+                    if let Some((_, times)) = stock.events.get_mut(token) {
+                        *times += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Display events that have come too often, or not often enough. To be asked when everything owed has signalled;
+    /// `lost` says whether the loss of the device has been announced.
+    pub fn miscounted(&self, lost: bool) -> Option<String> {
+        self.read_events();
+        let stock = self.stock.borrow();
+        let wrong = stock.events.iter().position(|(asked, times)| *times != u32::from(*asked));
+        if let Some(token) = wrong {
+            let (asked, times) = stock.events[token];
+            return Some(format!("display event {token} came {times} times; it was asked for: {asked}"));
+        }
+        let unplugged = stock.unplugged;
+        (unplugged != u32::from(lost)).then(|| format!("the screen went {unplugged} times"))
     }
 
     /// The fence that `wait` waits for. It signals soon after [`World::new`].
