@@ -6,7 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 /// Longer than cargo takes to say that there is nothing.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn conformance(folder: &Path, args: &[&str]) -> Output {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
