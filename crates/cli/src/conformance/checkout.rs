@@ -6,6 +6,7 @@ use std::process::Command;
 use cargo_metadata::{Metadata, MetadataCommand, Package, PackageId};
 
 use super::error::ConformanceError;
+use super::rustdoc::Rustdoc;
 use super::table::Table;
 
 /// Packages that no other workspace has together.
@@ -15,6 +16,7 @@ const OURS: [&str; 2] = ["lifeboat-core", "lifeboat-cli"];
 #[derive(Debug)]
 pub(super) struct Checkout {
     metadata: Metadata,
+    rustdoc: Rustdoc,
 }
 
 impl Checkout {
@@ -33,7 +35,7 @@ impl Checkout {
         // A checkout without a readable table is another version too.
         let there = std::fs::read_to_string(root.join("docs/conformance.md")).ok().and_then(|text| text.parse().ok());
         if there.as_ref() == Some(table) {
-            Ok(Self { metadata })
+            Ok(Self { metadata, rustdoc: Rustdoc::new()? })
         } else {
             Err(ConformanceError::OtherTable(root.into()))
         }
@@ -47,7 +49,7 @@ impl Checkout {
     /// cargo, in the checkout.
     pub(super) fn cargo(&self) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.current_dir(self.root());
+        self.rustdoc.set(command.current_dir(self.root()));
         command
     }
 

@@ -72,7 +72,7 @@ impl Test {
     }
 
     /// How many tests of libtest it is: an item of the documentation has one for each example.
-    pub(crate) fn parts(&self) -> usize {
+    pub(super) fn parts(&self) -> usize {
         match self.how {
             How::Executable { .. } => 1,
             How::Documentation { examples, .. } => examples,

@@ -14,6 +14,7 @@ mod outcome;
 mod process;
 mod progress;
 mod report;
+mod rustdoc;
 mod select;
 mod table;
 

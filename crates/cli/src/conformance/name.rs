@@ -18,13 +18,13 @@ pub(super) fn ids_in_test(test: &str, groups: &[&str]) -> Vec<Id> {
 }
 
 /// The same of an item of the documentation, by its path.
-pub(crate) fn ids_in_item(item: &str, groups: &[&str]) -> Vec<Id> {
+pub(super) fn ids_in_item(item: &str, groups: &[&str]) -> Vec<Id> {
     ids(last_segment(item), groups)
 }
 
 /// The file and the item that a documentation test is on: `crates/core/src/unplug.rs - unplug::life_6_… (line 24)`. `None` for one on a
 /// crate or a file.
-pub(crate) fn documented(test: &str) -> Option<(&str, &str)> {
+pub(super) fn documented(test: &str) -> Option<(&str, &str)> {
     let (file, item) = test.split_once(" - ")?;
     let (item, _) = item.split_once(" (line")?;
     Some((file, item))

@@ -27,7 +27,7 @@ pub(super) fn proofs<'a>(listing: &'a str, ignored: &str) -> Vec<&'a str> {
 
 /// How a test of so many `parts` ended. It passed only if all of them say so: a name that fits no test runs nothing, and that is a
 /// success to the test executable.
-pub(crate) fn of(finished: &Finished, parts: usize, limit: Duration) -> Outcome {
+pub(super) fn of(finished: &Finished, parts: usize, limit: Duration) -> Outcome {
     match &finished.ended {
         Ended::TimedOut => Outcome::Failed(format!("was killed: it had not ended after {} s", limit.as_secs_f32())),
         Ended::Interrupted => Outcome::Failed("was killed: the run was interrupted".to_owned()),
