@@ -18,6 +18,11 @@
 //! out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the device → `irq` (what completed) →
 //! [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
 //!
+//! # The life of a commit
+//!
+//! `handle` → [`calls`] → `display` ([`lifeboat_core::kms`] accepts it; its fence is waited for by the worker, its flip by
+//! the interrupt handler) → [`Fence`] and [`DisplayEvent`].
+//!
 //! # The life of an unplug
 //!
 //! `bus` (the device vanished, or the driver found it dead) → [`Binding::unplug`] → `teardown` (the steps of
