@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::health::Verdict;
+use lifeboat_core::recovery::Budget;
 use lifeboat_core::sched::Limits;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, Info, RingWriter, regs, set_bus_master, set_memory_decode};
@@ -43,6 +44,9 @@ pub struct ProbeOptions {
     pub guilty_limit: u32,
     /// How long an unplug waits for open sections. Default 5 s.
     pub drain_limit: Duration,
+    /// How often a [`Bus`](crate::Bus) binds a device again that the driver gave up. By default three times, unless it has
+    /// worked for a minute in between.
+    pub recovery: Budget,
     /// Whether calls ask first if there still is a device. Default true. Without it they run on a lost device as far as
     /// they get, for tests of every such moment (CALL-4); nothing unsafe comes of it.
     pub check_entry: bool,
@@ -58,6 +62,7 @@ impl Default for ProbeOptions {
             extensions: 4,
             guilty_limit: 10,
             drain_limit: Duration::from_secs(5),
+            recovery: Budget::default(),
             check_entry: true,
             report_loss,
         }
@@ -87,7 +92,7 @@ pub(crate) fn probe(
     }
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
-    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, check_entry, report_loss } = options;
+    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, check_entry, report_loss, .. } = options;
     let patience = Patience { job_timeout, extensions, guilty_limit };
     let link = Arc::new(Link::new(hardware, check_entry, report_loss));
     let running = match bring_up(module, &link, function, minor.number, patience) {
