@@ -7,8 +7,8 @@ use serde::Deserialize;
 const TO_COME: &[(&str, &[&str])] = &[(
     "health, recovery and wedging",
     &[
-        "CALL-5", "MAP-4", "HEALTH-1", "HEALTH-2", "HEALTH-3", "RECOV-1", "RECOV-3", "WEDGE-1", "WEDGE-2",
-        "WEDGE-3", "WEDGE-4", "WEDGE-5",
+        "CALL-5", "MAP-4", "HEALTH-1", "HEALTH-2", "HEALTH-3", "RECOV-1", "RECOV-3", "WEDGE-1", "WEDGE-2", "WEDGE-3",
+        "WEDGE-4", "WEDGE-5",
     ],
 )];
 
