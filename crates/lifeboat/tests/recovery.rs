@@ -8,14 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use lifeboat::command::Work;
+use lifeboat::core::fence::FenceError;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Bus, Event, Module, ProbeOptions};
-use lifeboat_gpu::{Card, Config};
+use lifeboat::{Bus, Event, Module, ProbeOptions, WaitError};
+use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs;
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotWatcher};
 use machine::interposer::{Access, Interposer};
-use machine::{LONG, assert_lint_is_silent};
+use machine::{Client, LONG, Machine, assert_lint_is_silent};
+
+const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
 
 /// A slot whose device stops answering when it is told to, and answers again for whoever binds it next.
 struct Haunted {
@@ -106,4 +110,41 @@ fn recov_2_a_device_that_works_in_between_is_bound_again_for_ever() {
     }
     assert!(matches!(rig.event(), Event::Added { .. }));
     rig.finish();
+}
+
+#[test]
+fn recov_3_an_unplug_in_the_middle_of_a_reset_ends_in_the_unplugged_state() {
+    for reset in [1, 2] {
+        let machine = Machine::new();
+        let client = Client::new(&machine.added());
+        // The ring's, or the device's after that has failed: the card goes right when it begins.
+        if reset == 2 {
+            machine.card().schedule(Trigger::Reset(1), Fault::FailedReset);
+        }
+        machine.card().schedule(Trigger::Reset(reset), Fault::Remove);
+        let hung = client.submit(0, &[Work::Hang], &[]);
+        let after = client.submit(0, &[Work::Nop], &[]);
+        assert_eq!((hung.wait(LONG), after.wait(LONG)), (LOST, LOST));
+        machine.removed();
+        assert!(client.handle.create_context().unwrap_err().is_loss() && machine.bus().devices().is_empty());
+        drop(client);
+        assert!(machine.finish().is_empty(), "nothing comes of the recovery any more");
+    }
+}
+
+#[test]
+fn recov_3_a_fault_in_the_middle_of_an_unplug_ends_in_the_unplugged_state() {
+    for fault in [Fault::FailedReset, Fault::Remove, Fault::SpuriousInterrupt, Fault::StuckHeartbeat] {
+        let machine = Machine::new();
+        let client = Client::new(&machine.added());
+        let hung = client.submit(0, &[Work::Hang], &[]);
+        // The unplug resets a device that is alive.
+        machine.card().schedule(Trigger::Reset(1), fault);
+        machine.bus().unbind_all();
+        let report = machine.removed();
+        assert_eq!((report.loss, report.holdouts.is_none(), hung.wait(LONG)), (Loss::Unbound, true, LOST), "{fault:?}");
+        assert!(machine.bus().devices().is_empty());
+        drop(client);
+        assert!(machine.finish().is_empty());
+    }
 }
