@@ -3,16 +3,19 @@
 
 mod machine;
 
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use lifeboat::command::Work;
 use lifeboat::core::unplug::Loss;
+use lifeboat::core::vitals::Watch;
 use lifeboat::{ProbeOptions, UnplugReport};
+use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs::{self, device_ctrl};
 use lifeboat_pci::{ALL_ONES, Bar};
 use machine::LONG;
-use machine::bound::{Bound, Hook, options};
+use machine::bound::{Bound, Hook, no_hook, options};
 use machine::interposer::Access;
 
 const SEQNO_OF_RING_0: u64 = regs::RINGS + regs::RING_SEQNO;
@@ -93,4 +96,51 @@ fn health_3_a_dead_device_is_asked_once_and_a_live_one_shut_down_in_order() {
     );
     let waited = at(&|offset, access| offset == regs::DEVICE_STATUS && matches!(access, Access::Read(_)));
     assert!(asked < masked && Some(masked) < reset && reset < waited, "{log:?}");
+}
+
+/// Looks a hundred times as often as usual.
+const WATCH: Watch = Watch { period: Duration::from_millis(20), stalls: 3 };
+
+/// A device that nobody uses, and what the driver says of it.
+fn watched(hook: Hook) -> (Bound, mpsc::Receiver<Loss>) {
+    let (lost, told) = mpsc::channel();
+    let report_loss = Box::new(move |loss| lost.send(loss).unwrap());
+    (Bound::with(ProbeOptions { watch: WATCH, report_loss, ..options() }, hook), told)
+}
+
+#[test]
+fn health_2_a_heartbeat_that_stands_still_is_noticed_although_the_registers_answer() {
+    let (bound, told) = watched(no_hook());
+    assert!(told.recv_timeout(10 * WATCH.period).is_err(), "it is well");
+    bound.card.inject(Fault::StuckHeartbeat);
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::Crashed));
+    assert!(told.recv_timeout(10 * WATCH.period).is_err(), "it is said once");
+    bound.finish();
+}
+
+#[test]
+fn health_2_a_device_that_falls_silent_is_noticed_although_nobody_uses_it() {
+    let dead = Arc::new(AtomicBool::new(false));
+    let is_dead = dead.clone();
+    let (bound, told) = watched(Box::new(move |_, _: &dyn Bar, _, access| match access {
+        Access::Read(_) if is_dead.load(SeqCst) => Some(ALL_ONES),
+        _ => None,
+    }));
+    dead.store(true, SeqCst);
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::FellOff));
+    drop(bound.binding);
+    bound.module.unload().unwrap();
+}
+
+#[test]
+fn health_2_a_slow_device_is_no_dead_one() {
+    let (bound, told) = watched(no_hook());
+    let client = bound.client();
+    bound.card.inject(Fault::Slow(4 * WATCH.period));
+    for _ in 0..5 {
+        client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
+    }
+    assert!(told.try_recv().is_err());
+    drop(client);
+    bound.finish();
 }
