@@ -25,7 +25,7 @@ use crate::ledger::Kind;
 use crate::link::{BoundLink, Link, ReportLoss};
 use crate::maps::Maps;
 use crate::module::Shared as Module;
-use crate::reset::{RESET_LIMIT, quiesce, wait_for_reset};
+use crate::reset::{HEARTBEAT_LIMIT, RESET_LIMIT, quiesce, wait_for_heartbeat, wait_for_reset};
 use crate::rings::{Lb1Rings, Ring};
 use crate::sched::{OpenError, Options, Scheduler};
 use crate::submit::Job;
@@ -158,6 +158,10 @@ fn bring_up(
         function.irq_enable(1, handler)?;
         bound.registers(|lb1, _| lb1.enable_device())?;
         match bound.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN))? {
+            // It computes. Does it go on?
+            Verdict::Alive if !wait_for_heartbeat(HEARTBEAT_LIMIT, || bound.registers(|lb1, _| lb1.heartbeat()))? => {
+                Err(ProbeError::NotAlive)
+            }
             Verdict::Alive => Ok(Lb1Rings {
                 link: link.clone(),
                 display: display.clone(),

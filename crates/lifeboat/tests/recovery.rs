@@ -12,7 +12,8 @@ use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Bus, Event, Module, ProbeOptions, WaitError};
+use lifeboat::core::vitals::Watch;
+use lifeboat::{Bus, Event, Module, ProbeError, ProbeOptions, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs;
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotWatcher};
@@ -25,6 +26,8 @@ const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
 struct Haunted {
     slot: Arc<lifeboat_gpu::Slot>,
     silent: Arc<AtomicBool>,
+    /// Its heartbeat stands still, also after a reset.
+    stuck: Arc<AtomicBool>,
 }
 
 impl Slot for Haunted {
@@ -33,11 +36,13 @@ impl Slot for Haunted {
     }
 
     fn function(&self) -> Option<Arc<dyn Function>> {
-        let silent = self.silent.clone();
+        let (silent, stuck) = (self.silent.clone(), self.stuck.clone());
         silent.store(false, SeqCst);
-        Some(Interposer::on(self.slot.function()?, move |bar, _, _, access| {
-            let lost = bar == regs::REGISTER_BAR && matches!(access, Access::Read(_)) && silent.load(SeqCst);
-            lost.then_some(ALL_ONES)
+        Some(Interposer::on(self.slot.function()?, move |bar, _, offset, access| match access {
+            Access::Read(_) if bar != regs::REGISTER_BAR => None,
+            Access::Read(_) if silent.load(SeqCst) => Some(ALL_ONES),
+            Access::Read(_) if offset == regs::HEARTBEAT && stuck.load(SeqCst) => Some(5),
+            _ => None,
         }))
     }
 
@@ -54,11 +59,16 @@ struct Rig {
 
 impl Rig {
     fn new(recovery: Budget) -> Self {
-        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions { recovery, ..ProbeOptions::default() });
+        Self::with(recovery, Watch::DEFAULT)
+    }
+
+    fn with(recovery: Budget, watch: Watch) -> Self {
+        let options = move || ProbeOptions { recovery, watch, ..ProbeOptions::default() };
+        let mut bus = Bus::with_options(Module::load(), options);
         let events = bus.subscribe();
         let slot = lifeboat_gpu::Slot::new("0000:01:00.0");
         slot.insert(Card::new(Config::default()).unwrap()).unwrap();
-        let slot = Arc::new(Haunted { slot, silent: Arc::default() });
+        let slot = Arc::new(Haunted { slot, silent: Arc::default(), stuck: Arc::default() });
         bus.attach(&slot).unwrap();
         Self { bus, events, slot }
     }
@@ -147,4 +157,38 @@ fn recov_3_a_fault_in_the_middle_of_an_unplug_ends_in_the_unplugged_state() {
         drop(client);
         assert!(machine.finish().is_empty());
     }
+}
+
+#[test]
+fn recov_1_a_device_that_hangs_is_reset_bound_again_and_works() {
+    let watch = Watch { period: Duration::from_millis(20), stalls: 3 };
+    let rig = Rig::with(Budget::default(), watch);
+    for _ in 0..2 {
+        let Event::Added { minor, .. } = rig.event() else { panic!("no device") };
+        let client = Client::new(&rig.bus.device(minor).unwrap());
+        client.submit(0, &[client.fill(7), client.download()], &[]).wait(LONG).unwrap();
+        assert_eq!(client.host_word(), 0x0000_0007, "it works");
+        let (hung, behind) = (client.submit(0, &[Work::Hang], &[]), client.submit(0, &[Work::Nop], &[]));
+        let sleeper = std::thread::spawn(move || hung.wait(LONG));
+        rig.slot.slot.card().unwrap().inject(Fault::StuckHeartbeat);
+        assert_eq!((sleeper.join().unwrap(), behind.wait(LONG)), (LOST, LOST), "who sleeps is woken");
+        let Event::Removed { report } = rig.event() else { panic!("no removal") };
+        assert_eq!((report.loss, report.device_alive), (Loss::Crashed, true));
+    }
+    assert!(matches!(rig.event(), Event::Added { .. }));
+    rig.finish();
+}
+
+#[test]
+fn recov_1_a_device_whose_heartbeat_does_not_advance_after_its_reset_has_not_come_back() {
+    let watch = Watch { period: Duration::from_millis(20), stalls: 3 };
+    let rig = Rig::with(Budget { attempts: 2, grace: LONG }, watch);
+    assert!(matches!(rig.event(), Event::Added { .. }));
+    rig.slot.stuck.store(true, SeqCst);
+    assert!(matches!(rig.event(), Event::Removed { report } if report.loss == Loss::Crashed));
+    for _ in 0..2 {
+        assert!(matches!(rig.event(), Event::ProbeFailed { error: ProbeError::NotAlive, .. }));
+    }
+    assert!(rig.events.recv_timeout(Duration::from_millis(300)).is_err(), "it is left alone");
+    rig.finish();
 }
