@@ -95,7 +95,7 @@ pub(super) fn discover(
 ) -> Result<Vec<Test>, ConformanceError> {
     let groups = table.groups();
     let artifacts = build(checkout, quiet, interrupt)?;
-    progress.begin("listing tests", artifacts.len() + 1);
+    progress.begin("listing tests", artifacts.len());
     let mut tests = Vec::new();
     for artifact in &artifacts {
         let (Some(package), Some(path)) = (checkout.package(&artifact.package_id), &artifact.executable) else {
@@ -114,8 +114,8 @@ pub(super) fn discover(
         }
         progress.done();
     }
+    progress.clear();
     tests.extend(documentation(checkout, &groups, quiet, interrupt)?);
-    progress.done();
     tests.retain(|test| !test.ids.is_empty());
     // cargo names what it has built as it comes.
     tests.sort_by(|one, other| (&one.target, &one.name).cmp(&(&other.target, &other.name)));
