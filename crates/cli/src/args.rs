@@ -10,6 +10,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::conformance::Wanted;
+use crate::exhaust::ExhaustArgs;
 use crate::gpu::args::GpuCommand;
 use crate::run::fault_spec::{FaultKind, FaultSpec, Percent, Trigger};
 use crate::run::filter::Filter;
@@ -34,6 +35,8 @@ pub enum Command {
     Run(RunArgs),
     /// What each call does before, during and after the loss of its device
     Calls(CallsArgs),
+    /// Pull the device out at every single hardware access of every call
+    Exhaust(ExhaustArgs),
     /// Run the tests behind each promise that the project makes, and show which are kept
     Conformance(ConformanceArgs),
     /// The GPU model as a device for virtual machines
@@ -44,7 +47,7 @@ pub enum Command {
 /// Arguments of `lifeboat calls`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct CallsArgs {
-    /// Print one JSON object: {"rows":[{"name","class","before","during","after"}]}
+    /// Print one JSON object: {"rows":[{"number","name","class","before","during","after"}]}
     #[arg(long)]
     pub json: bool,
 }

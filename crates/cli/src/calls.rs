@@ -10,6 +10,8 @@ use serde::Serialize;
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
+    /// Its number.
+    pub number: u16,
     /// Its name.
     pub name: &'static str,
     /// Its class.
@@ -27,6 +29,7 @@ pub fn rows() -> Vec<Row> {
     CALLS
         .iter()
         .map(|call| Row {
+            number: call.number,
             name: call.name,
             class: name(call.class),
             before: answer(call.class, Presence::Live),
@@ -46,23 +49,24 @@ pub fn text(json: bool) -> serde_json::Result<String> {
         return Ok(serde_json::to_string_pretty(&serde_json::json!({ "rows": rows }))? + "\n");
     }
     let mut text = String::new();
-    let head = ["call", "class", "before", "during", "after"].map(str::to_owned);
+    let head = ["", "call", "class", "before", "during", "after"].map(str::to_owned);
     let lines: Vec<_> = std::iter::once(head).chain(rows.into_iter().map(Row::cells)).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3].map(width);
+    let widths = [0, 1, 2, 3, 4].map(width);
     for line in &lines {
         for (cell, width) in line.iter().zip(widths) {
             // A string takes any text.
             let _ = write!(text, "{cell:width$}  ");
         }
-        let _ = writeln!(text, "{}", line[4]);
+        let _ = writeln!(text, "{}", line[5]);
     }
     Ok(text)
 }
 
 impl Row {
-    fn cells(self) -> [String; 5] {
-        [self.name.to_owned(), self.class.to_owned(), self.before, self.during.to_owned(), self.after]
+    fn cells(self) -> [String; 6] {
+        let number = format!("{:#04x}", self.number);
+        [number, self.name.to_owned(), self.class.to_owned(), self.before, self.during.to_owned(), self.after]
     }
 }
 
@@ -107,7 +111,7 @@ mod tests {
         assert_eq!(rows.len(), CALLS.len());
         let after = |name: &str| rows.iter().find(|row| row.name == name).unwrap().after.clone();
         assert_eq!((after("open").as_str(), after("create-buffer").as_str()), ("ENXIO", "ENODEV"));
-        assert_eq!(after("flip"), "succeeds, and sends its event");
+        assert_eq!(after("page-flip"), "succeeds, and sends its event");
         let table = text(false).unwrap();
         assert_eq!(table.lines().count(), rows.len() + 1);
         let json: serde_json::Value = serde_json::from_str(&text(true).unwrap()).unwrap();

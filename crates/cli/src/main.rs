@@ -1,20 +1,24 @@
 //! The `lifeboat` command.
 #![forbid(unsafe_code)]
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use lifeboat_cli::args::{Command, ConformanceArgs, ReportFormat, RunArgs};
+use lifeboat_cli::exhaust::ExhaustArgs;
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::gpu::args::{CtlArgs, GpuCommand, ServeArgs};
 use lifeboat_cli::interrupt::Interrupt;
-use lifeboat_cli::{calls, conformance, gpu, run, usage};
+use lifeboat_cli::{calls, conformance, exhaust, gpu, run, usage};
+use serde::Serialize;
 
 fn main() -> ExitCode {
     let exit = match usage::parse(std::env::args_os()) {
         Ok(Command::Run(args)) => run_and_report(&args),
         Ok(Command::Calls(args)) => show_calls(args.json),
         Ok(Command::Conformance(args)) => check_promises(&args),
+        Ok(Command::Exhaust(args)) => pull_everywhere(&args),
         Ok(Command::Gpu(GpuCommand::Serve(args))) => serve(&args),
         Ok(Command::Gpu(GpuCommand::Ctl(args))) => control(&args),
         Err(outcome) => outcome.tell(),
@@ -46,6 +50,31 @@ fn check_promises(args: &ConformanceArgs) -> Exit {
             }
         },
         Err(error) => complain(&error, error.exit()),
+    }
+}
+
+fn pull_everywhere(args: &ExhaustArgs) -> Exit {
+    let interrupt = match interruptible() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return complain(&error, Exit::Failed),
+    };
+    let report = match exhaust::exhaust(args, &interrupt) {
+        Ok(report) => report,
+        Err(error) => return complain(&error, error.exit()),
+    };
+    match print_report(&report, args.json) {
+        Ok(()) => report.exit(),
+        Err(error) => complain(&format!("the report could not be written to standard output: {error}"), Exit::Failed),
+    }
+}
+
+/// As one JSON object, or for people.
+fn print_report(report: &(impl Serialize + Display), json: bool) -> io::Result<()> {
+    if json {
+        let text = serde_json::to_string_pretty(report).map_err(io::Error::from)?;
+        print(&(text + "\n"))
+    } else {
+        print(&report.to_string())
     }
 }
 
@@ -94,11 +123,7 @@ fn run_and_report(args: &RunArgs) -> Exit {
         Ok(report) => report,
         Err(error) => return complain(&error, error.exit()),
     };
-    let text = match args.report {
-        ReportFormat::Text => Ok(report.to_string()),
-        ReportFormat::Json => serde_json::to_string_pretty(&report).map(|json| json + "\n").map_err(io::Error::from),
-    };
-    match text.and_then(|text| print(&text)) {
+    match print_report(&report, args.report == ReportFormat::Json) {
         Ok(()) => report.verdict().exit(),
         Err(error) => complain(&format!("the report could not be written to standard output: {error}"), Exit::Failed),
     }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::class::Refusal;
 use crate::fence::FenceError;
+use crate::kms::CommitError;
 use crate::sched::{QueueError, SubmitError};
 
 /// A Linux error number. The value is the number itself.
@@ -103,6 +104,19 @@ impl From<QueueError> for Errno {
         match error {
             QueueError::StaleQueue => Self::ENOENT,
             QueueError::NoSuchRing => Self::EINVAL,
+        }
+    }
+}
+
+impl From<CommitError> for Errno {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Pending => Self::EBUSY,
+            CommitError::NoSuchMode
+            | CommitError::PictureTooSmall
+            | CommitError::NeedsModeset
+            | CommitError::HalfOn
+            | CommitError::Off => Self::EINVAL,
         }
     }
 }

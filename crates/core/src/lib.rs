@@ -13,8 +13,10 @@
 //! | module | concept |
 //! |---|---|
 //! | [`class`] | what a user's call may touch, and what becomes of it after loss |
+//! | [`core_call`] | the calls that no driver can give another class |
 //! | [`unplug`] | the one path that every loss of a device takes |
 //! | [`sched`] | queues, jobs, rings, timeouts |
+//! | [`kms`] | what a display may be asked for, and the commit under way |
 //! | [`fence`] | the ways a fence can end, and sequence numbers |
 //! | [`health`] | telling a dead device from a register that reads all-ones |
 //! | [`minor`] | device numbers that are not reused at once |
@@ -23,10 +25,12 @@
 #![forbid(unsafe_code)]
 
 pub mod class;
+pub mod core_call;
 pub mod errno;
 pub mod fence;
 pub mod health;
 mod id;
+pub mod kms;
 pub mod minor;
 pub mod sched;
 mod time;

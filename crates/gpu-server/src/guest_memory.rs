@@ -1,8 +1,8 @@
 //! A guest's memory as the card reaches it: through descriptors that the client passes along.
 //!
 //! It is read and written by system calls instead of being mapped, because its owner may truncate it at any moment: a
-//! system call then fails, an access to a mapping would end the process. A call costs well under a microsecond. Memory on
-//! hugetlbfs cannot be written that way; DMA to it faults.
+//! system call then fails where something is missing, and the card's DMA faults; of a mapping all would be zeroes. A call
+//! costs well under a microsecond. Memory on hugetlbfs cannot be written that way; DMA to it faults.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -15,7 +15,7 @@ pub(crate) struct Vram {
 
 impl Vram {
     pub(crate) fn new(bytes: u64) -> io::Result<Self> {
-        // It is sealed: a client that shortened it would end this process at the next access.
+        // It is sealed: a client that shortened it would take it from the card and from other clients.
         let (file, _) = HostMemory::shared(bytes)?.backing(0, bytes).map_err(io::Error::other)?;
         Ok(Self { file, bytes })
     }

@@ -3,6 +3,7 @@
 use lifeboat_pci::{command, offset, Bar, BusError, ConfigSpace};
 
 use crate::regs::{self, device_ctrl, device_status};
+use crate::scanout::UNWATCHED;
 use crate::{DriverError, Lb1};
 
 /// What a device has, read once at bring-up.
@@ -100,14 +101,15 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         })
     }
 
-    /// Starts the device after a reset and unmasks the interrupts this driver handles.
+    /// Starts the device after a reset and unmasks the interrupts this driver always handles: all but
+    /// vertical blanks, which [`Lb1::watch_vblanks`] adds.
     ///
     /// # Errors
     /// [`DriverError::Bus`].
     pub fn enable_device(&self) -> Result<(), DriverError> {
         self.write(regs::DEVICE_CTRL, device_ctrl::ENABLE)?;
         self.write(regs::IRQ_STATUS, regs::irq::ALL)?;
-        self.write(regs::IRQ_MASK, regs::irq::ALL & !regs::irq::VBLANK)
+        self.write(regs::IRQ_MASK, UNWATCHED)
     }
 
     /// Masks all interrupts.

@@ -25,6 +25,11 @@ impl Interrupts {
     pub fn flipped(self) -> bool {
         self.0 & irq::FLIP != 0
     }
+
+    /// Whether a vertical blank began.
+    pub fn blanked(self) -> bool {
+        self.0 & irq::VBLANK != 0
+    }
 }
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {

@@ -40,3 +40,4 @@ pub use address::{Segment, Target};
 pub use bringup::{set_bus_master, set_memory_decode, Info, Progress};
 pub use interrupt::Interrupts;
 pub use ring::{Fault, RingWriter};
+pub use scanout::{MAX_SIDE, REFRESH_MILLIHERTZ};

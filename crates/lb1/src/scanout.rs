@@ -2,7 +2,13 @@
 
 use lifeboat_pci::Bar;
 
-use crate::{regs, DriverError, Lb1};
+use crate::regs::{self, irq};
+use crate::{DriverError, Lb1};
+
+/// The one refresh rate there is, in pictures per thousand seconds: a vertical blank every 16.666 ms.
+pub const REFRESH_MILLIHERTZ: u32 = 60_002;
+/// Most pixels in a row, and most rows: what the size register holds.
+pub const MAX_SIDE: u16 = u16::MAX;
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// Shows a picture in VRAM at once.
@@ -26,6 +32,34 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         self.write(regs::FLIP_BASE, scanout_base(vram_offset)?)
     }
 
+    /// Shows nothing any more. There are no vertical blanks then.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    pub fn turn_off(&self) -> Result<(), DriverError> {
+        self.write(regs::SCANOUT_CTRL, 0)
+    }
+
+    /// Vertical blanks since the display was turned on, modulo 2^32.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn vblank_count(&self) -> Result<u32, DriverError> {
+        self.read(regs::VBLANK_COUNT)
+    }
+
+    /// Has vertical blanks raise an interrupt, or no longer. One that began before reports nothing.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    pub fn watch_vblanks(&self, on: bool) -> Result<(), DriverError> {
+        if on {
+            self.write(regs::IRQ_STATUS, irq::VBLANK)?;
+            return self.write(regs::IRQ_MASK, irq::ALL);
+        }
+        self.write(regs::IRQ_MASK, UNWATCHED)
+    }
+
     /// Whether a flip has been asked for and has not taken effect.
     ///
     /// # Errors
@@ -34,6 +68,9 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         Ok(self.read(regs::FLIP_STATUS)? & 1 != 0)
     }
 }
+
+/// The interrupts that this driver always handles.
+pub(crate) const UNWATCHED: u32 = irq::ALL & !irq::VBLANK;
 
 fn scanout_base(vram_offset: u64) -> Result<u32, DriverError> {
     u32::try_from(vram_offset).ok().filter(|_| vram_offset % regs::PAGE == 0).ok_or(DriverError::NoSuchThing)

@@ -8,10 +8,12 @@ use lifeboat_core::class::Refusal;
 use lifeboat_lb1::{Target, regs};
 use lifeboat_pci::{Bar, BusError, HostMemory};
 
-use crate::device::Device;
+use crate::calls::{Arguments, Bound};
+use crate::device::{Device, Users};
+use crate::dma_buf::DmaBuf;
 use crate::hardware::Mapped;
 use crate::ledger::{Entry, Kind};
-use crate::{CallError, call};
+use crate::{CallError, context};
 
 /// Bytes of VRAM copied in one register section, which must stay short.
 const VRAM_CHUNK: usize = 64 * 1024;
@@ -22,7 +24,8 @@ static ZEROS: [u8; VRAM_CHUNK] = [0; VRAM_CHUNK];
 pub enum Placement {
     /// On the device. Gone with it.
     Vram,
-    /// In this process; the device reaches it by DMA. Keeps its contents when the device is lost.
+    /// In this process; the device reaches it by DMA. Keeps its contents when the device is lost. So does what was
+    /// imported, as far as this device is concerned; but if it is another one's VRAM, it is gone with that.
     Host,
 }
 
@@ -34,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) device: Device,
     size: u64,
     place: Place,
+    /// Where it was imported from.
+    origin: Option<DmaBuf>,
     _entry: Entry,
 }
 
@@ -43,35 +48,136 @@ enum Place {
     Host(Mapped),
 }
 
-impl Buffer {
-    pub(crate) fn new(device: &Device, placement: Placement, size: u64) -> Result<Self, CallError> {
-        let _section = call::CREATE_BUFFER.enter_section(&device.0.link)?;
-        if size == 0 {
-            return Err(CallError::Invalid("a buffer needs at least one byte"));
-        }
-        let place = match placement {
-            Placement::Vram => {
-                let pages = device.0.vram.lock().allocate_range(size.div_ceil(regs::PAGE));
-                Place::Vram(pages.map_err(|_| CallError::Exhausted("VRAM; free some buffers"))?)
-            }
-            Placement::Host => {
-                let memory = HostMemory::new(size).map_err(|_| CallError::Exhausted("host memory"))?;
-                let mapped = device.0.link.registers(|_, hardware| hardware.map(Arc::new(memory)));
-                Place::Host(mapped.map_err(|error| match error {
-                    lifeboat_lb1::DriverError::Bus(BusError::NoMemory) => CallError::Exhausted("bus addresses"),
-                    _ => Refusal::Gone.into(),
-                })?)
-            }
-        };
-        let entry = device.0.ledger.enlist(Kind::Buffer);
-        let buffer = Self(Arc::new(Shared { device: device.clone(), size, place, _entry: entry }));
-        if placement == Placement::Vram {
-            // Whoever had this VRAM before may have left something in it.
-            buffer.0.clear()?;
-        }
-        Ok(buffer)
-    }
+/// Arguments of `create-buffer`.
+pub(crate) struct CreateBuffer {
+    pub(crate) placement: Placement,
+    pub(crate) size: u64,
+}
 
+/// Arguments of `read-host-buffer`.
+pub(crate) struct ReadHost<'a>(Read<'a>);
+
+/// Arguments of `read-vram-buffer`.
+pub(crate) struct ReadVram<'a>(Read<'a>);
+
+/// Arguments of `write-host-buffer`.
+pub(crate) struct WriteHost<'a>(Write<'a>);
+
+/// Arguments of `write-vram-buffer`.
+pub(crate) struct WriteVram<'a>(Write<'a>);
+
+struct Read<'a> {
+    buffer: &'a Shared,
+    offset: u64,
+    into: &'a mut [u8],
+}
+
+struct Write<'a> {
+    buffer: &'a Shared,
+    offset: u64,
+    from: &'a [u8],
+}
+
+impl Arguments<Device> for CreateBuffer {
+    fn check(&self, _: &Users) -> Result<(), CallError> {
+        match self.size {
+            0 => Err(CallError::Invalid("a buffer needs at least one byte")),
+            size if size > context::ADDRESS_BYTES => {
+                Err(CallError::Exhausted("addresses: no context can reach so much"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Arguments<Device> for ReadHost<'_> {
+    fn check(&self, _: &Users) -> Result<(), CallError> {
+        self.0.buffer.check(self.0.offset, self.0.into.len())
+    }
+}
+
+impl Arguments<Device> for ReadVram<'_> {
+    fn check(&self, _: &Users) -> Result<(), CallError> {
+        self.0.buffer.check(self.0.offset, self.0.into.len())
+    }
+}
+
+impl Arguments<Device> for WriteHost<'_> {
+    fn check(&self, _: &Users) -> Result<(), CallError> {
+        self.0.buffer.check(self.0.offset, self.0.from.len())
+    }
+}
+
+impl Arguments<Device> for WriteVram<'_> {
+    fn check(&self, _: &Users) -> Result<(), CallError> {
+        self.0.buffer.check(self.0.offset, self.0.from.len())
+    }
+}
+
+pub(crate) fn create(bound: &Bound<'_, Device>, arguments: CreateBuffer) -> Result<Buffer, CallError> {
+    let CreateBuffer { placement, size } = arguments;
+    let device = bound.device();
+    let place = match placement {
+        Placement::Vram => {
+            let pages = device.0.vram.lock().allocate_range(size.div_ceil(regs::PAGE));
+            Place::Vram(pages.map_err(|_| CallError::Exhausted("VRAM; free some buffers"))?)
+        }
+        Placement::Host => {
+            let memory = HostMemory::new(size).map_err(|_| CallError::Exhausted("host memory"))?;
+            Place::Host(reach(bound, Arc::new(memory))?)
+        }
+    };
+    let entry = device.0.ledger.enlist(Kind::Buffer);
+    let buffer = Buffer(Arc::new(Shared { device: device.clone(), size, place, origin: None, _entry: entry }));
+    if placement == Placement::Vram {
+        // Whoever had this VRAM before may have left something in it.
+        buffer.0.clear(bound)?;
+    }
+    Ok(buffer)
+}
+
+/// A buffer on the memory of another device's.
+pub(crate) fn imported(bound: &Bound<'_, Device>, origin: &DmaBuf) -> Result<Buffer, CallError> {
+    let device = bound.device().clone();
+    let place = Place::Host(reach(bound, origin.memory().clone())?);
+    let entry = device.0.ledger.enlist(Kind::Buffer);
+    let shared = Shared { device, size: origin.size(), place, origin: Some(origin.clone()), _entry: entry };
+    Ok(Buffer(Arc::new(shared)))
+}
+
+/// Gives the device memory to reach by DMA.
+fn reach(bound: &Bound<'_, Device>, memory: Arc<HostMemory>) -> Result<Mapped, CallError> {
+    let mapped = bound.registers(|_, hardware| hardware.map(memory));
+    mapped.map_err(|error| match error {
+        lifeboat_lb1::DriverError::Bus(BusError::NoMemory) => CallError::Exhausted("bus addresses"),
+        lifeboat_lb1::DriverError::Bus(BusError::Unsupported) => CallError::Invalid(
+            "this device cannot reach another one's VRAM; copy to a buffer in host memory and share that",
+        ),
+        _ => Refusal::Gone.into(),
+    })
+}
+
+pub(crate) fn read_host(_: &Users, ReadHost(read): ReadHost<'_>) -> Result<(), CallError> {
+    let memory = read.buffer.host_memory().ok_or(NOT_IN_HOST_MEMORY)?;
+    memory.read(read.offset, read.into).map_err(past_the_end)
+}
+
+pub(crate) fn write_host(_: &Users, WriteHost(write): WriteHost<'_>) -> Result<(), CallError> {
+    let memory = write.buffer.host_memory().ok_or(NOT_IN_HOST_MEMORY)?;
+    memory.write(write.offset, write.from).map_err(past_the_end)
+}
+
+pub(crate) fn read_vram(bound: &Bound<'_, Device>, ReadVram(read): ReadVram<'_>) -> Result<(), CallError> {
+    let start = read.buffer.vram_offset().ok_or(NOT_IN_VRAM)? + read.offset;
+    in_chunks(start, read.into.chunks_mut(VRAM_CHUNK), |at, chunk| on_vram(bound, |bar| bar.read_bytes(at, chunk)))
+}
+
+pub(crate) fn write_vram(bound: &Bound<'_, Device>, WriteVram(write): WriteVram<'_>) -> Result<(), CallError> {
+    let start = write.buffer.vram_offset().ok_or(NOT_IN_VRAM)? + write.offset;
+    in_chunks(start, write.from.chunks(VRAM_CHUNK), |at, chunk| on_vram(bound, |bar| bar.write_bytes(at, chunk)))
+}
+
+impl Buffer {
     /// Size in bytes, as asked for.
     pub fn size(&self) -> u64 {
         self.0.size
@@ -90,17 +196,10 @@ impl Buffer {
     /// # Errors
     /// [`CallError::Invalid`] past the end; ENODEV for VRAM of a lost device. Host memory never fails for loss.
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), CallError> {
-        self.0.check(offset, into.len())?;
-        match &self.0.place {
-            Place::Host(mapped) => {
-                call::READ_HOST.enter(&self.0.device.0.link)?;
-                mapped.memory.read(offset, into).map_err(past_the_end)
-            }
-            Place::Vram(pages) => {
-                let _section = call::READ_VRAM.enter_section(&self.0.device.0.link)?;
-                let chunks = into.chunks_mut(VRAM_CHUNK);
-                chunked(pages, offset, chunks, |at, chunk| self.0.vram(|bar| bar.read_bytes(at, chunk)))
-            }
+        let read = Read { buffer: &self.0, offset, into };
+        match self.placement() {
+            Placement::Host => self.0.device.call(ReadHost(read)),
+            Placement::Vram => self.0.device.call(ReadVram(read)),
         }
     }
 
@@ -109,29 +208,23 @@ impl Buffer {
     /// # Errors
     /// As [`Buffer::read`].
     pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), CallError> {
-        self.0.check(offset, from.len())?;
-        match &self.0.place {
-            Place::Host(mapped) => {
-                call::WRITE_HOST.enter(&self.0.device.0.link)?;
-                mapped.memory.write(offset, from).map_err(past_the_end)
-            }
-            Place::Vram(pages) => {
-                let _section = call::WRITE_VRAM.enter_section(&self.0.device.0.link)?;
-                let chunks = from.chunks(VRAM_CHUNK);
-                chunked(pages, offset, chunks, |at, chunk| self.0.vram(|bar| bar.write_bytes(at, chunk)))
-            }
+        let write = Write { buffer: &self.0, offset, from };
+        match self.placement() {
+            Placement::Host => self.0.device.call(WriteHost(write)),
+            Placement::Vram => self.0.device.call(WriteVram(write)),
         }
     }
 }
 
-/// Does each chunk at its place in VRAM.
-fn chunked<C: AsRef<[u8]>>(
-    pages: &Range<u64>,
-    offset: u64,
+const NOT_IN_HOST_MEMORY: CallError = CallError::Invalid("the buffer is not in host memory");
+const NOT_IN_VRAM: CallError = CallError::Invalid("the buffer is not in VRAM");
+
+/// Does one chunk after the other, from `at` in VRAM on.
+fn in_chunks<C: AsRef<[u8]>>(
+    mut at: u64,
     chunks: impl Iterator<Item = C>,
     mut copy: impl FnMut(u64, C) -> Result<(), CallError>,
 ) -> Result<(), CallError> {
-    let mut at = pages.start * regs::PAGE + offset;
     for chunk in chunks {
         let bytes = chunk.as_ref().len() as u64;
         copy(at, chunk)?;
@@ -176,6 +269,11 @@ impl Shared {
         }
     }
 
+    /// Where it was imported from, if it was.
+    pub(crate) fn origin(&self) -> Option<&DmaBuf> {
+        self.origin.as_ref()
+    }
+
     pub(crate) fn check(&self, offset: u64, len: usize) -> Result<(), CallError> {
         let end = offset.checked_add(len as u64);
         if end.is_some_and(|end| end <= self.size) {
@@ -184,25 +282,28 @@ impl Shared {
         Err(past_the_end(BusError::OutOfRange { offset, len: len as u64 }))
     }
 
-    /// One access to VRAM, in a register section of its own.
-    fn vram(&self, access: impl FnOnce(&(dyn Bar + Send + Sync)) -> Result<(), BusError>) -> Result<(), CallError> {
-        let done = self.device.0.link.hardware.try_access_with(|hardware| access(hardware.vram()));
-        match done {
-            Some(Ok(())) => Ok(()),
-            Some(Err(BusError::Unmapped)) | None => Err(Refusal::Gone.into()),
-            Some(Err(error)) => Err(past_the_end(error)),
-        }
-    }
-
-    fn clear(&self) -> Result<(), CallError> {
-        let Place::Vram(pages) = &self.place else { return Ok(()) };
+    /// Fills it with zeroes.
+    fn clear(&self, bound: &Bound<'_, Device>) -> Result<(), CallError> {
+        let start = self.vram_offset().ok_or(NOT_IN_VRAM)?;
         let mut left = self.pages() * regs::PAGE;
         let chunks = std::iter::from_fn(|| {
             let bytes = usize::try_from(left).unwrap_or(VRAM_CHUNK).min(VRAM_CHUNK);
             left -= bytes as u64;
             (bytes > 0).then(|| &ZEROS[..bytes])
         });
-        chunked(pages, 0, chunks, |at, chunk| self.vram(|bar| bar.write_bytes(at, chunk)))
+        in_chunks(start, chunks, |at, chunk| on_vram(bound, |bar| bar.write_bytes(at, chunk)))
+    }
+}
+
+/// One access to VRAM, in a register section of its own.
+fn on_vram(
+    bound: &Bound<'_, Device>,
+    access: impl FnOnce(&(dyn Bar + Send + Sync)) -> Result<(), BusError>,
+) -> Result<(), CallError> {
+    match bound.hardware(|hardware| access(hardware.vram())) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(BusError::Unmapped)) | None => Err(Refusal::Gone.into()),
+        Some(Err(error)) => Err(past_the_end(error)),
     }
 }
 

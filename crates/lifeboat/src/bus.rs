@@ -51,8 +51,8 @@ pub struct Bus {
 struct Shared {
     /// `None` only while [`Bus::shutdown`] unloads it.
     module: Mutex<Option<Module>>,
-    job_timeout: Duration,
-    drain_limit: Duration,
+    /// How each device is to be driven.
+    options: Box<dyn Fn() -> ProbeOptions + Send + Sync>,
     bindings: Mutex<Vec<Arc<Binding>>>,
     subscribers: Mutex<Vec<Sender<Event>>>,
 }
@@ -73,10 +73,15 @@ enum Message {
 impl Bus {
     /// A bus without slots. `job_timeout` and `drain_limit` are as in [`ProbeOptions`].
     pub fn new(module: Module, job_timeout: Duration, drain_limit: Duration) -> Self {
+        Self::with_options(module, move || ProbeOptions { job_timeout, drain_limit, ..ProbeOptions::default() })
+    }
+
+    /// A bus without slots, whose devices are driven as `options` says; it is asked for each. The bus itself listens for their
+    /// losses ([`ProbeOptions::report_loss`]).
+    pub fn with_options(module: Module, options: impl Fn() -> ProbeOptions + Send + Sync + 'static) -> Self {
         let shared = Shared {
             module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),
-            job_timeout,
-            drain_limit,
+            options: Box::new(options),
             bindings: Mutex::new(&locks::BINDINGS, Vec::new()),
             subscribers: Mutex::new(&locks::SUBSCRIBERS, Vec::new()),
         };
@@ -238,11 +243,9 @@ impl Watcher {
         let binding = self.probes;
         let sender = self.sender.clone();
         let options = ProbeOptions {
-            job_timeout: self.shared.job_timeout,
-            drain_limit: self.shared.drain_limit,
             // A watcher that has stopped has unplugged the device already.
             report_loss: Box::new(move |loss| drop(sender.send(Message::Lost { binding, loss }))),
-            ..ProbeOptions::default()
+            ..(self.shared.options)()
         };
         let probed = match &*self.shared.module.lock() {
             Some(module) => module.probe(&function, options),

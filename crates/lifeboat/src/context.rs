@@ -12,15 +12,18 @@ use lifeboat_sync::lint::Mutex;
 use range_alloc::RangeAllocator;
 
 use crate::buffer::{self, Buffer};
-use crate::device::Device;
+use crate::calls::{Arguments, Bound, Doorway};
+use crate::device::{Device, Users};
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
 use crate::sched;
 use crate::submit::Job;
-use crate::{CallError, call, locks};
+use crate::{CallError, locks};
 
 /// A context's addresses, in pages. Page 0 is left out, so that address 0 is never valid.
 const ADDRESS_PAGES: Range<u64> = 1..1 << 24;
+/// All that a context can reach.
+pub(crate) const ADDRESS_BYTES: u64 = (ADDRESS_PAGES.end - ADDRESS_PAGES.start) * regs::PAGE;
 
 /// A context. The hardware's context is reused only after its queues are closed and its jobs have ended.
 pub struct Context(pub(crate) Arc<Shared>);
@@ -57,33 +60,113 @@ impl Mapping {
     }
 }
 
-impl Context {
-    pub(crate) fn new(device: &Device) -> Result<Self, CallError> {
-        let _section = call::CREATE_CONTEXT.enter_section(&device.0.link)?;
-        let exhausted = CallError::Exhausted("contexts; close some");
-        let id = device.0.contexts.take().ok_or(exhausted)?;
-        let Some(scheduled) = device.0.scheduler.context() else {
-            device.0.contexts.give_back(id);
-            return Err(exhausted);
-        };
-        let space = Space {
-            free: RangeAllocator::new(ADDRESS_PAGES),
-            free_slots: (0..device.0.segments).rev().collect(),
-            mappings: Vec::new(),
-            lease: Arc::default(),
-        };
-        let shared = Shared {
-            device: device.clone(),
-            id: ContextId(id),
-            scheduled,
-            space: Mutex::sleeping(&locks::SPACE, space),
-            _entry: device.0.ledger.enlist(Kind::Context),
-        };
-        let shared = Arc::new(shared);
-        device.0.contexts.register(&shared);
-        Ok(Self(shared))
-    }
+/// Arguments of `create-context`: none.
+pub(crate) struct CreateContext;
 
+/// Arguments of `map`.
+pub(crate) struct Map<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) buffer: &'a Buffer,
+}
+
+/// Arguments of `unmap`.
+pub(crate) struct Unmap<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) va: GpuVa,
+}
+
+impl Arguments<Device> for CreateContext {
+    fn check(&self, _: &Users) -> Result<(), CallError> {
+        Ok(())
+    }
+}
+
+impl Arguments<Device> for Map<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.context.0.device)?;
+        users.owns(&self.buffer.0.device)
+    }
+}
+
+impl Arguments<Device> for Unmap<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.context.0.device)
+    }
+}
+
+pub(crate) fn create(bound: &Bound<'_, Device>, _: CreateContext) -> Result<Context, CallError> {
+    let device = bound.device();
+    let exhausted = CallError::Exhausted("contexts; close some");
+    let id = device.0.contexts.take().ok_or(exhausted)?;
+    let Some(scheduled) = device.0.scheduler.context() else {
+        device.0.contexts.give_back(id);
+        return Err(exhausted);
+    };
+    let space = Space {
+        free: RangeAllocator::new(ADDRESS_PAGES),
+        free_slots: (0..device.0.segments).rev().collect(),
+        mappings: Vec::new(),
+        lease: Arc::default(),
+    };
+    let shared = Shared {
+        device: device.clone(),
+        id: ContextId(id),
+        scheduled,
+        space: Mutex::sleeping(&locks::SPACE, space),
+        _entry: device.0.ledger.enlist(Kind::Context),
+    };
+    let shared = Arc::new(shared);
+    device.0.contexts.register(&shared);
+    Ok(Context(shared))
+}
+
+/// Makes a buffer reachable for a context's commands, and says where.
+pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa, CallError> {
+    let Map { context: Context(context), buffer } = arguments;
+    let mut space = context.space.lock();
+    let slot = space.free_slots.pop().ok_or(CallError::Exhausted("segments; unmap some buffers"))?;
+    let Ok(range) = space.free.allocate_range(buffer.0.pages()) else {
+        space.free_slots.push(slot);
+        return Err(CallError::Exhausted("address space; unmap some buffers"));
+    };
+    let mapping = Mapping { slot, pages: range, buffer: buffer.0.clone() };
+    let segment = mapping.segment();
+    if let Err(error) = bound.registers(|lb1, _| lb1.set_segment(context.id, slot, &segment)) {
+        // Perhaps half written; it is not valid, and on a lost device there is no table.
+        let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, slot));
+        space.free_slots.push(slot);
+        space.free.free_range(mapping.pages);
+        tracing::debug!(%error, "a segment could not be set");
+        return Err(Refusal::Gone.into());
+    }
+    space.mappings.push(mapping);
+    Ok(segment.va)
+}
+
+/// Takes a buffer out of reach. Jobs already submitted that use it fault or succeed; its memory stays until they have
+/// ended.
+pub(crate) fn unmap(doorway: &Doorway<'_, Device>, arguments: Unmap<'_>) -> Result<(), CallError> {
+    let Unmap { context: Context(context), va } = arguments;
+    // On a lost device there is no table to change.
+    let bound = doorway.enter();
+    let mut space = context.space.lock();
+    let start = va.0 / regs::PAGE;
+    let found = space.mappings.iter().position(|mapping| mapping.pages.start == start);
+    let mapping = space.mappings.swap_remove(found.ok_or(CallError::Invalid("nothing is mapped there"))?);
+    if let Some(bound) = &bound {
+        let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, mapping.slot));
+    }
+    space.free_slots.push(mapping.slot);
+    space.free.free_range(mapping.pages);
+    // The last reference may be in here; it goes after the lock.
+    let before = space.lease.clone();
+    Lease::end(&mut space.lease, mapping.buffer);
+    drop(space);
+    drop(before);
+    Ok(())
+}
+
+impl Context {
     /// The resets that its jobs caused, and those by which its jobs were lost through another's fault. Never fails, also
     /// not after loss.
     ///
@@ -91,52 +174,6 @@ impl Context {
     /// submissions are refused with ECANCELED, and only another context goes on (SCHED-7).
     pub fn reset_stats(&self) -> ResetStats {
         self.0.scheduled.reset_stats()
-    }
-
-    /// Makes a buffer reachable for this context's commands, and says where.
-    pub(crate) fn map(&self, buffer: &Buffer) -> Result<GpuVa, CallError> {
-        let device = &self.0.device;
-        device.owns(&buffer.0.device)?;
-        let _section = call::MAP.enter_section(&device.0.link)?;
-        let mut space = self.0.space.lock();
-        let pages = buffer.0.pages();
-        let slot = space.free_slots.pop().ok_or(CallError::Exhausted("segments; unmap some buffers"))?;
-        let Ok(range) = space.free.allocate_range(pages) else {
-            space.free_slots.push(slot);
-            return Err(CallError::Exhausted("address space; unmap some buffers"));
-        };
-        let mapping = Mapping { slot, pages: range, buffer: buffer.0.clone() };
-        let segment = mapping.segment();
-        if let Err(error) = device.0.link.registers(|lb1, _| lb1.set_segment(self.0.id, slot, &segment)) {
-            // Perhaps half written; it is not valid, and on a lost device there is no table.
-            let _ = device.0.link.registers(|lb1, _| lb1.clear_segment(self.0.id, slot));
-            space.free_slots.push(slot);
-            space.free.free_range(mapping.pages);
-            tracing::debug!(%error, "a segment could not be set");
-            return Err(Refusal::Gone.into());
-        }
-        space.mappings.push(mapping);
-        Ok(segment.va)
-    }
-
-    /// Takes a buffer out of reach. Jobs already submitted that use it fault or succeed; its memory stays until they
-    /// have ended.
-    pub(crate) fn unmap(&self, va: GpuVa) -> Result<(), CallError> {
-        call::UNMAP.enter(&self.0.device.0.link)?;
-        let mut space = self.0.space.lock();
-        let start = va.0 / regs::PAGE;
-        let found = space.mappings.iter().position(|mapping| mapping.pages.start == start);
-        let mapping = space.mappings.swap_remove(found.ok_or(CallError::Invalid("nothing is mapped there"))?);
-        // On a lost device there is no table to change.
-        let _ = self.0.device.0.link.registers(|lb1, _| lb1.clear_segment(self.0.id, mapping.slot));
-        space.free_slots.push(mapping.slot);
-        space.free.free_range(mapping.pages);
-        // The last reference may be in here; it goes after the lock.
-        let before = space.lease.clone();
-        Lease::end(&mut space.lease, mapping.buffer);
-        drop(space);
-        drop(before);
-        Ok(())
     }
 }
 

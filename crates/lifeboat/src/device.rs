@@ -1,14 +1,20 @@
 //! The device: what users see, for as long as anyone holds it. It touches no hardware of its own.
 
-use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::{fmt, ptr};
 
 use lifeboat_core::class::Presence;
+use lifeboat_core::core_call;
+use lifeboat_lb1::{DriverError, Lb1};
+use lifeboat_pci::Bar;
 use lifeboat_sync::lint::Mutex;
 use range_alloc::RangeAllocator;
 
+use crate::calls::{Bound, Call, Driver, Entrance, Reach};
 use crate::contexts::Contexts;
 use crate::display::Display;
+use crate::hardware::Hardware;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
 use crate::maps::Maps;
@@ -16,9 +22,9 @@ use crate::module::{Minor, Shared as Module};
 use crate::probe::Running;
 use crate::sched::Scheduler;
 use crate::submit::Job;
-use crate::{CallError, Handle, Timeline, call, locks};
+use crate::{CallError, Handle, locks};
 
-/// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context and job is.
+/// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context, job and export is.
 #[derive(Clone)]
 pub struct Device(pub(crate) Arc<Shared>);
 
@@ -38,12 +44,15 @@ pub struct DeviceInfo {
 }
 
 pub(crate) struct Shared {
-    pub(crate) info: DeviceInfo,
     pub(crate) link: Arc<Link>,
+    pub(crate) users: Users,
+}
+
+/// The users' side of a device: what it is when its hardware is gone.
+pub struct Users {
+    pub(crate) info: DeviceInfo,
     pub(crate) scheduler: Scheduler<Job>,
     pub(crate) display: Arc<Display>,
-    /// Flips, one after the other.
-    pub(crate) flips: Timeline,
     /// Free VRAM, in pages.
     pub(crate) vram: Mutex<RangeAllocator<u64>>,
     pub(crate) contexts: Arc<Contexts>,
@@ -63,23 +72,21 @@ pub(crate) fn name(minor: u32) -> String {
 
 impl Device {
     pub(crate) fn new(module: &Arc<Module>, minor: Minor, info: DeviceInfo, link: Arc<Link>, running: Running) -> Self {
-        let Running { info: hardware, scheduler, display, contexts, .. } = running;
-        let flips = Timeline::new(&module.ledger, &name(info.minor), "flips");
+        let Running { info: hardware, scheduler, display, contexts, maps, .. } = running;
         let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
-        Self(Arc::new(Shared {
+        let users = Users {
             info,
-            link,
             scheduler,
             display,
-            flips,
             vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
             contexts,
-            maps: Maps::default(),
+            maps,
             segments: hardware.segments,
             ledger: module.ledger.clone(),
             _minor: minor,
             _module: module.clone(),
-        }))
+        };
+        Self(Arc::new(Shared { link, users }))
     }
 
     /// What the device has.
@@ -97,14 +104,63 @@ impl Device {
     /// # Errors
     /// ENXIO if it has vanished (CALL-3).
     pub fn open(&self) -> Result<Handle, CallError> {
-        call::OPEN.enter(&self.0.link)?;
-        Ok(Handle::new(self.clone(), self.0.ledger.enlist(Kind::Handle)))
+        self.0.link.enter(core_call::OPEN.class)?;
+        Ok(Handle::new(self.clone(), self.0.display.listen(), self.0.ledger.enlist(Kind::Handle)))
     }
 
-    /// Whether an object of another type belongs to this device.
-    pub(crate) fn owns(&self, other: &Self) -> Result<(), CallError> {
-        let same = Arc::ptr_eq(&self.0, &other.0);
+    /// Makes a call.
+    #[track_caller]
+    pub(crate) fn call<C: Call<Driver = Self>>(&self, call: C) -> Result<C::Reply, CallError> {
+        call.make(&Entrance::new(self))
+    }
+}
+
+impl Driver for Device {
+    type Users = Users;
+    type Hardware = Hardware;
+
+    fn users(&self) -> &Users {
+        &self.0.users
+    }
+
+    fn reach(&self) -> &Reach<Hardware> {
+        &self.0.link
+    }
+}
+
+impl Bound<'_, Device> {
+    /// The device, for objects that are made of it.
+    pub(crate) fn device(&self) -> &Device {
+        self.driver()
+    }
+
+    /// See [`Link::registers`].
+    #[track_caller]
+    pub(crate) fn registers<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError> {
+        self.driver().0.link.registers(f)
+    }
+}
+
+impl Users {
+    /// Whether an object belongs to this device.
+    pub(crate) fn owns(&self, other: &Device) -> Result<(), CallError> {
+        let same = ptr::eq(self, other.users());
         if same { Ok(()) } else { Err(CallError::Invalid("the object belongs to another device")) }
+    }
+
+    pub(crate) fn has_ring(&self, ring: u8) -> Result<(), CallError> {
+        if ring < self.info.rings { Ok(()) } else { Err(CallError::Invalid("no such ring")) }
+    }
+}
+
+impl Deref for Shared {
+    type Target = Users;
+
+    fn deref(&self) -> &Users {
+        &self.users
     }
 }
 

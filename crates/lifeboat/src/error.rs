@@ -3,6 +3,7 @@
 use lifeboat_core::class::Refusal;
 use lifeboat_core::errno::Errno;
 use lifeboat_core::fence::FenceError;
+use lifeboat_core::kms::CommitError;
 use lifeboat_core::sched::SubmitError;
 use lifeboat_lb1::DriverError;
 use lifeboat_lb1::command::InvalidArgument;
@@ -27,6 +28,12 @@ pub enum CallError {
     /// Something is under way that must end first; the text says what.
     #[error("{0}")]
     Busy(&'static str),
+    /// The display does not take the commit.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A limit of the call's own has passed; the text says what has not happened.
+    #[error("{0}")]
+    TimedOut(&'static str),
     /// There is no room for another object of this kind; the text says which.
     #[error("out of {0}")]
     Exhausted(&'static str),
@@ -39,6 +46,8 @@ impl From<CallError> for Errno {
             CallError::Submit(error) => error.into(),
             CallError::Command(_) | CallError::Invalid(_) => Self::EINVAL,
             CallError::Busy(_) => Self::EBUSY,
+            CallError::Commit(error) => error.into(),
+            CallError::TimedOut(_) => Self::ETIMEDOUT,
             CallError::Exhausted(_) => Self::ENOMEM,
         }
     }

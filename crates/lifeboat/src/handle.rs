@@ -2,22 +2,53 @@
 
 use lifeboat_lb1::command::GpuVa;
 
+use crate::about::{GetCapability, GetVersion};
+use crate::buffer::CreateBuffer;
+use crate::calls::Call;
+use crate::context::{CreateContext, Map, Unmap};
+use crate::display::{self, Flip, GetConnector, GetResources, Mailbox, QueueVblank, SetMode};
+use crate::dma_buf::{Export, Import};
 use crate::ledger::Entry;
+use crate::maps::Mmap;
+use crate::queue::CreateQueue;
 use crate::{
-    Buffer, CallError, Context, CpuMap, Device, DeviceInfo, Fence, Placement, Priority, Queue, Submission, display,
-    submit,
+    Buffer, CallError, Capability, Commit, ConnectorInfo, Context, CpuMap, Device, DeviceInfo, DisplayEvents, DmaBuf,
+    Fence, Mode, Placement, Priority, Queue, Resources, Submission, Version,
 };
 
 /// An open device. It stays usable when the device is lost: calls then answer by their class.
 #[derive(Debug)]
 pub struct Handle {
     device: Device,
+    /// Its events. Closed with it.
+    mailbox: Mailbox,
     _entry: Entry,
 }
 
 impl Handle {
-    pub(crate) fn new(device: Device, entry: Entry) -> Self {
-        Self { device, _entry: entry }
+    pub(crate) fn new(device: Device, mailbox: Mailbox, entry: Entry) -> Self {
+        Self { device, mailbox, _entry: entry }
+    }
+
+    #[track_caller]
+    fn call<C: Call<Driver = Device>>(&self, call: C) -> Result<C::Reply, CallError> {
+        self.device.call(call)
+    }
+
+    /// Which driver this is.
+    ///
+    /// # Errors
+    /// None: it returns a result as every call does.
+    pub fn version(&self) -> Result<Version, CallError> {
+        self.call(GetVersion)
+    }
+
+    /// Whether the driver can do something: 1 if so, 0 if not, if the capability does not say otherwise.
+    ///
+    /// # Errors
+    /// None: it returns a result as every call does.
+    pub fn capability(&self, capability: Capability) -> Result<u64, CallError> {
+        self.call(GetCapability(capability))
     }
 
     /// What the device has. Never fails (CALL-2).
@@ -34,34 +65,36 @@ impl Handle {
     ///
     /// # Errors
     /// ENODEV after loss, ENOMEM if the device has no free context.
+    #[track_caller]
     pub fn create_context(&self) -> Result<Context, CallError> {
-        Context::new(&self.device)
+        self.call(CreateContext)
     }
 
     /// Creates a queue for a context's jobs on a ring below [`DeviceInfo::rings`].
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL for a ring or context that is not this device's, ENOMEM if it has no free queue.
+    #[track_caller]
     pub fn create_queue(&self, context: &Context, ring: u8, priority: Priority) -> Result<Queue, CallError> {
-        self.device.owns(&context.0.device)?;
-        Queue::new(context, ring, priority)
+        self.call(CreateQueue { context, ring, priority })
     }
 
     /// Creates a buffer of `size` bytes, all zero.
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL for size 0, ENOMEM if there is no room.
+    #[track_caller]
     pub fn create_buffer(&self, placement: Placement, size: u64) -> Result<Buffer, CallError> {
-        Buffer::new(&self.device, placement, size)
+        self.call(CreateBuffer { placement, size })
     }
 
     /// Makes a buffer reachable for a context's commands, and says where.
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL if they are of different devices, ENOMEM if the context has no free segment.
+    #[track_caller]
     pub fn map(&self, context: &Context, buffer: &Buffer) -> Result<GpuVa, CallError> {
-        self.device.owns(&context.0.device)?;
-        context.map(buffer)
+        self.call(Map { context, buffer })
     }
 
     /// Maps a buffer into this process. Never fails for loss: afterwards there is nothing behind it (MAP-2).
@@ -69,41 +102,113 @@ impl Handle {
     /// # Errors
     /// EINVAL for a buffer of another device, or if this device's VRAM cannot be mapped; ENOMEM if the process has no room.
     pub fn mmap(&self, buffer: &Buffer) -> Result<CpuMap, CallError> {
-        self.device.owns(&buffer.0.device)?;
-        CpuMap::new(buffer)
+        self.call(Mmap(buffer))
+    }
+
+    /// Makes a buffer known to other devices, also of other modules. Never fails for loss: what was in VRAM then has
+    /// nothing behind it, as with [`Handle::mmap`].
+    ///
+    /// # Errors
+    /// EINVAL for a buffer of another device, or in VRAM that cannot be mapped; ENOMEM if the process has no room.
+    pub fn export(&self, buffer: &Buffer) -> Result<DmaBuf, CallError> {
+        self.call(Export(buffer))
+    }
+
+    /// Uses another device's buffer on this one, or gives back its own. Both devices and all maps reach the same bytes; nothing
+    /// orders them but fences. The loss of either device does not disturb the other: host memory keeps its contents, VRAM
+    /// of a lost device is undefined from then on (MAP-3).
+    ///
+    /// # Errors
+    /// ENODEV after the loss of this device, ENOMEM if it has no bus addresses left, EINVAL for VRAM if its bus knows no peer
+    /// to peer.
+    #[track_caller]
+    pub fn import(&self, dma_buf: &DmaBuf) -> Result<Buffer, CallError> {
+        self.call(Import(dma_buf))
     }
 
     /// Takes a buffer out of a context's reach. Does not fail for loss.
     ///
     /// # Errors
     /// EINVAL if nothing is mapped there.
+    #[track_caller]
     pub fn unmap(&self, context: &Context, va: GpuVa) -> Result<(), CallError> {
-        self.device.owns(&context.0.device)?;
-        context.unmap(va)
+        self.call(Unmap { context, va })
     }
 
     /// Submits a job. Its fence signals when the job has run, or with the reason why it has not.
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL for wrong commands, EAGAIN if too many jobs are in flight.
+    #[track_caller]
     pub fn submit(&self, submission: &Submission<'_>) -> Result<Fence, CallError> {
-        submit::submit(&self.device, submission)
+        self.call(submission)
     }
 
-    /// Shows an RGBA8 picture of a VRAM buffer, rows without gaps.
+    /// What there is to show pictures on, and how large they may be.
     ///
     /// # Errors
-    /// ENODEV after loss, EINVAL if the buffer is too small or not in VRAM, EBUSY while a flip is pending.
-    pub fn show(&self, buffer: &Buffer, width: u16, height: u16) -> Result<(), CallError> {
-        display::show(&self.device, buffer, width, height)
+    /// None: it returns a result as every call does.
+    pub fn resources(&self) -> Result<Resources, CallError> {
+        self.call(GetResources)
     }
 
-    /// Shows another picture of the same size from the next vertical blank on. After loss it pretends success: the
-    /// fence has signalled, and nobody is surprised (CALL-1).
+    /// The connector: its modes, and whether there is a screen. After loss it is disconnected (KMS-1).
     ///
     /// # Errors
-    /// EINVAL before the first [`Handle::show`] and as there, EBUSY while a flip is pending.
-    pub fn flip(&self, buffer: &Buffer) -> Result<Fence, CallError> {
-        display::flip(&self.device, buffer)
+    /// None: it returns a result as every call does.
+    pub fn connector(&self) -> Result<ConnectorInfo, CallError> {
+        self.call(GetConnector)
+    }
+
+    /// Shows an RGBA8 picture of a VRAM buffer, rows without gaps, at once; or nothing. [`Handle::connector`] proposes
+    /// modes, [`Resources::mode`] makes one of any size.
+    ///
+    /// # Errors
+    /// ENODEV after loss, EINVAL if the buffer is too small or not in VRAM or the mode has another refresh rate than the
+    /// screen, EBUSY while a flip or commit is pending.
+    #[track_caller]
+    pub fn set_mode(&self, picture: Option<(&Buffer, Mode)>) -> Result<(), CallError> {
+        self.call(SetMode(picture))
+    }
+
+    /// Shows another picture of the same size from the next vertical blank on; with a token, an event reports it. After
+    /// loss it pretends success: the fence has signalled, the event has come, and nobody is surprised (CALL-1).
+    ///
+    /// # Errors
+    /// EINVAL if the display is off, or the buffer too small or not in VRAM; EBUSY while a flip or commit is pending;
+    /// ENOMEM if 128 events are promised or unread.
+    #[track_caller]
+    pub fn flip(&self, buffer: &Buffer, token: Option<u64>) -> Result<Fence, CallError> {
+        self.call(Flip { buffer, token, mailbox: &self.mailbox })
+    }
+
+    /// Changes the display as a whole, or only says whether it could. The fence signals when the commit has taken effect.
+    /// After loss it pretends success as [`Handle::flip`] does, and for the same requests as before.
+    ///
+    /// A blocking commit is to be made outside of sections, as [`Fence::wait`].
+    ///
+    /// # Errors
+    /// EINVAL for what the display cannot show, if the mode would change and that is not allowed, and for an event of a
+    /// display that is off and stays so, or of a test; EBUSY for a non-blocking commit while another is pending; ENOMEM if
+    /// 128 events are promised or unread; ETIMEDOUT if a blocking commit was accepted and has not ended in a minute: it
+    /// stays pending then. After a minute without its turn it is EBUSY.
+    #[track_caller]
+    pub fn atomic(&self, commit: &Commit<'_>) -> Result<Fence, CallError> {
+        display::atomic(&self.device, &self.mailbox, commit)
+    }
+
+    /// An event at the next vertical blank. After loss it comes at once.
+    ///
+    /// # Errors
+    /// EINVAL if the display is off, ENOMEM if 128 events are promised or unread.
+    #[track_caller]
+    pub fn queue_vblank(&self, token: u64) -> Result<Fence, CallError> {
+        self.call(QueueVblank { token, mailbox: &self.mailbox })
+    }
+
+    /// What has happened on the display: this handle's flips and vertical blanks, and the loss of its screen. Reading
+    /// never fails, also after loss.
+    pub fn events(&self) -> DisplayEvents<'_> {
+        self.mailbox.events()
     }
 }

@@ -11,7 +11,7 @@ use lifeboat_sync::lint::{self, Mutex};
 use crate::locks;
 
 /// The windows and DMA mappings of one binding.
-pub(crate) struct Hardware {
+pub struct Hardware {
     function: Arc<dyn Function>,
     registers: Arc<dyn Bar + Send + Sync>,
     vram: Arc<dyn Bar + Send + Sync>,

@@ -11,7 +11,8 @@ use crate::submit::Job;
 
 /// What one interrupt reported, read in one register section.
 struct Report {
-    flipped: bool,
+    /// A flip took effect, or a vertical blank began.
+    blanked: bool,
     /// Each ring that reported something: how far it is, and whether it has stopped with a fault.
     rings: [Option<(Seqno, bool)>; regs::MAX_RINGS as usize],
 }
@@ -28,8 +29,8 @@ pub(crate) fn handle(link: &Link, events: &Events<Job>, display: &Display) {
             events.fault(ring, seqno);
         }
     }
-    if report.flipped {
-        display.complete_flip();
+    if report.blanked {
+        display.advance(link);
     }
 }
 
@@ -40,5 +41,5 @@ fn read(lb1: &Lb1<'_, dyn Bar + Send + Sync>) -> Result<Report, DriverError> {
         // The status bit may be from before a reset: the ring itself says whether it is stopped now.
         rings[usize::from(ring)] = Some(lb1.ring_report(ring)?);
     }
-    Ok(Report { flipped: interrupts.flipped(), rings })
+    Ok(Report { blanked: interrupts.flipped() || interrupts.blanked(), rings })
 }

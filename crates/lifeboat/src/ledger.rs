@@ -25,6 +25,8 @@ pub enum Kind {
     Buffer,
     /// A buffer in the address space of this process.
     Map,
+    /// A buffer that other devices can import, or have imported.
+    Export,
     /// A submitted job that the scheduler or the hardware still holds.
     Job,
     /// A fence that has not signalled.
@@ -33,7 +35,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Device,
         Self::Binding,
         Self::Handle,
@@ -41,6 +43,7 @@ impl Kind {
         Self::Queue,
         Self::Buffer,
         Self::Map,
+        Self::Export,
         Self::Job,
         Self::PendingFence,
     ];
@@ -56,6 +59,7 @@ impl fmt::Display for Kind {
             Self::Queue => "queue",
             Self::Buffer => "buffer",
             Self::Map => "map",
+            Self::Export => "export",
             Self::Job => "job",
             Self::PendingFence => "pending fence",
         })

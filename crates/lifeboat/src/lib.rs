@@ -5,7 +5,7 @@
 //! | lifetime | type | ends | touches hardware |
 //! |---|---|---|---|
 //! | code | [`Module`] | unload, refused while anything below exists | no |
-//! | device | [`Device`] | last handle, buffer, context, job gone | no |
+//! | device | [`Device`] | last handle, buffer, context, job, export gone | no |
 //! | binding | [`Binding`] | unplug | yes, through the gate |
 //! | handle | [`Handle`] | close | no |
 //!
@@ -14,24 +14,32 @@
 //!
 //! # The life of a job, as it runs through these files
 //!
-//! `handle` (the call, by its class) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
+//! `handle` (the call) → [`mod@calls`] (what its class gives it) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
 //! out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the device → `irq` (what completed) →
 //! [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
+//!
+//! # The life of a commit
+//!
+//! `handle` → [`calls`] → `display` ([`lifeboat_core::kms`] accepts it; its fence is waited for by the worker, its flip by
+//! the interrupt handler) → [`Fence`] and [`DisplayEvent`].
 //!
 //! # The life of an unplug
 //!
 //! `bus` (the device vanished, or the driver found it dead) → [`Binding::unplug`] → `teardown` (the steps of
 //! [`lifeboat_core::unplug`], and what each does here) → [`Event::Removed`].
 #![forbid(unsafe_code)]
+#![allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // the handlers of calls have the shape of their class
 
+mod about;
 mod binding;
 mod buffer;
 mod bus;
-mod call;
+pub mod calls;
 mod context;
 mod contexts;
 mod device;
 mod display;
+mod dma_buf;
 mod error;
 mod fence;
 mod handle;
@@ -54,14 +62,19 @@ mod rings;
 pub mod sched;
 mod spin;
 mod submit;
+mod table;
 mod teardown;
 
+pub use about::{Capability, Version};
 pub use binding::Binding;
 pub use buffer::{Buffer, Placement};
 pub use bus::{Bus, Event, WeakBus};
-pub use call::{CALLS, Call};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
+pub use display::{
+    Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Resources,
+};
+pub use dma_buf::DmaBuf;
 pub use error::{CallError, ProbeError, WaitError};
 pub use fence::{Fence, Outcome, Signalled, Timeline, Unsignalled};
 pub use handle::Handle;
@@ -71,10 +84,13 @@ pub use module::{Holders, Module};
 pub use probe::ProbeOptions;
 pub use queue::Queue;
 pub use submit::Submission;
+pub use table::CALLS;
 pub use teardown::{StepTime, UnplugReport};
 
 /// What the framework is built from, for those who need its types.
 pub use lifeboat_core as core;
+/// Why the display does not take a commit, what a commit does with a property, and how a screen is driven.
+pub use lifeboat_core::kms::{Change, CommitError, Mode};
 /// Which queues of a ring go first.
 pub use lifeboat_core::sched::Priority;
 /// What resets a context has seen.

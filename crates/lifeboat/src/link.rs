@@ -3,14 +3,16 @@
 //! The device lives as long as anyone holds it; the hardware ends with the binding. Everything that wants from the one
 //! to the other goes through here: whole operations through the gate, register access through the revocable.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use lifeboat_core::class::Presence;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::Bar;
-use lifeboat_sync::{Bound, Gate, Revocable};
+use lifeboat_sync::{Bound, Revocable};
 
+use crate::calls::Reach;
 use crate::hardware::Hardware;
 use crate::locks;
 
@@ -18,9 +20,7 @@ use crate::locks;
 pub(crate) type ReportLoss = Box<dyn Fn(Loss) + Send + Sync>;
 
 pub(crate) struct Link {
-    pub(crate) gate: Gate,
-    pub(crate) hardware: Revocable<Hardware>,
-    gone: AtomicBool,
+    reach: Reach<Hardware>,
     loss_reported: AtomicBool,
     report_loss: ReportLoss,
 }
@@ -30,6 +30,14 @@ pub(crate) struct Link {
 pub(crate) struct BoundLink<'a> {
     link: &'a Link,
     hardware: Bound<'a, Hardware>,
+}
+
+impl Deref for Link {
+    type Target = Reach<Hardware>;
+
+    fn deref(&self) -> &Reach<Hardware> {
+        &self.reach
+    }
 }
 
 impl BoundLink<'_> {
@@ -45,24 +53,13 @@ impl BoundLink<'_> {
 }
 
 impl Link {
-    pub(crate) fn new(hardware: Hardware, report_loss: ReportLoss) -> Self {
+    pub(crate) fn new(hardware: Hardware, check_entry: bool, report_loss: ReportLoss) -> Self {
+        let hardware = Revocable::with_class(&locks::REGISTERS, hardware);
         Self {
-            gate: Gate::with_class(&locks::GATE),
-            hardware: Revocable::with_class(&locks::REGISTERS, hardware),
-            gone: AtomicBool::new(false),
+            reach: Reach::new(&locks::GATE, hardware, check_entry),
             loss_reported: AtomicBool::new(false),
             report_loss,
         }
-    }
-
-    pub(crate) fn presence(&self) -> Presence {
-        if self.gone.load(SeqCst) { Presence::Gone } else { Presence::Live }
-    }
-
-    /// From now on calls see the loss, and nobody enters the gate.
-    pub(crate) fn announce(&self) {
-        self.gone.store(true, SeqCst);
-        self.gate.shut();
     }
 
     /// Runs `f` on the registers, in a section. If there are none any more, or `f` finds the device dead, that is

@@ -18,7 +18,7 @@ pub(crate) static MINORS: Class = Class::new("module.minors");
 pub(crate) static SPACE: Class = Class::new("context.space");
 /// Users' maps of VRAM. Sleeping: taken by calls of users, and by the cut.
 pub(crate) static MAPS: Class = Class::new("device.maps");
-/// What the screen shows, and the flip under way. Taken by the interrupt handler.
+/// What the screen shows, the commit under way, who waits for a vertical blank. Taken by the interrupt handler.
 pub(crate) static DISPLAY: Class = Class::new("display");
 
 /// Sections of whole operations on a device.
@@ -36,4 +36,5 @@ pub(crate) static REPORT: Class = Class::new("unplug.report");
 pub(crate) static MAPPED: Class = Class::new("hardware.mapped");
 pub(crate) static VRAM: Class = Class::new("device.vram");
 pub(crate) static CONTEXTS: Class = Class::new("device.contexts");
+pub(crate) static EVENTS: Class = Class::new("display.events");
 pub(crate) static SUBSCRIBERS: Class = Class::new("bus.subscribers");

@@ -2,18 +2,22 @@
 //!
 //! A map outlives the device. When the binding is cut, what is behind the maps of VRAM is replaced by zeroes of the
 //! process's own, in one step for each map, however large it is and whoever is using it (MAP-1); maps that are made
-//! afterwards are such from the start (MAP-2). Only who made a map ends it. Maps of host memory keep their contents.
+//! afterwards are such from the start (MAP-2). Only who made a map ends it. Maps of host memory keep their contents. What
+//! other devices are given of VRAM ([`DmaBuf`](crate::DmaBuf)) is a map, too.
 
 use std::fmt;
+use std::fs::File;
 use std::sync::{Arc, Weak};
 
 use lifeboat_lb1::regs;
-use lifeboat_pci::{BusError, HostMemory, Window};
+use lifeboat_pci::{HostMemory, Window};
 use lifeboat_sync::lint::Mutex;
 
 use crate::buffer::{self, Buffer};
+use crate::calls::Arguments;
+use crate::device::Users;
 use crate::ledger::{Entry, Kind};
-use crate::{CallError, call, locks};
+use crate::{CallError, Device, locks};
 
 /// A buffer in the address space of this process. Unmapped when dropped; keeps the buffer until then.
 ///
@@ -30,37 +34,60 @@ enum Memory {
     Host(Arc<HostMemory>),
 }
 
-/// All maps of one device's VRAM.
-pub(crate) struct Maps(Mutex<State>);
+/// All maps of one device's VRAM, by users and by other devices.
+pub(crate) struct Maps {
+    can_map: bool,
+    state: Mutex<State>,
+}
 
-#[derive(Default)]
 struct State {
-    /// There is no VRAM any more.
-    cut: bool,
+    /// The file that is the VRAM, and where in it. None once there is no VRAM any more.
+    vram: Option<(File, u64)>,
     windows: Vec<Weak<Window>>,
 }
 
-impl Default for Maps {
-    fn default() -> Self {
-        Self(Mutex::sleeping(&locks::MAPS, State::default()))
+/// Arguments of `mmap`.
+pub(crate) struct Mmap<'a>(pub(crate) &'a Buffer);
+
+impl Arguments<Device> for Mmap<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.0.0.device)
     }
 }
 
+pub(crate) fn mmap(users: &Users, Mmap(buffer): Mmap<'_>) -> Result<CpuMap, CallError> {
+    let shared = &buffer.0;
+    let memory = match (shared.vram_offset(), shared.host_memory()) {
+        (Some(offset), _) => Memory::Vram(users.maps.open(shared, offset)?),
+        (None, Some(memory)) => Memory::Host(memory.clone()),
+        (None, None) => return Err(CallError::Invalid("the buffer has no memory")),
+    };
+    Ok(CpuMap { memory, buffer: shared.clone(), _entry: users.ledger.enlist(Kind::Map) })
+}
+
 impl Maps {
+    /// Of a device whose VRAM is there, in a file, or cannot be mapped.
+    pub(crate) fn new(vram: Option<(File, u64)>) -> Self {
+        let can_map = vram.is_some();
+        Self { can_map, state: Mutex::sleeping(&locks::MAPS, State { vram, windows: Vec::new() }) }
+    }
+
+    /// Whether the device is one whose VRAM can be mapped. Stays so after loss.
+    pub(crate) fn can_map(&self) -> bool {
+        self.can_map
+    }
+
     /// A window on pages of VRAM, or on nothing.
-    fn open(&self, buffer: &buffer::Shared, offset: u64) -> Result<Arc<Window>, CallError> {
+    pub(crate) fn open(&self, buffer: &buffer::Shared, offset: u64) -> Result<Arc<Window>, CallError> {
+        if !self.can_map {
+            return Err(CallError::Invalid("this device's VRAM cannot be mapped, and so not shared either"));
+        }
         let bytes = buffer.pages() * regs::PAGE;
-        let link = &buffer.device.0.link;
         // Held over the mapping: a cut comes before, and then there is nothing to map, or finds the window.
-        let mut state = self.0.lock();
-        let backing = link.registers(|_, hardware| Ok(hardware.vram().backing(offset, bytes)?));
-        let window = match backing {
-            Ok((file, at)) if !state.cut => Window::map(&file, at, bytes),
-            Err(lifeboat_lb1::DriverError::Bus(BusError::Unsupported)) => {
-                return Err(CallError::Invalid("this device's VRAM cannot be mapped"));
-            }
-            // A cut that is on its way.
-            _ => Window::dummy(bytes),
+        let mut state = self.state.lock();
+        let window = match &state.vram {
+            Some((file, start)) => Window::map(file, start + offset, bytes),
+            None => Window::dummy(bytes),
         };
         let window = Arc::new(window.map_err(|_| CallError::Exhausted("address space or maps; unmap some"))?);
         state.windows.retain(|window| window.strong_count() > 0);
@@ -70,8 +97,8 @@ impl Maps {
 
     /// Takes the VRAM from behind all maps that there are and will be. How many there were.
     pub(crate) fn cut(&self) -> usize {
-        let mut state = self.0.lock();
-        state.cut = true;
+        let mut state = self.state.lock();
+        state.vram = None;
         let mut cut = 0;
         for window in state.windows.drain(..).filter_map(|window| window.upgrade()) {
             cut += 1;
@@ -85,18 +112,6 @@ impl Maps {
 }
 
 impl CpuMap {
-    pub(crate) fn new(buffer: &Buffer) -> Result<Self, CallError> {
-        let shared = &buffer.0;
-        let device = &shared.device.0;
-        call::MMAP.enter(&device.link)?;
-        let memory = match (shared.vram_offset(), shared.host_memory()) {
-            (Some(offset), _) => Memory::Vram(device.maps.open(shared, offset)?),
-            (None, Some(memory)) => Memory::Host(memory.clone()),
-            (None, None) => return Err(CallError::Invalid("the buffer has no memory")),
-        };
-        Ok(Self { memory, buffer: shared.clone(), _entry: device.ledger.enlist(Kind::Map) })
-    }
-
     /// Length in bytes, as the buffer's.
     pub fn size(&self) -> u64 {
         self.buffer.size()

@@ -20,6 +20,7 @@ use crate::hardware::Hardware;
 use crate::irq;
 use crate::ledger::Kind;
 use crate::link::{BoundLink, Link, ReportLoss};
+use crate::maps::Maps;
 use crate::module::Shared as Module;
 use crate::reset::{RESET_LIMIT, quiesce, wait_for_reset};
 use crate::rings::{Lb1Rings, Ring};
@@ -42,6 +43,9 @@ pub struct ProbeOptions {
     pub guilty_limit: u32,
     /// How long an unplug waits for open sections. Default 5 s.
     pub drain_limit: Duration,
+    /// Whether calls ask first if there still is a device. Default true. Without it they run on a lost device as far as
+    /// they get, for tests of every such moment (CALL-4); nothing unsafe comes of it.
+    pub check_entry: bool,
     /// Called once if the driver finds the device lost. Must not block; the unplug is the callee's duty.
     pub report_loss: Box<dyn Fn(Loss) + Send + Sync>,
 }
@@ -54,6 +58,7 @@ impl Default for ProbeOptions {
             extensions: 4,
             guilty_limit: 10,
             drain_limit: Duration::from_secs(5),
+            check_entry: true,
             report_loss,
         }
     }
@@ -82,9 +87,9 @@ pub(crate) fn probe(
     }
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
-    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, report_loss } = options;
+    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, check_entry, report_loss } = options;
     let patience = Patience { job_timeout, extensions, guilty_limit };
-    let link = Arc::new(Link::new(hardware, report_loss));
+    let link = Arc::new(Link::new(hardware, check_entry, report_loss));
     let running = match bring_up(module, &link, function, minor.number, patience) {
         Ok(running) => running,
         Err(error) => {
@@ -114,6 +119,7 @@ pub(crate) struct Running {
     pub(crate) scheduler: Scheduler<Job>,
     pub(crate) display: Arc<Display>,
     pub(crate) contexts: Arc<Contexts>,
+    pub(crate) maps: Maps,
 }
 
 /// From a device that answers to one that takes jobs. On an error it may be anywhere between.
@@ -131,7 +137,7 @@ fn bring_up(
     let limits = Limits { ring_credits: credits, job_timeout, extensions, event_slots: None };
     let contexts = Arc::new(Contexts::new(info.contexts));
     let options = Options { name: device::name(minor), rings: info.rings, limits, guilty_limit, ..Options::default() };
-    let display = Arc::new(Display::default());
+    let display = Arc::new(Display::new(&module.ledger, &device::name(minor)));
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
         let handler = {
             let (link, events, display) = (link.clone(), events.clone(), display.clone());
@@ -151,7 +157,9 @@ fn bring_up(
         OpenError::Rings(error) => error,
         OpenError::Thread(_) => ProbeError::NoMemory,
     })?;
-    Ok(Running { info, credits, scheduler, display, contexts })
+    // A device whose VRAM cannot be mapped is one all the same.
+    let vram = bound.registers(|_, hardware| Ok(hardware.vram().backing(0, info.vram_bytes)?)).ok();
+    Ok(Running { info, credits, scheduler, display, contexts, maps: Maps::new(vram) })
 }
 
 fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use lifeboat_core::sched::{Priority, RingIndex};
 
+use crate::calls::{Arguments, Bound};
 use crate::context::{self, Context};
+use crate::device::Users;
 use crate::ledger::{Entry, Kind};
 use crate::submit::Job;
-use crate::{CallError, call, sched};
+use crate::{CallError, Device, sched};
 
 /// A queue. Dropped, it cancels what has not reached the ring; what has runs on.
 pub struct Queue {
@@ -21,22 +23,68 @@ pub struct Queue {
     _entry: Entry,
 }
 
-impl Queue {
-    pub(crate) fn new(context: &Context, ring: u8, priority: Priority) -> Result<Self, CallError> {
-        let device = &context.0.device;
-        let _section = call::CREATE_QUEUE.enter_section(&device.0.link)?;
-        if ring >= device.0.info.rings {
-            return Err(CallError::Invalid("no such ring"));
-        }
-        let scheduled = context.0.scheduled.queue(RingIndex(ring), priority);
-        Ok(Self {
-            context: context.0.clone(),
-            scheduled: scheduled.ok_or(CallError::Exhausted("queues; close some"))?,
-            ring: AtomicU8::new(ring),
-            _entry: device.0.ledger.enlist(Kind::Queue),
-        })
-    }
+/// Arguments of `create-queue`.
+pub(crate) struct CreateQueue<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) ring: u8,
+    pub(crate) priority: Priority,
+}
 
+/// Arguments of `set-priority`.
+pub(crate) struct SetPriority<'a> {
+    queue: &'a Queue,
+    priority: Priority,
+}
+
+/// Arguments of `move-queue`.
+pub(crate) struct MoveQueue<'a> {
+    queue: &'a Queue,
+    ring: u8,
+}
+
+impl Arguments<Device> for CreateQueue<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.context.0.device)?;
+        users.has_ring(self.ring)
+    }
+}
+
+impl Arguments<Device> for SetPriority<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.queue.context.device)
+    }
+}
+
+impl Arguments<Device> for MoveQueue<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.queue.context.device)?;
+        users.has_ring(self.ring)
+    }
+}
+
+pub(crate) fn create(bound: &Bound<'_, Device>, arguments: CreateQueue<'_>) -> Result<Queue, CallError> {
+    let CreateQueue { context, ring, priority } = arguments;
+    let scheduled = context.0.scheduled.queue(RingIndex(ring), priority);
+    Ok(Queue {
+        context: context.0.clone(),
+        scheduled: scheduled.ok_or(CallError::Exhausted("queues; close some"))?,
+        ring: AtomicU8::new(ring),
+        _entry: bound.device().0.ledger.enlist(Kind::Queue),
+    })
+}
+
+pub(crate) fn set_priority(_: &Users, SetPriority { queue, priority }: SetPriority<'_>) -> Result<(), CallError> {
+    queue.scheduled.set_priority(priority);
+    Ok(())
+}
+
+pub(crate) fn move_to(_: &Users, MoveQueue { queue, ring }: MoveQueue<'_>) -> Result<(), CallError> {
+    queue.scheduled.move_to(RingIndex(ring)).map_err(|_| CallError::Invalid("no such ring"))?;
+    queue.ring.store(ring, Relaxed);
+    Ok(())
+}
+
+impl Queue {
     /// The ring its next jobs run on.
     pub fn ring(&self) -> u8 {
         self.ring.load(Relaxed)
@@ -48,10 +96,7 @@ impl Queue {
     /// # Errors
     /// None: it returns a result as every call does.
     pub fn set_priority(&self, priority: Priority) -> Result<(), CallError> {
-        let device = &self.context.device.0;
-        call::SET_PRIORITY.enter(&device.link)?;
-        self.scheduled.set_priority(priority);
-        Ok(())
+        self.context.device.call(SetPriority { queue: self, priority })
     }
 
     /// Gives it another ring below [`DeviceInfo::rings`](crate::DeviceInfo::rings), from the next job that has not been
@@ -60,11 +105,7 @@ impl Queue {
     /// # Errors
     /// EINVAL if the device has no such ring. Does not fail for loss.
     pub fn move_to(&self, ring: u8) -> Result<(), CallError> {
-        let device = &self.context.device.0;
-        call::MOVE_QUEUE.enter(&device.link)?;
-        self.scheduled.move_to(RingIndex(ring)).map_err(|_| CallError::Invalid("no such ring"))?;
-        self.ring.store(ring, Relaxed);
-        Ok(())
+        self.context.device.call(MoveQueue { queue: self, ring })
     }
 }
 

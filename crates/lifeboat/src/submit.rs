@@ -8,12 +8,13 @@ use lifeboat_core::sched::IfDependencyFails;
 use lifeboat_lb1::RingWriter;
 use lifeboat_lb1::command::Work;
 
+use crate::calls::{Arguments, Doorway};
 use crate::context;
-use crate::device::Device;
+use crate::device::{Device, Users};
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
 use crate::sched::NewJob;
-use crate::{CallError, Fence, Queue, call};
+use crate::{CallError, Fence, Queue};
 
 /// A job to be: commands for one ring, and what they wait for.
 #[derive(Debug, Clone, Copy)]
@@ -49,18 +50,21 @@ pub(crate) struct Job {
     _entry: Entry,
 }
 
-pub(crate) fn submit(device: &Device, submission: &Submission<'_>) -> Result<Fence, CallError> {
-    let context = &submission.queue.context;
-    device.owns(&context.device)?;
-    if submission.commands.is_empty() {
-        return Err(CallError::Invalid("a job needs at least one command"));
+impl Arguments<Device> for &Submission<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        users.owns(&self.queue.context.device)?;
+        if self.commands.is_empty() {
+            return Err(CallError::Invalid("a job needs at least one command"));
+        }
+        Ok(self.commands.iter().try_for_each(Work::check)?)
     }
-    submission.commands.iter().try_for_each(Work::check)?;
-    let link = &device.0.link;
-    call::SUBMIT.enter(link)?;
+}
+
+pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>) -> Result<Fence, CallError> {
+    let context = &submission.queue.context;
     // From the reservation to the commit, so that an unplug either sees the job or refuses it.
-    let _section = link.gate.enter().ok_or(Refusal::Gone)?;
-    let ledger = &device.0.ledger;
+    let _bound = doorway.enter().ok_or(Refusal::Gone)?;
+    let ledger = &doorway.users().ledger;
     let job = Arc::new(Job {
         context: context.clone(),
         commands: submission.commands.into(),

@@ -38,7 +38,7 @@ pub struct UnplugReport {
     pub steps: Vec<StepTime>,
     /// Fences that signalled ENODEV.
     pub fences_retired: usize,
-    /// Users' maps that nothing of the device is behind any more.
+    /// Maps that nothing of the device is behind any more: those of users, and what other devices had of its VRAM.
     pub maps_cut: usize,
     /// Sections that did not end in time, if any.
     pub holdouts: Option<Holdouts>,
@@ -112,8 +112,8 @@ impl Teardown for Shell {
 
     fn retire(&mut self) {
         self.step("retire", |shell| {
+            shell.device.0.display.lose();
             shell.deliver();
-            shell.device.0.display.complete_flip();
         });
     }
 
@@ -128,9 +128,10 @@ impl Teardown for Shell {
 
     fn sweep(&mut self) {
         self.step("sweep", |shell| {
-            // Submissions and flips that were past their entry when the loss was announced.
+            // Submissions that were past their entry when the loss was announced. The display has taken nothing since.
             shell.deliver();
-            shell.device.0.display.complete_flip();
+            shell.device.0.display.lose();
+            shell.device.0.display.disconnect();
         });
     }
 

@@ -3,10 +3,15 @@
 
 mod machine;
 
+use std::sync::Mutex;
+
 use lifeboat::command::Work;
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{Buffer, CALLS, CallError, Device, Placement, Priority};
+use lifeboat::{
+    Buffer, CALLS, CallError, Capability, Change, Commit, ConnectorStatus, Device, DisplayEvent, DmaBuf, Fence, Handle,
+    Placement, Priority,
+};
 use machine::{BYTES, Client, LONG, Machine};
 
 /// What a call may need, made while the device was there.
@@ -14,14 +19,24 @@ struct World {
     device: Device,
     client: Client,
     picture: Buffer,
+    spare: Mutex<Vec<Handle>>,
+    done: Fence,
+    /// Another machine's device, and a buffer of it.
+    foreign: (DmaBuf, Machine),
 }
 
 impl World {
     fn new(device: Device) -> Self {
         let client = Client::new(&device);
         let picture = client.handle.create_buffer(Placement::Vram, BYTES.into()).unwrap();
-        client.handle.show(&picture, 64, 64).unwrap();
-        Self { device, client, picture }
+        client.show(&picture).unwrap();
+        let spare = Mutex::new((0..2).map(|_| device.open().unwrap()).collect());
+        let done = client.submit(0, &[Work::Nop], &[]);
+        done.wait(LONG).unwrap();
+        let machine = Machine::new();
+        let other = machine.added().open().unwrap();
+        let dma_buf = other.export(&other.create_buffer(Placement::Host, 4096).unwrap()).unwrap();
+        Self { device, client, picture, spare, done, foreign: (dma_buf, machine) }
     }
 
     /// Makes the call of this name. One that is missing here is not tested: that is a failure.
@@ -29,6 +44,25 @@ impl World {
         let Client { handle, context, queues, host, vram, vram_va, .. } = &self.client;
         match name {
             "open" => self.device.open().map(drop),
+            // There is one to be closed for each call before.
+            "close" => {
+                drop(self.spare.lock().unwrap().pop().unwrap());
+                Ok(())
+            }
+            "version" => handle.version().map(|version| assert_eq!(version.driver, "lifeboat-lb1")),
+            "capability" => handle.capability(Capability::MapVram).map(|can| assert_eq!(can, 1)),
+            "parameters" => {
+                assert_eq!(handle.info().rings, 2);
+                Ok(())
+            }
+            "wait" => {
+                self.done.wait(LONG).unwrap();
+                Ok(())
+            }
+            "reset-stats" => {
+                assert_eq!(context.reset_stats().guilty, 0);
+                Ok(())
+            }
             "create-context" => handle.create_context().map(drop),
             "create-queue" => handle.create_queue(context, 0, Priority::Normal).map(drop),
             "set-priority" => queues[0].set_priority(Priority::High),
@@ -39,17 +73,47 @@ impl World {
             "read-vram-buffer" => vram.read(0, &mut [0]),
             "write-vram-buffer" => vram.write(0, &[0]),
             "mmap" => handle.mmap(vram).and_then(|map| map.write(0, &[0])),
+            "export" => handle.export(vram).map(|dma_buf| assert_eq!(dma_buf.size(), u64::from(BYTES))),
+            "import" => handle.import(&self.foreign.0).map(drop),
             "map" => handle.map(context, &self.picture).map(drop),
             "unmap" => handle.unmap(context, *vram_va),
             "submit" => self.client.try_submit(0, &[Work::Nop], &[]).map(drop),
-            "show" => handle.show(&self.picture, 64, 64),
-            "flip" => {
+            "mode-set" => self.client.show(&self.picture),
+            "page-flip" => {
                 // Its event is owed in any case.
-                handle.flip(&self.picture)?.wait(LONG).unwrap();
+                let flip = handle.flip(&self.picture, Some(1));
+                flip.map(|fence| self.flip_is_answered(&fence, 1))
+            }
+            "atomic" => {
+                let commit = Commit { plane: Change::To(&self.picture), event: Some(2), ..Commit::default() };
+                handle.atomic(&commit).map(|fence| self.flip_is_answered(&fence, 2))
+            }
+            "queue-vblank" => {
+                handle.queue_vblank(3)?.wait(LONG).unwrap();
+                let event = handle.events().wait(LONG);
+                assert!(matches!(event, Some(DisplayEvent::Vblank { token: 3, .. })), "{event:?}");
+                Ok(())
+            }
+            "resources" => handle.resources().map(|resources| assert_eq!(resources.crtcs, 1)),
+            "get-connector" => handle.connector().map(|connector| {
+                let connected = connector.status == ConnectorStatus::Connected;
+                assert_eq!(connected, self.device.is_live(), "KMS-1");
+            }),
+            "read-events" => {
+                // The one event that nobody asked for is the loss's.
+                assert_eq!(handle.events().try_next(), None);
                 Ok(())
             }
             other => panic!("{other} is in the table and not in this test"),
         }
+    }
+}
+
+impl World {
+    fn flip_is_answered(&self, fence: &Fence, wanted: u64) {
+        fence.wait(LONG).unwrap();
+        let event = self.client.handle.events().wait(LONG);
+        assert!(matches!(event, Some(DisplayEvent::Flip { token, .. }) if token == wanted), "{event:?}");
     }
 }
 
@@ -67,6 +131,7 @@ fn call_1_call_2_and_call_3_every_call_does_before_and_after_loss_what_its_class
     let world = World::new(machine.added());
     machine.slot.remove();
     machine.removed();
+    assert_eq!(world.client.handle.events().try_next(), Some(DisplayEvent::Hotplug { connected: false }), "KMS-1");
     for call in CALLS {
         let answer = world.call(call.name).map_err(CallError::errno);
         let fits = match call.class {

@@ -31,10 +31,10 @@ fn gate_8_worker_and_interrupt_handler_give_up_after_unplug() {
         None
     }));
     let client = bound.client();
-    client.handle.show(&client.vram, 64, 64).unwrap();
+    client.show(&client.vram).unwrap();
     // Work for the worker's clock (a job that will be overdue, a flip to be asked about) and for the interrupt handler.
     let hung = client.submit(0, &[Work::Hang], &[]);
-    let flip = client.handle.flip(&client.vram).unwrap();
+    let flip = client.handle.flip(&client.vram, None).unwrap();
     let report = bound.binding.unplug(Loss::Unbound).unwrap();
     assert!(report.device_alive && report.holdouts.is_none() && report.registers_held.is_none());
     let before = accesses.load(SeqCst);

@@ -89,7 +89,7 @@ fn kms_3_a_flip_on_its_way_and_the_picture_survive_a_reset_of_the_device() {
         picture.write(0, &vec![shade; BYTES as usize]).unwrap();
         picture
     });
-    client.handle.show(&first, 64, 64).unwrap();
+    client.show(&first).unwrap();
     let hung = hang_with_a_reset_that_fails(&machine, &client);
     assert_eq!(hung.wait(LONG), GUILTY);
     let shown = machine.card().picture().expect("it is shown again");
@@ -99,10 +99,10 @@ fn kms_3_a_flip_on_its_way_and_the_picture_survive_a_reset_of_the_device() {
         let hung = client.submit(0, &[Work::Hang], &[]);
         // Many flips on the way to the reset; each is answered, and the last picture is there afterwards.
         while hung.status().is_none() {
-            client.handle.flip(picture).unwrap().wait(LONG).unwrap();
+            client.handle.flip(picture, None).unwrap().wait(LONG).unwrap();
         }
         assert_eq!(hung.wait(LONG), GUILTY);
-        client.handle.flip(picture).unwrap().wait(LONG).unwrap();
+        client.handle.flip(picture, None).unwrap().wait(LONG).unwrap();
     }
     let shown = machine.card().picture().expect("it is shown still");
     assert!(shown.pixels.iter().all(|byte| *byte == 3));

@@ -53,7 +53,7 @@ fn call_1_and_2_calls_answer_by_their_class_after_loss() {
     let machine = Machine::new();
     let device = machine.added();
     let client = Client::new(&device);
-    client.handle.show(&client.vram, 64, 64).unwrap();
+    client.show(&client.vram).unwrap();
     let signalled = client.submit(0, &[client.fill(5), client.download()], &[]);
     signalled.wait(LONG).unwrap();
     machine.slot.remove();
@@ -73,9 +73,9 @@ fn call_1_and_2_calls_answer_by_their_class_after_loss() {
     assert_eq!(errno(client.handle.create_buffer(Placement::Host, 1).map(drop)), Errno::ENODEV);
     assert_eq!(errno(client.handle.map(&client.context, &client.host).map(drop)), Errno::ENODEV);
     assert_eq!(errno(client.vram.read(0, &mut [0])), Errno::ENODEV);
-    assert_eq!(errno(client.handle.show(&client.vram, 64, 64)), Errno::ENODEV);
+    assert_eq!(errno(client.show(&client.vram)), Errno::ENODEV);
     // Complete.
-    assert_eq!(client.handle.flip(&client.vram).unwrap().wait(Duration::ZERO), Ok(()), "KMS-2");
+    assert_eq!(client.handle.flip(&client.vram, None).unwrap().wait(Duration::ZERO), Ok(()), "KMS-2");
     // Driver.
     let submission = Submission { restartable: true, ..Submission::new(&client.queues[0], &[Work::Nop]) };
     let queue = client.handle.create_queue(&client.context, 0, Priority::Normal);
@@ -172,12 +172,12 @@ fn kms_3_a_flip_caught_by_the_unplug_completes_once() {
     for _ in 0..10 {
         let device = machine.added();
         let client = Client::new(&device);
-        client.handle.show(&client.vram, 64, 64).unwrap();
-        client.handle.flip(&client.vram).unwrap().wait(LONG).unwrap();
-        let pending = client.handle.flip(&client.vram).unwrap();
+        client.show(&client.vram).unwrap();
+        client.handle.flip(&client.vram, None).unwrap().wait(LONG).unwrap();
+        let pending = client.handle.flip(&client.vram, None).unwrap();
         if pending.status().is_none() {
             // One at a time; the vertical blank may have been quicker than us.
-            let second = client.handle.flip(&client.vram).map_err(CallError::errno);
+            let second = client.handle.flip(&client.vram, None).map_err(CallError::errno);
             assert!(matches!(second, Err(Errno::EBUSY)) || pending.status().is_some());
         }
         machine.slot.remove();
@@ -239,9 +239,8 @@ fn life_5_every_loss_takes_the_same_path_and_tells_users_the_same() {
         let hung = client.submit(0, &[Work::Hang], &[]);
         match loss {
             Loss::Unplugged => bound.slot.remove(),
-            Loss::Unbound => {}
             Loss::FellOff => dead.store(true, SeqCst),
-            Loss::Crashed => {}
+            Loss::Unbound | Loss::Crashed => {}
         }
         if matches!(loss, Loss::FellOff | Loss::Crashed) {
             assert_eq!(told.recv_timeout(LONG), Ok(loss), "the driver finds it");

@@ -127,8 +127,24 @@ impl Bench {
     /// Until the worker has done all there is to do, as far as that can be seen.
     fn until_asleep(&self) {
         self.awake.store(false, SeqCst);
-        std::thread::sleep(Duration::from_millis(20));
+        let began = Instant::now();
+        let mut asleep = 0;
+        // On a busy machine it takes its time to get there. A moment's sleep on the way is not the one that counts.
+        while asleep < 4 {
+            assert!(began.elapsed() < LONG, "the worker never sleeps");
+            std::thread::sleep(Duration::from_millis(5));
+            asleep = if others_sleep() { asleep + 1 } else { 0 };
+        }
     }
+}
+
+/// Whether every thread of this process but this one sleeps.
+fn others_sleep() -> bool {
+    let awake = |stat: &String| stat.rsplit(')').next().is_some_and(|fields| !fields.starts_with(" S"));
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    // One that has ended meanwhile has no state.
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    stats.filter(awake).count() == 1
 }
 
 fn until_signalled(fences: &[Fence]) {

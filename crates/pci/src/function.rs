@@ -30,6 +30,8 @@ pub trait Function: Send + Sync {
     ///
     /// # Errors
     /// [`BusError::NoMemory`] if no address space is left, [`BusError::Unmapped`] after [`Function::release`].
+    /// [`BusError::Unsupported`] for [another device's memory](HostMemory::is_peers), if the bus cannot do without it when that
+    /// is replaced: an IOMMU that looks pages up once, as those of real machines do, would go on to lead to the lost device.
     fn dma_map(&self, memory: &Arc<HostMemory>) -> Result<Iova, BusError>;
 
     /// Takes a mapping back. When this returns the device can no longer reach the memory.

@@ -16,7 +16,7 @@
 //! ([`ALL_ONES`]). An access fails with [`BusError`] only for what is wrong on this side: out of range, misaligned, or
 //! a mapping that has been taken away. Telling "gone" from "really reads all-ones" is the driver's job (HEALTH-1).
 #![cfg_attr(not(feature = "std"), no_std)]
-#![deny(unsafe_code)] // but in `window`
+#![deny(unsafe_code)] // but in `window` and `sigbus`
 
 mod bar;
 mod config;
@@ -25,7 +25,11 @@ mod error;
 #[cfg(feature = "std")]
 mod function;
 #[cfg(feature = "std")]
+mod guarded;
+#[cfg(feature = "std")]
 mod memory;
+#[cfg(feature = "std")]
+mod sigbus;
 #[cfg(feature = "std")]
 mod slot;
 #[cfg(feature = "std")]

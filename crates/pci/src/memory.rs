@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
-use rustix::fs::{fcntl_add_seals, fcntl_get_seals, memfd_create, MemfdFlags, SealFlags};
-use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
+use rustix::fs::{fcntl_add_seals, memfd_create, MemfdFlags, SealFlags};
+use vm_memory::{Bytes, VolatileSlice};
 
-use crate::BusError;
+use crate::{BusError, Window};
 
 /// The unit in which memory is given to devices, in bytes.
 pub const PAGE_SIZE: u64 = 4096;
@@ -17,7 +18,9 @@ pub const PAGE_SIZE: u64 = 4096;
 /// are changed during the copy come out as the old or the new ones.
 #[derive(Debug)]
 pub struct HostMemory {
-    region: MmapRegion,
+    window: Arc<Window>,
+    file: Option<File>,
+    peers: bool,
 }
 
 impl HostMemory {
@@ -26,8 +29,18 @@ impl HostMemory {
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if `size` is zero or too large for this machine, else what the system said.
     pub fn new(size: u64) -> io::Result<Self> {
-        let region = MmapRegion::new(rounded(size)?).map_err(io::Error::other)?;
-        Ok(Self { region })
+        Ok(Self { window: Arc::new(Window::dummy(rounded(size)?)?), file: None, peers: false })
+    }
+
+    /// One device's memory, for another to reach: what is behind a window. Whoever else has the window can detach it: then
+    /// there are zeroes here, and the other device's mapping stays as it is.
+    pub fn of_peer(window: Arc<Window>) -> Self {
+        Self { window, file: None, peers: true }
+    }
+
+    /// Whether it is another device's memory, which can be replaced by zeroes at any moment.
+    pub fn is_peers(&self) -> bool {
+        self.peers
     }
 
     /// As [`HostMemory::new`], in a file of its own that others can map: a memfd, sealed at its size.
@@ -35,7 +48,7 @@ impl HostMemory {
     /// # Errors
     /// As [`HostMemory::new`].
     pub fn shared(size: u64) -> io::Result<Self> {
-        let size = rounded(size)? as u64;
+        let size = rounded(size)?;
         let file = File::from(memfd_create(c"device-memory", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
         file.set_len(size)?;
         fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
@@ -45,23 +58,19 @@ impl HostMemory {
     /// The file behind a part of it, and where that part begins in the file, for who wants to map it.
     ///
     /// # Errors
-    /// [`BusError::OutOfRange`], or [`BusError::Unsupported`] for memory that is in no file, or in one that can shrink.
+    /// [`BusError::OutOfRange`], or [`BusError::Unsupported`] for memory that is in no file.
     pub fn backing(&self, offset: u64, bytes: u64) -> Result<(File, u64), BusError> {
         let len = usize::try_from(bytes).map_err(|_| BusError::OutOfRange { offset, len: bytes })?;
         within(self.size(), offset, len)?;
-        let file = self.region.file_offset().ok_or(BusError::Unsupported)?;
-        let sealed = fcntl_get_seals(file.file()).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
-        if !sealed {
-            return Err(BusError::Unsupported);
-        }
-        let copy = file.file().try_clone().map_err(|_| BusError::NoMemory)?;
-        Ok((copy, file.start() + offset))
+        let file = self.file.as_ref().ok_or(BusError::Unsupported)?;
+        let copy = file.try_clone().map_err(|_| BusError::NoMemory)?;
+        Ok((copy, offset))
     }
 
     /// Maps the first `size` bytes of `file`, shared with whoever else maps it. They keep what the file holds.
     ///
-    /// The file must never become shorter than that: an access to what is missing would end the process. Seal a memfd
-    /// against it before handing it to others.
+    /// Whoever has the file can make it shorter: from then on all of this is zeroes and shared with nobody (see [`Window`]).
+    /// Seal a memfd against it before handing it to others.
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] if `size` is not a positive number of whole pages or the file is shorter, else what
@@ -74,19 +83,17 @@ impl HostMemory {
         if file.metadata()?.len() < size {
             return Err(invalid("the file is shorter than the memory it is to hold"));
         }
-        let bytes = usize::try_from(size).map_err(|_| invalid("host memory must fit into the address space"))?;
-        let region = MmapRegion::from_file(FileOffset::new(file, 0), bytes).map_err(io::Error::other)?;
-        Ok(Self { region })
+        Ok(Self { window: Arc::new(Window::map(&file, 0, size)?), file: Some(file), peers: false })
     }
 
     /// Size in bytes; a multiple of [`PAGE_SIZE`].
     pub fn size(&self) -> u64 {
-        self.region.size() as u64
+        self.window.bytes()
     }
 
     /// The first address, valid as long as this. Others write there at any moment: use volatile access.
     pub fn as_ptr(&self) -> *mut u8 {
-        self.region.as_ptr()
+        self.window.as_ptr()
     }
 
     /// Copies bytes out.
@@ -94,7 +101,7 @@ impl HostMemory {
     /// # Errors
     /// [`BusError::OutOfRange`]; then nothing was copied.
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
-        copy_out(self.region.as_volatile_slice(), offset, into)
+        self.window.read(offset, into)
     }
 
     /// Copies bytes in.
@@ -102,7 +109,7 @@ impl HostMemory {
     /// # Errors
     /// [`BusError::OutOfRange`]; then nothing was copied.
     pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), BusError> {
-        copy_in(self.region.as_volatile_slice(), offset, from)
+        self.window.write(offset, from)
     }
 }
 
@@ -127,8 +134,8 @@ fn within(size: u64, offset: u64, len: usize) -> Result<usize, BusError> {
 }
 
 /// So many bytes in whole pages.
-fn rounded(size: u64) -> io::Result<usize> {
-    match size.checked_next_multiple_of(PAGE_SIZE).and_then(|size| usize::try_from(size).ok()) {
+fn rounded(size: u64) -> io::Result<u64> {
+    match size.checked_next_multiple_of(PAGE_SIZE) {
         Some(bytes) if bytes > 0 => Ok(bytes),
         _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "host memory must have at least one byte")),
     }
@@ -170,6 +177,26 @@ mod tests {
             let error = HostMemory::from_file(file.try_clone().unwrap(), size).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{size}");
         }
+    }
+
+    #[test]
+    fn map_3_what_is_behind_a_window_goes_with_it_and_can_be_used_on() {
+        let device = HostMemory::shared(8192).unwrap();
+        let (file, at) = device.backing(4096, 4096).unwrap();
+        let window = Arc::new(Window::map(&file, at, 4096).unwrap());
+        let memory = HostMemory::of_peer(window.clone());
+        assert_eq!((memory.size(), memory.is_peers(), device.is_peers()), (4096, true, false));
+        memory.write(1, &[7]).unwrap();
+        let mut byte = [0];
+        device.read(4097, &mut byte).unwrap();
+        assert_eq!(byte, [7]);
+        window.detach().unwrap();
+        memory.read(1, &mut byte).unwrap();
+        assert_eq!(byte, [0]);
+        memory.write(1, &[8]).unwrap();
+        device.read(4097, &mut byte).unwrap();
+        assert_eq!(byte, [7], "it reaches the device no more");
+        assert_eq!(memory.backing(0, 4096).unwrap_err(), BusError::Unsupported);
     }
 
     #[test]

@@ -9,11 +9,13 @@ use std::fs::File;
 use std::io;
 use std::ptr::{self, NonNull};
 
+use rustix::fs::{fcntl_get_seals, SealFlags};
 use rustix::mm::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
 use vm_memory::VolatileSlice;
 
+use crate::guarded::Entry;
 use crate::memory::{copy_in, copy_out};
-use crate::{BusError, PAGE_SIZE};
+use crate::{sigbus, BusError, PAGE_SIZE};
 
 const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
@@ -21,10 +23,17 @@ const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 ///
 /// Others write there at any moment, so it is not borrowed: bytes are copied in and out, or reached by a raw pointer.
 /// The addresses are valid as long as this exists, whatever becomes of the device.
+///
+/// The kernel can take the memory away by itself: a file becomes shorter, VFIO resets a device. A window on such memory
+/// is guarded: whoever then touches it finds zeroes in the whole window, as after [`Window::detach`]. The guard is a
+/// handler of SIGBUS for this process, installed with the first such window; it hands on what is not ours to the handler
+/// before it. Who installs one later must hand on what is not his, and threads must not block that signal. System calls
+/// that are given such an address (`write(2)` from it) answer EFAULT until somebody has touched it or it is detached.
 #[derive(Debug)]
 pub struct Window {
     base: NonNull<c_void>,
     bytes: usize,
+    guard: Option<Entry>,
 }
 
 // SAFETY: it owns its addresses, which belong to no thread. All access goes by volatile copies or through raw pointers.
@@ -33,9 +42,8 @@ unsafe impl Send for Window {}
 unsafe impl Sync for Window {}
 
 impl Window {
-    /// Maps `bytes` bytes of `file` from `offset` on, both whole pages, shared with the device.
-    ///
-    /// The file must never become shorter: an access to what is missing would end the process.
+    /// Maps `bytes` bytes of `file` from `offset` on, both whole pages, shared with the device. Guarded, unless the file
+    /// is a memfd that holds them all and is sealed against becoming shorter.
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] for a length or offset that is not whole pages, else what the system said.
@@ -43,7 +51,13 @@ impl Window {
         let length = whole_pages(offset, bytes)?;
         // SAFETY: the system chooses addresses that nobody uses.
         let base = unsafe { mmap(ptr::null_mut(), length, READ_WRITE, MapFlags::SHARED, file, offset)? };
-        Self::owning(base, length)
+        let mut window = Self::owning(base, length)?;
+        if !stays(file, offset, bytes) {
+            // SAFETY: the addresses are the window's, which drops the guard before it unmaps them, and may be mapped over
+            // as by `detach`. Nobody has touched them yet.
+            window.guard = Some(unsafe { sigbus::guard(base, length)? });
+        }
+        Ok(window)
     }
 
     /// Maps `bytes` bytes, whole pages, with nothing behind them: what is written there reaches nobody.
@@ -59,7 +73,7 @@ impl Window {
 
     fn owning(base: *mut c_void, bytes: usize) -> io::Result<Self> {
         let base = NonNull::new(base).ok_or_else(|| io::Error::other("mapped at address 0"))?;
-        Ok(Self { base, bytes })
+        Ok(Self { base, bytes, guard: None })
     }
 
     /// Takes the device's memory from behind the addresses and puts zeroes there, in one step, however large it is:
@@ -69,10 +83,14 @@ impl Window {
     /// # Errors
     /// What the system said; then the device's memory is still there.
     pub fn detach(&self) -> io::Result<()> {
-        // SAFETY: the addresses are this window's own, and nothing in this program keeps references to what is behind them:
-        // it is only ever copied, or reached by raw pointers, whose users were told that it changes.
-        unsafe { mmap_anonymous(self.base.as_ptr(), self.bytes, READ_WRITE, DUMMY | MapFlags::FIXED)? };
+        // SAFETY: the addresses are this window's own.
+        unsafe { put_zeroes(self.base.as_ptr(), self.bytes)? };
         Ok(())
+    }
+
+    /// Whether the memory can be taken away by others, so that the guard looks after it.
+    pub fn is_guarded(&self) -> bool {
+        self.guard.is_some()
     }
 
     /// Length in bytes.
@@ -110,6 +128,24 @@ impl Window {
 /// Pages of zeroes of this process's own, not counted against its memory before they are written.
 const DUMMY: MapFlags = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
 
+/// Replaces what is behind addresses by zeroes, in one step. Async-signal-safe: one system call, no more.
+///
+/// # Safety
+/// The addresses must be those of a [`Window`] that lives until this returns. Nothing in this program keeps references to
+/// what is behind one: it is only ever copied, or reached by raw pointers, whose users were told that it changes.
+pub(crate) unsafe fn put_zeroes(base: *mut c_void, bytes: usize) -> rustix::io::Result<()> {
+    // SAFETY: as the caller says; the mapping that is replaced is a window's own.
+    unsafe { mmap_anonymous(base, bytes, READ_WRITE, DUMMY | MapFlags::FIXED)? };
+    Ok(())
+}
+
+/// Whether a part of a file is there and nobody can take it away.
+fn stays(file: &File, offset: u64, bytes: u64) -> bool {
+    let sealed = fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
+    let end = offset.checked_add(bytes);
+    sealed && file.metadata().is_ok_and(|metadata| end.is_some_and(|end| end <= metadata.len()))
+}
+
 fn whole_pages(offset: u64, bytes: u64) -> io::Result<usize> {
     match usize::try_from(bytes) {
         Ok(length) if length > 0 && bytes % PAGE_SIZE == 0 && offset % PAGE_SIZE == 0 => Ok(length),
@@ -119,6 +155,8 @@ fn whole_pages(offset: u64, bytes: u64) -> io::Result<usize> {
 
 impl Drop for Window {
     fn drop(&mut self) {
+        // First: from the unmapping on the addresses can be somebody else's, whose faults are not ours to repair.
+        self.guard = None;
         // SAFETY: the addresses are this window's own, and nobody has it any more.
         // An error would mean that they were not mapped: there is nothing to be undone.
         let _ = unsafe { munmap(self.base.as_ptr(), self.bytes) };

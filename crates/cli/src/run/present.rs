@@ -73,14 +73,15 @@ impl Screen {
         let handle = device.open()?;
         let buffer = || handle.create_buffer(Placement::Vram, preview.bytes());
         let screen = Self { buffers: [buffer()?, buffer()?], front: 0, handle };
-        screen.handle.show(&screen.buffers[0], preview.width, preview.height)?;
+        let mode = screen.handle.resources()?.mode(preview.width, preview.height);
+        screen.handle.set_mode(Some((&screen.buffers[0], mode)))?;
         Ok(screen)
     }
 
     fn flip(&mut self, pixels: &[u8], tally: &mut Tally) -> Result<bool, CallError> {
         let back = 1 - self.front;
         self.buffers[back].write(0, pixels)?;
-        let fence = self.handle.flip(&self.buffers[back])?;
+        let fence = self.handle.flip(&self.buffers[back], None)?;
         tally.created();
         let completed = tally.wait(&fence).is_ok();
         self.front = back;

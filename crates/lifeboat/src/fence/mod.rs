@@ -86,7 +86,7 @@ impl Fence {
     }
 
     /// A fence that has already signalled.
-    pub(crate) fn signalled(outcome: Outcome) -> Self {
+    pub fn signalled(outcome: Outcome) -> Self {
         let fence = Self::pending(None);
         fence.0.outcome.set(outcome);
         fence

@@ -226,9 +226,9 @@ impl Model {
             slot.is = RingIs::Running;
         }
         if self.lost.is_some() && at + 1 == slot.numbers.len() {
-            // Those that have not signalled yet wait for `hardware_gone`, which is later than need be, but safe.
+            // It has executed all that it will ever be given, and reads nothing any more.
             for job in self.jobs.iter_mut().filter(|job| job.ring == ring) {
-                job.on_hardware &= job.stage != Stage::Signalled;
+                job.on_hardware = false;
             }
         }
     }

@@ -1,0 +1,204 @@
+//! `lifeboat exhaust`: the device is lost at every hardware access of every call, one run each (CALL-4).
+//!
+//! For each call of the table, for a session of all of them, for the driver's probe and for a forced unbind: the accesses of
+//! an undisturbed run are counted, and then it is run again once for each of them, on a machine of its own, with the device
+//! pulled out at exactly that access; once more with calls running past their entry check; and once more with the device
+//! hanging instead. Whatever happens, calls answer as their class allows and in time, every fence signals, every owed
+//! event arrives, nothing is left behind, and the driver makes no mistake that the card could see.
+
+mod point;
+mod report;
+mod verdict;
+mod world;
+
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lifeboat_sync::lint;
+
+pub use point::{Deed, Mode, Peer, Point, Ran, run};
+pub use report::{Failure, Line, Report};
+pub use world::{World, Wrong};
+
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+
+/// Threads for each processor: most of a point is waiting.
+const THREADS_PER_PROCESSOR: usize = 4;
+
+const AFTER_HELP: &str = "\
+Each failure is printed with the arguments that repeat it. The points of a session with interrupts in it are not quite the same \
+each time: an interrupt comes when it comes.
+
+Exit codes: 0 every point was as it must be; 1 one was not; 2 the request makes no sense; 130 interrupted.";
+
+/// Arguments of `lifeboat exhaust`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct ExhaustArgs {
+    /// Only this call (see `lifeboat calls`), or `session`, `probe` or `unbind`
+    #[arg(long, value_name = "NAME")]
+    pub call: Option<String>,
+
+    /// Only at this access, counted from 1
+    #[arg(long, value_name = "N", requires = "call", value_parser = clap::value_parser!(u64).range(1..))]
+    pub at: Option<u64>,
+
+    /// Only what happens to the device in this way
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub mode: Option<Mode>,
+
+    /// Points at the same time [default: four for each processor]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZero<usize>>,
+
+    /// Print one JSON object: {"points","calls","failures","seconds","table","failed"}
+    #[arg(long)]
+    pub json: bool,
+
+    /// Show no progress (none is shown either when standard error is not a terminal)
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Why there is nothing to report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No call has this name.
+    #[error("there is no call {0:?}; `lifeboat calls` lists them, and there are session, probe and unbind")]
+    NoSuchCall(String),
+    /// Nothing of the kind happens to that.
+    #[error("{0} is not run in this mode; leave --mode out")]
+    NotInThisMode(&'static str),
+    /// Not even an undisturbed run is as it must be.
+    #[error("{deed} fails although nothing happens to the device: {why}")]
+    Broken {
+        /// What.
+        deed: &'static str,
+        /// How.
+        why: String,
+    },
+    /// There is not even a machine.
+    #[error("no machine could be set up: {0}")]
+    NoMachine(String),
+    /// The user has ended it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// What to tell the shell.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::NoSuchCall(_) | Self::NotInThisMode(_) => Exit::BadInput,
+            Self::Broken { .. } | Self::NoMachine(_) => Exit::Failed,
+            Self::Interrupted => Exit::Interrupted,
+        }
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// [`Error`]. Points that are not as they must be are in the report.
+pub fn exhaust(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Error> {
+    let began = Instant::now();
+    lint::force(lint::Reaction::Keep);
+    let deeds = chosen(args)?;
+    let peer = Peer::new().map_err(Error::NoMachine)?;
+    let plan = plan(&deeds, args.at, &peer, interrupt)?;
+    let bar = progress(plan.points.len(), args.quiet);
+    let failures = run_all(&plan.points, &peer, threads(args.jobs), &bar, interrupt);
+    bar.finish_and_clear();
+    if interrupt.is_requested() {
+        return Err(Error::Interrupted);
+    }
+    let lint = lint::take_reports().iter().map(ToString::to_string).collect();
+    Ok(Report::new(plan.lines, failures, lint, began.elapsed()))
+}
+
+/// What to do, and how.
+fn chosen(args: &ExhaustArgs) -> Result<Vec<(Deed, Mode)>, Error> {
+    let modes = || Mode::value_variants().iter().copied().filter(|mode| args.mode.is_none_or(|only| only == *mode));
+    let all = modes().flat_map(|mode| Deed::all(mode).map(move |deed| (deed, mode)));
+    let Some(name) = &args.call else { return Ok(all.collect()) };
+    let only = Deed::named(name).ok_or_else(|| Error::NoSuchCall(name.clone()))?;
+    let chosen: Vec<_> = all.filter(|(deed, _)| *deed == only).collect();
+    if chosen.is_empty() { Err(Error::NotInThisMode(only.name())) } else { Ok(chosen) }
+}
+
+struct Plan {
+    lines: Vec<Line>,
+    points: Vec<Point>,
+}
+
+/// Counts the accesses of each deed, undisturbed, and makes a point of each.
+fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interrupt) -> Result<Plan, Error> {
+    let (mut lines, mut points) = (Vec::new(), Vec::new());
+    for &(deed, mode) in deeds {
+        if interrupt.is_requested() {
+            return Err(Error::Interrupted);
+        }
+        let ran = run(&Point { deed, mode, at: None }, peer);
+        if let Some(why) = ran.wrongs.into_iter().next() {
+            return Err(Error::Broken { deed: deed.name(), why });
+        }
+        // What touches no hardware is still tried once, with the loss right after it.
+        let accesses = ran.accesses.max(1);
+        let ats = at.map_or(1..=accesses, |at| at..=at);
+        lines.push(Line { call: deed.name(), mode, accesses: ran.accesses, points: ats.clone().count() });
+        points.extend(ats.map(|at| Point { deed, mode, at: Some(at) }));
+    }
+    Ok(Plan { lines, points })
+}
+
+fn threads(jobs: Option<NonZero<usize>>) -> usize {
+    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
+    jobs.map_or_else(|| THREADS_PER_PROCESSOR * processors(), NonZero::get)
+}
+
+/// Runs the points, several at a time. Those that are not as they must be, in order.
+fn run_all(points: &[Point], peer: &Peer, threads: usize, bar: &ProgressBar, interrupt: &Interrupt) -> Vec<Failure> {
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..threads.min(points.len()) {
+            scope.spawn(|| {
+                while let Some((number, point)) = take(points, &next).filter(|_| !interrupt.is_requested()) {
+                    let wrongs = run(point, peer).wrongs;
+                    if !wrongs.is_empty() {
+                        let failure = Failure::new(point, wrongs);
+                        bar.println(failure.to_string());
+                        // A thread that panicked with the lock has added its failure or not.
+                        failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((number, failure));
+                    }
+                    bar.inc(1);
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    failures.sort_by_key(|(number, _)| *number);
+    failures.into_iter().map(|(_, failure)| failure).collect()
+}
+
+fn take<'a>(points: &'a [Point], next: &AtomicUsize) -> Option<(usize, &'a Point)> {
+    let number = next.fetch_add(1, Relaxed);
+    Some((number, points.get(number)?))
+}
+
+fn progress(points: usize, quiet: bool) -> ProgressBar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(points as u64), target);
+    if let Ok(style) =
+        ProgressStyle::with_template("{elapsed:>4} [{bar:40}] {human_pos}/{human_len} points  {eta} left")
+    {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}

@@ -1,0 +1,367 @@
+//! One point: a device that is lost, or hangs, at one access of one call.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use lifeboat::core::class::Class;
+use lifeboat::core::errno::Errno;
+use lifeboat::{Bus, CALLS, CallError, Device, DmaBuf, Event, Fence, Module, Placement, ProbeOptions, WaitError};
+use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
+use serde::Serialize;
+
+use super::verdict::{Verdict, Wrongs};
+use super::world::World;
+
+/// What no wait in here is to reach: something hangs.
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
+/// How long a call may take that waits for nothing. With the machine busy in all its threads, but no hang.
+const CALL_LIMIT: Duration = Duration::from_secs(3);
+/// How long a job may take where jobs hang.
+const SHORT: Duration = Duration::from_millis(30);
+/// Rounds of the session: so many that it has some thousand accesses.
+const ROUNDS: usize = 240;
+
+/// What happens to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It is pulled out.
+    Unplug,
+    /// It is pulled out, and calls run past their entry check.
+    Unchecked,
+    /// It hangs.
+    Hang,
+}
+
+/// What is under way meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Deed {
+    /// One call.
+    Call(&'static str),
+    /// Every call in turn, several times.
+    Session,
+    /// The driver's probe.
+    Probe,
+    /// A forced unbind.
+    Unbind,
+}
+
+impl Deed {
+    /// All there are, for a mode.
+    pub fn all(mode: Mode) -> impl Iterator<Item = Self> {
+        let bus_side = [Self::Probe, Self::Unbind].into_iter().filter(move |_| mode == Mode::Unplug);
+        CALLS.iter().map(|call| Self::Call(call.name)).chain([Self::Session]).chain(bus_side)
+    }
+
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all(Mode::Unplug).find(|deed| deed.name() == name)
+    }
+
+    /// Its name: the call's, or its own.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Call(name) => name,
+            Self::Session => "session",
+            Self::Probe => "probe",
+            Self::Unbind => "unbind",
+        }
+    }
+}
+
+/// One point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// What is under way.
+    pub deed: Deed,
+    /// What happens.
+    pub mode: Mode,
+    /// At which access of it, from 1. `None` to let nothing happen, and count the accesses.
+    pub at: Option<u64>,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = clap::ValueEnum::to_possible_value(&self.mode);
+        let mode = mode.as_ref().map_or("", |value| value.get_name());
+        write!(f, "--call {} --mode {mode} --at {}", self.deed.name(), self.at.unwrap_or(0))
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Ran {
+    /// Accesses of the driver from the beginning of the deed to its end.
+    pub accesses: u64,
+    /// Everything that was not as it must be.
+    pub wrongs: Vec<String>,
+}
+
+/// A machine with a card in its slot.
+struct Rig {
+    bus: Bus,
+    events: Receiver<Event>,
+    slot: Arc<Slot>,
+    card: Arc<Card>,
+}
+
+impl Rig {
+    /// The card is not plugged in yet.
+    fn new(mode: Mode) -> Result<Self, String> {
+        let trouble = |what: &str, error: &dyn fmt::Display| format!("{what}: {error}");
+        let card = Card::new(Config { vram_bytes: 1 << 20, ..Config::default() });
+        let card = card.map_err(|error| trouble("no card could be made", &error))?;
+        let job_timeout = if mode == Mode::Hang { SHORT } else { LIMIT };
+        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+            job_timeout,
+            extensions: 0,
+            guilty_limit: u32::MAX,
+            drain_limit: LIMIT / 2,
+            check_entry: mode != Mode::Unchecked,
+            ..ProbeOptions::default()
+        });
+        let events = bus.subscribe();
+        let slot = Slot::new("0000:01:00.0");
+        bus.attach(&slot).map_err(|error| trouble("no thread could be started", &error))?;
+        Ok(Self { bus, events, slot, card })
+    }
+
+    fn plug(&self) -> Result<(), String> {
+        self.slot.insert(self.card.clone()).map_err(|error| error.to_string())
+    }
+
+    fn event(&self) -> Result<Event, String> {
+        self.events.recv_timeout(LIMIT).map_err(|_| "nothing was heard of the bus".to_owned())
+    }
+
+    fn device(&self) -> Result<Device, String> {
+        let Event::Added { minor, .. } = self.event()? else { return Err("the device could not be bound".to_owned()) };
+        self.bus.device(minor).ok_or_else(|| "the device that was announced is not there".to_owned())
+    }
+
+    fn world(&self, peer: &Peer) -> Result<World, String> {
+        let world = World::new(self.device()?, peer.exported.clone())
+            .map_err(|error| format!("the world could not be prepared: {error}"))?;
+        world.done().wait(LIMIT).map_err(|error| format!("the first job failed: {error}"))?;
+        Ok(world)
+    }
+
+    fn arm(&self, point: &Point) {
+        let fault = if point.mode == Mode::Hang { Fault::Hang } else { Fault::Remove };
+        if let Some(at) = point.at {
+            self.card.schedule(Trigger::Access(at), fault);
+        }
+    }
+
+    /// Waits for the end of the binding.
+    fn removed(&self) -> Result<(), String> {
+        match self.event()? {
+            Event::Removed { report } => match (&report.holdouts, &report.registers_held) {
+                (None, None) => Ok(()),
+                (Some(held), _) | (None, Some(held)) => Err(format!("the unplug did not wait for everyone: {held}")),
+            },
+            other => Err(format!("expected the removal, heard {other:?}")),
+        }
+    }
+}
+
+/// Another machine, of which calls import something. Nothing happens to it.
+pub struct Peer {
+    exported: DmaBuf,
+    // Dropped after what is of them.
+    _bus: Bus,
+    _slot: Arc<Slot>,
+}
+
+impl Peer {
+    /// A machine with a device that has exported a buffer.
+    ///
+    /// # Errors
+    /// In words, what of it went wrong.
+    pub fn new() -> Result<Self, String> {
+        let rig = Rig::new(Mode::Unplug)?;
+        rig.plug()?;
+        let device = rig.device()?;
+        let exported = device.open().and_then(|handle| {
+            let buffer = handle.create_buffer(Placement::Host, 4096)?;
+            handle.export(&buffer)
+        });
+        let exported = exported.map_err(|error| error.to_string())?;
+        Ok(Self { exported, _bus: rig.bus, _slot: rig.slot })
+    }
+}
+
+/// Runs a point.
+pub fn run(point: &Point, peer: &Peer) -> Ran {
+    let mut wrongs = Wrongs::default();
+    let accesses = try_run(point, peer, &mut wrongs).unwrap_or_else(|why| {
+        wrongs.add(why);
+        0
+    });
+    Ran { accesses, wrongs: wrongs.into_list() }
+}
+
+fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<u64, String> {
+    let rig = Rig::new(point.mode)?;
+    let accesses = match point.deed {
+        Deed::Call(name) => with_world(point, &rig, peer, wrongs, |world, wrongs| call(world, name, point, wrongs))?,
+        Deed::Session => with_world(point, &rig, peer, wrongs, |world, wrongs| {
+            for _ in 0..ROUNDS {
+                for info in CALLS {
+                    call(world, info.name, point, wrongs)?;
+                }
+                // So that the next round finds room in the ring, and the accesses are about the same each time.
+                wait_for_job(world, wrongs);
+            }
+            Ok(())
+        })?,
+        Deed::Probe => {
+            rig.arm(point);
+            rig.plug()?;
+            // Whether it comes to be is left to when it goes. Then it must go.
+            if matches!(rig.event()?, Event::Added { .. }) && point.at.is_some() {
+                rig.slot.remove();
+                rig.removed()?;
+            }
+            rig.card.counters().accesses
+        }
+        Deed::Unbind => {
+            rig.plug()?;
+            let world = rig.world(peer)?;
+            let before = rig.card.counters().accesses;
+            rig.arm(point);
+            rig.bus.unbind_all();
+            rig.removed()?;
+            let accesses = rig.card.counters().accesses - before;
+            after_loss(&world, point, wrongs)?;
+            accesses
+        }
+    };
+    let Rig { bus, card, .. } = rig;
+    if let Err(holders) = bus.shutdown() {
+        wrongs.add(format!("something is left: {holders}"));
+    }
+    for violation in card.witness().violations() {
+        wrongs.add(format!("the witness saw: {violation}"));
+    }
+    Ok(accesses)
+}
+
+/// Does something to a device to which it happens, and sees how both are afterwards.
+fn with_world(
+    point: &Point,
+    rig: &Rig,
+    peer: &Peer,
+    wrongs: &mut Wrongs,
+    deed: impl FnOnce(&World, &mut Wrongs) -> Result<(), String>,
+) -> Result<u64, String> {
+    rig.plug()?;
+    let world = rig.world(peer)?;
+    let before = rig.card.counters().accesses;
+    rig.arm(point);
+    deed(&world, wrongs)?;
+    if point.mode == Mode::Hang {
+        settle(&world, false, wrongs);
+        let accesses = rig.card.counters().accesses - before;
+        still_works(&world, wrongs)?;
+        return Ok(accesses);
+    }
+    if point.at.is_none() {
+        settle(&world, false, wrongs);
+        return Ok(rig.card.counters().accesses - before);
+    }
+    // The accesses of interrupts come when they come: if the point was not reached, it is now.
+    rig.slot.remove();
+    rig.removed()?;
+    settle(&world, true, wrongs);
+    after_loss(&world, point, wrongs)?;
+    Ok(rig.card.counters().accesses - before)
+}
+
+/// Makes a call, and holds it to its class.
+fn call(world: &World, name: &'static str, point: &Point, wrongs: &mut Wrongs) -> Result<(), String> {
+    let class = class(name)?;
+    let began = Instant::now();
+    let answer = world.call(name).map_err(|wrong| wrong.to_string())?.map_err(CallError::errno);
+    let took = began.elapsed();
+    if took > CALL_LIMIT {
+        wrongs.add(format!("{name} took {took:?}"));
+    }
+    let allowed = match (point.at, point.mode) {
+        (None, _) | (_, Mode::Hang) => Verdict::while_it_is_there(class),
+        (Some(_), Mode::Unplug) => Verdict::while_it_goes(class),
+        (Some(_), Mode::Unchecked) => Verdict::past_the_entry(class),
+    };
+    if !allowed.fits(answer) {
+        wrongs.add(format!("{name}, of class {class:?}, answered {}", text(answer)));
+    }
+    Ok(())
+}
+
+fn class(name: &str) -> Result<Class, String> {
+    let found = CALLS.iter().find(|call| call.name == name);
+    found.map(|call| call.class).ok_or_else(|| format!("{name} is not in the table"))
+}
+
+/// Every fence that is owed signals, and every event comes, once.
+fn settle(world: &World, lost: bool, wrongs: &mut Wrongs) {
+    world.take_owed().iter().for_each(|fence| expect_signal(fence, wrongs));
+    if let Some(why) = world.miscounted(lost) {
+        wrongs.add(why);
+    }
+}
+
+/// The job submitted last ends.
+fn wait_for_job(world: &World, wrongs: &mut Wrongs) {
+    if let Some(job) = world.last_job() {
+        expect_signal(&job, wrongs);
+    }
+}
+
+fn expect_signal(fence: &Fence, wrongs: &mut Wrongs) {
+    if fence.wait(LIMIT) == Err(WaitError::TimedOut) {
+        wrongs.add(format!("the fence {} never signals", fence.name()));
+    }
+}
+
+/// Every call once more: now its class leaves one answer.
+fn after_loss(world: &World, point: &Point, wrongs: &mut Wrongs) -> Result<(), String> {
+    for info in CALLS {
+        let answer = world.call(info.name).map_err(|wrong| wrong.to_string())?.map_err(CallError::errno);
+        let allowed = match point.mode {
+            Mode::Unchecked => Verdict::past_the_entry(info.class),
+            Mode::Unplug | Mode::Hang => Verdict::after_loss(info),
+        };
+        if !allowed.fits(answer) {
+            wrongs.add(format!("{}, of class {:?}, answered {} after the loss", info.name, info.class, text(answer)));
+        }
+    }
+    settle(world, true, wrongs);
+    Ok(())
+}
+
+/// After a hang the device works: perhaps not for the first job, which may be the one that hangs.
+fn still_works(world: &World, wrongs: &mut Wrongs) -> Result<(), String> {
+    for attempt in 0.. {
+        world
+            .call("submit")
+            .map_err(|wrong| wrong.to_string())?
+            .map_err(|error| format!("a job is refused: {error}"))?;
+        let ends: Vec<_> = world.take_owed().iter().map(|job| job.wait(LIMIT)).collect();
+        if ends.iter().all(Result::is_ok) {
+            break;
+        }
+        // More than one only if the machine is so busy that a sound job seems to hang.
+        if attempt == 10 {
+            wrongs.add("the device does not work any more after a hang");
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn text(answer: Result<(), Errno>) -> &'static str {
+    answer.map_or_else(Errno::name, |()| "success")
+}

@@ -1,0 +1,124 @@
+//! What `lifeboat exhaust` reports.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::point::{Mode, Point};
+use crate::exit::Exit;
+
+/// What was done, and what was wrong.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Points that were run.
+    pub points: usize,
+    /// Calls, and what else was put to the test.
+    pub calls: usize,
+    /// Points that were not as they must be, and reports of the lint.
+    pub failures: usize,
+    /// How long it took.
+    pub seconds: f64,
+    /// Each call, in each mode.
+    pub table: Vec<Line>,
+    /// What failed.
+    pub failed: Vec<Failure>,
+    /// What the lint has seen, at whatever point.
+    pub lint: Vec<String>,
+}
+
+/// One call in one mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Its name.
+    pub call: &'static str,
+    /// What happened to the device.
+    pub mode: Mode,
+    /// Its hardware accesses when nothing happens.
+    pub accesses: u64,
+    /// How often it was run.
+    pub points: usize,
+}
+
+/// A point that was not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// What was under way.
+    pub call: &'static str,
+    /// What happened.
+    pub mode: Mode,
+    /// At which access.
+    pub at: u64,
+    /// What was wrong.
+    pub wrong: Vec<String>,
+    /// Arguments that repeat it.
+    pub repeat: String,
+}
+
+impl Failure {
+    pub(super) fn new(point: &Point, wrong: Vec<String>) -> Self {
+        let Point { deed, mode, at } = *point;
+        Self { call: deed.name(), mode, at: at.unwrap_or(0), wrong, repeat: point.to_string() }
+    }
+}
+
+impl Report {
+    pub(super) fn new(table: Vec<Line>, failed: Vec<Failure>, lint: Vec<String>, took: Duration) -> Self {
+        let mut names: Vec<_> = table.iter().map(|line| line.call).collect();
+        names.sort_unstable();
+        names.dedup();
+        Self {
+            points: table.iter().map(|line| line.points).sum(),
+            calls: names.len(),
+            failures: failed.len() + lint.len(),
+            seconds: took.as_secs_f64(),
+            table,
+            failed,
+            lint,
+        }
+    }
+
+    /// What to tell the shell.
+    pub fn exit(&self) -> Exit {
+        if self.failures == 0 { Exit::Success } else { Exit::Failed }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lifeboat exhaust {}", self.repeat)?;
+        self.wrong.iter().try_for_each(|wrong| write!(f, "\n    {wrong}"))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names: Vec<&str> = Vec::new();
+        for line in &self.table {
+            if !names.contains(&line.call) {
+                names.push(line.call);
+            }
+        }
+        writeln!(f, "{:20}{:>10}{:>12}{:>8}", "points", "unplug", "unchecked", "hang")?;
+        for name in names {
+            let of = |mode| {
+                let line = self.table.iter().find(|line| line.call == name && line.mode == mode);
+                line.map_or_else(|| "-".to_owned(), |line| line.points.to_string())
+            };
+            writeln!(f, "{name:20}{:>10}{:>12}{:>8}", of(Mode::Unplug), of(Mode::Unchecked), of(Mode::Hang))?;
+        }
+        for failure in &self.failed {
+            writeln!(f, "\n{failure}")?;
+        }
+        for report in &self.lint {
+            writeln!(f, "\nthe lint has seen: {report}")?;
+        }
+        let Self { points, calls, failures, seconds, .. } = self;
+        write!(f, "\n{points} points of {calls} calls in {seconds:.1} s: ")?;
+        match failures {
+            0 => writeln!(f, "OK, every one as it must be."),
+            1 => writeln!(f, "1 FAILED."),
+            _ => writeln!(f, "{failures} FAILED."),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `lifeboat exhaust` as a user runs it.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+use std::process::Output;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Longer than anything here takes.
+const LIMIT: Duration = Duration::from_secs(200);
+
+fn exhaust(args: &[&str]) -> Output {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    command.arg("exhaust").args(args).timeout(LIMIT).output().unwrap()
+}
+
+/// Every call in every mode, but of the session only a few points: all of it is for the release build.
+#[test]
+fn call_4_the_device_is_lost_at_every_access_of_every_call() {
+    let calls = lifeboat::CALLS.iter().map(|call| call.name).chain(["probe", "unbind"]);
+    for call in calls {
+        let output = exhaust(&["--call", call, "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&report["failures"], output.status.code()), (&0.into(), Some(0)), "{report:#}");
+        let points: u64 = report["table"].as_array().unwrap().iter().map(|line| line["points"].as_u64().unwrap()).sum();
+        assert!(points > 0 && report["points"] == points, "{report:#}");
+    }
+    for at in ["1", "40", "77", "150"] {
+        let output = exhaust(&["--call", "session", "--at", at]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn one_point_is_repeated_by_its_arguments() {
+    let output = exhaust(&["--call", "map", "--at", "3", "--mode", "unplug", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["points"], &report["calls"]), (&1.into(), &1.into()));
+    assert!(report["seconds"].as_f64().unwrap() > 0.0);
+    assert!(report["table"][0]["accesses"].as_u64().unwrap() >= 3, "an access of this call: {report}");
+}
+
+#[test]
+fn nonsense_is_refused_in_one_line() {
+    for args in [&["--call", "nonsense"][..], &["--at", "3"], &["--call", "map", "--at", "0"], &["--mode", "flood"]] {
+        let output = exhaust(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{args:?}: {stderr}");
+    }
+    let output = exhaust(&["--call", "probe", "--mode", "hang"]);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}

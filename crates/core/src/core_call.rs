@@ -1,0 +1,81 @@
+//! The calls that mean the same on every device, and their classes.
+//!
+//! A driver fills them in, but has no say in what becomes of them after loss: seed 2 asks for exactly that, in place of a
+//! flag per driver. The names are those of the kernel's ioctls, as far as there is one.
+
+use crate::class::Class;
+
+/// A call that is the framework's (CALL-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoreCall {
+    /// Its number, below [`DRIVER_BASE`].
+    pub number: u16,
+    /// Its name.
+    pub name: &'static str,
+    /// Its class, on every device.
+    pub class: Class,
+}
+
+/// The first number that a driver may give to a call of its own.
+pub const DRIVER_BASE: u16 = 0x40;
+
+macro_rules! core_calls {
+    ($($(#[$doc:meta])* $constant:ident = $number:literal $name:literal $class:ident;)*) => {
+        $($(#[$doc])* pub const $constant: CoreCall = CoreCall { number: $number, name: $name, class: Class::$class };)*
+        /// All of them, by number.
+        pub const CORE_CALLS: &[CoreCall] = &[$($constant),*];
+    };
+}
+
+core_calls! {
+    /// Opens a device.
+    OPEN = 0x00 "open" Open;
+    /// Closes a handle.
+    CLOSE = 0x01 "close" Always;
+    /// Which driver this is.
+    VERSION = 0x02 "version" Always;
+    /// Whether the driver can do something.
+    CAPABILITY = 0x03 "capability" Always;
+    /// What the device has.
+    PARAMETERS = 0x04 "parameters" Always;
+    /// Waits for a fence.
+    WAIT = 0x05 "wait" Always;
+    /// Takes the events that have come for a handle.
+    READ_EVENTS = 0x06 "read-events" Always;
+    /// Maps a buffer into the caller's memory.
+    MMAP = 0x07 "mmap" Always;
+    /// Makes a buffer known to other devices.
+    EXPORT = 0x08 "export" Always;
+    /// Uses another device's buffer.
+    IMPORT = 0x09 "import" Device;
+    /// What the display consists of.
+    RESOURCES = 0x10 "resources" Always;
+    /// What is attached to a connector.
+    GET_CONNECTOR = 0x11 "get-connector" Always;
+    /// Shows a picture in a mode.
+    MODE_SET = 0x12 "mode-set" Device;
+    /// Shows another picture from the next vertical blank on. Compositors do not expect it to fail.
+    PAGE_FLIP = 0x13 "page-flip" Complete;
+    /// Changes all of the display at once, or asks whether that could be.
+    ATOMIC = 0x14 "atomic" Complete;
+    /// Asks for an event at the next vertical blank.
+    QUEUE_VBLANK = 0x15 "queue-vblank" Complete;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn call_2_core_calls_that_only_ask_never_fail_after_loss() {
+        for call in [CLOSE, VERSION, CAPABILITY, PARAMETERS, WAIT, READ_EVENTS, RESOURCES, GET_CONNECTOR] {
+            assert_eq!(call.class, Class::Always, "{}", call.name);
+        }
+    }
+
+    #[test]
+    fn numbers_are_in_order_and_below_those_of_drivers() {
+        assert!(CORE_CALLS.windows(2).all(|two| two[0].number < two[1].number));
+        assert!(CORE_CALLS.iter().all(|call| call.number < DRIVER_BASE));
+    }
+}

@@ -1,0 +1,203 @@
+//! The CRTC: what it is set to, and the one commit that is under way.
+
+use super::{Change, CommitError, Mode, Request};
+
+/// How the hardware is to be programmed for a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The other picture, from the next vertical blank on. The hardware says when: [`Crtc::took_effect`].
+    Flip,
+    /// This mode with its picture, at once.
+    Modeset(Mode),
+    /// Nothing is shown, from now on.
+    TurnOff,
+    /// It is off and stays so.
+    Nothing,
+}
+
+/// What is to be done about a commit that was accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<P> {
+    /// The hardware is to be programmed now; then [`Crtc::programmed`].
+    Program(Program),
+    /// Its fence is to be waited for; then [`Crtc::fence_done`].
+    AwaitFence,
+    /// It has ended: there is no hardware any more.
+    Complete(P),
+}
+
+/// How far a commit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It waits for what paints its picture.
+    AwaitsFence,
+    /// The shell programs the hardware.
+    IsProgrammed,
+    /// The hardware flips at the next vertical blank.
+    AwaitsBlank,
+}
+
+/// A mode and the bytes of the buffer that is shown with it.
+type Setting = (Mode, u64);
+
+/// The CRTC. `P` is what the shell keeps for a commit: its fence, its event, its buffer. It comes back exactly once.
+#[derive(Debug, Clone)]
+pub struct Crtc<P> {
+    refresh_millihertz: u32,
+    /// What was accepted last; `None` while off.
+    set: Option<Setting>,
+    pending: Option<(P, Stage, Program)>,
+    lost: bool,
+}
+
+impl<P> Crtc<P> {
+    /// A CRTC that is off, with a screen of any size and this refresh rate.
+    pub const fn new(refresh_millihertz: u32) -> Self {
+        Self { refresh_millihertz, set: None, pending: None, lost: false }
+    }
+
+    /// The mode, as of the commit that was accepted last. Stays after loss.
+    pub const fn mode(&self) -> Option<Mode> {
+        match self.set {
+            Some((mode, _)) => Some(mode),
+            None => None,
+        }
+    }
+
+    /// Whether a commit of this would be accepted if none was pending. Changes nothing: the test-only commit.
+    ///
+    /// # Errors
+    /// Each [`CommitError`] but [`CommitError::Pending`].
+    pub fn check(&self, request: &Request) -> Result<(), CommitError> {
+        self.plan(request).map(drop)
+    }
+
+    /// What would be set, and how.
+    fn plan(&self, request: &Request) -> Result<(Option<Setting>, Program), CommitError> {
+        let before = self.mode();
+        let mode = request.mode.apply(before);
+        let bytes = request.picture.apply(self.set.map(|(_, bytes)| bytes));
+        let (mode, bytes) = match (mode, bytes) {
+            (Some(mode), Some(bytes)) => (mode, bytes),
+            (None, None) => return self.plan_off(request),
+            // A flip.
+            (None, Some(_)) if before.is_none() && request.mode == Change::Keep => return Err(CommitError::Off),
+            _ => return Err(CommitError::HalfOn),
+        };
+        if mode.width == 0 || mode.height == 0 || mode.refresh_millihertz != self.refresh_millihertz {
+            return Err(CommitError::NoSuchMode);
+        }
+        if bytes < mode.picture_bytes() {
+            return Err(CommitError::PictureTooSmall);
+        }
+        let changes = before != Some(mode);
+        if changes && !request.allow_modeset {
+            return Err(CommitError::NeedsModeset);
+        }
+        let program = if changes || request.at_once { Program::Modeset(mode) } else { Program::Flip };
+        Ok((Some((mode, bytes)), program))
+    }
+
+    fn plan_off(&self, request: &Request) -> Result<(Option<Setting>, Program), CommitError> {
+        match (self.set.is_some(), request.allow_modeset, request.event) {
+            (true, true, _) => Ok((None, Program::TurnOff)),
+            (true, false, _) => Err(CommitError::NeedsModeset),
+            // Nothing is ever reported while it is off.
+            (false, _, true) => Err(CommitError::Off),
+            (false, _, false) => Ok((None, Program::Nothing)),
+        }
+    }
+
+    /// Accepts a commit, or refuses it. `live` says whether the caller may use the hardware; `waits`, whether the fence
+    /// of the commit is pending. `payload` is asked for only when the commit is accepted, with the mode that will be.
+    ///
+    /// After loss nothing is programmed and nothing is waited for: what would be accepted succeeds (KMS-2).
+    ///
+    /// # Errors
+    /// Each [`CommitError`].
+    pub fn commit(
+        &mut self,
+        request: &Request,
+        live: bool,
+        waits: bool,
+        payload: impl FnOnce(Option<Mode>) -> P,
+    ) -> Result<Next<P>, CommitError> {
+        let (set, program) = self.plan(request)?;
+        if self.pending.is_some() {
+            return Err(CommitError::Pending);
+        }
+        self.set = set;
+        let payload = payload(self.mode());
+        if self.lost || !live {
+            return Ok(Next::Complete(payload));
+        }
+        let (stage, next) =
+            if waits { (Stage::AwaitsFence, Next::AwaitFence) } else { (Stage::IsProgrammed, Next::Program(program)) };
+        self.pending = Some((payload, stage, program));
+        Ok(next)
+    }
+
+    /// The fence of the pending commit has signalled, however. Says how to program the hardware; `None` if no commit
+    /// waits for one.
+    pub fn fence_done(&mut self) -> Option<Program> {
+        let (_, stage, program) = self.pending.as_mut()?;
+        if *stage != Stage::AwaitsFence {
+            return None;
+        }
+        *stage = Stage::IsProgrammed;
+        Some(*program)
+    }
+
+    /// The hardware was programmed. Gives the commit back if that was all there is to it; a flip takes effect later.
+    pub fn programmed(&mut self) -> Option<P> {
+        let (_, stage, program) = self.pending.as_mut()?;
+        match (*stage, *program) {
+            (Stage::IsProgrammed, Program::Flip) => {
+                *stage = Stage::AwaitsBlank;
+                None
+            }
+            (Stage::IsProgrammed, _) => self.end(),
+            _ => None,
+        }
+    }
+
+    /// The hardware has nothing left to flip to.
+    pub fn took_effect(&mut self) -> Option<P> {
+        self.awaits_blank()?;
+        self.end()
+    }
+
+    /// The device is lost: gives the pending commit back, however far it is. From now on commits complete at once.
+    pub fn lose(&mut self) -> Option<P> {
+        self.lost = true;
+        self.end()
+    }
+
+    /// Whether the device is lost.
+    pub const fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// The commit that is under way.
+    pub fn pending(&self) -> Option<&P> {
+        self.pending.as_ref().map(|(payload, ..)| payload)
+    }
+
+    /// The same, if it waits for its fence.
+    pub fn awaits_fence(&self) -> Option<&P> {
+        self.at(Stage::AwaitsFence)
+    }
+
+    /// The same, if the hardware was given a flip that may not have taken effect.
+    pub fn awaits_blank(&self) -> Option<&P> {
+        self.at(Stage::AwaitsBlank)
+    }
+
+    fn at(&self, wanted: Stage) -> Option<&P> {
+        self.pending.as_ref().filter(|(_, stage, _)| *stage == wanted).map(|(payload, ..)| payload)
+    }
+
+    fn end(&mut self) -> Option<P> {
+        self.pending.take().map(|(payload, ..)| payload)
+    }
+}

@@ -1,0 +1,115 @@
+//! The display's policy: what a commit may ask for, how far the one that is under way is, and when vertical blanks come.
+//!
+//! There is one connector, one CRTC and one plane. A commit is accepted or refused as a whole; one that was accepted ends
+//! exactly once (KMS-3): when the hardware shows it, or when the device is lost. The hardware is the shell's:
+//! [`Crtc`] says when it is to be programmed and how.
+
+mod crtc;
+mod vblanks;
+
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+pub use crtc::{Crtc, Next, Program};
+pub use vblanks::Vblanks;
+
+/// How a screen is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mode {
+    /// Pixels in a row, at least 1.
+    pub width: u16,
+    /// Rows, at least 1.
+    pub height: u16,
+    /// Pictures in a thousand seconds.
+    pub refresh_millihertz: u32,
+}
+
+impl Mode {
+    /// Bytes of an RGBA8 picture of this size, rows without gaps.
+    pub const fn picture_bytes(self) -> u64 {
+        self.width as u64 * self.height as u64 * 4
+    }
+}
+
+/// What a commit does with one property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Change<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is turned off.
+    Off,
+    /// It is set to this.
+    To(T),
+}
+
+impl<T> Change<T> {
+    /// What is after the change, if this was before.
+    pub fn apply(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => before,
+            Self::Off => None,
+            Self::To(after) => Some(after),
+        }
+    }
+
+    /// The same change of what `f` makes of it.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Change<U> {
+        match self {
+            Self::Keep => Change::Keep,
+            Self::Off => Change::Off,
+            Self::To(to) => Change::To(f(to)),
+        }
+    }
+}
+
+/// What a commit asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Request {
+    /// The CRTC's mode.
+    pub mode: Change<Mode>,
+    /// The plane's picture, by the size of its buffer in bytes.
+    pub picture: Change<u64>,
+    /// Whether the mode may change.
+    pub allow_modeset: bool,
+    /// Whether an event is to report the commit.
+    pub event: bool,
+    /// Whether the hardware is to be set anew at once, also if only the picture changes: the legacy mode set.
+    pub at_once: bool,
+}
+
+/// Why a commit is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitError {
+    /// Another one is under way.
+    Pending,
+    /// The screen has no such mode.
+    NoSuchMode,
+    /// The buffer does not hold a picture of this size.
+    PictureTooSmall,
+    /// The mode would change, which was not allowed.
+    NeedsModeset,
+    /// The CRTC would be on without a picture, or the plane without a mode.
+    HalfOn,
+    /// The CRTC is off, so there is nothing to flip, and no blank to wait for or to report at.
+    Off,
+}
+
+impl fmt::Display for CommitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "a flip or commit is pending; wait for its fence or its event",
+            Self::NoSuchMode => {
+                "the screen has no such mode; take a width and a height of at least 1, and its own refresh rate"
+            }
+            Self::PictureTooSmall => "the buffer is smaller than the picture",
+            Self::NeedsModeset => "this would change the mode; allow it with allow_modeset",
+            Self::HalfOn => "a mode needs a picture, and a picture a mode: set both, or turn both off",
+            Self::Off => "the display is off; set a mode first",
+        })
+    }
+}
+
+impl core::error::Error for CommitError {}

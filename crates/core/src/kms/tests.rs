@@ -1,0 +1,203 @@
+//! The rules of a commit by hand, and every order of events in short histories.
+
+extern crate std;
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+use super::*;
+
+const RATE: u32 = 60_000;
+const SMALL: Mode = Mode { width: 8, height: 8, refresh_millihertz: RATE };
+const LARGE: Mode = Mode { width: 16, height: 8, refresh_millihertz: RATE };
+/// Holds the small picture and not the large one.
+const BYTES: u64 = 256;
+
+fn modeset(mode: Mode) -> Request {
+    let picture = Change::To(mode.picture_bytes());
+    Request { mode: Change::To(mode), picture, allow_modeset: true, ..Request::default() }
+}
+
+fn flip() -> Request {
+    Request { picture: Change::To(BYTES), event: true, ..Request::default() }
+}
+
+fn off() -> Request {
+    Request { mode: Change::Off, picture: Change::Off, allow_modeset: true, ..Request::default() }
+}
+
+fn lit() -> Crtc<u32> {
+    let mut crtc = Crtc::new(RATE);
+    assert_eq!(crtc.commit(&modeset(SMALL), true, false, |_| 0), Ok(Next::Program(Program::Modeset(SMALL))));
+    assert_eq!(crtc.programmed(), Some(0));
+    crtc
+}
+
+#[test]
+fn kms_2_what_a_commit_may_ask_for_is_judged_alike_with_and_without_a_device() {
+    let no_modeset = |request: Request| Request { allow_modeset: false, ..request };
+    let wrong_rate = Mode { refresh_millihertz: RATE + 1, ..SMALL };
+    let empty = Mode { width: 0, ..SMALL };
+    let cases = [
+        (modeset(LARGE), Ok(())),
+        (no_modeset(modeset(SMALL)), Ok(())),
+        (no_modeset(modeset(LARGE)), Err(CommitError::NeedsModeset)),
+        (no_modeset(off()), Err(CommitError::NeedsModeset)),
+        (off(), Ok(())),
+        (flip(), Ok(())),
+        (Request::default(), Ok(())),
+        (Request { picture: Change::To(BYTES - 1), ..flip() }, Err(CommitError::PictureTooSmall)),
+        (Request { picture: Change::Keep, ..modeset(LARGE) }, Err(CommitError::PictureTooSmall)),
+        (Request { picture: Change::Off, ..off() }, Ok(())),
+        (Request { picture: Change::Keep, ..off() }, Err(CommitError::HalfOn)),
+        (Request { mode: Change::Keep, ..off() }, Err(CommitError::HalfOn)),
+        (modeset(wrong_rate), Err(CommitError::NoSuchMode)),
+        (modeset(empty), Err(CommitError::NoSuchMode)),
+    ];
+    for lost in [false, true] {
+        for (request, verdict) in cases {
+            let mut crtc = lit();
+            if lost {
+                assert_eq!(crtc.lose(), None);
+            }
+            assert_eq!(crtc.check(&request), verdict, "{request:?}");
+            assert_eq!(crtc.mode(), Some(SMALL), "a test changes nothing");
+            assert_eq!(crtc.commit(&request, true, false, |_| 1).map(drop), verdict, "{request:?}");
+        }
+        let mut dark = Crtc::new(RATE);
+        if lost {
+            assert_eq!(dark.lose(), None);
+        }
+        assert_eq!(dark.commit(&flip(), true, false, |_| 1), Err(CommitError::Off));
+        assert_eq!(dark.check(&Request { event: true, ..Request::default() }), Err(CommitError::Off));
+        assert_eq!(dark.check(&Request::default()), Ok(()));
+        assert_eq!(dark.check(&Request { picture: Change::Keep, ..modeset(SMALL) }), Err(CommitError::HalfOn));
+        assert_eq!(dark.pending(), None);
+    }
+}
+
+#[test]
+fn a_legacy_mode_set_of_the_same_mode_is_at_once() {
+    let mut crtc = lit();
+    let again = Request { at_once: true, ..modeset(SMALL) };
+    assert_eq!(crtc.commit(&again, true, false, |_| 1), Ok(Next::Program(Program::Modeset(SMALL))));
+    assert_eq!(crtc.programmed(), Some(1));
+}
+
+#[test]
+fn a_caller_without_hardware_completes_at_once_and_the_others_go_on() {
+    let mut crtc = lit();
+    assert_eq!(crtc.commit(&flip(), false, true, |_| 1), Ok(Next::Complete(1)));
+    assert_eq!(crtc.commit(&flip(), true, false, |_| 2), Ok(Next::Program(Program::Flip)));
+    assert_eq!(crtc.programmed(), None);
+    assert_eq!(crtc.commit(&flip(), false, false, |_| 3), Err(CommitError::Pending));
+    assert_eq!(crtc.took_effect(), Some(2));
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Commit(Request, bool),
+    FenceDone,
+    Programmed,
+    TookEffect,
+    Lose,
+}
+
+/// One history: what came back of what was accepted, and what a naive observer knows.
+#[derive(Debug, Clone)]
+struct World {
+    crtc: Crtc<u32>,
+    accepted: u32,
+    ended: BTreeSet<u32>,
+    /// The hardware was told to flip, and has not said that it did.
+    flipping: bool,
+    lost: bool,
+}
+
+impl World {
+    fn ends(&mut self, payload: Option<u32>) {
+        if let Some(payload) = payload {
+            assert!(self.ended.insert(payload), "{payload} ended twice");
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let was_pending = self.crtc.pending().is_some();
+        match event {
+            Event::Commit(request, waits) => {
+                let verdict = self.crtc.check(&request);
+                let number = self.accepted;
+                match self.crtc.commit(&request, true, waits, |_| number) {
+                    Err(CommitError::Pending) => assert!(was_pending && verdict.is_ok()),
+                    Err(error) => assert_eq!(verdict, Err(error)),
+                    Ok(next) => {
+                        assert!(!was_pending && verdict.is_ok());
+                        self.accepted += 1;
+                        match next {
+                            Next::Program(_) => assert!(!waits && !self.lost),
+                            Next::AwaitFence => assert!(waits && !self.lost),
+                            Next::Complete(payload) => {
+                                assert!(self.lost);
+                                self.ends(Some(payload));
+                            }
+                        }
+                    }
+                }
+            }
+            Event::FenceDone => {
+                let waited = self.crtc.awaits_fence().is_some();
+                let program = self.crtc.fence_done();
+                assert_eq!(program.is_some(), waited && !self.lost);
+            }
+            Event::Programmed => {
+                let ended = self.crtc.programmed();
+                self.flipping |= ended.is_none() && self.crtc.awaits_blank().is_some();
+                self.ends(ended);
+            }
+            Event::TookEffect => {
+                let ended = self.crtc.took_effect();
+                assert_eq!(
+                    ended.is_some(),
+                    self.flipping,
+                    "a flip ends when the hardware says so, and nothing else does"
+                );
+                self.flipping = false;
+                self.ends(ended);
+            }
+            Event::Lose => {
+                let ended = self.crtc.lose();
+                assert_eq!(ended.is_some(), was_pending);
+                (self.lost, self.flipping) = (true, false);
+                self.ends(ended);
+            }
+        }
+        assert!(!self.lost || self.crtc.pending().is_none());
+    }
+}
+
+#[test]
+fn kms_3_every_accepted_commit_ends_exactly_once_in_every_order_of_events() {
+    let mut events = Vec::from([Event::FenceDone, Event::Programmed, Event::TookEffect, Event::Lose]);
+    for request in [modeset(SMALL), modeset(LARGE), flip(), off()] {
+        events.extend([Event::Commit(request, false), Event::Commit(request, true)]);
+    }
+    let crtc = Crtc::new(RATE);
+    let mut worlds = Vec::from([World { crtc, accepted: 0, ended: BTreeSet::new(), flipping: false, lost: false }]);
+    let mut histories = 0;
+    for _ in 0..5 {
+        let mut next = Vec::new();
+        for world in &worlds {
+            for event in &events {
+                let mut world = world.clone();
+                world.step(*event);
+                histories += 1;
+                let mut end = world.clone();
+                end.step(Event::Lose);
+                end.step(Event::Lose);
+                assert_eq!(end.ended.len(), end.accepted as usize, "each ended");
+                next.push(world);
+            }
+        }
+        worlds = next;
+    }
+    assert!(histories > 200_000, "{histories}");
+}

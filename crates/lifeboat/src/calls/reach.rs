@@ -1,0 +1,74 @@
+//! The way from a device to its hardware, as long as there is one: a gate for whole operations, a revocable for accesses.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use lifeboat_core::class::{Class, Entry, Presence, Refusal};
+use lifeboat_sync::lint;
+use lifeboat_sync::{Gate, Revocable, Section};
+
+/// The way to a device's hardware. Only the tokens that calls are given lead through it.
+pub struct Reach<H> {
+    pub(crate) gate: Gate,
+    pub(crate) hardware: Revocable<H>,
+    gone: AtomicBool,
+    check_entry: bool,
+}
+
+/// What a call has been given.
+pub(crate) enum Entered<'a> {
+    /// No hardware.
+    Without,
+    /// A section of the gate: the device stays until it is dropped, or its unplug waits. `None` only where calls run past
+    /// the entry check.
+    Section(Option<Section<'a>>),
+    /// The device is gone and the call must pretend success.
+    Pretend,
+}
+
+impl<H> Reach<H> {
+    /// Without `check_entry`, calls run on a lost device as on a live one (CALL-4): for tests of what they do then.
+    pub(crate) fn new(gate: &'static lint::Class, hardware: Revocable<H>, check_entry: bool) -> Self {
+        Self { gate: Gate::with_class(gate), hardware, gone: AtomicBool::new(false), check_entry }
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        if self.gone.load(SeqCst) { Presence::Gone } else { Presence::Live }
+    }
+
+    /// From now on calls see the loss, and nobody enters the gate.
+    pub(crate) fn announce(&self) {
+        self.gone.store(true, SeqCst);
+        self.gate.shut();
+    }
+
+    /// What calls of this class do now.
+    pub(super) fn entry(&self, class: Class) -> Entry {
+        class.entry(if self.check_entry { self.presence() } else { Presence::Live })
+    }
+
+    /// Lets a call in as its class says.
+    #[track_caller]
+    pub(crate) fn enter(&self, class: Class) -> Result<Entered<'_>, Refusal> {
+        match self.entry(class) {
+            Entry::Proceed => Ok(Entered::Without),
+            Entry::Pretend => Ok(Entered::Pretend),
+            Entry::Refuse(refusal) => Err(refusal),
+            Entry::EnterGate => match self.section() {
+                Some(section) => Ok(Entered::Section(section)),
+                // Shut since: then the device is gone, and the class decides once more.
+                None => match class.entry(Presence::Gone) {
+                    Entry::Refuse(refusal) => Err(refusal),
+                    Entry::Proceed | Entry::EnterGate | Entry::Pretend => Ok(Entered::Pretend),
+                },
+            },
+        }
+    }
+
+    /// A section of the gate, or `None` once it is shut.
+    #[track_caller]
+    #[allow(clippy::option_option)] // the inner one is for calls that run past the entry check
+    pub(super) fn section(&self) -> Option<Option<Section<'_>>> {
+        let section = self.gate.enter();
+        if section.is_none() && self.check_entry { None } else { Some(section) }
+    }
+}

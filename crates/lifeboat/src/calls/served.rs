@@ -1,0 +1,61 @@
+//! A device of any driver, as far as its calls go.
+
+use std::time::Duration;
+
+use lifeboat_sync::lint::Class;
+use lifeboat_sync::{Holdouts, Revocable};
+
+use super::reach::Reach;
+use super::{Call, Driver, tokens::Entrance};
+use crate::CallError;
+
+static GATE: Class = Class::new("served.gate");
+static HARDWARE: Class = Class::new("served.hardware");
+
+/// A device that serves the calls of a table: `U` is what its users keep when it is lost, `H` what they lose.
+///
+/// For drivers of other hardware than this crate's. See [`calls!`](crate::calls!) for an example.
+pub struct Served<U, H> {
+    users: U,
+    reach: Reach<H>,
+}
+
+impl<U: 'static, H: Send + Sync + 'static> Driver for Served<U, H> {
+    type Users = U;
+    type Hardware = H;
+
+    fn users(&self) -> &U {
+        &self.users
+    }
+
+    fn reach(&self) -> &Reach<H> {
+        &self.reach
+    }
+}
+
+impl<U: 'static, H: Send + Sync + 'static> Served<U, H> {
+    /// A live device.
+    pub fn new(users: U, hardware: H) -> Self {
+        Self { users, reach: Reach::new(&GATE, Revocable::with_class(&HARDWARE, hardware), true) }
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// As its class and its handler say.
+    #[track_caller]
+    pub fn call<C: Call<Driver = Self>>(&self, call: C) -> Result<C::Reply, CallError> {
+        call.make(&Entrance::new(self))
+    }
+
+    /// The device is lost: waits for the sections of calls, `limit` at most, and drops the hardware. What owes an event
+    /// is the driver's to complete, before this.
+    ///
+    /// # Errors
+    /// [`Holdouts`] if sections are still open; then the hardware is dropped at their end.
+    pub fn lose(&self, limit: Duration) -> Result<(), Holdouts> {
+        self.reach.announce();
+        let drained = self.reach.gate.drain(limit);
+        drained.and(self.reach.hardware.revoke(limit))
+    }
+}

@@ -1,0 +1,195 @@
+//! What users ask of the display: mode set, flip, atomic commit.
+
+use std::time::{Duration, Instant};
+
+use lifeboat_core::class::Refusal;
+use lifeboat_core::kms::{Change, CommitError, Mode, Request};
+use lifeboat_sync::deadline::deadline_after;
+
+use super::crtc::{Accepted, Wish};
+use super::events::{Mailbox, Promise, Source};
+use crate::buffer::Buffer;
+use crate::calls::{Arguments, Bound};
+use crate::device::{Device, Users};
+use crate::{CallError, Fence, Placement, WaitError};
+
+/// How long a blocking commit waits for its turn and its end together. The work that its picture waits for is bounded
+/// too, but by its own timeouts, one after the other.
+const BLOCKING_LIMIT: Duration = Duration::from_mins(1);
+
+/// A change of the display as a whole: all of it happens, or nothing. By default nothing changes, and the caller waits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Commit<'a> {
+    /// The CRTC's mode. It can only be on together with the plane.
+    pub mode: Change<Mode>,
+    /// The plane's buffer: an RGBA8 picture in VRAM, as large as the mode, rows without gaps.
+    pub plane: Change<&'a Buffer>,
+    /// What paints the picture: the hardware is told when this has signalled. If it failed, the picture is shown all the
+    /// same, as a kernel does: who wants another one can ask the fence, and commit again.
+    pub in_fence: Option<&'a Fence>,
+    /// Reports the commit by an [`Event::Flip`](super::Event::Flip) with this token.
+    pub event: Option<u64>,
+    /// Whether the mode may change.
+    pub allow_modeset: bool,
+    /// How the caller goes on.
+    pub kind: CommitKind,
+}
+
+/// How the caller of a commit goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommitKind {
+    /// Nothing changes; the call says whether it could.
+    TestOnly,
+    /// When the commit has taken effect. Waits for its turn first if another one is pending.
+    #[default]
+    Blocking,
+    /// At once.
+    NonBlocking,
+}
+
+/// Arguments of `mode-set`: an RGBA8 picture, rows without gaps, and its mode; or nothing.
+pub(crate) struct SetMode<'a>(pub(crate) Option<(&'a Buffer, Mode)>);
+
+/// Arguments of `page-flip`: a picture of the same size, and who is to be told of it by which token.
+pub(crate) struct Flip<'a> {
+    pub(crate) buffer: &'a Buffer,
+    pub(crate) token: Option<u64>,
+    pub(crate) mailbox: &'a Mailbox,
+}
+
+/// Arguments of `atomic`.
+pub(crate) struct Atomic<'a> {
+    pub(crate) commit: &'a Commit<'a>,
+    pub(crate) mailbox: &'a Mailbox,
+}
+
+impl Arguments<Device> for SetMode<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        self.0.map_or(Ok(()), |(buffer, _)| showable(users, buffer))
+    }
+}
+
+impl Arguments<Device> for Flip<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        showable(users, self.buffer)
+    }
+}
+
+impl Arguments<Device> for Atomic<'_> {
+    fn check(&self, users: &Users) -> Result<(), CallError> {
+        match (self.commit.kind, self.commit.event, self.commit.plane) {
+            (CommitKind::TestOnly, Some(_), _) => {
+                Err(CallError::Invalid("a commit that only tests has no event; leave it out"))
+            }
+            (_, _, Change::To(buffer)) => showable(users, buffer),
+            (_, _, Change::Keep | Change::Off) => Ok(()),
+        }
+    }
+}
+
+fn showable(users: &Users, buffer: &Buffer) -> Result<(), CallError> {
+    users.owns(&buffer.0.device)?;
+    match buffer.placement() {
+        Placement::Vram => Ok(()),
+        Placement::Host => Err(CallError::Invalid("only a buffer in VRAM can be shown")),
+    }
+}
+
+/// Shows an RGBA8 picture at once, or nothing: the legacy mode set.
+pub(crate) fn set_mode(bound: &Bound<'_, Device>, SetMode(picture): SetMode<'_>) -> Result<(), CallError> {
+    let (mode, plane) = match picture {
+        Some((buffer, mode)) => (Change::To(mode), Change::To(buffer)),
+        None => (Change::Off, Change::Off),
+    };
+    let commit = Commit { mode, plane, allow_modeset: true, ..Commit::default() };
+    let mut wish = wish(&commit, None);
+    wish.request.at_once = true;
+    let accepted = bound.users().display.commit(Some(&bound.device().0.link), wish)?;
+    Ok(accepted.told.map_err(|_| Refusal::Gone)?)
+}
+
+/// Shows another picture of the same size from the next vertical blank on: the legacy page flip.
+pub(crate) fn flip(
+    bound: Option<&Bound<'_, Device>>,
+    users: &Users,
+    Flip { buffer, token, mailbox }: Flip<'_>,
+) -> Result<Fence, CallError> {
+    let commit = Commit { plane: Change::To(buffer), event: token, ..Commit::default() };
+    start(bound, users, &commit, mailbox)
+}
+
+/// The part of an atomic commit that has the device: waits for nothing.
+pub(crate) fn commit(
+    bound: Option<&Bound<'_, Device>>,
+    users: &Users,
+    Atomic { commit, mailbox }: Atomic<'_>,
+) -> Result<Fence, CallError> {
+    if commit.kind == CommitKind::TestOnly {
+        users.display.check(&wish(commit, None).request)?;
+        return Ok(Fence::signalled(Ok(())));
+    }
+    start(bound, users, commit, mailbox)
+}
+
+/// An atomic commit as its caller sees it. The fence signals when it has taken effect; a blocking one waits for that, in
+/// no section.
+#[track_caller]
+pub(crate) fn atomic(device: &Device, mailbox: &Mailbox, commit: &Commit<'_>) -> Result<Fence, CallError> {
+    if commit.kind != CommitKind::Blocking {
+        return device.call(Atomic { commit, mailbox });
+    }
+    let deadline = deadline_after(BLOCKING_LIMIT);
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let fence = loop {
+        match device.call(Atomic { commit, mailbox }) {
+            Err(CallError::Commit(CommitError::Pending)) if !left().is_zero() => {
+                // It may have ended by now; then it is our turn. Its end is all that is of interest.
+                let _ = device.0.display.pending().map(|fence| fence.wait(left()));
+            }
+            started => break started?,
+        }
+    };
+    match fence.wait(left()) {
+        Err(WaitError::TimedOut) => Err(CallError::TimedOut(
+            "the commit was accepted and has not taken effect in a minute; its event is still to come",
+        )),
+        Ok(()) | Err(WaitError::Failed(_)) => Ok(fence),
+    }
+}
+
+/// Commits now, or says why not.
+fn start(
+    bound: Option<&Bound<'_, Device>>,
+    users: &Users,
+    commit: &Commit<'_>,
+    mailbox: &Mailbox,
+) -> Result<Fence, CallError> {
+    let event = commit.event.map(|token| mailbox.promise(Source::Flip, token)).transpose()?;
+    let link = bound.map(|bound| &*bound.device().0.link);
+    let Accepted { fence, awaits, .. } = users.display.commit(link, wish(commit, event))?;
+    let events = users.scheduler.events();
+    match awaits {
+        // The worker goes on then. It is the only one that waits.
+        Some(awaits) => awaits.on_signal(move |_| events.nudge()),
+        // The worker asks about it if no interrupt comes.
+        None if fence.status().is_none() => events.nudge(),
+        None => {}
+    }
+    Ok(fence)
+}
+
+/// What is asked of the CRTC.
+fn wish(commit: &Commit<'_>, event: Option<Promise>) -> Wish {
+    let picture = match commit.plane {
+        Change::To(buffer) => Some(buffer.0.clone()),
+        Change::Keep | Change::Off => None,
+    };
+    let request = Request {
+        mode: commit.mode,
+        picture: commit.plane.map(Buffer::size),
+        allow_modeset: commit.allow_modeset,
+        event: commit.event.is_some(),
+        at_once: false,
+    };
+    Wish { request, picture, in_fence: commit.in_fence.cloned(), event }
+}

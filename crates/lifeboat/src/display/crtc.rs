@@ -1,0 +1,197 @@
+//! What is shown, and the commit that is under way.
+
+use std::mem;
+use std::sync::Arc;
+
+use lifeboat_core::kms::{Mode, Next, Program, Request};
+use lifeboat_lb1::DriverError;
+
+use super::events::Promise;
+use super::{Display, Ended, Owed, State};
+use crate::buffer;
+use crate::link::Link;
+use crate::{CallError, Fence};
+
+/// A buffer on the plane, and how it is shown.
+pub(super) struct Frame {
+    pub(super) buffer: Arc<buffer::Shared>,
+    pub(super) mode: Mode,
+}
+
+/// What a commit keeps until it has ended.
+pub(super) struct Pending {
+    pub(super) owed: Owed,
+    /// For those who wait for their turn.
+    pub(super) fence: Fence,
+    /// What will be shown; nothing if the display is turned off, or lost.
+    pub(super) frame: Option<Frame>,
+    /// What paints it.
+    in_fence: Option<Fence>,
+}
+
+/// A commit, as it is handed to the CRTC.
+pub(super) struct Wish {
+    pub(super) request: Request,
+    /// What the plane is set to, if that changes.
+    pub(super) picture: Option<Arc<buffer::Shared>>,
+    pub(super) in_fence: Option<Fence>,
+    pub(super) event: Option<Promise>,
+}
+
+/// What became of a commit for now.
+pub(super) struct Accepted {
+    /// Signals when it has ended.
+    pub(super) fence: Fence,
+    /// What it waits for before the hardware hears of it.
+    pub(super) awaits: Option<Fence>,
+    /// What the hardware said when it was told.
+    pub(super) told: Result<(), DriverError>,
+}
+
+impl Frame {
+    fn offset(&self) -> Result<u64, DriverError> {
+        self.buffer.vram_offset().ok_or(DriverError::NoSuchThing)
+    }
+
+    /// Has the hardware show this at once.
+    pub(super) fn show(&self, link: &Link) -> Result<(), DriverError> {
+        let (offset, Mode { width, height, .. }) = (self.offset()?, self.mode);
+        link.registers(|lb1, _| lb1.show(offset, u32::from(width) * 4, width, height))
+    }
+
+    /// Has the hardware show this from the next vertical blank on.
+    pub(super) fn flip(&self, link: &Link) -> Result<(), DriverError> {
+        let offset = self.offset()?;
+        link.registers(|lb1, _| lb1.flip(offset))
+    }
+}
+
+impl Display {
+    /// Commits, if that is possible now. `link` is given by who holds a section in which the hardware stays.
+    pub(super) fn commit(&self, link: Option<&Link>, wish: Wish) -> Result<Accepted, CallError> {
+        let Wish { request, picture, in_fence, event } = wish;
+        let in_fence = in_fence.filter(|fence| fence.status().is_none());
+        let mut state = self.lock();
+        let State { crtc, shown, replaced, .. } = &mut *state;
+        let lost = crtc.is_lost() || link.is_none();
+        let awaits = in_fence.clone();
+        let mut known = None;
+        let next = crtc.commit(&request, link.is_some(), in_fence.is_some(), |mode| {
+            let (fence, owed) = Owed::new(&self.flips, event);
+            known = Some(fence.clone());
+            // Nothing is kept for hardware that is gone.
+            let kept = picture.or_else(|| shown.as_ref().map(|shown| shown.buffer.clone()));
+            let frame = mode.filter(|_| !lost).and_then(|mode| Some(Frame { buffer: kept?, mode }));
+            Pending { owed, fence, frame, in_fence }
+        })?;
+        let unused = replaced.take();
+        let gone = Err(DriverError::Gone);
+        let (ended, awaits, told) = match (next, link) {
+            (Next::Program(program), Some(link)) => {
+                let (ended, told) = state.program(link, program);
+                (ended, None, told)
+            }
+            (Next::AwaitFence, _) => (state.nothing_ended(), awaits, Ok(())),
+            (Next::Complete(commit), _) => (Ended { commit: Some(commit), ..state.nothing_ended() }, None, gone),
+            // Without hardware a commit is complete.
+            (Next::Program(_), None) => (state.nothing_ended(), None, gone),
+        };
+        drop(state);
+        drop(unused);
+        ended.answer();
+        // It was asked for: it was accepted.
+        let fence = known.unwrap_or_else(|| Fence::signalled(Ok(())));
+        Ok(Accepted { fence, awaits, told })
+    }
+
+    /// Programs the commit that waited for a fence, if that has signalled, however it ended: to show a picture that was
+    /// not painted is better than a screen that stands still. In a section of the gate; when the device is gone there is
+    /// nothing to do, and the unplug answers (GATE-8).
+    pub(super) fn resume(&self, link: &Link) {
+        let mut state = self.lock();
+        let mut unused = state.replaced.take();
+        let fence = state.crtc.awaits_fence().and_then(|commit| commit.in_fence.as_ref());
+        let mut ended = state.nothing_ended();
+        if fence.is_some_and(|fence| fence.status().is_some())
+            && let Some(_section) = link.gate.enter()
+            && let Some(program) = state.crtc.fence_done()
+        {
+            // If it could not be told, the device is gone.
+            (ended, _) = state.program(link, program);
+            unused = unused.or(state.replaced.take());
+        }
+        drop(state);
+        drop(unused);
+        ended.answer();
+    }
+
+    /// Whether a commit of this would be accepted if none was under way.
+    pub(super) fn check(&self, request: &Request) -> Result<(), CallError> {
+        Ok(self.lock().crtc.check(request)?)
+    }
+
+    /// The fence of the commit that is under way.
+    pub(super) fn pending(&self) -> Option<Fence> {
+        self.lock().crtc.pending().map(|commit| commit.fence.clone())
+    }
+}
+
+impl State {
+    pub(super) fn nothing_ended(&self) -> Ended {
+        Ended { commit: None, waits: Vec::new(), sequence: self.vblanks.count() }
+    }
+
+    /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said.
+    fn program(&mut self, link: &Link, program: Program) -> (Ended, Result<(), DriverError>) {
+        let told = self.tell(link, program);
+        let commit = self.crtc.programmed().map(|commit| self.shows(commit));
+        let mut ended = Ended { commit, ..self.nothing_ended() };
+        match program {
+            Program::Flip => self.expect(),
+            Program::TurnOff => {
+                // No blank comes any more.
+                ended.waits = mem::take(&mut self.waits);
+                self.rest(link);
+            }
+            Program::Modeset(_) | Program::Nothing => {}
+        }
+        (ended, told)
+    }
+
+    fn tell(&mut self, link: &Link, program: Program) -> Result<(), DriverError> {
+        let frame = self.crtc.pending().and_then(|commit| commit.frame.as_ref());
+        match (program, frame) {
+            (Program::Flip, Some(frame)) => frame.flip(link),
+            (Program::Modeset(_), Some(frame)) => {
+                // The hardware counts anew.
+                let count = link.registers(|lb1, _| lb1.vblank_count())?;
+                frame.show(link)?;
+                self.vblanks.observe(count);
+                self.vblanks.restarted();
+                Ok(())
+            }
+            (Program::TurnOff, _) => {
+                let count = link.registers(|lb1, _| {
+                    let count = lb1.vblank_count()?;
+                    lb1.turn_off()?;
+                    Ok(count)
+                })?;
+                self.vblanks.observe(count);
+                Ok(())
+            }
+            (Program::Nothing, _) | (_, None) => Ok(()),
+        }
+    }
+
+    /// The flip on its way has taken effect.
+    pub(super) fn flipped(&mut self) -> Option<Pending> {
+        let commit = self.crtc.took_effect()?;
+        Some(self.shows(commit))
+    }
+
+    /// The commit's picture is what is shown now.
+    fn shows(&mut self, mut commit: Pending) -> Pending {
+        self.replaced = mem::replace(&mut self.shown, commit.frame.take());
+        commit
+    }
+}

@@ -1,0 +1,265 @@
+//! The display: one connector, one CRTC, one plane on the device's scanout.
+//!
+//! What may be asked for, and how far the one commit under way is, is [`lifeboat_core::kms`]'s to say. Here are the
+//! hardware, the fences and the events. Whatever is owed to somebody, a flip, a commit, a vertical blank, is answered
+//! exactly once (KMS-3): by the interrupt that reports it, by the worker that asks when none comes, by the unplug that
+//! catches it in mid-flight, or at once if the device is already gone.
+//!
+//! | module | concept |
+//! |---|---|
+//! | `resources` | what there is: connector, modes, limits |
+//! | `commit` | what users ask for: mode set, flip, atomic commit |
+//! | `crtc` | what is shown, and the commit that is under way |
+//! | `vblank` | those who wait for a vertical blank |
+//! | `events` | what a handle is told |
+
+mod commit;
+mod crtc;
+mod events;
+mod resources;
+mod vblank;
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use lifeboat_core::kms::{Crtc, Vblanks};
+use lifeboat_lb1::{DriverError, REFRESH_MILLIHERTZ};
+use lifeboat_sync::lint::{Mutex, MutexGuard};
+
+use crate::fence::{Timeline, Unsignalled};
+use crate::ledger::Ledger;
+use crate::link::Link;
+use crate::{Fence, locks};
+
+pub(crate) use commit::{Atomic, Flip, SetMode, atomic, commit, flip, set_mode};
+pub use commit::{Commit, CommitKind};
+use crtc::{Frame, Pending};
+pub(crate) use events::Mailbox;
+pub use events::{Event, Events};
+use events::{EventQueue, Promise};
+pub use resources::{ConnectorInfo, ConnectorStatus, Resources};
+pub(crate) use resources::{GetConnector, GetResources, connector, resources};
+use vblank::Wait;
+pub(crate) use vblank::{QueueVblank, queue_vblank};
+
+/// How long to wait for an interrupt before asking: several vertical blanks.
+const INTERRUPT_LIMIT: Duration = Duration::from_millis(100);
+
+/// The display of one binding.
+pub(crate) struct Display {
+    state: Mutex<State>,
+    /// Flips and commits, one after the other.
+    flips: Timeline,
+    /// Vertical blanks that somebody waits for.
+    blanks: Timeline,
+}
+
+struct State {
+    crtc: Crtc<Pending>,
+    vblanks: Vblanks,
+    shown: Option<Frame>,
+    /// Shown before; freed by the next call or by the worker rather than by an interrupt handler.
+    replaced: Option<Frame>,
+    /// In the order in which they were asked for.
+    waits: Vec<Wait>,
+    /// Vertical blanks raise interrupts: only while somebody waits for one.
+    watched: bool,
+    /// When to ask the hardware if no interrupt has come.
+    ask_at: Option<Instant>,
+    /// The open handles' queues.
+    listeners: Vec<Weak<EventQueue>>,
+    unplugged: bool,
+}
+
+/// What somebody is owed: a fence, and perhaps an event.
+struct Owed {
+    fence: Unsignalled,
+    event: Option<Promise>,
+}
+
+impl Owed {
+    /// Both sides of one, with the fence's number: to be called with the lock held.
+    fn new(timeline: &Timeline, event: Option<Promise>) -> (Fence, Self) {
+        let (known, fence) = timeline.fence();
+        (known, Self { fence, event })
+    }
+
+    /// Answers. With no lock held: a fence's callbacks run in here.
+    fn answer(self, sequence: u64) {
+        if let Some(event) = self.event {
+            event.deliver(sequence);
+        }
+        self.fence.signal();
+    }
+}
+
+/// What has ended under the lock, to be answered without it.
+#[must_use = "somebody waits for the answer"]
+struct Ended {
+    commit: Option<Pending>,
+    waits: Vec<Wait>,
+    sequence: u64,
+}
+
+impl Ended {
+    fn answer(self) {
+        for wait in self.waits {
+            wait.owed.answer(self.sequence);
+        }
+        if let Some(commit) = self.commit {
+            commit.owed.answer(self.sequence);
+        }
+    }
+}
+
+impl Display {
+    /// A display that is off. `name` is its device's.
+    pub(crate) fn new(ledger: &Ledger, name: &str) -> Self {
+        let state = State {
+            crtc: Crtc::new(REFRESH_MILLIHERTZ),
+            vblanks: Vblanks::default(),
+            shown: None,
+            replaced: None,
+            waits: Vec::new(),
+            watched: false,
+            ask_at: None,
+            listeners: Vec::new(),
+            unplugged: false,
+        };
+        Self {
+            state: Mutex::new(&locks::DISPLAY, state),
+            flips: Timeline::new(ledger, name, "flips"),
+            blanks: Timeline::new(ledger, name, "vblanks"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Whether the device was lost, as far as its users know.
+    fn is_lost(&self) -> bool {
+        self.lock().crtc.is_lost()
+    }
+
+    /// A handle was opened: it is told of what happens to the connector.
+    pub(crate) fn listen(&self) -> Mailbox {
+        let queue = Arc::new(EventQueue::new());
+        let mut state = self.lock();
+        state.listeners.retain(|listener| listener.strong_count() > 0);
+        state.listeners.push(Arc::downgrade(&queue));
+        if state.unplugged {
+            queue.post(Event::Hotplug { connected: false });
+        }
+        Mailbox::new(queue)
+    }
+
+    /// Asks the hardware what has happened, and answers it: for the interrupt handler, and for the worker if no
+    /// interrupt comes. Asked under the lock, so that an old interrupt never ends a younger flip.
+    pub(crate) fn advance(&self, link: &Link) {
+        let mut state = self.lock();
+        if let Some(commit) = state.ask(link) {
+            let sequence = state.vblanks.count();
+            drop(state);
+            commit.owed.answer(sequence);
+            state = self.lock();
+        }
+        while let Some(wait) = state.take_due() {
+            let sequence = state.vblanks.count();
+            drop(state);
+            wait.owed.answer(sequence);
+            state = self.lock();
+        }
+        state.rest(link);
+    }
+
+    /// The worker's round: programs a commit whose fence has signalled, frees what was shown, and asks about what an
+    /// interrupt should have reported. Says when to look again.
+    pub(crate) fn look(&self, link: &Link) -> Option<Instant> {
+        self.resume(link);
+        let due = self.lock().ask_at?;
+        if due <= Instant::now() {
+            self.advance(link);
+        }
+        self.lock().ask_at
+    }
+
+    /// After a reset of the device: shows again what was shown, and asks again for the flip and the vertical blanks that
+    /// were on their way.
+    pub(crate) fn restore(&self, link: &Link) -> Result<(), DriverError> {
+        let mut state = self.lock();
+        if let Some(shown) = &state.shown {
+            shown.show(link)?;
+            state.vblanks.restarted();
+        }
+        if let Some(next) = state.crtc.awaits_blank().and_then(|commit| commit.frame.as_ref()) {
+            next.flip(link)?;
+        }
+        if state.watched {
+            link.registers(|lb1, _| lb1.watch_vblanks(true))?;
+        }
+        Ok(())
+    }
+
+    /// The device is lost: everything that is owed is answered, and whatever is asked for from now on is answered at once.
+    pub(crate) fn lose(&self) {
+        let mut state = self.lock();
+        state.ask_at = None;
+        let commit = state.crtc.lose();
+        let ended = Ended { commit, waits: std::mem::take(&mut state.waits), sequence: state.vblanks.count() };
+        drop(state);
+        ended.answer();
+    }
+
+    /// Tells every open handle that nothing is connected any more (KMS-1): once.
+    pub(crate) fn disconnect(&self) {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.unplugged, true) {
+            return;
+        }
+        for queue in std::mem::take(&mut state.listeners).iter().filter_map(Weak::upgrade) {
+            queue.post(Event::Hotplug { connected: false });
+        }
+    }
+
+    /// Nothing is shown any more. The mode stays: a flip after loss is still judged by it.
+    pub(crate) fn clear(&self) {
+        let mut state = self.lock();
+        let frames = (state.shown.take(), state.replaced.take());
+        drop(state);
+        drop(frames);
+    }
+}
+
+impl State {
+    /// Notes what the hardware says; the commit that it has ended, if it has.
+    fn ask(&mut self, link: &Link) -> Option<Pending> {
+        if self.crtc.awaits_blank().is_none() && self.waits.is_empty() {
+            return None;
+        }
+        let asked = link.registers(|lb1, _| Ok((lb1.flip_pending()?, lb1.vblank_count()?)));
+        // If it does not answer, the unplug follows.
+        let (flipping, count) = asked.ok()?;
+        self.vblanks.observe(count);
+        if flipping { None } else { self.flipped() }
+    }
+
+    /// Something is on its way: the worker asks about it if no interrupt comes.
+    fn expect(&mut self) {
+        self.ask_at.get_or_insert_with(|| Instant::now() + INTERRUPT_LIMIT);
+    }
+
+    /// Goes on waiting for what is still to come, and for nothing else.
+    fn rest(&mut self, link: &Link) {
+        if self.crtc.is_lost() {
+            return;
+        }
+        if self.waits.is_empty() && self.watched {
+            self.watched = false;
+            // If it fails, the device is gone.
+            let _ = link.registers(|lb1, _| lb1.watch_vblanks(false));
+        }
+        let expects = self.crtc.awaits_blank().is_some() || !self.waits.is_empty();
+        self.ask_at = expects.then(|| Instant::now() + INTERRUPT_LIMIT);
+    }
+}

@@ -1,0 +1,92 @@
+//! What there is to show pictures on. Asked of the device's users' side: loss changes only whether a screen is connected.
+
+use lifeboat_core::kms::Mode;
+use lifeboat_lb1::{MAX_SIDE, REFRESH_MILLIHERTZ};
+
+use crate::calls::Arguments;
+use crate::device::Users;
+use crate::{CallError, Device};
+
+/// What the display consists of, and how large its pictures may be. The same after loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resources {
+    /// Where a screen can be connected.
+    pub connectors: u32,
+    /// What scans pictures out to them.
+    pub crtcs: u32,
+    /// Layers of a picture, each with a buffer of its own.
+    pub planes: u32,
+    /// Smallest width and height of a picture in pixels.
+    pub min: (u16, u16),
+    /// Largest width and height of a picture in pixels. It must fit in VRAM too.
+    pub max: (u16, u16),
+    /// The screen's one refresh rate, in pictures per thousand seconds.
+    pub refresh_millihertz: u32,
+}
+
+impl Resources {
+    /// A mode of this size, in pixels: LB1's screen is virtual, and takes any between the limits.
+    pub const fn mode(&self, width: u16, height: u16) -> Mode {
+        Mode { width, height, refresh_millihertz: self.refresh_millihertz }
+    }
+}
+
+/// Whether there is a screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectorStatus {
+    /// There is one.
+    Connected,
+    /// There is none, or no device (KMS-1).
+    Disconnected,
+}
+
+/// A connector and its screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorInfo {
+    /// Whether there is a screen.
+    pub status: ConnectorStatus,
+    /// The modes that it proposes, the preferred one first; none if it is disconnected. Any other size is as good, as
+    /// long as the refresh rate is theirs.
+    pub modes: Vec<Mode>,
+}
+
+/// Sizes that programs know.
+const SIZES: [(u16, u16); 6] = [(3840, 2160), (2560, 1440), (1920, 1080), (1280, 720), (1024, 768), (640, 480)];
+
+const RESOURCES: Resources = Resources {
+    connectors: 1,
+    crtcs: 1,
+    planes: 1,
+    min: (1, 1),
+    max: (MAX_SIDE, MAX_SIDE),
+    refresh_millihertz: REFRESH_MILLIHERTZ,
+};
+
+pub(crate) struct GetResources;
+pub(crate) struct GetConnector;
+
+impl Arguments<Device> for GetResources {
+    fn check(&self, _: &Users) -> Result<(), CallError> {
+        Ok(())
+    }
+}
+
+impl Arguments<Device> for GetConnector {
+    fn check(&self, _: &Users) -> Result<(), CallError> {
+        Ok(())
+    }
+}
+
+pub(crate) fn resources(_: &Users, _: GetResources) -> Result<Resources, CallError> {
+    Ok(RESOURCES)
+}
+
+pub(crate) fn connector(users: &Users, _: GetConnector) -> Result<ConnectorInfo, CallError> {
+    if users.display.is_lost() {
+        return Ok(ConnectorInfo { status: ConnectorStatus::Disconnected, modes: Vec::new() });
+    }
+    // Two pictures must fit, so that there can be flips.
+    let fits = |mode: &Mode| 2 * mode.picture_bytes() <= users.info.vram_bytes;
+    let modes = SIZES.into_iter().map(|(width, height)| RESOURCES.mode(width, height)).filter(fits).collect();
+    Ok(ConnectorInfo { status: ConnectorStatus::Connected, modes })
+}
