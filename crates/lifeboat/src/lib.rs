@@ -44,6 +44,7 @@ mod error;
 mod fence;
 mod handle;
 mod hardware;
+mod health;
 mod irq;
 mod lease;
 mod ledger;

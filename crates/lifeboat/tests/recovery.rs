@@ -1,0 +1,150 @@
+//! A device that fails and is bound again, and again.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+mod machine;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use lifeboat::command::Work;
+use lifeboat::core::fence::FenceError;
+use lifeboat::core::recovery::Budget;
+use lifeboat::core::unplug::Loss;
+use lifeboat::{Bus, Event, Module, ProbeOptions, WaitError};
+use lifeboat_gpu::{Card, Config, Fault, Trigger};
+use lifeboat_lb1::regs;
+use lifeboat_pci::{ALL_ONES, Function, Slot, SlotWatcher};
+use machine::interposer::{Access, Interposer};
+use machine::{Client, LONG, Machine, assert_lint_is_silent};
+
+const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
+
+/// A slot whose device stops answering when it is told to, and answers again for whoever binds it next.
+struct Haunted {
+    slot: Arc<lifeboat_gpu::Slot>,
+    silent: Arc<AtomicBool>,
+}
+
+impl Slot for Haunted {
+    fn location(&self) -> &str {
+        self.slot.location()
+    }
+
+    fn function(&self) -> Option<Arc<dyn Function>> {
+        let silent = self.silent.clone();
+        silent.store(false, SeqCst);
+        Some(Interposer::on(self.slot.function()?, move |bar, _, _, access| {
+            let lost = bar == regs::REGISTER_BAR && matches!(access, Access::Read(_)) && silent.load(SeqCst);
+            lost.then_some(ALL_ONES)
+        }))
+    }
+
+    fn watch(&self, watcher: SlotWatcher) {
+        self.slot.watch(watcher);
+    }
+}
+
+struct Rig {
+    bus: Bus,
+    events: Receiver<Event>,
+    slot: Arc<Haunted>,
+}
+
+impl Rig {
+    fn new(recovery: Budget) -> Self {
+        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions { recovery, ..ProbeOptions::default() });
+        let events = bus.subscribe();
+        let slot = lifeboat_gpu::Slot::new("0000:01:00.0");
+        slot.insert(Card::new(Config::default()).unwrap()).unwrap();
+        let slot = Arc::new(Haunted { slot, silent: Arc::default() });
+        bus.attach(&slot).unwrap();
+        Self { bus, events, slot }
+    }
+
+    fn event(&self) -> Event {
+        self.events.recv_timeout(LONG).unwrap()
+    }
+
+    /// Waits for the device, and makes it fall silent.
+    fn haunt(&self) {
+        let Event::Added { minor, .. } = self.event() else { panic!("no device") };
+        let handle = self.bus.device(minor).unwrap().open().unwrap();
+        self.slot.silent.store(true, SeqCst);
+        // The driver notices by what it reads.
+        let mode = handle.resources().unwrap().mode(16, 16);
+        let picture = handle.create_buffer(lifeboat::Placement::Vram, 1024).unwrap();
+        assert!(handle.set_mode(Some((&picture, mode))).unwrap_err().is_loss());
+        let Event::Removed { report } = self.event() else { panic!("no removal") };
+        assert_eq!(report.loss, Loss::FellOff);
+    }
+
+    fn finish(self) {
+        self.bus.shutdown().unwrap();
+        assert_lint_is_silent();
+    }
+}
+
+#[test]
+fn recov_2_a_device_that_keeps_failing_is_bound_so_often_and_then_left_alone() {
+    let rig = Rig::new(Budget { attempts: 2, grace: LONG });
+    for _ in 0..3 {
+        rig.haunt();
+    }
+    assert!(rig.events.recv_timeout(Duration::from_millis(300)).is_err(), "it is left alone");
+    assert!(rig.bus.devices().is_empty());
+    // What is put in its place is another device.
+    rig.slot.slot.remove();
+    rig.slot.slot.insert(Card::new(Config::default()).unwrap()).unwrap();
+    rig.haunt();
+    assert!(matches!(rig.event(), Event::Added { .. }));
+    rig.finish();
+}
+
+#[test]
+fn recov_2_a_device_that_works_in_between_is_bound_again_for_ever() {
+    let rig = Rig::new(Budget { attempts: 1, grace: Duration::ZERO });
+    for _ in 0..10 {
+        rig.haunt();
+    }
+    assert!(matches!(rig.event(), Event::Added { .. }));
+    rig.finish();
+}
+
+#[test]
+fn recov_3_an_unplug_in_the_middle_of_a_reset_ends_in_the_unplugged_state() {
+    for reset in [1, 2] {
+        let machine = Machine::new();
+        let client = Client::new(&machine.added());
+        // The ring's, or the device's after that has failed: the card goes right when it begins.
+        if reset == 2 {
+            machine.card().schedule(Trigger::Reset(1), Fault::FailedReset);
+        }
+        machine.card().schedule(Trigger::Reset(reset), Fault::Remove);
+        let hung = client.submit(0, &[Work::Hang], &[]);
+        let after = client.submit(0, &[Work::Nop], &[]);
+        assert_eq!((hung.wait(LONG), after.wait(LONG)), (LOST, LOST));
+        machine.removed();
+        assert!(client.handle.create_context().unwrap_err().is_loss() && machine.bus().devices().is_empty());
+        drop(client);
+        assert!(machine.finish().is_empty(), "nothing comes of the recovery any more");
+    }
+}
+
+#[test]
+fn recov_3_a_fault_in_the_middle_of_an_unplug_ends_in_the_unplugged_state() {
+    for fault in [Fault::FailedReset, Fault::Remove, Fault::SpuriousInterrupt, Fault::StuckHeartbeat] {
+        let machine = Machine::new();
+        let client = Client::new(&machine.added());
+        let hung = client.submit(0, &[Work::Hang], &[]);
+        // The unplug resets a device that is alive.
+        machine.card().schedule(Trigger::Reset(1), fault);
+        machine.bus().unbind_all();
+        let report = machine.removed();
+        assert_eq!((report.loss, report.holdouts.is_none(), hung.wait(LONG)), (Loss::Unbound, true, LOST), "{fault:?}");
+        assert!(machine.bus().devices().is_empty());
+        drop(client);
+        assert!(machine.finish().is_empty());
+    }
+}
