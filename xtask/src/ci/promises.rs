@@ -5,8 +5,6 @@ use serde::Deserialize;
 
 /// Promises whose code is still to be written, and what they wait for.
 const TO_COME: &[(&str, &[&str])] = &[
-    ("unplug at every access of every call", &["CALL-4"]),
-    ("the whole display", &["KMS-1", "KMS-2"]),
     (
         "health, recovery and wedging",
         &[

@@ -38,6 +38,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "valgrind", about: "the same under valgrind", run: valgrind },
     Stage { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
     Stage { name: "demo", about: "the main job, as a user runs it", run: demo },
+    Stage { name: "exhaust", about: "the device is lost at every access of every call", run: exhaust },
     Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", run: guest },
 ];
 
@@ -179,6 +180,11 @@ fn deny() -> Outcome {
 
 fn demo() -> Outcome {
     cargo(&["run", "--release", "--locked", "--quiet"])
+}
+
+/// Ten thousand points; two minutes.
+fn exhaust() -> Outcome {
+    cargo(&["run", "--release", "--locked", "--quiet", "--", "exhaust", "--quiet"])
 }
 
 /// The kernel module in a Debian guest, on a PCI bus from which the device is really removed. Sets the guest up first;
