@@ -88,7 +88,7 @@ impl Display {
             let frame = mode.filter(|_| !lost).and_then(|mode| Some(Frame { buffer: kept?, mode }));
             Pending { owed, fence, frame, in_fence }
         })?;
-        let unused = replaced.take();
+        let flipped = replaced.take();
         let gone = Err(DriverError::Gone);
         let (ended, awaits, told) = match (next, link) {
             (Next::Program(program), Some(link)) => {
@@ -100,6 +100,8 @@ impl Display {
             // Without hardware a commit is complete.
             (Next::Program(_), None) => (state.nothing_ended(), None, gone),
         };
+        // What this commit has replaced at once must be free when it returns: perhaps nobody asks for anything any more.
+        let unused = (flipped, state.replaced.take());
         drop(state);
         drop(unused);
         ended.answer();
@@ -113,7 +115,7 @@ impl Display {
     /// nothing to do, and the unplug answers (GATE-8).
     pub(super) fn resume(&self, link: &Link) {
         let mut state = self.lock();
-        let mut unused = state.replaced.take();
+        let flipped = state.replaced.take();
         let fence = state.crtc.awaits_fence().and_then(|commit| commit.in_fence.as_ref());
         let mut ended = state.nothing_ended();
         if fence.is_some_and(|fence| fence.status().is_some())
@@ -122,8 +124,8 @@ impl Display {
         {
             // If it could not be told, the device is gone.
             (ended, _) = state.program(link, program, false);
-            unused = unused.or(state.replaced.take());
         }
+        let unused = (flipped, state.replaced.take());
         drop(state);
         drop(unused);
         ended.answer();
