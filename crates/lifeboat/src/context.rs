@@ -52,11 +52,15 @@ struct Mapping {
 }
 
 impl Mapping {
+    fn va(&self) -> GpuVa {
+        GpuVa(self.pages.start * regs::PAGE)
+    }
+
     /// As the hardware's address table has it.
     fn segment(&self) -> Segment {
         // Buffers are bounded by VRAM or host memory in pages, which fits.
         let pages = u32::try_from(self.pages.end - self.pages.start).unwrap_or(u32::MAX);
-        Segment { va: GpuVa(self.pages.start * regs::PAGE), pages, writable: true, target: self.buffer.target() }
+        Segment { va: self.va(), pages, writable: true, target: self.buffer.target() }
     }
 }
 
@@ -150,8 +154,7 @@ pub(crate) fn unmap(doorway: &Doorway<'_, Device>, arguments: Unmap<'_>) -> Resu
     // On a lost device there is no table to change.
     let bound = doorway.enter();
     let mut space = context.space.lock();
-    let start = va.0 / regs::PAGE;
-    let found = space.mappings.iter().position(|mapping| mapping.pages.start == start);
+    let found = space.mappings.iter().position(|mapping| mapping.va() == va);
     let mapping = space.mappings.swap_remove(found.ok_or(CallError::Invalid("nothing is mapped there"))?);
     if let Some(bound) = &bound {
         let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, mapping.slot));

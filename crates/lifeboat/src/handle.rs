@@ -126,10 +126,10 @@ impl Handle {
         self.call(Import(dma_buf))
     }
 
-    /// Takes a buffer out of a context's reach. Does not fail for loss.
+    /// Takes a buffer out of a context's reach: the one that [`Handle::map`] put there. Does not fail for loss.
     ///
     /// # Errors
-    /// EINVAL if nothing is mapped there.
+    /// EINVAL for a context of another device, or if no buffer begins exactly there.
     #[track_caller]
     pub fn unmap(&self, context: &Context, va: GpuVa) -> Result<(), CallError> {
         self.call(Unmap { context, va })
@@ -138,7 +138,8 @@ impl Handle {
     /// Submits a job. Its fence signals when the job has run, or with the reason why it has not.
     ///
     /// # Errors
-    /// ENODEV after loss, EINVAL for wrong commands, EAGAIN if too many jobs are in flight.
+    /// ENODEV after loss, EINVAL for wrong commands or a queue of another device, EAGAIN if too many jobs are in flight,
+    /// ECANCELED if the queue's context is [banned](crate::Context::reset_stats).
     #[track_caller]
     pub fn submit(&self, submission: &Submission<'_>) -> Result<Fence, CallError> {
         self.call(submission)

@@ -191,3 +191,18 @@ fn sched_2_unmapping_and_freeing_under_a_job_is_contained() {
     drop(device);
     machine.finish();
 }
+
+#[test]
+fn only_the_address_that_map_gave_unmaps() {
+    let machine = Machine::new();
+    let client = Client::new(&machine.added());
+    for beside in [1, 4, 4095] {
+        let answer = client.handle.unmap(&client.context, GpuVa(client.vram_va.0 + beside));
+        assert_eq!(answer.map_err(CallError::errno), Err(Errno::EINVAL), "{beside} bytes beside it");
+    }
+    // It is still there.
+    assert_eq!(client.submit(0, &[client.fill(1)], &[]).wait(LONG), Ok(()));
+    assert_eq!(client.handle.unmap(&client.context, client.vram_va), Ok(()));
+    drop(client);
+    machine.finish();
+}

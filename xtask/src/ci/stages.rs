@@ -68,14 +68,15 @@ fn test() -> Outcome {
 
 /// What `build` and `test` have built is what it builds; so this takes little more than the tests themselves.
 fn conformance() -> Outcome {
-    // Not `cargo run`, which builds the command's crates once more with the features that it alone wants of them.
-    if let failed @ Outcome::Failed(_) = cargo(&["build", "--workspace", "--locked", "--bin", "lifeboat"]) {
+    // Not `cargo run`, which builds the crates once more with the features that the command alone wants of them.
+    if let failed @ Outcome::Failed(_) = build() {
         return failed;
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let mut command = Command::new(target.join("debug/lifeboat"));
     // It exits with 1 for what is known to be to come.
     match command.args(["conformance", "--json"]).stderr(Stdio::inherit()).output() {
+        Ok(output) if output.stdout.is_empty() => Outcome::Failed(format!("{}: it says above why", output.status)),
         Ok(output) => match promises::judge(&String::from_utf8_lossy(&output.stdout)) {
             Ok(summary) => {
                 println!("{summary}");

@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
+use lifeboat_core::class::Refusal;
 use lifeboat_core::kms::{Mode, Next, Program, Request};
 use lifeboat_lb1::DriverError;
 
@@ -74,6 +75,9 @@ impl Display {
         let mut state = self.lock();
         let State { crtc, shown, replaced, .. } = &mut *state;
         let lost = crtc.is_lost() || link.is_none();
+        if lost && request.at_once {
+            return Err(Refusal::Gone.into());
+        }
         let awaits = in_fence.clone();
         let mut known = None;
         let next = crtc.commit(&request, link.is_some(), in_fence.is_some(), |mode| {
@@ -88,7 +92,7 @@ impl Display {
         let gone = Err(DriverError::Gone);
         let (ended, awaits, told) = match (next, link) {
             (Next::Program(program), Some(link)) => {
-                let (ended, told) = state.program(link, program);
+                let (ended, told) = state.program(link, program, request.at_once);
                 (ended, None, told)
             }
             (Next::AwaitFence, _) => (state.nothing_ended(), awaits, Ok(())),
@@ -119,7 +123,7 @@ impl Display {
             && let Some(program) = state.crtc.fence_done()
         {
             // If it could not be told, the device is gone.
-            (ended, _) = state.program(link, program);
+            (ended, _) = state.program(link, program, false);
         }
         let unused = (flipped, state.replaced.take());
         drop(state);
@@ -143,10 +147,14 @@ impl State {
         Ended { commit: None, waits: Vec::new(), sequence: self.vblanks.count() }
     }
 
-    /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said.
-    fn program(&mut self, link: &Link, program: Program) -> (Ended, Result<(), DriverError>) {
+    /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said. If
+    /// that is an error the device is gone: `may_fail` says whether the commit fails then, or pretends.
+    fn program(&mut self, link: &Link, program: Program, may_fail: bool) -> (Ended, Result<(), DriverError>) {
         let told = self.tell(link, program);
-        let commit = self.crtc.programmed().map(|commit| self.shows(commit));
+        let commit = match told {
+            Err(_) if may_fail => self.crtc.failed(),
+            _ => self.crtc.programmed().map(|commit| self.shows(commit)),
+        };
         let mut ended = Ended { commit, ..self.nothing_ended() };
         match program {
             Program::Flip => self.expect(),
