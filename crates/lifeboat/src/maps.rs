@@ -103,7 +103,7 @@ impl Maps {
         for window in state.windows.drain(..).filter_map(|window| window.upgrade()) {
             cut += 1;
             if let Err(error) = window.detach() {
-                // The old pages stay: they are still memory, and no device's any more.
+                // The old pages stay: they are still memory, and that of the next binding if the device is only unbound.
                 tracing::error!(%error, bytes = window.bytes(), "a map could not be taken off the device");
             }
         }
