@@ -7,6 +7,7 @@ use core::time::Duration;
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
+use lifeboat_core::vitals::Watch;
 use lifeboat_lb1::DriverError;
 
 use crate::clock::Clock;
@@ -14,8 +15,8 @@ use crate::device::{Device, State};
 use crate::glue::Enabled;
 use crate::module_parameters;
 
-/// Looks in a row with the same heartbeat that make a hang. One may be a coincidence of coarse clocks.
-const HANG_POLLS: u32 = 3;
+/// After how many looks a heartbeat that stands still is a hang. How often to look is a module parameter.
+const WATCH: Watch = Watch::DEFAULT;
 
 /// The liveness pattern: neither it nor its complement, rotated or not, is all-ones or zero.
 const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
@@ -48,7 +49,7 @@ pub(crate) fn poll(device: &Arc<Device>) {
             device.report_loss(Loss::FellOff);
             return;
         }
-        Ok((Verdict::Alive, still)) if still < HANG_POLLS => {
+        Ok((Verdict::Alive, still)) if still < WATCH.stalls => {
             if device.change(State::Suspect, State::Ready) {
                 dev_notice!(device.pci, "the device is well again\n");
             }

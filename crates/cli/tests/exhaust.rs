@@ -24,6 +24,12 @@ fn call_4_the_device_is_lost_at_every_access_of_every_call() {
         assert_eq!((&report["failures"], output.status.code()), (&0.into(), Some(0)), "{report:#}");
         let points: u64 = report["table"].as_array().unwrap().iter().map(|line| line["points"].as_u64().unwrap()).sum();
         assert!(points > 0 && report["points"] == points, "{report:#}");
+        for line in report["table"].as_array().unwrap() {
+            let of = |what: &str| line[what].as_u64().unwrap();
+            // At all of them, also at those that come after the call; but that interrupts may come together.
+            let together = if ["probe", "unbind"].contains(&call) { 0 } else { of("accesses") / 3 };
+            assert!(of("reached") >= of("accesses").saturating_sub(together), "{line:#}");
+        }
     }
     for at in ["1", "40", "77", "150"] {
         let output = exhaust(&["--call", "session", "--at", at]);
@@ -47,6 +53,10 @@ fn nonsense_is_refused_in_one_line() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{args:?}: {stderr}");
     }
+    let output = exhaust(&["--call", "map", "--at", "1000"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("map has no access 1000") && output.stdout.is_empty(), "{stderr}");
     let output = exhaust(&["--call", "probe", "--mode", "hang"]);
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
 }

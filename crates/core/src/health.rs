@@ -54,6 +54,11 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
+    /// Nothing was seen of it yet.
+    pub const fn new() -> Self {
+        Self { last: None, still: 0 }
+    }
+
     /// Takes up what was read at one look. Says at how many looks in a row, this one included, it stood still.
     pub fn look(&mut self, read: u32) -> u32 {
         self.still = if self.last == Some(read) { self.still.saturating_add(1) } else { 0 };

@@ -19,6 +19,8 @@
 //! | [`kms`] | what a display may be asked for, and the commit under way |
 //! | [`fence`] | the ways a fence can end, and sequence numbers |
 //! | [`health`] | telling a dead device from a register that reads all-ones |
+//! | [`vitals`] | watching whether a device lives and goes on |
+//! | [`recovery`] | how often a device that fails is recovered |
 //! | [`minor`] | device numbers that are not reused at once |
 //! | [`errno`] | the one place where errors become numbers |
 #![no_std]
@@ -32,9 +34,11 @@ pub mod health;
 mod id;
 pub mod kms;
 pub mod minor;
+pub mod recovery;
 pub mod sched;
 mod time;
 pub mod unplug;
+pub mod vitals;
 
 pub use id::{Id, Slots};
 pub use time::Timestamp;

@@ -4,8 +4,10 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use lifeboat_core::Timestamp;
+use lifeboat_core::recovery::{Attempts, Next};
 use lifeboat_core::unplug::Loss;
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotEvent, offset};
 use lifeboat_sync::lint::Mutex;
@@ -13,10 +15,6 @@ use lifeboat_sync::lint::Mutex;
 use crate::locks;
 use crate::module::Holders;
 use crate::{Binding, Device, Module, ProbeError, ProbeOptions, UnplugReport};
-
-/// How often a device that the driver gave up is bound again without having been replugged. A device that keeps failing
-/// is left alone (the kernel's term is wedged).
-const MAX_REBINDS: u32 = 3;
 
 /// What happened on the bus.
 #[derive(Debug, Clone)]
@@ -101,7 +99,8 @@ impl Bus {
             binding: None,
             function: None,
             probes: 0,
-            rebinds: 0,
+            attempts: Attempts::new((self.shared.options)().recovery),
+            epoch: Instant::now(),
         };
         let name = format!("slot {}", slot.location());
         let thread = std::thread::Builder::new().name(name).spawn(move || watcher.run(&receiver))?;
@@ -200,7 +199,10 @@ struct Watcher {
     function: Option<Arc<dyn Function>>,
     /// Counts this slot's bindings, so that each has a number.
     probes: u64,
-    rebinds: u32,
+    /// How often what the driver gave up has been bound again since it was plugged in.
+    attempts: Attempts,
+    /// What time is counted from.
+    epoch: Instant,
 }
 
 impl Watcher {
@@ -209,7 +211,7 @@ impl Watcher {
         for message in messages {
             match message {
                 Message::Slot(SlotEvent::Present) => {
-                    self.rebinds = 0;
+                    self.attempts.renewed();
                     self.probe();
                 }
                 // The news may be old: by now another device may be there, and bound after the driver found the first
@@ -219,16 +221,38 @@ impl Watcher {
                 Message::Lost { binding, .. } if binding != self.probes || self.binding.is_none() => {}
                 Message::Lost { loss, .. } => {
                     self.unplug(loss);
-                    if self.rebinds < MAX_REBINDS {
-                        self.rebinds += 1;
-                        self.probe();
-                    }
+                    self.recover();
                 }
                 Message::Unbind => self.unplug(Loss::Unbound),
                 Message::Stop => break,
             }
         }
         self.unplug(Loss::Unbound);
+    }
+
+    /// Binds again what the driver gave up, as often as its budget allows. What has been pulled out comes back by being
+    /// plugged in.
+    fn recover(&mut self) {
+        while let (None, Some(function)) = (&self.binding, self.slot.function()) {
+            let location = self.slot.location();
+            match self.attempts.failed(self.now()) {
+                Next::Recover(attempt) => {
+                    tracing::warn!(location, attempt, "the device is bound again");
+                    self.bind(function);
+                    if self.binding.is_some() {
+                        self.attempts.recovered(self.now());
+                    }
+                }
+                Next::Wedge => {
+                    tracing::error!(location, "the device keeps failing, and is left alone until it is replaced");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::new(self.epoch.elapsed())
     }
 
     /// Whether the bound device still answers in configuration space.
@@ -238,7 +262,12 @@ impl Watcher {
     }
 
     fn probe(&mut self) {
-        let (None, Some(function)) = (&self.binding, self.slot.function()) else { return };
+        if let (None, Some(function)) = (&self.binding, self.slot.function()) {
+            self.bind(function);
+        }
+    }
+
+    fn bind(&mut self, function: Arc<dyn Function>) {
         self.probes += 1;
         let binding = self.probes;
         let sender = self.sender.clone();

@@ -105,8 +105,8 @@ pub enum ProbeError {
     /// Its reset took longer than the device states.
     #[error("the device did not come out of reset")]
     ResetTimedOut,
-    /// It answers, but its liveness register does not compute.
-    #[error("the device answers but does not pass its liveness check")]
+    /// It answers, but its liveness register does not compute, or its heartbeat does not move.
+    #[error("the device answers but shows no life")]
     NotAlive,
     /// There is no memory for it.
     #[error("not enough memory for the device's rings")]

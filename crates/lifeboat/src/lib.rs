@@ -20,7 +20,7 @@
 //!
 //! # The life of a commit
 //!
-//! `handle` → [`calls`] → `display` ([`lifeboat_core::kms`] accepts it; its fence is waited for by the worker, its flip by
+//! `handle` → [`calls`](mod@calls) → `display` ([`lifeboat_core::kms`] accepts it; its fence is waited for by the worker, its flip by
 //! the interrupt handler) → [`Fence`] and [`DisplayEvent`].
 //!
 //! # The life of an unplug
@@ -44,6 +44,7 @@ mod error;
 mod fence;
 mod handle;
 mod hardware;
+mod health;
 mod irq;
 mod lease;
 mod ledger;

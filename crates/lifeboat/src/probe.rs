@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::health::Verdict;
+use lifeboat_core::recovery::Budget;
 use lifeboat_core::sched::Limits;
 use lifeboat_core::unplug::Loss;
+use lifeboat_core::vitals::Watch;
 use lifeboat_lb1::{DriverError, Info, RingWriter, regs, set_bus_master, set_memory_decode};
 use lifeboat_pci::{ConfigSpace, Function, HostMemory, offset};
 use lifeboat_sync::lint;
@@ -17,12 +19,13 @@ use crate::contexts::Contexts;
 use crate::device::{self, Device, DeviceInfo};
 use crate::display::Display;
 use crate::hardware::Hardware;
+use crate::health::HealthCheck;
 use crate::irq;
 use crate::ledger::Kind;
 use crate::link::{BoundLink, Link, ReportLoss};
 use crate::maps::Maps;
 use crate::module::Shared as Module;
-use crate::reset::{RESET_LIMIT, quiesce, wait_for_reset};
+use crate::reset::{HEARTBEAT_LIMIT, RESET_LIMIT, quiesce, wait_for_heartbeat, wait_for_reset};
 use crate::rings::{Lb1Rings, Ring};
 use crate::sched::{OpenError, Options, Scheduler};
 use crate::submit::Job;
@@ -43,6 +46,11 @@ pub struct ProbeOptions {
     pub guilty_limit: u32,
     /// How long an unplug waits for open sections. Default 5 s.
     pub drain_limit: Duration,
+    /// How closely the device is watched. Default: every 2 s, and a heartbeat that stands still for three looks is a hang.
+    pub watch: Watch,
+    /// How often a [`Bus`](crate::Bus) binds a device again that the driver gave up. By default three times, unless it has
+    /// worked for a minute in between.
+    pub recovery: Budget,
     /// Whether calls ask first if there still is a device. Default true. Without it they run on a lost device as far as
     /// they get, for tests of every such moment (CALL-4); nothing unsafe comes of it.
     pub check_entry: bool,
@@ -58,18 +66,21 @@ impl Default for ProbeOptions {
             extensions: 4,
             guilty_limit: 10,
             drain_limit: Duration::from_secs(5),
+            watch: Watch::DEFAULT,
+            recovery: Budget::default(),
             check_entry: true,
             report_loss,
         }
     }
 }
 
-/// What jobs, and those who submit them, are allowed.
+/// What jobs, those who submit them, and the device are allowed.
 #[derive(Clone, Copy)]
 struct Patience {
     job_timeout: Duration,
     extensions: u32,
     guilty_limit: u32,
+    watch: Watch,
 }
 
 /// Brings the device up. On an error it is quiet again, and the caller releases the function.
@@ -87,8 +98,9 @@ pub(crate) fn probe(
     }
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
-    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, check_entry, report_loss } = options;
-    let patience = Patience { job_timeout, extensions, guilty_limit };
+    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, watch, check_entry, report_loss, .. } =
+        options;
+    let patience = Patience { job_timeout, extensions, guilty_limit, watch };
     let link = Arc::new(Link::new(hardware, check_entry, report_loss));
     let running = match bring_up(module, &link, function, minor.number, patience) {
         Ok(running) => running,
@@ -133,7 +145,7 @@ fn bring_up(
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let (info, rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
-    let Patience { job_timeout, extensions, guilty_limit } = patience;
+    let Patience { job_timeout, extensions, guilty_limit, watch } = patience;
     let limits = Limits { ring_credits: credits, job_timeout, extensions, event_slots: None };
     let contexts = Arc::new(Contexts::new(info.contexts));
     let options = Options { name: device::name(minor), rings: info.rings, limits, guilty_limit, ..Options::default() };
@@ -146,9 +158,17 @@ fn bring_up(
         function.irq_enable(1, handler)?;
         bound.registers(|lb1, _| lb1.enable_device())?;
         match bound.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN))? {
-            Verdict::Alive => {
-                Ok(Lb1Rings { link: link.clone(), display: display.clone(), contexts: contexts.clone(), rings })
+            // It computes. Does it go on?
+            Verdict::Alive if !wait_for_heartbeat(HEARTBEAT_LIMIT, || bound.registers(|lb1, _| lb1.heartbeat()))? => {
+                Err(ProbeError::NotAlive)
             }
+            Verdict::Alive => Ok(Lb1Rings {
+                link: link.clone(),
+                display: display.clone(),
+                contexts: contexts.clone(),
+                rings,
+                health: HealthCheck::new(watch, minor),
+            }),
             Verdict::Dead => Err(DriverError::Gone.into()),
             Verdict::Unsure => Err(ProbeError::NotAlive),
         }
@@ -157,6 +177,8 @@ fn bring_up(
         OpenError::Rings(error) => error,
         OpenError::Thread(_) => ProbeError::NoMemory,
     })?;
+    // The worker begins to look how the device is.
+    scheduler.events().nudge();
     // A device whose VRAM cannot be mapped is one all the same.
     let vram = bound.registers(|_, hardware| Ok(hardware.vram().backing(0, info.vram_bytes)?)).ok();
     Ok(Running { info, credits, scheduler, display, contexts, maps: Maps::new(vram) })

@@ -1,4 +1,4 @@
-//! Waiting for a reset, and bringing a device to rest.
+//! Waiting for a reset and for signs of life, and bringing a device to rest.
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,10 @@ use crate::link::BoundLink;
 pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
 /// How long to wait between two looks. A reset takes well under a millisecond on a healthy device.
 const RESET_POLL: Duration = Duration::from_micros(100);
+/// How long to wait between two looks at a heartbeat.
+const HEARTBEAT_POLL: Duration = Duration::from_micros(500);
+/// How long to wait for the heartbeat to move: it counts milliseconds.
+pub(crate) const HEARTBEAT_LIMIT: Duration = Duration::from_millis(100);
 
 /// Brings a device to rest, in order if it is alive; on a dead one nothing waits (HEALTH-3). After it the device starts
 /// no transfer. Says whether it was alive.
@@ -53,6 +57,27 @@ pub(crate) fn wait_for_reset(
             Progress::Failed => return Ok(false),
             Progress::UnderWay if Instant::now() >= deadline => return Ok(false),
             Progress::UnderWay => std::thread::sleep(RESET_POLL),
+        }
+    }
+}
+
+/// Asks until the heartbeat has moved; `false` if it does not. Ends early if the device is gone (GATE-9).
+pub(crate) fn wait_for_heartbeat(
+    limit: Duration,
+    mut ask: impl FnMut() -> Result<u32, DriverError>,
+) -> Result<bool, DriverError> {
+    lint::might_block("waiting for a heartbeat");
+    let deadline = Instant::now() + limit;
+    let first = ask()?;
+    loop {
+        // Slept first, and asked once more after the time is over.
+        let late = Instant::now() >= deadline;
+        std::thread::sleep(HEARTBEAT_POLL);
+        if ask()? != first {
+            return Ok(true);
+        }
+        if late {
+            return Ok(false);
         }
     }
 }

@@ -13,6 +13,7 @@ use lifeboat_lb1::{DriverError, RingWriter};
 use crate::contexts::Contexts;
 use crate::display::Display;
 use crate::hardware::Mapped;
+use crate::health::HealthCheck;
 use crate::link::Link;
 use crate::reset::{RESET_LIMIT, wait_for_reset};
 use crate::sched::{AtRest, Rings};
@@ -30,6 +31,7 @@ pub(crate) struct Lb1Rings {
     pub(crate) display: Arc<Display>,
     pub(crate) contexts: Arc<Contexts>,
     pub(crate) rings: Vec<Ring>,
+    pub(crate) health: HealthCheck,
 }
 
 impl Lb1Rings {
@@ -108,9 +110,11 @@ impl Rings for Lb1Rings {
         self.link.lost(Loss::Crashed);
     }
 
-    /// Asks about a flip whose interrupt has not come.
+    /// Asks about a flip whose interrupt has not come, and how the device is.
     fn look(&mut self) -> Option<Instant> {
-        self.display.look(&self.link)
+        let display = self.display.look(&self.link);
+        let health = self.health.look(&self.link);
+        [display, health].into_iter().flatten().min()
     }
 
     /// The unplug brings the device to rest, in its cut: it has the registers for itself then.

@@ -14,12 +14,12 @@ use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::{
-    Buffer, CallError, Change, Commit, CommitKind, ConnectorStatus, DisplayEvent, Fence, Handle, Module, Placement,
-    WaitError,
+    Buffer, CallError, Change, Commit, CommitKind, ConnectorStatus, Device, DisplayEvent, Event, Fence, Handle, Module,
+    Placement, ProbeError, ProbeOptions, WaitError,
 };
 use lifeboat_gpu::{Card, Fault, Trigger};
 use lifeboat_lb1::regs;
-use machine::bound::{Bound, no_hook};
+use machine::bound::{Bound, no_hook, options};
 use machine::interposer::Access;
 use machine::{BYTES, Client, JOB_TIMEOUT, LONG, Machine};
 
@@ -341,6 +341,20 @@ fn kms_3_commits_caught_by_the_loss_wherever_they_are_are_answered_once_and_in_t
     machine.finish();
 }
 
+/// The device of the card that was plugged in last. So many are that on a starved machine a reset of one may be late.
+fn plugged(machine: &mut Machine) -> Device {
+    loop {
+        match machine.next_event() {
+            Event::Added { minor, .. } => return machine.bus().device(minor).unwrap(),
+            Event::ProbeFailed { error: ProbeError::ResetTimedOut, .. } => {
+                machine.slot.remove();
+                machine.plug();
+            }
+            other => panic!("expected a device, got {other:?}"),
+        }
+    }
+}
+
 /// What one thread has asked for.
 fn ask(handle: &Handle, pictures: [&Buffer; 2], token: u64, paints: &Fence) -> Result<Fence, CallError> {
     let [first, second] = pictures;
@@ -363,7 +377,7 @@ fn kms_3_whatever_is_asked_for_while_the_card_is_pulled_is_answered_exactly_once
     let mut machine = Machine::new();
     let (never, _promise) = Module::load().timeline("test", "never").fence();
     for round in 0_u64..60 {
-        let device = machine.added();
+        let device = plugged(&mut machine);
         let clients = [Client::new(&device), Client::new(&device)];
         clients[0].show(&clients[0].vram).unwrap();
         let stop = AtomicBool::new(false);
@@ -426,7 +440,7 @@ fn kms_3_whatever_is_asked_for_while_the_card_is_pulled_is_answered_exactly_once
         drop((clients, device));
         machine.plug();
     }
-    machine.added();
+    plugged(&mut machine);
     machine.finish();
 }
 
@@ -645,4 +659,55 @@ fn kms_3_what_is_asked_for_in_the_middle_of_a_reset_comes_after_it() {
     assert_eq!(tally(&client.handle), (Answers::from([(1, 1), (2, 1)]), 0));
     drop((first, second, client));
     bound.finish();
+}
+
+#[test]
+fn kms_1_kms_2_and_call_4_calls_that_run_past_the_entry_check_find_a_display_that_is_lost() {
+    let bound = Bound::with(ProbeOptions { check_entry: false, ..options() }, no_hook());
+    let client = bound.client();
+    let device = bound.binding.device().unwrap();
+    client.show(&client.vram).unwrap();
+    bound.binding.unplug(Loss::Unbound).unwrap();
+    // Opened too late to be told with the others.
+    let late = device.open().unwrap();
+    assert_eq!(late.events().try_next(), Some(DisplayEvent::Hotplug { connected: false }));
+    assert_eq!(late.connector().unwrap().status, ConnectorStatus::Disconnected);
+    assert_eq!(errno(client.show(&client.vram)), Some(Errno::ENODEV));
+    assert_eq!(errno(late.set_mode(None)), Some(Errno::ENODEV));
+    // What failed has changed nothing.
+    assert_eq!(late.flip(&client.vram, Some(1)).unwrap().status(), Some(Ok(())));
+    let commit =
+        Commit { mode: Change::To(late.resources().unwrap().mode(64, 64)), allow_modeset: true, ..of(&client.vram) };
+    assert_eq!(late.atomic(&Commit { event: Some(2), ..commit }).unwrap().status(), Some(Ok(())));
+    assert_eq!(late.flip(&client.vram, Some(3)).unwrap().status(), Some(Ok(())));
+    assert_eq!(late.queue_vblank(4).unwrap().status(), Some(Ok(())));
+    assert_eq!(tally(&late), (Answers::from([(1, 1), (2, 1), (3, 1), (4, 1)]), 0));
+    drop((late, client, device));
+    bound.finish();
+}
+
+#[test]
+fn kms_2_a_mode_set_that_fails_in_the_middle_of_the_loss_changes_nothing_for_later_commits() {
+    let mut failed = 0;
+    for access in 1..=6 {
+        let mut machine = Machine::new();
+        let device = plugged(&mut machine);
+        let client = Client::new(&device);
+        client.show(&client.vram).unwrap();
+        let mode = |width, height| client.handle.resources().unwrap().mode(width, height);
+        machine.card().schedule(Trigger::Access(access), Fault::Remove);
+        let answer = errno(client.handle.set_mode(Some((&client.vram, mode(128, 128)))));
+        machine.slot.remove();
+        machine.removed();
+        // Accepted only if that is the mode: this one may not change it.
+        let keeps = |mode| Commit { mode: Change::To(mode), kind: CommitKind::TestOnly, ..Commit::default() };
+        let now = [mode(64, 64), mode(128, 128)].map(|mode| client.handle.atomic(&keeps(mode)).is_ok());
+        // A device that goes while it is written to is not missed.
+        let expected = if answer.is_some() { [true, false] } else { [false, true] };
+        assert_eq!(now, expected, "access {access}: {answer:?}");
+        failed += usize::from(answer == Some(Errno::ENODEV));
+        drop((client, device));
+        machine.finish();
+    }
+    assert!(failed > 0);
 }

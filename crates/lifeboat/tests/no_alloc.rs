@@ -127,24 +127,28 @@ impl Bench {
     /// Until the worker has done all there is to do, as far as that can be seen.
     fn until_asleep(&self) {
         self.awake.store(false, SeqCst);
-        let began = Instant::now();
-        let mut asleep = 0;
-        // On a busy machine it takes its time to get there. A moment's sleep on the way is not the one that counts.
-        while asleep < 4 {
-            assert!(began.elapsed() < LONG, "the worker never sleeps");
-            std::thread::sleep(Duration::from_millis(5));
-            asleep = if others_sleep() { asleep + 1 } else { 0 };
-        }
+        until_awake(1);
     }
 }
 
-/// Whether every thread of this process but this one sleeps.
-fn others_sleep() -> bool {
-    let awake = |stat: &String| stat.rsplit(')').next().is_some_and(|fields| !fields.starts_with(" S"));
+/// Until no more than so many threads of this process are awake, this one included, and stay so: on a busy machine it takes
+/// its time to get to sleep, and a moment's sleep on the way is not the one that counts.
+fn until_awake(threads: usize) {
+    let began = Instant::now();
+    let mut quiet = 0;
+    while quiet < 4 {
+        assert!(began.elapsed() < LONG, "too many threads are awake");
+        std::thread::sleep(Duration::from_millis(5));
+        quiet = if awake() <= threads { quiet + 1 } else { 0 };
+    }
+}
+
+fn awake() -> usize {
+    let sleeps = |stat: &String| stat.rsplit(')').next().is_some_and(|fields| fields.starts_with(" S"));
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
     // One that has ended meanwhile has no state.
     let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
-    stats.filter(awake).count() == 1
+    stats.filter(|stat| !sleeps(stat)).count()
 }
 
 fn until_signalled(fences: &[Fence]) {
@@ -204,7 +208,7 @@ fn the_worker_sleeps_beside_another(fence: Fence) -> JoinHandle<Result<(), WaitE
     let other = std::thread::spawn(move || fence.wait(LONG));
     let bench = Bench::new(1);
     // Both have started; one sleeps, the worker would now.
-    std::thread::sleep(Duration::from_millis(20));
+    until_awake(2);
     bench.hang_at.store(0, SeqCst);
     let fence = [bench.queue.submit(bench.job(0)).unwrap()];
     let region = Region::new(ALLOCATOR);

@@ -38,6 +38,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "valgrind", about: "the same under valgrind", run: valgrind },
     Stage { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
     Stage { name: "demo", about: "the main job, as a user runs it", run: demo },
+    Stage { name: "exhaust", about: "the device is lost at every access of every call", run: exhaust },
     Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", run: guest },
 ];
 
@@ -67,14 +68,15 @@ fn test() -> Outcome {
 
 /// What `build` and `test` have built is what it builds; so this takes little more than the tests themselves.
 fn conformance() -> Outcome {
-    // Not `cargo run`, which builds the command's crates once more with the features that it alone wants of them.
-    if let failed @ Outcome::Failed(_) = cargo(&["build", "--workspace", "--locked", "--bin", "lifeboat"]) {
+    // Not `cargo run`, which builds the crates once more with the features that the command alone wants of them.
+    if let failed @ Outcome::Failed(_) = build() {
         return failed;
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let mut command = Command::new(target.join("debug/lifeboat"));
     // It exits with 1 for what is known to be to come.
     match command.args(["conformance", "--json"]).stderr(Stdio::inherit()).output() {
+        Ok(output) if output.stdout.is_empty() => Outcome::Failed(format!("{}: it says above why", output.status)),
         Ok(output) => match promises::judge(&String::from_utf8_lossy(&output.stdout)) {
             Ok(summary) => {
                 println!("{summary}");
@@ -179,6 +181,11 @@ fn deny() -> Outcome {
 
 fn demo() -> Outcome {
     cargo(&["run", "--release", "--locked", "--quiet"])
+}
+
+/// Ten thousand points; two minutes.
+fn exhaust() -> Outcome {
+    cargo(&["run", "--release", "--locked", "--quiet", "--", "exhaust", "--quiet"])
 }
 
 /// The kernel module in a Debian guest, on a PCI bus from which the device is really removed. Sets the guest up first;

@@ -1,6 +1,5 @@
 //! Which tests there are, and which promises each proves. Nothing is written down for that but their names.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -37,7 +36,7 @@ pub(super) struct Test {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum How {
     Executable { path: PathBuf, package: String, folder: PathBuf },
-    Documentation { package: String, item: String, examples: usize },
+    Documentation { item: String, examples: usize },
 }
 
 impl Test {
@@ -48,7 +47,7 @@ impl Test {
             name: name.to_owned(),
             target: target.to_owned(),
             ids: name::ids_in_test(name, groups),
-            how: How::Documentation { package: "none".to_owned(), item: name.to_owned(), examples: 1 },
+            how: How::Documentation { item: name.to_owned(), examples: 1 },
         }
     }
 
@@ -62,10 +61,11 @@ impl Test {
                 command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("CARGO_PKG_NAME", package);
                 command
             }
-            How::Documentation { package, item, .. } => {
+            How::Documentation { item, .. } => {
                 let mut command = checkout.cargo();
-                // Without `--exact`: rustdoc takes a name with spaces for several.
-                command.args(["test", "--quiet", "--doc", "--package", package, "--", item]);
+                // Of the whole workspace: cargo would build a package alone once more, with the features that it alone wants. Without
+                // `--exact`: rustdoc takes a name with spaces for several.
+                command.args(["test", "--quiet", "--workspace", "--doc", "--", item]);
                 command
             }
         }
@@ -76,14 +76,6 @@ impl Test {
         match self.how {
             How::Executable { .. } => 1,
             How::Documentation { examples, .. } => examples,
-        }
-    }
-
-    /// The package in whose documentation it is, if it is in any.
-    fn documented(&self) -> Option<&str> {
-        match &self.how {
-            How::Executable { .. } => None,
-            How::Documentation { package, .. } => Some(package),
         }
     }
 }
@@ -103,7 +95,7 @@ pub(super) fn discover(
 ) -> Result<Vec<Test>, ConformanceError> {
     let groups = table.groups();
     let artifacts = build(checkout, quiet, interrupt)?;
-    progress.begin("listing tests", artifacts.len() + 1);
+    progress.begin("listing tests", artifacts.len());
     let mut tests = Vec::new();
     for artifact in &artifacts {
         let (Some(package), Some(path)) = (checkout.package(&artifact.package_id), &artifact.executable) else {
@@ -122,9 +114,11 @@ pub(super) fn discover(
         }
         progress.done();
     }
+    progress.clear();
     tests.extend(documentation(checkout, &groups, quiet, interrupt)?);
-    progress.done();
     tests.retain(|test| !test.ids.is_empty());
+    // cargo names what it has built as it comes.
+    tests.sort_by(|one, other| (&one.target, &one.name).cmp(&(&other.target, &other.name)));
     check(&tests, table)?;
     Ok(tests)
 }
@@ -147,31 +141,22 @@ fn build(checkout: &Checkout, quiet: bool, interrupt: &Interrupt) -> Result<Vec<
     Ok(artifacts)
 }
 
-/// The proofs in the documentation: those that do not compile show what types forbid. Also builds them as they will be run.
+/// The proofs in the documentation: those that do not compile show what types forbid.
 fn documentation(
     checkout: &Checkout,
     groups: &[&str],
     quiet: bool,
     interrupt: &Interrupt,
 ) -> Result<Vec<Test>, ConformanceError> {
-    let list = |of: &[&str]| {
-        let mut command = checkout.cargo();
-        command.args(["test", "--doc"]).args(of).args(quiet.then_some("--quiet"));
-        command.args(["--", "--list", "--format", "terse"]);
-        cargo(&mut command, "cargo test --doc", interrupt)
-    };
-    let answer = list(&["--workspace"])?;
+    let mut command = checkout.cargo();
+    command.args(["test", "--workspace", "--doc"]).args(quiet.then_some("--quiet"));
+    command.args(["--", "--list", "--format", "terse"]);
+    let answer = cargo(&mut command, "cargo test --workspace --doc", interrupt)?;
     let listed = outcome::listed(&answer).filter_map(|name| {
         let (file, _) = name.split_once(" - ")?;
         Some((checkout.package_of(file)?.name.as_str(), name))
     });
-    let tests = proofs_in_documentation(&listed.collect::<Vec<_>>(), groups);
-    // A package alone may be built with other features than all of them together.
-    let packages: BTreeSet<_> = tests.iter().filter_map(Test::documented).collect();
-    for package in packages {
-        list(&["--package", package])?;
-    }
-    Ok(tests)
+    Ok(proofs_in_documentation(&listed.collect::<Vec<_>>(), groups))
 }
 
 /// Of examples, by package and name, those that prove something: one test for each item, whose examples say one thing together.
@@ -184,10 +169,9 @@ fn proofs_in_documentation(listed: &[(&str, &str)], groups: &[&str]) -> Vec<Test
             target: format!("{package}::doc"),
             ids: name::ids_in_item(item, groups),
             how: How::Documentation {
-                package: (*package).to_owned(),
                 item: item.to_owned(),
                 // rustdoc runs all that has the item in its name.
-                examples: listed.iter().filter(|(of, name)| of == package && name.contains(item)).count(),
+                examples: listed.iter().filter(|(_, name)| name.contains(item)).count(),
             },
         };
         if !test.ids.is_empty() && !tests.contains(&test) {
@@ -262,9 +246,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                ("crates/core/src/unplug.rs - unplug::life_6_in_order", "core::doc", 3),
+                ("crates/core/src/unplug.rs - unplug::life_6_in_order", "core::doc", 4),
                 ("crates/core/src/unplug.rs - unplug::life_6_in_order_and_once", "core::doc", 1),
-                ("crates/other/src/unplug.rs - unplug::life_6_in_order", "other::doc", 1),
+                ("crates/other/src/unplug.rs - unplug::life_6_in_order", "other::doc", 4),
             ]
         );
     }

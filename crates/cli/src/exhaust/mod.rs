@@ -72,6 +72,16 @@ pub enum Error {
     /// No call has this name.
     #[error("there is no call {0:?}; `lifeboat calls` lists them, and there are session, probe and unbind")]
     NoSuchCall(String),
+    /// It has fewer accesses.
+    #[error("{deed} has no access {at}: undisturbed, it has {accesses}")]
+    NoSuchAccess {
+        /// What.
+        deed: &'static str,
+        /// Which.
+        at: u64,
+        /// How many there are, in the mode that has most.
+        accesses: u64,
+    },
     /// Nothing of the kind happens to that.
     #[error("{0} is not run in this mode; leave --mode out")]
     NotInThisMode(&'static str),
@@ -95,7 +105,7 @@ impl Error {
     /// What to tell the shell.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::NoSuchCall(_) | Self::NotInThisMode(_) => Exit::BadInput,
+            Self::NoSuchCall(_) | Self::NoSuchAccess { .. } | Self::NotInThisMode(_) => Exit::BadInput,
             Self::Broken { .. } | Self::NoMachine(_) => Exit::Failed,
             Self::Interrupted => Exit::Interrupted,
         }
@@ -113,13 +123,14 @@ pub fn exhaust(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Erro
     let peer = Peer::new().map_err(Error::NoMachine)?;
     let plan = plan(&deeds, args.at, &peer, interrupt)?;
     let bar = progress(plan.points.len(), args.quiet);
-    let failures = run_all(&plan.points, &peer, threads(args.jobs), &bar, interrupt);
+    let (failures, missed) = run_all(&plan.points, &peer, threads(args.jobs), &bar, interrupt);
     bar.finish_and_clear();
     if interrupt.is_requested() {
         return Err(Error::Interrupted);
     }
     let lint = lint::take_reports().iter().map(ToString::to_string).collect();
-    Ok(Report::new(plan.lines, failures, lint, began.elapsed()))
+    let lines = plan.lines.into_iter().map(|line| line.without(&missed)).collect();
+    Ok(Report::new(lines, failures, lint, began.elapsed()))
 }
 
 /// What to do, and how.
@@ -140,6 +151,7 @@ struct Plan {
 /// Counts the accesses of each deed, undisturbed, and makes a point of each.
 fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interrupt) -> Result<Plan, Error> {
     let (mut lines, mut points) = (Vec::new(), Vec::new());
+    let (mut beyond, mut most) = (None, 0);
     for &(deed, mode) in deeds {
         if interrupt.is_requested() {
             return Err(Error::Interrupted);
@@ -150,11 +162,24 @@ fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interr
         }
         // What touches no hardware is still tried once, with the loss right after it.
         let accesses = ran.accesses.max(1);
-        let ats = at.map_or(1..=accesses, |at| at..=at);
-        lines.push(Line { call: deed.name(), mode, accesses: ran.accesses, points: ats.clone().count() });
+        let ats = match at {
+            None => 1..=accesses,
+            // A session's are not quite the same each time.
+            Some(at) if at <= accesses || deed == Deed::Session => at..=at,
+            Some(at) => {
+                most = most.max(ran.accesses);
+                beyond = Some(Error::NoSuchAccess { deed: deed.name(), at, accesses: most });
+                continue;
+            }
+        };
+        let count = ats.clone().count();
+        lines.push(Line { call: deed.name(), mode, accesses: ran.accesses, points: count, reached: count });
         points.extend(ats.map(|at| Point { deed, mode, at: Some(at) }));
     }
-    Ok(Plan { lines, points })
+    match beyond {
+        Some(beyond) if points.is_empty() => Err(beyond),
+        _ => Ok(Plan { lines, points }),
+    }
 }
 
 fn threads(jobs: Option<NonZero<usize>>) -> usize {
@@ -162,29 +187,37 @@ fn threads(jobs: Option<NonZero<usize>>) -> usize {
     jobs.map_or_else(|| THREADS_PER_PROCESSOR * processors(), NonZero::get)
 }
 
-/// Runs the points, several at a time. Those that are not as they must be, in order.
-fn run_all(points: &[Point], peer: &Peer, threads: usize, bar: &ProgressBar, interrupt: &Interrupt) -> Vec<Failure> {
+/// Runs the points, several at a time. Gives those that are not as they must be, in order, and those that had no access.
+fn run_all(
+    points: &[Point],
+    peer: &Peer,
+    threads: usize,
+    bar: &ProgressBar,
+    interrupt: &Interrupt,
+) -> (Vec<Failure>, Vec<Point>) {
     let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
+    let results = Mutex::new((Vec::new(), Vec::new()));
     thread::scope(|scope| {
         for _ in 0..threads.min(points.len()) {
             scope.spawn(|| {
                 while let Some((number, point)) = take(points, &next).filter(|_| !interrupt.is_requested()) {
-                    let wrongs = run(point, peer).wrongs;
-                    if !wrongs.is_empty() {
-                        let failure = Failure::new(point, wrongs);
+                    let Ran { wrongs, reached, .. } = run(point, peer);
+                    let failure = (!wrongs.is_empty()).then(|| Failure::new(point, wrongs));
+                    if let Some(failure) = &failure {
                         bar.println(failure.to_string());
-                        // A thread that panicked with the lock has added its failure or not.
-                        failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((number, failure));
                     }
+                    // A thread that panicked with the lock has added its result or not.
+                    let mut results = results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    results.0.extend(failure.map(|failure| (number, failure)));
+                    results.1.extend((!reached).then_some(*point));
                     bar.inc(1);
                 }
             });
         }
     });
-    let mut failures = failures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (mut failures, missed) = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     failures.sort_by_key(|(number, _)| *number);
-    failures.into_iter().map(|(_, failure)| failure).collect()
+    (failures.into_iter().map(|(_, failure)| failure).collect(), missed)
 }
 
 fn take<'a>(points: &'a [Point], next: &AtomicUsize) -> Option<(usize, &'a Point)> {

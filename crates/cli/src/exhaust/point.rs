@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use lifeboat::core::class::Class;
@@ -22,6 +24,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(3);
 const SHORT: Duration = Duration::from_millis(30);
 /// Rounds of the session: so many that it has some thousand accesses.
 const ROUNDS: usize = 240;
+/// How long to wait for accesses that come after everything that is owed: what an interrupt handler does last.
+const AFTERMATH: Duration = Duration::from_millis(50);
 
 /// What happens to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
@@ -95,6 +99,8 @@ impl fmt::Display for Point {
 pub struct Ran {
     /// Accesses of the driver from the beginning of the deed to its end.
     pub accesses: u64,
+    /// Whether there was such an access. If not, the device was lost after all of them, or did not hang.
+    pub reached: bool,
     /// Everything that was not as it must be.
     pub wrongs: Vec<String>,
 }
@@ -105,6 +111,8 @@ struct Rig {
     events: Receiver<Event>,
     slot: Arc<Slot>,
     card: Arc<Card>,
+    /// The point was reached.
+    reached: Arc<AtomicBool>,
 }
 
 impl Rig {
@@ -125,7 +133,7 @@ impl Rig {
         let events = bus.subscribe();
         let slot = Slot::new("0000:01:00.0");
         bus.attach(&slot).map_err(|error| trouble("no thread could be started", &error))?;
-        Ok(Self { bus, events, slot, card })
+        Ok(Self { bus, events, slot, card, reached: Arc::default() })
     }
 
     fn plug(&self) -> Result<(), String> {
@@ -151,7 +159,16 @@ impl Rig {
     fn arm(&self, point: &Point) {
         let fault = if point.mode == Mode::Hang { Fault::Hang } else { Fault::Remove };
         if let Some(at) = point.at {
-            self.card.schedule(Trigger::Access(at), fault);
+            let reached = self.reached.clone();
+            self.card.schedule_and_tell(Trigger::Access(at), fault, Box::new(move || reached.store(true, Relaxed)));
+        }
+    }
+
+    /// Waits a little for the point.
+    fn reach(&self) {
+        let began = Instant::now();
+        while !self.reached.load(Relaxed) && began.elapsed() < AFTERMATH {
+            thread::sleep(Duration::from_micros(100));
         }
     }
 
@@ -196,14 +213,14 @@ impl Peer {
 /// Runs a point.
 pub fn run(point: &Point, peer: &Peer) -> Ran {
     let mut wrongs = Wrongs::default();
-    let accesses = try_run(point, peer, &mut wrongs).unwrap_or_else(|why| {
+    let (accesses, reached) = try_run(point, peer, &mut wrongs).unwrap_or_else(|why| {
         wrongs.add(why);
-        0
+        (0, false)
     });
-    Ran { accesses, wrongs: wrongs.into_list() }
+    Ran { accesses, reached, wrongs: wrongs.into_list() }
 }
 
-fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<u64, String> {
+fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<(u64, bool), String> {
     let rig = Rig::new(point.mode)?;
     let accesses = match point.deed {
         Deed::Call(name) => with_world(point, &rig, peer, wrongs, |world, wrongs| call(world, name, point, wrongs))?,
@@ -220,10 +237,14 @@ fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<u64, Strin
         Deed::Probe => {
             rig.arm(point);
             rig.plug()?;
-            // Whether it comes to be is left to when it goes. Then it must go.
-            if matches!(rig.event()?, Event::Added { .. }) && point.at.is_some() {
-                rig.slot.remove();
-                rig.removed()?;
+            match (rig.event()?, point.at) {
+                // Whether it comes to be is left to when it goes. Then it must go.
+                (Event::Added { .. }, Some(_)) => {
+                    rig.slot.remove();
+                    rig.removed()?;
+                }
+                (Event::Added { .. }, None) | (_, Some(_)) => {}
+                (_, None) => return Err("the device could not be bound".to_owned()),
             }
             rig.card.counters().accesses
         }
@@ -239,14 +260,14 @@ fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<u64, Strin
             accesses
         }
     };
-    let Rig { bus, card, .. } = rig;
+    let Rig { bus, card, reached, .. } = rig;
     if let Err(holders) = bus.shutdown() {
         wrongs.add(format!("something is left: {holders}"));
     }
     for violation in card.witness().violations() {
         wrongs.add(format!("the witness saw: {violation}"));
     }
-    Ok(accesses)
+    Ok((accesses, reached.load(Relaxed)))
 }
 
 /// Does something to a device to which it happens, and sees how both are afterwards.
@@ -272,7 +293,9 @@ fn with_world(
         settle(&world, false, wrongs);
         return Ok(rig.card.counters().accesses - before);
     }
-    // The accesses of interrupts come when they come: if the point was not reached, it is now.
+    // The worker's accesses and those of interrupts come when they come, after the call; the point may be one of them.
+    world.owed().iter().for_each(|fence| expect_signal(fence, wrongs));
+    rig.reach();
     rig.slot.remove();
     rig.removed()?;
     settle(&world, true, wrongs);

@@ -38,6 +38,17 @@ pub struct Line {
     pub accesses: u64,
     /// How often it was run.
     pub points: usize,
+    /// Of these, how often the device was lost, or hung, at the access. What touches no hardware has none to be lost at, and
+    /// an interrupt may report two things at once: then the device was lost after the last access.
+    pub reached: usize,
+}
+
+impl Line {
+    /// The same, if these points had no access.
+    pub(super) fn without(self, missed: &[Point]) -> Self {
+        let missed = missed.iter().filter(|point| (point.deed.name(), point.mode) == (self.call, self.mode));
+        Self { reached: self.points.saturating_sub(missed.count()), ..self }
+    }
 }
 
 /// A point that was not as it must be.
@@ -114,7 +125,8 @@ impl fmt::Display for Report {
             writeln!(f, "\nthe lint has seen: {report}")?;
         }
         let Self { points, calls, failures, seconds, .. } = self;
-        write!(f, "\n{points} points of {calls} calls in {seconds:.1} s: ")?;
+        let reached: usize = self.table.iter().map(|line| line.reached).sum();
+        write!(f, "\n{points} points of {calls} calls in {seconds:.1} s, {reached} of them at an access: ")?;
         match failures {
             0 => writeln!(f, "OK, every one as it must be."),
             1 => writeln!(f, "1 FAILED."),

@@ -223,6 +223,11 @@ impl World {
         self.stock.borrow_mut().last_job.take()
     }
 
+    /// The events that [`World::take_owed`] will take.
+    pub fn owed(&self) -> Vec<Fence> {
+        self.stock.borrow().owed.clone()
+    }
+
     /// The events that calls since the last time owe.
     pub fn take_owed(&self) -> Vec<Fence> {
         std::mem::take(&mut self.stock.borrow_mut().owed)

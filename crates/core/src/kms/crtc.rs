@@ -40,13 +40,22 @@ enum Stage {
 /// A mode and the bytes of the buffer that is shown with it.
 type Setting = (Mode, u64);
 
+#[derive(Debug, Clone)]
+struct Pending<P> {
+    payload: P,
+    stage: Stage,
+    program: Program,
+    /// What was set before.
+    before: Option<Setting>,
+}
+
 /// The CRTC. `P` is what the shell keeps for a commit: its fence, its event, its buffer. It comes back exactly once.
 #[derive(Debug, Clone)]
 pub struct Crtc<P> {
     refresh_millihertz: u32,
     /// What was accepted last; `None` while off.
     set: Option<Setting>,
-    pending: Option<(P, Stage, Program)>,
+    pending: Option<Pending<P>>,
     lost: bool,
 }
 
@@ -126,39 +135,40 @@ impl<P> Crtc<P> {
         if self.pending.is_some() {
             return Err(CommitError::Pending);
         }
-        self.set = set;
+        let before = core::mem::replace(&mut self.set, set);
         let payload = payload(self.mode());
         if self.lost || !live {
             return Ok(Next::Complete(payload));
         }
         let (stage, next) =
             if waits { (Stage::AwaitsFence, Next::AwaitFence) } else { (Stage::IsProgrammed, Next::Program(program)) };
-        self.pending = Some((payload, stage, program));
+        self.pending = Some(Pending { payload, stage, program, before });
         Ok(next)
     }
 
     /// The fence of the pending commit has signalled, however. Says how to program the hardware; `None` if no commit
     /// waits for one.
     pub fn fence_done(&mut self) -> Option<Program> {
-        let (_, stage, program) = self.pending.as_mut()?;
-        if *stage != Stage::AwaitsFence {
-            return None;
-        }
-        *stage = Stage::IsProgrammed;
-        Some(*program)
+        let pending = self.pending.as_mut().filter(|pending| pending.stage == Stage::AwaitsFence)?;
+        pending.stage = Stage::IsProgrammed;
+        Some(pending.program)
     }
 
     /// The hardware was programmed. Gives the commit back if that was all there is to it; a flip takes effect later.
     pub fn programmed(&mut self) -> Option<P> {
-        let (_, stage, program) = self.pending.as_mut()?;
-        match (*stage, *program) {
-            (Stage::IsProgrammed, Program::Flip) => {
-                *stage = Stage::AwaitsBlank;
-                None
-            }
-            (Stage::IsProgrammed, _) => self.end(),
-            _ => None,
+        let pending = self.pending.as_mut().filter(|pending| pending.stage == Stage::IsProgrammed)?;
+        if pending.program == Program::Flip {
+            pending.stage = Stage::AwaitsBlank;
+            return None;
         }
+        self.end()
+    }
+
+    /// Instead of [`Crtc::programmed`], for who says that it failed: gives the commit back, and what was set before stays.
+    pub fn failed(&mut self) -> Option<P> {
+        let pending = self.pending.take_if(|pending| pending.stage == Stage::IsProgrammed)?;
+        self.set = pending.before;
+        Some(pending.payload)
     }
 
     /// The hardware has nothing left to flip to.
@@ -180,7 +190,7 @@ impl<P> Crtc<P> {
 
     /// The commit that is under way.
     pub fn pending(&self) -> Option<&P> {
-        self.pending.as_ref().map(|(payload, ..)| payload)
+        self.pending.as_ref().map(|pending| &pending.payload)
     }
 
     /// The same, if it waits for its fence.
@@ -194,10 +204,10 @@ impl<P> Crtc<P> {
     }
 
     fn at(&self, wanted: Stage) -> Option<&P> {
-        self.pending.as_ref().filter(|(_, stage, _)| *stage == wanted).map(|(payload, ..)| payload)
+        self.pending.as_ref().filter(|pending| pending.stage == wanted).map(|pending| &pending.payload)
     }
 
     fn end(&mut self) -> Option<P> {
-        self.pending.take().map(|(payload, ..)| payload)
+        self.pending.take().map(|pending| pending.payload)
     }
 }

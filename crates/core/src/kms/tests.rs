@@ -84,6 +84,15 @@ fn a_legacy_mode_set_of_the_same_mode_is_at_once() {
 }
 
 #[test]
+fn a_mode_set_that_fails_changes_nothing() {
+    let mut crtc = lit();
+    assert_eq!(crtc.commit(&modeset(LARGE), true, false, |_| 1), Ok(Next::Program(Program::Modeset(LARGE))));
+    assert_eq!((crtc.failed(), crtc.failed()), (Some(1), None));
+    assert_eq!(crtc.mode(), Some(SMALL));
+    assert_eq!(crtc.check(&flip()), Ok(()));
+}
+
+#[test]
 fn a_caller_without_hardware_completes_at_once_and_the_others_go_on() {
     let mut crtc = lit();
     assert_eq!(crtc.commit(&flip(), false, true, |_| 1), Ok(Next::Complete(1)));
@@ -98,6 +107,7 @@ enum Event {
     Commit(Request, bool),
     FenceDone,
     Programmed,
+    Failed,
     TookEffect,
     Lose,
 }
@@ -153,6 +163,10 @@ impl World {
                 self.flipping |= ended.is_none() && self.crtc.awaits_blank().is_some();
                 self.ends(ended);
             }
+            Event::Failed => {
+                let ended = self.crtc.failed();
+                self.ends(ended);
+            }
             Event::TookEffect => {
                 let ended = self.crtc.took_effect();
                 assert_eq!(
@@ -176,7 +190,7 @@ impl World {
 
 #[test]
 fn kms_3_every_accepted_commit_ends_exactly_once_in_every_order_of_events() {
-    let mut events = Vec::from([Event::FenceDone, Event::Programmed, Event::TookEffect, Event::Lose]);
+    let mut events = Vec::from([Event::FenceDone, Event::Programmed, Event::Failed, Event::TookEffect, Event::Lose]);
     for request in [modeset(SMALL), modeset(LARGE), flip(), off()] {
         events.extend([Event::Commit(request, false), Event::Commit(request, true)]);
     }

@@ -170,7 +170,7 @@ fn start(
     let events = users.scheduler.events();
     match awaits {
         // The worker goes on then. It is the only one that waits.
-        Some(awaits) => awaits.on_signal(move |_| events.nudge()),
+        Some(awaits) => events.nudge_after(&awaits),
         // The worker asks about it if no interrupt comes.
         None if fence.status().is_none() => events.nudge(),
         None => {}

@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
+use lifeboat_core::class::Refusal;
 use lifeboat_core::kms::{Mode, Next, Program, Request};
 use lifeboat_lb1::DriverError;
 
@@ -74,6 +75,9 @@ impl Display {
         let mut state = self.lock();
         let State { crtc, shown, replaced, .. } = &mut *state;
         let lost = crtc.is_lost() || link.is_none();
+        if lost && request.at_once {
+            return Err(Refusal::Gone.into());
+        }
         let awaits = in_fence.clone();
         let mut known = None;
         let next = crtc.commit(&request, link.is_some(), in_fence.is_some(), |mode| {
@@ -84,11 +88,11 @@ impl Display {
             let frame = mode.filter(|_| !lost).and_then(|mode| Some(Frame { buffer: kept?, mode }));
             Pending { owed, fence, frame, in_fence }
         })?;
-        let unused = replaced.take();
+        let flipped = replaced.take();
         let gone = Err(DriverError::Gone);
         let (ended, awaits, told) = match (next, link) {
             (Next::Program(program), Some(link)) => {
-                let (ended, told) = state.program(link, program);
+                let (ended, told) = state.program(link, program, request.at_once);
                 (ended, None, told)
             }
             (Next::AwaitFence, _) => (state.nothing_ended(), awaits, Ok(())),
@@ -96,6 +100,8 @@ impl Display {
             // Without hardware a commit is complete.
             (Next::Program(_), None) => (state.nothing_ended(), None, gone),
         };
+        // What this commit has replaced at once must be free when it returns: perhaps nobody asks for anything any more.
+        let unused = (flipped, state.replaced.take());
         drop(state);
         drop(unused);
         ended.answer();
@@ -109,7 +115,7 @@ impl Display {
     /// nothing to do, and the unplug answers (GATE-8).
     pub(super) fn resume(&self, link: &Link) {
         let mut state = self.lock();
-        let mut unused = state.replaced.take();
+        let flipped = state.replaced.take();
         let fence = state.crtc.awaits_fence().and_then(|commit| commit.in_fence.as_ref());
         let mut ended = state.nothing_ended();
         if fence.is_some_and(|fence| fence.status().is_some())
@@ -117,9 +123,9 @@ impl Display {
             && let Some(program) = state.crtc.fence_done()
         {
             // If it could not be told, the device is gone.
-            (ended, _) = state.program(link, program);
-            unused = unused.or(state.replaced.take());
+            (ended, _) = state.program(link, program, false);
         }
+        let unused = (flipped, state.replaced.take());
         drop(state);
         drop(unused);
         ended.answer();
@@ -141,10 +147,14 @@ impl State {
         Ended { commit: None, waits: Vec::new(), sequence: self.vblanks.count() }
     }
 
-    /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said.
-    fn program(&mut self, link: &Link, program: Program) -> (Ended, Result<(), DriverError>) {
+    /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said. If
+    /// that is an error the device is gone: `may_fail` says whether the commit fails then, or pretends.
+    fn program(&mut self, link: &Link, program: Program, may_fail: bool) -> (Ended, Result<(), DriverError>) {
         let told = self.tell(link, program);
-        let commit = self.crtc.programmed().map(|commit| self.shows(commit));
+        let commit = match told {
+            Err(_) if may_fail => self.crtc.failed(),
+            _ => self.crtc.programmed().map(|commit| self.shows(commit)),
+        };
         let mut ended = Ended { commit, ..self.nothing_ended() };
         match program {
             Program::Flip => self.expect(),

@@ -177,11 +177,16 @@ impl Display {
     /// interrupt should have reported. Says when to look again.
     pub(crate) fn look(&self, link: &Link) -> Option<Instant> {
         self.resume(link);
-        let due = self.lock().ask_at?;
-        if due <= Instant::now() {
+        let due = self.lock().ask_at;
+        if due.is_some_and(|due| due <= Instant::now()) {
             self.advance(link);
         }
-        self.lock().ask_at
+        // Both at one moment: whoever ends a flip later finds that this looks again.
+        let mut state = self.lock();
+        let (unused, ask_at) = (state.replaced.take(), state.ask_at);
+        drop(state);
+        drop(unused);
+        ask_at
     }
 
     /// After a reset of the device: shows again what was shown, and asks again for the flip and the vertical blanks that

@@ -14,8 +14,8 @@ use super::shared::{Core, Shared};
 use super::worker::Runner;
 use super::{Context, Queue, Rings};
 use crate::ledger::{Counts, Ledger};
-use crate::locks;
 use crate::primitive::thread::{Builder, JoinHandle};
+use crate::{Fence, locks};
 
 /// How large a scheduler is. All of it is allocated when it opens; what does not fit is refused.
 #[derive(Debug, Clone)]
@@ -202,6 +202,19 @@ impl<J> Events<J> {
     /// Has the worker [look](Rings::look).
     pub fn nudge(&self) {
         self.0.nudge();
+    }
+}
+
+impl<J: Send + Sync + 'static> Events<J> {
+    /// Has the worker [look](Rings::look) when a fence has signalled.
+    pub(crate) fn nudge_after(&self, fence: &Fence) {
+        // A fence does not keep a scheduler: perhaps nobody ever signals it.
+        let shared = Arc::downgrade(&self.0);
+        fence.on_signal(move |_| {
+            if let Some(shared) = shared.upgrade() {
+                shared.nudge();
+            }
+        });
     }
 }
 

@@ -1,0 +1,171 @@
+//! Watching over a device that nobody uses, or that only seems to work (HEALTH-2; seed 0).
+//!
+//! Two signs, and both must be there. Something that only a living device can compute proves the device and the bus to
+//! it; a counter that it keeps moving proves that it goes on. A device that is slow moves its counter all the same. Looks
+//! are apart by a period that is never quite the same, so that they do not fall in step with what they look at.
+
+use core::time::Duration;
+
+use crate::health::{Heartbeat, Verdict};
+use crate::Timestamp;
+
+/// How closely a device is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watch {
+    /// Time between two looks; each is up to an eighth shorter or longer.
+    pub period: Duration,
+    /// Looks in a row with the same heartbeat that make a hang. One may be a coincidence of coarse clocks.
+    pub stalls: u32,
+}
+
+impl Watch {
+    /// Two seconds; three looks.
+    pub const DEFAULT: Self = Self { period: Duration::from_secs(2), stalls: 3 };
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What a look has found, and what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It answers, and its heartbeat has moved.
+    Alive {
+        /// The heartbeat.
+        heartbeat: u32,
+    },
+    /// It answers, and its heartbeat stands still: not for long enough to be sure.
+    Suspect {
+        /// The heartbeat.
+        heartbeat: u32,
+        /// Looks in a row at which it stood still.
+        stalls: u32,
+    },
+    /// It answers, and does not go on. Said once; there is no way back for this binding.
+    Hung {
+        /// Where its heartbeat stands.
+        heartbeat: u32,
+    },
+    /// It is not there. As final.
+    Dead,
+    /// Something answers that cannot compute what it should.
+    Unsure,
+}
+
+/// The signs of life of one device, from look to look.
+#[derive(Debug, Clone, Copy)]
+pub struct Vitals {
+    watch: Watch,
+    heartbeat: Heartbeat,
+    due: Timestamp,
+    random: u32,
+    /// It was found hung or dead.
+    over: bool,
+}
+
+impl Vitals {
+    /// A device that was alive at `now`. `seed` makes its looks fall apart from those at other devices.
+    pub const fn new(watch: Watch, now: Timestamp, seed: u32) -> Self {
+        let random = seed | 1;
+        Self { watch, heartbeat: Heartbeat::new(), due: now.plus(watch.period), random, over: false }
+    }
+
+    /// When to look next, or `None` if there is nothing more to be learned.
+    pub fn due(&self) -> Option<Timestamp> {
+        (!self.over).then_some(self.due)
+    }
+
+    /// What to have the device compute: another thing each time, so that an old answer is not taken for a new one.
+    pub const fn pattern(&self) -> u32 {
+        self.random
+    }
+
+    /// Takes up a look at `now`: what the device computed, and its heartbeat.
+    pub fn look(&mut self, now: Timestamp, computed: Verdict, heartbeat: u32) -> Health {
+        self.due = now.plus(self.next_period());
+        match computed {
+            Verdict::Dead => {
+                self.over = true;
+                return Health::Dead;
+            }
+            Verdict::Unsure => return Health::Unsure,
+            Verdict::Alive => {}
+        }
+        match self.heartbeat.look(heartbeat) {
+            0 => Health::Alive { heartbeat },
+            stalls if stalls < self.watch.stalls => Health::Suspect { heartbeat, stalls },
+            _ => {
+                self.over = true;
+                Health::Hung { heartbeat }
+            }
+        }
+    }
+
+    /// Seven to nine eighths of the period.
+    fn next_period(&mut self) -> Duration {
+        // Marsaglia's xorshift: never zero if it began so.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        let eighth = self.watch.period / 8;
+        7 * eighth + (2 * eighth / 256) * (self.random >> 24)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WATCH: Watch = Watch { period: Duration::from_millis(800), stalls: 3 };
+
+    fn vitals() -> Vitals {
+        Vitals::new(WATCH, Timestamp::default(), 7)
+    }
+
+    #[test]
+    fn health_2_a_heartbeat_that_stands_still_for_so_many_looks_is_a_hang_and_a_slow_one_is_not() {
+        let mut vitals = vitals();
+        let mut look = |heartbeat| vitals.look(Timestamp::default(), Verdict::Alive, heartbeat);
+        assert_eq!(look(5), Health::Alive { heartbeat: 5 });
+        for beat in 5..50 {
+            assert_eq!(
+                look(beat),
+                if beat == 5 { Health::Suspect { heartbeat: 5, stalls: 1 } } else { Health::Alive { heartbeat: beat } }
+            );
+            assert_eq!(look(beat), Health::Suspect { heartbeat: beat, stalls: if beat == 5 { 2 } else { 1 } });
+        }
+        assert_eq!(look(49), Health::Suspect { heartbeat: 49, stalls: 2 });
+        assert_eq!(look(49), Health::Hung { heartbeat: 49 });
+        assert_eq!(vitals.due(), None, "nobody asks it any more");
+    }
+
+    #[test]
+    fn health_2_a_heartbeat_proves_nothing_if_the_device_does_not_compute() {
+        let mut vitals = vitals();
+        assert_eq!(vitals.look(Timestamp::default(), Verdict::Unsure, 1), Health::Unsure);
+        assert!(vitals.due().is_some());
+        assert_eq!(vitals.look(Timestamp::default(), Verdict::Dead, 2), Health::Dead);
+        assert_eq!(vitals.due(), None);
+    }
+
+    #[test]
+    fn health_2_looks_are_a_period_apart_and_never_in_step() {
+        let (mut one, mut other) = (vitals(), Vitals::new(WATCH, Timestamp::default(), 1234));
+        let (mut same, mut patterns) = (0, [0; 200]);
+        for (round, pattern) in (0..).zip(&mut patterns) {
+            *pattern = one.pattern();
+            let before = one.due().unwrap();
+            assert_eq!(one.look(before, Verdict::Alive, round), Health::Alive { heartbeat: round });
+            other.look(before, Verdict::Alive, round);
+            let apart = one.due().unwrap().since_beginning().saturating_sub(before.since_beginning());
+            assert!((700..=900).contains(&apart.as_millis()), "{apart:?}");
+            same += u32::from(one.due() == other.due());
+        }
+        assert!(same < 10, "two devices are looked at together");
+        assert!(patterns.iter().all(|pattern| *pattern != 0 && *pattern != u32::MAX));
+        assert!(patterns.windows(2).all(|two| two[0] != two[1]));
+    }
+}

@@ -1,0 +1,146 @@
+//! Is the device alive? What is read decides, and what it decides is how it is left.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+mod machine;
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use lifeboat::command::Work;
+use lifeboat::core::unplug::Loss;
+use lifeboat::core::vitals::Watch;
+use lifeboat::{ProbeOptions, UnplugReport};
+use lifeboat_gpu::Fault;
+use lifeboat_lb1::regs::{self, device_ctrl};
+use lifeboat_pci::{ALL_ONES, Bar};
+use machine::LONG;
+use machine::bound::{Bound, Hook, no_hook, options};
+use machine::interposer::Access;
+
+const SEQNO_OF_RING_0: u64 = regs::RINGS + regs::RING_SEQNO;
+
+#[test]
+fn health_1_a_register_that_may_read_all_ones_is_no_loss_while_the_identity_answers() {
+    let (lost, told) = mpsc::channel();
+    let options = ProbeOptions { report_loss: Box::new(move |loss| lost.send(loss).unwrap()), ..options() };
+    let (ones, asked) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let hook: Hook = {
+        let (ones, asked) = (ones.clone(), asked.clone());
+        Box::new(move |bar, _: &dyn Bar, offset, access| {
+            if bar != regs::REGISTER_BAR || !matches!(access, Access::Read(_)) {
+                return None;
+            }
+            if offset == regs::ID {
+                asked.fetch_add(1, SeqCst);
+            }
+            // Every other time; a sequence number may be anything.
+            let lies = offset == SEQNO_OF_RING_0 && ones.fetch_add(1, SeqCst) % 2 == 0;
+            lies.then_some(ALL_ONES)
+        })
+    };
+    let bound = Bound::with(options, hook);
+    let client = bound.client();
+    let before = asked.load(SeqCst);
+    for _ in 0..5 {
+        client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
+    }
+    assert!(ones.load(SeqCst) > 5, "the register was read");
+    assert!(asked.load(SeqCst) > before, "and its suspicious value asked about");
+    assert!(told.try_recv().is_err() && client.handle.is_live());
+    drop(client);
+    bound.finish();
+}
+
+/// Registers written and read while a device is unplugged, and how that went.
+fn unplugged(loss: Loss) -> (Vec<(u64, Access)>, Arc<UnplugReport>) {
+    let log: Arc<Mutex<Vec<(u64, Access)>>> = Arc::default();
+    let seen = log.clone();
+    let bound = Bound::new(Box::new(move |bar, _: &dyn Bar, offset, access| {
+        if bar == regs::REGISTER_BAR {
+            seen.lock().unwrap().push((offset, access));
+        }
+        None
+    }));
+    let client = bound.client();
+    client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
+    let _hung = client.submit(1, &[Work::Hang], &[]);
+    // The worker writes the job; what comes now is the unplug's.
+    while bound.card.counters().jobs < 2 {
+        std::thread::yield_now();
+    }
+    log.lock().unwrap().clear();
+    if loss == Loss::Unplugged {
+        bound.slot.remove();
+    }
+    let report = bound.binding.unplug(loss).unwrap();
+    drop(client);
+    bound.finish();
+    let log = log.lock().unwrap().clone();
+    (log, report)
+}
+
+#[test]
+fn health_3_a_dead_device_is_asked_once_and_a_live_one_shut_down_in_order() {
+    let (log, report) = unplugged(Loss::Unplugged);
+    assert!(!report.device_alive);
+    assert!(log.iter().all(|(offset, access)| *offset == regs::ID && matches!(access, Access::Read(_))), "{log:?}");
+
+    let (log, report) = unplugged(Loss::Unbound);
+    assert!(report.device_alive);
+    let at = |wanted: &dyn Fn(u64, Access) -> bool| log.iter().position(|(offset, access)| wanted(*offset, *access));
+    let asked = at(&|offset, _| offset == regs::ID).unwrap();
+    let masked = at(&|offset, access| offset == regs::IRQ_MASK && access == Access::Write(0)).unwrap();
+    let reset = at(
+        &|offset, access| matches!(access, Access::Write(value) if offset == regs::DEVICE_CTRL && value & device_ctrl::RESET != 0),
+    );
+    let waited = at(&|offset, access| offset == regs::DEVICE_STATUS && matches!(access, Access::Read(_)));
+    assert!(asked < masked && Some(masked) < reset && reset < waited, "{log:?}");
+}
+
+/// Looks a hundred times as often as usual.
+const WATCH: Watch = Watch { period: Duration::from_millis(20), stalls: 3 };
+
+/// A device that nobody uses, and what the driver says of it.
+fn watched(hook: Hook) -> (Bound, mpsc::Receiver<Loss>) {
+    let (lost, told) = mpsc::channel();
+    let report_loss = Box::new(move |loss| lost.send(loss).unwrap());
+    (Bound::with(ProbeOptions { watch: WATCH, report_loss, ..options() }, hook), told)
+}
+
+#[test]
+fn health_2_a_heartbeat_that_stands_still_is_noticed_although_the_registers_answer() {
+    let (bound, told) = watched(no_hook());
+    assert!(told.recv_timeout(10 * WATCH.period).is_err(), "it is well");
+    bound.card.inject(Fault::StuckHeartbeat);
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::Crashed));
+    assert!(told.recv_timeout(10 * WATCH.period).is_err(), "it is said once");
+    bound.finish();
+}
+
+#[test]
+fn health_2_a_device_that_falls_silent_is_noticed_although_nobody_uses_it() {
+    let dead = Arc::new(AtomicBool::new(false));
+    let is_dead = dead.clone();
+    let (bound, told) = watched(Box::new(move |_, _: &dyn Bar, _, access| match access {
+        Access::Read(_) if is_dead.load(SeqCst) => Some(ALL_ONES),
+        _ => None,
+    }));
+    dead.store(true, SeqCst);
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::FellOff));
+    drop(bound.binding);
+    bound.module.unload().unwrap();
+}
+
+#[test]
+fn health_2_a_slow_device_is_no_dead_one() {
+    let (bound, told) = watched(no_hook());
+    let client = bound.client();
+    bound.card.inject(Fault::Slow(4 * WATCH.period));
+    for _ in 0..5 {
+        client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
+    }
+    assert!(told.try_recv().is_err());
+    drop(client);
+    bound.finish();
+}
