@@ -26,7 +26,7 @@ fn watch_others() {
 static OTHERS: AtomicUsize = AtomicUsize::new(0);
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, max_shrink_iters: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn call_1_fence_1_life_3_and_kms_3_whatever_is_called_and_whatever_happens(

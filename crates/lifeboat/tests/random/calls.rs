@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use lifeboat::core::fence::FenceError;
 use lifeboat::core::sched::IfDependencyFails;
 use lifeboat::{Capability, Fence, Placement, Submission, WaitError};
 
 use super::client::Client;
 use super::command::{Address, Mapped};
-use super::operation::Operation;
+use super::operation::{Keep, Operation};
 use super::pool::Owned;
 use super::rules::Arguments;
 use super::values::{Number, Pick, Place};
@@ -125,7 +126,21 @@ impl World {
                 let fences: Vec<Fence> = fences.0.iter().filter_map(|fence| self.fence(*fence)).collect();
                 // Of none there is no first.
                 let any = any && !fences.is_empty();
-                self.fences.push(if any { Fence::any(fences) } else { Fence::all(fences) });
+                self.promised.push(if any { Fence::any(fences) } else { Fence::all(fences) });
+            }
+            Operation::Promise => {
+                let (fence, promise) = self.timeline.fence();
+                self.promised.push(fence);
+                self.promises.push(promise);
+            }
+            Operation::Keep { promise, how } => {
+                let at = usize::from(promise).checked_rem(self.promises.len())?;
+                let promise = self.promises.swap_remove(at);
+                match how {
+                    Keep::Signal => promise.signal(),
+                    Keep::Fail => promise.fail(FenceError::Guilty),
+                    Keep::Drop => drop(promise),
+                }
             }
             Operation::Forget { device } => drop(self.devices.take(device, |_| true)),
             Operation::Close { handle } => drop(self.clients.take(handle, |_| true)),
@@ -220,7 +235,7 @@ impl World {
         let wrong = line.of != *of || commands.is_empty() || commands.iter().any(|work| work.check().is_err());
         let answer = client.handle.submit(&submission);
         self.judge("submit", *of, Arguments::wrong_if(wrong), &answer);
-        self.fences.extend(answer);
+        self.owed.extend(answer);
         Some(())
     }
 }

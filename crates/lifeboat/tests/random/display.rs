@@ -49,13 +49,17 @@ impl World {
         if let Some(token) = token {
             client.it.asked(Asked::Flip, token, &answer);
         }
-        self.fences.extend(answer);
+        self.owed.extend(answer);
         Some(())
     }
 
     pub(super) fn atomic(&mut self, atomic: &Atomic) -> Option<()> {
         let Atomic { handle, mode, plane, in_fence, event, allow_modeset, kind } = *atomic;
         let (of, gone) = self.who(handle)?;
+        if kind == Kind::Blocking {
+            // It may wait for one of them, or for its turn after a commit that does.
+            self.promises.clear();
+        }
         let in_fence = in_fence.and_then(|fence| self.fence(fence));
         let client = self.clients.get_mut(handle, |client| client.of == of)?;
         if client.of != of {
@@ -85,7 +89,7 @@ impl World {
         if let Some(token) = event.filter(|_| kind != CommitKind::TestOnly) {
             client.it.asked(Asked::Flip, token, &answer);
         }
-        self.fences.extend(answer);
+        self.owed.extend(answer);
         Some(())
     }
 
@@ -98,7 +102,7 @@ impl World {
         let answer = client.it.handle.queue_vblank(token);
         rules::judge("queue-vblank", Arguments::Unknown, gone, &answer);
         client.it.asked(Asked::Vblank, token, &answer);
-        self.fences.extend(answer);
+        self.owed.extend(answer);
         Some(())
     }
 }

@@ -143,6 +143,11 @@ pub(crate) enum Operation {
         fences: Few<Pick>,
         any: bool,
     },
+    Promise,
+    Keep {
+        promise: u8,
+        how: Keep,
+    },
     // Ends of what users have.
     Forget {
         device: Pick,
@@ -200,6 +205,14 @@ pub(crate) struct Atomic {
     pub(crate) event: Option<u64>,
     pub(crate) allow_modeset: bool,
     pub(crate) kind: Kind,
+}
+
+/// What becomes of a user's promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
+pub(crate) enum Keep {
+    Signal,
+    Fail,
+    Drop,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]

@@ -7,7 +7,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use lifeboat::command::GpuVa;
-use lifeboat::{Buffer, CallError, Context, CpuMap, Device, DmaBuf, Fence, Placement, Priority, Queue, WaitError};
+use lifeboat::{
+    Buffer, CallError, Context, CpuMap, Device, DmaBuf, Fence, Module, Placement, Priority, Queue, Timeline,
+    Unsignalled, WaitError,
+};
 
 use super::LIMIT;
 use super::client::Client;
@@ -46,13 +49,20 @@ pub(crate) struct World {
     pub(super) buffers: Pool<Buffer>,
     pub(super) maps: Pool<CpuMap>,
     pub(super) exports: Pool<DmaBuf>,
-    /// Every one that a call has answered with.
-    pub(super) fences: Vec<Fence>,
+    /// Fences that calls have answered with: they signal when the device is lost, whatever they wait for.
+    pub(super) owed: Vec<Fence>,
+    /// Promises of users, and the fences that depend on them alone.
+    pub(super) promises: Vec<Unsignalled>,
+    pub(super) promised: Vec<Fence>,
+    pub(super) timeline: Timeline,
+    /// Theirs.
+    module: Module,
 }
 
 impl World {
     /// With a client of each device.
     pub(crate) fn new() -> Self {
+        let module = Module::load();
         let mut world = Self {
             machines: [Machine::new(), Machine::new()],
             seen: HashSet::new(),
@@ -64,7 +74,11 @@ impl World {
             buffers: Pool::default(),
             maps: Pool::default(),
             exports: Pool::default(),
-            fences: Vec::new(),
+            owed: Vec::new(),
+            promises: Vec::new(),
+            promised: Vec::new(),
+            timeline: module.timeline("user", "promises"),
+            module,
         };
         world.look();
         let devices: Vec<_> = world.devices.iter().map(|device| (device.of, device.it.clone())).collect();
@@ -109,8 +123,9 @@ impl World {
     }
 
     pub(super) fn fence(&self, pick: Pick) -> Option<Fence> {
-        let at = pick.among(&self.fences.iter().map(|fence| fence.status().is_none()).collect::<Vec<_>>())?;
-        Some(self.fences[at].clone())
+        let fences: Vec<&Fence> = self.owed.iter().chain(&self.promised).collect();
+        let at = pick.among(&fences.iter().map(|fence| fence.status().is_none()).collect::<Vec<_>>())?;
+        Some(fences[at].clone())
     }
 
     /// Holds an answer to the rules. `live` asks the device of the call whether it is there.
@@ -161,14 +176,17 @@ impl World {
         }
         if !pulled[0] {
             // Whatever is under way ends by itself, too.
-            self.expect_signals();
+            self.promises.clear();
+            expect_signals(&self.owed);
         }
         self.machines.iter().for_each(Machine::unbind);
-        self.expect_signals();
+        expect_signals(&self.owed);
+        self.promises.clear();
+        expect_signals(&self.promised);
         for client in self.clients.iter_mut() {
             client.it.expect_all();
         }
-        let Self { machines, devices, clients, spaces, lines, buffers, maps, exports, .. } = self;
+        let Self { machines, devices, clients, spaces, lines, buffers, maps, exports, module, .. } = self;
         let mut objects: Vec<Box<dyn Any>> = Vec::new();
         objects.extend(devices.into_boxes());
         objects.extend(clients.into_boxes());
@@ -184,11 +202,12 @@ impl World {
             drop(objects.swap_remove(at));
         }
         Machine::finish(machines);
+        module.unload().expect("every promise has been kept or broken");
     }
+}
 
-    fn expect_signals(&self) {
-        for fence in &self.fences {
-            assert_ne!(fence.wait(LIMIT), Err(WaitError::TimedOut), "{fence:?} never signals");
-        }
+fn expect_signals(fences: &[Fence]) {
+    for fence in fences {
+        assert_ne!(fence.wait(LIMIT), Err(WaitError::TimedOut), "{fence:?} never signals");
     }
 }
