@@ -311,10 +311,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         match &self.place {
             Place::Vram(pages) => self.device.0.vram.lock().free_range(pages.clone()),
-            // After the binding there is no mapping left to take back.
-            Place::Host(mapped) => {
-                self.device.0.link.hardware.try_access_with(|hardware| hardware.unmap(mapped.iova));
-            }
+            Place::Host(mapped) => self.device.0.undo().unmap(mapped.iova),
         }
     }
 }

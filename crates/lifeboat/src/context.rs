@@ -16,6 +16,7 @@ use crate::calls::{Arguments, Bound, Doorway};
 use crate::device::{Device, Users};
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
+use crate::link::Link;
 use crate::sched;
 use crate::submit::Job;
 use crate::{CallError, locks};
@@ -187,24 +188,20 @@ impl Shared {
     }
 
     /// Writes the address table to a device that has forgotten it.
-    pub(crate) fn restore(&self) -> Result<(), DriverError> {
+    pub(crate) fn restore(&self, link: &Link) -> Result<(), DriverError> {
         let space = self.space.lock();
-        space.mappings.iter().try_for_each(|mapping| {
-            self.device.0.link.registers(|lb1, _| lb1.set_segment(self.id, mapping.slot, &mapping.segment()))
-        })
+        space
+            .mappings
+            .iter()
+            .try_for_each(|mapping| link.registers(|lb1, _| lb1.set_segment(self.id, mapping.slot, &mapping.segment())))
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         // Nobody submits and no job is left. The table must be empty before the context's number means somebody else.
-        let slots: Vec<u8> = self.space.get_mut().mappings.iter().map(|mapping| mapping.slot).collect();
-        let _ = self.device.0.link.hardware.try_access_with(|hardware| {
-            for slot in slots {
-                // On a lost device there is no table to clear.
-                let _ = hardware.lb1().clear_segment(self.id, slot);
-            }
-        });
+        let slots = self.space.get_mut().mappings.iter().map(|mapping| mapping.slot);
+        self.device.0.undo().clear_segments(self.id, slots);
         self.device.0.contexts.give_back(self.id.0);
     }
 }

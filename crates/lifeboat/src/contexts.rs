@@ -6,6 +6,7 @@ use lifeboat_lb1::DriverError;
 use lifeboat_sync::lint::Mutex;
 
 use crate::context::Shared;
+use crate::link::Link;
 use crate::locks;
 
 pub(crate) struct Contexts {
@@ -40,11 +41,11 @@ impl Contexts {
 
     /// After a reset of the device: writes every context's address table. What users map meanwhile is either there in
     /// time to be written here, or written by them to a device that is out of its reset.
-    pub(crate) fn restore(&self) -> Result<(), DriverError> {
+    pub(crate) fn restore(&self, link: &Link) -> Result<(), DriverError> {
         for place in &self.taken {
             let context = place.lock().upgrade();
             if let Some(context) = context {
-                context.restore()?;
+                context.restore(link)?;
             }
         }
         Ok(())

@@ -6,12 +6,13 @@ use std::{fmt, ptr};
 
 use lifeboat_core::class::Presence;
 use lifeboat_core::core_call;
+use lifeboat_lb1::command::ContextId;
 use lifeboat_lb1::{DriverError, Lb1};
-use lifeboat_pci::Bar;
+use lifeboat_pci::{Bar, Iova};
 use lifeboat_sync::lint::Mutex;
 use range_alloc::RangeAllocator;
 
-use crate::calls::{Bound, Call, Driver, Entrance, Reach};
+use crate::calls::{Bound, Call, Driver, Entrance, Key, Reach};
 use crate::contexts::Contexts;
 use crate::display::Display;
 use crate::hardware::Hardware;
@@ -44,8 +45,9 @@ pub struct DeviceInfo {
 }
 
 pub(crate) struct Shared {
-    pub(crate) link: Arc<Link>,
-    pub(crate) users: Users,
+    /// For tokens, and for what is [undone](Undo): nothing else gets to the hardware from here.
+    link: Arc<Link>,
+    users: Users,
 }
 
 /// The users' side of a device: what it is when its hardware is gone.
@@ -123,15 +125,48 @@ impl Driver for Device {
         &self.0.users
     }
 
-    fn reach(&self) -> &Reach<Hardware> {
+    fn reach(&self, _: Key) -> &Reach<Hardware> {
         &self.0.link
     }
 }
 
-impl Bound<'_, Device> {
+impl Shared {
+    /// For destructors.
+    pub(crate) fn undo(&self) -> Undo<'_> {
+        Undo(&self.link)
+    }
+}
+
+/// Takes back what calls have done to the hardware, as far as it is still there. All that an object can do to it when it is
+/// dropped.
+pub(crate) struct Undo<'a>(&'a Link);
+
+impl Undo<'_> {
+    /// Empties a context's address table.
+    pub(crate) fn clear_segments(&self, context: ContextId, slots: impl IntoIterator<Item = u8>) {
+        self.0.hardware.try_access_with(|hardware| {
+            for slot in slots {
+                // On a lost device there is no table to clear.
+                let _ = hardware.lb1().clear_segment(context, slot);
+            }
+        });
+    }
+
+    /// Takes memory out of the device's reach. After the binding there is no mapping left to take back.
+    pub(crate) fn unmap(&self, iova: Iova) {
+        self.0.hardware.try_access_with(|hardware| hardware.unmap(iova));
+    }
+}
+
+impl<'a> Bound<'a, Device> {
     /// The device, for objects that are made of it.
-    pub(crate) fn device(&self) -> &Device {
+    pub(crate) fn device(&self) -> &'a Device {
         self.driver()
+    }
+
+    /// The way to its registers, for who goes it more than once.
+    pub(crate) fn link(&self) -> &'a Link {
+        &self.driver().0.link
     }
 
     /// See [`Link::registers`].

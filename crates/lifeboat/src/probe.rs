@@ -119,8 +119,8 @@ pub(crate) fn probe(
         max_commands: running.credits as usize - 1,
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
-    let device = Device::new(module, minor, device_info, link, running);
-    Ok(Binding::new(Shell::new(device, function.clone(), drain_limit, binding_entry)))
+    let device = Device::new(module, minor, device_info, link.clone(), running);
+    Ok(Binding::new(Shell::new(device, link, function.clone(), drain_limit, binding_entry)))
 }
 
 /// What a device that works consists of, besides its link.

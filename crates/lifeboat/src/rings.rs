@@ -92,7 +92,7 @@ impl Rings for Lb1Rings {
             return Err(DriverError::ResetFailed);
         }
         link.registers(|lb1, _| lb1.enable_device())?;
-        self.contexts.restore()?;
+        self.contexts.restore(link)?;
         self.display.restore(link)?;
         for (ring, seqno) in self.rings.iter_mut().zip(numbers) {
             link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, *seqno))?;

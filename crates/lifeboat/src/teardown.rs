@@ -11,6 +11,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::device::Device;
 use crate::ledger::Entry;
+use crate::link::Link;
 use crate::locks;
 use crate::reset::quiesce;
 
@@ -56,6 +57,7 @@ impl UnplugReport {
 /// The binding's end of the device, as the unplug needs it.
 pub(crate) struct Shell {
     device: Device,
+    link: Arc<Link>,
     function: Arc<dyn Function>,
     drain_limit: Duration,
     report: Arc<Mutex<UnplugReport>>,
@@ -63,7 +65,13 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    pub(crate) fn new(device: Device, function: Arc<dyn Function>, drain_limit: Duration, entry: Entry) -> Self {
+    pub(crate) fn new(
+        device: Device,
+        link: Arc<Link>,
+        function: Arc<dyn Function>,
+        drain_limit: Duration,
+        entry: Entry,
+    ) -> Self {
         let report = UnplugReport {
             minor: device.info().minor,
             loss: Loss::Unbound,
@@ -74,7 +82,14 @@ impl Shell {
             holdouts: None,
             registers_held: None,
         };
-        Self { device, function, drain_limit, report: Arc::new(Mutex::new(&locks::REPORT, report)), _entry: entry }
+        Self {
+            device,
+            link,
+            function,
+            drain_limit,
+            report: Arc::new(Mutex::new(&locks::REPORT, report)),
+            _entry: entry,
+        }
     }
 
     pub(crate) fn device(&self) -> &Device {
@@ -105,7 +120,7 @@ impl Teardown for Shell {
     fn announce(&mut self, loss: Loss) {
         self.step("announce", |shell| {
             shell.report.lock().loss = loss;
-            shell.device.0.link.announce();
+            shell.link.announce();
             shell.device.0.scheduler.lose(FenceError::Lost);
         });
     }
@@ -119,7 +134,7 @@ impl Teardown for Shell {
 
     fn drain(&mut self) {
         self.step("drain", |shell| {
-            if let Err(holdouts) = shell.device.0.link.gate.drain(shell.drain_limit) {
+            if let Err(holdouts) = shell.link.gate.drain(shell.drain_limit) {
                 tracing::error!(%holdouts, "unplug goes on without waiting for them");
                 shell.report.lock().holdouts = Some(holdouts);
             }
@@ -137,7 +152,7 @@ impl Teardown for Shell {
 
     fn cut(&mut self) {
         self.step("cut", |shell| {
-            let link = &shell.device.0.link;
+            let link = &shell.link;
             if !shell.device.0.scheduler.close(shell.drain_limit) {
                 tracing::error!("the device's worker has not ended; a fence callback is blocking it");
             }

@@ -24,7 +24,7 @@ use lifeboat_core::core_call::{CoreCall, DRIVER_BASE};
 
 pub use reach::Reach;
 pub use served::Served;
-pub use tokens::{Bound, Doorway, Entrance};
+pub use tokens::{Bound, Doorway, Entrance, Key};
 
 use crate::CallError;
 
@@ -38,8 +38,8 @@ pub trait Driver: 'static {
     /// The users' side.
     fn users(&self) -> &Self::Users;
 
-    /// The way to the hardware. Tokens lead through it, and nothing else.
-    fn reach(&self) -> &Reach<Self::Hardware>;
+    /// The way to the hardware. Only tokens have the key.
+    fn reach(&self, key: Key) -> &Reach<Self::Hardware>;
 }
 
 /// What a user has passed with a call.

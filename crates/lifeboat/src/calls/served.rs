@@ -6,7 +6,7 @@ use lifeboat_sync::lint::Class;
 use lifeboat_sync::{Holdouts, Revocable};
 
 use super::reach::Reach;
-use super::{Call, Driver, tokens::Entrance};
+use super::{Call, Driver, Entrance, Key};
 use crate::CallError;
 
 static GATE: Class = Class::new("served.gate");
@@ -28,7 +28,7 @@ impl<U: 'static, H: Send + Sync + 'static> Driver for Served<U, H> {
         &self.users
     }
 
-    fn reach(&self) -> &Reach<H> {
+    fn reach(&self, _: Key) -> &Reach<H> {
         &self.reach
     }
 }

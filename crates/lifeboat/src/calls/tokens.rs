@@ -7,6 +7,9 @@ use super::reach::{Entered, Reach};
 use super::{Call, Driver};
 use crate::{CallError, Fence};
 
+/// Opens a driver's [way to its hardware](Driver::reach). Nobody else can make one.
+pub struct Key(());
+
 /// A live device inside a section of its gate: the unplug waits until this is dropped.
 ///
 /// The hardware may fall silent all the same, at any access: only its owner's promise to wait is in this.
@@ -35,7 +38,7 @@ impl<'a, D: Driver> Bound<'a, D> {
     /// only if the unplug gave up waiting.
     #[track_caller]
     pub fn hardware<R>(&self, f: impl FnOnce(&D::Hardware) -> R) -> Option<R> {
-        self.driver.reach().hardware.try_access_with(f)
+        self.driver.reach(Key(())).hardware.try_access_with(f)
     }
 
     pub(crate) fn driver(&self) -> &'a D {
@@ -52,7 +55,7 @@ impl<'a, D: Driver> Doorway<'a, D> {
     /// Begins a section of the gate. `None` once the loss of the device has been announced. Keep it short.
     #[track_caller]
     pub fn enter(&self) -> Option<Bound<'a, D>> {
-        let section = self.driver.reach().section()?;
+        let section = self.driver.reach(Key(())).section()?;
         Some(Bound { driver: self.driver, _section: section })
     }
 }
@@ -121,7 +124,7 @@ impl<'a, D: Driver> Entrance<'a, D> {
 
     /// Whether there is a device for it, and then whether its arguments make sense. Handlers see no others.
     fn admit<C: Call<Driver = D>>(&self, class: Class, call: &C) -> Result<&'a Reach<D::Hardware>, CallError> {
-        let reach = self.driver.reach();
+        let reach = self.driver.reach(Key(()));
         if let Entry::Refuse(refusal) = reach.entry(class) {
             return Err(refusal.into());
         }

@@ -104,7 +104,7 @@ pub(crate) fn set_mode(bound: &Bound<'_, Device>, SetMode(picture): SetMode<'_>)
     let commit = Commit { mode, plane, allow_modeset: true, ..Commit::default() };
     let mut wish = wish(&commit, None);
     wish.request.at_once = true;
-    let accepted = bound.users().display.commit(Some(&bound.device().0.link), wish)?;
+    let accepted = bound.users().display.commit(Some(bound.link()), wish)?;
     Ok(accepted.told.map_err(|_| Refusal::Gone)?)
 }
 
@@ -165,7 +165,7 @@ fn start(
     mailbox: &Mailbox,
 ) -> Result<Fence, CallError> {
     let event = commit.event.map(|token| mailbox.promise(Source::Flip, token)).transpose()?;
-    let link = bound.map(|bound| &*bound.device().0.link);
+    let link = bound.map(Bound::link);
     let Accepted { fence, awaits, .. } = users.display.commit(link, wish(commit, event))?;
     let events = users.scheduler.events();
     match awaits {

@@ -42,7 +42,7 @@ pub(crate) fn queue_vblank(
     }
     let (fence, owed) = Owed::new(&display.blanks, Some(event));
     if let Some(bound) = bound.filter(|_| !state.crtc.is_lost()) {
-        state.wait_for_blank(&bound.device().0.link, owed);
+        state.wait_for_blank(bound.link(), owed);
         drop(state);
         // The worker asks if no interrupt comes.
         users.scheduler.events().nudge();
