@@ -123,6 +123,8 @@ impl fmt::Display for Removal {
             Loss::Unbound => "unbound",
             Loss::FellOff => "fell-off",
             Loss::Crashed => "crashed",
+            Loss::Hung => "hung",
+            Loss::Wedged(_) => "wedged",
         };
         let trigger = match self.trigger {
             Trigger::Remove => "remove",

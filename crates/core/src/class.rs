@@ -6,6 +6,8 @@
 
 use core::fmt;
 
+use crate::wedge::Failure;
+
 /// The class of a call (CALL-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -28,6 +30,8 @@ pub enum Presence {
     Live,
     /// The loss has been announced. There is no way back: a device that returns is a new one.
     Gone,
+    /// The device is there and out of use, until somebody recovers it (CALL-5). What returns is a new one, too.
+    Wedged(Failure),
 }
 
 /// What a call is to do.
@@ -35,7 +39,7 @@ pub enum Presence {
 pub enum Entry {
     /// Go on without the hardware.
     Proceed,
-    /// Go on inside a section of the gate; if the gate is shut by then, decide again with [`Presence::Gone`].
+    /// Go on inside a section of the gate; if the gate is shut by then, decide again with the presence of then.
     EnterGate,
     /// Report success, deliver the owed events, touch nothing.
     Pretend,
@@ -50,6 +54,8 @@ pub enum Refusal {
     Vanished,
     /// The device behind this handle is gone.
     Gone,
+    /// The device behind this handle has failed for good.
+    Wedged(Failure),
 }
 
 impl fmt::Display for Refusal {
@@ -57,6 +63,12 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Vanished => "the device has vanished and cannot be opened",
             Self::Gone => "the device is gone; close this handle and open the device that returns",
+            Self::Wedged(Failure::Hung) => {
+                "the device hangs; close this handle and open it again when it was recovered"
+            }
+            Self::Wedged(Failure::ResetFailed) => {
+                "the device cannot be reset; close this handle and open it again when it was recovered"
+            }
         })
     }
 }
@@ -67,9 +79,11 @@ impl Class {
     /// What a call of this class does on a device in this state.
     pub const fn entry(self, presence: Presence) -> Entry {
         match (self, presence) {
-            (Self::Always | Self::Driver, _) | (Self::Open, Presence::Live) => Entry::Proceed,
+            // A wedged device can be opened: by those who want to know why, and by those who help.
+            (Self::Always | Self::Driver, _) | (Self::Open, Presence::Live | Presence::Wedged(_)) => Entry::Proceed,
             (Self::Device | Self::Complete, Presence::Live) => Entry::EnterGate,
-            (Self::Complete, Presence::Gone) => Entry::Pretend,
+            (Self::Complete, Presence::Gone | Presence::Wedged(_)) => Entry::Pretend,
+            (Self::Device, Presence::Wedged(failure)) => Entry::Refuse(Refusal::Wedged(failure)),
             (Self::Device, Presence::Gone) => Entry::Refuse(Refusal::Gone),
             (Self::Open, Presence::Gone) => Entry::Refuse(Refusal::Vanished),
         }
@@ -91,6 +105,17 @@ mod tests {
         assert_eq!(after(Class::Open), Entry::Refuse(Refusal::Vanished));
         assert_eq!(Errno::from(Refusal::Vanished), Errno::ENXIO);
         assert_eq!(Errno::from(Refusal::Gone), Errno::ENODEV);
+    }
+
+    #[test]
+    fn call_5_a_wedged_device_refuses_work_with_what_failed_and_nothing_else() {
+        for (failure, errno) in [(Failure::Hung, Errno::ETIME), (Failure::ResetFailed, Errno::ECANCELED)] {
+            let wedged = |class: Class| class.entry(Presence::Wedged(failure));
+            assert_eq!(wedged(Class::Device), Entry::Refuse(Refusal::Wedged(failure)));
+            assert_eq!(Errno::from(Refusal::Wedged(failure)), errno);
+            assert_eq!(wedged(Class::Complete), Entry::Pretend);
+            assert!([Class::Always, Class::Driver, Class::Open].map(wedged) == [Entry::Proceed; 3]);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::class::Refusal;
 use crate::fence::FenceError;
 use crate::kms::CommitError;
 use crate::sched::{QueueError, SubmitError};
+use crate::wedge::Failure;
 
 /// A Linux error number. The value is the number itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +82,9 @@ impl From<Refusal> for Errno {
         match refusal {
             Refusal::Vanished => Self::ENXIO,
             Refusal::Gone => Self::ENODEV,
+            // Never EIO: users take that for a broken disk or network, not for a GPU (CALL-6).
+            Refusal::Wedged(Failure::Hung) => Self::ETIME,
+            Refusal::Wedged(Failure::ResetFailed) => Self::ECANCELED,
         }
     }
 }

@@ -21,6 +21,7 @@
 //! | [`health`] | telling a dead device from a register that reads all-ones |
 //! | [`vitals`] | watching whether a device lives and goes on |
 //! | [`recovery`] | how often a device that fails is recovered |
+//! | [`wedge`] | a device that only somebody else can help |
 //! | [`minor`] | device numbers that are not reused at once |
 //! | [`errno`] | the one place where errors become numbers |
 #![no_std]
@@ -39,6 +40,7 @@ pub mod sched;
 mod time;
 pub mod unplug;
 pub mod vitals;
+pub mod wedge;
 
 pub use id::{Id, Slots};
 pub use time::Timestamp;

@@ -32,6 +32,8 @@
 use core::fmt;
 use core::marker::PhantomData;
 
+use crate::wedge::Failure;
+
 /// What ended the binding. Only the trigger differs; the path is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Loss {
@@ -43,6 +45,22 @@ pub enum Loss {
     FellOff,
     /// The device is there and cannot be repaired by resets.
     Crashed,
+    /// The device is there and answers, and does not go on.
+    Hung,
+    /// The device has failed too often, and is kept for whoever can help it: the path stops after the cut for so long.
+    Wedged(Failure),
+}
+
+impl Loss {
+    /// What failed, if it is the device that is still there that failed.
+    pub const fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Crashed => Some(Failure::ResetFailed),
+            Self::Hung => Some(Failure::Hung),
+            Self::Wedged(failure) => Some(failure),
+            Self::Unplugged | Self::Unbound | Self::FellOff => None,
+        }
+    }
 }
 
 impl fmt::Display for Loss {
@@ -52,6 +70,8 @@ impl fmt::Display for Loss {
             Self::Unbound => "unbound",
             Self::FellOff => "fell off the bus",
             Self::Crashed => "crashed",
+            Self::Hung => "hung",
+            Self::Wedged(_) => "wedged",
         })
     }
 }

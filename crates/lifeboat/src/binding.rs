@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_core::unplug::{Bound, Loss};
+use lifeboat_core::unplug::{Bound, Cut, Loss};
+use lifeboat_core::wedge::{self, Failure, Methods};
 use lifeboat_sync::lint::{Condvar, Mutex};
 
 use crate::teardown::{Shell, UnplugReport};
@@ -15,12 +16,22 @@ const SECOND_CALLER_LIMIT: Duration = Duration::from_mins(1);
 /// A driver bound to a function. Dropped, it unplugs.
 pub struct Binding {
     state: Mutex<State>,
-    unplugged: Condvar,
+    changed: Condvar,
 }
 
 enum State {
-    Bound { bound: Bound<Shell>, device: Device, report: Arc<Mutex<UnplugReport>> },
+    Bound {
+        bound: Bound<Shell>,
+        device: Device,
+        report: Arc<Mutex<UnplugReport>>,
+    },
     Unplugging,
+    /// Cut off, and kept for whoever recovers it.
+    Wedged {
+        cut: Cut<Shell>,
+        device: Device,
+        report: Arc<Mutex<UnplugReport>>,
+    },
     Unplugged(Arc<UnplugReport>),
 }
 
@@ -28,13 +39,13 @@ impl Binding {
     pub(crate) fn new(shell: Shell) -> Self {
         let (device, report) = (shell.device().clone(), shell.report());
         let state = State::Bound { bound: Bound::new(shell), device, report };
-        Self { state: Mutex::new(&locks::BINDING, state), unplugged: Condvar::new() }
+        Self { state: Mutex::new(&locks::BINDING, state), changed: Condvar::new() }
     }
 
-    /// The device, or `None` once the unplug has begun.
+    /// The device, also if it is wedged, or `None` once the unplug has begun.
     pub fn device(&self) -> Option<Device> {
         match &*self.state.lock() {
-            State::Bound { device, .. } => Some(device.clone()),
+            State::Bound { device, .. } | State::Wedged { device, .. } => Some(device.clone()),
             State::Unplugging | State::Unplugged(_) => None,
         }
     }
@@ -46,30 +57,69 @@ impl Binding {
     /// report. `None` means that the first has not finished within a minute.
     pub fn unplug(&self, loss: Loss) -> Option<Arc<UnplugReport>> {
         let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Unplugging) {
-            State::Bound { bound, device, report } => {
-                drop(state);
-                drop(device);
-                bound.announce(loss).retire().drain().sweep().cut().release();
-                let report = Arc::new(report.lock().clone());
-                tracing::info!(minor = report.minor, %loss, took = ?report.took(), "unplugged");
-                *self.state.lock() = State::Unplugged(report.clone());
-                self.unplugged.notify_all();
-                Some(report)
-            }
-            State::Unplugging => {
-                let pending = |state: &mut State| matches!(state, State::Unplugging);
-                self.unplugged.wait_while_for(&mut state, pending, SECOND_CALLER_LIMIT);
-                match &*state {
-                    State::Unplugged(report) => Some(report.clone()),
-                    State::Bound { .. } | State::Unplugging => None,
+        loop {
+            match std::mem::replace(&mut *state, State::Unplugging) {
+                State::Bound { bound, device, report } => {
+                    drop(state);
+                    drop(device);
+                    bound.announce(loss).retire().drain().sweep().cut().release();
+                    return Some(self.unplugged(&report));
+                }
+                // It has come so far already.
+                State::Wedged { cut, device, report } => {
+                    drop(state);
+                    drop(device);
+                    cut.release();
+                    return Some(self.unplugged(&report));
+                }
+                State::Unplugged(report) => {
+                    *state = State::Unplugged(report.clone());
+                    return Some(report);
+                }
+                State::Unplugging => {
+                    let pending = |state: &mut State| matches!(state, State::Unplugging);
+                    self.changed.wait_while_for(&mut state, pending, SECOND_CALLER_LIMIT);
+                    if matches!(*state, State::Unplugging) {
+                        return None;
+                    }
                 }
             }
-            State::Unplugged(report) => {
-                *state = State::Unplugged(report.clone());
-                Some(report)
-            }
         }
+    }
+
+    fn unplugged(&self, report: &Mutex<UnplugReport>) -> Arc<UnplugReport> {
+        let report = Arc::new(report.lock().clone());
+        tracing::info!(minor = report.minor, loss = %report.loss, took = ?report.took(), "unplugged");
+        self.enter(State::Unplugged(report.clone()));
+        report
+    }
+
+    /// Takes a device that has failed for good out of use, by the same path up to its cut: it reaches no memory, its fences
+    /// have signalled, maps lead to nothing (MAP-4), and it refuses work with what failed (CALL-5). It stays bound, and can
+    /// be opened, until it is [unplugged](Self::unplug): that is the first half of any recovery (WEDGE-2).
+    ///
+    /// Gives what is to be told of it, or `None` if the binding has ended already or is ending.
+    pub fn wedge(&self, failure: Failure, methods: Methods) -> Option<(wedge::Event, Arc<UnplugReport>)> {
+        let mut state = self.state.lock();
+        let (bound, device, report) = match std::mem::replace(&mut *state, State::Unplugging) {
+            State::Bound { bound, device, report } => (bound, device, report),
+            other => {
+                *state = other;
+                return None;
+            }
+        };
+        drop(state);
+        let cut = bound.announce(Loss::Wedged(failure)).retire().drain().sweep().cut();
+        let event = wedge::Event::new(&cut, methods, None);
+        let so_far = Arc::new(report.lock().clone());
+        tracing::error!(minor = so_far.minor, %failure, ?event, "wedged");
+        self.enter(State::Wedged { cut, device, report });
+        Some((event, so_far))
+    }
+
+    fn enter(&self, state: State) {
+        *self.state.lock() = state;
+        self.changed.notify_all();
     }
 }
 
@@ -83,6 +133,7 @@ impl std::fmt::Debug for Binding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = match &*self.state.lock() {
             State::Bound { .. } => "bound",
+            State::Wedged { .. } => "wedged",
             State::Unplugging => "unplugging",
             State::Unplugged(_) => "unplugged",
         };

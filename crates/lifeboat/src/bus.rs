@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 use lifeboat_core::Timestamp;
 use lifeboat_core::recovery::{Attempts, Next};
 use lifeboat_core::unplug::Loss;
+use lifeboat_core::wedge::{self, Failure, Method, Methods};
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotEvent, offset};
 use lifeboat_sync::lint::Mutex;
 
 use crate::locks;
 use crate::module::Holders;
 use crate::{Binding, Device, Module, ProbeError, ProbeOptions, UnplugReport};
+
+/// What may help a wedged device: to bind it anew, which resets it, or to reset its bus before.
+const METHODS: Methods = Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset);
 
 /// What happened on the bus.
 #[derive(Debug, Clone)]
@@ -29,6 +33,20 @@ pub enum Event {
     /// A device is gone.
     Removed {
         /// How its unplug went.
+        report: Arc<UnplugReport>,
+    },
+    /// A device has failed for good. It can be opened, to ask why, and refuses work until it is recovered: by
+    /// [`Bus::rebind`], or by another one in its place.
+    Wedged {
+        /// Its number.
+        minor: u32,
+        /// Where it is plugged in.
+        location: String,
+        /// What failed.
+        failure: Failure,
+        /// What a kernel would tell user space.
+        event: wedge::Event,
+        /// How it was taken out of use.
         report: Arc<UnplugReport>,
     },
     /// What was plugged in could not be bound.
@@ -65,6 +83,8 @@ enum Message {
         loss: Loss,
     },
     Unbind,
+    /// The device of this number.
+    Rebind(u32),
     Stop,
 }
 
@@ -137,6 +157,14 @@ impl Bus {
     pub fn unbind_all(&self) {
         for (sender, _) in &self.watchers {
             let _ = sender.send(Message::Unbind);
+        }
+    }
+
+    /// Unbinds the device of this number and binds it again, as a new one: what recovers a wedged device, if anything of the
+    /// driver's does. Returns at once; [`Event::Removed`] and [`Event::Added`] report.
+    pub fn rebind(&self, minor: u32) {
+        for (sender, _) in &self.watchers {
+            let _ = sender.send(Message::Rebind(minor));
         }
     }
 
@@ -219,10 +247,19 @@ impl Watcher {
                 Message::Slot(SlotEvent::Absent) if self.is_there() => {}
                 Message::Slot(SlotEvent::Absent) => self.unplug(Loss::Unplugged),
                 Message::Lost { binding, .. } if binding != self.probes || self.binding.is_none() => {}
-                Message::Lost { loss, .. } => {
-                    self.unplug(loss);
-                    self.recover();
+                Message::Lost { loss, .. } => match (self.attempts.failed(self.now()), loss.failure()) {
+                    (Next::Wedge, Some(failure)) => self.wedge(failure),
+                    (next, _) => {
+                        self.unplug(loss);
+                        self.recover(next);
+                    }
+                },
+                Message::Rebind(minor) if self.minor() == Some(minor) => {
+                    self.unplug(Loss::Unbound);
+                    self.attempts.renewed();
+                    self.probe();
                 }
+                Message::Rebind(_) => {}
                 Message::Unbind => self.unplug(Loss::Unbound),
                 Message::Stop => break,
             }
@@ -232,10 +269,10 @@ impl Watcher {
 
     /// Binds again what the driver gave up, as often as its budget allows. What has been pulled out comes back by being
     /// plugged in.
-    fn recover(&mut self) {
+    fn recover(&mut self, mut next: Next) {
         while let (None, Some(function)) = (&self.binding, self.slot.function()) {
             let location = self.slot.location();
-            match self.attempts.failed(self.now()) {
+            match next {
                 Next::Recover(attempt) => {
                     tracing::warn!(location, attempt, "the device is bound again");
                     self.bind(function);
@@ -244,11 +281,30 @@ impl Watcher {
                     }
                 }
                 Next::Wedge => {
-                    tracing::error!(location, "the device keeps failing, and is left alone until it is replaced");
+                    tracing::error!(
+                        location,
+                        "the device cannot be bound any more, and is left alone until it is replaced"
+                    );
                     return;
                 }
             }
+            if self.binding.is_none() {
+                next = self.attempts.failed(self.now());
+            }
         }
+    }
+
+    /// The driver has done what it could.
+    fn wedge(&mut self, failure: Failure) {
+        let Some((event, report)) = self.binding.as_ref().and_then(|binding| binding.wedge(failure, METHODS)) else {
+            return;
+        };
+        let location = self.slot.location().to_owned();
+        self.shared.tell(&Event::Wedged { minor: report.minor, location, failure, event, report });
+    }
+
+    fn minor(&self) -> Option<u32> {
+        Some(self.binding.as_ref()?.device()?.info().minor)
     }
 
     fn now(&self) -> Timestamp {

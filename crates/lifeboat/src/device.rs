@@ -98,10 +98,16 @@ impl Device {
 
     /// Whether the device is still there. A `true` may be out of date as soon as it is returned.
     pub fn is_live(&self) -> bool {
-        self.0.link.presence() == Presence::Live
+        self.presence() == Presence::Live
     }
 
-    /// Opens the device.
+    /// How it stands with the device: there, gone, or wedged and why (CALL-5). May be out of date as soon as it is
+    /// returned.
+    pub fn presence(&self) -> Presence {
+        self.0.link.presence()
+    }
+
+    /// Opens the device. A wedged one can be opened, and refuses work.
     ///
     /// # Errors
     /// ENXIO if it has vanished (CALL-3).

@@ -1,5 +1,6 @@
 //! The handle: an open file. Every call of a user goes through one.
 
+use lifeboat_core::class::Presence;
 use lifeboat_lb1::command::GpuVa;
 
 use crate::about::{GetCapability, GetVersion};
@@ -54,6 +55,11 @@ impl Handle {
     /// What the device has. Never fails (CALL-2).
     pub fn info(&self) -> &DeviceInfo {
         self.device.info()
+    }
+
+    /// How it stands with the device: there, gone, or wedged and why. Never fails.
+    pub fn presence(&self) -> Presence {
+        self.device.presence()
     }
 
     /// Whether the device is still there.

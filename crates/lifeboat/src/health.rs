@@ -42,7 +42,7 @@ impl HealthCheck {
             health @ (Health::Suspect { .. } | Health::Unsure) => tracing::warn!(?health, "the device is suspect"),
             health @ Health::Hung { .. } => {
                 tracing::error!(?health, "the device answers, and does not go on");
-                link.lost(Loss::Crashed);
+                link.lost(Loss::Hung);
             }
             Health::Dead => link.lost(Loss::FellOff),
         }

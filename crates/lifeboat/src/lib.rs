@@ -26,7 +26,8 @@
 //! # The life of an unplug
 //!
 //! `bus` (the device vanished, or the driver found it dead) → [`Binding::unplug`] → `teardown` (the steps of
-//! [`lifeboat_core::unplug`], and what each does here) → [`Event::Removed`].
+//! [`lifeboat_core::unplug`], and what each does here) → [`Event::Removed`]. A device that fails too often stops before the
+//! last step ([`Binding::wedge`], [`Event::Wedged`]) and waits there for help ([`Bus::rebind`]).
 #![forbid(unsafe_code)]
 #![allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // the handlers of calls have the shape of their class
 

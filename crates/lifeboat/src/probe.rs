@@ -185,7 +185,7 @@ fn bring_up(
 }
 
 fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
-    link.announce();
+    link.announce(None);
     if let Some(bound) = link.bound() {
         quiesce(&bound, &*function.config());
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use lifeboat_core::class::Refusal;
 use lifeboat_core::sched::IfDependencyFails;
 use lifeboat_lb1::RingWriter;
 use lifeboat_lb1::command::Work;
@@ -63,7 +62,7 @@ impl Arguments<Device> for &Submission<'_> {
 pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>) -> Result<Fence, CallError> {
     let context = &submission.queue.context;
     // From the reservation to the commit, so that an unplug either sees the job or refuses it.
-    let _bound = doorway.enter().ok_or(Refusal::Gone)?;
+    let _bound = doorway.enter().ok_or_else(|| doorway.refusal())?;
     let ledger = &doorway.users().ledger;
     let job = Arc::new(Job {
         context: context.clone(),

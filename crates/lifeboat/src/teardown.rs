@@ -120,7 +120,8 @@ impl Teardown for Shell {
     fn announce(&mut self, loss: Loss) {
         self.step("announce", |shell| {
             shell.report.lock().loss = loss;
-            shell.link.announce();
+            // Wedged: out of use, and not gone.
+            shell.link.announce(if let Loss::Wedged(failure) = loss { Some(failure) } else { None });
             shell.device.0.scheduler.lose(FenceError::Lost);
         });
     }
@@ -173,6 +174,9 @@ impl Teardown for Shell {
     }
 
     fn release(&mut self) {
-        self.step("release", |shell| shell.function.release());
+        self.step("release", |shell| {
+            shell.link.announce(None);
+            shell.function.release();
+        });
     }
 }

@@ -113,7 +113,7 @@ fn health_2_a_heartbeat_that_stands_still_is_noticed_although_the_registers_answ
     let (bound, told) = watched(no_hook());
     assert!(told.recv_timeout(10 * WATCH.period).is_err(), "it is well");
     bound.card.inject(Fault::StuckHeartbeat);
-    assert_eq!(told.recv_timeout(LONG), Ok(Loss::Crashed));
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::Hung));
     assert!(told.recv_timeout(10 * WATCH.period).is_err(), "it is said once");
     bound.finish();
 }

@@ -211,7 +211,7 @@ fn life_3_removal_at_any_access_leaves_nothing_behind() {
                 }
                 machine.removed();
             }
-            other @ lifeboat::Event::Removed { .. } => panic!("{other:?}"),
+            other @ (lifeboat::Event::Removed { .. } | lifeboat::Event::Wedged { .. }) => panic!("{other:?}"),
         }
         assert!(!card.is_present());
     }
@@ -240,7 +240,7 @@ fn life_5_every_loss_takes_the_same_path_and_tells_users_the_same() {
         match loss {
             Loss::Unplugged => bound.slot.remove(),
             Loss::FellOff => dead.store(true, SeqCst),
-            Loss::Unbound | Loss::Crashed => {}
+            Loss::Unbound | Loss::Crashed | Loss::Hung | Loss::Wedged(_) => {}
         }
         if matches!(loss, Loss::FellOff | Loss::Crashed) {
             assert_eq!(told.recv_timeout(LONG), Ok(loss), "the driver finds it");

@@ -11,13 +11,13 @@ use lifeboat::command::Work;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{CallError, Event, Module, Placement, ProbeError, ProbeOptions, WaitError};
-use lifeboat_gpu::{Card, Config, Fault, Trigger};
+use lifeboat::{CallError, Module, Placement, ProbeError, ProbeOptions, WaitError};
+use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs;
 use lifeboat_pci::{Bar, command, offset};
 use machine::bound::{Bound, no_hook, options, plugged};
 use machine::interposer::{Access, Interposer};
-use machine::{BYTES, Client, DRAIN_LIMIT, JOB_TIMEOUT, LONG, Machine};
+use machine::{BYTES, DRAIN_LIMIT, JOB_TIMEOUT, LONG};
 
 const GUILTY: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Guilty));
 const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
@@ -214,37 +214,6 @@ fn a_loss_is_reported_once() {
     assert!(fences.iter().all(|fence| fence.wait(LONG) == LOST));
     drop(client);
     bound.finish();
-}
-
-#[test]
-fn a_device_that_keeps_failing_is_left_alone() {
-    let mut machine = Machine::new();
-    machine.added();
-    machine.slot.remove();
-    machine.removed();
-    let card = Card::new(Config::default()).unwrap();
-    // Each binding resets the device when it begins, its hung ring, the device because that failed, and the device when
-    // it ends. Those in the middle never work.
-    for reset in (2..34).step_by(4) {
-        card.schedule(Trigger::Reset(reset), Fault::FailedReset);
-        card.schedule(Trigger::Reset(reset + 1), Fault::FailedReset);
-    }
-    machine.insert(card);
-    let mut added = 0;
-    while added < 4 {
-        match machine.next_event() {
-            Event::Added { minor, .. } => {
-                added += 1;
-                let client = Client::new(&machine.bus().device(minor).unwrap());
-                assert_eq!(client.submit(0, &[Work::Hang], &[]).wait(LONG), LOST);
-            }
-            Event::Removed { report } => assert_eq!(report.loss, Loss::Crashed),
-            failed @ Event::ProbeFailed { .. } => panic!("{failed:?}"),
-        }
-    }
-    assert_eq!(machine.removed().loss, Loss::Crashed);
-    let after = machine.finish();
-    assert!(after.is_empty(), "bound once more: {after:?}");
 }
 
 #[test]

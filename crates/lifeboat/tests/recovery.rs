@@ -173,7 +173,7 @@ fn recov_1_a_device_that_hangs_is_reset_bound_again_and_works() {
         rig.slot.slot.card().unwrap().inject(Fault::StuckHeartbeat);
         assert_eq!((sleeper.join().unwrap(), behind.wait(LONG)), (LOST, LOST), "who sleeps is woken");
         let Event::Removed { report } = rig.event() else { panic!("no removal") };
-        assert_eq!((report.loss, report.device_alive), (Loss::Crashed, true));
+        assert_eq!((report.loss, report.device_alive), (Loss::Hung, true));
     }
     assert!(matches!(rig.event(), Event::Added { .. }));
     rig.finish();
@@ -185,7 +185,7 @@ fn recov_1_a_device_whose_heartbeat_does_not_advance_after_its_reset_has_not_com
     let rig = Rig::with(Budget { attempts: 2, grace: LONG }, watch);
     assert!(matches!(rig.event(), Event::Added { .. }));
     rig.slot.stuck.store(true, SeqCst);
-    assert!(matches!(rig.event(), Event::Removed { report } if report.loss == Loss::Crashed));
+    assert!(matches!(rig.event(), Event::Removed { report } if report.loss == Loss::Hung));
     for _ in 0..2 {
         assert!(matches!(rig.event(), Event::ProbeFailed { error: ProbeError::NotAlive, .. }));
     }

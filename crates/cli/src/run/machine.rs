@@ -174,7 +174,8 @@ impl Watch {
                     drop(state);
                     self.progress.device(DeviceState::Running);
                 }
-                Event::Removed { report } => self.removed(report),
+                // For those who work a wedged device is gone.
+                Event::Removed { report } | Event::Wedged { report, .. } => self.removed(report),
                 // What is in the slot now does not work; clients go on waiting, and give up in the end.
                 Event::ProbeFailed { .. } => {}
             }

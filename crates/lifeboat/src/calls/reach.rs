@@ -1,16 +1,23 @@
 //! The way from a device to its hardware, as long as there is one: a gate for whole operations, a revocable for accesses.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
 use lifeboat_core::class::{Class, Entry, Presence, Refusal};
+use lifeboat_core::wedge::Failure;
 use lifeboat_sync::lint;
 use lifeboat_sync::{Gate, Revocable, Section};
+
+const LIVE: u8 = 0;
+const GONE: u8 = 1;
+const HUNG: u8 = 2;
+const RESET_FAILED: u8 = 3;
 
 /// The way to a device's hardware. Only the tokens that calls are given lead through it.
 pub struct Reach<H> {
     pub(crate) gate: Gate,
     pub(crate) hardware: Revocable<H>,
-    gone: AtomicBool,
+    /// A [`Presence`], as a number.
+    presence: AtomicU8,
     check_entry: bool,
 }
 
@@ -28,16 +35,26 @@ pub(crate) enum Entered<'a> {
 impl<H> Reach<H> {
     /// Without `check_entry`, calls run on a lost device as on a live one (CALL-4): for tests of what they do then.
     pub(crate) fn new(gate: &'static lint::Class, hardware: Revocable<H>, check_entry: bool) -> Self {
-        Self { gate: Gate::with_class(gate), hardware, gone: AtomicBool::new(false), check_entry }
+        Self { gate: Gate::with_class(gate), hardware, presence: AtomicU8::new(LIVE), check_entry }
     }
 
     pub(crate) fn presence(&self) -> Presence {
-        if self.gone.load(SeqCst) { Presence::Gone } else { Presence::Live }
+        match self.presence.load(SeqCst) {
+            LIVE => Presence::Live,
+            HUNG => Presence::Wedged(Failure::Hung),
+            RESET_FAILED => Presence::Wedged(Failure::ResetFailed),
+            _ => Presence::Gone,
+        }
     }
 
-    /// From now on calls see the loss, and nobody enters the gate.
-    pub(crate) fn announce(&self) {
-        self.gone.store(true, SeqCst);
+    /// From now on calls see the loss, and nobody enters the gate. A wedged device may be gone later; nothing comes back.
+    pub(crate) fn announce(&self, wedged: Option<Failure>) {
+        let presence = match wedged {
+            Some(Failure::Hung) => HUNG,
+            Some(Failure::ResetFailed) => RESET_FAILED,
+            None => GONE,
+        };
+        self.presence.store(presence, SeqCst);
         self.gate.shut();
     }
 
@@ -56,7 +73,7 @@ impl<H> Reach<H> {
             Entry::EnterGate => match self.section() {
                 Some(section) => Ok(Entered::Section(section)),
                 // Shut since: then the device is gone, and the class decides once more.
-                None => match class.entry(Presence::Gone) {
+                None => match class.entry(self.presence()) {
                     Entry::Refuse(refusal) => Err(refusal),
                     Entry::Proceed | Entry::EnterGate | Entry::Pretend => Ok(Entered::Pretend),
                 },

@@ -54,7 +54,7 @@ impl<U: 'static, H: Send + Sync + 'static> Served<U, H> {
     /// # Errors
     /// [`Holdouts`] if sections are still open; then the hardware is dropped at their end.
     pub fn lose(&self, limit: Duration) -> Result<(), Holdouts> {
-        self.reach.announce();
+        self.reach.announce(None);
         let drained = self.reach.gate.drain(limit);
         drained.and(self.reach.hardware.revoke(limit))
     }

@@ -52,6 +52,14 @@ impl<'a, D: Driver> Doorway<'a, D> {
         self.driver.users()
     }
 
+    /// Why a call that needs the device is refused now.
+    pub fn refusal(&self) -> Refusal {
+        match Class::Device.entry(self.driver.reach(Key(())).presence()) {
+            Entry::Refuse(refusal) => refusal,
+            Entry::Proceed | Entry::EnterGate | Entry::Pretend => Refusal::Gone,
+        }
+    }
+
     /// Begins a section of the gate. `None` once the loss of the device has been announced. Keep it short.
     #[track_caller]
     pub fn enter(&self) -> Option<Bound<'a, D>> {

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lifeboat::command::{Copy, Fill, GpuVa, Work};
+use lifeboat::core::recovery::Budget;
 use lifeboat::{
-    Buffer, Bus, CallError, Context, Counts, Device, Event, Fence, Handle, Module, Placement, Priority, Queue,
-    Submission, UnplugReport,
+    Buffer, Bus, CallError, Context, Counts, Device, Event, Fence, Handle, Module, Placement, Priority, ProbeOptions,
+    Queue, Submission, UnplugReport,
 };
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_sync::lint;
@@ -41,7 +42,13 @@ impl Machine {
     /// The same, with such a card, and with so much time for each job.
     pub(crate) fn with(config: Config, job_timeout: Duration) -> Self {
         let slot = Slot::new("0000:01:00.0");
-        let mut bus = Bus::new(Module::load(), job_timeout, DRAIN_LIMIT);
+        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+            job_timeout,
+            drain_limit: DRAIN_LIMIT,
+            // However often it fails: what becomes of one that fails too often is `wedge.rs`'s.
+            recovery: Budget { attempts: u32::MAX, ..Budget::default() },
+            ..ProbeOptions::default()
+        });
         let events = Mutex::new(bus.subscribe());
         bus.attach(&slot).unwrap();
         let mut machine = Self { slot, bus, events, cards: vec![] };
