@@ -64,9 +64,10 @@ impl CallError {
         self == Self::Submit(SubmitError::Banned)
     }
 
-    /// Whether the call failed because the device is gone.
+    /// Whether the call failed because the device is gone or wedged: only another one, or this one when it was recovered, goes
+    /// on.
     pub fn is_loss(self) -> bool {
-        matches!(self.errno(), Errno::ENODEV | Errno::ENXIO)
+        matches!(self, Self::Refused(Refusal::Wedged(_))) || matches!(self.errno(), Errno::ENODEV | Errno::ENXIO)
     }
 }
 

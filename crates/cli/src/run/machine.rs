@@ -140,7 +140,8 @@ impl Watch {
         let mut state = self.state.lock();
         loop {
             // Under the lock that its announcement takes, so that it cannot be missed.
-            if let Some(device) = self.devices.devices().pop() {
+            // One that is wedged can be opened, and does no work.
+            if let Some(device) = self.devices.devices().into_iter().rfind(Device::is_live) {
                 return Some(device);
             }
             if over() || Instant::now() >= deadline {
