@@ -138,7 +138,7 @@ impl Bus {
         receiver
     }
 
-    /// The devices that can be opened now.
+    /// The devices that can be opened now, wedged ones included: ask [`Device::is_live`].
     pub fn devices(&self) -> Vec<Device> {
         self.shared.devices()
     }
@@ -200,7 +200,7 @@ impl Drop for Bus {
 pub struct WeakBus(Weak<Shared>);
 
 impl WeakBus {
-    /// The devices that can be opened now.
+    /// The devices that can be opened now, wedged ones included: ask [`Device::is_live`].
     pub fn devices(&self) -> Vec<Device> {
         self.0.upgrade().map(|shared| shared.devices()).unwrap_or_default()
     }
