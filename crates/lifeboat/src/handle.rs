@@ -17,7 +17,8 @@ use crate::{
     Fence, Mode, Placement, Priority, Queue, Resources, Submission, Version,
 };
 
-/// An open device. It stays usable when the device is lost: calls then answer by their class.
+/// An open device. It stays usable when the device is lost: calls then answer by their class. Where they say ENODEV, a wedged
+/// device answers with what failed: ETIME for a hang, ECANCELED where resets fail (CALL-5).
 #[derive(Debug)]
 pub struct Handle {
     device: Device,
