@@ -26,9 +26,11 @@ fn call_4_the_device_is_lost_at_every_access_of_every_call() {
         assert!(points > 0 && report["points"] == points, "{report:#}");
         for line in report["table"].as_array().unwrap() {
             let of = |what: &str| line[what].as_u64().unwrap();
-            // At those that come after the call, too. Interrupts may come together, and how often somebody asks who waits
-            // depends on the machine: that is most of what a probe and an unbind do.
-            let least = if ["probe", "unbind"].contains(&call) { 5 } else { of("accesses").div_ceil(2) };
+            // At all of them, also at those that come after the call; but that interrupts may come together. In a probe and an
+            // unbind somebody asks until a reset is over, sooner or later: the command itself sees to it that a point
+            // is missed only by a run that had fewer accesses.
+            let asked_while_waiting = ["probe", "unbind"].contains(&call);
+            let least = if asked_while_waiting { 5 } else { of("accesses") - of("accesses") / 3 };
             assert!(of("reached") >= least, "{line:#}");
         }
     }

@@ -13,7 +13,7 @@ use lifeboat::core::unplug::Loss;
 use lifeboat::{ProbeOptions, WaitError};
 use lifeboat_lb1::regs;
 use lifeboat_pci::ALL_ONES;
-use machine::bound::{Bound, options};
+use machine::bound::{self, Bound, options};
 use machine::interposer::Access;
 use machine::{JOB_TIMEOUT, LONG};
 
@@ -24,12 +24,7 @@ const PATIENCE: usize = 1000;
 
 #[test]
 fn gate_8_worker_and_interrupt_handler_give_up_after_unplug() {
-    let accesses = Arc::new(AtomicUsize::new(0));
-    let counted = accesses.clone();
-    let bound = Bound::new(Box::new(move |_, _, _, _| {
-        counted.fetch_add(1, SeqCst);
-        None
-    }));
+    let (bound, accesses) = bound::counted();
     let client = bound.client();
     client.show(&client.vram).unwrap();
     // Work for the worker's clock (a job that will be overdue, a flip to be asked about) and for the interrupt handler.

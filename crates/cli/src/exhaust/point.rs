@@ -156,11 +156,29 @@ impl Rig {
         Ok(world)
     }
 
-    fn arm(&self, point: &Point) {
+    /// Has it happen. Says how many accesses there were before.
+    fn arm(&self, point: &Point) -> u64 {
         let fault = if point.mode == Mode::Hang { Fault::Hang } else { Fault::Remove };
         if let Some(at) = point.at {
             let reached = self.reached.clone();
             self.card.schedule_and_tell(Trigger::Access(at), fault, Box::new(move || reached.store(true, Relaxed)));
+        }
+        self.card.counters().accesses
+    }
+
+    /// Holds a point to what it promises: if there have been so many accesses since it was armed, it has happened. To be
+    /// asked before the card is pulled in any other way.
+    fn check_reached(&self, point: &Point, armed: u64, wrongs: &mut Wrongs) {
+        let since = self.card.counters().accesses - armed;
+        let Some(at) = point.at.filter(|at| *at <= since) else { return };
+        let began = Instant::now();
+        // The access is counted a moment before.
+        while !self.reached.load(Relaxed) {
+            if began.elapsed() > LIMIT {
+                wrongs.add(format!("there were {since} accesses, and nothing happened at number {at}"));
+                return;
+            }
+            thread::sleep(Duration::from_micros(100));
         }
     }
 
@@ -235,9 +253,11 @@ fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<(u64, bool
             Ok(())
         })?,
         Deed::Probe => {
-            rig.arm(point);
+            let armed = rig.arm(point);
             rig.plug()?;
-            match (rig.event()?, point.at) {
+            let event = rig.event()?;
+            rig.check_reached(point, armed, wrongs);
+            match (event, point.at) {
                 // Whether it comes to be is left to when it goes. Then it must go.
                 (Event::Added { .. }, Some(_)) => {
                     rig.slot.remove();
@@ -252,9 +272,10 @@ fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<(u64, bool
             rig.plug()?;
             let world = rig.world(peer)?;
             let before = rig.card.counters().accesses;
-            rig.arm(point);
+            let armed = rig.arm(point);
             rig.bus.unbind_all();
             rig.removed()?;
+            rig.check_reached(point, armed, wrongs);
             let accesses = rig.card.counters().accesses - before;
             after_loss(&world, point, wrongs)?;
             accesses
@@ -281,10 +302,11 @@ fn with_world(
     rig.plug()?;
     let world = rig.world(peer)?;
     let before = rig.card.counters().accesses;
-    rig.arm(point);
+    let armed = rig.arm(point);
     deed(&world, wrongs)?;
     if point.mode == Mode::Hang {
         settle(&world, false, wrongs);
+        rig.check_reached(point, armed, wrongs);
         let accesses = rig.card.counters().accesses - before;
         still_works(&world, wrongs)?;
         return Ok(accesses);
@@ -296,6 +318,7 @@ fn with_world(
     // The worker's accesses and those of interrupts come when they come, after the call; the point may be one of them.
     world.owed().iter().for_each(|fence| expect_signal(fence, wrongs));
     rig.reach();
+    rig.check_reached(point, armed, wrongs);
     rig.slot.remove();
     rig.removed()?;
     settle(&world, true, wrongs);

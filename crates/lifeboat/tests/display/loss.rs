@@ -231,12 +231,7 @@ fn kms_3_what_a_closed_handle_has_asked_for_goes_on_without_it() {
 
 #[test]
 fn gate_8_a_commit_whose_fence_signals_after_the_unplug_touches_nothing() {
-    let accesses = Arc::new(AtomicUsize::new(0));
-    let counted = accesses.clone();
-    let bound = Bound::new(Box::new(move |_, _, _, _| {
-        counted.fetch_add(1, SeqCst);
-        None
-    }));
+    let (bound, accesses) = bound::counted();
     let client = bound.client();
     client.show(&client.vram).unwrap();
     let (paints, promise) = Module::load().timeline("test", "paints").fence();

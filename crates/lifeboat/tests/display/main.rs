@@ -23,7 +23,7 @@ use lifeboat::{
 };
 use lifeboat_gpu::{Card, Fault, Trigger};
 use lifeboat_lb1::regs;
-use machine::bound::{Bound, no_hook, options};
+use machine::bound::{self, Bound, no_hook, options};
 use machine::interposer::Access;
 use machine::{BYTES, Client, JOB_TIMEOUT, LONG, Machine};
 

@@ -1,6 +1,7 @@
 //! A card with an eavesdropper between it and the driver, bound without a bus.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use lifeboat::{Binding, Module, ProbeOptions};
 use lifeboat_gpu::{Card, Config, Slot};
@@ -57,4 +58,15 @@ impl Bound {
 
 pub(crate) fn no_hook() -> Hook {
     Box::new(|_, _, _, _| None)
+}
+
+/// A bound card, and how many accesses to its BARs there have been.
+pub(crate) fn counted() -> (Bound, Arc<AtomicUsize>) {
+    let accesses = Arc::new(AtomicUsize::new(0));
+    let counted = accesses.clone();
+    let bound = Bound::new(Box::new(move |_, _, _, _| {
+        counted.fetch_add(1, SeqCst);
+        None
+    }));
+    (bound, accesses)
 }
