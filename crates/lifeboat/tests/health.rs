@@ -18,7 +18,7 @@ use machine::LONG;
 use machine::bound::{Bound, Hook, no_hook, options};
 use machine::interposer::Access;
 
-const SEQNO_OF_RING_0: u64 = regs::RINGS + regs::RING_SEQNO;
+const SEQNO_OF_RING_0: u64 = regs::ring(0, regs::RING_SEQNO);
 
 #[test]
 fn health_1_a_register_that_may_read_all_ones_is_no_loss_while_the_identity_answers() {
@@ -63,10 +63,12 @@ fn unplugged(loss: Loss) -> (Vec<(u64, Access)>, Arc<UnplugReport>) {
         None
     }));
     let client = bound.client();
-    client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
     let _hung = client.submit(1, &[Work::Hang], &[]);
-    // The worker writes the job; what comes now is the unplug's.
-    while bound.card.counters().jobs < 2 {
+    // The last that the worker does to the device before it waits. Nothing interrupts: the job does not end. So what comes
+    // now is the unplug's.
+    let doorbell = regs::ring(1, regs::RING_TAIL);
+    let rung = |(offset, access): &(u64, Access)| *offset == doorbell && matches!(access, Access::Written(_));
+    while !log.lock().unwrap().iter().any(rung) {
         std::thread::yield_now();
     }
     log.lock().unwrap().clear();
