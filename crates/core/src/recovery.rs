@@ -8,7 +8,7 @@ use core::time::Duration;
 use crate::Timestamp;
 
 /// How patient to be with a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Recoveries in a row that may fail to last. 0: a device is never recovered.
     pub attempts: u32,
@@ -33,7 +33,7 @@ pub enum Next {
 }
 
 /// The attempts made for the device in one place.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Attempts {
     budget: Budget,
     made: u32,

@@ -70,7 +70,7 @@ mod teardown;
 pub use about::{Capability, Version};
 pub use binding::Binding;
 pub use buffer::{Buffer, Placement};
-pub use bus::{Bus, Event, WeakBus};
+pub use bus::{Bus, Event, Visit, WeakBus};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
 pub use display::{

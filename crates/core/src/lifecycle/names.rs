@@ -1,0 +1,149 @@
+//! The states and events of a [`Lifecycle`](super::Lifecycle), enumerated and named: for its table, and for whoever counts what
+//! has happened.
+
+use core::fmt;
+
+use super::{Event, State, Then};
+
+impl Then {
+    const ALL: [Self; 5] = [Self::Empty, Self::Idle, Self::Probe, Self::Recover, Self::Stop];
+}
+
+impl State {
+    /// How many there are.
+    pub const COUNT: usize = 5 + 4 * (Then::ALL.len() + 1) - 2;
+
+    /// Every state.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let thens = || core::iter::once(None).chain(Then::ALL.into_iter().map(Some));
+        let wedging = thens().filter(|then| *then != Some(Then::Recover));
+        [Self::Empty, Self::Idle]
+            .into_iter()
+            .chain(thens().map(Self::Probing))
+            .chain(thens().map(Self::Recovering))
+            .chain([Self::Bound])
+            .chain(Then::ALL.into_iter().map(Self::Ending))
+            .chain(wedging.map(Self::Wedging))
+            .chain([Self::Wedged, Self::Stopped])
+    }
+
+    /// Its place in [`State::all`].
+    pub fn index(self) -> usize {
+        // Found: `all` has every state, and a test says so.
+        Self::all().position(|state| state == self).unwrap_or(0)
+    }
+
+    /// Whether an event of this kind can come here. Completions come only while what they complete is under way.
+    pub const fn expects(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Probed | Kind::Refused => matches!(self, Self::Probing(_) | Self::Recovering(_)),
+            // Whose driver has failed has been there.
+            Kind::Vanished => {
+                matches!(self, Self::Probing(then) | Self::Recovering(then) if !matches!(then, Some(Then::Recover)))
+            }
+            Kind::Cut => matches!(self, Self::Wedging(_)),
+            Kind::Ended => matches!(self, Self::Ending(_)),
+            _ => !matches!(self, Self::Stopped),
+        }
+    }
+}
+
+/// An [`Event`], without what it carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)] // they are those of `Event`
+pub enum Kind {
+    Inserted,
+    Removed,
+    Failed,
+    Unbind,
+    Rebind,
+    Stop,
+    Probed,
+    Refused,
+    Vanished,
+    Cut,
+    Ended,
+}
+
+impl Kind {
+    /// Every kind, at the place that is its number.
+    pub const ALL: [Self; 11] = [
+        Self::Inserted,
+        Self::Removed,
+        Self::Failed,
+        Self::Unbind,
+        Self::Rebind,
+        Self::Stop,
+        Self::Probed,
+        Self::Refused,
+        Self::Vanished,
+        Self::Cut,
+        Self::Ended,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inserted => "inserted",
+            Self::Removed => "removed",
+            Self::Failed => "failed",
+            Self::Unbind => "unbind",
+            Self::Rebind => "rebind",
+            Self::Stop => "stop",
+            Self::Probed => "probed",
+            Self::Refused => "refused",
+            Self::Vanished => "vanished",
+            Self::Cut => "cut",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+impl Event {
+    /// Which kind it is of.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Inserted => Kind::Inserted,
+            Self::Removed => Kind::Removed,
+            Self::Failed { .. } => Kind::Failed,
+            Self::Unbind => Kind::Unbind,
+            Self::Rebind => Kind::Rebind,
+            Self::Stop => Kind::Stop,
+            Self::Probed => Kind::Probed,
+            Self::Refused => Kind::Refused,
+            Self::Vanished => Kind::Vanished,
+            Self::Cut => Kind::Cut,
+            Self::Ended => Kind::Ended,
+        }
+    }
+}
+
+impl fmt::Display for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty",
+            Self::Idle => "idle",
+            Self::Probe => "probe",
+            Self::Recover => "recover",
+            Self::Stop => "stop",
+        })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, then) = match *self {
+            Self::Empty => ("empty", None),
+            Self::Idle => ("idle", None),
+            Self::Probing(then) => ("probing", then),
+            Self::Recovering(then) => ("recovering", then),
+            Self::Bound => ("bound", None),
+            Self::Ending(then) => ("ending", Some(then)),
+            Self::Wedging(then) => ("wedging", then),
+            Self::Wedged => ("wedged", None),
+            Self::Stopped => ("stopped", None),
+        };
+        f.write_str(name)?;
+        then.map_or(Ok(()), |then| write!(f, ", then {then}"))
+    }
+}

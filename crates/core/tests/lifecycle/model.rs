@@ -1,0 +1,307 @@
+//! Every interleaving of what happens to a slot, what its watcher does, and what a user does in the meantime.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lifeboat_core::lifecycle::{Action, Event, Kind, Lifecycle, State};
+use lifeboat_core::recovery::Budget;
+use lifeboat_core::unplug::Loss;
+use lifeboat_core::Timestamp;
+use stateright::{Model, Property};
+
+use crate::world::{step, Device, Presence, Progress};
+
+/// One recovery, ever: time stands still here, so it does not come back by itself.
+const BUDGET: Budget = Budget { attempts: 1, grace: Duration::from_secs(1) };
+const NOW: Timestamp = Timestamp::new(Duration::ZERO);
+
+/// How often a driver says that its device is lost.
+const REPORTS: u8 = 2;
+
+/// More bindings than the few events can be the reason of.
+const BINDINGS: u64 = 12;
+
+type Visited = Arc<Mutex<BTreeSet<(usize, Kind)>>>;
+
+pub(crate) struct Slot {
+    /// How often something may happen from outside.
+    strokes: u8,
+    /// Whether somebody uses the device.
+    used: bool,
+    visited: Visited,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Situation {
+    machine: Lifecycle,
+    /// The card that is in the slot, by number.
+    card: Option<u8>,
+    cards: u8,
+    /// What the watcher was told and has not heard yet.
+    news: Vec<Event>,
+    under_way: Option<(Action, Progress)>,
+    /// What is bound, or ending.
+    device: Option<Device>,
+    strokes: u8,
+    /// Something was wanted while something was under way.
+    confused: bool,
+}
+
+/// What can happen next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Next {
+    Insert,
+    Pull,
+    /// The bus says once more what it has said already.
+    Repeat,
+    /// Says the driver.
+    Fail(Loss),
+    Unbind,
+    Rebind,
+    Stop,
+    /// The watcher hears the oldest news; also while something is under way.
+    Hear,
+    /// What is under way goes on.
+    GoOn,
+    /// The probe fails.
+    Refuse,
+    Enter,
+    Submit,
+    Leave,
+    /// The device completes the job.
+    Complete,
+}
+
+impl Slot {
+    pub(crate) fn new(strokes: u8, used: bool) -> Self {
+        Self { strokes, used, visited: Visited::default() }
+    }
+
+    /// Which events have come in which states.
+    pub(crate) fn visited(&self) -> Visited {
+        self.visited.clone()
+    }
+
+    fn tell(&self, now: &mut Situation, event: Event) {
+        let before = now.machine.state();
+        self.visited.lock().unwrap().insert((before.index(), event.kind()));
+        let action = now.machine.handle(event, NOW);
+        now.confused |= action.is_some() && now.under_way.is_some();
+        if let Some(action) = action {
+            now.under_way = Some((action, Progress::Begun));
+        }
+    }
+
+    fn complete(&self, now: &mut Situation, completion: Event) {
+        now.under_way = None;
+        self.tell(now, completion);
+    }
+
+    fn go_on(&self, now: &mut Situation) {
+        let Some((action, progress)) = now.under_way else { return };
+        match action {
+            Action::Probe { .. } => match (now.device, now.card) {
+                // What it has begun with may be gone by now.
+                (Some(_), _) => self.complete(now, Event::Probed),
+                (None, Some(card)) => now.device = Some(Device::new(card)),
+                (None, None) => self.complete(now, Event::Vanished),
+            },
+            Action::Unplug(loss) => {
+                let Some(device) = &mut now.device else { return self.complete(now, Event::Ended) };
+                // What is wedged has come as far as its cut.
+                let from = if device.told && progress < Progress::Cut { Progress::Cut } else { progress };
+                match step(device, from, loss) {
+                    Progress::Released => {
+                        now.device = None;
+                        self.complete(now, Event::Ended);
+                    }
+                    progress => now.under_way = Some((action, progress)),
+                }
+            }
+            Action::Wedge(failure) => {
+                let Some(device) = &mut now.device else { return self.complete(now, Event::Cut) };
+                match step(device, progress, Loss::Wedged(failure)) {
+                    Progress::Cut => self.complete(now, Event::Cut),
+                    progress => now.under_way = Some((action, progress)),
+                }
+            }
+        }
+    }
+}
+
+impl Situation {
+    /// The drain waits for sections, which end when what they wait for has signalled.
+    fn may_go_on(&self) -> bool {
+        let draining = matches!(self.under_way, Some((_, Progress::Retired)));
+        !(draining && self.device.is_some_and(|device| device.in_section))
+    }
+
+    fn fits(&self, card: u8) -> bool {
+        self.card == Some(card)
+    }
+
+    fn at_rest(&self) -> bool {
+        self.under_way.is_none() && self.news.is_empty()
+    }
+}
+
+impl Model for Slot {
+    type State = Situation;
+    type Action = Next;
+
+    fn init_states(&self) -> Vec<Situation> {
+        vec![Situation {
+            machine: Lifecycle::new(BUDGET),
+            card: None,
+            cards: 0,
+            news: Vec::new(),
+            under_way: None,
+            device: None,
+            strokes: self.strokes,
+            confused: false,
+        }]
+    }
+
+    fn actions(&self, now: &Situation, next: &mut Vec<Next>) {
+        if now.machine.state() == State::Stopped {
+            return;
+        }
+        if now.strokes > 0 {
+            next.push(if now.card.is_none() { Next::Insert } else { Next::Pull });
+            next.extend([Next::Repeat, Next::Unbind, Next::Rebind, Next::Stop]);
+        }
+        if !now.news.is_empty() {
+            next.push(Next::Hear);
+        }
+        if now.under_way.is_some() && now.may_go_on() {
+            next.push(Next::GoOn);
+        }
+        if matches!(now.under_way, Some((Action::Probe { .. }, _))) && now.device.is_some() {
+            next.push(Next::Refuse);
+        }
+        if let Some(device) = &now.device {
+            // A driver reads no more than it can reach. Its word may come late; and early, if the probe has not ended.
+            if device.reported < REPORTS && device.reached {
+                next.push(Next::Fail(Loss::FellOff));
+                if now.fits(device.card) {
+                    next.push(Next::Fail(Loss::Hung));
+                }
+            }
+            if !self.used {
+                return;
+            }
+            if device.in_section {
+                // Past the entry: a fence may be born although the loss has been announced.
+                next.push(Next::Leave);
+                if !device.pending {
+                    next.push(Next::Submit);
+                }
+            } else if device.presence == Presence::Live {
+                next.push(Next::Enter);
+            }
+            if device.pending && device.reached && now.fits(device.card) {
+                next.push(Next::Complete);
+            }
+        }
+    }
+
+    fn next_state(&self, last: &Situation, next: Next) -> Option<Situation> {
+        let mut now = last.clone();
+        let stroke = |now: &mut Situation, event| {
+            now.strokes -= 1;
+            now.news.push(event);
+        };
+        match next {
+            Next::Insert => {
+                now.cards += 1;
+                now.card = Some(now.cards);
+                stroke(&mut now, Event::Inserted);
+            }
+            Next::Pull => {
+                now.card = None;
+                stroke(&mut now, Event::Removed);
+            }
+            Next::Repeat if now.card.is_some() => stroke(&mut now, Event::Inserted),
+            Next::Repeat => stroke(&mut now, Event::Removed),
+            Next::Unbind => stroke(&mut now, Event::Unbind),
+            Next::Rebind => stroke(&mut now, Event::Rebind),
+            Next::Stop => stroke(&mut now, Event::Stop),
+            Next::Fail(loss) => {
+                now.device.as_mut()?.reported += 1;
+                now.news.push(Event::Failed { binding: now.machine.binding(), loss });
+            }
+            Next::Hear => {
+                let event = now.news.remove(0);
+                // As the hosted watcher does: it looks whether the card that it has bound is really gone.
+                let stale = event == Event::Removed && now.device.is_some_and(|device| now.fits(device.card));
+                if !stale {
+                    self.tell(&mut now, event);
+                }
+            }
+            Next::GoOn => self.go_on(&mut now),
+            Next::Refuse => {
+                now.device = None;
+                self.complete(&mut now, Event::Refused);
+            }
+            Next::Enter => now.device.as_mut()?.in_section = true,
+            Next::Submit => now.device.as_mut()?.pending = true,
+            Next::Leave => now.device.as_mut()?.in_section = false,
+            Next::Complete => now.device.as_mut()?.pending = false,
+        }
+        Some(now)
+    }
+
+    fn within_boundary(&self, now: &Situation) -> bool {
+        now.machine.binding() <= BINDINGS
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("one thing at a time", |_, now: &Situation| !now.confused),
+            Property::always("it is not bound for ever", |_, now: &Situation| now.machine.binding() < BINDINGS),
+            Property::always("nothing is bound where nothing is said to be", |_, now: &Situation| {
+                let unbound = matches!(now.machine.state(), State::Empty | State::Idle | State::Stopped);
+                !unbound || now.device.is_none()
+            }),
+            Property::always("after the sweep no fence is owed", |_, now: &Situation| {
+                let swept = matches!(now.under_way, Some((_, Progress::Swept | Progress::Cut)));
+                let over = swept || now.machine.state() == State::Wedged;
+                !(over && now.device.is_some_and(|device| device.pending))
+            }),
+            Property::always("who is told of a wedged device finds it cut off", |_, now: &Situation| {
+                now.device
+                    .is_none_or(|device| !device.told || (!device.reached && !device.pending && !device.in_section))
+            }),
+            Property::always("a driver's word ends no other binding than its own", |_, now: &Situation| {
+                let given_up =
+                    matches!(now.under_way, Some((Action::Unplug(Loss::FellOff | Loss::Hung) | Action::Wedge(_), _)));
+                !given_up || now.device.is_none_or(|device| device.reported > 0)
+            }),
+            Property::always("nothing is left under way", |_, now: &Situation| {
+                let resting = matches!(
+                    now.machine.state(),
+                    State::Empty | State::Idle | State::Bound | State::Wedged | State::Stopped
+                );
+                resting == now.under_way.is_none()
+            }),
+            Property::always("when all is heard, it stands as the slot does", |_, now: &Situation| {
+                !now.at_rest()
+                    || match now.machine.state() {
+                        State::Stopped => true,
+                        State::Empty => now.card.is_none(),
+                        State::Idle => now.card.is_some(),
+                        _ => now.device.is_some_and(|device| now.fits(device.card)),
+                    }
+            }),
+            Property::always("a driver's word is not lost", |_, now: &Situation| {
+                let working = now.at_rest() && now.machine.state() == State::Bound;
+                !(working && now.device.is_some_and(|device| device.reported > 0))
+            }),
+            Property::sometimes("it is recovered", |_, now: &Situation| {
+                now.machine.state() == State::Bound && now.machine.binding() == 2 && now.cards == 1
+            }),
+            Property::sometimes("it is wedged", |_, now: &Situation| now.machine.state() == State::Wedged),
+        ]
+    }
+}

@@ -1,0 +1,118 @@
+//! What a slot's machine is about: a card, the driver bound to it, and somebody who uses it. As little of each as makes the
+//! promises of an unplug breakable.
+
+use lifeboat_core::unplug::{Bound, Loss, Teardown};
+use lifeboat_core::wedge;
+
+/// What the device says to its users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Presence {
+    Live,
+    Gone,
+    Wedged,
+}
+
+/// A device, from its probe on.
+#[allow(clippy::struct_excessive_bools)] // independent of one another, and all of them needed
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Device {
+    pub(crate) card: u8,
+    pub(crate) presence: Presence,
+    /// Interrupts and DMA are on, and the driver reaches the registers.
+    pub(crate) reached: bool,
+    /// A call is in a section.
+    pub(crate) in_section: bool,
+    /// A fence is owed.
+    pub(crate) pending: bool,
+    /// How often the driver has reported it lost.
+    pub(crate) reported: u8,
+    /// It was told that it is wedged.
+    pub(crate) told: bool,
+}
+
+impl Device {
+    pub(crate) fn new(card: u8) -> Self {
+        Self {
+            card,
+            presence: Presence::Live,
+            reached: true,
+            in_section: false,
+            pending: false,
+            reported: 0,
+            told: false,
+        }
+    }
+}
+
+/// How far an unplug has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Progress {
+    Begun,
+    Announced,
+    Retired,
+    Drained,
+    Swept,
+    Cut,
+    Released,
+}
+
+/// Does the real steps ([`lifeboat_core::unplug`]) on a device of the model, one at a time: those before `from` are done.
+pub(crate) fn step(device: &mut Device, from: Progress, loss: Loss) -> Progress {
+    let mut stage = Stage { device, only: from };
+    let bound = Bound::new(&mut stage);
+    let cut = bound.announce(loss).retire().drain().sweep().cut();
+    let event = matches!(loss, Loss::Wedged(_)).then(|| wedge::Event::new(&cut, wedge::Methods::UNKNOWN, None));
+    // What a wedging leaves out; `only` sees to it that nothing happens here otherwise.
+    cut.release();
+    if from == Progress::Swept && event.is_some() {
+        device.told = true;
+    }
+    match from {
+        Progress::Begun => Progress::Announced,
+        Progress::Announced => Progress::Retired,
+        Progress::Retired => Progress::Drained,
+        Progress::Drained => Progress::Swept,
+        Progress::Swept => Progress::Cut,
+        Progress::Cut | Progress::Released => Progress::Released,
+    }
+}
+
+/// Runs all steps, and does the one that follows `only`.
+struct Stage<'a> {
+    device: &'a mut Device,
+    only: Progress,
+}
+
+impl Stage<'_> {
+    fn at(&mut self, progress: Progress, act: impl FnOnce(&mut Device)) {
+        if self.only == progress {
+            act(self.device);
+        }
+    }
+}
+
+impl Teardown for &mut Stage<'_> {
+    fn announce(&mut self, loss: Loss) {
+        let presence = if matches!(loss, Loss::Wedged(_)) { Presence::Wedged } else { Presence::Gone };
+        self.at(Progress::Begun, |device| device.presence = presence);
+    }
+
+    fn retire(&mut self) {
+        self.at(Progress::Announced, |device| device.pending = false);
+    }
+
+    // The wait is the model's: see there.
+    fn drain(&mut self) {}
+
+    fn sweep(&mut self) {
+        self.at(Progress::Drained, |device| device.pending = false);
+    }
+
+    fn cut(&mut self) {
+        self.at(Progress::Swept, |device| device.reached = false);
+    }
+
+    fn release(&mut self) {
+        self.at(Progress::Cut, |device| device.presence = Presence::Gone);
+    }
+}

@@ -1,0 +1,209 @@
+//! The bus side: owns the bindings, as the kernel's driver core does. It probes what is plugged in, unplugs what
+//! vanishes or what the driver finds dead, binds again what crashed, and tells subscribers.
+
+mod visits;
+mod watcher;
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lifeboat_core::wedge::{self, Failure};
+use lifeboat_pci::Slot;
+use lifeboat_sync::lint::Mutex;
+
+use crate::locks;
+use crate::module::Holders;
+use crate::{Binding, Device, Module, ProbeError, ProbeOptions, UnplugReport};
+
+pub use visits::Visit;
+use visits::Visits;
+use watcher::{Message, Watcher};
+
+/// What happened on the bus.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A device can be opened.
+    Added {
+        /// Its number.
+        minor: u32,
+        /// Where it is plugged in.
+        location: String,
+    },
+    /// A device is gone.
+    Removed {
+        /// How its unplug went.
+        report: Arc<UnplugReport>,
+    },
+    /// A device has failed for good. It can be opened, to ask why, and refuses work until it is recovered: by
+    /// [`Bus::rebind`], or by another one in its place.
+    Wedged {
+        /// Its number.
+        minor: u32,
+        /// Where it is plugged in.
+        location: String,
+        /// What failed.
+        failure: Failure,
+        /// What a kernel would tell user space.
+        event: wedge::Event,
+        /// How it was taken out of use.
+        report: Arc<UnplugReport>,
+    },
+    /// What was plugged in could not be bound.
+    ProbeFailed {
+        /// Where it is plugged in.
+        location: String,
+        /// Why.
+        error: ProbeError,
+    },
+}
+
+/// A bus with hot-plug slots. Dropped, it unplugs everything.
+pub struct Bus {
+    shared: Arc<Shared>,
+    watchers: Vec<(Sender<Message>, JoinHandle<()>)>,
+}
+
+struct Shared {
+    /// `None` only while [`Bus::shutdown`] unloads it.
+    module: Mutex<Option<Module>>,
+    /// How each device is to be driven.
+    options: Box<dyn Fn() -> ProbeOptions + Send + Sync>,
+    bindings: Mutex<Vec<Arc<Binding>>>,
+    subscribers: Mutex<Vec<Sender<Event>>>,
+    visits: Visits,
+}
+
+impl Bus {
+    /// A bus without slots. `job_timeout` and `drain_limit` are as in [`ProbeOptions`].
+    pub fn new(module: Module, job_timeout: Duration, drain_limit: Duration) -> Self {
+        Self::with_options(module, move || ProbeOptions { job_timeout, drain_limit, ..ProbeOptions::default() })
+    }
+
+    /// A bus without slots, whose devices are driven as `options` says; it is asked for each. The bus itself listens for their
+    /// losses ([`ProbeOptions::report_loss`]).
+    pub fn with_options(module: Module, options: impl Fn() -> ProbeOptions + Send + Sync + 'static) -> Self {
+        let shared = Shared {
+            module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),
+            options: Box::new(options),
+            bindings: Mutex::new(&locks::BINDINGS, Vec::new()),
+            subscribers: Mutex::new(&locks::SUBSCRIBERS, Vec::new()),
+            visits: Visits::default(),
+        };
+        Self { shared: Arc::new(shared), watchers: Vec::new() }
+    }
+
+    /// Watches a slot from now on, and binds what is in it.
+    ///
+    /// # Errors
+    /// If the system cannot start another thread.
+    pub fn attach(&mut self, slot: &Arc<impl Slot + 'static>) -> std::io::Result<()> {
+        let (sender, receiver) = mpsc::channel();
+        let watcher = Watcher::new(self.shared.clone(), slot.clone(), sender.clone());
+        let name = format!("slot {}", slot.location());
+        let thread = std::thread::Builder::new().name(name).spawn(move || watcher.run(&receiver))?;
+        let to_watcher = sender.clone();
+        // A watcher that has stopped needs no events.
+        slot.watch(Box::new(move |event| drop(to_watcher.send(Message::Slot(event)))));
+        self.watchers.push((sender, thread));
+        Ok(())
+    }
+
+    /// Tells of everything that happens from now on.
+    pub fn subscribe(&self) -> Receiver<Event> {
+        let (sender, receiver) = mpsc::channel();
+        self.shared.subscribers.lock().push(sender);
+        receiver
+    }
+
+    /// The devices that can be opened now, wedged ones included: ask [`Device::is_live`].
+    pub fn devices(&self) -> Vec<Device> {
+        self.shared.devices()
+    }
+
+    /// The device with a number, if it can be opened now.
+    pub fn device(&self, minor: u32) -> Option<Device> {
+        self.devices().into_iter().find(|device| device.info().minor == minor)
+    }
+
+    /// A way to the bus for those who must not keep it: it finds no devices once the bus is gone.
+    pub fn weak(&self) -> WeakBus {
+        WeakBus(Arc::downgrade(&self.shared))
+    }
+
+    /// Unbinds every device while it is still there. Returns at once; [`Event::Removed`] reports each.
+    pub fn unbind_all(&self) {
+        for (sender, _) in &self.watchers {
+            let _ = sender.send(Message::Unbind);
+        }
+    }
+
+    /// Unbinds the device of this number and binds it again, as a new one: what recovers a wedged device, if anything of the
+    /// driver's does. Returns at once; [`Event::Removed`] and [`Event::Added`] report.
+    pub fn rebind(&self, minor: u32) {
+        for (sender, _) in &self.watchers {
+            let _ = sender.send(Message::Rebind(minor));
+        }
+    }
+
+    /// Binds what is in the slot of this name if it is there and not bound: after [`unbind_all`](Self::unbind_all), or after it
+    /// was left alone because it failed too often. Returns at once; [`Event::Added`] reports.
+    pub fn bind(&self, location: &str) {
+        for (sender, _) in &self.watchers {
+            let _ = sender.send(Message::Bind(location.to_owned()));
+        }
+    }
+
+    /// What has happened to the slots so far, and where they were then: each pair that is possible.
+    pub fn visits(&self) -> Vec<Visit> {
+        self.shared.visits.list()
+    }
+
+    /// Unplugs everything and unloads the module.
+    ///
+    /// # Errors
+    /// [`Holders`] if something of it is still held; the module stays loaded in there.
+    pub fn shutdown(mut self) -> Result<(), Box<Holders>> {
+        self.stop();
+        self.shared.module.lock().take().map_or(Ok(()), Module::unload)
+    }
+
+    fn stop(&mut self) {
+        for (sender, _) in &self.watchers {
+            let _ = sender.send(Message::Stop);
+        }
+        for (_, thread) in self.watchers.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a slot's watcher panicked; its device was unplugged on the way");
+            }
+        }
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// See [`Bus::weak`].
+#[derive(Clone)]
+pub struct WeakBus(Weak<Shared>);
+
+impl WeakBus {
+    /// The devices that can be opened now, wedged ones included: ask [`Device::is_live`].
+    pub fn devices(&self) -> Vec<Device> {
+        self.0.upgrade().map(|shared| shared.devices()).unwrap_or_default()
+    }
+}
+
+impl Shared {
+    fn devices(&self) -> Vec<Device> {
+        self.bindings.lock().iter().filter_map(|binding| binding.device()).collect()
+    }
+
+    fn tell(&self, event: &Event) {
+        self.subscribers.lock().retain(|subscriber| subscriber.send(event.clone()).is_ok());
+    }
+}
