@@ -171,8 +171,8 @@ pub(crate) fn unmap(doorway: &Doorway<'_, Device>, arguments: Unmap<'_>) -> Resu
 }
 
 impl Context {
-    /// The resets that its jobs caused, and those by which its jobs were lost through another's fault. Never fails, also
-    /// not after loss.
+    /// The resets that its jobs caused, those by which its jobs were lost through another's fault, and whether the device was lost
+    /// without anybody known to have caused it. Never fails, also not after loss.
     ///
     /// A context that has caused as many as [`ProbeOptions::guilty_limit`](crate::ProbeOptions::guilty_limit) is banned: its
     /// submissions are refused with ECANCELED, and only another context goes on (SCHED-7).

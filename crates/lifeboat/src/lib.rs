@@ -95,8 +95,8 @@ pub use lifeboat_core as core;
 pub use lifeboat_core::kms::{Change, CommitError, Mode};
 /// Which queues of a ring go first.
 pub use lifeboat_core::sched::Priority;
-/// What resets a context has seen.
-pub use lifeboat_core::sched::ResetStats;
+/// What resets a context has seen, and whose fault the last was.
+pub use lifeboat_core::sched::{ResetStats, ResetStatus};
 /// Commands and their arguments.
 pub use lifeboat_lb1::command;
 

@@ -15,7 +15,9 @@ use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::core::wedge::Failure;
-use lifeboat::{Bus, CallError, CpuMap, Device, Event, Kind, Module, ProbeOptions, UnplugReport, WaitError};
+use lifeboat::{
+    Bus, CallError, CpuMap, Device, Event, Kind, Module, ProbeOptions, ResetStatus, UnplugReport, WaitError,
+};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
 use lifeboat_pci::{HostMemory, offset};
 use machine::{Client, JOB_TIMEOUT, LONG, assert_lint_is_silent};
@@ -156,6 +158,7 @@ fn call_5_a_wedged_device_refuses_work_with_what_failed_and_says_why_to_who_asks
         let device = rig.added();
         let client = Client::new(&device);
         client.show(&client.vram).unwrap();
+        let neighbour = client.handle.create_context().unwrap();
         match failure {
             Failure::Hung => rig.card.inject(Fault::StuckHeartbeat),
             Failure::ResetFailed => {
@@ -176,8 +179,13 @@ fn call_5_a_wedged_device_refuses_work_with_what_failed_and_says_why_to_who_asks
         client.handle.version().unwrap();
         // Also who comes now can ask.
         assert_eq!(device.open().unwrap().presence(), Presence::Wedged(failure));
-        assert!(client.context.reset_stats().guilty <= 1 && !client.handle.is_live());
-        drop((client, device));
+        let blamed = match failure {
+            Failure::Hung => [ResetStatus::Unknown; 2],
+            Failure::ResetFailed => [ResetStatus::Guilty, ResetStatus::Innocent],
+        };
+        assert_eq!([client.context.reset_stats().status, neighbour.reset_stats().status], blamed);
+        assert!(!client.handle.is_live());
+        drop((neighbour, client, device));
         rig.bus.shutdown().unwrap();
     }
     assert_lint_is_silent();

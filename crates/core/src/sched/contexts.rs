@@ -25,6 +25,8 @@ pub struct ContextSlot {
     guilty_limit: u32,
     guilty: u32,
     innocent: u32,
+    unknown: u32,
+    status: ResetStatus,
     /// The last reset that was counted, so that one counts once however many jobs it took.
     last_reset: u64,
 }
@@ -39,6 +41,8 @@ impl Default for ContextSlot {
             guilty_limit: 0,
             guilty: 0,
             innocent: 0,
+            unknown: 0,
+            status: ResetStatus::None,
             last_reset: 0,
         }
     }
@@ -50,13 +54,32 @@ impl Linked for ContextSlot {
     }
 }
 
-/// What resets a context has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the last reset that a context has seen was to it, in the terms of GL's and Vulkan's robustness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ResetStatus {
+    /// It has seen none.
+    #[default]
+    None,
+    /// Its job caused it.
+    Guilty,
+    /// Another's job did.
+    Innocent,
+    /// The device was lost, and nobody knows through whom.
+    Unknown,
+}
+
+/// What resets a context has seen. The loss of the device is the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ResetStats {
     /// Resets that its jobs caused, by a hang or a fault.
     pub guilty: u32,
-    /// Resets that others caused, or nobody, and by which jobs of it failed. Jobs that run again do not count.
+    /// Resets that others caused, and by which jobs of it failed. Jobs that run again do not count; a device that was lost counts
+    /// for all of its contexts.
     pub innocent: u32,
+    /// Losses of the device that nobody is known to have caused: 0 or 1.
+    pub unknown: u32,
+    /// The last of all these.
+    pub status: ResetStatus,
     /// Whether it has caused as many as it may: submissions are refused, and what waits is canceled.
     pub banned: bool,
 }
@@ -109,6 +132,8 @@ where
         (slot.generation == context.generation).then(|| ResetStats {
             guilty: slot.guilty,
             innocent: slot.innocent,
+            unknown: slot.unknown,
+            status: slot.status,
             banned: slot.is_banned(),
         })
     }
@@ -123,6 +148,7 @@ where
     pub(super) fn count_guilty(&mut self, queue: u32) {
         if let Some(slot) = self.count_reset(queue) {
             slot.guilty = slot.guilty.saturating_add(1);
+            slot.status = ResetStatus::Guilty;
         }
     }
 
@@ -130,6 +156,31 @@ where
     pub(super) fn count_innocent(&mut self, queue: u32) {
         if let Some(slot) = self.count_reset(queue) {
             slot.innocent = slot.innocent.saturating_add(1);
+            slot.status = ResetStatus::Innocent;
+        }
+    }
+
+    /// The device is lost, and with it what its contexts had there. Whose jobs it was suspected of is guilty, if there is such; jobs
+    /// are still on their rings.
+    pub(super) fn count_loss(&mut self) {
+        self.resets += 1;
+        let mut known = false;
+        for ring in 0..self.rings.as_ref().len() {
+            let slot = &self.rings.as_ref()[ring];
+            if let Some(guilty) = slot.suspect.filter(|job| slot.pending.front() == Some(*job)) {
+                known = true;
+                self.count_guilty(self.jobs.as_ref()[guilty as usize].queue);
+            }
+        }
+        let this = self.resets;
+        for slot in self.contexts.as_mut().iter_mut().filter(|slot| slot.last_reset != this) {
+            slot.last_reset = this;
+            let (count, status) = match known {
+                true => (&mut slot.innocent, ResetStatus::Innocent),
+                false => (&mut slot.unknown, ResetStatus::Unknown),
+            };
+            *count = count.saturating_add(1);
+            slot.status = status;
         }
     }
 

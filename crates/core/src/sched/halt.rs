@@ -41,6 +41,9 @@ where
     /// until it has completed all it was given, or [`Scheduler::hardware_gone`]. No timeout is waited for any more
     /// (SCHED-5). There is no way back. Idempotent: the first reason counts. O(jobs + queues).
     pub fn lose(&mut self, error: FenceError) {
+        if self.lost.is_none() && error == FenceError::Lost {
+            self.count_loss();
+        }
         let error = *self.lost.get_or_insert(error);
         self.give_up = false;
         self.device = match self.device {

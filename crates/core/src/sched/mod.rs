@@ -65,7 +65,7 @@ use crate::fence::FenceError;
 use crate::{Id, Slots, Timestamp};
 
 pub use actions::Action;
-pub use contexts::{Context, ContextSlot, ResetStats};
+pub use contexts::{Context, ContextSlot, ResetStats, ResetStatus};
 pub use event_slots::{EventSlot, MAX_EVENT_SLOTS};
 pub use queues::QueueError;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};

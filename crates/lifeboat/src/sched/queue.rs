@@ -167,11 +167,11 @@ impl<J: Send + Sync + 'static> Context<J> {
         Queue::open(&self.shared, Some(self.id), ring, priority)
     }
 
-    /// The resets that its jobs caused, and those by which its jobs were lost through another's fault.
+    /// The resets that its jobs caused, and those by which they or the device were lost through another's fault, or nobody's.
     pub fn reset_stats(&self) -> ResetStats {
         let stats = self.shared.event(|core| core.reset_stats(self.id));
         // The scheduler forgets it when this is dropped, and not before.
-        stats.unwrap_or(ResetStats { guilty: 0, innocent: 0, banned: false })
+        stats.unwrap_or_default()
     }
 }
 

@@ -16,7 +16,7 @@ impl Bench {
     }
 
     fn stats(&self, context: ContextId) -> (u32, u32, bool) {
-        let ResetStats { guilty, innocent, banned } = self.scheduler.reset_stats(context).unwrap();
+        let ResetStats { guilty, innocent, banned, .. } = self.scheduler.reset_stats(context).unwrap();
         (guilty, innocent, banned)
     }
 }

@@ -78,8 +78,8 @@ fn sched_7_a_reset_of_the_device_counts_once_for_each_context() {
     assert_eq!(bench.device_resets, 1);
     bench.reset_device();
     let stats = contexts.map(|context| bench.scheduler.reset_stats(context).unwrap());
-    assert_eq!(stats[0], ResetStats { guilty: 1, innocent: 0, banned: false });
-    assert_eq!(stats[1], ResetStats { guilty: 0, innocent: 1, banned: false });
+    assert_eq!(stats[0], ResetStats { guilty: 1, status: ResetStatus::Guilty, ..ResetStats::default() });
+    assert_eq!(stats[1], ResetStats { innocent: 1, status: ResetStatus::Innocent, ..ResetStats::default() });
 }
 
 #[test]
@@ -356,4 +356,40 @@ fn a_job_declared_to_run_after_a_failure_waits_for_all_and_runs() {
     assert_eq!(bench.running(), [job]);
     bench.complete(0);
     assert_eq!(bench.signalled[&job], Ok(()));
+}
+
+/// What the reset status of two contexts is, of which the first has a job that hangs, after the device is lost; `known`: its
+/// ring could not be reset, nor could the device.
+fn status_after_loss(known: bool) -> [ResetStatus; 2] {
+    let mut bench = Bench::new(16, 2, 8);
+    let contexts = [bench.scheduler.open_context(5).unwrap(), bench.scheduler.open_context(5).unwrap()];
+    let queue = bench.scheduler.open_queue_of(contexts[0], RingIndex(0), Priority::Normal).unwrap();
+    bench.submit(queue);
+    if known {
+        bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
+        bench.drain();
+        bench.fail_reset(0);
+        bench.scheduler.device_reset_done(false);
+    }
+    // The first word counts.
+    bench.scheduler.lose(FenceError::Lost);
+    bench.scheduler.lose(FenceError::Lost);
+    bench.drain();
+    let stats = contexts.map(|context| bench.scheduler.reset_stats(context).unwrap());
+    assert!(stats.iter().all(|stats| stats.guilty + stats.innocent + stats.unknown == 1));
+    stats.map(|stats| stats.status)
+}
+
+#[test]
+fn sched_7_a_loss_is_somebodys_fault_if_the_last_reset_was() {
+    assert_eq!(status_after_loss(true), [ResetStatus::Guilty, ResetStatus::Innocent]);
+    assert_eq!(status_after_loss(false), [ResetStatus::Unknown; 2]);
+}
+
+#[test]
+fn sched_7_giving_the_scheduler_up_is_no_reset() {
+    let mut bench = Bench::new(16, 2, 8);
+    let context = bench.scheduler.open_context(5).unwrap();
+    bench.scheduler.tear_down();
+    assert_eq!(bench.scheduler.reset_stats(context), Some(ResetStats::default()));
 }

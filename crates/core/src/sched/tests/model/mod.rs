@@ -53,6 +53,8 @@ pub(super) struct Context {
     /// One per reset that counts.
     guilty: u32,
     innocent: u32,
+    unknown: u32,
+    status: ResetStatus,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,8 @@ pub(super) struct Ring {
     since: Timestamp,
     /// How often the driver has vouched for the oldest.
     extensions: u32,
+    /// Whom the reset that failed was for, if that was the last that could be done.
+    blamed: Option<usize>,
     /// All numbers ever given out, for jobs and resets, and how far the ring has come among them.
     pub(super) numbers: Vec<Seqno>,
     pub(super) at: usize,
@@ -114,6 +118,19 @@ pub(super) struct Model {
     event_slots: Option<u8>,
 }
 
+impl Ring {
+    fn suspect(&self) -> Option<usize> {
+        match self.is {
+            RingIs::Running => None,
+            RingIs::Dead => self.blamed,
+            RingIs::Overdue { suspect }
+            | RingIs::Faulted { suspect }
+            | RingIs::Resetting { suspect, .. }
+            | RingIs::Stuck { suspect } => suspect,
+        }
+    }
+}
+
 impl Model {
     pub(super) fn new(rings: usize, credits: u32, event_slots: Option<u8>) -> Self {
         let ring = |_| Ring {
@@ -122,6 +139,7 @@ impl Model {
             running: vec![],
             since: Timestamp::default(),
             extensions: 0,
+            blamed: None,
             numbers: vec![Seqno::ZERO],
             at: 0,
         };
@@ -137,14 +155,18 @@ impl Model {
     }
 
     pub(super) fn context_opened(&mut self, handle: ContextId, limit: u32) {
-        self.contexts.push(Context { handle, closed: false, limit, guilty: 0, innocent: 0 });
+        let status = ResetStatus::None;
+        self.contexts.push(Context { handle, closed: false, limit, guilty: 0, innocent: 0, unknown: 0, status });
     }
 
     /// What is known of a context, and whether it may be gone already: the scheduler knows best when its queues are.
     pub(super) fn reset_stats(&self, context: usize) -> (ResetStats, bool) {
         let mut queues = self.queues.iter().filter(|queue| queue.context == Some(context));
-        let Context { closed, limit, guilty, innocent, .. } = self.contexts[context];
-        (ResetStats { guilty, innocent, banned: guilty >= limit }, closed && queues.all(|queue| queue.killed))
+        let Context { closed, limit, guilty, innocent, unknown, status, .. } = self.contexts[context];
+        (
+            ResetStats { guilty, innocent, unknown, status, banned: guilty >= limit },
+            closed && queues.all(|queue| queue.killed),
+        )
     }
 
     fn is_banned(&self, queue: usize) -> bool {
@@ -317,6 +339,7 @@ impl Model {
         self.give_up = true;
         for ring in &mut self.rings {
             ring.numbers.pop();
+            ring.blamed = ring.suspect();
             ring.is = RingIs::Dead;
         }
     }
@@ -327,13 +350,7 @@ impl Model {
         let (mut lost, mut blamed, mut guilty) = (vec![], vec![], vec![]);
         for ring in rings {
             let slot = &mut self.rings[*ring];
-            let suspect = match slot.is {
-                RingIs::Running | RingIs::Dead => None,
-                RingIs::Overdue { suspect }
-                | RingIs::Faulted { suspect }
-                | RingIs::Resetting { suspect, .. }
-                | RingIs::Stuck { suspect } => suspect,
-            };
+            let suspect = slot.suspect();
             slot.is = RingIs::Running;
             slot.extensions = 0;
             slot.at = slot.numbers.len() - 1;
@@ -347,6 +364,7 @@ impl Model {
         }
         for context in &guilty {
             self.contexts[*context].guilty += 1;
+            self.contexts[*context].status = ResetStatus::Guilty;
         }
         let mut victims = vec![];
         for (_, index) in lost {
@@ -365,7 +383,10 @@ impl Model {
             }
         }
         for (number, context) in self.contexts.iter_mut().enumerate() {
-            context.innocent += u32::from(victims.contains(&number));
+            if victims.contains(&number) {
+                context.innocent += 1;
+                context.status = ResetStatus::Innocent;
+            }
         }
     }
 
@@ -406,7 +427,28 @@ impl Model {
         self.end_waiting(queue, FenceError::Canceled);
     }
 
+    /// Every context loses what it had on the device.
+    fn blame_for_loss(&mut self) {
+        let oldest = |ring: &Ring| ring.running.first().map(|(_, job)| *job).filter(|job| ring.suspect() == Some(*job));
+        let blamed: Vec<usize> = self.rings.iter().filter_map(oldest).collect();
+        let guilty: Vec<_> = blamed.iter().map(|job| self.queues[self.jobs[*job].queue].context).collect();
+        for (number, context) in self.contexts.iter_mut().enumerate() {
+            let (count, status) = if guilty.contains(&Some(number)) {
+                (&mut context.guilty, ResetStatus::Guilty)
+            } else if blamed.is_empty() {
+                (&mut context.unknown, ResetStatus::Unknown)
+            } else {
+                (&mut context.innocent, ResetStatus::Innocent)
+            };
+            *count += 1;
+            context.status = status;
+        }
+    }
+
     pub(super) fn lose(&mut self, error: FenceError) {
+        if self.lost.is_none() && error == FenceError::Lost {
+            self.blame_for_loss();
+        }
         let error = *self.lost.get_or_insert(error);
         self.give_up = false;
         let all = self.device == DeviceIs::Resetting;
