@@ -66,6 +66,7 @@ mod spin;
 mod submit;
 mod table;
 mod teardown;
+mod uevent;
 
 pub use about::{Capability, Version};
 pub use binding::Binding;
@@ -88,6 +89,7 @@ pub use queue::Queue;
 pub use submit::Submission;
 pub use table::CALLS;
 pub use teardown::{StepTime, UnplugReport};
+pub use uevent::Uevents;
 
 /// What the framework is built from, for those who need its types.
 pub use lifeboat_core as core;

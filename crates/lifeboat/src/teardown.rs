@@ -31,6 +31,8 @@ pub struct StepTime {
 pub struct UnplugReport {
     /// The device's number.
     pub minor: u32,
+    /// Where it was plugged in.
+    pub location: String,
     /// What ended the binding.
     pub loss: Loss,
     /// Whether the device answered when it was cut off.
@@ -74,6 +76,7 @@ impl Shell {
     ) -> Self {
         let report = UnplugReport {
             minor: device.info().minor,
+            location: device.info().location.clone(),
             loss: Loss::Unbound,
             device_alive: false,
             steps: Vec::with_capacity(6),

@@ -1,0 +1,104 @@
+//! Events of a bus in the form in which the kernel tells of a DRM device: so a program that waits for a wedged device can be
+//! tried on a bus in a process.
+//!
+//! A message is what `NETLINK_KOBJECT_UEVENT` carries (lib/kobject_uevent.c): `action@path`, then variables, each ended by a
+//! zero byte. A Unix datagram socket takes the place of the netlink socket, and each message is one datagram.
+//!
+//! ```
+//! # use lifeboat::{Bus, Event, Module, Uevents};
+//! # fn tell(bus: &Bus, socket: &std::path::Path) {
+//! let mut uevents = Uevents::to(socket);
+//! for event in bus.subscribe() {
+//!     if let Err(error) = uevents.send(&event) {
+//!         eprintln!("an event is lost: {error}");
+//!     }
+//! }
+//! # }
+//! ```
+
+use std::fmt::Write;
+use std::io;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::Event;
+
+/// How long a listener that is busy is waited for. The kernel would not wait at all.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The kernel's number for DRM devices.
+const MAJOR: u32 = 226;
+
+/// Sends the events of a bus to whoever listens at a path.
+#[derive(Debug)]
+pub struct Uevents {
+    path: PathBuf,
+    /// To who listened there last time.
+    socket: Option<UnixDatagram>,
+    sent: u64,
+}
+
+impl Uevents {
+    /// To the datagram socket at `path`. Whether anybody listens there turns out with the first event.
+    pub fn to(path: &Path) -> Self {
+        Self { path: path.to_owned(), socket: None, sent: 0 }
+    }
+
+    /// Tells of an event, if it is one that the kernel would tell of: a device was added, has changed by being wedged, or was
+    /// removed. A new listener at the same path is found. Waits up to a second for one that is busy.
+    ///
+    /// # Errors
+    /// If nobody listens, or not fast enough. The event is lost then; its number (`SEQNUM`) is missing in the sequence.
+    pub fn send(&mut self, event: &Event) -> io::Result<()> {
+        let Some(message) = message(event, self.sent + 1) else { return Ok(()) };
+        self.sent += 1;
+        if self.socket.as_ref().is_some_and(|socket| socket.send(message.as_bytes()).is_ok()) {
+            return Ok(());
+        }
+        self.socket = None;
+        let socket = UnixDatagram::unbound()?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.connect(&self.path)?;
+        socket.send(message.as_bytes())?;
+        self.socket = Some(socket);
+        Ok(())
+    }
+}
+
+/// What is said of an event.
+fn message(event: &Event, number: u64) -> Option<String> {
+    let (action, minor, location, told) = match event {
+        Event::Added { minor, location } => ("add", *minor, location, None),
+        Event::Removed { report } => ("remove", report.minor, &report.location, None),
+        Event::Wedged { minor, location, event, .. } => ("change", *minor, location, Some(event)),
+        Event::ProbeFailed { .. } => return None,
+    };
+    let path = device_path(location, minor);
+    let mut text = format!("{action}@{path}\0ACTION={action}\0DEVPATH={path}\0SUBSYSTEM=drm\0");
+    for variable in told.iter().flat_map(|event| event.variables()) {
+        text.push_str(variable);
+        text.push('\0');
+    }
+    // Writing to a string does not fail.
+    let _ = write!(text, "MAJOR={MAJOR}\0MINOR={minor}\0DEVNAME=dri/card{minor}\0DEVTYPE=drm_minor\0SEQNUM={number}\0");
+    Some(text)
+}
+
+/// Where the kernel would have the device: on the root bus that its location names.
+fn device_path(location: &str, minor: u32) -> String {
+    match location.rsplit_once(':') {
+        Some((bus, _)) => format!("/devices/pci{bus}/{location}/drm/card{minor}"),
+        None => format!("/devices/{location}/drm/card{minor}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_as_the_kernel_has_them() {
+        assert_eq!(device_path("0000:01:00.0", 7), "/devices/pci0000:01/0000:01:00.0/drm/card7");
+        assert_eq!(device_path("somewhere", 0), "/devices/somewhere/drm/card0");
+    }
+}

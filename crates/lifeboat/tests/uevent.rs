@@ -1,0 +1,68 @@
+//! What a program hears that waits for wedged devices.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+mod machine;
+
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use lifeboat::core::recovery::Budget;
+use lifeboat::core::vitals::Watch;
+use lifeboat::{Bus, Event, Module, ProbeOptions, Uevents};
+use lifeboat_gpu::{Card, Config, Fault, Slot};
+use machine::{LONG, assert_lint_is_silent};
+
+const WATCH: Watch = Watch { period: Duration::from_millis(20), stalls: 3 };
+
+fn heard(listener: &UnixDatagram) -> Vec<String> {
+    let mut bytes = [0; 2048];
+    let length = listener.recv(&mut bytes).unwrap();
+    let text = std::str::from_utf8(&bytes[..length]).unwrap();
+    text.strip_suffix('\0').expect("every part is ended").split('\0').map(str::to_owned).collect()
+}
+
+#[test]
+fn wedge_3_the_event_of_a_wedged_device_reaches_a_socket_in_the_kernels_form() {
+    let mut bus = Bus::with_options(Module::load(), || ProbeOptions {
+        watch: WATCH,
+        recovery: Budget { attempts: 0, grace: LONG },
+        ..ProbeOptions::default()
+    });
+    let events = bus.subscribe();
+    let slot = Slot::new("0000:01:00.0");
+    let card = Card::new(Config::default()).unwrap();
+    slot.insert(card.clone()).unwrap();
+    bus.attach(&slot).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("uevents");
+    let mut uevents = Uevents::to(&path);
+    let next = || events.recv_timeout(LONG).unwrap();
+
+    let added = next();
+    let Event::Added { minor, .. } = added else { panic!("{added:?}") };
+    assert!(uevents.send(&added).is_err(), "nobody listens");
+    let listener = UnixDatagram::bind(&path).unwrap();
+    listener.set_read_timeout(Some(LONG)).unwrap();
+    card.inject(Fault::StuckHeartbeat);
+    uevents.send(&next()).unwrap();
+    let device = format!("/devices/pci0000:01/0000:01:00.0/drm/card{minor}");
+    let common = |action: &str| [format!("{action}@{device}"), format!("ACTION={action}"), format!("DEVPATH={device}")];
+    let node = |number| {
+        let (minor, name) = (format!("MINOR={minor}"), format!("DEVNAME=dri/card{minor}"));
+        ["MAJOR=226".to_owned(), minor, name, "DEVTYPE=drm_minor".to_owned(), format!("SEQNUM={number}")]
+    };
+    let subsystem = "SUBSYSTEM=drm".to_owned();
+    let wedged = [&common("change")[..], &[subsystem.clone(), "WEDGED=rebind,bus-reset".to_owned()], &node(2)].concat();
+    assert_eq!(heard(&listener), wedged, "the first was lost, and its number tells");
+
+    // Another listener at the same place.
+    drop(listener);
+    std::fs::remove_file(&path).unwrap();
+    let listener = UnixDatagram::bind(&path).unwrap();
+    listener.set_read_timeout(Some(LONG)).unwrap();
+    slot.remove();
+    uevents.send(&next()).unwrap();
+    assert_eq!(heard(&listener), [&common("remove")[..], &[subsystem], &node(3)].concat());
+    bus.shutdown().unwrap();
+    assert_lint_is_silent();
+}
