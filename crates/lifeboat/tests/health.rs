@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use lifeboat::command::Work;
+use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{ProbeOptions, UnplugReport};
+use lifeboat::{ProbeOptions, UnplugReport, WaitError};
 use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs::{self, device_ctrl};
 use lifeboat_pci::{ALL_ONES, Bar};
@@ -18,6 +19,7 @@ use machine::LONG;
 use machine::bound::{Bound, Hook, no_hook, options};
 use machine::interposer::Access;
 
+const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
 const SEQNO_OF_RING_0: u64 = regs::ring(0, regs::RING_SEQNO);
 
 #[test]
@@ -98,6 +100,31 @@ fn health_3_a_dead_device_is_asked_once_and_a_live_one_shut_down_in_order() {
     );
     let waited = at(&|offset, access| offset == regs::DEVICE_STATUS && matches!(access, Access::Read(_)));
     assert!(asked < masked && Some(masked) < reset && reset < waited, "{log:?}");
+}
+
+/// To be seen: `cargo test --release -p lifeboat --test health thousand -- --nocapture`.
+#[test]
+fn health_3_nothing_is_waited_for_if_the_device_goes_with_a_thousand_jobs_in_flight() {
+    const JOBS: usize = 1000;
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let bound = Bound::with(ProbeOptions { job_timeout: LONG, ..options() }, no_hook());
+        let client = bound.client();
+        let hang = |ring| client.submit(ring, &[Work::Hang], &[]);
+        let fences: Vec<_> = [hang(0), hang(1)]
+            .into_iter()
+            .chain((2..JOBS).map(|number| client.submit(usize::from(number % 2 == 0), &[Work::Nop], &[])))
+            .collect();
+        bound.slot.remove();
+        let report = bound.binding.unplug(Loss::Unplugged).unwrap();
+        assert_eq!(report.fences_retired, JOBS);
+        assert!(fences.iter().all(|fence| fence.wait(Duration::ZERO) == LOST));
+        times.push(report.took());
+        drop(client);
+        bound.finish();
+    }
+    times.sort_unstable();
+    println!("{JOBS} jobs in flight: unplug {:?} at the median, {:?} at most", times[times.len() / 2], times[19]);
 }
 
 /// Looks a hundred times as often as usual.
