@@ -17,20 +17,20 @@ const SECOND_CALLER_LIMIT: Duration = Duration::from_mins(1);
 pub struct Binding {
     state: Mutex<State>,
     changed: Condvar,
+    /// Filled in while the unplug goes on.
+    report: Arc<Mutex<UnplugReport>>,
 }
 
 enum State {
     Bound {
         bound: Bound<Shell>,
         device: Device,
-        report: Arc<Mutex<UnplugReport>>,
     },
     Unplugging,
     /// Cut off, and kept for whoever recovers it.
     Wedged {
         cut: Cut<Shell>,
         device: Device,
-        report: Arc<Mutex<UnplugReport>>,
     },
     Unplugged(Arc<UnplugReport>),
 }
@@ -38,8 +38,8 @@ enum State {
 impl Binding {
     pub(crate) fn new(shell: Shell) -> Self {
         let (device, report) = (shell.device().clone(), shell.report());
-        let state = State::Bound { bound: Bound::new(shell), device, report };
-        Self { state: Mutex::new(&locks::BINDING, state), changed: Condvar::new() }
+        let state = State::Bound { bound: Bound::new(shell), device };
+        Self { state: Mutex::new(&locks::BINDING, state), changed: Condvar::new(), report }
     }
 
     /// The device, also if it is wedged, or `None` once the unplug has begun.
@@ -59,18 +59,18 @@ impl Binding {
         let mut state = self.state.lock();
         loop {
             match std::mem::replace(&mut *state, State::Unplugging) {
-                State::Bound { bound, device, report } => {
+                State::Bound { bound, device } => {
                     drop(state);
                     drop(device);
                     bound.announce(loss).retire().drain().sweep().cut().release();
-                    return Some(self.unplugged(&report));
+                    return Some(self.unplugged());
                 }
                 // It has come so far already.
-                State::Wedged { cut, device, report } => {
+                State::Wedged { cut, device } => {
                     drop(state);
                     drop(device);
                     cut.release();
-                    return Some(self.unplugged(&report));
+                    return Some(self.unplugged());
                 }
                 State::Unplugged(report) => {
                     *state = State::Unplugged(report.clone());
@@ -87,8 +87,8 @@ impl Binding {
         }
     }
 
-    fn unplugged(&self, report: &Mutex<UnplugReport>) -> Arc<UnplugReport> {
-        let report = Arc::new(report.lock().clone());
+    fn unplugged(&self) -> Arc<UnplugReport> {
+        let report = Arc::new(self.report());
         tracing::info!(minor = report.minor, loss = %report.loss, took = ?report.took(), "unplugged");
         self.enter(State::Unplugged(report.clone()));
         report
@@ -98,11 +98,12 @@ impl Binding {
     /// have signalled, maps lead to nothing (MAP-4), and it refuses work with what failed (CALL-5). It stays bound, and can
     /// be opened, until it is [unplugged](Self::unplug): that is the first half of any recovery (WEDGE-2).
     ///
-    /// Gives what is to be told of it, or `None` if the binding has ended already or is ending.
-    pub fn wedge(&self, failure: Failure, methods: Methods) -> Option<(wedge::Event, Arc<UnplugReport>)> {
+    /// Gives what is to be told of it, or `None` if the binding has ended already or is ending. Allocates nothing (WEDGE-5): who
+    /// tells of it may, and gets [how it went](Self::report).
+    pub fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::Event> {
         let mut state = self.state.lock();
-        let (bound, device, report) = match std::mem::replace(&mut *state, State::Unplugging) {
-            State::Bound { bound, device, report } => (bound, device, report),
+        let (bound, device) = match std::mem::replace(&mut *state, State::Unplugging) {
+            State::Bound { bound, device } => (bound, device),
             other => {
                 *state = other;
                 return None;
@@ -111,10 +112,14 @@ impl Binding {
         drop(state);
         let cut = bound.announce(Loss::Wedged(failure)).retire().drain().sweep().cut();
         let event = wedge::Event::new(&cut, methods, None);
-        let so_far = Arc::new(report.lock().clone());
-        tracing::error!(minor = so_far.minor, %failure, ?event, "wedged");
-        self.enter(State::Wedged { cut, device, report });
-        Some((event, so_far))
+        tracing::error!(minor = device.info().minor, %failure, ?event, "wedged");
+        self.enter(State::Wedged { cut, device });
+        Some(event)
+    }
+
+    /// How its end has gone so far.
+    pub fn report(&self) -> UnplugReport {
+        self.report.lock().clone()
     }
 
     fn enter(&self, state: State) {

@@ -10,7 +10,7 @@ use lifeboat_core::class::Presence;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::Bar;
-use lifeboat_sync::{Bound, Revocable};
+use lifeboat_sync::{Bound, Reader, Revocable};
 
 use crate::calls::Reach;
 use crate::hardware::Hardware;
@@ -85,6 +85,12 @@ impl Link {
     #[track_caller]
     pub(crate) fn bound(&self) -> Option<BoundLink<'_>> {
         Some(BoundLink { link: self, hardware: self.hardware.bound()? })
+    }
+
+    /// The same without taking memory, on behalf of a reader that was made for it.
+    #[track_caller]
+    pub(crate) fn bound_by<'a>(&'a self, reader: &'a mut Reader) -> Option<BoundLink<'a>> {
+        Some(BoundLink { link: self, hardware: self.hardware.bound_by(reader)? })
     }
 
     /// The driver has found the device lost. Reported once; the unplug follows on the bus side.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::unplug::{Loss, Teardown};
-use lifeboat_pci::Function;
-use lifeboat_sync::Holdouts;
+use lifeboat_pci::{ConfigSpace, Function};
 use lifeboat_sync::lint::Mutex;
+use lifeboat_sync::{Holdouts, Reader};
 
 use crate::device::Device;
 use crate::ledger::Entry;
@@ -61,6 +61,9 @@ pub(crate) struct Shell {
     device: Device,
     link: Arc<Link>,
     function: Arc<dyn Function>,
+    config: Arc<dyn ConfigSpace + Send + Sync>,
+    /// On whose behalf the registers are used for the last time.
+    last: Reader,
     drain_limit: Duration,
     report: Arc<Mutex<UnplugReport>>,
     _entry: Entry,
@@ -88,7 +91,9 @@ impl Shell {
         Self {
             device,
             link,
+            config: function.config(),
             function,
+            last: Reader::new("unplug"),
             drain_limit,
             report: Arc::new(Mutex::new(&locks::REPORT, report)),
             _entry: entry,
@@ -104,7 +109,7 @@ impl Shell {
         self.report.clone()
     }
 
-    fn step(&self, name: &'static str, act: impl FnOnce(&Self)) {
+    fn step(&mut self, name: &'static str, act: impl FnOnce(&mut Self)) {
         let began = Instant::now();
         act(self);
         self.report.lock().steps.push(StepTime { name, began, took: began.elapsed() });
@@ -156,17 +161,17 @@ impl Teardown for Shell {
 
     fn cut(&mut self) {
         self.step("cut", |shell| {
-            let link = &shell.link;
             if !shell.device.0.scheduler.close(shell.drain_limit) {
                 tracing::error!("the device's worker has not ended; a fence callback is blocking it");
             }
             // Nobody but this step takes the registers away.
-            let alive = link.bound().is_some_and(|bound| quiesce(&bound, &*shell.function.config()));
+            let bound = shell.link.bound_by(&mut shell.last);
+            let alive = bound.is_some_and(|bound| quiesce(&bound, &*shell.config));
             shell.report.lock().device_alive = alive;
             let maps = shell.device.0.maps.cut();
             shell.report.lock().maps_cut = maps;
             shell.function.irq_disable();
-            if let Err(held) = link.hardware.revoke(shell.drain_limit) {
+            if let Err(held) = shell.link.hardware.revoke(shell.drain_limit) {
                 tracing::error!(%held, "the hardware's mappings stay until they end");
                 shell.report.lock().registers_held = Some(held);
             }

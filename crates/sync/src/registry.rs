@@ -29,6 +29,8 @@ struct Slots {
     listed: Vec<&'static Slot>,
     /// Of no reader.
     free: Vec<&'static Slot>,
+    /// Made so far. Both lists have room for all of them, so that only who makes one takes memory.
+    made: usize,
 }
 
 /// A section that was open when a revoker looked.
@@ -48,7 +50,7 @@ crate::primitive::lazy_static! {
 
 impl Registry {
     fn new() -> Self {
-        Self { mode: Mode::current(), slots: Mutex::new(Slots { listed: Vec::new(), free: Vec::new() }) }
+        Self { mode: Mode::current(), slots: Mutex::new(Slots { listed: Vec::new(), free: Vec::new(), made: 0 }) }
     }
 
     /// The one of this process (of this execution, in a model).
@@ -69,6 +71,11 @@ impl Registry {
     fn take_as(&self, bits: u32) -> &'static Slot {
         let mut slots = lock(&self.slots);
         let Some(slot) = slots.free.pop() else {
+            slots.made += 1;
+            let Slots { listed, free, made } = &mut *slots;
+            for list in [listed, free] {
+                list.reserve(*made - list.len());
+            }
             drop(slots);
             let slot: &'static Slot = Box::leak(Box::new(Slot::new()));
             slot.state.store(self.bits() | bits, Relaxed);
@@ -109,12 +116,11 @@ impl Registry {
         }
     }
 
-    /// All open sections of `key`. What was shut before this cannot be entered unseen after it.
-    pub(crate) fn look(&self, key: u64) -> Vec<Open> {
-        let mut open = Vec::new();
+    /// Puts all open sections of `key` into `open`. What was shut before this cannot be entered unseen after it.
+    pub(crate) fn look(&self, key: u64, open: &mut Vec<Open>) {
         let mut slots = lock(&self.slots);
         self.mode.heavy();
-        let Slots { listed, free } = &mut *slots;
+        let Slots { listed, free, .. } = &mut *slots;
         listed.retain(|slot| {
             let bits = slot.state.load(Relaxed);
             if slot.is_idle() {
@@ -131,6 +137,5 @@ impl Registry {
             open.extend(slot.places.iter().filter(|place| place.holds(key)).map(|place| Open { slot, place }));
             true
         });
-        open
     }
 }

@@ -118,6 +118,16 @@ impl<T> Revocable<T> {
         }
     }
 
+    /// As [`Revocable::bound`], on behalf of a reader that was made for it. Takes no memory, so that what ends a device does not
+    /// depend on it.
+    #[track_caller]
+    pub fn bound_by<'a>(&'a self, reader: &'a mut Reader) -> Option<Bound<'a, T>> {
+        match self.turnstile.enter(Some(reader.slot()), Location::caller(), Kind::OnThread(SectionKind::Bound)) {
+            Some(ticket) => Some(Bound { revocable: self, ticket }),
+            None => self.refuse(),
+        }
+    }
+
     /// The object, without a check: `bound` proves that it is there.
     ///
     /// # Panics

@@ -53,11 +53,16 @@ pub(crate) struct Turnstile {
     moved: Condvar,
 }
 
+/// Open sections for which there is room from the beginning.
+const ROOM: usize = 32;
+
 #[derive(Debug)]
 struct State {
     shut_at: Option<Instant>,
     /// Sections that were open at the look and have not been seen to leave. `None` before the look.
     open: Option<Vec<Open>>,
+    /// What `open` is made of: to look takes no memory unless very many sections are open.
+    room: Vec<Open>,
     /// Threads that wait: they do what is to be done at the end.
     waiting: usize,
     settling: bool,
@@ -88,7 +93,7 @@ impl Turnstile {
             // At one per nanosecond they last for five hundred years.
             key: KEYS.fetch_add(1, Relaxed),
             class,
-            state: Mutex::new(State { shut_at: None, open: None, waiting: 0, settling: false }),
+            state: Mutex::new(State::new()),
             moved: Condvar::new(),
         }
     }
@@ -230,7 +235,9 @@ impl Turnstile {
         let mut finish = Some(finish);
         let mut state = lock(&self.state);
         if state.open.is_none() {
-            state.open = Some(Registry::get().look(self.key));
+            let mut open = std::mem::take(&mut state.room);
+            Registry::get().look(self.key, &mut open);
+            state.open = Some(open);
         }
         state.waiting += 1;
         loop {
@@ -304,6 +311,10 @@ impl Drop for NowStill<'_> {
 }
 
 impl State {
+    fn new() -> Self {
+        Self { shut_at: None, open: None, room: Vec::with_capacity(ROOM), waiting: 0, settling: false }
+    }
+
     fn holdouts(&self, key: u64) -> Holdouts {
         let age = self.shut_at.map(|at| at.elapsed()).unwrap_or_default();
         let holdout = |open: &Open| {

@@ -9,9 +9,10 @@ use lifeboat_core::lifecycle::{Action, Event, Lifecycle, State};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::{Failure, Method, Methods};
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotEvent, offset};
+use lifeboat_sync::lint::{Condvar, Mutex};
 
 use super::Shared;
-use crate::{Binding, ProbeError, ProbeOptions};
+use crate::{Binding, ProbeError, ProbeOptions, locks};
 
 /// What may help a wedged device: to bind it anew, which resets it, or to reset its bus before.
 const METHODS: Methods = Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset);
@@ -54,6 +55,7 @@ impl Watcher {
     }
 
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        ready_to_wait();
         while self.lifecycle.state() != State::Stopped {
             // `self.sender` keeps the channel open: this ends by `Stop`.
             let Ok(message) = messages.recv() else { return };
@@ -167,10 +169,9 @@ impl Watcher {
 
     /// The driver has done what it could.
     fn wedge(&self, failure: Failure) {
-        let Some((event, report)) = self.binding.as_ref().and_then(|binding| binding.wedge(failure, METHODS)) else {
-            return;
-        };
-        let location = self.slot.location().to_owned();
+        let Some(binding) = &self.binding else { return };
+        let Some(event) = binding.wedge(failure, METHODS) else { return };
+        let (report, location) = (Arc::new(binding.report()), self.slot.location().to_owned());
         self.shared.tell(&super::Event::Wedged { minor: report.minor, location, failure, event, report });
     }
 
@@ -183,4 +184,11 @@ impl Watcher {
         let id = self.function.as_ref().map(|function| function.config().read32(offset::ID));
         matches!(id, Some(Ok(id)) if id != ALL_ONES && id != 0)
     }
+}
+
+/// A thread's first wait registers it with the lock library, which allocates: now, so that declaring a device wedged does not
+/// (WEDGE-5).
+fn ready_to_wait() {
+    let (lock, never) = (Mutex::new(&locks::BINDING, ()), Condvar::new());
+    let _ = never.wait_until(&mut lock.lock(), Instant::now());
 }

@@ -108,6 +108,25 @@ fn gate_10_a_proof_holds_the_object_and_ends_anywhere() {
 }
 
 #[test]
+fn gate_10_a_proof_on_behalf_of_a_reader_holds_the_object() {
+    loom::model(|| {
+        let (revocable, drops) = shared();
+        let callback = {
+            let revocable = revocable.clone();
+            thread::spawn(move || {
+                let mut reader = Reader::new("callback");
+                if let Some(bound) = revocable.bound_by(&mut reader) {
+                    revocable.access(&bound).assert_there();
+                }
+            })
+        };
+        revocable.revoke(WAIT).unwrap();
+        assert_eq!(drops.load(SeqCst), 1);
+        callback.join().unwrap();
+    });
+}
+
+#[test]
 fn a_nested_section_borrows_a_slot() {
     bounded(|| {
         let (revocable, drops) = shared();
