@@ -1,7 +1,7 @@
 //! Events of a bus in the form in which the kernel tells of a DRM device: so a program that waits for a wedged device can be
 //! tried on a bus in a process.
 //!
-//! A message is what `NETLINK_KOBJECT_UEVENT` carries (lib/kobject_uevent.c): `action@path`, then variables, each ended by a
+//! A message is what `NETLINK_KOBJECT_UEVENT` carries (`lib/kobject_uevent.c`): `action@path`, then variables, each ended by a
 //! zero byte. A Unix datagram socket takes the place of the netlink socket, and each message is one datagram.
 //!
 //! ```
@@ -71,7 +71,8 @@ fn message(event: &Event, number: u64) -> Option<String> {
         Event::Added { minor, location } => ("add", *minor, location, None),
         Event::Removed { report } => ("remove", report.minor, &report.location, None),
         Event::Wedged { minor, location, event, .. } => ("change", *minor, location, Some(event)),
-        Event::ProbeFailed { .. } => return None,
+        // A kernel has no event of a probe that failed, and tells of dumps as devices of another subsystem.
+        Event::ProbeFailed { .. } | Event::Dumped { .. } => return None,
     };
     let path = device_path(location, minor);
     let mut text = format!("{action}@{path}\0ACTION={action}\0DEVPATH={path}\0SUBSYSTEM=drm\0");

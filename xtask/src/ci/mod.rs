@@ -1,6 +1,5 @@
 //! What CI checks: a list of stages, run in order, with a table of results at the end.
 
-mod promises;
 mod stages;
 
 use std::process::ExitCode;

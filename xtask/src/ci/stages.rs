@@ -1,9 +1,8 @@
 //! One function per tool. Each says what it proves and what bounds it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::promises;
 use crate::{CARGO, vm};
 
 /// How a stage ended.
@@ -74,18 +73,7 @@ fn conformance() -> Outcome {
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let mut command = Command::new(target.join("debug/lifeboat"));
-    // It exits with 1 for what is known to be to come.
-    match command.args(["conformance", "--json"]).stderr(Stdio::inherit()).output() {
-        Ok(output) if output.stdout.is_empty() => Outcome::Failed(format!("{}: it says above why", output.status)),
-        Ok(output) => match promises::judge(&String::from_utf8_lossy(&output.stdout)) {
-            Ok(summary) => {
-                println!("{summary}");
-                Outcome::Passed
-            }
-            Err(wrong) => Outcome::Failed(wrong),
-        },
-        Err(error) => Outcome::Failed(format!("cannot start: {error}")),
-    }
+    run(command.arg("conformance"))
 }
 
 fn doc() -> Outcome {

@@ -175,9 +175,10 @@ where
         let this = self.resets;
         for slot in self.contexts.as_mut().iter_mut().filter(|slot| slot.last_reset != this) {
             slot.last_reset = this;
-            let (count, status) = match known {
-                true => (&mut slot.innocent, ResetStatus::Innocent),
-                false => (&mut slot.unknown, ResetStatus::Unknown),
+            let (count, status) = if known {
+                (&mut slot.innocent, ResetStatus::Innocent)
+            } else {
+                (&mut slot.unknown, ResetStatus::Unknown)
             };
             *count = count.saturating_add(1);
             slot.status = status;
