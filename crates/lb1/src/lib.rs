@@ -22,6 +22,7 @@
 //! | `interrupt` | what an interrupt means |
 //! | `scanout` | what is shown |
 //! | `health` | is the device alive |
+//! | [`dump`] | which registers tell how it is |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -29,6 +30,7 @@ mod access;
 mod address;
 mod bringup;
 pub mod command;
+pub mod dump;
 mod health;
 mod interrupt;
 pub mod regs;
