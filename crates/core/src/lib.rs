@@ -21,6 +21,7 @@
 //! | [`health`] | telling a dead device from a register that reads all-ones |
 //! | [`vitals`] | watching whether a device lives and goes on |
 //! | [`lifecycle`] | what becomes of the device in a slot, whatever happens and whenever |
+//! | [`incident`] | which failures of a device are one, for its dump |
 //! | [`recovery`] | how often a device that fails is recovered |
 //! | [`wedge`] | a device that only somebody else can help |
 //! | [`minor`] | device numbers that are not reused at once |
@@ -34,6 +35,7 @@ pub mod errno;
 pub mod fence;
 pub mod health;
 mod id;
+pub mod incident;
 pub mod kms;
 pub mod lifecycle;
 pub mod minor;

@@ -16,6 +16,8 @@
 //! | work must rest for a while | [`Scheduler::stop`], [`Scheduler::start`] |
 //! | the device is gone, or given back | [`Scheduler::lose`] or [`Scheduler::tear_down`], later [`Scheduler::hardware_gone`] |
 //!
+//! What has not ended can be looked at ([`Scheduler::on_ring`], [`Scheduler::waiting`]).
+//!
 //! # The life of a job
 //!
 //! ```text
@@ -57,6 +59,7 @@ mod submit;
 mod suspicion;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -70,6 +73,7 @@ pub use event_slots::{EventSlot, MAX_EVENT_SLOTS};
 pub use queues::QueueError;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
 pub use submit::{IfDependencyFails, JobSpec, Reservation, SubmitError};
+pub use unfinished::{RingNumbers, Unfinished};
 
 use event_slots::EventSlots;
 use list::List;

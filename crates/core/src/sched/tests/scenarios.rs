@@ -402,3 +402,33 @@ fn fence_1_who_waits_comes_first_then_memory_then_trouble_then_work() {
     }
     assert_eq!(order, ["signal", "release", "reset", "run"]);
 }
+
+#[test]
+fn what_has_not_ended_can_be_seen_without_a_change() {
+    let mut bench = Bench::new(16, 2, 2);
+    let (a, b) = (bench.queue(0), bench.queue(1));
+    let jobs: Vec<u32> = (0..4).map(|_| bench.submit(a)).collect();
+    let other = bench.submit(b);
+    let spec = JobSpec { cost: 1, dependencies: 1, restartable: false, ..JobSpec::default() };
+    let (waiting, _) = bench.submit_spec(b, spec).unwrap();
+    let seen = |bench: &Bench, ring| -> Vec<_> {
+        bench.scheduler.on_ring(RingIndex(ring)).map(|job| (*job.payload, job.queue, job.suspect)).collect()
+    };
+    assert_eq!(seen(&bench, 0), [(jobs[0], 0, false), (jobs[1], 0, false)]);
+    assert_eq!(seen(&bench, 1), [(other, 1, false)]);
+    let queued: Vec<_> =
+        bench.scheduler.waiting().map(|job| (*job.payload, job.ring.0, job.waits, job.seqno)).collect();
+    assert_eq!(queued, [(jobs[2], 0, 0, None), (jobs[3], 0, 0, None), (waiting, 1, 1, None)]);
+    let numbers = bench.scheduler.numbers(RingIndex(0)).unwrap();
+    assert_eq!((numbers.issued.value(), numbers.completed.value()), (2, 0));
+    assert_eq!(
+        bench.scheduler.on_ring(RingIndex(0)).map(|job| job.seqno).max_by_key(|n| n.map(Seqno::value)),
+        Some(Some(numbers.issued))
+    );
+    bench.complete(0);
+    assert_eq!(seen(&bench, 0), [(jobs[1], 0, false), (jobs[2], 0, false)]);
+    let later = bench.now.plus(TIMEOUT);
+    bench.scheduler.tick(later);
+    assert_eq!(seen(&bench, 0), [(jobs[1], 0, true), (jobs[2], 0, false)]);
+    assert!(bench.scheduler.on_ring(RingIndex(9)).next().is_none() && bench.scheduler.numbers(RingIndex(9)).is_none());
+}

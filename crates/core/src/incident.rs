@@ -1,0 +1,63 @@
+//! What belongs together of what goes wrong with a device: a dump is taken once per incident, before the first reset (WEDGE-4).
+//!
+//! One failure leads to the next: a ring hangs, its reset fails, so does the device's, the device is given up, and wedged. The
+//! state that explains all of it is the first; what is found later is what the resets have left. So an incident begins with the
+//! first failure, and ends when the device works again: a reset has succeeded, and a job has completed after it. It ends
+//! with the binding, too.
+
+/// The incident that a device is in, if any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Incident {
+    under_way: bool,
+    /// How many jobs had completed when the last reset succeeded, if nothing has failed since.
+    mended: Option<u64>,
+}
+
+impl Incident {
+    /// A device that works.
+    pub const fn none() -> Self {
+        Self { under_way: false, mended: None }
+    }
+
+    /// Something has failed; `completed` is how many jobs the device has completed until now. `true` if this is a new
+    /// incident: the state is to be kept now, before anything is reset.
+    #[must_use = "if true, the state is to be kept before anything is reset"]
+    pub fn failed(&mut self, completed: u64) -> bool {
+        let works_again = self.mended.take().is_some_and(|then| completed > then);
+        let new = !self.under_way || works_again;
+        self.under_way = true;
+        new
+    }
+
+    /// A reset has succeeded.
+    pub fn mended(&mut self, completed: u64) {
+        self.mended = self.under_way.then_some(completed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ladder_of_resets_is_one_incident() {
+        let mut incident = Incident::none();
+        assert!(incident.failed(7), "the ring hangs");
+        assert!(!incident.failed(7), "its reset fails");
+        assert!(!incident.failed(9), "so does the device's, whatever another ring has done meanwhile");
+        assert!(!incident.failed(9), "it is given up");
+    }
+
+    #[test]
+    fn an_incident_ends_when_a_job_completes_after_a_reset_that_succeeded() {
+        let mut incident = Incident::none();
+        incident.mended(3);
+        assert!(incident.failed(5), "a reset without a failure opens nothing");
+        incident.mended(5);
+        assert!(!incident.failed(5), "it has done nothing since");
+        assert!(!incident.failed(6), "and the success before this failure counts no more");
+        incident.mended(6);
+        assert!(incident.failed(7));
+        assert!(!incident.failed(8), "nothing was reset since");
+    }
+}
