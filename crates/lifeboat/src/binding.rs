@@ -7,6 +7,7 @@ use lifeboat_core::unplug::{Bound, Cut, Loss};
 use lifeboat_core::wedge::{self, Failure, Methods};
 use lifeboat_sync::lint::{Condvar, Mutex};
 
+use crate::dump::{Dump, Recorder};
 use crate::teardown::{Shell, UnplugReport};
 use crate::{Device, locks};
 
@@ -19,6 +20,7 @@ pub struct Binding {
     changed: Condvar,
     /// Filled in while the unplug goes on.
     report: Arc<Mutex<UnplugReport>>,
+    dumps: Arc<Recorder>,
 }
 
 enum State {
@@ -36,10 +38,10 @@ enum State {
 }
 
 impl Binding {
-    pub(crate) fn new(shell: Shell) -> Self {
+    pub(crate) fn new(shell: Shell, dumps: Arc<Recorder>) -> Self {
         let (device, report) = (shell.device().clone(), shell.report());
         let state = State::Bound { bound: Bound::new(shell), device };
-        Self { state: Mutex::new(&locks::BINDING, state), changed: Condvar::new(), report }
+        Self { state: Mutex::new(&locks::BINDING, state), changed: Condvar::new(), report, dumps }
     }
 
     /// The device, also if it is wedged, or `None` once the unplug has begun.
@@ -62,6 +64,7 @@ impl Binding {
                 State::Bound { bound, device } => {
                     drop(state);
                     drop(device);
+                    self.dumps.ends(loss);
                     bound.announce(loss).retire().drain().sweep().cut().release();
                     return Some(self.unplugged());
                 }
@@ -110,7 +113,9 @@ impl Binding {
             }
         };
         drop(state);
-        let cut = bound.announce(Loss::Wedged(failure)).retire().drain().sweep().cut();
+        let loss = Loss::Wedged(failure);
+        self.dumps.ends(loss);
+        let cut = bound.announce(loss).retire().drain().sweep().cut();
         let event = wedge::Event::new(&cut, methods, None);
         tracing::error!(minor = device.info().minor, %failure, ?event, "wedged");
         self.enter(State::Wedged { cut, device });
@@ -120,6 +125,25 @@ impl Binding {
     /// How its end has gone so far.
     pub fn report(&self) -> UnplugReport {
         self.report.lock().clone()
+    }
+
+    /// Takes a dump of the device as it is now, whatever it is: recovery by hand begins with one. It is no incident, and is the
+    /// [last](Self::last_dump) afterwards. `None` if the device is wedged, or the binding is ending or has ended.
+    pub fn dump(&self) -> Option<Arc<Dump>> {
+        let bound = matches!(&*self.state.lock(), State::Bound { .. });
+        bound.then(|| self.dumps.by_hand())
+    }
+
+    /// The dumps that were captured since this was asked last, oldest first (WEDGE-4): one per incident, from before anything was
+    /// reset. There is room for two that nobody has taken; a third is not captured. A [`Bus`](crate::Bus) takes those of its
+    /// bindings.
+    pub fn take_dumps(&self) -> Vec<Arc<Dump>> {
+        self.dumps.take()
+    }
+
+    /// The dump that was taken last, or made by hand; until the next one, also when the binding has ended.
+    pub fn last_dump(&self) -> Option<Arc<Dump>> {
+        self.dumps.last()
     }
 
     fn enter(&self, state: State) {

@@ -6,6 +6,7 @@ use lifeboat_core::Timestamp;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::{Health, Vitals, Watch};
 
+use crate::dump::{Reason, Recorder};
 use crate::link::Link;
 
 pub(crate) struct HealthCheck {
@@ -23,16 +24,16 @@ impl HealthCheck {
     }
 
     /// Looks, if it is time. Says when it is next.
-    pub(crate) fn look(&mut self, link: &Link) -> Option<Instant> {
+    pub(crate) fn look(&mut self, link: &Link, dumps: &Recorder) -> Option<Instant> {
         let now = Timestamp::new(self.epoch.elapsed());
         if self.vitals.due()? <= now {
-            self.examine(link, now)?;
+            self.examine(link, dumps, now)?;
         }
         self.epoch.checked_add(self.vitals.due()?.since_beginning())
     }
 
     /// `None` if there is nothing to be examined any more.
-    fn examine(&mut self, link: &Link, now: Timestamp) -> Option<()> {
+    fn examine(&mut self, link: &Link, dumps: &Recorder, now: Timestamp) -> Option<()> {
         let pattern = self.vitals.pattern();
         let read = link.registers(|lb1, _| Ok((lb1.liveness(pattern)?, lb1.heartbeat()?)));
         // If it cannot be read, the link has told the bus side that it is gone; or it has been cut off.
@@ -42,6 +43,7 @@ impl HealthCheck {
             health @ (Health::Suspect { .. } | Health::Unsure) => tracing::warn!(?health, "the device is suspect"),
             health @ Health::Hung { .. } => {
                 tracing::error!(?health, "the device answers, and does not go on");
+                dumps.failed(Reason::Hung);
                 link.lost(Loss::Hung);
             }
             Health::Dead => link.lost(Loss::FellOff),

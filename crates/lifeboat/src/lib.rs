@@ -41,6 +41,7 @@ mod contexts;
 mod device;
 mod display;
 mod dma_buf;
+pub mod dump;
 mod error;
 mod fence;
 mod handle;
@@ -78,6 +79,7 @@ pub use display::{
     Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Resources,
 };
 pub use dma_buf::DmaBuf;
+pub use dump::Dump;
 pub use error::{CallError, ProbeError, WaitError};
 pub use fence::{Fence, Outcome, Signalled, Timeline, Unsignalled};
 pub use handle::Handle;

@@ -18,6 +18,7 @@ use crate::binding::Binding;
 use crate::contexts::Contexts;
 use crate::device::{self, Device, DeviceInfo};
 use crate::display::Display;
+use crate::dump::{Recorder, ReportDump};
 use crate::hardware::Hardware;
 use crate::health::HealthCheck;
 use crate::irq;
@@ -54,6 +55,12 @@ pub struct ProbeOptions {
     /// Whether calls ask first if there still is a device. Default true. Without it they run on a lost device as far as
     /// they get, for tests of every such moment (CALL-4); nothing unsafe comes of it.
     pub check_entry: bool,
+    /// The most bytes of a dump, as a file. What has no room is left out, the least important first, and counted. Default
+    /// 64 KiB; fewer than 4 KiB are taken as 4 KiB. Memory for two dumps is set aside when the device is bound.
+    pub dump_limit: usize,
+    /// Called when a dump was captured: [`Binding::take_dumps`] gives it. Must not block, nor allocate if declaring a device
+    /// wedged is not to (WEDGE-5).
+    pub report_dump: Box<dyn Fn() + Send + Sync>,
     /// Called once if the driver finds the device lost. Must not block; the unplug is the callee's duty.
     pub report_loss: Box<dyn Fn(Loss) + Send + Sync>,
 }
@@ -69,6 +76,8 @@ impl Default for ProbeOptions {
             watch: Watch::DEFAULT,
             recovery: Budget::default(),
             check_entry: true,
+            dump_limit: 64 << 10,
+            report_dump: Box::new(|| {}),
             report_loss,
         }
     }
@@ -98,11 +107,11 @@ pub(crate) fn probe(
     }
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
-    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, watch, check_entry, report_loss, .. } =
-        options;
+    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, watch, .. } = options;
     let patience = Patience { job_timeout, extensions, guilty_limit, watch };
-    let link = Arc::new(Link::new(hardware, check_entry, report_loss));
-    let running = match bring_up(module, &link, function, minor.number, patience) {
+    let dumps = (options.dump_limit, options.report_dump);
+    let link = Arc::new(Link::new(hardware, options.check_entry, options.report_loss));
+    let running = match bring_up(module, &link, function, minor.number, patience, dumps) {
         Ok(running) => running,
         Err(error) => {
             // The device may run by now. It comes to rest before its mappings go.
@@ -119,8 +128,9 @@ pub(crate) fn probe(
         max_commands: running.credits as usize - 1,
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
+    let dumps = running.dumps.clone();
     let device = Device::new(module, minor, device_info, link.clone(), running);
-    Ok(Binding::new(Shell::new(device, link, function.clone(), drain_limit, binding_entry)))
+    Ok(Binding::new(Shell::new(device, link, function.clone(), drain_limit, binding_entry), dumps))
 }
 
 /// What a device that works consists of, besides its link.
@@ -132,6 +142,7 @@ pub(crate) struct Running {
     pub(crate) display: Arc<Display>,
     pub(crate) contexts: Arc<Contexts>,
     pub(crate) maps: Maps,
+    pub(crate) dumps: Arc<Recorder>,
 }
 
 /// From a device that answers to one that takes jobs. On an error it may be anywhere between.
@@ -141,6 +152,7 @@ fn bring_up(
     function: &Arc<dyn Function>,
     minor: u32,
     patience: Patience,
+    (dump_limit, report_dump): (usize, ReportDump),
 ) -> Result<Running, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let (info, rings) = start(&bound, &*function.config())?;
@@ -150,6 +162,7 @@ fn bring_up(
     let contexts = Arc::new(Contexts::new(info.contexts));
     let options = Options { name: device::name(minor), rings: info.rings, limits, guilty_limit, ..Options::default() };
     let display = Arc::new(Display::new(&module.ledger, &device::name(minor)));
+    let mut recorder = None;
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
         let handler = {
             let (link, events, display) = (link.clone(), events.clone(), display.clone());
@@ -162,13 +175,20 @@ fn bring_up(
             Verdict::Alive if !wait_for_heartbeat(HEARTBEAT_LIMIT, || bound.registers(|lb1, _| lb1.heartbeat()))? => {
                 Err(ProbeError::NotAlive)
             }
-            Verdict::Alive => Ok(Lb1Rings {
-                link: link.clone(),
-                display: display.clone(),
-                contexts: contexts.clone(),
-                rings,
-                health: HealthCheck::new(watch, minor),
-            }),
+            Verdict::Alive => {
+                let memories = rings.iter().map(Ring::memory).collect();
+                let whose = (minor, function.location());
+                let dumps = Recorder::new(link.clone(), events.clone(), memories, whose, dump_limit, report_dump);
+                let dumps = recorder.insert(Arc::new(dumps)).clone();
+                Ok(Lb1Rings {
+                    link: link.clone(),
+                    display: display.clone(),
+                    contexts: contexts.clone(),
+                    rings,
+                    health: HealthCheck::new(watch, minor),
+                    dumps,
+                })
+            }
             Verdict::Dead => Err(DriverError::Gone.into()),
             Verdict::Unsure => Err(ProbeError::NotAlive),
         }
@@ -181,7 +201,9 @@ fn bring_up(
     scheduler.events().nudge();
     // A device whose VRAM cannot be mapped is one all the same.
     let vram = bound.registers(|_, hardware| Ok(hardware.vram().backing(0, info.vram_bytes)?)).ok();
-    Ok(Running { info, credits, scheduler, display, contexts, maps: Maps::new(vram) })
+    // The rings were made, and this with them.
+    let dumps = recorder.ok_or(ProbeError::NotAlive)?;
+    Ok(Running { info, credits, scheduler, display, contexts, maps: Maps::new(vram), dumps })
 }
 
 fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {

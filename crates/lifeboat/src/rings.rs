@@ -6,12 +6,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use lifeboat_core::fence::Seqno;
+use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::RingIndex;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, RingWriter};
 
 use crate::contexts::Contexts;
 use crate::display::Display;
+use crate::dump::{Reason, Recorder, RingMemory};
 use crate::hardware::Mapped;
 use crate::health::HealthCheck;
 use crate::link::Link;
@@ -25,6 +27,13 @@ pub(crate) struct Ring {
     pub(crate) memory: Mapped,
 }
 
+impl Ring {
+    /// Where its descriptors are, for a dump.
+    pub(crate) fn memory(&self) -> RingMemory {
+        RingMemory { number: self.number, size: self.writer.credits() + 1, memory: self.memory.clone() }
+    }
+}
+
 /// The rings of one binding, and the way to them.
 pub(crate) struct Lb1Rings {
     pub(crate) link: Arc<Link>,
@@ -32,6 +41,7 @@ pub(crate) struct Lb1Rings {
     pub(crate) contexts: Arc<Contexts>,
     pub(crate) rings: Vec<Ring>,
     pub(crate) health: HealthCheck,
+    pub(crate) dumps: Arc<Recorder>,
 }
 
 impl Lb1Rings {
@@ -57,14 +67,23 @@ impl Rings for Lb1Rings {
 
     /// Resets one ring and enables it again. Waits outside the sections, and stops early if the device is gone (GATE-9).
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), DriverError> {
+        let dumps = self.dumps.clone();
         let (link, ring) = self.ring(ring);
         let fault = link.registers(|lb1, _| lb1.ring_fault(ring.number))?;
+        let number = ring.number;
+        dumps.failed(if fault.is_some() {
+            Reason::Fault { ring: number }
+        } else {
+            Reason::JobTimeout { ring: number }
+        });
         tracing::info!(ring = ring.number, ?fault, "resetting a ring");
         link.registers(|lb1, _| lb1.begin_ring_reset(ring.number))?;
         if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.ring_reset(ring.number)))? {
             return Err(DriverError::ResetFailed);
         }
-        link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, seqno))
+        link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, seqno))?;
+        dumps.mended();
+        Ok(())
     }
 
     /// A long job of many commands is no hang as long as the ring comes from one to the next.
@@ -85,6 +104,7 @@ impl Rings for Lb1Rings {
     /// A reset forgets everything but VRAM: what users have set up is written again. Waits outside the sections, as
     /// above.
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), DriverError> {
+        self.dumps.failed(Reason::ResetFailed);
         tracing::warn!("resetting the device");
         let link = &self.link;
         link.registers(|lb1, _| lb1.begin_device_reset())?;
@@ -97,6 +117,7 @@ impl Rings for Lb1Rings {
         for (ring, seqno) in self.rings.iter_mut().zip(numbers) {
             link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, *seqno))?;
         }
+        self.dumps.mended();
         Ok(())
     }
 
@@ -107,13 +128,17 @@ impl Rings for Lb1Rings {
 
     /// The bus side learns of it, and its unplug loses the scheduler. A device that is gone is reported already.
     fn give_up(&mut self) {
+        // Of a device that is gone there is nothing to be read; the bus side sees to that.
+        if self.link.registers(|lb1, _| lb1.identity()) == Ok(Verdict::Alive) {
+            self.dumps.failed(Reason::GivenUp);
+        }
         self.link.lost(Loss::Crashed);
     }
 
     /// Asks about a flip whose interrupt has not come, and how the device is.
     fn look(&mut self) -> Option<Instant> {
         let display = self.display.look(&self.link);
-        let health = self.health.look(&self.link);
+        let health = self.health.look(&self.link, &self.dumps);
         [display, health].into_iter().flatten().min()
     }
 

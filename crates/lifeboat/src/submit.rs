@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Instant;
 
 use lifeboat_core::sched::IfDependencyFails;
 use lifeboat_lb1::RingWriter;
@@ -44,6 +45,8 @@ pub(crate) struct Job {
     pub(crate) commands: Box<[Work]>,
     /// The descriptor that its ring was at when the job was written, or looked at last.
     pub(crate) seen_at: AtomicU32,
+    /// For the age that a dump states.
+    pub(crate) submitted: Instant,
     /// Buffers that are unmapped while the job may still use them.
     _lease: Arc<Lease>,
     _entry: Entry,
@@ -68,6 +71,7 @@ pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>)
         context: context.clone(),
         commands: submission.commands.into(),
         seen_at: AtomicU32::new(0),
+        submitted: Instant::now(),
         _lease: context.lease(),
         _entry: ledger.enlist(Kind::Job),
     });

@@ -74,7 +74,7 @@ impl Rig {
     }
 
     fn event(&self) -> Event {
-        self.events.recv_timeout(LONG).unwrap()
+        machine::next_event(&self.events)
     }
 
     /// Waits for the device, and makes it fall silent.

@@ -57,7 +57,7 @@ impl Rig {
     }
 
     fn event(&self) -> Event {
-        self.events.recv_timeout(LONG).unwrap()
+        machine::next_event(&self.events)
     }
 
     fn added(&self) -> Device {

@@ -141,7 +141,14 @@ impl Rig {
     }
 
     fn event(&self) -> Result<Event, String> {
-        self.events.recv_timeout(LIMIT).map_err(|_| "nothing was heard of the bus".to_owned())
+        loop {
+            match self.events.recv_timeout(LIMIT) {
+                // What a dump is good for is not asked here.
+                Ok(Event::Dumped { .. }) => {}
+                Ok(event) => return Ok(event),
+                Err(_) => return Err("nothing was heard of the bus".to_owned()),
+            }
+        }
     }
 
     fn device(&self) -> Result<Device, String> {

@@ -178,7 +178,7 @@ impl Watch {
                 // For those who work a wedged device is gone.
                 Event::Removed { report } | Event::Wedged { report, .. } => self.removed(report),
                 // What is in the slot now does not work; clients go on waiting, and give up in the end.
-                Event::ProbeFailed { .. } => {}
+                Event::ProbeFailed { .. } | Event::Dumped { .. } => {}
             }
             self.changed.notify_all();
         }

@@ -15,7 +15,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::locks;
 use crate::module::Holders;
-use crate::{Binding, Device, Module, ProbeError, ProbeOptions, UnplugReport};
+use crate::{Binding, Device, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
 
 pub use visits::Visit;
 use visits::Visits;
@@ -50,6 +50,16 @@ pub enum Event {
         /// How it was taken out of use.
         report: Arc<UnplugReport>,
     },
+    /// Something went wrong with a device, and its state was kept before anything was reset: once per incident, and before
+    /// whatever else comes of it is told. Or somebody has [asked](Bus::dump) for it.
+    Dumped {
+        /// Its number.
+        minor: u32,
+        /// Where it is plugged in.
+        location: String,
+        /// The state.
+        dump: Arc<Dump>,
+    },
     /// What was plugged in could not be bound.
     ProbeFailed {
         /// Where it is plugged in.
@@ -82,7 +92,7 @@ impl Bus {
     }
 
     /// A bus without slots, whose devices are driven as `options` says; it is asked for each. The bus itself listens for their
-    /// losses ([`ProbeOptions::report_loss`]).
+    /// losses and dumps ([`ProbeOptions::report_loss`], [`ProbeOptions::report_dump`]).
     pub fn with_options(module: Module, options: impl Fn() -> ProbeOptions + Send + Sync + 'static) -> Self {
         let shared = Shared {
             module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),
@@ -160,6 +170,19 @@ impl Bus {
         self.shared.visits.list()
     }
 
+    /// Takes a dump of the device of this number as it is now, and tells the subscribers too. `None` if there is no such
+    /// device, or it is wedged: then there is the [last](Bus::last_dump).
+    pub fn dump(&self, minor: u32) -> Option<Arc<Dump>> {
+        let dump = self.shared.binding(minor)?.dump()?;
+        self.shared.tell_dump(&dump);
+        Some(dump)
+    }
+
+    /// The last dump of the device of this number, if there is such a device and it was ever dumped.
+    pub fn last_dump(&self, minor: u32) -> Option<Arc<Dump>> {
+        self.shared.binding(minor)?.last_dump()
+    }
+
     /// Unplugs everything and unloads the module.
     ///
     /// # Errors
@@ -201,6 +224,17 @@ impl WeakBus {
 impl Shared {
     fn devices(&self) -> Vec<Device> {
         self.bindings.lock().iter().filter_map(|binding| binding.device()).collect()
+    }
+
+    fn binding(&self, minor: u32) -> Option<Arc<Binding>> {
+        let bindings = self.bindings.lock();
+        let is_it = |binding: &&Arc<Binding>| binding.device().is_some_and(|device| device.info().minor == minor);
+        bindings.iter().find(is_it).cloned()
+    }
+
+    fn tell_dump(&self, dump: &Arc<Dump>) {
+        let (minor, location) = (dump.device.minor, dump.device.location.clone());
+        self.tell(&Event::Dumped { minor, location, dump: dump.clone() });
     }
 
     fn tell(&self, event: &Event) {

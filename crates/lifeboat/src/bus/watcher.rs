@@ -26,6 +26,8 @@ pub(super) enum Message {
         binding: u64,
         loss: Loss,
     },
+    /// A driver has captured a dump.
+    Dumped,
     Unbind,
     /// The device of this number.
     Rebind(u32),
@@ -78,6 +80,10 @@ impl Watcher {
             // The news may be old: by now another device may be there and bound.
             Message::Slot(SlotEvent::Absent) if self.is_there() => return None,
             Message::Slot(SlotEvent::Absent) => Event::Removed,
+            Message::Dumped => {
+                self.tell_dumps();
+                return None;
+            }
             Message::Lost { binding, loss } => Event::Failed { binding, loss },
             Message::Rebind(minor) if self.minor() != Some(minor) => return None,
             Message::Bind(slot) if slot != self.slot.location() || self.binding.is_some() => return None,
@@ -126,8 +132,9 @@ impl Watcher {
     }
 
     fn probe(&mut self, function: Arc<dyn Function>, number: u64) -> Event {
-        let sender = self.sender.clone();
+        let (sender, of_dumps) = (self.sender.clone(), self.sender.clone());
         let options = ProbeOptions {
+            report_dump: Box::new(move || drop(of_dumps.send(Message::Dumped))),
             // A watcher that has stopped has unplugged the device already.
             report_loss: Box::new(move |loss| drop(sender.send(Message::Lost { binding: number, loss }))),
             ..(self.shared.options)()
@@ -162,7 +169,9 @@ impl Watcher {
         self.function = None;
         // Out of the list first: whoever asks for devices finds only what can be opened.
         self.shared.bindings.lock().retain(|other| !Arc::ptr_eq(other, &binding));
-        if let Some(report) = binding.unplug(loss) {
+        let report = binding.unplug(loss);
+        binding.take_dumps().iter().for_each(|dump| self.shared.tell_dump(dump));
+        if let Some(report) = report {
             self.shared.tell(&super::Event::Removed { report });
         }
     }
@@ -171,8 +180,15 @@ impl Watcher {
     fn wedge(&self, failure: Failure) {
         let Some(binding) = &self.binding else { return };
         let Some(event) = binding.wedge(failure, METHODS) else { return };
+        self.tell_dumps();
         let (report, location) = (Arc::new(binding.report()), self.slot.location().to_owned());
         self.shared.tell(&super::Event::Wedged { minor: report.minor, location, failure, event, report });
+    }
+
+    /// What the driver has captured. Before anything else that comes of it is told.
+    fn tell_dumps(&self) {
+        let dumps = self.binding.as_ref().map(|binding| binding.take_dumps());
+        dumps.iter().flatten().for_each(|dump| self.shared.tell_dump(dump));
     }
 
     fn minor(&self) -> Option<u32> {

@@ -29,6 +29,16 @@ impl Unsignalled {
         }
     }
 
+    /// What its fence is called by.
+    pub(crate) fn timeline(&self) -> Option<&Timeline> {
+        self.fence.0.timeline.as_ref()
+    }
+
+    /// Its fence's place on the timeline, from 1; `None` if it has none yet.
+    pub(crate) fn seqno(&self) -> Option<u64> {
+        self.fence.seqno()
+    }
+
     /// Keeps the promise: it is done.
     pub fn signal(self) {
         self.end(Ok(()));

@@ -199,6 +199,16 @@ impl<J> Events<J> {
         self.0.lose(error, false);
     }
 
+    /// How many jobs the hardware has completed, as far as their fences have signalled.
+    pub(crate) fn completed(&self) -> u64 {
+        self.0.completed()
+    }
+
+    /// Looks at the core, under its lock: briefly, and without dropping what is somebody else's.
+    pub(crate) fn inspect<T>(&self, look: impl FnOnce(&Core<J>) -> T) -> T {
+        self.0.inspect(look)
+    }
+
     /// Has the worker [look](Rings::look).
     pub fn nudge(&self) {
         self.0.nudge();

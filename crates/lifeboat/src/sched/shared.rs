@@ -28,7 +28,7 @@ use crate::primitive::atomic::AtomicBool;
 use crate::primitive::thread::{self, ThreadId};
 
 type Jobs<J> = Vec<JobSlot<Unsignalled, Arc<J>>>;
-pub(super) type Core<J> =
+pub(crate) type Core<J> =
     sched::Scheduler<Unsignalled, Arc<J>, Jobs<J>, Vec<QueueSlot>, Vec<RingSlot>, Vec<ContextSlot>>;
 
 pub(super) struct Shared<J> {
@@ -56,6 +56,8 @@ pub(super) struct State<J> {
     in_hand: usize,
     /// Fences that signalled because the device was lost.
     lost: usize,
+    /// Fences that signalled because their jobs have completed.
+    completed: u64,
     /// Something was fed since the worker last found nothing to do.
     pub(super) fed: bool,
     pub(super) worker: Worker,
@@ -92,6 +94,7 @@ impl<J> Shared<J> {
             core,
             in_hand: 0,
             lost: 0,
+            completed: 0,
             fed: false,
             worker: Worker::Running,
             worker_sleeps: false,
@@ -294,6 +297,15 @@ impl<J> Shared<J> {
     pub(super) fn lost(&self) -> usize {
         self.state.lock().lost
     }
+
+    pub(super) fn completed(&self) -> u64 {
+        self.state.lock().completed
+    }
+
+    /// Looks at the core, and changes nothing.
+    pub(super) fn inspect<T>(&self, look: impl FnOnce(&Core<J>) -> T) -> T {
+        look(&self.state.lock().core)
+    }
 }
 
 /// Numbers and places in the queue are given under one lock, so that they have one order.
@@ -310,6 +322,7 @@ impl<J> State<J> {
     /// A fence is about to signal.
     pub(super) fn count(&mut self, result: Result<(), FenceError>) {
         self.lost += usize::from(result == Err(FenceError::Lost));
+        self.completed += u64::from(result.is_ok());
     }
 
     /// Whether this thread is the worker, which cannot wait for itself.

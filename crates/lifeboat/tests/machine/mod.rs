@@ -73,8 +73,9 @@ impl Machine {
         self.cards.last().unwrap()
     }
 
+    /// What happened next; dumps are `dump.rs`'s.
     pub(crate) fn next_event(&self) -> Event {
-        self.events.lock().unwrap().recv_timeout(LONG).expect("an event")
+        next_event(&self.events.lock().unwrap())
     }
 
     /// Waits for a device to appear.
@@ -111,7 +112,18 @@ impl Machine {
             assert!(violations.is_empty(), "{violations:?}");
         }
         assert_lint_is_silent();
-        self.events.lock().unwrap().try_iter().collect()
+        let events = self.events.lock().unwrap();
+        events.try_iter().filter(|event| !matches!(event, Event::Dumped { .. })).collect()
+    }
+}
+
+/// Waits for what happens next on a bus, apart from dumps.
+pub(crate) fn next_event(events: &Receiver<Event>) -> Event {
+    loop {
+        match events.recv_timeout(LONG).expect("an event") {
+            Event::Dumped { .. } => {}
+            other => return other,
+        }
     }
 }
 

@@ -1,0 +1,103 @@
+//! When a dump is taken.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use lifeboat_core::class::Presence;
+use lifeboat_core::incident::Incident;
+use lifeboat_core::unplug::Loss;
+use lifeboat_core::wedge::Failure;
+use lifeboat_sync::lint::Mutex;
+
+use super::capture::{Capture, RingMemory, Source};
+use super::kept::Kept;
+use super::{Dump, Reason};
+use crate::link::Link;
+use crate::locks;
+use crate::sched::Events;
+use crate::submit::Job;
+
+/// Tells that there is a dump to be taken. Must not block.
+pub(crate) type ReportDump = Box<dyn Fn() + Send + Sync>;
+
+/// Takes the dumps of one binding.
+pub(crate) struct Recorder {
+    source: Source,
+    incident: Mutex<Incident>,
+    kept: Kept,
+    report: ReportDump,
+}
+
+impl Recorder {
+    pub(crate) fn new(
+        link: Arc<Link>,
+        events: Events<Job>,
+        rings: Box<[RingMemory]>,
+        (minor, location): (u32, &str),
+        limit: usize,
+        report: ReportDump,
+    ) -> Self {
+        let location = location.to_owned();
+        let source = Source { link, events, rings, minor, location, bound: Instant::now(), limit };
+        let kept = Kept::new(&source);
+        Self { source, incident: Mutex::new(&locks::INCIDENT, Incident::none()), kept, report }
+    }
+
+    /// Something has failed, and nothing has been reset for it yet. Takes a dump, if this is the beginning of an incident.
+    /// Allocates nothing, and may be called by any thread that holds no lock.
+    pub(crate) fn failed(&self, reason: Reason) {
+        // What is announced as gone has no jobs any more.
+        if self.source.link.presence() != Presence::Live {
+            return;
+        }
+        let completed = self.source.events.completed();
+        if !self.incident.lock().failed(completed) {
+            return;
+        }
+        let Some(mut capture) = self.kept.free() else {
+            tracing::warn!(minor = self.source.minor, %reason, "no dump: nobody has taken the ones before");
+            return;
+        };
+        capture.fill(&self.source, reason);
+        self.kept.filled(capture);
+        tracing::info!(minor = self.source.minor, %reason, "a dump was captured");
+        (self.report)();
+    }
+
+    /// A reset has succeeded.
+    pub(crate) fn mended(&self) {
+        let completed = self.source.events.completed();
+        self.incident.lock().mended(completed);
+    }
+
+    /// The binding is about to end, or to be wedged; nothing is announced yet.
+    pub(crate) fn ends(&self, loss: Loss) {
+        match loss {
+            // Nothing has failed; and a device that was pulled out has nothing to be read.
+            Loss::Unplugged | Loss::Unbound => {}
+            Loss::FellOff => self.failed(Reason::Lost),
+            Loss::Hung | Loss::Wedged(Failure::Hung) => self.failed(Reason::Hung),
+            Loss::Crashed => self.failed(Reason::GivenUp),
+            Loss::Wedged(Failure::ResetFailed) => self.failed(Reason::ResetFailed),
+        }
+    }
+
+    /// A dump of what is, whatever it is. In memory of its own.
+    pub(crate) fn by_hand(&self) -> Arc<Dump> {
+        let mut capture = Capture::new(&self.source);
+        capture.fill(&self.source, Reason::ByHand);
+        let dump = Arc::new(capture.dump(&self.source));
+        self.kept.keep(&dump);
+        dump
+    }
+
+    /// What was captured since this was asked last, oldest first.
+    pub(crate) fn take(&self) -> Vec<Arc<Dump>> {
+        self.kept.take(&self.source)
+    }
+
+    /// The dump that was made last.
+    pub(crate) fn last(&self) -> Option<Arc<Dump>> {
+        self.kept.last()
+    }
+}
