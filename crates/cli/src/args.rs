@@ -10,6 +10,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::conformance::Wanted;
+use crate::dump::DumpCommand;
 use crate::exhaust::ExhaustArgs;
 use crate::gpu::args::GpuCommand;
 use crate::run::fault_spec::{FaultKind, FaultSpec, Percent, Trigger};
@@ -37,6 +38,9 @@ pub enum Command {
     Calls(CallsArgs),
     /// Pull the device out at every single hardware access of every call
     Exhaust(ExhaustArgs),
+    /// The state of a device when something went wrong with it
+    #[command(subcommand, arg_required_else_help = true)]
+    Dump(DumpCommand),
     /// Run the tests behind each promise that the project makes, and show which are kept
     Conformance(ConformanceArgs),
     /// The GPU model as a device for virtual machines
@@ -168,6 +172,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub timeline: Option<PathBuf>,
 
+    /// Save the state of the device in a file of this directory whenever something goes wrong with it, before it is reset; see
+    /// `lifeboat dump show`
+    #[arg(long, value_name = "DIR")]
+    pub dump_dir: Option<PathBuf>,
+
     /// Memory of the GPU in MiB, 16 to 1024
     #[arg(long, value_name = "MIB", default_value_t = Self::VRAM_MIB, value_parser = RangedU64ValueParser::<u16>::new().range(16..=1024))]
     pub vram: u16,
@@ -230,6 +239,7 @@ impl Default for RunArgs {
             out: None,
             report: ReportFormat::Text,
             timeline: None,
+            dump_dir: None,
             vram: Self::VRAM_MIB,
             timeout: Self::TIMEOUT,
             quiet: false,

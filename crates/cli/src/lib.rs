@@ -10,6 +10,7 @@
 pub mod args;
 pub mod calls;
 pub mod conformance;
+pub mod dump;
 pub mod exhaust;
 pub mod exit;
 pub mod gpu;

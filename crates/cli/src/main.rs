@@ -6,17 +6,19 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use lifeboat_cli::args::{Command, ConformanceArgs, ReportFormat, RunArgs};
+use lifeboat_cli::dump::{DumpCommand, ShowArgs};
 use lifeboat_cli::exhaust::ExhaustArgs;
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::gpu::args::{CtlArgs, GpuCommand, ServeArgs};
 use lifeboat_cli::interrupt::Interrupt;
-use lifeboat_cli::{calls, conformance, exhaust, gpu, run, usage};
+use lifeboat_cli::{calls, conformance, dump, exhaust, gpu, run, usage};
 use serde::Serialize;
 
 fn main() -> ExitCode {
     let exit = match usage::parse(std::env::args_os()) {
         Ok(Command::Run(args)) => run_and_report(&args),
         Ok(Command::Calls(args)) => show_calls(args.json),
+        Ok(Command::Dump(DumpCommand::Show(args))) => show_dump(&args),
         Ok(Command::Conformance(args)) => check_promises(&args),
         Ok(Command::Exhaust(args)) => pull_everywhere(&args),
         Ok(Command::Gpu(GpuCommand::Serve(args))) => serve(&args),
@@ -30,6 +32,16 @@ fn show_calls(json: bool) -> Exit {
     match calls::text(json).map_err(io::Error::from).and_then(|text| print(&text)) {
         Ok(()) => Exit::Success,
         Err(error) => complain(&format!("the table could not be written to standard output: {error}"), Exit::Failed),
+    }
+}
+
+fn show_dump(args: &ShowArgs) -> Exit {
+    match dump::show(args) {
+        Ok(text) => match print(&text) {
+            Ok(()) => Exit::Success,
+            Err(error) => complain(&format!("the dump could not be written to standard output: {error}"), Exit::Failed),
+        },
+        Err(error) => complain(&error, Exit::BadInput),
     }
 }
 

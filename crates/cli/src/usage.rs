@@ -93,6 +93,8 @@ fn subcommand(args: &[OsString]) -> &'static str {
         (Some("gpu"), _) => "lifeboat gpu",
         (Some("calls"), _) => "lifeboat calls",
         (Some("conformance"), _) => "lifeboat conformance",
+        (Some("dump"), Some("show")) => "lifeboat dump show",
+        (Some("dump"), _) => "lifeboat dump",
         _ => "lifeboat run",
     }
 }
@@ -156,6 +158,8 @@ mod tests {
         assert!(wrong(&["gpu", "sail"]).ends_with("; see `lifeboat gpu --help`"));
         assert!(wrong(&["calls", "--xml"]).ends_with("; see `lifeboat calls --help`"));
         assert!(wrong(&["conformance", "--id"]).ends_with("; see `lifeboat conformance --help`"));
+        assert!(wrong(&["dump", "show"]).ends_with("; see `lifeboat dump show --help`"));
+        assert!(wrong(&["dump", "sink"]).ends_with("; see `lifeboat dump --help`"));
         assert!(wrong(&["gpu", "serve"]).ends_with("; see `lifeboat gpu serve --help`"));
         assert!(wrong(&["gpu", "ctl", "status"]).ends_with("; see `lifeboat gpu ctl --help`"));
     }
