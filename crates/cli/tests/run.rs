@@ -83,6 +83,29 @@ fn the_result_is_saved_and_is_the_same_with_and_without_a_loss() {
 }
 
 #[test]
+fn wedge_4_a_dump_of_each_incident_is_saved_and_can_be_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let dumps = dir.path().join("dumps");
+    let args = ["--fault", "hang@job:17", "--fault", "fault@job:60", "--timeout", "100ms", "--seed", "1"];
+    let report = report(&[&args[..], &["--repeat", "3", "--dump-dir", dumps.to_str().unwrap()]].concat(), 0);
+    check(&report);
+    let files: Vec<&str> = report["dumps"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert_eq!(std::fs::read_dir(&dumps).unwrap().count(), 2, "nothing else is left there");
+    for (file, says) in files.iter().zip(["a job on ring", "stopped with a fault"]) {
+        let show = |more: &[&str]| {
+            let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+            command.args(["dump", "show", file]).args(more).timeout(LIMIT).output().unwrap()
+        };
+        let shown = show(&[]);
+        let text = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.status.success() && text.contains(says) && text.contains("Guilty    context"), "{text}");
+        let json: Value = serde_json::from_slice(&show(&["--json"]).stdout).unwrap();
+        assert_eq!((&json["format"], &json["version"]), (&"lifeboat-dump".into(), &1.into()));
+    }
+}
+
+#[test]
 fn hangs_faults_and_lost_interrupts_are_survived() {
     let faults = ["hang@job:17", "fault@job:40", "lost-irq@job:60", "spurious-irq@50%", "slow:1ms@90%"];
     let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();

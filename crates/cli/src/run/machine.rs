@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
@@ -11,6 +12,8 @@ use lifeboat::{Bus, Counts, Device, Event, Kind, Module, UnplugReport, WeakBus};
 use lifeboat_gpu::{Card, Config, RingSpan, Slot};
 use parking_lot::{Condvar, Mutex};
 
+use super::destination::DestinationError;
+use super::dumps::DumpDirectory;
 use super::progress::{DeviceState, Progress};
 use super::report::Spread;
 use super::timeline::{MarkKind, Outcome, Timeline, Track};
@@ -38,6 +41,8 @@ pub(super) struct Watch {
     changed: Condvar,
     progress: Progress,
     timeline: Arc<Timeline>,
+    /// Where dumps go, if the user wants them.
+    dumps: Option<DumpDirectory>,
 }
 
 #[derive(Default)]
@@ -60,6 +65,8 @@ pub(super) struct Remains {
     pub(super) unplugs: u64,
     pub(super) replugs: u64,
     pub(super) unplug_us: Spread,
+    /// Files.
+    pub(super) dumps: Result<Vec<PathBuf>, DestinationError>,
 }
 
 impl Machine {
@@ -69,6 +76,7 @@ impl Machine {
         job_timeout: Duration,
         timeline: Arc<Timeline>,
         progress: Progress,
+        dumps: Option<DumpDirectory>,
     ) -> io::Result<Self> {
         let slot = Slot::new("0000:01:00.0");
         let mut bus = Bus::new(Module::load(), job_timeout, DRAIN_LIMIT);
@@ -78,6 +86,7 @@ impl Machine {
             changed: Condvar::new(),
             progress,
             timeline: timeline.clone(),
+            dumps,
         });
         let receiver = bus.subscribe();
         let watcher = {
@@ -119,6 +128,7 @@ impl Machine {
         let _ = watcher.join();
         slot.remove();
         let cards = cards.into_inner();
+        let dumps = watch.dumps.as_ref().map_or_else(|| Ok(Vec::new()), DumpDirectory::conclude);
         let state = watch.state.lock();
         let during = &state.unplugs[..state.during_run.unwrap_or(state.unplugs.len())];
         let violations = cards.iter().flat_map(|card| card.witness().violations());
@@ -129,6 +139,7 @@ impl Machine {
             unplugs: during.len() as u64,
             replugs: state.added.saturating_sub(1),
             unplug_us: Spread::of(during.iter().map(|report| report.took())),
+            dumps,
         }
     }
 }
@@ -178,7 +189,12 @@ impl Watch {
                 // For those who work a wedged device is gone.
                 Event::Removed { report } | Event::Wedged { report, .. } => self.removed(report),
                 // What is in the slot now does not work; clients go on waiting, and give up in the end.
-                Event::ProbeFailed { .. } | Event::Dumped { .. } => {}
+                Event::ProbeFailed { .. } => {}
+                Event::Dumped { dump, .. } => {
+                    if let Some(dumps) = &self.dumps {
+                        dumps.save(&dump);
+                    }
+                }
             }
             self.changed.notify_all();
         }

@@ -41,6 +41,8 @@ pub struct Report {
     pub replugs: u64,
     /// How long the unplug path took, from the loss to the release of the binding.
     pub unplug_us: Spread,
+    /// The files with dumps of the device, in their order, if they were wanted.
+    pub dumps: Vec<String>,
     /// The longest time anyone waited for a fence.
     pub longest_wait_us: u64,
     /// Handles that nobody had closed when all clients were done.

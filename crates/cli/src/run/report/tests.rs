@@ -17,6 +17,7 @@ fn good() -> Report {
         unplugs: 1,
         replugs: 1,
         unplug_us: Spread { median: 412, max: 412 },
+        dumps: Vec::new(),
         longest_wait_us: 3_120,
         handles_open_at_end: 0,
         leaks: BTreeMap::new(),
@@ -113,6 +114,7 @@ fn the_json_has_exactly_these_fields() {
         [
             "clients",
             "direct_mpixel_per_s",
+            "dumps",
             "fences",
             "filter",
             "flips",
@@ -170,6 +172,12 @@ In numbers
 OK: nothing was lost, leaked or violated.
 ";
     assert_eq!(good().to_string(), expected);
+}
+
+#[test]
+fn files_with_dumps_are_named() {
+    let text = changed(|r| r.dumps = vec!["d/dump-0001.json".to_owned(), "d/\x1b[2J.json".to_owned()]).to_string();
+    assert!(text.contains("\n  Dumps       d/dump-0001.json, d/ [2J.json\n"), "{text}");
 }
 
 #[test]

@@ -104,6 +104,9 @@ impl Report {
                 format!("took {median} (median), {max} (longest); {outage_seconds:.2} s without a GPU"),
             ));
         }
+        if !self.dumps.is_empty() {
+            rows.push(("Dumps", crate::usage::one_line(&self.dumps.join(", "))));
+        }
         let on_screen = match self.scanout_matches {
             Some(true) => "; the screen shows the result",
             Some(false) => "; the screen shows SOMETHING ELSE",
