@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ladder_of_resets_is_one_incident() {
+    fn wedge_4_a_ladder_of_resets_is_one_incident() {
         let mut incident = Incident::none();
         assert!(incident.failed(7), "the ring hangs");
         assert!(!incident.failed(7), "its reset fails");
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_ends_when_a_job_completes_after_a_reset_that_succeeded() {
+    fn wedge_4_an_incident_ends_when_a_job_completes_after_a_reset_that_succeeded() {
         let mut incident = Incident::none();
         incident.mended(3);
         assert!(incident.failed(5), "a reset without a failure opens nothing");
