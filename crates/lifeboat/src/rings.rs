@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::RingIndex;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, RingWriter};
@@ -128,10 +127,7 @@ impl Rings for Lb1Rings {
 
     /// The bus side learns of it, and its unplug loses the scheduler. A device that is gone is reported already.
     fn give_up(&mut self) {
-        // Of a device that is gone there is nothing to be read; the bus side sees to that.
-        if self.link.registers(|lb1, _| lb1.identity()) == Ok(Verdict::Alive) {
-            self.dumps.failed(Reason::GivenUp);
-        }
+        self.dumps.failed(Reason::GivenUp);
         self.link.lost(Loss::Crashed);
     }
 

@@ -4,7 +4,8 @@
 mod machine;
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use lifeboat::command::Work;
@@ -12,11 +13,14 @@ use lifeboat::core::fence::FenceError;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::core::wedge::Failure;
+use lifeboat::core::wedge::{Failure, Methods};
 use lifeboat::dump::{Dump, LeftOut, Reason, RegisterValue, RingState};
 use lifeboat::{Bus, Device, Event, Fence, Module, ProbeOptions, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
-use lifeboat_lb1::regs::{device_status, fault, ring_ctrl, ring_status};
+use lifeboat_lb1::regs::{device_ctrl, device_status, fault, ring_ctrl, ring_status};
+use lifeboat_pci::ALL_ONES;
+use machine::bound::{self, Bound};
+use machine::interposer::Access;
 use machine::{Client, JOB_TIMEOUT, LONG, assert_lint_is_silent};
 
 const GUILTY: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Guilty));
@@ -183,7 +187,7 @@ fn wedge_4_a_device_that_hangs_is_dumped_before_it_is_wedged() {
     assert_eq!(rig.wedged(), Failure::Hung);
     assert_eq!((dump.reason, &dump.guilty), (Reason::Hung, &None));
     // It is up, which after the cut it is not.
-    assert_eq!(value(&dump.registers, "DEVICE_CTRL"), 1);
+    assert_eq!(value(&dump.registers, "DEVICE_CTRL"), device_ctrl::ENABLE);
     assert_eq!(dump.jobs.iter().map(|job| job.fence.clone()).collect::<Vec<_>>(), [pending.name()]);
     drop(client);
     rig.finish();
@@ -216,7 +220,7 @@ fn wedge_4_an_incident_ends_when_a_job_completes_after_a_reset_that_succeeded() 
 }
 
 #[test]
-fn wedge_4_what_is_pulled_out_makes_no_dump_and_what_does_not_answer_a_short_one() {
+fn wedge_4_what_is_pulled_out_makes_no_dump() {
     let rig = Rig::new();
     let client = Client::new(&rig.added());
     client.submit(0, &[Work::Hang], &[]);
@@ -224,28 +228,81 @@ fn wedge_4_what_is_pulled_out_makes_no_dump_and_what_does_not_answer_a_short_one
     assert!(matches!(rig.event(), Event::Removed { report } if report.loss == Loss::Unplugged));
     drop(client);
     rig.finish();
+}
 
-    let rig = Rig::new();
-    let device = rig.added();
-    let client = Client::new(&device);
+#[test]
+fn wedge_4_of_a_device_that_does_not_answer_there_is_what_the_driver_knows() {
+    let (dead, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (lost, told) = mpsc::channel();
+    let options = ProbeOptions { report_loss: Box::new(move |loss| lost.send(loss).unwrap()), ..bound::options() };
+    let (is_dead, counted) = (dead.clone(), reads.clone());
+    let bound = Bound::with(
+        options,
+        Box::new(move |_, _, _, access| match access {
+            Access::Read(_) if is_dead.load(SeqCst) => {
+                counted.fetch_add(1, SeqCst);
+                Some(ALL_ONES)
+            }
+            _ => None,
+        }),
+    );
+    let client = bound.client();
+    let hung = client.submit(0, &[Work::Hang], &[]);
+    let behind = client.submit(1, &[Work::Nop], std::slice::from_ref(&hung));
+    dead.store(true, SeqCst);
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::FellOff));
+    bound.binding.unplug(Loss::FellOff).unwrap();
+    let dumps = bound.binding.take_dumps();
+    let [dump] = &dumps[..] else { panic!("{dumps:?}") };
+    assert_eq!(dump.reason, Reason::Lost);
+    assert_eq!(dump.registers.len() + dump.rings.iter().map(|ring| ring.registers.len()).sum::<usize>(), 0);
+    let jobs: Vec<_> = dump.jobs.iter().map(|job| (job.fence.clone(), job.waits)).collect();
+    assert_eq!(jobs, [(hung.name(), 0), (behind.name(), 1)]);
+    assert_eq!(dump.left_out, LeftOut::default());
+    assert!(reads.load(SeqCst) < 20, "a dead device is not read over and over");
+    drop((client, hung, behind));
+    bound.finish();
+}
+
+#[test]
+fn wedge_4_a_device_that_is_wedged_for_another_reason_is_dumped_on_the_way() {
+    let bound = Bound::new(bound::no_hook());
+    let client = bound.client();
     let pending = client.submit(0, &[Work::Hang], &[]);
-    // The driver comes upon it before the bus does: by its next access.
-    rig.card.schedule(Trigger::Access(1), Fault::Remove);
-    let dump = loop {
-        match rig.event() {
-            Event::Dumped { dump, .. } => break Some(dump),
-            Event::Removed { report } if report.loss == Loss::Unplugged => break None,
-            Event::Wedged { .. } => {}
-            other => panic!("{other:?}"),
-        }
-    };
-    // Whether the bus or the driver was first is not for the test to say.
-    if let Some(dump) = dump {
-        assert_eq!((dump.reason, dump.registers.len(), dump.rings[0].registers.len()), (Reason::Lost, 0, 0));
-        assert_eq!(dump.jobs.iter().map(|job| job.fence.clone()).collect::<Vec<_>>(), [pending.name()]);
+    assert!(bound.binding.take_dumps().is_empty());
+    bound.binding.wedge(Failure::ResetFailed, Methods::UNKNOWN).unwrap();
+    assert!(pending.wait(Duration::ZERO).is_err());
+    let dumps = bound.binding.take_dumps();
+    let [dump] = &dumps[..] else { panic!("{dumps:?}") };
+    assert_eq!((dump.reason, dump.jobs.len()), (Reason::ResetFailed, 1));
+    assert_eq!(value(&dump.registers, "DEVICE_CTRL"), device_ctrl::ENABLE, "it is up, which after the cut it is not");
+    assert_eq!((bound.binding.dump(), bound.binding.last_dump().as_ref()), (None, Some(dump)));
+    bound.binding.unplug(Loss::Unbound).unwrap();
+    assert!(bound.binding.take_dumps().is_empty());
+    drop(client);
+    bound.finish();
+}
+
+#[test]
+fn wedge_4_dumps_that_nobody_takes_are_kept_as_far_as_there_is_room() {
+    let bound = Bound::new(bound::no_hook());
+    let client = bound.client();
+    for _ in 0..3 {
+        hang(&client);
+        client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
     }
-    drop((client, device));
-    rig.bus.shutdown().unwrap();
+    let blamed: Vec<_> = bound.binding.take_dumps().iter().map(|dump| dump.guilty.clone().unwrap().number).collect();
+    assert_eq!(blamed, [1, 3]);
+    hang(&client);
+    let last = bound.binding.take_dumps();
+    assert_eq!(
+        last.iter().map(|dump| dump.guilty.clone().unwrap().number).collect::<Vec<_>>(),
+        [7],
+        "there is room again"
+    );
+    assert_eq!(bound.binding.last_dump().as_ref(), last.first());
+    drop(client);
+    bound.finish();
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat_core::class::Presence;
+use lifeboat_core::health::Verdict;
 use lifeboat_core::incident::Incident;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
@@ -43,9 +44,41 @@ impl Recorder {
         Self { source, incident: Mutex::new(&locks::INCIDENT, Incident::none()), kept, report }
     }
 
-    /// Something has failed, and nothing has been reset for it yet. Takes a dump, if this is the beginning of an incident.
-    /// Allocates nothing, and may be called by any thread that holds no lock.
+    /// The driver has found something wrong, and has reset nothing for it yet. Takes a dump, if this is the beginning of an
+    /// incident. Allocates nothing, and may be called by any thread that holds no lock.
+    ///
+    /// Not of a device that does not answer: the bus side [ends](Self::ends) that, and knows whether it was pulled out.
     pub(crate) fn failed(&self, reason: Reason) {
+        if self.answers() {
+            self.begin(reason);
+        }
+    }
+
+    /// A reset has succeeded.
+    pub(crate) fn mended(&self) {
+        let completed = self.source.events.completed();
+        self.incident.lock().mended(completed);
+    }
+
+    /// The binding is about to end, or to be wedged; nothing is announced yet. As [`Recorder::failed`].
+    pub(crate) fn ends(&self, loss: Loss) {
+        let reason = match loss {
+            // Nothing has failed; and a device that was pulled out has nothing to be read.
+            Loss::Unplugged | Loss::Unbound => return,
+            Loss::FellOff => Reason::Lost,
+            Loss::Hung | Loss::Wedged(Failure::Hung) => Reason::Hung,
+            Loss::Crashed => Reason::GivenUp,
+            Loss::Wedged(Failure::ResetFailed) => Reason::ResetFailed,
+        };
+        self.begin(if self.answers() { reason } else { Reason::Lost });
+    }
+
+    fn answers(&self) -> bool {
+        let verdict = self.source.link.registers(|lb1, _| lb1.identity());
+        matches!(verdict, Ok(Verdict::Alive | Verdict::Unsure))
+    }
+
+    fn begin(&self, reason: Reason) {
         // What is announced as gone has no jobs any more.
         if self.source.link.presence() != Presence::Live {
             return;
@@ -62,24 +95,6 @@ impl Recorder {
         self.kept.filled(capture);
         tracing::info!(minor = self.source.minor, %reason, "a dump was captured");
         (self.report)();
-    }
-
-    /// A reset has succeeded.
-    pub(crate) fn mended(&self) {
-        let completed = self.source.events.completed();
-        self.incident.lock().mended(completed);
-    }
-
-    /// The binding is about to end, or to be wedged; nothing is announced yet.
-    pub(crate) fn ends(&self, loss: Loss) {
-        match loss {
-            // Nothing has failed; and a device that was pulled out has nothing to be read.
-            Loss::Unplugged | Loss::Unbound => {}
-            Loss::FellOff => self.failed(Reason::Lost),
-            Loss::Hung | Loss::Wedged(Failure::Hung) => self.failed(Reason::Hung),
-            Loss::Crashed => self.failed(Reason::GivenUp),
-            Loss::Wedged(Failure::ResetFailed) => self.failed(Reason::ResetFailed),
-        }
     }
 
     /// A dump of what is, whatever it is. In memory of its own.
