@@ -260,7 +260,27 @@ fn wedge_4_of_a_device_that_does_not_answer_there_is_what_the_driver_knows() {
     assert_eq!(jobs, [(hung.name(), 0), (behind.name(), 1)]);
     assert_eq!(dump.left_out, LeftOut::default());
     assert!(reads.load(SeqCst) < 20, "a dead device is not read over and over");
-    drop((client, hung, behind));
+    drop((client, hung, behind, bound.binding));
+    // The card itself is there, and saw a driver that thinks it gone.
+    bound.module.unload().unwrap();
+    assert_lint_is_silent();
+}
+
+#[test]
+fn wedge_4_a_driver_that_finds_its_device_hung_has_its_dump_before_it_says_so() {
+    let (lost, told) = mpsc::channel();
+    let options = ProbeOptions {
+        report_loss: Box::new(move |loss| lost.send(loss).unwrap()),
+        watch: Watch { period: PERIOD, stalls: 3 },
+        ..bound::options()
+    };
+    let bound = Bound::with(options, bound::no_hook());
+    bound.card.inject(Fault::StuckHeartbeat);
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::Hung));
+    let reasons = |bound: &Bound| bound.binding.take_dumps().iter().map(|dump| dump.reason).collect::<Vec<_>>();
+    assert_eq!(reasons(&bound), [Reason::Hung]);
+    bound.binding.unplug(Loss::Hung).unwrap();
+    assert_eq!(reasons(&bound), [], "it is the same incident");
     bound.finish();
 }
 
