@@ -8,13 +8,8 @@ fn register(name: &str, offset: u64, value: Option<u32>) -> RegisterValue {
 }
 
 fn descriptor(index: u32, words: &[u32]) -> Descriptor {
-    let mut bytes = String::new();
-    for at in 0..32 {
-        for byte in words.get(at).copied().unwrap_or(0).to_le_bytes() {
-            bytes += &format!("{byte:02x}");
-        }
-    }
-    Descriptor { index, bytes: Some(bytes) }
+    let all = (0..32).flat_map(|at| words.get(at).copied().unwrap_or(0).to_le_bytes());
+    Descriptor { index, bytes: Some(all.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()) }
 }
 
 /// A hang on ring 0.
