@@ -71,7 +71,8 @@ fn message(event: &Event, number: u64) -> Option<String> {
         Event::Added { minor, location } => ("add", *minor, location, None),
         Event::Removed { report } => ("remove", report.minor, &report.location, None),
         Event::Wedged { minor, location, event, .. } => ("change", *minor, location, Some(event)),
-        Event::ProbeFailed { .. } => return None,
+        // A kernel has no event of a probe that failed, and tells of dumps as devices of another subsystem.
+        Event::ProbeFailed { .. } | Event::Dumped { .. } => return None,
     };
     let path = device_path(location, minor);
     let mut text = format!("{action}@{path}\0ACTION={action}\0DEVPATH={path}\0SUBSYSTEM=drm\0");
