@@ -127,14 +127,14 @@ fn wedge_4_a_hang_is_dumped_once_and_as_it_was_before_the_reset() {
     assert_eq!(dump.reason, Reason::JobTimeout { ring: 0 });
 
     // A reset would have cleared all of this.
-    let ring = &dump.rings[0];
-    assert_eq!(value(&ring.registers, "RING_CTRL"), ring_ctrl::ENABLE);
-    assert_eq!(value(&ring.registers, "RING_STATUS"), ring_status::ENABLED | ring_status::BUSY);
+    let state = &dump.rings[0];
+    assert_eq!(value(&state.registers, "RING_CTRL"), ring_ctrl::ENABLE);
+    assert_eq!(value(&state.registers, "RING_STATUS"), ring_status::ENABLED | ring_status::BUSY);
     // Two descriptors of the first job, two commands and a number of the one that hangs, two of the one behind it.
-    assert_eq!((ring.head, ring.tail, ring.seqno), (Some(3), Some(7), Some(1)));
-    assert_eq!((ring.issued, ring.completed), (Some(3), Some(1)));
+    assert_eq!((state.head, state.tail, state.seqno), (Some(3), Some(7), Some(1)));
+    assert_eq!((state.issued, state.completed), (Some(3), Some(1)));
     assert_eq!(value(&dump.registers, "DEVICE_STATUS"), device_status::READY);
-    let shown: Vec<_> = ring.descriptors.iter().map(|descriptor| descriptor.index).collect();
+    let shown: Vec<_> = state.descriptors.iter().map(|descriptor| descriptor.index).collect();
     assert_eq!(shown, [1, 2, 3, 4, 5, 6]);
     assert_eq!([1, 2, 3, 4, 5, 6].map(|index| opcode(&dump, index)), [5, 0, 7, 5, 1, 5]);
 
@@ -212,9 +212,9 @@ fn wedge_4_an_incident_ends_when_a_job_completes_after_a_reset_that_succeeded() 
     assert_eq!(client.submit(0, &[Work::Nop], &[]).wait(LONG), GUILTY);
     let second = rig.dumped();
     assert_eq!(second.reason, Reason::Fault { ring: 0 });
-    let ring = &second.rings[0];
-    assert_eq!(value(&ring.registers, "RING_STATUS") & ring_status::FAULTED, ring_status::FAULTED);
-    assert_eq!(value(&ring.registers, "RING_FAULT") & 0xff, u32::from(fault::INJECTED));
+    let state = &second.rings[0];
+    assert_eq!(value(&state.registers, "RING_STATUS") & ring_status::FAULTED, ring_status::FAULTED);
+    assert_eq!(value(&state.registers, "RING_FAULT") & 0xff, u32::from(fault::INJECTED));
     drop(client);
     rig.finish();
 }
@@ -356,8 +356,8 @@ fn wedge_4_a_dump_is_no_larger_than_its_limit_and_counts_what_it_leaves_out() {
         assert_eq!(ahead.count() as u64 + dump.left_out.descriptors, 2 * 449);
         assert_eq!(Dump::read(&bytes(&dump)).unwrap(), *dump);
         // The oldest of each ring come first, however little there is.
-        for ring in 0..dump.jobs.len().min(2) {
-            assert_eq!((dump.jobs[ring].fence.clone(), dump.jobs[ring].number), (fences[ring].name(), 1));
+        for (job, fence) in dump.jobs.iter().zip(&fences).take(2) {
+            assert_eq!((job.fence.clone(), job.number), (fence.name(), 1));
         }
         if size > 9000 {
             let at_head = |ring: &RingState| ring.descriptors.iter().any(|descriptor| descriptor.index == 0);

@@ -180,6 +180,7 @@ impl Watcher {
     fn wedge(&self, failure: Failure) {
         let Some(binding) = &self.binding else { return };
         let Some(event) = binding.wedge(failure, METHODS) else { return };
+        self.tell_dumps();
         let (report, location) = (Arc::new(binding.report()), self.slot.location().to_owned());
         self.tell_dumps();
         self.shared.tell(&super::Event::Wedged { minor: report.minor, location, failure, event, report });
