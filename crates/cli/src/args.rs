@@ -177,6 +177,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub dump_dir: Option<PathBuf>,
 
+    /// Tell a program that listens at this Unix datagram socket when the device comes, goes or is wedged, in the form of the
+    /// kernel's uevents
+    #[arg(long, value_name = "SOCKET")]
+    pub events: Option<PathBuf>,
+
     /// Memory of the GPU in MiB, 16 to 1024
     #[arg(long, value_name = "MIB", default_value_t = Self::VRAM_MIB, value_parser = RangedU64ValueParser::<u16>::new().range(16..=1024))]
     pub vram: u16,
@@ -240,6 +245,7 @@ impl Default for RunArgs {
             report: ReportFormat::Text,
             timeline: None,
             dump_dir: None,
+            events: None,
             vram: Self::VRAM_MIB,
             timeout: Self::TIMEOUT,
             quiet: false,

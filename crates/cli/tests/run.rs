@@ -1,6 +1,7 @@
 //! `lifeboat run` as a user runs it: the binary, its report and its exit code.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -242,4 +243,29 @@ proptest! {
         let args = ["--clients", &clients, "--tiles", &tile, "--seed", &seed, "--fault", &first, "--fault", &second];
         check(&report(&args, 0));
     }
+}
+
+#[test]
+fn events_reach_who_listens_and_nobody_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("uevents");
+    let args = ["--fault", "unplug@40%,replug:20ms", "--events", socket.to_str().unwrap()];
+    let nobody = lifeboat(&args);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("nobody listens at"), "{nobody:?}");
+
+    let listener = UnixDatagram::bind(&socket).unwrap();
+    listener.set_read_timeout(Some(LIMIT)).unwrap();
+    let heard = std::thread::spawn(move || {
+        let mut bytes = [0; 2048];
+        let mut next = || {
+            let length = listener.recv(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes[..length]).split('\0').nth(1).unwrap().to_owned()
+        };
+        [next(), next(), next(), next()]
+    });
+    let report = report(&args, 0);
+    check(&report);
+    assert_eq!(report["events_lost"], 0);
+    assert_eq!(heard.join().unwrap(), ["ACTION=add", "ACTION=remove", "ACTION=add", "ACTION=remove"]);
 }

@@ -6,13 +6,14 @@
 //!
 //! ```
 //! # use lifeboat::{Bus, Event, Module, Uevents};
-//! # fn tell(bus: &Bus, socket: &std::path::Path) {
-//! let mut uevents = Uevents::to(socket);
+//! # fn tell(bus: &Bus, socket: &std::path::Path) -> std::io::Result<()> {
+//! let mut uevents = Uevents::connect(socket)?;
 //! for event in bus.subscribe() {
 //!     if let Err(error) = uevents.send(&event) {
 //!         eprintln!("an event is lost: {error}");
 //!     }
 //! }
+//! # Ok(())
 //! # }
 //! ```
 
@@ -39,9 +40,12 @@ pub struct Uevents {
 }
 
 impl Uevents {
-    /// To the datagram socket at `path`. Whether anybody listens there turns out with the first event.
-    pub fn to(path: &Path) -> Self {
-        Self { path: path.to_owned(), socket: None, sent: 0 }
+    /// To the datagram socket at `path`.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), socket: Some(connected(path)?), sent: 0 })
     }
 
     /// Tells of an event, if it is one that the kernel would tell of: a device was added, has changed by being wedged, or was
@@ -56,13 +60,18 @@ impl Uevents {
             return Ok(());
         }
         self.socket = None;
-        let socket = UnixDatagram::unbound()?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        socket.connect(&self.path)?;
+        let socket = connected(&self.path)?;
         socket.send(message.as_bytes())?;
         self.socket = Some(socket);
         Ok(())
     }
+}
+
+fn connected(path: &Path) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.connect(path)?;
+    Ok(socket)
 }
 
 /// What is said of an event.

@@ -4,6 +4,7 @@
 mod machine;
 
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::time::Duration;
 
 use lifeboat::core::recovery::Budget;
@@ -13,6 +14,12 @@ use lifeboat_gpu::{Card, Config, Fault, Slot};
 use machine::{LONG, assert_lint_is_silent};
 
 const WATCH: Watch = Watch { period: Duration::from_millis(20), stalls: 3 };
+
+fn listen(path: &Path) -> UnixDatagram {
+    let listener = UnixDatagram::bind(path).unwrap();
+    listener.set_read_timeout(Some(LONG)).unwrap();
+    listener
+}
 
 fn heard(listener: &UnixDatagram) -> Vec<String> {
     let mut bytes = [0; 2048];
@@ -35,7 +42,9 @@ fn wedge_3_the_event_of_a_wedged_device_reaches_a_socket_in_the_kernels_form() {
     bus.attach(&slot).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("uevents");
-    let mut uevents = Uevents::to(&path);
+    assert!(Uevents::connect(&path).is_err(), "nobody listens");
+    let listener = listen(&path);
+    let mut uevents = Uevents::connect(&path).unwrap();
     let next = || loop {
         match events.recv_timeout(LONG).unwrap() {
             // Of that the kernel tells elsewhere.
@@ -46,9 +55,11 @@ fn wedge_3_the_event_of_a_wedged_device_reaches_a_socket_in_the_kernels_form() {
 
     let added = next();
     let Event::Added { minor, .. } = added else { panic!("{added:?}") };
-    assert!(uevents.send(&added).is_err(), "nobody listens");
-    let listener = UnixDatagram::bind(&path).unwrap();
-    listener.set_read_timeout(Some(LONG)).unwrap();
+    drop(listener);
+    assert!(uevents.send(&added).is_err(), "nobody listens any more");
+    // Another listener at the same place.
+    std::fs::remove_file(&path).unwrap();
+    let listener = listen(&path);
     card.inject(Fault::StuckHeartbeat);
     uevents.send(&next()).unwrap();
     let device = format!("/devices/pci0000:01/0000:01:00.0/drm/card{minor}");
@@ -61,11 +72,6 @@ fn wedge_3_the_event_of_a_wedged_device_reaches_a_socket_in_the_kernels_form() {
     let wedged = [&common("change")[..], &[subsystem.clone(), "WEDGED=rebind,bus-reset".to_owned()], &node(2)].concat();
     assert_eq!(heard(&listener), wedged, "the first was lost, and its number tells");
 
-    // Another listener at the same place.
-    drop(listener);
-    std::fs::remove_file(&path).unwrap();
-    let listener = UnixDatagram::bind(&path).unwrap();
-    listener.set_read_timeout(Some(LONG)).unwrap();
     slot.remove();
     uevents.send(&next()).unwrap();
     assert_eq!(heard(&listener), [&common("remove")[..], &[subsystem], &node(3)].concat());

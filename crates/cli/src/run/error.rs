@@ -3,6 +3,7 @@
 use super::destination::DestinationError;
 use super::picture::PictureError;
 use crate::exit::Exit;
+use crate::uevents::NobodyListens;
 
 /// What keeps a run from having a result. Its text is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum RunError {
     /// A result cannot be saved where the user wants it.
     #[error(transparent)]
     Destination(#[from] DestinationError),
+    /// The user wants events, and nobody receives them.
+    #[error(transparent)]
+    Events(#[from] NobodyListens),
     /// The picture to show and the clients' tiles do not fit into the GPU's memory together.
     #[error("{have} MiB of GPU memory are too few: give --vram {need}, or fewer --clients or smaller --tiles")]
     VramTooSmall {
@@ -33,9 +37,10 @@ impl RunError {
     /// The code to exit with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Picture(_) | Self::VramTooSmall { .. } | Self::Destination(DestinationError::Unusable { .. }) => {
-                Exit::BadInput
-            }
+            Self::Picture(_)
+            | Self::VramTooSmall { .. }
+            | Self::Events(_)
+            | Self::Destination(DestinationError::Unusable { .. }) => Exit::BadInput,
             Self::Destination(DestinationError::Write { .. }) | Self::Machine(_) | Self::Call(_) => Exit::Failed,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, UnplugReport, WeakBus};
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, Uevents, UnplugReport, WeakBus};
 use lifeboat_gpu::{Card, Config, RingSpan, Slot};
 use parking_lot::{Condvar, Mutex};
 
@@ -16,6 +16,8 @@ use super::destination::DestinationError;
 use super::dumps::DumpDirectory;
 use super::progress::{DeviceState, Progress};
 use super::report::Spread;
+use crate::uevents;
+
 use super::timeline::{MarkKind, Outcome, Timeline, Track};
 
 /// How long an unplug waits for open sections. None of ours lasts more than a millisecond.
@@ -29,9 +31,17 @@ pub(super) struct Machine {
     pub(super) slot: Arc<Slot>,
     watch: Arc<Watch>,
     watcher: JoinHandle<()>,
+    /// Sends events to who wants them.
+    forwarder: Option<JoinHandle<u64>>,
     cards: Mutex<Vec<Arc<Card>>>,
     config: Config,
     timeline: Arc<Timeline>,
+}
+
+/// Who else wants to know what happens to the device.
+pub(super) struct Listeners {
+    pub(super) dumps: Option<DumpDirectory>,
+    pub(super) uevents: Option<Uevents>,
 }
 
 /// What is known about the device.
@@ -67,6 +77,8 @@ pub(super) struct Remains {
     pub(super) unplug_us: Spread,
     /// Files.
     pub(super) dumps: Result<Vec<PathBuf>, DestinationError>,
+    /// Events that did not arrive where the user wanted them.
+    pub(super) events_lost: Option<u64>,
 }
 
 impl Machine {
@@ -76,7 +88,7 @@ impl Machine {
         job_timeout: Duration,
         timeline: Arc<Timeline>,
         progress: Progress,
-        dumps: Option<DumpDirectory>,
+        listeners: Listeners,
     ) -> io::Result<Self> {
         let slot = Slot::new("0000:01:00.0");
         let mut bus = Bus::new(Module::load(), job_timeout, DRAIN_LIMIT);
@@ -86,15 +98,16 @@ impl Machine {
             changed: Condvar::new(),
             progress,
             timeline: timeline.clone(),
-            dumps,
+            dumps: listeners.dumps,
         });
+        let forwarder = listeners.uevents.map(|uevents| uevents::forward(&bus, uevents)).transpose()?;
         let receiver = bus.subscribe();
         let watcher = {
             let watch = watch.clone();
             std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(&receiver))?
         };
         bus.attach(&slot)?;
-        Ok(Self { bus, slot, watch, watcher, cards: Mutex::default(), config, timeline })
+        Ok(Self { bus, slot, watch, watcher, forwarder, cards: Mutex::default(), config, timeline })
     }
 
     /// Plugs a new card into the slot, after pulling out what may be there. `arm` gets it before the driver does.
@@ -122,10 +135,11 @@ impl Machine {
 
     /// Switches the machine off: unbinds the device, unloads the driver, and says what is left.
     pub(super) fn switch_off(self) -> Remains {
-        let Self { bus, slot, watch, watcher, cards, .. } = self;
+        let Self { bus, slot, watch, watcher, forwarder, cards, .. } = self;
         let counts = bus.shutdown().map_or_else(|holders| holders.counts, |()| Counts::new());
         // The bus is gone, so its subscribers' channel has ended, and the watcher with it.
         let _ = watcher.join();
+        let events_lost = forwarder.map(|forwarder| forwarder.join().unwrap_or(u64::MAX));
         slot.remove();
         let cards = cards.into_inner();
         let dumps = watch.dumps.as_ref().map_or_else(|| Ok(Vec::new()), DumpDirectory::conclude);
@@ -140,6 +154,7 @@ impl Machine {
             replugs: state.added.saturating_sub(1),
             unplug_us: Spread::of(during.iter().map(|report| report.took())),
             dumps,
+            events_lost,
         }
     }
 }

@@ -35,13 +35,14 @@ use lifeboat_gpu::Config;
 
 use crate::args::RunArgs;
 use crate::interrupt::Interrupt;
+use crate::uevents;
 use budget::Budget;
 use client::{Client, Surroundings};
 use conductor::{Conductor, Cue};
 use destination::{Destination, TimelineFormat};
 use dumps::DumpDirectory;
 use filter::Convolution;
-use machine::{Machine, Remains};
+use machine::{Listeners, Machine, Remains};
 use picture::{Picture, Source};
 use present::Shown;
 use progress::Progress;
@@ -68,6 +69,7 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
     let out = args.out.as_deref().map(Destination::for_picture).transpose()?;
     let drawing = args.timeline.as_deref().map(Destination::for_timeline).transpose()?;
     let dumps = args.dump_dir.as_deref().map(DumpDirectory::claim).transpose()?;
+    let uevents = args.events.as_deref().map(uevents::connect).transpose()?;
     let source = Source::new(args.image.as_deref());
     let picture = source.load()?;
     let convolution = args.filter.convolution();
@@ -79,7 +81,8 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let timeline = Arc::new(if drawing.is_some() { Timeline::start() } else { Timeline::off() });
     let job = Job { args, picture: &picture, convolution: &convolution, budget, grid, seed, timeline: &timeline };
-    let Outcome { rest, tally, shown, on_screen, took, outage, remains } = job.perform(dumps, interrupt)?;
+    let Outcome { rest, tally, shown, on_screen, took, outage, remains } =
+        job.perform(Listeners { dumps, uevents }, interrupt)?;
     let dumps = remains.dumps?;
 
     let threads = NonZeroUsize::new(RINGS.into()).unwrap_or(NonZeroUsize::MIN);
@@ -102,6 +105,7 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
         unplugs: remains.unplugs,
         replugs: remains.replugs,
         unplug_us: remains.unplug_us,
+        events_lost: remains.events_lost,
         dumps: dumps.iter().map(|file| file.display().to_string()).collect(),
         handles_open_at_end: remains.handles_open,
         leaks: remains.leaks,
@@ -155,7 +159,7 @@ struct Outcome {
 }
 
 impl Job<'_> {
-    fn perform(&self, dumps: Option<DumpDirectory>, interrupt: &Interrupt) -> Result<Outcome, RunError> {
+    fn perform(&self, listeners: Listeners, interrupt: &Interrupt) -> Result<Outcome, RunError> {
         let (cues, cue_receiver) = mpsc::channel();
         let told = |cues: &Sender<Cue>, cue| {
             // The conductor leaves last; what comes after is of no interest.
@@ -168,7 +172,7 @@ impl Job<'_> {
         interrupt.on_request(move || told(&from_user, Cue::Interrupted));
         let progress = Progress::new(workload.total(), self.args.quiet);
         let config = Config { vram_bytes: u64::from(self.args.vram) << 20, rings: RINGS, seed: self.seed };
-        let machine = Machine::new(config, self.args.timeout, self.timeline.clone(), progress.clone(), dumps)?;
+        let machine = Machine::new(config, self.args.timeout, self.timeline.clone(), progress.clone(), listeners)?;
 
         let began = Instant::now();
         let (tally, shown) = self.all_parts(&machine, &workload, &progress, &cues, cue_receiver)?;

@@ -43,6 +43,8 @@ pub struct Report {
     pub unplug_us: Spread,
     /// The files with dumps of the device, in their order, if they were wanted.
     pub dumps: Vec<String>,
+    /// Events that did not arrive where they were wanted; `None` if they were not.
+    pub events_lost: Option<u64>,
     /// The longest time anyone waited for a fence.
     pub longest_wait_us: u64,
     /// Handles that nobody had closed when all clients were done.

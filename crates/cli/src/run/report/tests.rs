@@ -18,6 +18,7 @@ fn good() -> Report {
         replugs: 1,
         unplug_us: Spread { median: 412, max: 412 },
         dumps: Vec::new(),
+        events_lost: None,
         longest_wait_us: 3_120,
         handles_open_at_end: 0,
         leaks: BTreeMap::new(),
@@ -115,6 +116,7 @@ fn the_json_has_exactly_these_fields() {
             "clients",
             "direct_mpixel_per_s",
             "dumps",
+            "events_lost",
             "fences",
             "filter",
             "flips",
@@ -178,6 +180,13 @@ OK: nothing was lost, leaked or violated.
 fn files_with_dumps_are_named() {
     let text = changed(|r| r.dumps = vec!["d/dump-0001.json".to_owned(), "d/\x1b[2J.json".to_owned()]).to_string();
     assert!(text.contains("\n  Dumps       d/dump-0001.json, d/ [2J.json\n"), "{text}");
+}
+
+#[test]
+fn events_are_mentioned_if_some_did_not_arrive() {
+    let text = |lost| changed(|r| r.events_lost = lost).to_string();
+    assert!(text(Some(2)).contains("\n  Events      2 did not arrive\n"));
+    assert!(!text(Some(0)).contains("Events"));
 }
 
 #[test]

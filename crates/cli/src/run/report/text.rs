@@ -107,6 +107,9 @@ impl Report {
         if !self.dumps.is_empty() {
             rows.push(("Dumps", crate::usage::one_line(&self.dumps.join(", "))));
         }
+        if let Some(lost @ 1..) = self.events_lost {
+            rows.push(("Events", format!("{lost} did not arrive")));
+        }
         let on_screen = match self.scanout_matches {
             Some(true) => "; the screen shows the result",
             Some(false) => "; the screen shows SOMETHING ELSE",

@@ -1,0 +1,39 @@
+//! `--events SOCKET`: what happens to devices, told to a program that waits for it as the kernel would tell it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use lifeboat::{Bus, Uevents};
+
+/// Nobody listens where the events are to go.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody listens at {}: {why}; start what receives the datagrams first, such as `socat -u UNIX-RECV:{} -`", path.display(), path.display())]
+pub struct NobodyListens {
+    path: PathBuf,
+    why: io::ErrorKind,
+}
+
+/// Finds whoever listens at `path`.
+///
+/// # Errors
+/// [`NobodyListens`].
+pub fn connect(path: &Path) -> Result<Uevents, NobodyListens> {
+    Uevents::connect(path).map_err(|error| NobodyListens { path: path.to_owned(), why: error.kind() })
+}
+
+/// Sends everything that happens on the bus from now on, on a thread that ends with the bus. It gives the number of events that
+/// did not arrive.
+///
+/// # Errors
+/// If the system cannot start another thread.
+pub fn forward(bus: &Bus, mut uevents: Uevents) -> io::Result<JoinHandle<u64>> {
+    let events = bus.subscribe();
+    std::thread::Builder::new().name("events".into()).spawn(move || {
+        let mut lost = 0;
+        for event in events {
+            lost += u64::from(uevents.send(&event).is_err());
+        }
+        lost
+    })
+}
