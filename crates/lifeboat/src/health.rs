@@ -1,26 +1,31 @@
 //! The worker's looks at how the device is. What they mean is [`lifeboat_core::vitals`]'s to say.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat_core::Timestamp;
+use lifeboat_core::health::{Verdict, judge_identity};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::{Health, Vitals, Watch};
+use lifeboat_pci::{ConfigSpace, offset};
 
 use crate::dump::{Reason, Recorder};
 use crate::link::Link;
+use crate::probe::PCI_ID;
 
 pub(crate) struct HealthCheck {
     vitals: Vitals,
+    config: Arc<dyn ConfigSpace + Send + Sync>,
     /// What time is counted from.
     epoch: Instant,
 }
 
 impl HealthCheck {
     /// Of a device that was just found alive.
-    pub(crate) fn new(watch: Watch, minor: u32) -> Self {
+    pub(crate) fn new(watch: Watch, minor: u32, config: Arc<dyn ConfigSpace + Send + Sync>) -> Self {
         // Devices with other numbers are looked at at other times.
         let seed = minor.wrapping_add(1).wrapping_mul(0x9e37_79b9);
-        Self { vitals: Vitals::new(watch, Timestamp::default(), seed), epoch: Instant::now() }
+        Self { vitals: Vitals::new(watch, Timestamp::default(), seed), config, epoch: Instant::now() }
     }
 
     /// Looks, if it is time. Says when it is next.
@@ -34,10 +39,16 @@ impl HealthCheck {
 
     /// `None` if there is nothing to be examined any more.
     fn examine(&mut self, link: &Link, dumps: &Recorder, now: Timestamp) -> Option<()> {
-        let pattern = self.vitals.pattern();
-        let read = link.registers(|lb1, _| Ok((lb1.liveness(pattern)?, lb1.heartbeat()?)));
-        // If it cannot be read, the link has told the bus side that it is gone; or it has been cut off.
-        let (computed, heartbeat) = read.ok()?;
+        let (computed, heartbeat) = match self.present() {
+            Verdict::Alive => {
+                let pattern = self.vitals.pattern();
+                let read = link.registers(|lb1, _| Ok((lb1.liveness(pattern)?, lb1.heartbeat()?)));
+                // If it cannot be read, the link has told the bus side that it is gone; or it has been cut off.
+                read.ok()?
+            }
+            // Its registers would say no more.
+            absent => (absent, 0),
+        };
         match self.vitals.look(now, computed, heartbeat) {
             Health::Alive { .. } => {}
             health @ (Health::Suspect { .. } | Health::Unsure) => tracing::warn!(?health, "the device is suspect"),
@@ -49,5 +60,11 @@ impl HealthCheck {
             Health::Dead => link.lost(Loss::FellOff),
         }
         Some(())
+    }
+
+    /// Whether configuration space still says who it is. It answers where registers cannot, as without memory decoding, and a
+    /// bus may refuse it at once where a register access would wait for its time to run out.
+    fn present(&self) -> Verdict {
+        self.config.read32(offset::ID).map_or(Verdict::Unsure, |id| judge_identity(id, PCI_ID))
     }
 }

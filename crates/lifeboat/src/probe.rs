@@ -34,6 +34,8 @@ use crate::teardown::Shell;
 
 /// Descriptors of a ring, as a power of two: 1024, or 128 KiB of host memory.
 const RING_ORDER: u8 = 10;
+/// Vendor and device, as configuration space has them.
+pub(crate) const PCI_ID: u32 = regs::VENDOR_ID as u32 | (regs::DEVICE_ID as u32) << 16;
 /// The liveness pattern: neither it nor its complement is all-ones or zero.
 const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
 
@@ -102,7 +104,7 @@ pub(crate) fn probe(
     let binding_entry = module.ledger.enlist(Kind::Binding);
     let config = function.config();
     let id = config.read32(offset::ID)?;
-    if id != u32::from(regs::VENDOR_ID) | u32::from(regs::DEVICE_ID) << 16 {
+    if id != PCI_ID {
         return Err(ProbeError::NotOurs(id));
     }
     set_memory_decode(&*config, true)?;
@@ -185,7 +187,7 @@ fn bring_up(
                     display: display.clone(),
                     contexts: contexts.clone(),
                     rings,
-                    health: HealthCheck::new(watch, minor),
+                    health: HealthCheck::new(watch, minor, function.config()),
                     dumps,
                 })
             }

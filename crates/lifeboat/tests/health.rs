@@ -11,13 +11,13 @@ use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{ProbeOptions, UnplugReport, WaitError};
+use lifeboat::{Module, ProbeOptions, UnplugReport, WaitError};
 use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs::{self, device_ctrl};
-use lifeboat_pci::{ALL_ONES, Bar};
+use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace};
 use machine::LONG;
-use machine::bound::{Bound, Hook, no_hook, options};
-use machine::interposer::Access;
+use machine::bound::{Bound, Hook, no_hook, options, plugged};
+use machine::interposer::{Access, Interposer};
 
 const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
 const SEQNO_OF_RING_0: u64 = regs::ring(0, regs::RING_SEQNO);
@@ -159,6 +159,49 @@ fn health_2_a_device_that_falls_silent_is_noticed_although_nobody_uses_it() {
     assert_eq!(told.recv_timeout(LONG), Ok(Loss::FellOff));
     drop(bound.binding);
     bound.module.unload().unwrap();
+}
+
+/// Configuration space, until it falls silent.
+struct Muted {
+    inner: Arc<dyn ConfigSpace + Send + Sync>,
+    silent: Arc<AtomicBool>,
+}
+
+impl ConfigSpace for Muted {
+    fn read32(&self, offset: u16) -> Result<u32, BusError> {
+        if self.silent.load(SeqCst) { Ok(ALL_ONES) } else { self.inner.read32(offset) }
+    }
+
+    fn read16(&self, offset: u16) -> Result<u16, BusError> {
+        self.inner.read16(offset)
+    }
+
+    fn write16(&self, offset: u16, value: u16) -> Result<(), BusError> {
+        self.inner.write16(offset, value)
+    }
+
+    fn write32(&self, offset: u16, value: u32) -> Result<(), BusError> {
+        self.inner.write32(offset, value)
+    }
+}
+
+#[test]
+fn health_2_configuration_space_is_asked_who_is_there() {
+    let (card, slot) = plugged();
+    let (lost, told) = mpsc::channel();
+    let report_loss = Box::new(move |loss| lost.send(loss).unwrap());
+    let (function, silent) = (slot.function().unwrap(), Arc::<AtomicBool>::default());
+    let config = Arc::new(Muted { inner: function.config(), silent: silent.clone() });
+    let module = Module::load();
+    let options = ProbeOptions { watch: WATCH, report_loss, ..options() };
+    let binding = module.probe(&Interposer::with_config(function, config), options).unwrap();
+    assert!(told.recv_timeout(10 * WATCH.period).is_err(), "it is well");
+    silent.store(true, SeqCst);
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::FellOff), "although its registers answer");
+    silent.store(false, SeqCst);
+    drop(binding);
+    module.unload().unwrap();
+    assert!(card.witness().is_empty());
 }
 
 #[test]

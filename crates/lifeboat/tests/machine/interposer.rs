@@ -24,6 +24,8 @@ pub(crate) type Hook = Arc<dyn Fn(u8, &dyn Bar, u64, Access) -> u32 + Send + Syn
 pub(crate) struct Interposer {
     inner: Arc<dyn Function>,
     hook: Hook,
+    /// In place of its own.
+    config: Option<Arc<dyn ConfigSpace + Send + Sync>>,
 }
 
 struct InterposedBar {
@@ -45,7 +47,19 @@ impl Interposer {
             };
             hook(index, bar, offset, access).unwrap_or(same)
         });
-        Arc::new(Self { inner, hook })
+        Arc::new(Self { inner, hook, config: None })
+    }
+
+    /// A function with such a configuration space, and nobody who listens.
+    pub(crate) fn with_config(
+        inner: Arc<dyn Function>,
+        config: Arc<dyn ConfigSpace + Send + Sync>,
+    ) -> Arc<dyn Function> {
+        let hook = Arc::new(|_, _: &dyn Bar, _, access| match access {
+            Access::Read(value) | Access::Write(value) | Access::Written(value) => value,
+            Access::CopyIn => 0,
+        });
+        Arc::new(Self { inner, hook, config: Some(config) })
     }
 }
 
@@ -82,7 +96,7 @@ impl Function for Interposer {
     }
 
     fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
-        self.inner.config()
+        self.config.clone().unwrap_or_else(|| self.inner.config())
     }
 
     fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
