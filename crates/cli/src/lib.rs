@@ -16,4 +16,5 @@ pub mod exit;
 pub mod gpu;
 pub mod interrupt;
 pub mod run;
+pub mod torture;
 pub mod usage;
