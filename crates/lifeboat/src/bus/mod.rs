@@ -15,7 +15,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::locks;
 use crate::module::Holders;
-use crate::{Binding, Device, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
+use crate::{Binding, Counts, Device, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
 
 pub use visits::Visit;
 use visits::Visits;
@@ -137,6 +137,11 @@ impl Bus {
         self.devices().into_iter().find(|device| device.info().minor == minor)
     }
 
+    /// What of the module exists: how many objects of each kind. Waits for a probe that is under way.
+    pub fn counts(&self) -> Counts {
+        self.shared.module.lock().as_ref().map(Module::counts).unwrap_or_default()
+    }
+
     /// A way to the bus for those who must not keep it: it finds no devices once the bus is gone.
     pub fn weak(&self) -> WeakBus {
         WeakBus(Arc::downgrade(&self.shared))
@@ -192,7 +197,8 @@ impl Bus {
         self.shared.module.lock().take().map_or(Ok(()), Module::unload)
     }
 
-    fn stop(&mut self) {
+    /// Unplugs everything and watches nothing any more, as [`Bus::shutdown`] and a drop do first. The module stays loaded.
+    pub fn stop(&mut self) {
         for (sender, _) in &self.watchers {
             let _ = sender.send(Message::Stop);
         }
