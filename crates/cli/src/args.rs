@@ -15,6 +15,7 @@ use crate::exhaust::ExhaustArgs;
 use crate::gpu::args::GpuCommand;
 use crate::run::fault_spec::{FaultKind, FaultSpec, Percent, Trigger};
 use crate::run::filter::Filter;
+use crate::torture::TortureArgs;
 
 /// Runs GPU work that survives the loss of its GPU.
 #[derive(Debug, Parser)]
@@ -41,6 +42,8 @@ pub enum Command {
     /// The state of a device when something went wrong with it
     #[command(subcommand, arg_required_else_help = true)]
     Dump(DumpCommand),
+    /// Let everything happen to many devices at once, and see that nothing breaks
+    Torture(TortureArgs),
     /// Run the tests behind each promise that the project makes, and show which are kept
     Conformance(ConformanceArgs),
     /// The GPU model as a device for virtual machines

@@ -16,5 +16,6 @@ pub mod exit;
 pub mod gpu;
 pub mod interrupt;
 pub mod run;
+pub mod torture;
 pub mod uevents;
 pub mod usage;

@@ -11,7 +11,8 @@ use lifeboat_cli::exhaust::ExhaustArgs;
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::gpu::args::{CtlArgs, GpuCommand, ServeArgs};
 use lifeboat_cli::interrupt::Interrupt;
-use lifeboat_cli::{calls, conformance, dump, exhaust, gpu, run, usage};
+use lifeboat_cli::torture::TortureArgs;
+use lifeboat_cli::{calls, conformance, dump, exhaust, gpu, run, torture, usage};
 use serde::Serialize;
 
 fn main() -> ExitCode {
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Ok(Command::Dump(DumpCommand::Show(args))) => show_dump(&args),
         Ok(Command::Conformance(args)) => check_promises(&args),
         Ok(Command::Exhaust(args)) => pull_everywhere(&args),
+        Ok(Command::Torture(args)) => torture_devices(&args),
         Ok(Command::Gpu(GpuCommand::Serve(args))) => serve(&args),
         Ok(Command::Gpu(GpuCommand::Ctl(args))) => control(&args),
         Err(outcome) => outcome.tell(),
@@ -71,6 +73,21 @@ fn pull_everywhere(args: &ExhaustArgs) -> Exit {
         Err(error) => return complain(&error, Exit::Failed),
     };
     let report = match exhaust::exhaust(args, &interrupt) {
+        Ok(report) => report,
+        Err(error) => return complain(&error, error.exit()),
+    };
+    match print_report(&report, args.json) {
+        Ok(()) => report.exit(),
+        Err(error) => complain(&format!("the report could not be written to standard output: {error}"), Exit::Failed),
+    }
+}
+
+fn torture_devices(args: &TortureArgs) -> Exit {
+    let interrupt = match interruptible() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return complain(&error, Exit::Failed),
+    };
+    let report = match torture::torture(args, &interrupt) {
         Ok(report) => report,
         Err(error) => return complain(&error, error.exit()),
     };

@@ -95,6 +95,7 @@ fn subcommand(args: &[OsString]) -> &'static str {
         (Some("conformance"), _) => "lifeboat conformance",
         (Some("dump"), Some("show")) => "lifeboat dump show",
         (Some("dump"), _) => "lifeboat dump",
+        (Some("torture"), _) => "lifeboat torture",
         _ => "lifeboat run",
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::registry::{Open, Registry};
+
 /// A section that was still open at the deadline (GATE-7).
 #[derive(Debug, Clone)]
 pub struct Holdout {
@@ -19,6 +21,28 @@ pub struct Holdout {
 impl fmt::Display for Holdout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}, in the way for {:?})", self.place, self.thread, self.age)
+    }
+}
+
+/// A section that was open when somebody looked, of whatever it is.
+#[derive(Debug, Clone)]
+pub struct OpenSection {
+    /// Where the section was entered.
+    pub place: &'static Location<'static>,
+    /// The thread that entered it, or the [`Reader`](crate::Reader)'s name.
+    pub thread: String,
+}
+
+/// Every open section of the process: for a watchdog that says who waits for whom. A section that begins or ends meanwhile may
+/// be among them or not. Takes the lock of all readers for a moment.
+pub fn open_sections() -> Vec<OpenSection> {
+    let section = |open: &Open| Some(OpenSection { place: open.place.location()?, thread: open.slot.name() });
+    Registry::get().all().iter().filter_map(section).collect()
+}
+
+impl fmt::Display for OpenSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.place, self.thread)
     }
 }
 
@@ -64,3 +88,20 @@ impl fmt::Display for Holdouts {
 }
 
 impl std::error::Error for Holdouts {}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use crate::{Gate, open_sections};
+
+    #[test]
+    fn an_open_section_is_seen_with_its_thread_until_it_ends() {
+        let ours = || open_sections().iter().filter(|open| open.place.file().ends_with("holdouts.rs")).count();
+        let gate = Gate::new();
+        assert_eq!(ours(), 0);
+        let section = gate.enter();
+        let named = open_sections().iter().any(|open| open.to_string().contains("an_open_section_is_seen"));
+        assert!(named && ours() == 1, "{:?}", open_sections());
+        drop(section);
+        assert_eq!(ours(), 0);
+    }
+}

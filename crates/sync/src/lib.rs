@@ -52,7 +52,7 @@ mod slot;
 mod turnstile;
 
 pub use gate::{Gate, Section, TaskSection};
-pub use holdouts::{Holdout, Holdouts};
+pub use holdouts::{Holdout, Holdouts, OpenSection, open_sections};
 pub use reader::Reader;
 pub use revocable::{Access, Bound, Revocable};
 

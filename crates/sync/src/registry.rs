@@ -116,6 +116,16 @@ impl Registry {
         }
     }
 
+    /// All open sections of whatever, for those who look on: what begins or ends meanwhile may be seen or not.
+    pub(crate) fn all(&self) -> Vec<Open> {
+        let slots = lock(&self.slots);
+        let open = |slot: &&'static Slot| {
+            let slot = *slot;
+            slot.places.iter().filter(|place| !place.is_free()).map(move |place| Open { slot, place })
+        };
+        slots.listed.iter().flat_map(open).collect()
+    }
+
     /// Puts all open sections of `key` into `open`. What was shut before this cannot be entered unseen after it.
     pub(crate) fn look(&self, key: u64, open: &mut Vec<Open>) {
         let mut slots = lock(&self.slots);

@@ -218,6 +218,11 @@ impl World {
         &self.done
     }
 
+    /// Whose jobs they are.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// The job that was submitted last, if any since the last time.
     pub fn last_job(&self) -> Option<Fence> {
         self.stock.borrow_mut().last_job.take()

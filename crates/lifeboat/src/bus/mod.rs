@@ -15,7 +15,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::locks;
 use crate::module::Holders;
-use crate::{Binding, Device, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
+use crate::{Binding, Counts, Device, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
 
 pub use visits::Visit;
 use visits::Visits;
@@ -135,6 +135,11 @@ impl Bus {
     /// The device with a number, if it can be opened now.
     pub fn device(&self, minor: u32) -> Option<Device> {
         self.devices().into_iter().find(|device| device.info().minor == minor)
+    }
+
+    /// What of the module exists: how many objects of each kind. Waits for a probe that is under way.
+    pub fn counts(&self) -> Counts {
+        self.shared.module.lock().as_ref().map(Module::counts).unwrap_or_default()
     }
 
     /// A way to the bus for those who must not keep it: it finds no devices once the bus is gone.

@@ -1,0 +1,65 @@
+//! Writes and reads mapped memory without a break.
+
+use fastrand::Rng;
+use lifeboat::{Buffer, CpuMap, Handle, Placement};
+
+use super::desk::Desk;
+use crate::torture::round::Standing;
+
+const PAGES: u64 = 4;
+const PAGE: u64 = 4096;
+/// Touches from one look around to the next.
+const BURST: usize = 48;
+
+pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
+    let Some((handle, buffers, mut maps)) = prepare(desk) else {
+        // It was lost in between: then even the maps that nobody has are none of our business.
+        return;
+    };
+    while desk.goes_on() {
+        desk.does("touches maps");
+        for _ in 0..BURST {
+            touch(desk, &maps, random);
+        }
+        // New maps at every moment, also of what has nothing behind it any more.
+        if random.u8(..8) == 0 {
+            let at = random.usize(..maps.len());
+            if let Some(map) = desk.call("mmap", || handle.mmap(&buffers[at])) {
+                maps[at] = map;
+            }
+        }
+    }
+    // What the bus is through with is memory like any other.
+    touch(desk, &maps, random);
+}
+
+fn prepare(desk: &Desk<'_>) -> Option<(Handle, [Buffer; 2], [CpuMap; 2])> {
+    let handle = desk.open()?;
+    let buffer = |placement| desk.call("create-buffer", || handle.create_buffer(placement, PAGES * PAGE));
+    let buffers = [buffer(Placement::Vram)?, buffer(Placement::Host)?];
+    let map = |buffer| desk.call("mmap", || handle.mmap(buffer));
+    let maps = [map(&buffers[0])?, map(&buffers[1])?];
+    Some((handle, buffers, maps))
+}
+
+/// Writes somewhere, and reads it again.
+fn touch(desk: &Desk<'_>, maps: &[CpuMap; 2], random: &mut Rng) {
+    let at = random.usize(..maps.len());
+    let offset = random.u64(..PAGES * PAGE / 8) * 8;
+    let (value, mut found) = (random.u64(..), [0; 8]);
+    let before = desk.standing();
+    let touched = maps[at].write(offset, &value.to_le_bytes()).and_then(|()| maps[at].read(offset, &mut found));
+    if let Err(error) = touched {
+        desk.wrong(format!("a map cannot be touched: {error}"));
+        return;
+    }
+    let kept = u64::from_le_bytes(found) == value;
+    // Between the two the memory behind a map may be exchanged, once. Host memory stays.
+    let may_vanish = at == 0 && !matches!(before, Standing::Cut(_)) && desk.standing() != Standing::Live;
+    if !kept && !may_vanish {
+        desk.wrong(format!(
+            "a map of {} has {found:?} instead of {value:#x}; it was {before:?}",
+            ["VRAM", "host memory"][at]
+        ));
+    }
+}

@@ -1,0 +1,357 @@
+//! A lane: one machine, its clients, and the conductor, which lets one thing after the other happen to them.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use lifeboat::command::Work;
+use lifeboat::{Context, Device, Fence, Handle, Module, Priority, Queue, Submission};
+use lifeboat_gpu::Card;
+use parking_lot::Mutex;
+
+use super::activity::{Activities, Activity};
+use super::clients::{self, Client};
+use super::machine::{Machine, State};
+use super::plan::{Help, Kind, Plan};
+use super::round::{Round, Stage};
+use super::tally::Tally;
+
+/// How long to wait for news of the bus before looking at the cards.
+const LOOK: Duration = Duration::from_millis(5);
+/// Between two looks at something that tells nobody.
+const POLL: Duration = Duration::from_micros(100);
+/// Longer than anything lasts: the watchdog finds what does not end.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
+/// What is left of clients that have ended: so long it may take until threads have let go of it.
+const LEFT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What all lanes have in common.
+pub(super) struct Common {
+    pub(super) seed: u64,
+    pub(super) lanes: u64,
+    /// The first cycle, and that after the last one.
+    pub(super) cycles: std::ops::Range<u64>,
+    pub(super) kinds: Vec<Kind>,
+    pub(super) tally: Tally,
+    pub(super) activities: Activities,
+    /// No further cycle is to begin.
+    pub(super) stop: AtomicBool,
+    /// Lanes that are still at it.
+    pub(super) running: AtomicUsize,
+}
+
+/// Starts a lane. It ends when its cycles are over, or it is to stop.
+pub(super) fn start(number: u64, common: &Arc<Common>) -> io::Result<JoinHandle<()>> {
+    let common = common.clone();
+    common.running.fetch_add(1, SeqCst);
+    thread::Builder::new().name(format!("conductor {number}")).spawn(move || {
+        if let Err(error) = conduct(number, &common) {
+            common.tally.failed(number, format!("lane {number} cannot go on: {error}"));
+        }
+        common.running.fetch_sub(1, SeqCst);
+    })
+}
+
+fn conduct(number: u64, common: &Arc<Common>) -> io::Result<()> {
+    let stage = Arc::new(Stage::default());
+    let mut threads = Vec::new();
+    for (who, client) in Client::CAST.into_iter().enumerate() {
+        let name = format!("{} {number}", clients::name(client));
+        let activity = common.activities.register(name.clone());
+        let (stage, common) = (stage.clone(), common.clone());
+        stage.join();
+        let run = move || clients::run(client, who, &stage, &activity, &common.tally);
+        threads.push(thread::Builder::new().name(name).spawn(run)?);
+    }
+    let activity = common.activities.register(format!("conductor {number}"));
+    let mut lane = Lane { number, common, stage: &stage, activity: &activity, machine: Machine::new(number)? };
+    lane.restore(None, Help::NewCard)?;
+    // Its share of the cycles.
+    let first = common.cycles.start + (number + common.lanes - common.cycles.start % common.lanes) % common.lanes;
+    let mut cycle = first;
+    while common.cycles.contains(&cycle) && !common.stop.load(SeqCst) {
+        lane.cycle(cycle)?;
+        cycle += common.lanes;
+    }
+    activity.does("ends the lane");
+    stage.close();
+    for thread in threads {
+        // It contains its clients' panics.
+        let _ = thread.join();
+    }
+    lane.machine.shut_down(&stage);
+    for wrong in stage.take_wrongs() {
+        common.tally.failed(cycle.saturating_sub(common.lanes), format!("at the end: {wrong}"));
+    }
+    activity.rests();
+    Ok(())
+}
+
+struct Lane<'a> {
+    number: u64,
+    common: &'a Common,
+    stage: &'a Stage,
+    activity: &'a Activity,
+    machine: Machine,
+}
+
+/// What was armed on a card, and when it has happened.
+#[derive(Clone, Default)]
+struct Armed {
+    left: Arc<AtomicUsize>,
+    last: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Lane<'_> {
+    /// One fault, and the full return of the devices.
+    fn cycle(&mut self, cycle: u64) -> io::Result<()> {
+        let plan = Plan::new(self.common.seed, cycle, &self.common.kinds);
+        self.activity.does(format!("cycle {cycle}: {}", plan.kind));
+        let Some(devices) = self.machine.devices() else {
+            return Err(io::Error::other("the devices that were there are not"));
+        };
+        let round = Arc::new(Round::new(self.common.seed, cycle, devices));
+        let armed = Armed::default();
+        if !matches!(plan.kind, Kind::RemovalInProbe | Kind::FailedProbe) {
+            armed.arm(&plan, &self.machine.seats[plan.seat].card);
+        }
+        self.stage.open(round.clone());
+        let (struck, module) = self.strike(&plan, &armed, &round)?;
+        self.restore(Some(&round), plan.help)?;
+        if armed.left() > 0 {
+            // The device was lost in some other way, and what has not happened would happen in another cycle.
+            self.machine.plug(plan.seat, |_| ())?;
+            self.restore(Some(&round), plan.help)?;
+        }
+        let recovered = struck.elapsed();
+        round.end();
+        self.activity.does(format!("waits for the clients of cycle {cycle}: {}", plan.kind));
+        self.stage.empty();
+        drop(round);
+        self.check(module, plan.help)?;
+        self.common.tally.cycle(cycle, plan.kind, Some(recovered), self.stage.take_wrongs());
+        Ok(())
+    }
+
+    /// Lets it happen. Gives the moment, and the module if that was to be unloaded.
+    fn strike(&mut self, plan: &Plan, armed: &Armed, round: &Round) -> io::Result<(Instant, Option<Module>)> {
+        if armed.left() > 0 {
+            self.provoke(plan, armed, &round.devices[plan.seat]);
+            match plan.kind {
+                // Until somebody resets it.
+                Kind::Slow => {
+                    self.let_work(round, plan.after);
+                    self.machine.rebind(plan.seat);
+                }
+                // It works, and is found out.
+                Kind::StuckHeartbeat if armed.left() == 0 => self.machine.expect_loss(plan.seat),
+                _ => {}
+            }
+            return Ok((armed.happened().unwrap_or_else(Instant::now), None));
+        }
+        self.let_work(round, plan.after);
+        let struck = Instant::now();
+        let Plan { kind, seat, reversed, .. } = *plan;
+        self.activity.does(format!("cycle {}: strikes: {kind}", round.cycle));
+        match kind {
+            Kind::RemovalOfBoth => {
+                for seat in if reversed { [1, 0] } else { [0, 1] } {
+                    self.machine.seats[seat].slot.remove();
+                }
+            }
+            Kind::RemovalInProbe | Kind::FailedProbe => {
+                let next = Armed::default();
+                self.machine.plug(seat, |card| next.arm(plan, card))?;
+            }
+            Kind::Rebind => self.machine.rebind(seat),
+            Kind::RebindInRemoval if reversed => {
+                self.machine.seats[seat].slot.remove();
+                self.machine.rebind(seat);
+            }
+            Kind::RebindInRemoval => {
+                self.machine.rebind(seat);
+                thread::sleep(Duration::from_micros(50 * plan.at));
+                self.machine.seats[seat].slot.remove();
+            }
+            Kind::ForcedUnbind => self.machine.unbind_all(),
+            Kind::Unload => {
+                let before = std::mem::replace(&mut self.machine, Machine::new(self.number)?);
+                return Ok((struck, before.unload_in_use(round, self.stage, &self.common.tally)));
+            }
+            _ => self.machine.seats[seat].slot.remove(),
+        }
+        if !self.machine.seats[seat].card.is_present() {
+            thread::sleep(plan.replug);
+        }
+        Ok((struck, None))
+    }
+
+    /// Waits until clients have made so many steps more.
+    fn let_work(&self, round: &Round, steps: u64) {
+        self.activity.does("lets clients work");
+        let goal = round.steps() + steps;
+        while round.steps() < goal {
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until what is armed has happened, and sees to it that it does: by jobs, which touch the device too.
+    fn provoke(&self, plan: &Plan, armed: &Armed, device: &Device) {
+        self.activity.does(format!("waits until it has happened: {}", plan.kind));
+        let mut user = None;
+        while armed.left() > 0 && device.is_live() {
+            thread::sleep(POLL);
+            if user.is_none() {
+                user = User::new(device);
+            }
+            let jobs = user.as_ref().map(User::submit).unwrap_or_default();
+            if jobs.len() < 2 {
+                // The context is refused, or the device lost.
+                user = None;
+            }
+            for job in jobs {
+                // However it ends. Until then the watchdog knows what is waited for.
+                while armed.left() > 0 && job.wait(LOOK).is_err() && job.status().is_none() {}
+            }
+        }
+    }
+
+    /// Waits until all devices are there and work, and helps where nothing comes of itself.
+    fn restore(&mut self, round: Option<&Round>, help: Help) -> io::Result<()> {
+        let mut works = [false; 2];
+        self.tell();
+        loop {
+            for (seat, works) in works.iter_mut().enumerate() {
+                self.help(seat, help, works)?;
+            }
+            if works == [true; 2] {
+                return Ok(());
+            }
+            let mut heard = self.machine.hear(LOOK, round, self.stage, &self.common.tally);
+            if heard {
+                // Whatever it was: what has worked may be gone.
+                works = [false; 2];
+                self.tell();
+            }
+            while heard {
+                heard = self.machine.hear(Duration::ZERO, round, self.stage, &self.common.tally);
+            }
+        }
+    }
+
+    /// What is known of the devices, for the watchdog.
+    fn tell(&self) {
+        let [one, other] = &self.machine.seats;
+        self.activity.does(format!("waits for devices: {}; {}", one.describe(), other.describe()));
+    }
+
+    /// Does what is needed next for one of them.
+    fn help(&mut self, seat: usize, help: Help, works: &mut bool) -> io::Result<()> {
+        let it = &self.machine.seats[seat];
+        match &it.state {
+            // If it is gone, the bus is going to say so.
+            State::Live(_) => *works = *works || it.device().is_some_and(|device| self.does_work(device)),
+            State::Coming if it.card.is_present() => {}
+            State::Wedged(_) if help == Help::Rebind => {
+                if !it.is_rebinding() {
+                    self.machine.rebind(seat);
+                }
+                // And if it is pulled out before that, the bus says so.
+            }
+            State::Coming | State::Empty => self.machine.plug(seat, |_| ())?,
+            State::Wedged(_) if it.card.is_present() => self.machine.seats[seat].slot.remove(),
+            State::Wedged(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a device executes jobs, on both rings.
+    fn does_work(&self, device: &Device) -> bool {
+        let Some(user) = User::new(device) else { return false };
+        let jobs = user.submit();
+        let ends = jobs.iter().map(|job| {
+            self.activity.waits_for("asks whether the device works:", job);
+            job.wait(FOREVER)
+        });
+        let works = jobs.len() == 2 && ends.filter(Result::is_ok).count() == 2;
+        self.tell();
+        works
+    }
+
+    /// When nobody uses anything any more.
+    fn check(&mut self, module: Option<Module>, help: Help) -> io::Result<()> {
+        let began = Instant::now();
+        loop {
+            // A device may be taken for hung just now.
+            if self.machine.hear(Duration::ZERO, None, self.stage, &self.common.tally) {
+                self.restore(None, help)?;
+            }
+            self.activity.does("looks for what is left of the clients");
+            self.machine.show_nothing();
+            let mut left = self.machine.left();
+            for (kind, count) in module.iter().flat_map(Module::counts) {
+                *left.entry(kind).or_default() += count;
+            }
+            if left.is_empty() {
+                break;
+            }
+            if began.elapsed() > LEFT_LIMIT {
+                self.stage.wrong(format!("clients have ended, and there are still {left:?}"));
+                break;
+            }
+            thread::sleep(POLL);
+        }
+        if let Some(Err(holders)) = module.map(Module::unload) {
+            self.stage.wrong(format!("the module cannot be unloaded: {holders}"));
+        }
+        self.machine.look_at_cards(self.stage);
+        Ok(())
+    }
+}
+
+impl Armed {
+    fn arm(&self, plan: &Plan, card: &Card) {
+        for (at, fault) in plan.armed() {
+            self.left.fetch_add(1, SeqCst);
+            let armed = self.clone();
+            let tell = move || {
+                *armed.last.lock() = Some(Instant::now());
+                armed.left.fetch_sub(1, SeqCst);
+            };
+            card.schedule_and_tell(at, fault, Box::new(tell));
+        }
+    }
+
+    /// How much has not happened yet.
+    fn left(&self) -> usize {
+        self.left.load(SeqCst)
+    }
+
+    fn happened(&self) -> Option<Instant> {
+        *self.last.lock()
+    }
+}
+
+/// A client of the conductor's own.
+struct User {
+    queues: [Queue; 2],
+    _context: Context,
+    handle: Handle,
+}
+
+impl User {
+    fn new(device: &Device) -> Option<Self> {
+        let handle = device.open().ok()?;
+        let context = handle.create_context().ok()?;
+        let queue = |ring| handle.create_queue(&context, ring, Priority::High).ok();
+        Some(Self { queues: [queue(0)?, queue(1)?], _context: context, handle })
+    }
+
+    /// A job on each ring; fewer if they are refused.
+    fn submit(&self) -> Vec<Fence> {
+        let job = |queue| self.handle.submit(&Submission::new(queue, &[Work::Nop])).ok();
+        self.queues.iter().filter_map(job).collect()
+    }
+}

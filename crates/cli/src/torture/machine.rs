@@ -1,0 +1,339 @@
+//! The computer of a lane: a bus with two slots, and what is known of what is in them.
+//!
+//! What it knows, it knows from the bus's events alone: they come in the order in which things happened. So it does not
+//! matter when it looks, nor what else happens that nobody asked for, such as a hang that is none on a busy machine.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use lifeboat::core::class::Presence;
+use lifeboat::core::recovery::Budget;
+use lifeboat::core::unplug::Loss;
+use lifeboat::core::vitals::Watch;
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, UnplugReport};
+use lifeboat_gpu::{Card, Config, Slot};
+
+use super::round::{Round, SEATS, Stage};
+use super::tally::Tally;
+
+/// How long a job may take: long enough for any that is run here on an idle machine. On a busy one sound jobs are taken for
+/// hung; that is allowed.
+const JOB_TIMEOUT: Duration = Duration::from_millis(12);
+/// How closely devices are watched.
+const WATCH: Watch = Watch { period: Duration::from_millis(10), stalls: 3 };
+/// How long a recovered device must work until its attempts are forgotten.
+const GRACE: Duration = Duration::from_millis(20);
+/// Resets that a context may cause.
+const GUILTY_LIMIT: u32 = 4;
+/// How long an unplug waits for sections: no call of a client lasts so long, even on a busy machine.
+const DRAIN_LIMIT: Duration = Duration::from_secs(8);
+const VRAM: u64 = 1 << 20;
+
+/// What there is in a slot, as far as the bus has told.
+pub(super) enum State {
+    /// The bus is to tell of a device, or that there is none.
+    Coming,
+    Live(Device),
+    /// It has failed for good; its number.
+    Wedged(u32),
+    /// Nothing comes of itself.
+    Empty,
+}
+
+/// A slot.
+pub(super) struct Seat {
+    pub(super) slot: Arc<Slot>,
+    pub(super) card: Arc<Card>,
+    pub(super) state: State,
+    /// The number of the device that is bound, or was last.
+    minor: Option<u32>,
+    /// The device of this number is to be bound again.
+    rebinding: Option<u32>,
+    /// What is bound is going to be lost, and may seem to work until then.
+    leaving: bool,
+    /// Cards that have been pulled out, and were not looked at yet.
+    pulled: Vec<Arc<Card>>,
+}
+
+pub(super) struct Machine {
+    bus: Bus,
+    events: Receiver<Event>,
+    pub(super) seats: [Seat; SEATS],
+}
+
+impl Machine {
+    /// With a card in each slot. Machines of different lanes make different numbers of attempts to recover a device.
+    pub(super) fn new(lane: u64) -> io::Result<Self> {
+        let attempts = u32::try_from(lane % 4).unwrap_or(0);
+        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+            job_timeout: JOB_TIMEOUT,
+            extensions: 1,
+            guilty_limit: GUILTY_LIMIT,
+            drain_limit: DRAIN_LIMIT,
+            watch: WATCH,
+            recovery: Budget { attempts, grace: GRACE },
+            ..ProbeOptions::default()
+        });
+        let events = bus.subscribe();
+        let mut seat = |number: usize| {
+            let slot = Slot::new(&format!("{lane:04x}:0{number}:00.0"));
+            let card = card()?;
+            // A new slot is empty.
+            slot.insert(card.clone()).map_err(io::Error::other)?;
+            bus.attach(&slot)?;
+            Ok::<_, io::Error>(Seat {
+                slot,
+                card,
+                state: State::Coming,
+                minor: None,
+                rebinding: None,
+                leaving: false,
+                pulled: Vec::new(),
+            })
+        };
+        let seats = [seat(0)?, seat(1)?];
+        Ok(Self { bus, events, seats })
+    }
+
+    /// The devices, if all are there.
+    pub(super) fn devices(&self) -> Option<[Device; SEATS]> {
+        match [&self.seats[0].state, &self.seats[1].state] {
+            [State::Live(one), State::Live(other)] => Some([one.clone(), other.clone()]),
+            _ => None,
+        }
+    }
+
+    /// What there is of the module besides its devices and their bindings: nothing, if nobody uses them.
+    pub(super) fn left(&self) -> Counts {
+        let mut counts = self.bus.counts();
+        for kind in [Kind::Device, Kind::Binding] {
+            if counts.get(&kind) == Some(&SEATS) {
+                counts.remove(&kind);
+            }
+        }
+        counts
+    }
+
+    /// Switches the displays off: what is shown is kept.
+    pub(super) fn show_nothing(&self) {
+        for seat in &self.seats {
+            if let State::Live(device) = &seat.state {
+                // One that is lost shows nothing.
+                let _ = device.open().and_then(|handle| handle.set_mode(None));
+            }
+        }
+    }
+
+    pub(super) fn unbind_all(&mut self) {
+        (0..SEATS).for_each(|seat| self.expect_loss(seat));
+        self.bus.unbind_all();
+    }
+
+    /// A device is going to be lost, whether it seems to work or not.
+    pub(super) fn expect_loss(&mut self, seat: usize) {
+        let seat = &mut self.seats[seat];
+        seat.leaving = matches!(seat.state, State::Live(_));
+    }
+
+    /// Has a device bound again, if there is one.
+    pub(super) fn rebind(&mut self, seat: usize) {
+        self.expect_loss(seat);
+        let seat = &mut self.seats[seat];
+        if let (Some(minor), State::Live(_) | State::Wedged(_)) = (seat.minor, &seat.state) {
+            seat.rebinding = Some(minor);
+            self.bus.rebind(minor);
+        }
+    }
+
+    /// Plugs in a new card, in place of what may still be there. `arm` gets it before the driver does.
+    pub(super) fn plug(&mut self, seat: usize, arm: impl FnOnce(&Card)) -> io::Result<()> {
+        let seat = &mut self.seats[seat];
+        let card = card()?;
+        arm(&card);
+        seat.slot.remove();
+        // The card before was removed, and nobody else plugs.
+        seat.slot.insert(card.clone()).map_err(io::Error::other)?;
+        seat.pulled.push(std::mem::replace(&mut seat.card, card));
+        if matches!(seat.state, State::Empty) {
+            seat.state = State::Coming;
+        }
+        Ok(())
+    }
+
+    /// Takes up one event. `false` if none has come within `limit`.
+    pub(super) fn hear(&mut self, limit: Duration, round: Option<&Round>, stage: &Stage, tally: &Tally) -> bool {
+        match self.events.recv_timeout(limit) {
+            Ok(event) => {
+                self.take_up(event, round, stage, tally);
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            // The bus is gone, and all it had to tell is told.
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    fn take_up(&mut self, event: Event, round: Option<&Round>, stage: &Stage, tally: &Tally) {
+        match event {
+            Event::Added { minor, location } => {
+                let found = self.bus.device(minor).filter(|device| device.info().location == location);
+                let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
+                seat.minor = Some(minor);
+                // It may be gone already; then that is the next to be told.
+                seat.state = found.map_or(State::Coming, State::Live);
+            }
+            Event::Removed { report } => {
+                judge(&report, stage);
+                if !matches!(report.loss, Loss::Wedged(_)) {
+                    tally.unplugged(report.took());
+                }
+                if let Some(round) = round {
+                    round.cut(report.minor);
+                }
+                let Some(seat) = self.of(report.minor) else {
+                    return stage.wrong(format!("device {} was removed that was never added", report.minor));
+                };
+                let rebinding = seat.rebinding.take() == Some(report.minor);
+                let recovers = match report.loss {
+                    Loss::Unbound | Loss::Wedged(_) => rebinding,
+                    Loss::Unplugged | Loss::FellOff | Loss::Crashed | Loss::Hung => true,
+                };
+                (seat.minor, seat.leaving) = (None, false);
+                seat.state = if recovers { State::Coming } else { State::Empty };
+            }
+            Event::Wedged { minor, failure, report, event, .. } => {
+                judge(&report, stage);
+                tally.unplugged(report.took());
+                tally.wedged();
+                if let Some(round) = round {
+                    round.cut(minor);
+                }
+                if !event.variables().any(|variable| variable == "WEDGED=rebind,bus-reset") {
+                    stage.wrong(format!("a wedged device is told of by {event:?}"));
+                }
+                let Some(seat) = self.of(minor) else {
+                    return stage.wrong(format!("device {minor} was wedged that was never added"));
+                };
+                if let State::Live(device) = &seat.state
+                    && ![Presence::Wedged(failure), Presence::Gone].contains(&device.presence())
+                {
+                    stage.wrong(format!("device {minor} is wedged, and it is {:?}", device.presence()));
+                }
+                seat.leaving = false;
+                seat.state = State::Wedged(minor);
+            }
+            Event::ProbeFailed { location, .. } => {
+                let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
+                seat.state = State::Empty;
+            }
+        }
+    }
+
+    fn at(&mut self, location: &str) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| lifeboat_pci::Slot::location(&*seat.slot) == location)
+    }
+
+    fn of(&mut self, minor: u32) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.minor == Some(minor))
+    }
+
+    /// Looks at the record of every card, and lets go of those that were pulled out.
+    pub(super) fn look_at_cards(&mut self, stage: &Stage) {
+        for seat in &mut self.seats {
+            for card in seat.pulled.drain(..).chain([seat.card.clone()]) {
+                for violation in card.witness().violations() {
+                    stage.wrong(format!("the witness saw: {violation}"));
+                }
+            }
+        }
+    }
+
+    /// Tries to unload the module while it is used: it must be refused, with who uses it. Gives back the module, without
+    /// devices.
+    pub(super) fn unload_in_use(self, round: &Round, stage: &Stage, tally: &Tally) -> Option<Module> {
+        let Self { bus, events, mut seats } = self;
+        let refused = bus.shutdown();
+        for event in events.try_iter() {
+            if let Event::Removed { report } | Event::Wedged { report, .. } = event {
+                judge(&report, stage);
+                tally.unplugged(report.took());
+                round.cut(report.minor);
+            }
+        }
+        for seat in &mut seats {
+            seat.state = State::Empty;
+            seat.slot.remove();
+            for card in seat.pulled.drain(..).chain([seat.card.clone()]) {
+                for violation in card.witness().violations() {
+                    stage.wrong(format!("the witness saw: {violation}"));
+                }
+            }
+        }
+        let Err(holders) = refused else {
+            stage.wrong("the module was unloaded although its devices are held");
+            return None;
+        };
+        let devices = holders.counts.get(&Kind::Device).copied().unwrap_or(0);
+        let bindings = holders.counts.get(&Kind::Binding);
+        if devices < SEATS || bindings.is_some() || !holders.to_string().contains("device(s)") {
+            stage.wrong(format!("the unloading was refused with the wrong reason: {holders}"));
+        }
+        Some(holders.module)
+    }
+
+    /// Switches it off. Nobody uses it any more.
+    pub(super) fn shut_down(self, stage: &Stage) {
+        let Self { bus, seats, .. } = self;
+        let cards = seats.map(|seat| {
+            // A device that the machine knows of is no user.
+            drop(seat.state);
+            seat.card
+        });
+        if let Err(holders) = bus.shutdown() {
+            stage.wrong(format!("something is left: {holders}"));
+        }
+        for violation in cards.iter().flat_map(|card| card.witness().violations()) {
+            stage.wrong(format!("the witness saw: {violation}"));
+        }
+    }
+}
+
+impl Seat {
+    /// The device, if it is to stay.
+    pub(super) fn device(&self) -> Option<&Device> {
+        match &self.state {
+            State::Live(device) if !self.leaving && self.card.is_present() => Some(device),
+            _ => None,
+        }
+    }
+
+    /// Whether it was asked for, and has not happened yet.
+    pub(super) fn is_rebinding(&self) -> bool {
+        self.rebinding.is_some() && self.rebinding == self.minor
+    }
+
+    /// Its state in words, for who asks what everybody waits for.
+    pub(super) fn describe(&self) -> String {
+        let state = match &self.state {
+            State::Coming => "the bus is to tell of a device".to_owned(),
+            State::Live(device) => format!("device {} is {:?}", device.info().minor, device.presence()),
+            State::Wedged(minor) => format!("device {minor} is wedged"),
+            State::Empty => "nothing is bound".to_owned(),
+        };
+        let card = if self.card.is_present() { "its card is there" } else { "its card is pulled out" };
+        format!("{}: {state}, {card}", lifeboat_pci::Slot::location(&*self.slot))
+    }
+}
+
+/// Nobody may have been left behind by an unplug.
+fn judge(report: &UnplugReport, stage: &Stage) {
+    for holdouts in report.holdouts.iter().chain(&report.registers_held) {
+        stage.wrong(format!("the unplug of device {} did not wait for everyone: {holdouts}", report.minor));
+    }
+}
+
+fn card() -> io::Result<Arc<Card>> {
+    Card::new(Config { vram_bytes: VRAM, ..Config::default() })
+}

@@ -1,0 +1,183 @@
+//! What happens in a cycle: all of it is decided by the seed.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use fastrand::Rng;
+use lifeboat_gpu::{Fault, Trigger};
+use serde::Serialize;
+
+/// What happens to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// It is pulled out.
+    Removal,
+    /// It is pulled out right before its n-th access.
+    RemovalAtAccess,
+    /// It is pulled out when it begins its n-th job.
+    RemovalAtJob,
+    /// It is pulled out when a reset of it begins: in the middle of a recovery.
+    RemovalInRecovery,
+    /// It is pulled out right after it was plugged in, in the middle of its probe.
+    RemovalInProbe,
+    /// Both devices of a bus are pulled out.
+    RemovalOfBoth,
+    /// A job hangs.
+    Hang,
+    /// A job faults.
+    JobFault,
+    /// An interrupt does not come.
+    LostInterrupt,
+    /// Interrupts come that nobody sent.
+    SpuriousInterrupt,
+    /// Its heartbeat stands still.
+    StuckHeartbeat,
+    /// A job hangs, and the reset of its ring fails.
+    FailedRingReset,
+    /// A job hangs, and neither its ring nor the device can be reset.
+    FailedReset,
+    /// It cannot be reset when it is bound.
+    FailedProbe,
+    /// Everything takes longer.
+    Slow,
+    /// It is unbound and bound again while it is used.
+    Rebind,
+    /// It is recovered while it is pulled out, or pulled out while it is recovered.
+    RebindInRemoval,
+    /// It is unbound by force, and so is its neighbour.
+    ForcedUnbind,
+    /// The module is to be unloaded while it is used.
+    Unload,
+}
+
+/// How a device comes back that is still there and will not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Help {
+    Rebind,
+    NewCard,
+}
+
+/// One cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) kind: Kind,
+    /// Which of the two devices of the bus.
+    pub(super) seat: usize,
+    /// At which access or job, counted from when clients begin.
+    pub(super) at: u64,
+    /// Steps that clients make before something happens that is not tied to anything the device counts.
+    pub(super) after: u64,
+    /// How long it takes until a new card is plugged in.
+    pub(super) replug: Duration,
+    /// What is done for a wedged device.
+    pub(super) help: Help,
+    /// Of two things that happen at once, whether they are begun in the other order.
+    pub(super) reversed: bool,
+}
+
+/// A generator for one of those who decide in a cycle. They are independent of each other, and of all other cycles.
+pub(super) fn generator(seed: u64, cycle: u64, who: u64) -> Rng {
+    // Two rounds of a mixer that is a bijection each time; the constants are those of SplitMix64.
+    let mix = |value: u64| {
+        let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ value >> 31
+    };
+    let cycle = mix(seed.wrapping_add(cycle.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    Rng::with_seed(mix(cycle.wrapping_add(who.wrapping_mul(0xd1b5_4a32_d192_ed03))))
+}
+
+impl Plan {
+    /// What is to happen in a cycle. Only one of `kinds`.
+    pub(super) fn new(seed: u64, cycle: u64, kinds: &[Kind]) -> Self {
+        let mut random = generator(seed, cycle, 0);
+        let kind = random.choice(kinds).copied().unwrap_or(Kind::Removal);
+        let most = match kind {
+            Kind::RemovalAtAccess => 400,
+            Kind::RemovalInProbe => 60,
+            _ => 24,
+        };
+        Self {
+            kind,
+            seat: random.usize(..2),
+            at: random.u64(1..=most),
+            after: random.u64(..100),
+            replug: Duration::from_micros(if random.bool() { 0 } else { random.u64(..2000) }),
+            help: if random.bool() { Help::Rebind } else { Help::NewCard },
+            reversed: random.bool(),
+        }
+    }
+
+    /// What is armed on the card for it, each with when.
+    pub(super) fn armed(&self) -> Vec<(Trigger, Fault)> {
+        let job = Trigger::Job(self.at);
+        let hang = (job, Fault::Hang);
+        match self.kind {
+            Kind::RemovalAtAccess | Kind::RemovalInProbe => vec![(Trigger::Access(self.at), Fault::Remove)],
+            Kind::RemovalAtJob => vec![(job, Fault::Remove)],
+            // That of the ring, or that of the device if that has failed.
+            Kind::RemovalInRecovery if self.reversed => {
+                vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::Remove)]
+            }
+            Kind::RemovalInRecovery => vec![hang, (Trigger::Reset(1), Fault::Remove)],
+            Kind::Hang => vec![hang],
+            Kind::JobFault => vec![(job, Fault::JobFault)],
+            Kind::LostInterrupt => vec![(job, Fault::LostInterrupt)],
+            Kind::SpuriousInterrupt => vec![(job, Fault::SpuriousInterrupt)],
+            Kind::FailedRingReset => vec![hang, (Trigger::Reset(1), Fault::FailedReset)],
+            Kind::FailedReset => {
+                vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::FailedReset)]
+            }
+            Kind::FailedProbe => vec![(Trigger::Reset(1), Fault::FailedReset)],
+            Kind::Slow => vec![(job, Fault::Slow(Duration::from_micros(100 * self.at)))],
+            Kind::StuckHeartbeat => vec![(job, Fault::StuckHeartbeat)],
+            Kind::Removal
+            | Kind::RemovalOfBoth
+            | Kind::Rebind
+            | Kind::RebindInRemoval
+            | Kind::ForcedUnbind
+            | Kind::Unload => vec![],
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn plans(seed: u64) -> Vec<Plan> {
+        (0..2000).map(|cycle| Plan::new(seed, cycle, Kind::value_variants())).collect()
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_plan_and_another_one_another() {
+        assert_eq!(plans(7), plans(7));
+        assert_ne!(plans(7), plans(8));
+        // Each cycle by itself: it does not matter where a run begins.
+        assert_eq!(plans(7)[1234], Plan::new(7, 1234, Kind::value_variants()));
+        let draw = |seed, cycle, who| generator(seed, cycle, who).u64(..);
+        assert_eq!(draw(7, 1, 2), draw(7, 1, 2));
+        let all = [draw(7, 1, 2), draw(7, 2, 1), draw(8, 1, 2), draw(7, 1, 3), draw(7, 0, 0), draw(0, 0, 0)];
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn every_kind_happens_to_both_devices() {
+        let seen: BTreeSet<_> = plans(1).iter().map(|plan| (plan.kind, plan.seat)).collect();
+        assert_eq!(seen.len(), 2 * Kind::value_variants().len());
+        let only = Plan::new(1, 5, &[Kind::Hang]);
+        assert_eq!(only.kind, Kind::Hang);
+        assert!(only.armed().len() == 1 && only.armed()[0].1 == Fault::Hang);
+    }
+}
