@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use lifeboat::core::class::Presence;
-use lifeboat::{Buffer, Change, Commit, CommitKind, DisplayEvent, Fence, Handle, Placement};
+use lifeboat::{Buffer, CallError, Change, Commit, CommitError, CommitKind, DisplayEvent, Fence, Handle, Placement};
 
 use super::desk::{Desk, Work};
 use crate::torture::round::Standing;
@@ -36,8 +36,11 @@ impl<'a> Show<'a> {
         let picture = || desk.call("create-buffer", || handle.create_buffer(Placement::Vram, bytes));
         let pictures = [picture()?, picture()?];
         let mode = desk.call("resources", || handle.resources())?.mode(SIDE, SIDE);
-        // Somebody else's flip may be under way; then the display is on.
-        desk.call("mode-set", || handle.set_mode(Some((&pictures[0], mode))));
+        // While somebody else's commit is under way the display is on. If it is lost, it may be off, and stays so.
+        desk.call("mode-set", || match handle.set_mode(Some((&pictures[0], mode))) {
+            Err(CallError::Commit(CommitError::Pending)) => Ok(()),
+            answer => answer,
+        })?;
         Some(Self { desk, pictures, events: Vec::new(), hotplugs: 0, fences: Vec::new(), handle })
     }
 
