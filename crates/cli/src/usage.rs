@@ -161,6 +161,7 @@ mod tests {
         assert!(wrong(&["conformance", "--id"]).ends_with("; see `lifeboat conformance --help`"));
         assert!(wrong(&["dump", "show"]).ends_with("; see `lifeboat dump show --help`"));
         assert!(wrong(&["dump", "sink"]).ends_with("; see `lifeboat dump --help`"));
+        assert!(wrong(&["torture", "--cycles", "0"]).ends_with("; see `lifeboat torture --help`"));
         assert!(wrong(&["gpu", "serve"]).ends_with("; see `lifeboat gpu serve --help`"));
         assert!(wrong(&["gpu", "ctl", "status"]).ends_with("; see `lifeboat gpu ctl --help`"));
     }

@@ -38,6 +38,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
     Stage { name: "demo", about: "the main job, as a user runs it", run: demo },
     Stage { name: "exhaust", about: "the device is lost at every access of every call", run: exhaust },
+    Stage { name: "torture", about: "faults and clients of every kind at once, for a minute", run: torture },
     Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", run: guest },
 ];
 
@@ -174,6 +175,11 @@ fn demo() -> Outcome {
 /// Ten thousand points; two minutes.
 fn exhaust() -> Outcome {
     cargo(&["run", "--release", "--locked", "--quiet", "--", "exhaust", "--quiet"])
+}
+
+/// With a new seed each time; it is printed.
+fn torture() -> Outcome {
+    cargo(&["run", "--release", "--locked", "--quiet", "--", "torture", "--time", "60s", "--quiet"])
 }
 
 /// The kernel module in a Debian guest, on a PCI bus from which the device is really removed. Sets the guest up first;

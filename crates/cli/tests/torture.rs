@@ -1,0 +1,90 @@
+//! `lifeboat torture` as a user runs it.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+use std::process::Output;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// Longer than anything here takes.
+const LIMIT: Duration = Duration::from_secs(200);
+
+fn torture(args: &[&str]) -> Output {
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    command.arg("torture").args(args).timeout(LIMIT).output().unwrap()
+}
+
+/// The report, and that nothing was wrong.
+fn report(args: &[&str]) -> Value {
+    let output = torture(&[args, &["--json"]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["failures"], output.status.code()), (&0.into(), Some(0)), "{report:#}\n{stderr}");
+    report
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+#[test]
+fn recov_3_whatever_happens_at_the_same_time_everything_comes_back() {
+    let report = report(&["--cycles", "100", "--seed", "1"]);
+    assert_eq!((&report["cycles"], &report["seed"]), (&100.into(), &1.into()), "{report:#}");
+    assert!(number(&report["cycles_per_s"]) > 0.0 && report["coverage"].is_object(), "{report:#}");
+    for times in ["unplug_us", "recovery_us"] {
+        let of = |what: &str| number(&report[times][what]);
+        assert!(0.0 < of("median") && of("median") <= of("p99") && of("p99") <= of("max"), "{report:#}");
+    }
+    // Of each kind some, and everybody has worked.
+    let sum = |what: &str| report[what].as_object().unwrap().values().map(number).sum::<f64>();
+    assert!((sum("faults") - 100.0).abs() < 0.5 && report["faults"].as_object().unwrap().len() > 15, "{report:#}");
+    assert_eq!(report["clients"].as_object().unwrap().len(), 7, "{report:#}");
+    assert!(number(&report["unplugs"]) > 50.0, "{report:#}");
+}
+
+#[test]
+fn the_same_seed_lets_the_same_things_happen() {
+    let faults = |args: &[&str]| report(args)["faults"].clone();
+    let whole = faults(&["--cycles", "24", "--seed", "5", "--lanes", "3"]);
+    assert_eq!(whole, faults(&["--cycles", "24", "--seed", "5", "--lanes", "3"]));
+    assert_ne!(whole, faults(&["--cycles", "24", "--seed", "6", "--lanes", "3"]));
+    // And from any cycle on.
+    let (first, rest) =
+        (faults(&["--cycles", "10", "--seed", "5"]), faults(&["--cycles", "14", "--skip", "10", "--seed", "5"]));
+    for (kind, count) in whole.as_object().unwrap() {
+        let of = |part: &Value| part.get(kind).map_or(0.0, number);
+        assert!((of(&first) + of(&rest) - number(count)).abs() < 0.5, "{kind}: {whole:#} {first:#} {rest:#}");
+    }
+}
+
+#[test]
+fn only_what_is_asked_for_happens() {
+    let report = report(&["--time", "1s", "--lanes", "2", "--fault", "unload", "--fault", "forced-unbind"]);
+    let kinds: Vec<&String> = report["faults"].as_object().unwrap().keys().collect();
+    assert_eq!(kinds, ["forced-unbind", "unload"]);
+    // Both devices of a bus go in each of them.
+    assert!(number(&report["unplugs"]) >= 2.0 * number(&report["cycles"]), "{report:#}");
+}
+
+#[test]
+fn nonsense_is_refused_in_one_line() {
+    for args in [
+        &["--cycles", "0"][..],
+        &["--cycles", "5", "--time", "5s"],
+        &["--time", "soon"],
+        &["--time", "1ms"],
+        &["--lanes", "0"],
+        &["--fault", "flood"],
+        &["--limit", "1ms"],
+    ] {
+        let output = torture(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{args:?}: {stderr}");
+    }
+    let output = torture(&["--help"]);
+    let help = String::from_utf8_lossy(&output.stdout);
+    for word in ["--seed", "removal-in-recovery", "Not decided are the moments", "stands still"] {
+        assert!(help.contains(word), "{word} is missing in\n{help}");
+    }
+}
