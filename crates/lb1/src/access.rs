@@ -70,6 +70,19 @@ impl<'a, B: Bar + ?Sized> Lb1<'a, B> {
         Ok(judge_identity(self.bar.read32(regs::ID)?, regs::ID_VALUE))
     }
 
+    /// For who has read all-ones, or something that ends with them, from elsewhere than a register: whether the device is there.
+    /// One read.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] if it is not, [`DriverError::Bus`].
+    pub fn check(&self) -> Result<(), DriverError> {
+        if self.identity()? == Verdict::Dead {
+            Err(DriverError::Gone)
+        } else {
+            Ok(())
+        }
+    }
+
     pub(crate) fn read(&self, register: u64) -> Result<u32, DriverError> {
         match Reading::of(self.bar.read32(register)?) {
             Reading::Answered(value) => Ok(value),

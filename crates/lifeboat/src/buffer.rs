@@ -169,7 +169,12 @@ pub(crate) fn write_host(_: &Users, WriteHost(write): WriteHost<'_>) -> Result<(
 
 pub(crate) fn read_vram(bound: &Bound<'_, Device>, ReadVram(read): ReadVram<'_>) -> Result<(), CallError> {
     let start = read.buffer.vram_offset().ok_or(NOT_IN_VRAM)? + read.offset;
-    in_chunks(start, read.into.chunks_mut(VRAM_CHUNK), |at, chunk| on_vram(bound, |bar| bar.read_bytes(at, chunk)))
+    in_chunks(start, read.into.chunks_mut(VRAM_CHUNK), |at, chunk| on_vram(bound, |bar| bar.read_bytes(at, chunk)))?;
+    // From where the device went, there are only ones. But a buffer may hold them, too.
+    if read.into.last() == Some(&u8::MAX) {
+        bound.registers(|lb1, _| lb1.check()).map_err(|_| Refusal::Gone)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn write_vram(bound: &Bound<'_, Device>, WriteVram(write): WriteVram<'_>) -> Result<(), CallError> {

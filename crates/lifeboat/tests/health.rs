@@ -54,6 +54,25 @@ fn health_1_a_register_that_may_read_all_ones_is_no_loss_while_the_identity_answ
     bound.finish();
 }
 
+#[test]
+fn health_1_ones_of_a_buffer_are_no_loss_and_those_of_a_lost_device_are_no_buffer() {
+    let (lost, told) = mpsc::channel();
+    let options = ProbeOptions { report_loss: Box::new(move |loss| lost.send(loss).unwrap()), ..options() };
+    let bound = Bound::with(options, no_hook());
+    let client = bound.client();
+    let mut bytes = [0; 8];
+    client.vram.write(0, &[0xff; 8]).unwrap();
+    client.vram.read(0, &mut bytes).unwrap();
+    assert_eq!((bytes, told.try_recv()), ([0xff; 8], Err(mpsc::TryRecvError::Empty)));
+    client.vram.write(0, &[1; 8]).unwrap();
+    // Nobody tells the driver. What it reads then was never written there.
+    bound.slot.remove();
+    assert!(client.vram.read(0, &mut bytes).unwrap_err().is_loss(), "{bytes:?}");
+    assert_eq!(told.try_recv(), Ok(Loss::FellOff));
+    drop(client);
+    bound.finish();
+}
+
 /// Registers written and read while a device is unplugged, and how that went.
 fn unplugged(loss: Loss) -> (Vec<(u64, Access)>, Arc<UnplugReport>) {
     let log: Arc<Mutex<Vec<(u64, Access)>>> = Arc::default();
