@@ -81,7 +81,7 @@ fn conduct(number: u64, common: &Arc<Common>) -> io::Result<()> {
         // It contains its clients' panics.
         let _ = thread.join();
     }
-    lane.machine.shut_down(&stage);
+    lane.machine.shut_down(&stage, &common.tally);
     for wrong in stage.take_wrongs() {
         common.tally.failed(cycle.saturating_sub(common.lanes), format!("at the end: {wrong}"));
     }
@@ -112,6 +112,7 @@ impl Lane<'_> {
         let Some(devices) = self.machine.devices() else {
             return Err(io::Error::other("the devices that were there are not"));
         };
+        self.machine.begin();
         let round = Arc::new(Round::new(self.common.seed, cycle, devices));
         let armed = Armed::default();
         if !matches!(plan.kind, Kind::RemovalInProbe | Kind::FailedProbe) {
@@ -250,18 +251,24 @@ impl Lane<'_> {
     /// Does what is needed next for one of them.
     fn help(&mut self, seat: usize, help: Help, works: &mut bool) -> io::Result<()> {
         let it = &self.machine.seats[seat];
+        let is_there = it.card.is_present();
         match &it.state {
             // If it is gone, the bus is going to say so.
             State::Live(_) => *works = *works || it.device().is_some_and(|device| self.does_work(device)),
-            State::Coming if it.card.is_present() => {}
+            State::Coming if is_there => {}
+            State::Empty if is_there && help == Help::Rebind => {
+                if !self.machine.bind(seat) {
+                    self.machine.plug(seat, |_| ())?;
+                }
+            }
+            State::Coming | State::Empty => self.machine.plug(seat, |_| ())?,
             State::Wedged(_) if help == Help::Rebind => {
                 if !it.is_rebinding() {
                     self.machine.rebind(seat);
                 }
                 // And if it is pulled out before that, the bus says so.
             }
-            State::Coming | State::Empty => self.machine.plug(seat, |_| ())?,
-            State::Wedged(_) if it.card.is_present() => self.machine.seats[seat].slot.remove(),
+            State::Wedged(_) if is_there => it.slot.remove(),
             State::Wedged(_) => {}
         }
         Ok(())

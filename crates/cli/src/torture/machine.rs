@@ -12,7 +12,7 @@ use lifeboat::core::class::Presence;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, UnplugReport};
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, UnplugReport, Visit};
 use lifeboat_gpu::{Card, Config, Slot};
 
 use super::round::{Round, SEATS, Stage};
@@ -53,6 +53,10 @@ pub(super) struct Seat {
     rebinding: Option<u32>,
     /// What is bound is going to be lost, and may seem to work until then.
     leaving: bool,
+    /// The bus was told to unbind what is bound: it recovers nothing then.
+    unbinding: bool,
+    /// The bus was asked to bind what is there: once in a cycle is enough.
+    asked: bool,
     /// Cards that have been pulled out, and were not looked at yet.
     pulled: Vec<Arc<Card>>,
 }
@@ -90,6 +94,8 @@ impl Machine {
                 minor: None,
                 rebinding: None,
                 leaving: false,
+                unbinding: false,
+                asked: false,
                 pulled: Vec::new(),
             })
         };
@@ -127,7 +133,10 @@ impl Machine {
     }
 
     pub(super) fn unbind_all(&mut self) {
-        (0..SEATS).for_each(|seat| self.expect_loss(seat));
+        for seat in 0..SEATS {
+            self.expect_loss(seat);
+            self.seats[seat].unbinding = true;
+        }
         self.bus.unbind_all();
     }
 
@@ -145,6 +154,29 @@ impl Machine {
             seat.rebinding = Some(minor);
             self.bus.rebind(minor);
         }
+    }
+
+    /// Has what is there and not bound bound again. `false` if that was asked for before in this cycle.
+    pub(super) fn bind(&mut self, seat: usize) -> bool {
+        let seat = &mut self.seats[seat];
+        if !std::mem::replace(&mut seat.asked, true) {
+            seat.state = State::Coming;
+            self.bus.bind(lifeboat_pci::Slot::location(&*seat.slot));
+            return true;
+        }
+        false
+    }
+
+    /// A new cycle begins.
+    pub(super) fn begin(&mut self) {
+        for seat in &mut self.seats {
+            (seat.asked, seat.unbinding) = (false, false);
+        }
+    }
+
+    /// What has happened to the slots, and where they were then.
+    pub(super) fn visits(&self) -> Vec<Visit> {
+        self.bus.visits()
     }
 
     /// Plugs in a new card, in place of what may still be there. `arm` gets it before the driver does.
@@ -198,7 +230,7 @@ impl Machine {
                 let rebinding = seat.rebinding.take() == Some(report.minor);
                 let recovers = match report.loss {
                     Loss::Unbound | Loss::Wedged(_) => rebinding,
-                    Loss::Unplugged | Loss::FellOff | Loss::Crashed | Loss::Hung => true,
+                    Loss::Unplugged | Loss::FellOff | Loss::Crashed | Loss::Hung => !seat.unbinding,
                 };
                 (seat.minor, seat.leaving) = (None, false);
                 seat.state = if recovers { State::Coming } else { State::Empty };
@@ -253,6 +285,7 @@ impl Machine {
     /// Tries to unload the module while it is used: it must be refused, with who uses it. Gives back the module, without
     /// devices.
     pub(super) fn unload_in_use(self, round: &Round, stage: &Stage, tally: &Tally) -> Option<Module> {
+        tally.visited(&self.visits());
         let Self { bus, events, mut seats } = self;
         let refused = bus.shutdown();
         for event in events.try_iter() {
@@ -284,7 +317,8 @@ impl Machine {
     }
 
     /// Switches it off. Nobody uses it any more.
-    pub(super) fn shut_down(self, stage: &Stage) {
+    pub(super) fn shut_down(self, stage: &Stage, tally: &Tally) {
+        tally.visited(&self.visits());
         let Self { bus, seats, .. } = self;
         let cards = seats.map(|seat| {
             // A device that the machine knows of is no user.

@@ -7,6 +7,7 @@
 
 mod activity;
 mod clients;
+mod coverage;
 mod lane;
 mod machine;
 mod plan;
@@ -28,6 +29,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_sync::lint;
 
 pub use clients::Client;
+pub use coverage::{Coverage, Pair};
 pub use plan::Kind;
 pub use process::Footprint;
 pub use report::{Failure, Report};
@@ -178,7 +180,7 @@ fn watch(args: &TortureArgs, common: &Common, began: Instant, interrupt: &Interr
         if cycles <= WARM_UP {
             watched.begin = Footprint::now();
         }
-        if !common.stop.load(SeqCst) {
+        if common.running.load(SeqCst) as u64 == common.lanes {
             watched.end = Footprint::now();
         }
         let lint = lint::take_reports();

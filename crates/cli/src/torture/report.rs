@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::clients::{self, Client};
+use super::coverage::Coverage;
 use super::plan::Kind;
 use super::process::Footprint;
 use super::statistics::Distribution;
@@ -27,7 +28,7 @@ pub struct Report {
     /// How long it took from what happened to all devices working again.
     pub recovery_us: Distribution,
     /// Which events have met the lifecycle of a device in which state, and how often.
-    pub coverage: BTreeMap<String, u64>,
+    pub coverage: Coverage,
     /// What repeats it.
     pub seed: u64,
     /// How long it took.
@@ -70,7 +71,7 @@ impl Report {
             failures: failed.len(),
             unplug_us: counts.unplugs.distribution(),
             recovery_us: counts.recoveries.distribution(),
-            coverage: BTreeMap::new(),
+            coverage: counts.coverage,
             seed,
             seconds,
             unplugs: counts.unplugs.count(),
@@ -123,6 +124,12 @@ impl fmt::Display for Report {
             ("descriptors", |it| it.descriptors),
         ] {
             writeln!(f, "{name:24}{:>10}{:>10}", shown(of(&self.begin)), shown(of(&self.end)))?;
+        }
+        let Coverage { seen, of, pairs } = &self.coverage;
+        writeln!(f, "\n{seen} of the {of} pairs of a slot's state and an event have come to pass")?;
+        let rare = pairs.iter().filter(|pair| pair.count == 0).map(|pair| format!("{} ({})", pair.state, pair.event));
+        if seen < of {
+            writeln!(f, "not: {}", rare.collect::<Vec<_>>().join("; "))?;
         }
         for failure in &self.failed {
             writeln!(f, "\n{failure}")?;

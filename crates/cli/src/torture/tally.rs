@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lifeboat::Visit;
 use parking_lot::Mutex;
 
 use super::clients::Client;
+use super::coverage::Coverage;
 use super::plan::Kind;
 use super::statistics::Durations;
 
@@ -24,6 +26,8 @@ pub(super) struct Counts {
     pub(super) clients: BTreeMap<Client, u64>,
     pub(super) unplugs: Durations,
     pub(super) recoveries: Durations,
+    /// Which events slots have met in which states.
+    pub(super) coverage: Coverage,
     /// Devices that had failed for good.
     pub(super) wedged: u64,
     /// What was wrong, and in which cycle.
@@ -37,6 +41,10 @@ impl Tally {
 
     pub(super) fn unplugged(&self, took: Duration) {
         self.0.lock().unplugs.add(took);
+    }
+
+    pub(super) fn visited(&self, visits: &[Visit]) {
+        self.0.lock().coverage.add(visits);
     }
 
     pub(super) fn wedged(&self) {

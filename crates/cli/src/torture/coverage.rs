@@ -1,0 +1,58 @@
+//! Which events have met the lifecycle of a slot in which states: what of [`lifeboat::core::lifecycle`] was really run through.
+
+use lifeboat::Visit;
+use serde::Serialize;
+
+/// All pairs that can come to pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// Pairs that have been.
+    pub seen: usize,
+    /// Pairs there are.
+    pub of: usize,
+    /// Each of them.
+    pub pairs: Vec<Pair>,
+}
+
+/// An event in a state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pair {
+    /// Where a slot was.
+    pub state: String,
+    /// What happened then.
+    pub event: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
+impl Coverage {
+    /// What one bus has seen. All of them have the same pairs.
+    pub(super) fn add(&mut self, visits: &[Visit]) {
+        for visit in visits {
+            let (state, event) = (visit.state.to_string(), visit.event.name());
+            match self.pairs.iter_mut().find(|pair| pair.event == event && pair.state == state) {
+                Some(pair) => pair.count += visit.count,
+                None => self.pairs.push(Pair { state, event, count: visit.count }),
+            }
+        }
+        self.of = self.pairs.len();
+        self.seen = self.pairs.iter().filter(|pair| pair.count > 0).count();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat::core::lifecycle::{Kind, State};
+
+    use super::*;
+
+    #[test]
+    fn what_two_buses_have_seen_adds_up() {
+        let visit = |state, event, count| Visit { state, event, count };
+        let mut coverage = Coverage::default();
+        coverage.add(&[visit(State::Empty, Kind::Inserted, 2), visit(State::Bound, Kind::Removed, 0)]);
+        coverage.add(&[visit(State::Empty, Kind::Inserted, 3), visit(State::Bound, Kind::Removed, 0)]);
+        assert_eq!((coverage.seen, coverage.of), (1, 2));
+        assert_eq!(coverage.pairs[0], Pair { state: "empty".into(), event: "inserted", count: 5 });
+    }
+}
