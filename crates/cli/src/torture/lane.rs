@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::activity::{Activities, Activity};
 use super::clients::{self, Client};
 use super::machine::{Machine, State};
-use super::plan::{Help, Kind, Plan};
+use super::plan::{Gust, Help, Kind, Plan};
 use super::round::{Round, Stage};
 use super::tally::Tally;
 
@@ -177,7 +177,13 @@ impl Lane<'_> {
                 self.machine.seats[seat].slot.remove();
             }
             Kind::ForcedUnbind => self.machine.unbind_all(),
+            Kind::Storm => {
+                self.storm(plan)?;
+                // Whatever the bus makes of all this, this comes last.
+                self.machine.plug(seat, |_| ())?;
+            }
             Kind::Unload => {
+                self.storm(plan)?;
                 let before = std::mem::replace(&mut self.machine, Machine::new(self.number)?);
                 return Ok((struck, before.unload_in_use(round, self.stage, &self.common.tally)));
             }
@@ -187,6 +193,26 @@ impl Lane<'_> {
             thread::sleep(plan.replug);
         }
         Ok((struck, None))
+    }
+
+    /// One thing right after the other.
+    fn storm(&mut self, plan: &Plan) -> io::Result<()> {
+        let seat = plan.seat;
+        for gust in plan.storm() {
+            match gust {
+                Gust::Remove => self.machine.seats[seat].slot.remove(),
+                Gust::Plug(armed) => {
+                    self.machine
+                        .plug(seat, |card| armed.into_iter().for_each(|(at, fault)| card.schedule(at, fault)))?;
+                }
+                Gust::Rebind => self.machine.rebind(seat),
+                Gust::Unbind => self.machine.unbind_all(),
+                Gust::Bind => self.machine.bind_unasked(seat),
+                Gust::Break(fault) => self.machine.seats[seat].card.inject(fault),
+                Gust::Pause(time) => thread::sleep(time),
+            }
+        }
+        Ok(())
     }
 
     /// Waits until clients have made so many steps more.

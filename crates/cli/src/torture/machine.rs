@@ -12,7 +12,7 @@ use lifeboat::core::class::Presence;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, UnplugReport, Visit};
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
 
 use super::round::{Round, SEATS, Stage};
@@ -167,16 +167,16 @@ impl Machine {
         false
     }
 
+    /// The same, without a thought of what becomes of it.
+    pub(super) fn bind_unasked(&self, seat: usize) {
+        self.bus.bind(lifeboat_pci::Slot::location(&*self.seats[seat].slot));
+    }
+
     /// A new cycle begins.
     pub(super) fn begin(&mut self) {
         for seat in &mut self.seats {
             (seat.asked, seat.unbinding) = (false, false);
         }
-    }
-
-    /// What has happened to the slots, and where they were then.
-    pub(super) fn visits(&self) -> Vec<Visit> {
-        self.bus.visits()
     }
 
     /// Plugs in a new card, in place of what may still be there. `arm` gets it before the driver does.
@@ -285,8 +285,9 @@ impl Machine {
     /// Tries to unload the module while it is used: it must be refused, with who uses it. Gives back the module, without
     /// devices.
     pub(super) fn unload_in_use(self, round: &Round, stage: &Stage, tally: &Tally) -> Option<Module> {
-        tally.visited(&self.visits());
-        let Self { bus, events, mut seats } = self;
+        let Self { mut bus, events, mut seats } = self;
+        bus.stop();
+        tally.visited(&bus.visits());
         let refused = bus.shutdown();
         for event in events.try_iter() {
             if let Event::Removed { report } | Event::Wedged { report, .. } = event {
@@ -318,8 +319,9 @@ impl Machine {
 
     /// Switches it off. Nobody uses it any more.
     pub(super) fn shut_down(self, stage: &Stage, tally: &Tally) {
-        tally.visited(&self.visits());
-        let Self { bus, seats, .. } = self;
+        let Self { mut bus, seats, .. } = self;
+        bus.stop();
+        tally.visited(&bus.visits());
         let cards = seats.map(|seat| {
             // A device that the machine knows of is no user.
             drop(seat.state);

@@ -40,6 +40,10 @@ pub enum Kind {
     FailedReset,
     /// It cannot be reset when it is bound.
     FailedProbe,
+    /// Its heartbeat stands still, and when it is bound again because of that it cannot be reset.
+    FailedRecovery,
+    /// It is pulled out, plugged in, unbound, bound, and fails, one right after the other and before anything of it is over.
+    Storm,
     /// Everything takes longer.
     Slow,
     /// It is unbound and bound again while it is used.
@@ -59,6 +63,19 @@ pub(super) enum Help {
     NewCard,
 }
 
+/// Something that happens in a storm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gust {
+    Remove,
+    /// A new card, on which this is armed.
+    Plug(Option<(Trigger, Fault)>),
+    Rebind,
+    Unbind,
+    Bind,
+    Break(Fault),
+    Pause(Duration),
+}
+
 /// One cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -75,6 +92,8 @@ pub(super) struct Plan {
     pub(super) help: Help,
     /// Of two things that happen at once, whether they are begun in the other order.
     pub(super) reversed: bool,
+    /// What decides over a storm.
+    storm: u64,
 }
 
 /// A generator for one of those who decide in a cycle. They are independent of each other, and of all other cycles.
@@ -107,6 +126,7 @@ impl Plan {
             replug: Duration::from_micros(if random.bool() { 0 } else { random.u64(..2000) }),
             help: if random.bool() { Help::Rebind } else { Help::NewCard },
             reversed: random.bool(),
+            storm: random.u64(..),
         }
     }
 
@@ -133,13 +153,50 @@ impl Plan {
             Kind::FailedProbe => vec![(Trigger::Reset(1), Fault::FailedReset)],
             Kind::Slow => vec![(job, Fault::Slow(Duration::from_micros(100 * self.at)))],
             Kind::StuckHeartbeat => vec![(job, Fault::StuckHeartbeat)],
+            // The first is that of its end.
+            Kind::FailedRecovery if self.reversed => {
+                vec![(job, Fault::StuckHeartbeat), (Trigger::Reset(2), Fault::FailedReset)]
+            }
+            Kind::FailedRecovery => vec![
+                (job, Fault::StuckHeartbeat),
+                (Trigger::Reset(2), Fault::FailedReset),
+                (Trigger::Reset(3), Fault::FailedReset),
+            ],
             Kind::Removal
             | Kind::RemovalOfBoth
             | Kind::Rebind
             | Kind::RebindInRemoval
             | Kind::ForcedUnbind
+            | Kind::Storm
             | Kind::Unload => vec![],
         }
+    }
+
+    /// The storm of this cycle, if it has one.
+    pub(super) fn storm(&self) -> Vec<Gust> {
+        if self.kind != Kind::Storm && !(self.kind == Kind::Unload && self.reversed) {
+            return Vec::new();
+        }
+        let mut random = Rng::with_seed(self.storm);
+        let gust = |random: &mut Rng| match random.u8(..16) {
+            0..2 => Gust::Remove,
+            2..5 => Gust::Plug(match random.u8(..6) {
+                0 => Some((Trigger::Access(random.u64(1..120)), Fault::Remove)),
+                1 => Some((Trigger::Reset(random.u64(1..4)), Fault::FailedReset)),
+                2 => Some((Trigger::Reset(random.u64(1..4)), Fault::Remove)),
+                3 => Some((Trigger::Access(random.u64(1..120)), Fault::StuckHeartbeat)),
+                _ => None,
+            }),
+            5..7 => Gust::Rebind,
+            7..9 => Gust::Unbind,
+            9..11 => Gust::Bind,
+            11 => Gust::Break(Fault::StuckHeartbeat),
+            12 => Gust::Break(Fault::FailedReset),
+            13 => Gust::Break(Fault::Hang),
+            14 => Gust::Pause(Duration::from_millis(random.u64(..45))),
+            _ => Gust::Pause(Duration::from_micros(random.u64(..1500))),
+        };
+        (0..random.usize(3..16)).map(|_| gust(&mut random)).collect()
     }
 }
 

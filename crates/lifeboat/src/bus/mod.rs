@@ -197,7 +197,8 @@ impl Bus {
         self.shared.module.lock().take().map_or(Ok(()), Module::unload)
     }
 
-    fn stop(&mut self) {
+    /// Unplugs everything and watches nothing any more, as [`Bus::shutdown`] and a drop do first. The module stays loaded.
+    pub fn stop(&mut self) {
         for (sender, _) in &self.watchers {
             let _ = sender.send(Message::Stop);
         }
