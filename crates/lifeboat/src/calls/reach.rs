@@ -81,11 +81,39 @@ impl<H> Reach<H> {
         }
     }
 
-    /// A section of the gate, or `None` once it is shut.
+    /// A section of the gate, or `None` once the loss is announced. The gate is shut a moment after that, and who has seen the
+    /// announcement is not let in any more.
     #[track_caller]
     #[allow(clippy::option_option)] // the inner one is for calls that run past the entry check
     pub(super) fn section(&self) -> Option<Option<Section<'_>>> {
+        if self.check_entry && self.presence() != Presence::Live {
+            return None;
+        }
         let section = self.gate.enter();
         if section.is_none() && self.check_entry { None } else { Some(section) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locks;
+
+    fn reach(check_entry: bool) -> Reach<()> {
+        Reach::new(&locks::GATE, Revocable::with_class(&locks::REGISTERS, ()), check_entry)
+    }
+
+    #[test]
+    fn call_5_who_has_seen_that_it_is_wedged_is_not_let_in_although_the_gate_is_not_shut_yet() {
+        for check_entry in [true, false] {
+            let reach = reach(check_entry);
+            assert!(reach.section().is_some());
+            // The first half of an announcement.
+            reach.presence.store(HUNG, SeqCst);
+            assert_eq!(reach.section().is_none(), check_entry);
+            assert_eq!(reach.enter(Class::Device).is_err(), check_entry);
+            reach.announce(Some(Failure::Hung));
+            assert_eq!(reach.section().is_none(), check_entry);
+        }
     }
 }
