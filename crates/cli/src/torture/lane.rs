@@ -22,6 +22,8 @@ use super::tally::Tally;
 const LOOK: Duration = Duration::from_millis(5);
 /// Between two looks at something that tells nobody.
 const POLL: Duration = Duration::from_micros(100);
+/// How long a storm waits for a loss that may not come.
+const STORM_PAUSE: Duration = Duration::from_millis(60);
 /// Longer than anything lasts: the watchdog finds what does not end.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 /// What is left of clients that have ended: so long it may take until threads have let go of it.
@@ -209,6 +211,12 @@ impl Lane<'_> {
                 Gust::Unbind => self.machine.unbind_all(),
                 Gust::Bind => self.machine.bind_unasked(seat),
                 Gust::Break(fault) => self.machine.seats[seat].card.inject(fault),
+                Gust::AwaitLoss => {
+                    let began = Instant::now();
+                    while self.machine.is_live(seat) && began.elapsed() < STORM_PAUSE {
+                        thread::sleep(POLL);
+                    }
+                }
                 Gust::Pause(time) => thread::sleep(time),
             }
         }

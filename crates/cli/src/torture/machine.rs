@@ -172,6 +172,12 @@ impl Machine {
         self.bus.bind(lifeboat_pci::Slot::location(&*self.seats[seat].slot));
     }
 
+    /// Whether something is bound there, and in use, whatever was told of it so far.
+    pub(super) fn is_live(&self, seat: usize) -> bool {
+        let location = lifeboat_pci::Slot::location(&*self.seats[seat].slot);
+        self.bus.devices().iter().any(|device| device.info().location == location && device.is_live())
+    }
+
     /// A new cycle begins.
     pub(super) fn begin(&mut self) {
         for seat in &mut self.seats {

@@ -73,6 +73,8 @@ pub(super) enum Gust {
     Unbind,
     Bind,
     Break(Fault),
+    /// Until the driver gives up the device.
+    AwaitLoss,
     Pause(Duration),
 }
 
@@ -193,10 +195,19 @@ impl Plan {
             11 => Gust::Break(Fault::StuckHeartbeat),
             12 => Gust::Break(Fault::FailedReset),
             13 => Gust::Break(Fault::Hang),
-            14 => Gust::Pause(Duration::from_millis(random.u64(..45))),
-            _ => Gust::Pause(Duration::from_micros(random.u64(..1500))),
+            14 => Gust::AwaitLoss,
+            _ => Gust::Pause(Duration::from_micros(random.u64(..3000))),
         };
-        (0..random.usize(3..16)).map(|_| gust(&mut random)).collect()
+        // Most begin while the bus is at it already: after a hang, or after resets that have failed.
+        let failed = [Fault::FailedReset, Fault::FailedReset, Fault::FailedReset, Fault::Hang];
+        let mut storm: Vec<Gust> = match random.u8(..6) {
+            0..2 => vec![Gust::Break(Fault::StuckHeartbeat), Gust::AwaitLoss],
+            2..5 => failed.into_iter().skip(random.usize(..2)).map(Gust::Break).chain([Gust::AwaitLoss]).collect(),
+            _ => vec![],
+        };
+        storm.push(Gust::Pause(Duration::from_micros(random.u64(..3000))));
+        storm.extend((0..random.usize(3..16)).map(|_| gust(&mut random)));
+        storm
     }
 }
 
