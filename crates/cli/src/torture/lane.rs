@@ -19,7 +19,7 @@ use super::round::{Round, Stage};
 use super::tally::Tally;
 
 /// How long to wait for news of the bus before looking at the cards.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(1);
 /// Between two looks at something that tells nobody.
 const POLL: Duration = Duration::from_micros(100);
 /// How long a storm waits for a loss that may not come.
@@ -256,22 +256,22 @@ impl Lane<'_> {
     /// Waits until all devices are there and work, and helps where nothing comes of itself.
     fn restore(&mut self, round: Option<&Round>, help: Help) -> io::Result<()> {
         let mut works = [false; 2];
+        // Who acts on old news makes the bus make more of them.
+        let mut heard = true;
         self.tell();
         loop {
             for (seat, works) in works.iter_mut().enumerate() {
-                self.help(seat, help, works)?;
+                self.help(seat, help, works, !heard)?;
             }
             if works == [true; 2] {
                 return Ok(());
             }
-            let mut heard = self.machine.hear(LOOK, round, self.stage, &self.common.tally);
+            heard = self.machine.hear(LOOK, round, self.stage, &self.common.tally);
             if heard {
+                while self.machine.hear(Duration::ZERO, round, self.stage, &self.common.tally) {}
                 // Whatever it was: what has worked may be gone.
                 works = [false; 2];
                 self.tell();
-            }
-            while heard {
-                heard = self.machine.hear(Duration::ZERO, round, self.stage, &self.common.tally);
             }
         }
     }
@@ -282,14 +282,15 @@ impl Lane<'_> {
         self.activity.does(format!("waits for devices: {}; {}", one.describe(), other.describe()));
     }
 
-    /// Does what is needed next for one of them.
-    fn help(&mut self, seat: usize, help: Help, works: &mut bool) -> io::Result<()> {
+    /// Does what is needed next for one of them; where nothing comes of itself, only when the bus is quiet.
+    fn help(&mut self, seat: usize, help: Help, works: &mut bool, quiet: bool) -> io::Result<()> {
         let it = &self.machine.seats[seat];
         let is_there = it.card.is_present();
         match &it.state {
             // If it is gone, the bus is going to say so.
             State::Live(_) => *works = *works || it.device().is_some_and(|device| self.does_work(device)),
             State::Coming if is_there => {}
+            State::Empty if is_there && !quiet => {}
             State::Empty if is_there && help == Help::Rebind => {
                 if !self.machine.bind(seat) {
                     self.machine.plug(seat, |_| ())?;
