@@ -207,9 +207,8 @@ impl Machine {
                 self.take_up(event, round, stage, tally);
                 true
             }
-            Err(RecvTimeoutError::Timeout) => false,
-            // The bus is gone, and all it had to tell is told.
-            Err(RecvTimeoutError::Disconnected) => false,
+            // Or the bus is gone, and all it had to tell is told.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
         }
     }
 

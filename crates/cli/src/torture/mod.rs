@@ -217,14 +217,9 @@ fn grown(before: &Footprint) -> Vec<String> {
 /// The command that does the same up to a cycle.
 fn repeat(args: &TortureArgs, seed: u64, cycle: u64) -> String {
     let cycles = cycle.saturating_sub(args.skip).saturating_add(1);
-    let mut command = format!("lifeboat torture --seed {seed} --lanes {} --cycles {cycles}", args.lanes);
-    if args.skip > 0 {
-        command += &format!(" --skip {}", args.skip);
-    }
-    for kind in &args.fault {
-        command += &format!(" --fault {kind}");
-    }
-    command
+    let skip = if args.skip > 0 { format!(" --skip {}", args.skip) } else { String::new() };
+    let faults: String = args.fault.iter().flat_map(|kind| [" --fault ".to_owned(), kind.to_string()]).collect();
+    format!("lifeboat torture --seed {seed} --lanes {} --cycles {cycles}{skip}{faults}", args.lanes)
 }
 
 fn progress(args: &TortureArgs, time: Option<Duration>) -> ProgressBar {

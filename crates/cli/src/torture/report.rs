@@ -65,9 +65,11 @@ pub struct Failure {
 impl Report {
     pub(super) fn new(counts: Counts, seed: u64, took: Duration, failed: Vec<Failure>) -> Self {
         let seconds = took.as_secs_f64();
+        #[allow(clippy::cast_precision_loss)] // nobody runs so many
+        let cycles = counts.cycles as f64;
         Self {
             cycles: counts.cycles,
-            cycles_per_s: if seconds > 0.0 { counts.cycles as f64 / seconds } else { 0.0 },
+            cycles_per_s: if seconds > 0.0 { cycles / seconds } else { 0.0 },
             failures: failed.len(),
             unplug_us: counts.unplugs.distribution(),
             recovery_us: counts.recoveries.distribution(),

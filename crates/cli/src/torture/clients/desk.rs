@@ -12,7 +12,7 @@ use crate::torture::round::{Round, Stage, Standing};
 use crate::torture::verdict::{Verdict, judge};
 
 /// Longer than anything lasts: the watchdog finds what does not end.
-const FOREVER: Duration = Duration::from_secs(24 * 3600);
+const FOREVER: Duration = Duration::from_hours(24);
 /// How often something is looked at that tells nobody.
 const POLL: Duration = Duration::from_micros(200);
 /// Steps that a client makes in a cycle without a break.

@@ -13,7 +13,6 @@ mod submitter;
 mod waiter;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use clap::ValueEnum;
 use fastrand::Rng;
@@ -81,18 +80,20 @@ pub(super) fn run(client: Client, who: usize, stage: &Stage, activity: &Activity
         let Some((number, round)) = stage.next(seen) else { return };
         seen = number;
         activity.does("begins");
-        attend(client, who, stage, activity, tally, round);
+        attend(client, who, stage, activity, tally, &round);
+        // Nothing of it is held by who has done with it.
+        drop(round);
         stage.done();
     }
 }
 
-fn attend(client: Client, who: usize, stage: &Stage, activity: &Activity, tally: &Tally, round: Arc<Round>) {
+fn attend(client: Client, who: usize, stage: &Stage, activity: &Activity, tally: &Tally, round: &Round) {
     let mut random = generator(round.seed, round.cycle, 1 + who as u64);
     // By turns at one device and the other, and never two of a kind at the same.
     let seat = (who + usize::from(random.bool())) % round.devices.len();
     let seat = if client == Client::Submitter { who % round.devices.len() } else { seat };
     let worked = catch_unwind(AssertUnwindSafe(|| {
-        let desk = Desk::new(&round, seat, stage, activity);
+        let desk = Desk::new(round, seat, stage, activity);
         client.part()(&desk, &mut random);
         tally.worked(client, desk.steps());
     }));

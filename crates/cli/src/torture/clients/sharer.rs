@@ -28,10 +28,10 @@ pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
         };
         let (word, name) = (random.u32(..).to_le_bytes(), write_call(placement));
         let written = desk.call(name, || buffer.write(0, &word));
-        let Some(exported) = desk.call("export", || exporter.export(&buffer)) else { continue };
+        let Some(shared) = desk.call("export", || exporter.export(&buffer)) else { continue };
         // The export keeps the buffer, whoever has closed what.
         let kept = random.bool().then_some(exporter);
-        let found = importer.as_ref().and_then(|importer| importer.read(&exported));
+        let found = importer.as_ref().and_then(|importer| importer.read(&shared));
         if let (Some(()), Some(found)) = (written, found)
             && found != word
             && !may_be_lost(desk, &buffer)

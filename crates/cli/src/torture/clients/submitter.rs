@@ -70,7 +70,9 @@ impl<'a> Bench<'a> {
         let fill = self.make(ring, &[Command::Fill(Fill { pattern, ..fill })], &[])?;
         for _ in 0..random.usize(..3) {
             let idle = self.make(random.usize(..2), &[Command::Nop], &[]);
-            idle.iter().for_each(|idle| self.desk.round.share(idle));
+            if let Some(idle) = idle {
+                self.desk.round.share(&idle);
+            }
         }
         let copied = self.make(random.usize(..2), &[copy], std::slice::from_ref(&fill));
         let Some(copy) = copied else {
