@@ -1,7 +1,9 @@
 //! `lifeboat torture` as a user runs it.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+#![allow(clippy::cast_precision_loss)] // small numbers
 
-use std::process::Output;
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -31,7 +33,12 @@ fn number(value: &Value) -> f64 {
 fn recov_3_whatever_happens_at_the_same_time_everything_comes_back() {
     let report = report(&["--cycles", "100", "--seed", "1"]);
     assert_eq!((&report["cycles"], &report["seed"]), (&100.into(), &1.into()), "{report:#}");
-    assert!(number(&report["cycles_per_s"]) > 0.0 && report["coverage"].is_object(), "{report:#}");
+    assert!(number(&report["cycles_per_s"]) > 0.0, "{report:#}");
+    // Every state and event of a slot's lifecycle is there, and what this has seen of them.
+    let pairs = report["coverage"]["pairs"].as_array().unwrap();
+    let seen = pairs.iter().filter(|pair| number(&pair["count"]) > 0.0).count() as f64;
+    assert!(seen > 30.0 && (seen - number(&report["coverage"]["seen"])).abs() < 0.5, "{report:#}");
+    assert!((number(&report["coverage"]["of"]) - pairs.len() as f64).abs() < 0.5, "{report:#}");
     for times in ["unplug_us", "recovery_us"] {
         let of = |what: &str| number(&report[times][what]);
         assert!(0.0 < of("median") && of("median") <= of("p99") && of("p99") <= of("max"), "{report:#}");
@@ -65,6 +72,23 @@ fn only_what_is_asked_for_happens() {
     assert_eq!(kinds, ["forced-unbind", "unload"]);
     // Both devices of a bus go in each of them.
     assert!(number(&report["unplugs"]) >= 2.0 * number(&report["cycles"]), "{report:#}");
+}
+
+#[test]
+fn who_interrupts_it_gets_the_report_so_far() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+        .args(["torture", "--time", "1h", "--seed", "3", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((child.wait().unwrap().code(), &report["interrupted"]), (Some(130), &true.into()), "{report:#}");
+    assert!(number(&report["cycles"]) > 0.0 && report["failures"] == 0, "{report:#}");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn conduct(number: u64, common: &Arc<Common>) -> io::Result<()> {
     let stage = Arc::new(Stage::default());
     let mut threads = Vec::new();
     for (who, client) in Client::CAST.into_iter().enumerate() {
-        let name = format!("{} {number}", clients::name(client));
+        let name = format!("{} {number}.{who}", clients::name(client));
         let activity = common.activities.register(name.clone());
         let (stage, common) = (stage.clone(), common.clone());
         stage.join();

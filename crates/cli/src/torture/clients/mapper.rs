@@ -29,8 +29,23 @@ pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
             }
         }
     }
-    // What the bus is through with is memory like any other.
+    // What the bus is through with is memory like any other, and nothing of a device.
     touch(desk, &maps, random);
+    if matches!(desk.standing(), Standing::Cut(_))
+        && let Some(other) = desk.call("mmap", || handle.mmap(&buffers[0]))
+    {
+        expect_nothing_between(desk, &maps[0], &other, random);
+    }
+}
+
+/// Two maps of a buffer that is no more are two pieces of memory.
+fn expect_nothing_between(desk: &Desk<'_>, one: &CpuMap, other: &CpuMap, random: &mut Rng) {
+    let (value, mut found) = (random.u64(1..).to_le_bytes(), [0; 8]);
+    match one.write(0, &value).and_then(|()| other.read(0, &mut found)) {
+        Ok(()) if found == value => desk.wrong("a device is cut off, and its VRAM is still behind maps"),
+        Ok(()) => {}
+        Err(error) => desk.wrong(format!("a map cannot be touched: {error}")),
+    }
 }
 
 fn prepare(desk: &Desk<'_>) -> Option<(Handle, [Buffer; 2], [CpuMap; 2])> {
