@@ -210,6 +210,7 @@ impl Lane<'_> {
                 Gust::Rebind => self.machine.rebind(seat),
                 Gust::Unbind => self.machine.unbind_all(),
                 Gust::Bind => self.machine.bind_unasked(seat),
+                Gust::Dump => self.machine.dump(seat),
                 Gust::Break(fault) => self.machine.seats[seat].card.inject(fault),
                 Gust::AwaitLoss => {
                     let began = Instant::now();

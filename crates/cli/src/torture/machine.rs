@@ -57,6 +57,8 @@ pub(super) struct Seat {
     unbinding: bool,
     /// The bus was asked to bind what is there: once in a cycle is enough.
     asked: bool,
+    /// The device of this number was dumped.
+    dumped: Option<u32>,
     /// Cards that have been pulled out, and were not looked at yet.
     pulled: Vec<Arc<Card>>,
 }
@@ -96,6 +98,7 @@ impl Machine {
                 leaving: false,
                 unbinding: false,
                 asked: false,
+                dumped: None,
                 pulled: Vec::new(),
             })
         };
@@ -178,6 +181,14 @@ impl Machine {
         self.bus.devices().iter().any(|device| device.info().location == location && device.is_live())
     }
 
+    /// Has the device dumped that is there, if any.
+    pub(super) fn dump(&self, seat: usize) {
+        if let Some(minor) = self.seats[seat].minor {
+            // It is told, like any other.
+            let _ = self.bus.dump(minor);
+        }
+    }
+
     /// A new cycle begins.
     pub(super) fn begin(&mut self) {
         for seat in &mut self.seats {
@@ -232,6 +243,13 @@ impl Machine {
                 let Some(seat) = self.of(report.minor) else {
                     return stage.wrong(format!("device {} was removed that was never added", report.minor));
                 };
+                let failed = matches!(report.loss, Loss::Crashed | Loss::Hung);
+                if seat.dumped.take() != Some(report.minor) && failed {
+                    stage.wrong(format!(
+                        "device {} has failed ({}), and nothing was dumped before",
+                        report.minor, report.loss
+                    ));
+                }
                 let rebinding = seat.rebinding.take() == Some(report.minor);
                 let recovers = match report.loss {
                     Loss::Unbound | Loss::Wedged(_) => rebinding,
@@ -258,8 +276,19 @@ impl Machine {
                 {
                     stage.wrong(format!("device {minor} is wedged, and it is {:?}", device.presence()));
                 }
+                if seat.dumped != Some(minor) {
+                    stage.wrong(format!("device {minor} is wedged, and nothing was dumped before"));
+                }
                 seat.leaving = false;
                 seat.state = State::Wedged(minor);
+            }
+            Event::Dumped { minor, location, dump } => {
+                if dump.device.minor != minor || dump.device.location != location {
+                    stage.wrong(format!("the dump of device {minor} is that of device {}", dump.device.minor));
+                }
+                let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
+                seat.dumped = Some(minor);
+                tally.dumped();
             }
             Event::ProbeFailed { location, .. } => {
                 let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };

@@ -73,6 +73,7 @@ pub(super) enum Gust {
     Unbind,
     Bind,
     Break(Fault),
+    Dump,
     /// Until the driver gives up the device.
     AwaitLoss,
     Pause(Duration),
@@ -191,7 +192,8 @@ impl Plan {
             }),
             5..7 => Gust::Rebind,
             7..9 => Gust::Unbind,
-            9..11 => Gust::Bind,
+            9 => Gust::Bind,
+            10 => Gust::Dump,
             11 => Gust::Break(Fault::StuckHeartbeat),
             12 => Gust::Break(Fault::FailedReset),
             13 => Gust::Break(Fault::Hang),

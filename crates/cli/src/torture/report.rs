@@ -37,6 +37,8 @@ pub struct Report {
     pub unplugs: u64,
     /// Devices that were wedged.
     pub wedged: u64,
+    /// Dumps that were taken of devices.
+    pub dumps: u64,
     /// Cycles of each kind.
     pub faults: BTreeMap<Kind, u64>,
     /// Steps that clients of each kind have made: a handful of calls each, or a burst of accesses.
@@ -78,6 +80,7 @@ impl Report {
             seconds,
             unplugs: counts.unplugs.count(),
             wedged: counts.wedged,
+            dumps: counts.dumps,
             faults: counts.faults,
             clients: counts.clients,
             begin: Footprint::default(),
@@ -136,10 +139,10 @@ impl fmt::Display for Report {
         for failure in &self.failed {
             writeln!(f, "\n{failure}")?;
         }
-        let Self { cycles, seconds, cycles_per_s, unplugs, wedged, seed, .. } = self;
+        let Self { cycles, seconds, cycles_per_s, unplugs, wedged, dumps, seed, .. } = self;
         write!(
             f,
-            "\n{cycles} cycles in {seconds:.1} s, {cycles_per_s:.0} a second, {unplugs} unplugs, {wedged} wedged, "
+            "\n{cycles} cycles in {seconds:.1} s, {cycles_per_s:.0} a second, {unplugs} unplugs, {wedged} wedged, {dumps} dumps, "
         )?;
         write!(f, "seed {seed}: ")?;
         match (self.failures, self.interrupted) {

@@ -30,6 +30,8 @@ pub(super) struct Counts {
     pub(super) coverage: Coverage,
     /// Devices that had failed for good.
     pub(super) wedged: u64,
+    /// Dumps of devices.
+    pub(super) dumps: u64,
     /// What was wrong, and in which cycle.
     pub(super) failures: Vec<(u64, String)>,
 }
@@ -45,6 +47,10 @@ impl Tally {
 
     pub(super) fn visited(&self, visits: &[Visit]) {
         self.0.lock().coverage.add(visits);
+    }
+
+    pub(super) fn dumped(&self) {
+        self.0.lock().dumps += 1;
     }
 
     pub(super) fn wedged(&self) {
