@@ -207,6 +207,7 @@ impl Board {
             Fault::Slow(by) => self.faults.set_slow(by),
             Fault::StuckHeartbeat => self.control.stick_heartbeat(),
             Fault::FailedReset => self.faults.arm(Armed::FailedReset),
+            Fault::SlowReset(by) => self.faults.arm_slow_reset(by),
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Fault {
     StuckHeartbeat,
     /// The next reset, of a ring or of the device, fails.
     FailedReset,
+    /// The next reset of the device takes this much longer, possibly longer than a device may take.
+    SlowReset(Duration),
 }
 
 /// When it goes wrong. All counts begin with 1 for the next one after [`Card::schedule`](crate::Card::schedule); 0 is
@@ -39,7 +41,7 @@ pub enum Trigger {
     /// When a ring begins the n-th job. [`Fault::Hang`] and [`Fault::JobFault`] hit that very job.
     Job(u64),
     /// When the n-th reset begins, of a ring or of the device, a function-level reset included.
-    /// [`Fault::FailedReset`] hits that very reset.
+    /// [`Fault::FailedReset`] and [`Fault::SlowReset`] hit that very reset.
     Reset(u64),
 }
 
@@ -71,6 +73,7 @@ pub(crate) struct Faults {
     next_access: AtomicNever,
     armed: Mutex<[u32; 4]>,
     slow_nanos: AtomicU64,
+    slow_reset_nanos: AtomicU64,
 }
 
 struct Planned {
@@ -123,13 +126,26 @@ impl Faults {
     }
 
     pub(crate) fn set_slow(&self, by: Duration) {
-        self.slow_nanos.store(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.slow_nanos.store(nanos(by), Ordering::Relaxed);
+    }
+
+    pub(crate) fn arm_slow_reset(&self, by: Duration) {
+        self.slow_reset_nanos.store(nanos(by), Ordering::Relaxed);
+    }
+
+    /// How much longer the reset takes that begins now.
+    pub(crate) fn take_slow_reset(&self) -> Duration {
+        Duration::from_nanos(self.slow_reset_nanos.swap(0, Ordering::Relaxed))
     }
 
     /// How much longer each command takes.
     pub(crate) fn slow(&self) -> Duration {
         Duration::from_nanos(self.slow_nanos.load(Ordering::Relaxed))
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A count that is `u64::MAX` as long as nothing is planned.

@@ -84,9 +84,22 @@ impl Board {
         }
     }
 
+    /// Takes its time, unless the card goes or stops.
+    fn linger(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut state = self.control.lock();
+        while !state.stop && self.presence.is_present() && Instant::now() < until {
+            self.control.wait(&mut state, Some(until));
+        }
+    }
+
     fn finish_device_reset(&self, kind: ResetKind) {
         if kind == ResetKind::Function {
             self.reset_begins();
+            self.linger(self.faults.take_slow_reset());
+            if !self.presence.is_present() {
+                return;
+            }
         }
         for ring in &self.rings {
             ring.wait_until_parked();

@@ -38,6 +38,18 @@ impl Coverage {
         self.of = self.pairs.len();
         self.seen = self.pairs.iter().filter(|pair| pair.count > 0).count();
     }
+
+    /// What has not been, by states.
+    pub(super) fn missing(&self) -> Vec<(&str, Vec<&'static str>)> {
+        let mut missing: Vec<(&str, Vec<_>)> = Vec::new();
+        for pair in self.pairs.iter().filter(|pair| pair.count == 0) {
+            match missing.last_mut() {
+                Some((state, events)) if *state == pair.state => events.push(pair.event),
+                _ => missing.push((&pair.state, vec![pair.event])),
+            }
+        }
+        missing
+    }
 }
 
 #[cfg(test)]
@@ -54,5 +66,6 @@ mod tests {
         coverage.add(&[visit(State::Empty, Kind::Inserted, 3), visit(State::Bound, Kind::Removed, 0)]);
         assert_eq!((coverage.seen, coverage.of), (1, 2));
         assert_eq!(coverage.pairs[0], Pair { state: "empty".into(), event: "inserted", count: 5 });
+        assert_eq!(coverage.missing(), [("bound", vec!["removed"])]);
     }
 }

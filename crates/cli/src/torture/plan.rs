@@ -6,7 +6,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 use fastrand::Rng;
 use lifeboat_gpu::{Fault, Trigger};
+use lifeboat_lb1::regs;
 use serde::Serialize;
+
+/// The longest that a reset of the device may take.
+const RESET_MAX: Duration = Duration::from_millis(regs::RESET_MAX_MS);
 
 /// What happens to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ValueEnum)]
@@ -38,6 +42,8 @@ pub enum Kind {
     FailedRingReset,
     /// A job hangs, and neither its ring nor the device can be reset.
     FailedReset,
+    /// A job hangs, its ring cannot be reset, and the reset of the device takes long; sometimes longer than it may.
+    SlowReset,
     /// It cannot be reset when it is bound.
     FailedProbe,
     /// Its heartbeat stands still, and when it is bound again because of that it cannot be reset.
@@ -152,6 +158,10 @@ impl Plan {
             Kind::FailedRingReset => vec![hang, (Trigger::Reset(1), Fault::FailedReset)],
             Kind::FailedReset => {
                 vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::FailedReset)]
+            }
+            Kind::SlowReset => {
+                let time = if self.reversed && self.at % 8 == 0 { 3 * RESET_MAX } else { RESET_MAX / 20 };
+                vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::SlowReset(time))]
             }
             Kind::FailedProbe => vec![(Trigger::Reset(1), Fault::FailedReset)],
             Kind::Slow => vec![(job, Fault::Slow(Duration::from_micros(100 * self.at)))],

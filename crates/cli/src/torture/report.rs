@@ -130,11 +130,10 @@ impl fmt::Display for Report {
         ] {
             writeln!(f, "{name:24}{:>10}{:>10}", shown(of(&self.begin)), shown(of(&self.end)))?;
         }
-        let Coverage { seen, of, pairs } = &self.coverage;
+        let Coverage { seen, of, .. } = &self.coverage;
         writeln!(f, "\n{seen} of the {of} pairs of a slot's state and an event have come to pass")?;
-        let rare = pairs.iter().filter(|pair| pair.count == 0).map(|pair| format!("{} ({})", pair.state, pair.event));
-        if seen < of {
-            writeln!(f, "not: {}", rare.collect::<Vec<_>>().join("; "))?;
+        for (state, events) in self.coverage.missing() {
+            writeln!(f, "    not while {state}: {}", events.join(", "))?;
         }
         for failure in &self.failed {
             writeln!(f, "\n{failure}")?;
