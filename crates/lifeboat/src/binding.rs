@@ -1,10 +1,11 @@
 //! The binding: a driver bound to a function, from probe to unplug. It belongs to the bus side and is never counted.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lifeboat_core::unplug::{Bound, Cut, Loss};
 use lifeboat_core::wedge::{self, Failure, Methods};
+use lifeboat_sync::Gate;
 use lifeboat_sync::lint::{Condvar, Mutex};
 
 use crate::dump::{Dump, Recorder};
@@ -101,8 +102,9 @@ impl Binding {
     /// have signalled, maps lead to nothing (MAP-4), and it refuses work with what failed (CALL-5). It stays bound, and can
     /// be opened, until it is [unplugged](Self::unplug): that is the first half of any recovery (WEDGE-2).
     ///
-    /// Gives what is to be told of it, or `None` if the binding has ended already or is ending. Allocates nothing (WEDGE-5): who
-    /// tells of it may, and gets [how it went](Self::report).
+    /// Gives what is to be told of it, or `None` if the binding has ended already or is ending. Allocates nothing (WEDGE-5) on
+    /// a thread that is [ready](Self::ready_to_wedge), unless sections do not end in time and are to be named, or more than 32 are
+    /// open at once. Who tells of it may, and gets [how it went](Self::report).
     pub fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::Event> {
         let mut state = self.state.lock();
         let (bound, device) = match std::mem::replace(&mut *state, State::Unplugging) {
@@ -122,13 +124,22 @@ impl Binding {
         Some(event)
     }
 
+    /// To be called once by a thread that may have to [wedge](Self::wedge) a device: what threads set up at their first wait and
+    /// at their first section takes memory, so it is done now.
+    pub fn ready_to_wedge() {
+        let (lock, never) = (Mutex::new(&locks::BINDING, ()), Condvar::new());
+        let _ = never.wait_until(&mut lock.lock(), Instant::now());
+        drop(Gate::new().enter());
+    }
+
     /// How its end has gone so far.
     pub fn report(&self) -> UnplugReport {
         self.report.lock().clone()
     }
 
     /// Takes a dump of the device as it is now, whatever it is: recovery by hand begins with one. It is no incident, and is the
-    /// [last](Self::last_dump) afterwards. `None` if the device is wedged, or the binding is ending or has ended.
+    /// [last](Self::last_dump) afterwards. `None` if the device is wedged, or the binding is ending or has ended;
+    /// of one that begins to end meanwhile it has what was found.
     pub fn dump(&self) -> Option<Arc<Dump>> {
         let bound = matches!(&*self.state.lock(), State::Bound { .. });
         bound.then(|| self.dumps.by_hand())

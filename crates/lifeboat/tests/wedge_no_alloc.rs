@@ -1,4 +1,4 @@
-//! WEDGE-5: to declare a device wedged takes no memory, whatever hangs on it. It is what is done when nothing else helps, also
+//! WEDGE-5: to declare a device wedged takes no memory: not for its jobs, maps, flips, dump, fences that others are made of. It is what is done when nothing else helps, also
 //! where memory is what is missing.
 //!
 //! The thread that declares it is counted. What the device's worker does at a loss is in `no_alloc.rs`.
@@ -6,13 +6,15 @@
 
 mod machine;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use allocation_counter::measure;
 use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::wedge::{Failure, Method, Methods};
-use lifeboat::{Fence, Module, ProbeOptions, WaitError};
+use lifeboat::{Binding, Fence, Module, ProbeOptions, WaitError};
 use lifeboat_sync::lint::{self, Reaction};
 use machine::bound::{options, plugged};
 use machine::{Client, LONG};
@@ -24,9 +26,6 @@ fn wedge_5_declaring_a_device_wedged_allocates_nothing() {
     assert_eq!(measure(|| drop(std::hint::black_box(Box::new(1)))).count_total, 1, "it would be seen");
     // It remembers what it has seen.
     lint::force(Reaction::Off);
-    // A thread's first wait registers it with the lock library. The bus's threads have theirs when they begin.
-    let (fence, _promise) = Module::load().timeline("test", "never").fence();
-    assert!(fence.wait(Duration::from_millis(1)).is_err());
     let (card, slot) = plugged();
     let module = Module::load();
     let options = ProbeOptions { job_timeout: LONG, ..options() };
@@ -38,9 +37,26 @@ fn wedge_5_declaring_a_device_wedged_allocates_nothing() {
     let mut owed: Vec<Fence> = [hang(0), hang(1)].into();
     owed.extend((0..100).map(|number| client.submit(number % 2, &[Work::Nop], &[])));
     let flip = client.handle.flip(&client.vram, Some(1)).unwrap();
-    let mut event = None;
-    let seen = measure(|| event = binding.wedge(Failure::Hung, METHODS));
+    // Callbacks that make others due.
+    let told = Arc::new(AtomicU32::new(0));
+    let both = Fence::all([owed[0].clone(), owed[1].clone()]);
+    for fence in [&both, &owed[2]] {
+        let told = told.clone();
+        fence.on_signal(move |_| {
+            told.fetch_add(1, SeqCst);
+        });
+    }
+    // On a thread that has done nothing yet, as the bus's.
+    let (seen, event) = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            Binding::ready_to_wedge();
+            let mut event = None;
+            (measure(|| event = binding.wedge(Failure::Hung, METHODS)), event)
+        });
+        thread.join().unwrap()
+    });
     assert_eq!((seen.count_total, seen.bytes_total), (0, 0));
+    assert_eq!((told.load(SeqCst), binding.take_dumps().len()), (2, 1), "it was dumped on the way");
     assert_eq!(event.unwrap().variables().collect::<Vec<_>>(), ["WEDGED=rebind,bus-reset"]);
     for fence in owed {
         assert_eq!(fence.wait(Duration::ZERO), Err(WaitError::Failed(FenceError::Lost)));

@@ -9,10 +9,9 @@ use lifeboat_core::lifecycle::{Action, Event, Lifecycle, State};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::{Failure, Method, Methods};
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotEvent, offset};
-use lifeboat_sync::lint::{Condvar, Mutex};
 
 use super::Shared;
-use crate::{Binding, ProbeError, ProbeOptions, locks};
+use crate::{Binding, ProbeError, ProbeOptions};
 
 /// What may help a wedged device: to bind it anew, which resets it, or to reset its bus before.
 const METHODS: Methods = Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset);
@@ -57,7 +56,7 @@ impl Watcher {
     }
 
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
-        ready_to_wait();
+        Binding::ready_to_wedge();
         while self.lifecycle.state() != State::Stopped {
             // `self.sender` keeps the channel open: this ends by `Stop`.
             let Ok(message) = messages.recv() else { return };
@@ -180,7 +179,6 @@ impl Watcher {
     fn wedge(&self, failure: Failure) {
         let Some(binding) = &self.binding else { return };
         let Some(event) = binding.wedge(failure, METHODS) else { return };
-        self.tell_dumps();
         let (report, location) = (Arc::new(binding.report()), self.slot.location().to_owned());
         self.tell_dumps();
         self.shared.tell(&super::Event::Wedged { minor: report.minor, location, failure, event, report });
@@ -201,11 +199,4 @@ impl Watcher {
         let id = self.function.as_ref().map(|function| function.config().read32(offset::ID));
         matches!(id, Some(Ok(id)) if id != ALL_ONES && id != 0)
     }
-}
-
-/// A thread's first wait registers it with the lock library, which allocates: now, so that declaring a device wedged does not
-/// (WEDGE-5).
-fn ready_to_wait() {
-    let (lock, never) = (Mutex::new(&locks::BINDING, ()), Condvar::new());
-    let _ = never.wait_until(&mut lock.lock(), Instant::now());
 }

@@ -49,8 +49,8 @@ impl Recorder {
     ///
     /// Not of a device that does not answer: the bus side [ends](Self::ends) that, and knows whether it was pulled out.
     pub(crate) fn failed(&self, reason: Reason) {
-        if self.answers() {
-            self.begin(reason);
+        if self.answers() && self.begin(reason) {
+            (self.report)();
         }
     }
 
@@ -60,7 +60,8 @@ impl Recorder {
         self.incident.lock().mended(completed);
     }
 
-    /// The binding is about to end, or to be wedged; nothing is announced yet. As [`Recorder::failed`].
+    /// The binding is about to end, or to be wedged; nothing is announced yet. As [`Recorder::failed`], but reports nothing: whoever
+    /// ends it takes the dumps afterwards.
     pub(crate) fn ends(&self, loss: Loss) {
         let reason = match loss {
             // Nothing has failed; and a device that was pulled out has nothing to be read.
@@ -78,23 +79,24 @@ impl Recorder {
         matches!(verdict, Ok(Verdict::Alive | Verdict::Unsure))
     }
 
-    fn begin(&self, reason: Reason) {
+    /// Whether there is a new dump now.
+    fn begin(&self, reason: Reason) -> bool {
         // What is announced as gone has no jobs any more.
         if self.source.link.presence() != Presence::Live {
-            return;
+            return false;
         }
         let completed = self.source.events.completed();
         if !self.incident.lock().failed(completed) {
-            return;
+            return false;
         }
         let Some(mut capture) = self.kept.free() else {
             tracing::warn!(minor = self.source.minor, %reason, "no dump: nobody has taken the ones before");
-            return;
+            return false;
         };
         capture.fill(&self.source, reason);
         self.kept.filled(capture);
         tracing::info!(minor = self.source.minor, %reason, "a dump was captured");
-        (self.report)();
+        true
     }
 
     /// A dump of what is, whatever it is. In memory of its own.

@@ -4,7 +4,6 @@
 //! of a chain, as those of fences made of others do, costs no stack, however long the chain is.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 
 use lifeboat_sync::lint;
 
@@ -12,7 +11,12 @@ use super::{Others, Outcome};
 use crate::panics::contained;
 use crate::primitive::thread_local;
 
-type Owed = VecDeque<(Box<Others>, Outcome)>;
+/// What is due. A queue of what has memory of its own already, so that it takes none: the end of a job must not wait for some.
+#[derive(Default)]
+struct Owed {
+    oldest_first: Option<Box<Others>>,
+    newest_first: Option<Box<Others>>,
+}
 
 thread_local! {
     /// What callbacks of this thread have made due. `None` while it runs none.
@@ -21,30 +25,52 @@ thread_local! {
 }
 
 /// Runs them, on this thread and with no lock held: now, or when the callback that this thread is running has returned.
-pub(super) fn run(others: Box<Others>, outcome: Outcome) {
-    let mut next = Some((others, outcome));
+pub(super) fn run(mut others: Box<Others>, outcome: Outcome) {
+    others.due = Some(outcome);
+    let mut next = Some(others);
     let deferred = OWED.try_with(|owed| match &mut *owed.borrow_mut() {
-        Some(owed) => owed.extend(next.take()),
-        none => *none = Some(Owed::new()),
+        Some(owed) => next.take().into_iter().for_each(|others| owed.push(others)),
+        none => *none = Some(Owed::default()),
     });
-    while let Some((others, outcome)) = next {
-        run_now(*others, outcome);
+    while let Some(others) = next {
+        run_now(*others);
         // A thread that is ending has nothing to remember it by: there the callbacks nest.
         next = deferred.is_ok().then(|| OWED.with(|owed| take_next(&mut owed.borrow_mut()))).flatten();
     }
 }
 
 /// The next that is due; if there is none, the thread is done with callbacks.
-fn take_next(owed: &mut Option<Owed>) -> Option<(Box<Others>, Outcome)> {
-    let next = owed.as_mut().and_then(VecDeque::pop_front);
+fn take_next(owed: &mut Option<Owed>) -> Option<Box<Others>> {
+    let next = owed.as_mut().and_then(Owed::pop);
     if next.is_none() {
         *owed = None;
     }
     next
 }
 
-fn run_now(others: Others, outcome: Outcome) {
-    let Others { callbacks, wakers, .. } = others;
+impl Owed {
+    fn push(&mut self, mut others: Box<Others>) {
+        others.next = self.newest_first.take();
+        self.newest_first = Some(others);
+    }
+
+    /// The oldest.
+    fn pop(&mut self) -> Option<Box<Others>> {
+        if self.oldest_first.is_none() {
+            while let Some(mut others) = self.newest_first.take() {
+                self.newest_first = others.next.take();
+                others.next = self.oldest_first.take();
+                self.oldest_first = Some(others);
+            }
+        }
+        let mut oldest = self.oldest_first.take()?;
+        self.oldest_first = oldest.next.take();
+        Some(oldest)
+    }
+}
+
+fn run_now(others: Others) {
+    let Others { callbacks, wakers, due: Some(outcome), .. } = others else { return };
     // Whoever waits for this fence waits for what the callbacks do.
     let _signalling = lint::signalling();
     for callback in callbacks {

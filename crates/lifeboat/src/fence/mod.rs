@@ -72,6 +72,10 @@ struct Others {
     wakers: future::Wakers,
     /// When somebody would like it to have signalled.
     deadline: Option<Instant>,
+    /// How it has signalled, once they are due.
+    due: Option<Outcome>,
+    /// Those that are due after or before these: see `calls`.
+    next: Option<Box<Self>>,
 }
 
 impl Fence {
