@@ -46,6 +46,16 @@ pub const fn judge_identity(read: u32, expected: u32) -> Verdict {
     }
 }
 
+/// What configuration space and an identity register say together: gone is what both say is gone. Either may be silent for a while
+/// without the other, as configuration space is while a port recovers, or registers are without memory decoding.
+pub const fn judge_presence(config: Verdict, register: Verdict) -> Verdict {
+    match (config, register) {
+        (Verdict::Alive, Verdict::Alive) => Verdict::Alive,
+        (Verdict::Dead, Verdict::Dead) => Verdict::Dead,
+        _ => Verdict::Unsure,
+    }
+}
+
 /// Watches a counter that a living device keeps moving: registers that answer prove the bus, not progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Heartbeat {

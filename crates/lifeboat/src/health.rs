@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat_core::Timestamp;
-use lifeboat_core::health::{Verdict, judge_identity};
+use lifeboat_core::health::{Verdict, judge_identity, judge_presence};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::{Health, Vitals, Watch};
 use lifeboat_pci::{ConfigSpace, offset};
@@ -46,8 +46,11 @@ impl HealthCheck {
                 // If it cannot be read, the link has told the bus side that it is gone; or it has been cut off.
                 read.ok()?
             }
-            // Its registers would say no more.
-            absent => (absent, 0),
+            // One silence is a suspicion. What registers say decides.
+            silent => {
+                let register = link.registers(|lb1, _| lb1.identity()).ok()?;
+                (judge_presence(silent, register), 0)
+            }
         };
         match self.vitals.look(now, computed, heartbeat) {
             Health::Alive { .. } => {}
@@ -62,8 +65,7 @@ impl HealthCheck {
         Some(())
     }
 
-    /// Whether configuration space still says who it is. It answers where registers cannot, as without memory decoding, and a
-    /// bus may refuse it at once where a register access would wait for its time to run out.
+    /// Whether configuration space still says who it is.
     fn present(&self) -> Verdict {
         self.config.read32(offset::ID).map_or(Verdict::Unsure, |id| judge_identity(id, PCI_ID))
     }

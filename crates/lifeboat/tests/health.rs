@@ -184,10 +184,12 @@ fn health_2_a_device_that_falls_silent_is_noticed_although_nobody_uses_it() {
 struct Muted {
     inner: Arc<dyn ConfigSpace + Send + Sync>,
     silent: Arc<AtomicBool>,
+    asked: Arc<AtomicU32>,
 }
 
 impl ConfigSpace for Muted {
     fn read32(&self, offset: u16) -> Result<u32, BusError> {
+        self.asked.fetch_add(1, SeqCst);
         if self.silent.load(SeqCst) { Ok(ALL_ONES) } else { self.inner.read32(offset) }
     }
 
@@ -205,19 +207,23 @@ impl ConfigSpace for Muted {
 }
 
 #[test]
-fn health_2_configuration_space_is_asked_who_is_there() {
+fn health_1_configuration_space_that_is_silent_is_no_loss_while_registers_answer() {
     let (card, slot) = plugged();
     let (lost, told) = mpsc::channel();
     let report_loss = Box::new(move |loss| lost.send(loss).unwrap());
     let (function, silent) = (slot.function().unwrap(), Arc::<AtomicBool>::default());
-    let config = Arc::new(Muted { inner: function.config(), silent: silent.clone() });
+    let asked = Arc::<AtomicU32>::default();
+    let config = Arc::new(Muted { inner: function.config(), silent: silent.clone(), asked: asked.clone() });
     let module = Module::load();
     let options = ProbeOptions { watch: WATCH, report_loss, ..options() };
     let binding = module.probe(&Interposer::with_config(function, config), options).unwrap();
-    assert!(told.recv_timeout(10 * WATCH.period).is_err(), "it is well");
     silent.store(true, SeqCst);
-    assert_eq!(told.recv_timeout(LONG), Ok(Loss::FellOff), "although its registers answer");
-    silent.store(false, SeqCst);
+    let before = asked.load(SeqCst);
+    assert!(told.recv_timeout(10 * WATCH.period).is_err(), "its registers answer");
+    assert!(asked.load(SeqCst) > before, "it was asked");
+    // Now they do not either.
+    slot.remove();
+    assert_eq!(told.recv_timeout(LONG), Ok(Loss::FellOff));
     drop(binding);
     module.unload().unwrap();
     assert!(card.witness().is_empty());
