@@ -30,9 +30,12 @@ pub fn connect(path: &Path) -> Result<Uevents, NobodyListens> {
 pub fn forward(bus: &Bus, mut uevents: Uevents) -> io::Result<JoinHandle<u64>> {
     let events = bus.subscribe();
     std::thread::Builder::new().name("events".into()).spawn(move || {
-        let mut lost = 0;
+        let (mut lost, mut asleep) = (0, false);
         for event in events {
-            lost += u64::from(uevents.send(&event).is_err());
+            // Who has not listened for a second is not waited for again: the run would wait for each event.
+            let sent = if asleep { Err(io::ErrorKind::WouldBlock.into()) } else { uevents.send(&event) };
+            asleep |= sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            lost += u64::from(sent.is_err());
         }
         lost
     })

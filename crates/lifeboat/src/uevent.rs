@@ -56,10 +56,12 @@ impl Uevents {
     pub fn send(&mut self, event: &Event) -> io::Result<()> {
         let Some(message) = message(event, self.sent + 1) else { return Ok(()) };
         self.sent += 1;
-        if self.socket.as_ref().is_some_and(|socket| socket.send(message.as_bytes()).is_ok()) {
-            return Ok(());
+        match self.socket.as_ref().map(|socket| socket.send(message.as_bytes())) {
+            Some(Ok(_)) => return Ok(()),
+            // It is there, and busy.
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+            Some(Err(_)) | None => self.socket = None,
         }
-        self.socket = None;
         let socket = connected(&self.path)?;
         socket.send(message.as_bytes())?;
         self.socket = Some(socket);
@@ -96,6 +98,8 @@ fn message(event: &Event, number: u64) -> Option<String> {
 
 /// Where the kernel would have the device: on the root bus that its location names.
 fn device_path(location: &str, minor: u32) -> String {
+    // A zero would end the variable.
+    let location = &location.replace(|c: char| c.is_control(), "?");
     match location.rsplit_once(':') {
         Some((bus, _)) => format!("/devices/pci{bus}/{location}/drm/card{minor}"),
         None => format!("/devices/{location}/drm/card{minor}"),
@@ -110,5 +114,6 @@ mod tests {
     fn paths_are_as_the_kernel_has_them() {
         assert_eq!(device_path("0000:01:00.0", 7), "/devices/pci0000:01/0000:01:00.0/drm/card7");
         assert_eq!(device_path("somewhere", 0), "/devices/somewhere/drm/card0");
+        assert_eq!(device_path("x\0WEDGED=none", 0), "/devices/x?WEDGED=none/drm/card0");
     }
 }
