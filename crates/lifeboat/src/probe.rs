@@ -58,10 +58,10 @@ pub struct ProbeOptions {
     /// they get, for tests of every such moment (CALL-4); nothing unsafe comes of it.
     pub check_entry: bool,
     /// The most bytes of a dump, as a file. What has no room is left out, the least important first, and counted. Default
-    /// 64 KiB; fewer than 4 KiB are taken as 4 KiB. Memory for two dumps is set aside when the device is bound.
+    /// 64 KiB; fewer than 4 KiB are taken as 4 KiB, more than 16 MiB as 16 MiB. Memory for two dumps is set aside when the device is bound.
     pub dump_limit: usize,
-    /// Called when a dump was captured: [`Binding::take_dumps`] gives it. Must not block, nor allocate if declaring a device
-    /// wedged is not to (WEDGE-5).
+    /// Called when a dump was captured while the device is bound: [`Binding::take_dumps`] gives it. Not of one that is captured
+    /// because the binding ends or is wedged; who does that takes it afterwards. Must not block.
     pub report_dump: Box<dyn Fn() + Send + Sync>,
     /// Called once if the driver finds the device lost. Must not block; the unplug is the callee's duty.
     pub report_loss: Box<dyn Fn(Loss) + Send + Sync>,

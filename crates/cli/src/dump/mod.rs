@@ -6,6 +6,7 @@
 mod command;
 mod text;
 
+use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use clap::{Args, Subcommand};
 use lifeboat::Dump;
 use lifeboat::dump::ReadError;
 
-/// More than any dump has; what is larger is not read.
-const MOST: u64 = 16 << 20;
+/// What is larger is not read.
+const MOST: u64 = Dump::LARGEST as u64;
 
 /// The subcommands of `lifeboat dump`.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -84,7 +85,23 @@ pub fn show(args: &ShowArgs) -> Result<String, ShowError> {
     let mut json = Vec::new();
     let written = dump.write_pretty(&mut json);
     written.map_err(|source| ShowError::Unreadable { path: path.clone(), source })?;
-    Ok(String::from_utf8_lossy(&json).into_owned())
+    Ok(as_ascii(&String::from_utf8_lossy(&json)))
+}
+
+/// The same JSON, without anything that a terminal could take for a command: outside of strings it is ASCII anyway.
+fn as_ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() && character != '\x7f' {
+            text.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+    }
+    text
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ShowError> {

@@ -188,7 +188,13 @@ fn a_truncated_file_is_an_error() {
 /// Whatever a file says, its text does nothing to a terminal.
 fn check(dump: &Dump) {
     let text = text::of(dump);
-    assert!(text.chars().all(|c| c == '\n' || c.is_ascii() && !c.is_ascii_control()), "{text:?}");
+    let mut json = Vec::new();
+    dump.write_pretty(&mut json).unwrap();
+    let json = as_ascii(std::str::from_utf8(&json).unwrap());
+    for text in [&text, &json] {
+        assert!(text.chars().all(|c| c == '\n' || c.is_ascii() && !c.is_ascii_control()), "{text:?}");
+    }
+    assert_eq!(Dump::read(json.as_bytes()).unwrap(), *dump, "the same in other characters");
 }
 
 proptest! {

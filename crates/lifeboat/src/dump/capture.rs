@@ -119,7 +119,7 @@ impl Budget {
 impl Capture {
     /// Room for all that a dump of this source may have.
     pub(super) fn new(source: &Source) -> Self {
-        let limit = source.limit.max(LEAST);
+        let limit = source.limit.clamp(LEAST, Dump::LARGEST);
         let rings = source.rings.iter().map(|ring| Ring {
             number: ring.number,
             size: ring.size,
@@ -151,7 +151,8 @@ impl Capture {
         self.jobs.clear();
         self.descriptors.clear();
         self.left_out = LeftOut::default();
-        let mut budget = Budget(source.limit.max(LEAST).saturating_sub(BASE + self.rings.len() * RING_COST));
+        let mut budget =
+            Budget(source.limit.clamp(LEAST, Dump::LARGEST).saturating_sub(BASE + self.rings.len() * RING_COST));
         self.registers(source, &mut budget);
         self.jobs(source, &mut budget);
         self.descriptors(source, &mut budget);

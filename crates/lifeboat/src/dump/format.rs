@@ -214,6 +214,9 @@ struct File<'a> {
 }
 
 impl Dump {
+    /// The most bytes that a dump may be allowed: 16 MiB.
+    pub const LARGEST: usize = 16 << 20;
+
     /// Writes it as one line of JSON, of at most [`ProbeOptions::dump_limit`](crate::ProbeOptions::dump_limit) bytes.
     ///
     /// # Errors
