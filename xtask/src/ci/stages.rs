@@ -179,7 +179,8 @@ fn exhaust() -> Outcome {
 
 /// With a new seed each time; it is printed.
 fn torture() -> Outcome {
-    cargo(&["run", "--release", "--locked", "--quiet", "--", "torture", "--time", "60s", "--quiet"])
+    let args = ["--time", "60s", "--seed", "1", "--limit", "60s", "--quiet"];
+    cargo(&[&["run", "--release", "--locked", "--quiet", "--", "torture"], &args[..]].concat())
 }
 
 /// The kernel module in a Debian guest, on a PCI bus from which the device is really removed. Sets the guest up first;

@@ -49,11 +49,20 @@ pub(super) fn start(number: u64, common: &Arc<Common>) -> io::Result<JoinHandle<
     let common = common.clone();
     common.running.fetch_add(1, SeqCst);
     thread::Builder::new().name(format!("conductor {number}")).spawn(move || {
+        let _running = Running(&common);
         if let Err(error) = conduct(number, &common) {
             common.tally.failed(number, format!("lane {number} cannot go on: {error}"));
         }
-        common.running.fetch_sub(1, SeqCst);
     })
+}
+
+/// A lane that runs. It does no more if it panics, and whoever joins it sees that.
+struct Running<'a>(&'a Common);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, SeqCst);
+    }
 }
 
 fn conduct(number: u64, common: &Arc<Common>) -> io::Result<()> {

@@ -160,7 +160,7 @@ impl Plan {
                 vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::FailedReset)]
             }
             Kind::SlowReset => {
-                let time = if self.reversed && self.at % 8 == 0 { 3 * RESET_MAX } else { RESET_MAX / 20 };
+                let time = if self.reversed && self.at.is_multiple_of(8) { 3 * RESET_MAX } else { RESET_MAX / 20 };
                 vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::SlowReset(time))]
             }
             Kind::FailedProbe => vec![(Trigger::Reset(1), Fault::FailedReset)],
