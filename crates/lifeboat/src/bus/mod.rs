@@ -91,7 +91,7 @@ impl Bus {
         Self::with_options(module, move || ProbeOptions { job_timeout, drain_limit, ..ProbeOptions::default() })
     }
 
-    /// A bus without slots, whose devices are driven as `options` says; it is asked for each. The bus itself listens for their
+    /// A bus without slots, whose devices are driven as `options` says; it is asked for each, and for a slot's recoveries when that is attached. The bus itself listens for their
     /// losses and dumps ([`ProbeOptions::report_loss`], [`ProbeOptions::report_dump`]).
     pub fn with_options(module: Module, options: impl Fn() -> ProbeOptions + Send + Sync + 'static) -> Self {
         let shared = Shared {
