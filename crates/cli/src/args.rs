@@ -175,8 +175,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub timeline: Option<PathBuf>,
 
-    /// Save the state of the device in a file of this directory whenever something goes wrong with it, before it is reset; see
-    /// `lifeboat dump show`
+    /// Save the state of the device in a file of this directory whenever something goes wrong with it, before it is reset, up to
+    /// 100 times; see `lifeboat dump show`
     #[arg(long, value_name = "DIR")]
     pub dump_dir: Option<PathBuf>,
 

@@ -3,7 +3,8 @@
 //! One failure leads to the next: a ring hangs, its reset fails, so does the device's, the device is given up, and wedged. The
 //! state that explains all of it is the first; what is found later is what the resets have left. So an incident begins with the
 //! first failure, and ends when the device works again: a reset has succeeded, and a job has completed after it. It ends
-//! with the binding, too.
+//! with the binding, too. A job counts when its completion is told, so one that another ring completed during the reset may
+//! end it as well.
 
 /// The incident that a device is in, if any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

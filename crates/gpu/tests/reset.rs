@@ -200,17 +200,17 @@ fn a_ring_reset_is_asked_for_from_the_interrupt_handler() {
 fn a_slow_reset_takes_its_time_once_and_can_be_interrupted_by_a_removal() {
     const SLOW: Duration = Duration::from_millis(50);
     let rig = Rig::new();
-    let begun = || {
+    let reset = || {
         rig.write(regs::DEVICE_CTRL, device_ctrl::RESET);
         Instant::now()
     };
     let under_way = || rig.read(regs::DEVICE_STATUS) & device_status::RESETTING != 0;
     rig.card.schedule(Trigger::Reset(1), Fault::SlowReset(SLOW));
-    let began = begun();
+    let began = reset();
     wait_for("the end of the reset", || !under_way());
     assert!(began.elapsed() >= SLOW, "it took {:?}", began.elapsed());
-    rig.card.inject(Fault::SlowReset(Duration::from_secs(3600)));
-    begun();
+    rig.card.inject(Fault::SlowReset(Duration::from_hours(1)));
+    reset();
     assert!(under_way());
     // Waits for the card's threads when it is dropped.
     rig.card.remove();

@@ -10,6 +10,9 @@ use tempfile::{NamedTempFile, PersistError};
 
 use super::destination::DestinationError;
 
+/// Most files of a run: where every job hangs, the first tell as much as all.
+const MOST: usize = 100;
+
 /// A directory for dumps, and what is in it of this run.
 pub(super) struct DumpDirectory {
     path: PathBuf,
@@ -35,10 +38,12 @@ impl DumpDirectory {
         }
     }
 
-    /// Writes a dump. After the first that could not be written there are no others.
+    /// Writes a dump, if there are not too many. After the first that could not be written there are no others.
     pub(super) fn save(&self, dump: &Dump) {
         let mut written = self.written.lock();
-        if let Ok(files) = &mut *written {
+        if let Ok(files) = &mut *written
+            && files.len() < MOST
+        {
             match self.write(dump) {
                 Ok(file) => files.push(file),
                 Err(source) => *written = Err(DestinationError::Write { path: self.path.clone(), source }),
