@@ -9,6 +9,9 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use lifeboat::core::recovery::Budget;
+use lifeboat::core::vitals::Watch;
+
 use crate::conformance::Wanted;
 use crate::dump::DumpCommand;
 use crate::exhaust::ExhaustArgs;
@@ -193,6 +196,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = job_timeout)]
     pub timeout: Duration,
 
+    /// How often to look whether the device lives, 10ms to 1m; its heartbeat must have moved at one of three looks
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = watch)]
+    pub watch: Duration,
+
+    /// How often in a row a device that fails is bound again before it is declared wedged
+    #[arg(long, value_name = "N", default_value_t = Budget::DEFAULT.attempts)]
+    pub recoveries: u32,
+
     /// Show no progress (none is shown either when standard error is not a terminal)
     #[arg(long, short)]
     pub quiet: bool,
@@ -251,6 +262,8 @@ impl Default for RunArgs {
             events: None,
             vram: Self::VRAM_MIB,
             timeout: Self::TIMEOUT,
+            watch: Watch::DEFAULT.period,
+            recoveries: Budget::DEFAULT.attempts,
             quiet: false,
         }
     }
@@ -258,6 +271,10 @@ impl Default for RunArgs {
 
 fn job_timeout(text: &str) -> Result<Duration, String> {
     timeout(text, Duration::from_millis(1)..=Duration::from_mins(1), "give a time from 1ms to 1m, such as 500ms")
+}
+
+fn watch(text: &str) -> Result<Duration, String> {
+    timeout(text, Duration::from_millis(10)..=Duration::from_mins(1), "give a time from 10ms to 1m, such as 2s")
 }
 
 fn test_timeout(text: &str) -> Result<Duration, String> {

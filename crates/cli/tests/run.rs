@@ -270,3 +270,28 @@ fn events_reach_who_listens_and_nobody_is_an_error() {
     assert_eq!(report["events_lost"], 0);
     assert_eq!(heard.join().unwrap(), ["ACTION=add", "ACTION=remove", "ACTION=add", "ACTION=remove"]);
 }
+
+#[test]
+fn wedge_3_who_listens_hears_what_would_help_a_device_that_is_recovered_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("uevents");
+    let listener = UnixDatagram::bind(&socket).unwrap();
+    listener.set_read_timeout(Some(LIMIT)).unwrap();
+    let heard = std::thread::spawn(move || {
+        let mut bytes = [0; 2048];
+        loop {
+            let length = listener.recv(&mut bytes).unwrap();
+            let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+            if let Some(wedged) = text.split('\0').find(|variable| variable.starts_with("WEDGED=")) {
+                return (wedged.to_owned(), text.starts_with("change@"));
+            }
+        }
+    });
+    // Its heartbeat stands still while the last of the work hangs, so the run outlasts three looks.
+    let faults = ["--fault", "stuck-heartbeat@job:17,replug:2s", "--fault", "hang@job:18"];
+    let patience = ["--timeout", "1m", "--watch", "10ms", "--recoveries", "0", "--repeat", "1"];
+    let report = report(&[&faults[..], &patience, &["--events", socket.to_str().unwrap()]].concat(), 0);
+    check(&report);
+    assert_eq!(heard.join().unwrap(), ("WEDGED=rebind,bus-reset".to_owned(), true));
+    assert_eq!((&report["unplugs"], &report["replugs"]), (&1.into(), &1.into()), "one that is wedged is lost once");
+}

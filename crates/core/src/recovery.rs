@@ -16,10 +16,14 @@ pub struct Budget {
     pub grace: Duration,
 }
 
-impl Default for Budget {
+impl Budget {
     /// Three attempts; a minute.
+    pub const DEFAULT: Self = Self { attempts: 3, grace: Duration::from_secs(60) };
+}
+
+impl Default for Budget {
     fn default() -> Self {
-        Self { attempts: 3, grace: Duration::from_secs(60) }
+        Self::DEFAULT
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, Uevents, UnplugReport, WeakBus};
+use lifeboat::core::recovery::Budget;
+use lifeboat::core::vitals;
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, Uevents, UnplugReport, WeakBus};
 use lifeboat_gpu::{Card, Config, RingSpan, Slot};
 use parking_lot::{Condvar, Mutex};
 
@@ -16,6 +18,7 @@ use super::destination::DestinationError;
 use super::dumps::DumpDirectory;
 use super::progress::{DeviceState, Progress};
 use super::report::Spread;
+use crate::args::RunArgs;
 use crate::uevents;
 
 use super::timeline::{MarkKind, Outcome, Timeline, Track};
@@ -85,13 +88,20 @@ impl Machine {
     /// A machine with an empty slot.
     pub(super) fn new(
         config: Config,
-        job_timeout: Duration,
+        args: &RunArgs,
         timeline: Arc<Timeline>,
         progress: Progress,
         listeners: Listeners,
     ) -> io::Result<Self> {
         let slot = Slot::new("0000:01:00.0");
-        let mut bus = Bus::new(Module::load(), job_timeout, DRAIN_LIMIT);
+        let (job_timeout, period, attempts) = (args.timeout, args.watch, args.recoveries);
+        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+            job_timeout,
+            drain_limit: DRAIN_LIMIT,
+            watch: vitals::Watch { period, ..vitals::Watch::DEFAULT },
+            recovery: Budget { attempts, ..Budget::DEFAULT },
+            ..ProbeOptions::default()
+        });
         let watch = Arc::new(Watch {
             devices: bus.weak(),
             state: Mutex::default(),
@@ -218,7 +228,9 @@ impl Watch {
     fn removed(&self, report: Arc<UnplugReport>) {
         let began = report.steps.first().map_or_else(Instant::now, |step| step.began);
         let mut state = self.state.lock();
-        if state.during_run.is_some() {
+        // What was wedged is gone already for those who work.
+        let known = state.unplugs.last().is_some_and(|last| last.minor == report.minor);
+        if known || state.during_run.is_some() {
             return;
         }
         if let Some(since) = state.present_since.take() {

@@ -172,7 +172,7 @@ impl Job<'_> {
         interrupt.on_request(move || told(&from_user, Cue::Interrupted));
         let progress = Progress::new(workload.total(), self.args.quiet);
         let config = Config { vram_bytes: u64::from(self.args.vram) << 20, rings: RINGS, seed: self.seed };
-        let machine = Machine::new(config, self.args.timeout, self.timeline.clone(), progress.clone(), listeners)?;
+        let machine = Machine::new(config, self.args, self.timeline.clone(), progress.clone(), listeners)?;
 
         let began = Instant::now();
         let (tally, shown) = self.all_parts(&machine, &workload, &progress, &cues, cue_receiver)?;
