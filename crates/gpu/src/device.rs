@@ -115,6 +115,11 @@ impl Control {
         state.heartbeat = Heartbeat::Stuck(state.heartbeat.read());
     }
 
+    /// Whether a reset is under way.
+    pub(crate) fn is_resetting(&self) -> bool {
+        self.lock().phase == Phase::Resetting
+    }
+
     /// A reset begins, from now on nothing else works. `false` if one is under way already. `hold` holds the rings, before
     /// the clock thread can see the reset: else it could finish with a ring that is held only afterwards, for ever.
     pub(crate) fn begin_reset(&self, kind: ResetKind, hold: impl FnOnce()) -> bool {

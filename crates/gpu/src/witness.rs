@@ -50,7 +50,7 @@ pub enum Violation {
         /// The ring.
         ring: u8,
     },
-    /// The function was released while a ring of the present card was enabled.
+    /// The function was released while a ring of the present card was enabled, and no reset under way.
     ReleasedWhileRunning {
         /// When.
         at: Duration,

@@ -215,3 +215,17 @@ fn a_slow_reset_takes_its_time_once_and_can_be_interrupted_by_a_removal() {
     // Waits for the card's threads when it is dropped.
     rig.card.remove();
 }
+
+#[test]
+fn who_releases_a_card_that_takes_too_long_for_its_reset_has_done_what_there_is_to_do() {
+    let rig = Rig::new();
+    rig.card.inject(Fault::SlowReset(Duration::from_hours(1)));
+    rig.write(regs::DEVICE_CTRL, device_ctrl::RESET);
+    rig.function.release();
+    assert!(rig.card.witness().violations().iter().all(|seen| !seen.to_string().contains("is enabled")));
+    rig.card.remove();
+    // Without a reset it is a mistake.
+    let rig = Rig::new();
+    rig.function.release();
+    assert!(rig.card.witness().violations().iter().any(|seen| seen.to_string().contains("is enabled")));
+}
