@@ -59,8 +59,10 @@ pub(super) struct Seat {
     asked: bool,
     /// The device of this number was dumped.
     dumped: Option<u32>,
-    /// Cards that have been pulled out, and were not looked at yet.
-    pulled: Vec<Arc<Card>>,
+    /// How many of the mistakes that the card has seen are known already: it may stay for many cycles.
+    known: usize,
+    /// Cards that have been pulled out, and were not looked at since, with the same.
+    pulled: Vec<(Arc<Card>, usize)>,
 }
 
 pub(super) struct Machine {
@@ -99,6 +101,7 @@ impl Machine {
                 unbinding: false,
                 asked: false,
                 dumped: None,
+                known: 0,
                 pulled: Vec::new(),
             })
         };
@@ -204,7 +207,7 @@ impl Machine {
         seat.slot.remove();
         // The card before was removed, and nobody else plugs.
         seat.slot.insert(card.clone()).map_err(io::Error::other)?;
-        seat.pulled.push(std::mem::replace(&mut seat.card, card));
+        seat.pulled.push((std::mem::replace(&mut seat.card, card), std::mem::take(&mut seat.known)));
         if matches!(seat.state, State::Empty) {
             seat.state = State::Coming;
         }
@@ -308,11 +311,7 @@ impl Machine {
     /// Looks at the record of every card, and lets go of those that were pulled out.
     pub(super) fn look_at_cards(&mut self, stage: &Stage) {
         for seat in &mut self.seats {
-            for card in seat.pulled.drain(..).chain([seat.card.clone()]) {
-                for violation in card.witness().violations() {
-                    stage.wrong(format!("the witness saw: {violation}"));
-                }
-            }
+            seat.look_at_cards(stage);
         }
     }
 
@@ -333,11 +332,7 @@ impl Machine {
         for seat in &mut seats {
             seat.state = State::Empty;
             seat.slot.remove();
-            for card in seat.pulled.drain(..).chain([seat.card.clone()]) {
-                for violation in card.witness().violations() {
-                    stage.wrong(format!("the witness saw: {violation}"));
-                }
-            }
+            seat.look_at_cards(stage);
         }
         let Err(holders) = refused else {
             stage.wrong("the module was unloaded although its devices are held");
@@ -353,24 +348,31 @@ impl Machine {
 
     /// Switches it off. Nobody uses it any more.
     pub(super) fn shut_down(self, stage: &Stage, tally: &Tally) {
-        let Self { mut bus, seats, .. } = self;
+        let Self { mut bus, mut seats, .. } = self;
         bus.stop();
         tally.visited(&bus.visits());
-        let cards = seats.map(|seat| {
-            // A device that the machine knows of is no user.
-            drop(seat.state);
-            seat.card
-        });
+        // A device that the machine knows of is no user.
+        for seat in &mut seats {
+            seat.state = State::Empty;
+        }
         if let Err(holders) = bus.shutdown() {
             stage.wrong(format!("something is left: {holders}"));
         }
-        for violation in cards.iter().flat_map(|card| card.witness().violations()) {
-            stage.wrong(format!("the witness saw: {violation}"));
+        for seat in &mut seats {
+            seat.look_at_cards(stage);
         }
     }
 }
 
 impl Seat {
+    /// What the cards have seen and nobody has said yet. Lets go of those that were pulled out.
+    fn look_at_cards(&mut self, stage: &Stage) {
+        for (card, known) in self.pulled.drain(..) {
+            tell_mistakes(&card, known, stage);
+        }
+        self.known = tell_mistakes(&self.card, self.known, stage);
+    }
+
     /// The device, if it is to stay.
     pub(super) fn device(&self) -> Option<&Device> {
         match &self.state {
@@ -402,6 +404,15 @@ fn judge(report: &UnplugReport, stage: &Stage) {
     for holdouts in report.holdouts.iter().chain(&report.registers_held) {
         stage.wrong(format!("the unplug of device {} did not wait for everyone: {holdouts}", report.minor));
     }
+}
+
+/// Tells what a card has seen but for what is known. Gives how much is known then.
+fn tell_mistakes(card: &Card, known: usize, stage: &Stage) -> usize {
+    let seen = card.witness().violations();
+    for violation in seen.iter().skip(known) {
+        stage.wrong(format!("the witness saw: {violation}"));
+    }
+    seen.len()
 }
 
 fn card() -> io::Result<Arc<Card>> {

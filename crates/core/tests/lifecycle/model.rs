@@ -46,6 +46,8 @@ pub(crate) struct Situation {
     strokes: u8,
     /// Something was wanted while something was under way.
     confused: bool,
+    /// The watcher has heard that it is to stop.
+    stopping: bool,
 }
 
 /// What can happen next.
@@ -160,6 +162,7 @@ impl Model for Slot {
             device: None,
             strokes: self.strokes,
             confused: false,
+            stopping: false,
         }]
     }
 
@@ -235,6 +238,7 @@ impl Model for Slot {
                 let event = now.news.remove(0);
                 // As the hosted watcher does: it looks whether the card that it has bound is really gone.
                 let stale = event == Event::Removed && now.device.is_some_and(|device| now.fits(device.card));
+                now.stopping |= event == Event::Stop;
                 if !stale {
                     self.tell(&mut now, event);
                 }
@@ -293,6 +297,9 @@ impl Model for Slot {
                         State::Idle => now.card.is_some(),
                         _ => now.device.is_some_and(|device| now.fits(device.card)),
                     }
+            }),
+            Property::always("who is told to stop does", |_, now: &Situation| {
+                !now.stopping || now.under_way.is_some() || now.machine.state() == State::Stopped
             }),
             Property::always("a driver's word is not lost", |_, now: &Situation| {
                 let working = now.at_rest() && now.machine.state() == State::Bound;
