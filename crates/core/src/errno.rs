@@ -32,6 +32,8 @@ pub enum Errno {
     ETIME = 62,
     /// A wait's own limit passed.
     ETIMEDOUT = 110,
+    /// More than the client's share of something that others need, too (SCHED-9).
+    EDQUOT = 122,
     /// Canceled through no fault of its own.
     ECANCELED = 125,
 }
@@ -55,6 +57,7 @@ impl Errno {
             Self::EDEADLK => "EDEADLK",
             Self::ETIME => "ETIME",
             Self::ETIMEDOUT => "ETIMEDOUT",
+            Self::EDQUOT => "EDQUOT",
             Self::ECANCELED => "ECANCELED",
         }
     }

@@ -37,6 +37,9 @@ pub enum CallError {
     /// There is no room for another object of this kind; the text says which.
     #[error("out of {0}")]
     Exhausted(&'static str),
+    /// The client has its whole share of objects of this kind, so that others find room; the text says which.
+    #[error("this client has its share of {0}")]
+    OverShare(&'static str),
 }
 
 impl From<CallError> for Errno {
@@ -49,6 +52,7 @@ impl From<CallError> for Errno {
             CallError::Commit(error) => error.into(),
             CallError::TimedOut(_) => Self::ETIMEDOUT,
             CallError::Exhausted(_) => Self::ENOMEM,
+            CallError::OverShare(_) => Self::EDQUOT,
         }
     }
 }
