@@ -81,7 +81,7 @@ pub use display::{
 pub use dma_buf::DmaBuf;
 pub use dump::Dump;
 pub use error::{CallError, ProbeError, WaitError};
-pub use fence::{Fence, Outcome, Signalled, Timeline, Unsignalled};
+pub use fence::{Callback, Eventfd, Fence, Outcome, Signalled, Timeline, Unsignalled};
 pub use handle::Handle;
 pub use ledger::{Counts, Kind};
 pub use maps::CpuMap;

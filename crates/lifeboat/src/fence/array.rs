@@ -1,10 +1,72 @@
 //! One fence made of several.
+//!
+//! It has a place among the waiters of each fence that it is made of, its *members*, and gives these places back when its
+//! result is known or when it is dropped. A place refers to it weakly: members do not keep it.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::AcqRel;
+use std::sync::{Arc, Weak};
 
-use super::{Fence, Outcome};
-use crate::primitive::atomic::AtomicUsize;
+use super::waiters::{Key, Node, Waiter, Work};
+use super::{Fence, Outcome, Shared, calls};
+
+/// What a fence is made of.
+pub(super) struct Combination {
+    /// Members that have not signalled, and one more until all have been asked: it cannot reach zero before.
+    left: usize,
+    /// `None` until all have been asked.
+    members: Option<Box<Node<Members>>>,
+}
+
+/// Gives the places back when it is dropped. That may drop members, and what they are made of: so its drop is always
+/// owed (see `calls`), and never part of another.
+#[derive(Default)]
+struct Members(Vec<Member>);
+
+struct Member {
+    fence: Fence,
+    /// `None` if it had signalled before it was asked.
+    key: Option<Key>,
+}
+
+/// A place among the waiters of a member.
+struct Part {
+    whole: Weak<Shared>,
+    /// What the signal of a member does.
+    told: fn(&Shared, Outcome),
+}
+
+impl Work for Part {
+    fn run(&mut self, outcome: Outcome) {
+        if let Some(whole) = self.whole.upgrade() {
+            (self.told)(&whole, outcome);
+        }
+    }
+}
+
+impl Work for Members {
+    fn run(&mut self, _outcome: Outcome) {}
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        for Member { fence, key } in self.0.drain(..) {
+            if fence.status().is_none() {
+                // What comes back is a `Part`: its drop runs no one else's code.
+                key.map(|key| fence.0.withdraw(key));
+            }
+        }
+    }
+}
+
+impl Combination {
+    /// To be dropped when no lock is held.
+    pub(super) fn into_members(self) -> Option<Waiter> {
+        self.members.map(|members| members as Waiter)
+    }
+
+    fn members(&self) -> &[Member] {
+        self.members.as_ref().map_or(&[], |members| &members.work.0)
+    }
+}
 
 impl Fence {
     /// Signals when all of them have; at once if there are none. Its error is that of the first, in the order given,
@@ -18,25 +80,8 @@ impl Fence {
     /// assert_eq!(lifeboat::Fence::all([]).status(), Some(Ok(())));
     /// ```
     pub fn all(fences: impl IntoIterator<Item = Self>) -> Self {
-        let fences: Arc<[Self]> = fences.into_iter().collect();
-        let whole = Self::pending(None);
-        // One more than there are fences: it cannot reach zero before all have been asked.
-        let left = Arc::new(AtomicUsize::new(fences.len() + 1));
-        let done = {
-            let (fences, whole) = (fences.clone(), whole.clone());
-            move || {
-                // Acquire and release: who is last sees what all others have said.
-                if left.fetch_sub(1, AcqRel) == 1 {
-                    let outcomes = fences.iter().filter_map(Self::status);
-                    whole.0.signal(outcomes.collect::<Outcome>());
-                }
-            }
-        };
-        for fence in &*fences {
-            let done = done.clone();
-            fence.on_signal(move |_| done());
-        }
-        done();
+        let whole = Self::made_of(fences.into_iter().collect(), Shared::one_less);
+        whole.0.one_less(Ok(()));
         whole
     }
 
@@ -46,20 +91,63 @@ impl Fence {
     /// # Panics
     /// If there are none: nobody could ever signal it.
     pub fn any(fences: impl IntoIterator<Item = Self>) -> Self {
-        let mut fences = fences.into_iter().peekable();
-        assert!(fences.peek().is_some(), "one of no fences would never signal");
-        let first = Self::pending(None);
+        let fences: Vec<Self> = fences.into_iter().collect();
+        assert!(!fences.is_empty(), "one of no fences would never signal");
+        Self::made_of(fences, Shared::signal)
+    }
+
+    fn made_of(fences: Vec<Self>, told: fn(&Shared, Outcome)) -> Self {
+        let whole = Self::pending(None);
+        let combination = Combination { left: fences.len() + 1, members: None };
+        whole.0.waiting.lock().others().made_of = Some(combination);
+        let mut members = Node::boxed(Members(Vec::with_capacity(fences.len())));
         for fence in fences {
-            let first = first.clone();
-            fence.on_signal(move |outcome| first.0.signal(outcome));
+            let part = Node::boxed(Part { whole: Arc::downgrade(&whole.0), told });
+            let key = fence.0.add(part).map_err(|mut part| part.due.map(|outcome| part.work.run(outcome))).ok();
+            members.work.0.push(Member { fence, key });
         }
-        first
+        whole.0.made_of(members);
+        whole
+    }
+
+    /// The members that are pending, of so many.
+    pub(super) fn pending_members(&self, limit: usize) -> Vec<Self> {
+        let waiting = self.0.waiting.lock();
+        let made_of = waiting.others.as_ref().and_then(|others| others.made_of.as_ref());
+        let members = made_of.map_or(&[][..], Combination::members).iter().take(limit);
+        members.map(|member| &member.fence).filter(|fence| fence.status().is_none()).cloned().collect()
     }
 
     /// This one and another: [`Fence::all`] of the two, or this one alone if they are the same.
     #[must_use = "a new fence"]
     pub fn merge(&self, other: &Self) -> Self {
         if Arc::ptr_eq(&self.0, &other.0) { self.clone() } else { Self::all([self.clone(), other.clone()]) }
+    }
+}
+
+impl Shared {
+    /// A member has signalled, of all that must; or none has, and all are asked.
+    fn one_less(&self, _outcome: Outcome) {
+        let mut waiting = self.waiting.lock();
+        let made_of = waiting.others.as_mut().and_then(|others| others.made_of.as_mut());
+        let Some(made_of) = made_of else { return };
+        made_of.left -= 1;
+        if made_of.left == 0 {
+            let outcome = made_of.members().iter().filter_map(|member| member.fence.status()).collect();
+            drop(waiting);
+            self.signal(outcome);
+        }
+    }
+
+    /// Takes what it is made of. If it has signalled meanwhile, nobody needs that any more.
+    fn made_of(&self, members: Box<Node<Members>>) {
+        let mut waiting = self.waiting.lock();
+        if let Some(made_of) = waiting.others.as_mut().and_then(|others| others.made_of.as_mut()) {
+            made_of.members = Some(members);
+        } else {
+            drop(waiting);
+            calls::owe([members as Waiter]);
+        }
     }
 }
 

@@ -1,30 +1,77 @@
 //! Fences for poll loops: a descriptor that becomes readable.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::Fence;
+use super::{Callback, Fence};
+
+/// A descriptor that becomes readable when its fence signals: see [`Fence::eventfd`]. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Eventfd {
+    descriptor: OwnedFd,
+    copy: Copied,
+}
+
+/// The fence's own copy of a descriptor, which is withdrawn with this.
+#[derive(Debug)]
+struct Copied(Option<Callback>);
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        self.0.take().map(Callback::withdraw);
+    }
+}
 
 impl Fence {
     /// A descriptor that becomes readable when the fence signals, and stays so: for `poll`, `epoll` and event loops.
-    /// How the fence ended is asked of the fence. Closing it is the caller's. The fence has a copy of its own, which it
-    /// closes when it signals: ask once for each fence.
+    /// How the fence ended is asked of the fence. The fence has a copy of its own, which is closed when it signals, or
+    /// when the result is dropped.
     ///
     /// # Errors
     /// If the system has no descriptor left.
-    pub fn eventfd(&self) -> io::Result<OwnedFd> {
+    pub fn eventfd(&self) -> io::Result<Eventfd> {
         let descriptor = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let signalled = Arc::new(descriptor.try_clone()?);
-        self.on_signal(move |_| {
-            // It cannot be full: this is the only write there ever is.
-            if let Err(error) = rustix::io::write(&*signalled, &1_u64.to_ne_bytes()) {
-                tracing::error!(%error, "an eventfd could not be told of its fence");
-            }
-        });
-        Ok(descriptor)
+        if self.status().is_some() {
+            // Also inside a callback, which a callback of ours would wait for.
+            make_readable(&descriptor);
+            return Ok(Eventfd { descriptor, copy: Copied(None) });
+        }
+        let copy = descriptor.try_clone()?;
+        let callback = self.on_signal(move |_| make_readable(&copy));
+        Ok(Eventfd { descriptor, copy: Copied(Some(callback)) })
+    }
+}
+
+fn make_readable(descriptor: &OwnedFd) {
+    // It cannot be full: this is the only write there ever is.
+    if let Err(error) = rustix::io::write(descriptor, &1_u64.to_ne_bytes()) {
+        tracing::error!(%error, "an eventfd could not be told of its fence");
+    }
+}
+
+impl Eventfd {
+    /// The descriptor alone, for code that closes it later. The fence keeps its copy until it signals.
+    pub fn into_owned(self) -> OwnedFd {
+        let Self { descriptor, mut copy } = self;
+        copy.0 = None;
+        descriptor
+    }
+}
+
+impl Deref for Eventfd {
+    type Target = OwnedFd;
+
+    fn deref(&self) -> &OwnedFd {
+        &self.descriptor
+    }
+}
+
+impl AsFd for Eventfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 }
 

@@ -2,47 +2,18 @@
 
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use super::{Fence, Outcome};
+use super::waiters::{Key, Node, Waiter};
+use super::{Fence, Outcome, calls};
 
 /// Becomes the [`Outcome`] of a fence. Dropped before that, it leaves nothing behind.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Signalled {
     fence: Fence,
-    /// Its place among the wakers, once it has been asked.
-    place: Option<usize>,
-}
-
-/// The wakers of those who wait. A place that was given up is used again.
-#[derive(Debug, Default)]
-pub(super) struct Wakers(Vec<Option<Waker>>);
-
-impl Wakers {
-    /// Gives the place, and the waker that is not needed: to be dropped when no lock is held, since it is somebody
-    /// else's code.
-    fn register(&mut self, place: Option<usize>, waker: Waker) -> (usize, Option<Waker>) {
-        let place = place.or_else(|| self.0.iter().position(Option::is_none)).unwrap_or_else(|| {
-            self.0.push(None);
-            self.0.len() - 1
-        });
-        let unneeded = self.0.get_mut(place).and_then(|registered| registered.replace(waker));
-        (place, unneeded)
-    }
-
-    fn forget(&mut self, place: usize) -> Option<Waker> {
-        self.0.get_mut(place)?.take()
-    }
-}
-
-impl IntoIterator for Wakers {
-    type Item = Waker;
-    type IntoIter = std::iter::Flatten<std::vec::IntoIter<Option<Waker>>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter().flatten()
-    }
+    /// The place of its waker, once it has been asked.
+    key: Option<Key>,
 }
 
 impl IntoFuture for Fence {
@@ -50,7 +21,7 @@ impl IntoFuture for Fence {
     type IntoFuture = Signalled;
 
     fn into_future(self) -> Signalled {
-        Signalled { fence: self, place: None }
+        Signalled { fence: self, key: None }
     }
 }
 
@@ -67,27 +38,36 @@ impl Future for Signalled {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let (place, waker) = (self.place, context.waker().clone());
-        let mut waiting = self.fence.0.waiting.lock();
         if let Some(outcome) = self.fence.status() {
             return Poll::Ready(outcome);
         }
-        let (place, unneeded) = waiting.others().wakers.register(place, waker);
+        // Cloned before anything has changed: a waker is somebody else's code.
+        let waker = Node::boxed(Some(context.waker().clone()));
+        let mut waiting = self.fence.0.waiting.lock();
+        if let Some(outcome) = self.fence.status() {
+            drop(waiting);
+            calls::owe([waker as Waiter]);
+            return Poll::Ready(outcome);
+        }
+        let waiters = &mut waiting.others().waiters;
+        let unneeded = match self.key {
+            Some(key) => waiters.replace(key, waker),
+            None => {
+                let key = waiters.add(waker);
+                drop(waiting);
+                self.key = Some(key);
+                return Poll::Pending;
+            }
+        };
         drop(waiting);
-        drop(unneeded);
-        self.place = Some(place);
+        calls::owe(unneeded);
         Poll::Pending
     }
 }
 
 impl Drop for Signalled {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
-        let mut waiting = self.fence.0.waiting.lock();
-        // Dropped after the lock: a waker is somebody else's code. Of a fence that has signalled there are none.
-        let waker = waiting.others.as_mut().and_then(|others| others.wakers.forget(place));
-        drop(waiting);
-        drop(waker);
+        calls::owe(self.key.and_then(|key| self.fence.0.withdraw(key)));
     }
 }
 
@@ -95,7 +75,7 @@ impl Drop for Signalled {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-    use std::task::Wake;
+    use std::task::{Wake, Waker};
 
     use lifeboat_core::fence::FenceError;
 
@@ -134,12 +114,17 @@ mod tests {
     }
 
     #[test]
-    fn places_are_used_again() {
+    fn a_future_that_is_dropped_leaves_nothing_and_one_that_is_polled_again_has_one_waker() {
         let (fence, _promise) = Timeline::new(&Ledger::default(), "test", "futures").fence();
+        let count = Arc::new(Counting::default());
+        let waker = Waker::from(count.clone());
+        let mut future = (&fence).into_future();
         for _ in 0..100 {
-            let mut future = (&fence).into_future();
-            assert!(poll(&mut future, Waker::noop()).is_pending());
+            assert!(poll(&mut future, &waker).is_pending());
         }
-        assert_eq!(fence.0.waiting.lock().others().wakers.0.len(), 1);
+        assert_eq!(Arc::strong_count(&count), 3);
+        drop(future);
+        assert_eq!(Arc::strong_count(&count), 2);
+        assert!(fence.0.waiting.lock().others.is_none());
     }
 }

@@ -8,40 +8,53 @@
 //! asynchronous task (`fence.await`), and by a descriptor that a poll loop watches ([`Fence::eventfd`]). [`Fence::all`]
 //! and [`Fence::any`] make one of several.
 //!
+//! A fence may outlive many that wait for it. Each wait can be given up, and then leaves nothing behind (SCHED-13): a
+//! callback by [`Callback::withdraw`], a future or a descriptor by being dropped, a fence made of others when its result
+//! is known, or when nobody has it and nobody waits for it any more. A fence made of others refers to them, and they
+//! refer to it weakly; a callback registered on it holds it.
+//!
+//! Callbacks do not nest, nor do drops that lead to one another: `calls` keeps a queue for each thread.
+//!
 //! What a fence is called is data, given when its [`Timeline`] is made, and its deadline is a hint that the signalling
 //! side reads. So no question about a fence runs code of the driver, neither before nor after it has signalled;
 //! callbacks run once, when it signals, and are gone then. The kernel needs `dma_fence_ops` to detach from a module for
 //! that.
 
 mod array;
+mod callback;
 mod calls;
 mod eventfd;
 mod future;
+mod origin;
 mod outcome;
 mod timeline;
 mod unsignalled;
+mod waiters;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::{self, Condvar, Mutex};
 
-use crate::panics::contained;
 use crate::primitive::atomic::AtomicU64;
 use crate::{WaitError, locks, spin};
+use array::Combination;
+use origin::Origin;
 use outcome::OnceOutcome;
+use waiters::{Key, Waiter, Waiters};
 
+pub use callback::Callback;
+pub use eventfd::Eventfd;
 pub use future::Signalled;
 pub use timeline::Timeline;
 pub use unsignalled::Unsignalled;
 
 /// How something ended.
 pub type Outcome = Result<(), FenceError>;
-type Callback = Box<dyn FnOnce(Outcome) + Send>;
 
 /// Knows whether and how something ended. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +65,8 @@ struct Shared {
     timeline: Option<Timeline>,
     /// Zero until it has its place on the timeline.
     seqno: AtomicU64,
+    /// Set once, by a scheduler that commits a job.
+    origin: OnceLock<Origin>,
     /// Set under the lock; looked at without it.
     outcome: OnceOutcome,
     waiting: Mutex<Waiting>,
@@ -68,14 +83,11 @@ struct Waiting {
 
 #[derive(Default)]
 struct Others {
-    callbacks: Vec<Callback>,
-    wakers: future::Wakers,
+    waiters: Waiters,
     /// When somebody would like it to have signalled.
     deadline: Option<Instant>,
-    /// How it has signalled, once they are due.
-    due: Option<Outcome>,
-    /// Those that are due after or before these: see `calls`.
-    next: Option<Box<Self>>,
+    /// What it is made of, unless it is a fence of its own.
+    made_of: Option<Combination>,
 }
 
 impl Fence {
@@ -83,6 +95,7 @@ impl Fence {
         Self(Arc::new(Shared {
             timeline,
             seqno: AtomicU64::new(0),
+            origin: OnceLock::new(),
             outcome: OnceOutcome::default(),
             waiting: Mutex::new(&locks::FENCE, Waiting::default()),
             signalled: Condvar::new(),
@@ -162,20 +175,6 @@ impl Fence {
             waiting.threads -= 1;
         }
     }
-
-    /// Calls `callback` once, when the fence signals, on the signalling thread and with no lock held; at once if it has
-    /// signalled. If it is a callback that signals, this one comes when that has returned: they do not nest. It must not block. A panic of it is reported and contained. It cannot be withdrawn: it is kept until
-    /// the fence signals.
-    pub fn on_signal(&self, callback: impl FnOnce(Outcome) + Send + 'static) {
-        let mut waiting = self.0.waiting.lock();
-        match self.status() {
-            None => waiting.others().callbacks.push(Box::new(callback)),
-            Some(outcome) => {
-                drop(waiting);
-                contained("a fence callback", || callback(outcome));
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Fence {
@@ -203,7 +202,43 @@ impl Shared {
             self.signalled.notify_all();
         }
         if let Some(others) = others {
-            calls::run(others, outcome);
+            let Others { waiters, made_of, .. } = *others;
+            let members = made_of.and_then(Combination::into_members);
+            calls::owe(members.into_iter().chain(waiters.into_due(outcome)));
+        }
+    }
+
+    /// Registers what waits; it comes back due if the fence has signalled.
+    fn add(&self, mut waiter: Waiter) -> Result<Key, Waiter> {
+        let mut waiting = self.waiting.lock();
+        match self.outcome.get() {
+            None => Ok(waiting.others().waiters.add(waiter)),
+            Some(outcome) => {
+                drop(waiting);
+                waiter.due = Some(outcome);
+                Err(waiter)
+            }
+        }
+    }
+
+    /// Takes back what waits; `None` if the fence has signalled. Its memory goes, too.
+    fn withdraw(&self, key: Key) -> Option<Waiter> {
+        let mut waiting = self.waiting.lock();
+        let others = waiting.others.as_mut()?;
+        let waiter = others.waiters.withdraw(key);
+        if others.waiters.is_empty() && others.deadline.is_none() && others.made_of.is_none() {
+            waiting.others = None;
+        }
+        waiter
+    }
+}
+
+impl Drop for Shared {
+    /// Nobody has it and nobody waits for it. If it is made of others, they are not to keep its place.
+    fn drop(&mut self) {
+        let made_of = self.waiting.get_mut().others.as_mut().and_then(|others| others.made_of.take());
+        if let Some(members) = made_of.and_then(Combination::into_members) {
+            calls::owe([members]);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use lifeboat_core::fence::FenceError;
 
-use super::{Fence, Outcome, Timeline};
+use super::{Fence, Outcome, Shared, Timeline};
 
 /// The duty to signal. Dropped, it signals [`FenceError::Canceled`].
 #[must_use = "dropping it signals ECANCELED"]
@@ -20,6 +20,10 @@ impl Unsignalled {
         timeline.count_pending();
         let fence = Fence::pending(Some(timeline.clone()));
         (fence.clone(), Self { fence })
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.fence.0
     }
 
     /// Gives it the next number of its timeline.

@@ -1,0 +1,69 @@
+//! Callbacks, which can be withdrawn.
+
+use std::fmt;
+
+use super::waiters::{Key, Node, Work};
+use super::{Fence, Outcome, calls};
+
+/// A callback of a fence: see [`Fence::on_signal`]. Dropped, it leaves the callback in place.
+pub struct Callback {
+    fence: Fence,
+    /// `None` if the fence had signalled.
+    key: Option<Key>,
+}
+
+struct Call<F> {
+    callback: Option<F>,
+    /// A fence made of others stays as long as somebody wants to be told.
+    _keeps: Option<Fence>,
+}
+
+impl<F: FnOnce(Outcome) + Send> Work for Call<F> {
+    fn run(&mut self, outcome: Outcome) {
+        if let Some(callback) = self.callback.take() {
+            callback(outcome);
+        }
+    }
+}
+
+impl Fence {
+    /// Calls `callback` once, when the fence signals, on the signalling thread and with no lock held; at once if it has
+    /// signalled. Callbacks do not nest: if the thread is running one, of whatever fence, this one comes when that has
+    /// returned. It must not block. A panic of it is reported and contained.
+    ///
+    /// The result may be dropped: it is for [withdrawing](Callback::withdraw) the callback.
+    ///
+    /// # Examples
+    /// ```
+    /// # let timeline = lifeboat::Module::load().timeline("driver", "ring 0");
+    /// let (fence, promise) = timeline.fence();
+    /// fence.on_signal(|outcome| assert_eq!(outcome, Ok(())));
+    /// let unwanted = fence.on_signal(|_| unreachable!());
+    /// assert!(unwanted.withdraw());
+    /// promise.signal();
+    /// ```
+    pub fn on_signal(&self, callback: impl FnOnce(Outcome) + Send + 'static) -> Callback {
+        // Only a fence made of others can go before it signals.
+        let keeps = self.0.timeline.is_none().then(|| self.clone());
+        let waiter = Node::boxed(Call { callback: Some(callback), _keeps: keeps });
+        let key = self.0.add(waiter).map_err(|due| calls::owe([due])).ok();
+        Callback { fence: self.clone(), key }
+    }
+}
+
+impl Callback {
+    /// Takes the callback back. `true`: it will never run, and what it captured is dropped, on this thread and with no
+    /// lock held, as a callback would be run. `false`: it has run, is running or is due.
+    pub fn withdraw(self) -> bool {
+        let waiter = self.key.and_then(|key| self.fence.0.withdraw(key));
+        let withdrawn = waiter.is_some();
+        calls::owe(waiter);
+        withdrawn
+    }
+}
+
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Callback").field(&self.fence).finish()
+    }
+}

@@ -1,0 +1,102 @@
+//! Where a fence comes from: the scheduler and the job that will signal it.
+//!
+//! For a scheduler that lends the priority of a waiting job to those that the job waits for. It is data, as all that a
+//! fence knows (FENCE-3): a scheduler that is gone is a number that nobody has any more.
+#![allow(dead_code)] // the scheduler's shell does not ask for it yet
+
+use lifeboat_core::sched::JobId;
+
+use super::{Fence, Unsignalled};
+
+/// The fences that are looked at for one, itself included. Beyond that a job waits for more than it pays to hurry.
+const LOOKED_AT: usize = 64;
+
+/// Whose job it is that signals a fence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// A number that no other scheduler of the process has.
+    pub(crate) scheduler: u64,
+    pub(crate) job: JobId,
+}
+
+impl Unsignalled {
+    /// Says whose fence it is; the first word counts. Takes neither a lock nor memory.
+    pub(crate) fn set_origin(&self, origin: Origin) {
+        let _ = self.shared().origin.set(origin);
+    }
+}
+
+impl Fence {
+    /// Calls `f` with the origin of this fence and of those that it is made of, however deep, as far as they are pending
+    /// and have one. No lock is held meanwhile. Looks at a bounded number of fences, the nearest first.
+    pub(crate) fn origins(&self, f: &mut dyn FnMut(Origin)) {
+        let mut seen = vec![self.clone()];
+        let mut at = 0;
+        while let Some(fence) = seen.get(at) {
+            let origin = fence.0.origin.get().filter(|_| fence.status().is_none());
+            origin.copied().into_iter().for_each(&mut *f);
+            let members = fence.pending_members(LOOKED_AT - seen.len());
+            seen.extend(members);
+            at += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::sched::{JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler};
+
+    use super::*;
+    use crate::fence::Timeline;
+    use crate::ledger::Ledger;
+
+    /// So many origins of one scheduler.
+    fn origins(count: usize) -> Vec<Origin> {
+        let jobs = Vec::from_iter(std::iter::repeat_with(JobSlot::<(), ()>::default).take(count));
+        let limits = Limits::new(1, std::time::Duration::ZERO);
+        let mut core = Scheduler::new(jobs, vec![QueueSlot::default()], vec![RingSlot::default()], limits);
+        let queue = core.open_queue(RingIndex(0), Priority::Normal).unwrap();
+        let spec = || JobSpec { cost: 1, dependencies: 0, restartable: false, ..JobSpec::default() };
+        (0..count).map(|_| Origin { scheduler: 7, job: core.reserve(queue, spec()).unwrap().job() }).collect()
+    }
+
+    fn of(fence: &Fence) -> Vec<Origin> {
+        let mut found = Vec::new();
+        fence.origins(&mut |origin| found.push(origin));
+        found
+    }
+
+    #[test]
+    fn a_fence_knows_its_origin_and_those_of_its_pending_members() {
+        let timeline = Timeline::new(&Ledger::default(), "test", "origins");
+        let origins = origins(4);
+        let [mut one, mut two, mut three] = [0, 1, 2].map(|at| {
+            let (fence, promise) = timeline.fence();
+            promise.set_origin(origins[at]);
+            (fence, Some(promise))
+        });
+        // The first word counts.
+        one.1.as_ref().unwrap().set_origin(origins[3]);
+        let (without, _promise) = timeline.fence();
+        let whole = Fence::any([without.clone(), Fence::all([one.0.clone(), two.0]), three.0.clone()]);
+        assert_eq!((of(&one.0), of(&without)), (vec![origins[0]], vec![]));
+        assert_eq!(of(&whole), [origins[2], origins[0], origins[1]]);
+        drop(two.1.take());
+        assert_eq!(of(&whole), [origins[2], origins[0]]);
+        drop((one.1.take(), three.1.take()));
+        assert_eq!((of(&whole), of(&one.0)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn few_of_many_are_looked_at() {
+        let timeline = Timeline::new(&Ledger::default(), "test", "origins");
+        let origin = origins(1)[0];
+        let promises: Vec<_> = (0..1000).map(|_| timeline.fence()).collect();
+        promises.iter().for_each(|(_, promise)| promise.set_origin(origin));
+        let wide = Fence::all(promises.iter().map(|(fence, _)| fence.clone()));
+        let deep = promises.iter().fold(wide.clone(), |deep, (fence, _)| deep.merge(fence));
+        assert_eq!(of(&wide).len(), LOOKED_AT - 1);
+        // Each of the chain counts, and so does what it adds.
+        assert!((LOOKED_AT / 2 - 1..LOOKED_AT).contains(&of(&deep).len()));
+    }
+}
