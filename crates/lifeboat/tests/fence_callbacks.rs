@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
 use allocation_counter::measure;
+use lifeboat::core::fence::FenceError;
 use lifeboat::{Callback, Fence, Module, Signalled, Unsignalled};
 use lifeboat_sync::lint::{self, Reaction};
 
@@ -191,6 +192,25 @@ fn sched_13_withdrawals_that_lead_to_one_another_cost_no_stack() {
         drop(last);
     };
     assert_eq!((left(callbacks), left(combinations), left(wakers)), (0, 0, 0));
+}
+
+#[test]
+fn fence_1_promises_in_the_captures_of_a_withdrawn_callback_signal() {
+    let (never, _promise) = pair();
+    let (first, promise) = pair();
+    let withdrawn = never.on_signal(move |_| {
+        black_box(&promise);
+    });
+    let last = (0..MANY).fold(first, |last, _| {
+        let (next, promise) = pair();
+        last.on_signal(move |_| {
+            black_box(&promise);
+        });
+        next
+    });
+    let small = std::thread::Builder::new().stack_size(STACK).spawn(move || assert!(withdrawn.withdraw()));
+    small.unwrap().join().unwrap();
+    assert_eq!(last.error(), Some(FenceError::Canceled));
 }
 
 thread_local! {

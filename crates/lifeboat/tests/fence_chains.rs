@@ -25,7 +25,12 @@ fn pair() -> (Fence, Unsignalled) {
 }
 
 fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
-    std::thread::Builder::new().stack_size(STACK).spawn(f).unwrap().join().unwrap()
+    let ended = std::thread::Builder::new().stack_size(STACK).spawn(f).unwrap().join();
+    ended.unwrap_or_else(|payload| {
+        // It may be one of those that panic when they are dropped.
+        std::mem::forget(payload);
+        panic!("a panic has escaped");
+    })
 }
 
 /// Counts how often it is told.
@@ -260,21 +265,6 @@ fn fence_1_a_chain_of_any_length_signals_while_thread_locals_are_destroyed() {
             });
             assert_eq!(told.load(SeqCst), 1);
         }
-    }
-}
-
-#[test]
-fn fence_1_a_chain_of_any_length_signals_in_the_drop_of_captures() {
-    for chain in CHAINS {
-        let told = Arc::<AtomicUsize>::default();
-        let (first, promise) = pair();
-        chain(first, &told);
-        on_a_thread(move || {
-            Fence::signalled(Ok(())).on_signal(move |_| {
-                black_box(&promise);
-            });
-        });
-        assert_eq!(told.load(SeqCst), 1);
     }
 }
 

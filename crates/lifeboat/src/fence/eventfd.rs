@@ -101,4 +101,20 @@ mod tests {
             assert!(readable(&early) && readable(&late));
         }
     }
+
+    #[test]
+    fn a_descriptor_that_is_taken_out_stays_with_its_fence() {
+        let (fence, promise) = Timeline::new(&Ledger::default(), "test", "descriptors").fence();
+        // Of one fence nothing but the descriptor is left.
+        let owned = [fence.clone(), Fence::any([fence])].map(|fence| fence.eventfd().unwrap().into_owned());
+        promise.signal();
+        assert!(owned.iter().all(readable));
+    }
+
+    #[test]
+    fn a_callback_gets_a_readable_descriptor_of_a_fence_that_has_signalled() {
+        let fence = Fence::signalled(Ok(()));
+        let inner = fence.clone();
+        fence.on_signal(move |_| assert!(readable(&inner.eventfd().unwrap())));
+    }
 }
