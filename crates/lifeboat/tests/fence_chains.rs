@@ -33,6 +33,29 @@ fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     })
 }
 
+/// Runs something when it is dropped.
+struct AtTheEnd(Option<Box<dyn FnOnce()>>);
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|f| f());
+    }
+}
+
+thread_local! {
+    static HELD: RefCell<AtTheEnd> = const { RefCell::new(AtTheEnd(None)) };
+}
+
+/// Runs `before` on a thread, and `f` while the thread-locals of that thread are destroyed.
+fn at_the_end_of_a_thread(before: fn(), f: impl FnOnce() + Send + 'static) {
+    on_a_thread(move || {
+        // First: the locals of a thread are destroyed in some order, and those that are used later often earlier.
+        HELD.with(|held| assert!(held.borrow().0.is_none()));
+        before();
+        HELD.with(|held| held.borrow_mut().0 = Some(Box::new(f)));
+    });
+}
+
 /// Counts how often it is told.
 fn counted(fence: &Fence, told: &Arc<AtomicUsize>) {
     let told = told.clone();
@@ -145,18 +168,26 @@ fn fence_1_a_panic_in_any_code_of_a_user_leaves_delivery_whole() {
         in_the_drop_of_what_a_chain_holds,
     ];
     for (number, panics) in all.into_iter().enumerate() {
-        on_a_thread(move || {
+        for ends in [false, true] {
             let told = Arc::<AtomicUsize>::default();
-            let (fence, promise) = pair();
-            counted(&fence, &told);
-            panics(&fence, promise);
-            counted(&fence, &told);
-            // Another fence, on the same thread.
-            let (other, promise) = pair();
-            counted(&other, &told);
-            promise.signal();
+            let counter = told.clone();
+            let run = move || {
+                let (fence, promise) = pair();
+                counted(&fence, &counter);
+                panics(&fence, promise);
+                counted(&fence, &counter);
+                // Another fence, on the same thread.
+                let (other, promise) = pair();
+                counted(&other, &counter);
+                promise.signal();
+            };
+            if ends {
+                at_the_end_of_a_thread(run_a_callback, run);
+            } else {
+                on_a_thread(run);
+            }
             assert_eq!(told.load(SeqCst), 3, "somebody was not told, in case {number}");
-        });
+        }
     }
 }
 
@@ -238,10 +269,6 @@ fn wakers(first: Fence, told: &Arc<AtomicUsize>) {
 
 const CHAINS: [Chain; 5] = [merged, any_of_one, promises, captured_promises, wakers];
 
-thread_local! {
-    static HELD: RefCell<Option<Unsignalled>> = const { RefCell::new(None) };
-}
-
 fn run_a_callback() {
     let (fence, promise) = pair();
     fence.on_signal(drop);
@@ -251,18 +278,11 @@ fn run_a_callback() {
 #[test]
 fn fence_1_a_chain_of_any_length_signals_while_thread_locals_are_destroyed() {
     for chain in CHAINS {
-        for runs_callbacks in [false, true] {
+        for before in [|| (), run_a_callback] {
             let told = Arc::<AtomicUsize>::default();
             let (first, promise) = pair();
             chain(first, &told);
-            on_a_thread(move || {
-                // First: the locals of a thread are destroyed in some order, and those that are used later often earlier.
-                HELD.with(|held| assert!(held.borrow().is_none()));
-                if runs_callbacks {
-                    run_a_callback();
-                }
-                HELD.with(|held| held.replace(Some(promise)));
-            });
+            at_the_end_of_a_thread(before, move || drop(promise));
             assert_eq!(told.load(SeqCst), 1);
         }
     }
