@@ -7,6 +7,7 @@
 use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Waker};
+use std::time::Instant;
 
 use allocation_counter::measure;
 use lifeboat::{Fence, Module, Signalled, Unsignalled};
@@ -97,6 +98,13 @@ fn sched_13_futures_and_descriptors_that_are_dropped_leave_nothing() {
             poll(&mut future, Waker::noop());
         }
     };
+    // A hint stays, and no more than that.
+    let hint = |never: &Fence| never.set_deadline(Instant::now());
+    let beside_a_hint = move |never: &Fence| {
+        hint(never);
+        poll(&mut never.into_future(), Waker::noop());
+    };
+    assert_eq!(left(beside_a_hint), left(hint));
     // More than a process may have open.
     let descriptors = |never: &Fence| {
         for _ in 0..MANY {
