@@ -15,8 +15,8 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    Action, ContextId, ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot,
-    Scheduler,
+    self, Action, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex,
+    RingSlot, Scheduler, Stores, TurnSlot, WaitSlot,
 };
 use lifeboat_core::{errno::Errno, Timestamp};
 use lifeboat_lb1::RingWriter;
@@ -27,15 +27,22 @@ use crate::fence::Unsignalled;
 use crate::job::Job;
 use crate::storage::Storage;
 
-type Slot = JobSlot<Unsignalled, Arc<Job>>;
-type Core = Scheduler<
-    Unsignalled,
-    Arc<Job>,
-    Storage<Slot>,
-    Storage<QueueSlot>,
-    Storage<RingSlot>,
-    Storage<ContextSlot>,
->;
+type Core = Scheduler<Heap>;
+
+/// Slots on the kernel's heap.
+struct Heap;
+
+impl sched::Storage for Heap {
+    type Fence = Unsignalled;
+    type Payload = Arc<Job>;
+    type Jobs = Storage<JobSlot<Unsignalled, Arc<Job>>>;
+    type Queues = Storage<QueueSlot>;
+    type Rings = Storage<RingSlot>;
+    type Contexts = Storage<ContextSlot>;
+    type Turns = Storage<TurnSlot>;
+    // The driver's own jobs wait for none of its others.
+    type Waits = [WaitSlot; 0];
+}
 
 /// Jobs of one device in all states: those of eight rings with four workspace slots each, and some to spare.
 const JOBS: usize = 64;
@@ -57,11 +64,17 @@ pub(crate) struct Engine {
 pub(crate) enum Task {
     /// Drop it.
     Release(Arc<Job>),
-    /// Write it to its ring.
-    Run(Arc<Job>, RingIndex, Seqno),
-    /// Reset the ring, then call [`Engine::reset_done`].
-    Reset(RingIndex, Seqno),
-    /// Reset the whole device, then call [`Engine::device_reset_done`].
+    /// Write it to its ring, then call [`Engine::started`] or [`Engine::start_failed`].
+    Run {
+        id: JobId,
+        job: Arc<Job>,
+        ring: RingIndex,
+        seqno: Seqno,
+    },
+    /// Ask the ring how far it is, call [`Engine::begin_reset`], and if that gives a number, reset it and call
+    /// [`Engine::reset_done`].
+    Reset(RingIndex),
+    /// The same for all rings and the whole device: [`Engine::begin_device_reset`], [`Engine::device_reset_done`].
     ResetDevice,
     /// Lose the device.
     GiveUp,
@@ -77,11 +90,15 @@ impl Engine {
         let limits = Limits::new(credits, job_timeout);
         try_pin_init!(Self {
             core <- new_spinlock!(
-                Core::with_contexts(
-                    Storage::new(JOBS)?,
-                    Storage::new(QUEUES)?,
-                    Storage::new(rings.into())?,
-                    Storage::new(CONTEXTS)?,
+                Core::new(
+                    Stores {
+                        jobs: Storage::new(JOBS)?,
+                        queues: Storage::new(QUEUES)?,
+                        rings: Storage::new(rings.into())?,
+                        contexts: Storage::new(CONTEXTS)?,
+                        turns: Storage::new(CONTEXTS * usize::from(rings))?,
+                        waits: [],
+                    },
                     limits
                 ),
                 "lifeboat::engine"
@@ -97,7 +114,7 @@ impl Engine {
     }
 
     pub(crate) fn open_queue(&self, context: ContextId, ring: u8) -> Option<QueueId> {
-        self.core.lock().open_queue_of(context, RingIndex(ring), Priority::Normal)
+        self.core.lock().open_queue_of(context, RingIndex(ring), Priority::Normal).ok()
     }
 
     /// Hands a job over. From here on its fence will signal.
@@ -116,7 +133,27 @@ impl Engine {
 
     /// A ring has stopped with a fault; `seqno` was read together with that.
     pub(crate) fn fault(&self, ring: u8, seqno: Seqno) {
-        self.event(|core, _| core.fault(RingIndex(ring), seqno));
+        self.event(|core, now| core.fault(RingIndex(ring), seqno, now));
+    }
+
+    /// The hardware has all jobs of a ring up to this number.
+    pub(crate) fn started(&self, ring: RingIndex, seqno: Seqno) {
+        self.event(|core, now| core.started(ring, seqno, now));
+    }
+
+    /// A job could not be given to the hardware, for a reason of its own.
+    pub(crate) fn start_failed(&self, job: JobId) {
+        self.event(|core, _| core.start_failed(job));
+    }
+
+    /// Whether a ring must be reset still, and the number that it is to count from then.
+    pub(crate) fn begin_reset(&self, ring: RingIndex) -> Option<Seqno> {
+        self.event(|core, _| core.begin_reset(ring))
+    }
+
+    /// Whether the device must be reset still.
+    pub(crate) fn begin_device_reset(&self) -> bool {
+        self.event(|core, _| core.begin_device_reset())
     }
 
     pub(crate) fn tick(&self) {
@@ -167,18 +204,18 @@ impl Engine {
     pub(crate) fn next(&self) -> Option<Task> {
         let mut core = self.core.lock();
         loop {
-            match core.poll_action(self.clock.now())? {
+            match core.poll_action()? {
                 Action::Signal { fence, result } => {
                     self.counters.ended(result);
                     fence.signal(result);
                 }
                 Action::Release { payload } => return Some(Task::Release(payload)),
-                Action::Run { job, ring, seqno, .. } => {
-                    if let Some(payload) = core.payload(job) {
-                        return Some(Task::Run(payload.clone(), ring, seqno));
+                Action::Run { job: id, ring, seqno, .. } => {
+                    if let Some(job) = core.payload(id).cloned() {
+                        return Some(Task::Run { id, job, ring, seqno });
                     }
                 }
-                Action::ResetRing { ring, seqno, .. } => return Some(Task::Reset(ring, seqno)),
+                Action::ResetRing { ring, .. } => return Some(Task::Reset(ring)),
                 Action::ResetDevice => return Some(Task::ResetDevice),
                 Action::GiveUp => return Some(Task::GiveUp),
             }

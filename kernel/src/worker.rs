@@ -39,23 +39,33 @@ pub(crate) fn tick(device: &Arc<Device>) {
     // A source whose message was lost sends no other before it is acknowledged. An error is reported already.
     let _ = interrupt::attend(device);
     for ring in 0..device.info.rings {
-        if let Ok(seqno) = device.registers(|lb1| lb1.seqno(ring)) {
-            device.engine.hw_done(ring, seqno);
-        }
+        ask_progress(device, ring);
     }
     device.engine.tick();
     device.kick();
 }
 
+/// Asks a ring how far it is. An error is reported already.
+fn ask_progress(device: &Device, ring: u8) {
+    if let Ok(seqno) = device.registers(|lb1| lb1.seqno(ring)) {
+        device.engine.hw_done(ring, seqno);
+    }
+}
+
 fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
     match task {
         Task::Release(job) => drop(job),
-        Task::Run(job, index, seqno) => {
+        Task::Run { id, job, ring: index, seqno } => {
             let Some(ring) = rings.get_mut(usize::from(index.0)) else { return };
-            // A later job's number must not complete this one, so a job that cannot be written ends the device, and no
-            // other is written.
             match device.noticed(ring.run(&device.link, &job, seqno)) {
-                Ok(()) | Err(DriverError::Gone | DriverError::Bus(BusError::Unmapped)) => {}
+                Ok(()) => device.engine.started(index, seqno),
+                Err(DriverError::Gone | DriverError::Bus(BusError::Unmapped)) => {}
+                // What does not exist on the device cannot be asked of it: the job's mistake, and no other's.
+                Err(error @ DriverError::NoSuchThing) => {
+                    dev_warn!(device.pci, "a job was not given to ring {}: {}\n", index.0, Shown(error));
+                    device.engine.start_failed(id);
+                }
+                // A later job's number must not complete this one, so no other is written.
                 Err(error) => {
                     device.engine.stop();
                     dev_err!(device.pci, "a job could not be given to ring {}: {}\n", index.0, Shown(error));
@@ -63,12 +73,21 @@ fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
                 }
             }
         }
-        Task::Reset(index, seqno) => {
+        Task::Reset(index) => {
             let Some(ring) = rings.get_mut(usize::from(index.0)) else { return };
+            // The overdue job may have completed since.
+            ask_progress(device, index.0);
+            let Some(seqno) = device.engine.begin_reset(index) else { return };
             let done = device.noticed(reset(device, ring, index, seqno));
             device.engine.reset_done(index, done.is_ok());
         }
         Task::ResetDevice => {
+            for ring in 0..device.info.rings {
+                ask_progress(device, ring);
+            }
+            if !device.engine.begin_device_reset() {
+                return;
+            }
             let done = device.noticed(reset_device(device, rings));
             device.engine.device_reset_done(done.is_ok());
         }

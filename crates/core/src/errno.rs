@@ -96,6 +96,7 @@ impl From<SubmitError> for Errno {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Full => Self::EAGAIN,
+            SubmitError::OverShare => Self::EDQUOT,
             SubmitError::StaleQueue => Self::ENOENT,
             SubmitError::TooLarge => Self::EINVAL,
             SubmitError::Cycle => Self::EDEADLK,
@@ -109,8 +110,10 @@ impl From<SubmitError> for Errno {
 impl From<QueueError> for Errno {
     fn from(error: QueueError) -> Self {
         match error {
-            QueueError::StaleQueue => Self::ENOENT,
+            QueueError::StaleQueue | QueueError::StaleContext => Self::ENOENT,
             QueueError::NoSuchRing => Self::EINVAL,
+            QueueError::Full => Self::ENOMEM,
+            QueueError::OverShare => Self::EDQUOT,
         }
     }
 }

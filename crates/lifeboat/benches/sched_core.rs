@@ -14,12 +14,27 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    Action, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler,
+    Action, ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler,
+    Storage, Stores, TurnSlot, WaitSlot,
 };
 
 /// A fence and a payload are references to something, in every shell.
 type Word = usize;
-type Core = Scheduler<Word, Word, Vec<JobSlot<Word, Word>>, Vec<QueueSlot>, Vec<RingSlot>>;
+type Core = Scheduler<Heap>;
+
+/// As many slots as a benchmark likes, and no contexts.
+struct Heap;
+
+impl Storage for Heap {
+    type Fence = Word;
+    type Payload = Word;
+    type Jobs = Vec<JobSlot<Word, Word>>;
+    type Queues = Vec<QueueSlot>;
+    type Rings = Vec<RingSlot>;
+    type Contexts = [ContextSlot; 0];
+    type Turns = [TurnSlot; 0];
+    type Waits = [WaitSlot; 0];
+}
 
 /// Jobs on a ring at a time, as hardware has it; the others wait in their queues.
 const CREDITS: u32 = 64;
@@ -42,7 +57,8 @@ impl World {
         let slots = (0..queues).map(|_| QueueSlot::default()).collect();
         let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
         let limits = Limits::new(CREDITS, Duration::from_secs(1));
-        let mut core = Scheduler::new(jobs, slots, ring_slots, limits);
+        let stores = Stores { jobs, queues: slots, rings: ring_slots, contexts: [], turns: [], waits: [] };
+        let mut core = Scheduler::new(stores, limits);
         let ring = |queue: usize| RingIndex(u8::try_from(queue % rings).unwrap());
         let queues = (0..queues).map(|queue| core.open_queue(ring(queue), Priority::Normal).unwrap()).collect();
         let mut world =
@@ -61,11 +77,12 @@ impl World {
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.core.poll_action(NOW) {
+        while let Some(action) = self.core.poll_action() {
             match action {
                 Action::Run { job, ring, seqno, .. } => {
                     black_box(self.core.payload(job));
                     self.rings[usize::from(ring.0)].0 = seqno;
+                    self.core.started(ring, seqno, NOW);
                 }
                 Action::Signal { fence, .. } => drop(black_box(fence)),
                 Action::Release { payload } => drop(black_box(payload)),

@@ -10,6 +10,8 @@ use lifeboat_lb1::command::InvalidArgument;
 use lifeboat_pci::BusError;
 use thiserror::Error;
 
+use crate::sched::OptionsError;
+
 /// Why a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CallError {
@@ -119,6 +121,9 @@ pub enum ProbeError {
     /// All device numbers are taken: too many lost devices are still held open.
     #[error("no free device number; close handles of lost devices")]
     NoMinor,
+    /// An option is not accepted; nothing was touched.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
     /// The module is being unloaded.
     #[error("the module is being unloaded")]
     Unloading,

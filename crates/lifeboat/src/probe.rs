@@ -47,6 +47,11 @@ pub struct ProbeOptions {
     pub extensions: u32,
     /// How many resets the jobs of one context may cause: at so many, the context is refused. Default 10.
     pub guilty_limit: u32,
+    /// Jobs that one context may have at a time; beyond it EDQUOT. Default: a quarter of those that the device may have,
+    /// as [`Options::job_share`](crate::sched::Options::job_share).
+    pub job_share: Option<u32>,
+    /// The same for queues.
+    pub queue_share: Option<u32>,
     /// How long an unplug waits for open sections. Default 5 s.
     pub drain_limit: Duration,
     /// How closely the device is watched. Default: every 2 s, and a heartbeat that stands still for three looks is a hang.
@@ -74,6 +79,8 @@ impl Default for ProbeOptions {
             job_timeout: Duration::from_secs(2),
             extensions: 4,
             guilty_limit: 10,
+            job_share: None,
+            queue_share: None,
             drain_limit: Duration::from_secs(5),
             watch: Watch::DEFAULT,
             recovery: Budget::default(),
@@ -85,13 +92,20 @@ impl Default for ProbeOptions {
     }
 }
 
-/// What jobs, those who submit them, and the device are allowed.
-#[derive(Clone, Copy)]
-struct Patience {
-    job_timeout: Duration,
-    extensions: u32,
-    guilty_limit: u32,
-    watch: Watch,
+impl ProbeOptions {
+    /// How a device's scheduler is to be opened, as far as that is known before the device is.
+    fn scheduler(&self, minor: u32) -> Options {
+        let defaults = Options::default();
+        let (job_timeout, extensions) = (self.job_timeout, self.extensions);
+        Options {
+            name: device::name(minor),
+            limits: Limits { job_timeout, extensions, ..defaults.limits },
+            guilty_limit: self.guilty_limit,
+            job_share: self.job_share,
+            queue_share: self.queue_share,
+            ..defaults
+        }
+    }
 }
 
 /// Brings the device up. On an error it is quiet again, and the caller releases the function.
@@ -101,6 +115,8 @@ pub(crate) fn probe(
     options: ProbeOptions,
 ) -> Result<Binding, ProbeError> {
     let minor = module.allocate_minor()?;
+    let scheduler = options.scheduler(minor.number);
+    scheduler.check()?;
     let binding_entry = module.ledger.enlist(Kind::Binding);
     let config = function.config();
     let id = config.read32(offset::ID)?;
@@ -109,11 +125,10 @@ pub(crate) fn probe(
     }
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
-    let ProbeOptions { job_timeout, extensions, guilty_limit, drain_limit, watch, .. } = options;
-    let patience = Patience { job_timeout, extensions, guilty_limit, watch };
+    let ProbeOptions { drain_limit, watch, .. } = options;
     let dumps = (options.dump_limit, options.report_dump);
     let link = Arc::new(Link::new(hardware, options.check_entry, options.report_loss));
-    let running = match bring_up(module, &link, function, minor.number, patience, dumps) {
+    let running = match bring_up(module, &link, function, minor.number, (scheduler, watch), dumps) {
         Ok(running) => running,
         Err(error) => {
             // The device may run by now. It comes to rest before its mappings go.
@@ -153,16 +168,15 @@ fn bring_up(
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
     minor: u32,
-    patience: Patience,
+    (options, watch): (Options, Watch),
     (dump_limit, report_dump): (usize, ReportDump),
 ) -> Result<Running, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let (info, rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
-    let Patience { job_timeout, extensions, guilty_limit, watch } = patience;
-    let limits = Limits { ring_credits: credits, job_timeout, extensions, event_slots: None };
+    let limits = Limits { ring_credits: credits, ..options.limits };
     let contexts = Arc::new(Contexts::new(info.contexts));
-    let options = Options { name: device::name(minor), rings: info.rings, limits, guilty_limit, ..Options::default() };
+    let options = Options { rings: info.rings, limits, contexts: info.contexts.into(), ..options };
     let display = Arc::new(Display::new(&module.ledger, &device::name(minor)));
     let mut recorder = None;
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
@@ -197,7 +211,8 @@ fn bring_up(
     });
     let scheduler = scheduler.map_err(|error| match error {
         OpenError::Rings(error) => error,
-        OpenError::Thread(_) => ProbeError::NoMemory,
+        OpenError::Options(error) => error.into(),
+        OpenError::Memory | OpenError::Thread(_) => ProbeError::NoMemory,
     })?;
     // The worker begins to look how the device is.
     scheduler.events().nudge();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use lifeboat_core::sched::{Priority, RingIndex};
+use lifeboat_core::sched::{Priority, QueueError, RingIndex};
 
 use crate::calls::{Arguments, Bound};
 use crate::context::{self, Context};
@@ -64,13 +64,23 @@ impl Arguments<Device> for MoveQueue<'_> {
 
 pub(crate) fn create(bound: &Bound<'_, Device>, arguments: CreateQueue<'_>) -> Result<Queue, CallError> {
     let CreateQueue { context, ring, priority } = arguments;
-    let scheduled = context.0.scheduled.queue(RingIndex(ring), priority);
+    let scheduled = context.0.scheduled.queue(RingIndex(ring), priority).map_err(refused)?;
     Ok(Queue {
         context: context.0.clone(),
-        scheduled: scheduled.ok_or(CallError::Exhausted("queues; close some"))?,
+        scheduled,
         ring: AtomicU8::new(ring),
         _entry: bound.device().0.ledger.enlist(Kind::Queue),
     })
+}
+
+fn refused(error: QueueError) -> CallError {
+    match error {
+        QueueError::NoSuchRing => CallError::Invalid("no such ring"),
+        // A queue keeps its context, and a call keeps its queue.
+        QueueError::StaleQueue | QueueError::StaleContext => CallError::Invalid("the queue or context has been closed"),
+        QueueError::Full => CallError::Exhausted("queues; close some"),
+        QueueError::OverShare => CallError::OverShare("queues; close some of this context"),
+    }
 }
 
 pub(crate) fn set_priority(_: &Users, SetPriority { queue, priority }: SetPriority<'_>) -> Result<(), CallError> {
@@ -79,7 +89,7 @@ pub(crate) fn set_priority(_: &Users, SetPriority { queue, priority }: SetPriori
 }
 
 pub(crate) fn move_to(_: &Users, MoveQueue { queue, ring }: MoveQueue<'_>) -> Result<(), CallError> {
-    queue.scheduled.move_to(RingIndex(ring)).map_err(|_| CallError::Invalid("no such ring"))?;
+    queue.scheduled.move_to(RingIndex(ring)).map_err(refused)?;
     queue.ring.store(ring, Relaxed);
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::hardware::Mapped;
 use crate::health::HealthCheck;
 use crate::link::Link;
 use crate::reset::{RESET_LIMIT, wait_for_reset};
-use crate::sched::{AtRest, Rings};
+use crate::sched::{AtRest, ErrorScope, Rings};
 use crate::submit::Job;
 
 pub(crate) struct Ring {
@@ -62,6 +62,16 @@ impl Rings for Lb1Rings {
             let tail = ring.writer.write_job(&ring.memory, job.context.id, &job.commands, seqno)?;
             lb1.doorbell(ring.number, tail)
         })
+    }
+
+    /// What does not exist on the device cannot be asked of it; everything else says something of the device.
+    fn scope(&self, error: &DriverError) -> ErrorScope {
+        match error {
+            DriverError::NoSuchThing => ErrorScope::Job,
+            DriverError::Bus(_) | DriverError::Gone | DriverError::NotLb1 { .. } | DriverError::ResetFailed => {
+                ErrorScope::Device
+            }
+        }
     }
 
     /// Resets one ring and enables it again. Waits outside the sections, and stops early if the device is gone (GATE-9).

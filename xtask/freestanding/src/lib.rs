@@ -6,7 +6,8 @@ use core::time::Duration;
 
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    Action, JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler,
+    Action, ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler, Storage, Stores,
+    TurnSlot, WaitSlot,
 };
 use lifeboat_core::Timestamp;
 use lifeboat_lb1::command::{ContextId, Work};
@@ -18,25 +19,57 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
+/// Storage of a fixed size.
+enum Arrays {}
+
+impl Storage for Arrays {
+    type Fence = u8;
+    type Payload = u8;
+    type Jobs = [JobSlot<u8, u8>; 8];
+    type Queues = [QueueSlot; 2];
+    type Rings = [RingSlot; 1];
+    type Contexts = [ContextSlot; 1];
+    type Turns = [TurnSlot; 1];
+    type Waits = [WaitSlot; 8];
+}
+
+fn slots<T: Default, const N: usize>() -> [T; N] {
+    core::array::from_fn(|_| T::default())
+}
+
 /// One job from submission to release.
 pub fn schedule(ring_done: fn() -> Seqno) -> Result<(), FenceError> {
-    let jobs: [JobSlot<u8, u8>; 8] = core::array::from_fn(|_| JobSlot::default());
-    let queues: [QueueSlot; 2] = core::array::from_fn(|_| QueueSlot::default());
-    let rings: [RingSlot; 1] = core::array::from_fn(|_| RingSlot::default());
-    let limits = Limits::new(4, Duration::from_secs(1));
-    let mut scheduler = Scheduler::new(jobs, queues, rings, limits);
-    let Some(queue) = scheduler.open_queue(RingIndex(0), Priority::Normal) else { return Ok(()) };
+    let stores: Stores<Arrays> = Stores {
+        jobs: slots(),
+        queues: slots(),
+        rings: slots(),
+        contexts: slots(),
+        turns: slots(),
+        waits: slots(),
+    };
+    let mut scheduler = Scheduler::new(stores, Limits::new(4, Duration::from_secs(1)));
+    let Ok(queue) = scheduler.open_queue(RingIndex(0), Priority::Normal) else { return Ok(()) };
     let spec = JobSpec { cost: 1, restartable: true, ..JobSpec::default() };
     if let Ok(reservation) = scheduler.reserve(queue, spec) {
         scheduler.commit(reservation, 1, 2);
     }
     let now = Timestamp::default();
-    while let Some(action) = scheduler.poll_action(now) {
+    while let Some(action) = scheduler.poll_action() {
         match action {
-            Action::Run { ring, .. } => scheduler.hw_done(ring, ring_done(), now),
+            Action::Run { ring, seqno, .. } => {
+                scheduler.started(ring, seqno, now);
+                scheduler.hw_done(ring, ring_done(), now);
+            }
             Action::Signal { result, .. } => result?,
-            Action::ResetRing { ring, .. } => scheduler.reset_done(ring, true),
-            Action::ResetDevice => scheduler.device_reset_done(true),
+            Action::ResetRing { ring, .. } => {
+                if scheduler.begin_reset(ring).is_some() {
+                    scheduler.reset_done(ring, true);
+                }
+            }
+            Action::ResetDevice => {
+                let begins = scheduler.begin_device_reset();
+                scheduler.device_reset_done(begins);
+            }
             Action::Release { .. } | Action::GiveUp => {}
         }
     }

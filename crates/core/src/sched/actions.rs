@@ -1,9 +1,9 @@
 //! What the scheduler wants done.
 
-use super::slots::{DeviceState, RingState, Stands, State};
-use super::{ContextSlot, EventSlot, JobId, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::slots::{DeviceState, RingState, State};
+use super::{EventSlot, JobId, RingIndex, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
-use crate::{Id, Slots, Timestamp};
+use crate::Id;
 
 /// One thing for the shell to do. Carry them out in the order in which they come.
 #[derive(Debug)]
@@ -20,22 +20,24 @@ pub enum Action<F, P> {
         /// What was given to [`Scheduler::commit`].
         payload: P,
     },
-    /// Reset a ring, then call [`Scheduler::reset_done`]; or [`Scheduler::still_running`], if its oldest job is seen to move.
+    /// Look whether a ring must be reset, and reset it if so: ask the driver whether its suspect moves
+    /// ([`Scheduler::still_running`]); if not, ask the ring how far it is ([`Scheduler::hw_done`]) and the scheduler
+    /// whether that changes anything ([`Scheduler::begin_reset`]); then reset it and call [`Scheduler::reset_done`].
     ResetRing {
         /// Which.
         ring: RingIndex,
-        /// The ring's number after the reset. It was never given to a job, so that reading it before
-        /// [`Scheduler::reset_done`] completes nothing.
-        seqno: Seqno,
-        /// The job that is overdue or faulted, for the driver to look at. `None` if it has completed since.
+        /// The job that is overdue, for the driver to look at. `None` if the ring stopped with a fault: then there is
+        /// nothing to find out.
         suspect: Option<JobId>,
     },
-    /// Reset the whole device and give its rings the numbers of [`Scheduler::number_after_reset`], then call
-    /// [`Scheduler::device_reset_done`].
+    /// Reset the whole device: ask all rings how far they are ([`Scheduler::hw_done`]), call
+    /// [`Scheduler::begin_device_reset`], reset it and give its rings the numbers of
+    /// [`Scheduler::number_after_reset`], then call [`Scheduler::device_reset_done`].
     ResetDevice,
     /// Nothing helps: lose the device.
     GiveUp,
-    /// Write the job to its ring, to complete with `seqno`. See [`Scheduler::payload`].
+    /// Write the job to its ring, to complete with `seqno`; see [`Scheduler::payload`]. Then call
+    /// [`Scheduler::started`], or [`Scheduler::start_failed`].
     Run {
         /// Which job.
         job: JobId,
@@ -48,16 +50,10 @@ pub enum Action<F, P> {
     },
 }
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
-    /// The next thing to do, or `None` until the next event. `now` starts the clock of jobs that begin to run.
-    /// O(1) plus O(rings) when there is little to do.
-    pub fn poll_action(&mut self, now: Timestamp) -> Option<Action<F, P>> {
+impl<S: Storage> Scheduler<S> {
+    /// The next thing to do, or `None` until the next event. Rings take turns, so that none keeps the others from being
+    /// given work or from being reset. O(log contexts) plus O(rings) when there is little to do.
+    pub fn poll_action(&mut self) -> Option<Action<S::Fence, S::Payload>> {
         // Those who wait come first, then memory, then trouble, then new work.
         if let Some(signal) = self.poll_signal() {
             return Some(signal);
@@ -71,12 +67,14 @@ where
         if let Some(reset) = self.poll_reset() {
             return Some(reset);
         }
-        let takes_work = self.device == DeviceState::Running && !self.stopped;
-        for index in (0..self.rings.as_ref().len()).filter(|_| takes_work) {
-            let Ok(number) = u8::try_from(index) else { break };
-            if self.rings.as_ref()[index].state == RingState::Running {
-                if let Some(run) = self.poll_run(RingIndex(number), now) {
-                    return Some(run);
+        if self.device == DeviceState::Running && !self.stopped {
+            for index in self.in_turn() {
+                let Ok(number) = u8::try_from(index) else { continue };
+                if self.rings.as_ref()[index].state == RingState::Running {
+                    if let Some(run) = self.poll_run(RingIndex(number)) {
+                        self.next_ring = index + 1;
+                        return Some(run);
+                    }
                 }
             }
         }
@@ -84,7 +82,13 @@ where
         self.poll_signal()
     }
 
-    fn poll_signal(&mut self) -> Option<Action<F, P>> {
+    /// The rings, beginning behind the one that was served last.
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = usize> {
+        let (count, next) = (self.rings.as_ref().len(), self.next_ring);
+        (next..count).chain(0..next.min(count))
+    }
+
+    fn poll_signal(&mut self) -> Option<Action<S::Fence, S::Payload>> {
         loop {
             let job = self.finished.pop_front(self.jobs.as_mut())?;
             let slot = &mut self.jobs.as_mut()[job as usize];
@@ -106,7 +110,7 @@ where
         }
     }
 
-    fn poll_release(&mut self) -> Option<Action<F, P>> {
+    fn poll_release(&mut self) -> Option<Action<S::Fence, S::Payload>> {
         loop {
             let job = self.done.pop_front(self.jobs.as_mut())?;
             let payload = self.jobs.as_mut()[job as usize].payload.take();
@@ -117,57 +121,58 @@ where
         }
     }
 
-    /// Picks the next job for a ring: highest priority first, queues of one priority in turn.
-    fn poll_run(&mut self, ring: RingIndex, now: Timestamp) -> Option<Action<F, P>> {
+    /// Picks the next job for a ring; see [`super::turns`].
+    fn poll_run(&mut self, ring: RingIndex) -> Option<Action<S::Fence, S::Payload>> {
         let index = usize::from(ring.0);
-        for priority in 0..super::PRIORITIES {
-            while let Some(queue) = self.rings.as_ref()[index].ready[priority].front() {
-                let oldest = self.queues.as_ref()[queue as usize].jobs.front();
-                let banned = self.is_banned(queue);
-                let oldest = oldest.map(|job| {
-                    let slot = &self.jobs.as_ref()[job as usize];
-                    (job, slot.cost, if banned { Err(FenceError::Canceled) } else { slot.result })
-                });
-                match oldest {
-                    // Jobs that must not run, and queues that were emptied, cost no credits.
-                    Some((_, cost, Ok(()))) if cost > self.rings.as_ref()[index].credits => return None,
-                    _ => {}
-                }
-                self.rings.as_mut()[index].ready[priority].pop_front(self.queues.as_mut());
-                self.queues.as_mut()[queue as usize].stands = Stands::Nowhere;
-                if matches!(oldest, Some((.., Ok(())))) && !self.take_event_slot(queue) {
-                    continue;
-                }
-                let Some((job, _, result)) = oldest else {
-                    self.free_queue_if_unused(queue);
-                    continue;
-                };
-                self.queues.as_mut()[queue as usize].jobs.pop_front(self.jobs.as_mut());
-                let run = match result {
-                    Ok(()) => Some(self.give(ring, job, now)),
-                    Err(error) => {
-                        self.finish(job, Err(error));
-                        None
-                    }
-                };
-                self.list_if_ready(queue);
-                if let Some((job, seqno)) = run {
-                    let event = self.queues.as_ref()[queue as usize].event;
-                    return Some(Action::Run { job, ring, seqno, event });
-                }
-                self.give_event_slot_back(queue);
+        while let Some(queue) = self.next_queue(index) {
+            let oldest = self.queues.as_ref()[queue as usize].jobs.front();
+            let banned = self.is_banned(queue);
+            let oldest = oldest.map(|job| {
+                let slot = &self.jobs.as_ref()[job as usize];
+                (job, slot.cost, if banned { Err(FenceError::Canceled) } else { slot.result })
+            });
+            let runs = match oldest {
+                // Jobs that must not run, and queues that were emptied, cost no credits.
+                Some((_, cost, Ok(()))) if cost > self.rings.as_ref()[index].credits => return None,
+                Some((.., Ok(()))) => true,
+                _ => false,
+            };
+            self.unlist_queue(queue);
+            if runs && !self.take_event_slot(queue) {
+                continue;
             }
+            let Some((job, _, result)) = oldest else {
+                self.free_queue_if_unused(queue);
+                continue;
+            };
+            if runs {
+                self.take_turn(index, queue);
+            }
+            self.queues.as_mut()[queue as usize].jobs.pop_front(self.jobs.as_mut());
+            self.left_queue(job);
+            let run = match result {
+                Ok(()) => Some(self.give(ring, job)),
+                Err(error) => {
+                    self.finish(job, Err(error));
+                    None
+                }
+            };
+            self.list_again(queue);
+            self.lend_on(queue);
+            if let Some((job, seqno)) = run {
+                let event = self.queues.as_ref()[queue as usize].event;
+                return Some(Action::Run { job, ring, seqno, event });
+            }
+            self.give_event_slot_back(queue);
         }
         None
     }
 
     /// Puts a job on a ring.
-    fn give(&mut self, ring: RingIndex, job: u32, now: Timestamp) -> (JobId, Seqno) {
-        let overdue = now.plus(self.limits.job_timeout);
+    fn give(&mut self, ring: RingIndex, job: u32) -> (JobId, Seqno) {
         let index = usize::from(ring.0);
         let slot = &mut self.rings.as_mut()[index];
         slot.issued = slot.issued.next();
-        slot.deadline.get_or_insert(overdue);
         let seqno = slot.issued;
         slot.pending.push_back(self.jobs.as_mut(), job);
         let slot = &mut self.jobs.as_mut()[job as usize];
@@ -180,6 +185,7 @@ where
         let slot = &mut self.queues.as_mut()[queue as usize];
         slot.running += 1;
         slot.runs_on = ring;
+        self.jobs.as_mut()[job as usize].charged = self.charge(index, queue);
         (Id::new(job, generation), seqno)
     }
 }

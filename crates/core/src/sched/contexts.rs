@@ -4,9 +4,9 @@
 //! its jobs caused and those by which its jobs were lost through another's fault, and refuses a context whose jobs
 //! caused too many. It says nothing about what a context is to the hardware.
 
-use super::list::{Linked, NONE};
-use super::{ContextId, JobSlot, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
-use crate::{Id, Slots};
+use super::list::{Linked, Links};
+use super::{ContextId, Priority, QueueError, QueueId, RingIndex, Scheduler, Storage};
+use crate::Id;
 
 /// Marks a handle to a context.
 #[derive(Debug)]
@@ -17,11 +17,13 @@ pub enum Context {}
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct ContextSlot {
     generation: u32,
-    link: u32,
+    links: Links,
     /// The user's handle exists.
     open: bool,
     /// Its queues, killed ones included.
     queues: u32,
+    /// Its jobs in whatever state.
+    pub(super) jobs: u32,
     guilty_limit: u32,
     guilty: u32,
     innocent: u32,
@@ -35,9 +37,10 @@ impl Default for ContextSlot {
     fn default() -> Self {
         Self {
             generation: 0,
-            link: NONE,
+            links: Links::NONE,
             open: false,
             queues: 0,
+            jobs: 0,
             guilty_limit: 0,
             guilty: 0,
             innocent: 0,
@@ -49,8 +52,8 @@ impl Default for ContextSlot {
 }
 
 impl Linked for ContextSlot {
-    fn link(&mut self) -> &mut u32 {
-        &mut self.link
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
     }
 }
 
@@ -71,7 +74,8 @@ pub enum ResetStatus {
 /// What resets a context has seen. The loss of the device is the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ResetStats {
-    /// Resets that its jobs caused, by a hang or a fault.
+    /// Resets that its jobs caused, by a hang or a fault, and jobs of it that [could not be
+    /// started](Scheduler::start_failed).
     pub guilty: u32,
     /// Resets that others caused, and by which jobs of it failed. Jobs that run again do not count; a device that was lost counts
     /// for all of its contexts.
@@ -84,21 +88,16 @@ pub struct ResetStats {
     pub banned: bool,
 }
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
-    /// Opens a context, or `None` if there is no free slot. The `guilty_limit`-th reset that its jobs cause bans it:
-    /// [`Scheduler::reserve`] refuses, and what waits in its queues is canceled when its turn comes, since it would
-    /// likely hang as well. What is on a ring runs on. There is no way back but another context. O(1).
+impl<S: Storage> Scheduler<S> {
+    /// Opens a context, or `None` if there is no free slot. The `guilty_limit`-th reset that its jobs cause bans it, at
+    /// 0 as at 1 the first: [`Scheduler::reserve`] refuses, and what waits in its queues is canceled when its turn comes,
+    /// since it would likely hang as well. What is on a ring runs on. There is no way back but another context. O(rings).
     pub fn open_context(&mut self, guilty_limit: u32) -> Option<ContextId> {
         let index = self.free_contexts.pop_front(self.contexts.as_mut())?;
         let slot = &mut self.contexts.as_mut()[index as usize];
         let generation = slot.generation;
         *slot = ContextSlot { generation, open: true, guilty_limit, ..ContextSlot::default() };
+        self.forget_turns(index);
         Some(Id::new(index, generation))
     }
 
@@ -113,17 +112,24 @@ where
         }
     }
 
-    /// Opens a queue of a context on a ring, or `None` if there is no free slot, no such ring or no such context any
-    /// more. O(1).
-    pub fn open_queue_of(&mut self, context: ContextId, ring: RingIndex, priority: Priority) -> Option<QueueId> {
-        let slot = self.contexts.as_ref().get(context.index as usize)?;
-        if slot.generation != context.generation || !slot.open {
-            return None;
-        }
-        let queue = self.open_queue(ring, priority)?;
+    /// Opens a queue of a context on a ring. O(1).
+    ///
+    /// # Errors
+    /// Each [`QueueError`] but that the queue is closed; then nothing has changed.
+    pub fn open_queue_of(
+        &mut self,
+        context: ContextId,
+        ring: RingIndex,
+        priority: Priority,
+    ) -> Result<QueueId, QueueError> {
+        let slot = self.contexts.as_ref().get(context.index as usize);
+        let Some(slot) = slot.filter(|slot| slot.generation == context.generation && slot.open) else {
+            return Err(QueueError::StaleContext);
+        };
+        let queue = self.open_queue_held(Some(slot.queues), ring, priority)?;
         self.queues.as_mut()[queue.index as usize].context = context.index;
         self.contexts.as_mut()[context.index as usize].queues += 1;
-        Some(queue)
+        Ok(queue)
     }
 
     /// What resets a context has seen. `None` if the handle is stale: it was closed, and its last queue is gone. O(1).
@@ -152,6 +158,15 @@ where
         }
     }
 
+    /// A job of the queue could not be started.
+    pub(super) fn count_failed_start(&mut self, queue: u32) {
+        let context = self.queues.as_ref()[queue as usize].context;
+        if let Some(slot) = self.contexts.as_mut().get_mut(context as usize) {
+            slot.guilty = slot.guilty.saturating_add(1);
+            slot.status = ResetStatus::Guilty;
+        }
+    }
+
     /// A job of the queue failed by the reset that has just been carried out.
     pub(super) fn count_innocent(&mut self, queue: u32) {
         if let Some(slot) = self.count_reset(queue) {
@@ -160,14 +175,13 @@ where
         }
     }
 
-    /// The device is lost, and with it what its contexts had there. Whose jobs it was suspected of is guilty, if there is such; jobs
-    /// are still on their rings.
+    /// Charges a loss of the device to its contexts: those that own a suspect job are guilty, the others innocent;
+    /// without a suspect all are unknown. Jobs are still on their rings.
     pub(super) fn count_loss(&mut self) {
         self.resets += 1;
         let mut known = false;
         for ring in 0..self.rings.as_ref().len() {
-            let slot = &self.rings.as_ref()[ring];
-            if let Some(guilty) = slot.suspect.filter(|job| slot.pending.front() == Some(*job)) {
+            if let Some(guilty) = self.rings.as_ref()[ring].guilty() {
                 known = true;
                 self.count_guilty(self.jobs.as_ref()[guilty as usize].queue);
             }
@@ -192,12 +206,13 @@ where
         (core::mem::replace(&mut slot.last_reset, reset) != reset).then_some(slot)
     }
 
-    /// One of a context's queues is gone.
-    pub(super) fn left_context(&mut self, context: u32) {
-        if let Some(slot) = self.contexts.as_mut().get_mut(context as usize) {
-            slot.queues -= 1;
-            self.free_context_if_unused(context);
-        }
+    /// One of a context's queues is gone. Gives how many are left, if there is such a context.
+    pub(super) fn left_context(&mut self, context: u32) -> Option<u32> {
+        let slot = self.contexts.as_mut().get_mut(context as usize)?;
+        slot.queues -= 1;
+        let left = slot.queues;
+        self.free_context_if_unused(context);
+        Some(left)
     }
 
     fn free_context_if_unused(&mut self, context: u32) {
@@ -212,6 +227,7 @@ where
 
 impl ContextSlot {
     fn is_banned(&self) -> bool {
-        self.guilty >= self.guilty_limit
+        // Nobody is refused for nothing.
+        self.guilty >= self.guilty_limit.max(1)
     }
 }

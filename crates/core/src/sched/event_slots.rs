@@ -8,8 +8,7 @@
 
 use super::list::List;
 use super::slots::Stands;
-use super::{ContextSlot, JobSlot, QueueSlot, RingSlot, Scheduler, PRIORITIES};
-use crate::Slots;
+use super::{Scheduler, Storage, PRIORITIES};
 
 /// Number of an event slot, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,13 +45,7 @@ impl EventSlots {
     }
 }
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
+impl<S: Storage> Scheduler<S> {
     /// Sees to it that a queue whose turn it is has a slot. If there is none, the queue stands among the starved.
     pub(super) fn take_event_slot(&mut self, queue: u32) -> bool {
         let slot = &mut self.queues.as_mut()[queue as usize];
@@ -61,8 +54,8 @@ where
         }
         slot.event = self.event_slots.take();
         if slot.event.is_none() {
-            slot.stands = Stands::Starved;
-            let priority = slot.priority as usize;
+            (slot.stands, slot.listed) = (Stands::Starved, slot.level());
+            let priority = slot.listed as usize;
             self.event_slots.starved[priority].push_back(self.queues.as_mut(), queue);
             return false;
         }
@@ -96,15 +89,6 @@ where
     pub(super) fn must_yield(&self, queue: u32) -> bool {
         let slot = &self.queues.as_ref()[queue as usize];
         let wanted = |list: &List| !list.is_empty();
-        slot.event.is_some() && self.event_slots.starved[..=slot.priority as usize].iter().any(wanted)
-    }
-
-    /// Nobody waits for a slot any more.
-    pub(super) fn unlist_starved(&mut self) {
-        for priority in 0..PRIORITIES {
-            while let Some(queue) = self.event_slots.starved[priority].pop_front(self.queues.as_mut()) {
-                self.queues.as_mut()[queue as usize].stands = Stands::Nowhere;
-            }
-        }
+        slot.event.is_some() && self.event_slots.starved[..=slot.level() as usize].iter().any(wanted)
     }
 }

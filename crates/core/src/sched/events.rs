@@ -1,18 +1,13 @@
 //! What can happen to jobs once they are submitted, and how the scheduler's lists follow.
 
 use super::list::List;
-use super::slots::{Cause, RingState, State};
-use super::{ContextSlot, IfDependencyFails, JobId, JobSlot, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::slots::{Blame, RingState, State};
+use super::turns::nanoseconds;
+use super::{IfDependencyFails, JobId, JobSlot, QueueId, RingIndex, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
-use crate::{Slots, Timestamp};
+use crate::Timestamp;
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
+impl<S: Storage> Scheduler<S> {
     /// One of the fences a job waits for has signalled. A failed one cancels the job, unless it was declared to
     /// [run all the same](super::IfDependencyFails); it waits for no other then, but keeps its place in the queue. Stale
     /// handles are ignored: the job has ended. O(1).
@@ -43,38 +38,66 @@ where
             return;
         }
         slot.completed = seqno;
+        let since = slot.since.take();
+        let mut done = List::EMPTY;
+        let mut count = 0;
         while let Some(job) = self.rings.as_ref()[index].pending.front() {
             if self.jobs.as_ref()[job as usize].seqno.is_after(seqno) {
                 break;
             }
             self.leave_ring(index, job);
             self.jobs.as_mut()[job as usize].on_hardware = false;
+            done.push_back(self.jobs.as_mut(), job);
+            count += 1;
+        }
+        // Completions that are reported together have had equal parts of the time, as far as anybody knows.
+        let took = nanoseconds(since.unwrap_or(now), now).checked_div(count).unwrap_or(0);
+        while let Some(job) = done.pop_front(self.jobs.as_mut()) {
+            self.settle_job(index, job, Some(took));
             self.finish(job, Ok(()));
         }
         let slot = &mut self.rings.as_mut()[index];
         slot.extensions = 0;
-        if slot.state == RingState::Suspect(Cause::Overdue) && slot.pending.front() != slot.suspect {
-            // It was slow, not hung. Its slot may be another job's soon.
-            slot.state = RingState::Running;
-            slot.suspect = None;
-        }
         let all_done = seqno == slot.issued;
-        self.watch(index, now);
+        let doubted = matches!(slot.state, RingState::Suspect | RingState::Asked);
+        match slot.blame {
+            // It was slow, not hung. Its slot may be another job's soon.
+            Blame::Overdue(suspect) if doubted && slot.pending.front() != Some(suspect) => self.clear(index, now),
+            _ => self.watch(index, now),
+        }
         if all_done {
             // The ring has executed everything it was ever given.
             self.release_orphans(index);
         }
     }
 
+    /// A job that was handed out by [`super::Action::Run`] could not be given to the hardware, for a reason of its own:
+    /// it fails as guilty, and its context is charged; the ring goes on. To be called before anything is given to the
+    /// ring that was handed out after it: a later number would complete it. Stale handles are ignored. O(1).
+    pub fn start_failed(&mut self, job: JobId) {
+        let Some(slot) = self.job_mut(job).filter(|slot| slot.state == State::Running) else { return };
+        slot.on_hardware = false;
+        let (ring, queue, cost) = (usize::from(slot.ring.0), slot.queue, slot.cost);
+        let slot = &mut self.rings.as_mut()[ring];
+        slot.pending.remove(self.jobs.as_mut(), job.index);
+        slot.credits += cost;
+        // Numbers that the hardware was never given are given to later jobs: else the ring would never be idle.
+        let last = slot.pending.back().map(|job| self.jobs.as_ref()[job as usize].seqno);
+        slot.issued = last.unwrap_or(slot.completed);
+        self.settle_job(ring, job.index, None);
+        self.finish(job.index, Err(FenceError::Guilty));
+        self.count_failed_start(queue);
+        self.left_ring(queue);
+    }
+
     /// The user of a queue is gone: what has not reached the ring is canceled, what has runs on, and the queue lives
-    /// until the hardware is done with it. Stale handles are ignored. O(jobs canceled + queues
-    /// that wait for their turn beside it).
+    /// until the hardware is done with it. Stale handles are ignored. O(jobs canceled).
     pub fn kill_queue(&mut self, queue: QueueId) {
         let Some(slot) = self.queue_mut(queue) else { return };
         slot.killed = true;
         let waiting = slot.jobs.take();
         self.unlist_queue(queue.index);
-        self.finish_all(waiting, FenceError::Canceled);
+        self.finish_waiting(waiting, FenceError::Canceled);
         self.give_event_slot_back(queue.index);
         self.free_queue_if_unused(queue.index);
     }
@@ -89,10 +112,19 @@ where
         self.left_ring(queue);
     }
 
-    pub(super) fn finish_all(&mut self, mut jobs: List, error: FenceError) {
+    /// Jobs that stood in a queue, which they have been taken out of, end with an error.
+    pub(super) fn finish_waiting(&mut self, mut jobs: List, error: FenceError) {
         while let Some(job) = jobs.pop_front(self.jobs.as_mut()) {
+            self.left_queue(job);
             self.finish(job, Err(error));
         }
+    }
+
+    /// A job leaves its ring after so many nanoseconds, or was not executed: its context is charged for that.
+    pub(super) fn settle_job(&mut self, ring: usize, job: u32, took: Option<u64>) {
+        let slot = &mut self.jobs.as_mut()[job as usize];
+        let (queue, charged) = (slot.queue, core::mem::take(&mut slot.charged));
+        self.settle(ring, queue, charged, took);
     }
 
     /// The job has ended; its fence is owed. The caller has taken it out of its list.
@@ -105,12 +137,17 @@ where
 
     /// Gives a job's slot back; its handle becomes stale.
     pub(super) fn free(&mut self, job: u32) {
+        self.forget_waits(job);
         let slot = &mut self.jobs.as_mut()[job as usize];
         let (generation, queue) = (slot.generation.wrapping_add(1), slot.queue);
         *slot = JobSlot { generation, ..JobSlot::default() };
         self.free_jobs.push_back(self.jobs.as_mut(), job);
-        let slot = &mut self.queues.as_mut()[queue as usize];
-        slot.held -= 1;
+        let held = self.jobs_of_context(queue).map(|held| {
+            *held -= 1;
+            *held
+        });
+        self.job_places.give_back(held);
+        self.queues.as_mut()[queue as usize].held -= 1;
         self.free_queue_if_unused(queue);
     }
 }

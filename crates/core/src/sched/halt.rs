@@ -1,17 +1,11 @@
 //! Halting: for a while, or for good.
 
-use super::slots::{DeviceState, RingState, Stands, State};
-use super::{ContextSlot, JobSlot, QueueSlot, RingSlot, Scheduler};
+use super::slots::{DeviceState, RingState, State};
+use super::{list, Scheduler, Storage};
 use crate::fence::FenceError;
-use crate::{Slots, Timestamp};
+use crate::Timestamp;
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
+impl<S: Storage> Scheduler<S> {
     /// Nothing is given to rings until [`Scheduler::start`]: to look at the device, or to reset it by hand. What is on
     /// rings completes, what is submitted waits, and no job's time passes. O(rings).
     pub fn stop(&mut self) {
@@ -48,25 +42,25 @@ where
         self.give_up = false;
         self.device = match self.device {
             DeviceState::Resetting | DeviceState::Failed => DeviceState::Failed,
-            DeviceState::Running | DeviceState::Suspect | DeviceState::Gone => DeviceState::Gone,
+            DeviceState::Running | DeviceState::Suspect | DeviceState::Asked | DeviceState::Gone => DeviceState::Gone,
         };
         for index in 0..self.rings.as_ref().len() {
             let slot = &mut self.rings.as_mut()[index];
             slot.state = RingState::Dead;
             slot.deadline = None;
-            self.unlist_queues(index);
             while let Some(job) = self.rings.as_ref()[index].pending.front() {
                 self.leave_ring(index, job);
                 self.finish(job, Err(error));
             }
         }
-        self.unlist_starved();
-        for index in 0..self.queues.as_ref().len() {
-            let slot = &mut self.queues.as_mut()[index];
+        for queue in 0..list::count(self.queues.as_ref()) {
+            self.unlist_queue(queue);
+            let slot = &mut self.queues.as_mut()[queue as usize];
             // Nothing is given to rings any more, so nobody needs one.
             slot.event = None;
             let waiting = slot.jobs.take();
-            self.finish_all(waiting, error);
+            self.finish_waiting(waiting, error);
+            self.free_queue_if_unused(queue);
         }
     }
 
@@ -82,17 +76,6 @@ where
         // Ended but not signalled yet: nothing holds their payload back any more.
         for job in self.jobs.as_mut() {
             job.on_hardware = false;
-        }
-    }
-
-    /// Nothing runs on this ring any more, so no queue waits for it.
-    fn unlist_queues(&mut self, ring: usize) {
-        for priority in 0..super::PRIORITIES {
-            let mut ready = self.rings.as_mut()[ring].ready[priority].take();
-            while let Some(queue) = ready.pop_front(self.queues.as_mut()) {
-                self.queues.as_mut()[queue as usize].stands = Stands::Nowhere;
-                self.free_queue_if_unused(queue);
-            }
         }
     }
 

@@ -1,12 +1,24 @@
-//! FIFO lists threaded through the slots themselves, so that a job or queue is in at most one list and moving it costs
-//! O(1) and no memory.
+//! FIFO lists threaded through the slots themselves, so that a job or queue is in at most one list, and moving it or
+//! taking it out costs O(1) and no memory.
 
 /// "No slot": the end of a list.
 pub(super) const NONE: u32 = u32::MAX;
 
+/// The neighbours of a slot in its list. Meaningless while the slot is in none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) struct Links {
+    pub(super) next: u32,
+    pub(super) previous: u32,
+}
+
+impl Links {
+    pub(super) const NONE: Self = Self { next: NONE, previous: NONE };
+}
+
 /// A slot that can be linked.
 pub(super) trait Linked {
-    fn link(&mut self) -> &mut u32;
+    fn links(&mut self) -> &mut Links;
 }
 
 /// A FIFO of slot indices.
@@ -15,6 +27,12 @@ pub(super) trait Linked {
 pub(super) struct List {
     head: u32,
     tail: u32,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::EMPTY
+    }
 }
 
 impl List {
@@ -32,47 +50,57 @@ impl List {
         }
     }
 
+    pub(super) const fn back(self) -> Option<u32> {
+        if self.is_empty() {
+            None
+        } else {
+            Some(self.tail)
+        }
+    }
+
     pub(super) fn push_back<T: Linked>(&mut self, slots: &mut [T], index: u32) {
-        *slots[index as usize].link() = NONE;
+        *links(slots, index) = Links { next: NONE, previous: if self.is_empty() { NONE } else { self.tail } };
         if self.is_empty() {
             self.head = index;
         } else {
-            *slots[self.tail as usize].link() = index;
+            links(slots, self.tail).next = index;
         }
         self.tail = index;
     }
 
     pub(super) fn push_front<T: Linked>(&mut self, slots: &mut [T], index: u32) {
-        *slots[index as usize].link() = self.head;
+        *links(slots, index) = Links { next: self.head, previous: NONE };
         if self.is_empty() {
             self.tail = index;
+        } else {
+            links(slots, self.head).previous = index;
         }
         self.head = index;
     }
 
     pub(super) fn pop_front<T: Linked>(&mut self, slots: &mut [T]) -> Option<u32> {
         let index = self.front()?;
-        self.head = *slots[index as usize].link();
+        self.head = links(slots, index).next;
         if self.is_empty() {
             self.tail = NONE;
+        } else {
+            links(slots, self.head).previous = NONE;
         }
         Some(index)
     }
 
-    /// Takes out a slot that is in this list. O(slots before it).
+    /// Takes out a slot that is in this list. O(1).
     pub(super) fn remove<T: Linked>(&mut self, slots: &mut [T], index: u32) {
-        let next = *slots[index as usize].link();
-        if self.head == index {
+        let Links { next, previous } = *links(slots, index);
+        if previous == NONE {
             self.head = next;
-            return;
+        } else {
+            links(slots, previous).next = next;
         }
-        let mut before = self.head;
-        while *slots[before as usize].link() != index {
-            before = *slots[before as usize].link();
-        }
-        *slots[before as usize].link() = next;
-        if self.tail == index {
-            self.tail = before;
+        if next == NONE {
+            self.tail = previous;
+        } else {
+            links(slots, next).previous = previous;
         }
     }
 
@@ -91,7 +119,22 @@ impl List {
     }
 }
 
-/// The indices of all slots. Slots beyond 2^32 - 2 are never used.
-pub(super) fn indices<T>(slots: &[T]) -> core::ops::Range<u32> {
-    0..u32::try_from(slots.len()).unwrap_or(NONE)
+fn links<T: Linked>(slots: &mut [T], index: u32) -> &mut Links {
+    #[cfg(test)]
+    super::tests::count_step();
+    slots[index as usize].links()
+}
+
+/// A list of all slots, in their order.
+pub(super) fn all<T: Linked>(slots: &mut [T]) -> List {
+    let mut list = List::EMPTY;
+    for index in 0..count(slots) {
+        list.push_back(slots, index);
+    }
+    list
+}
+
+/// How many slots there are. Slots beyond 2^32 - 2 are never used.
+pub(super) fn count<T>(slots: &[T]) -> u32 {
+    u32::try_from(slots.len()).unwrap_or(NONE)
 }

@@ -6,10 +6,12 @@
 //! |---|---|
 //! | a user submits | [`Scheduler::reserve`], [`Scheduler::wait_for`], then [`Scheduler::commit`] |
 //! | a fence a job waits for has signalled | [`Scheduler::dependency_done`] |
+//! | the hardware has a job, or could not be given it | [`Scheduler::started`], [`Scheduler::start_failed`] |
 //! | a ring reports progress | [`Scheduler::hw_done`] |
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
 //! | time has passed | [`Scheduler::tick`] |
 //! | a job that seems to hang moves | [`Scheduler::still_running`] |
+//! | a reset is about to begin | [`Scheduler::begin_reset`], [`Scheduler::begin_device_reset`] |
 //! | a reset has been carried out | [`Scheduler::reset_done`], [`Scheduler::device_reset_done`] |
 //! | a user wants other turns, or another ring | [`Scheduler::set_priority`], [`Scheduler::move_queue`] |
 //! | a user has gone | [`Scheduler::kill_queue`], [`Scheduler::close_context`] |
@@ -27,7 +29,7 @@
 //!                                └─kill, lose, failed dependency─→ Finished
 //! ```
 //!
-//! - A job carries two things: `F`, the signalling side of its fence, handed out once by [`Action::Signal`]; and `P`,
+//! - A job carries two things: the signalling side of its fence, handed out once by [`Action::Signal`]; and its payload,
 //!   whatever the hardware may still read, handed out once by [`Action::Release`]. The second comes only when the
 //!   hardware is known to be done with it: completed, reset or gone (SCHED-2).
 //! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates (SCHED-3). After
@@ -42,41 +44,49 @@
 //!   If that fails too, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`]
 //!   (SCHED-4).
 //!
-//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves and no job is ever searched
-//! for. Only a change of priority or ring, and the end of a queue that waits for its turn, search: among the queues that
-//! wait beside it.
+//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves, and no job or queue is ever
+//! searched for.
 
 mod actions;
 mod contexts;
 mod event_slots;
 mod events;
 mod halt;
+mod heap;
 mod list;
+mod loans;
 mod queues;
 mod resets;
+mod shares;
 mod slots;
+mod storage;
 mod submit;
 mod suspicion;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod unfinished;
 
-use core::marker::PhantomData;
 use core::time::Duration;
 
 use crate::fence::FenceError;
-use crate::{Id, Slots, Timestamp};
+use crate::{Id, Timestamp};
 
 pub use actions::Action;
 pub use contexts::{Context, ContextSlot, ResetStats, ResetStatus};
 pub use event_slots::{EventSlot, MAX_EVENT_SLOTS};
+pub use loans::WaitSlot;
 pub use queues::QueueError;
+pub use shares::Shares;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
+pub use storage::{Storage, Stores};
 pub use submit::{IfDependencyFails, JobSpec, Reservation, SubmitError};
+pub use turns::TurnSlot;
 pub use unfinished::{RingNumbers, Unfinished};
 
 use event_slots::EventSlots;
 use list::List;
+use shares::Pool;
 use slots::DeviceState;
 
 /// A job of a [`Scheduler`].
@@ -112,22 +122,26 @@ impl Limits {
     }
 }
 
-/// The scheduler of one device. See the [module documentation](self).
-///
-/// `F` is the signalling side of a fence, `P` what a job keeps alive for the hardware. `J`, `Q`, `R` and `C` are
-/// storage; without storage for contexts, queues belong to none, and nobody is refused for what they did.
+/// The scheduler of one device, on the caller's [`Storage`]. See the [module documentation](self).
 #[derive(Debug)]
 // Only tests copy a scheduler, to explore from one state in several ways: a copy would signal the fences again.
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
-pub struct Scheduler<F, P, J, Q, R, C = [ContextSlot; 0]> {
-    jobs: J,
-    queues: Q,
-    rings: R,
-    contexts: C,
+pub struct Scheduler<S: Storage> {
+    jobs: S::Jobs,
+    queues: S::Queues,
+    rings: S::Rings,
+    contexts: S::Contexts,
+    turns: S::Turns,
+    waits: S::Waits,
     limits: Limits,
     free_jobs: List,
     free_queues: List,
     free_contexts: List,
+    free_waits: List,
+    job_places: Pool,
+    queue_places: Pool,
+    /// The ring that is served next, unless it has nothing to do; or beyond the last.
+    next_ring: usize,
     /// Resets that succeeded.
     resets: u64,
     event_slots: EventSlots,
@@ -141,55 +155,44 @@ pub struct Scheduler<F, P, J, Q, R, C = [ContextSlot; 0]> {
     /// Set once, by `lose`.
     lost: Option<FenceError>,
     give_up: bool,
-    kind: PhantomData<(F, P)>,
 }
 
-impl<F, P, J, Q, R> Scheduler<F, P, J, Q, R>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-{
-    /// Builds a scheduler on the caller's storage: as many jobs, queues and rings as there are slots, and no contexts.
-    /// O(slots).
-    pub fn new(jobs: J, queues: Q, rings: R, limits: Limits) -> Self {
-        Self::with_contexts(jobs, queues, rings, [], limits)
+impl<S: Storage> Scheduler<S> {
+    /// Builds a scheduler on the caller's storage: as many jobs, queues, rings and contexts as there are slots, and a
+    /// context may have all of them. O(slots).
+    pub fn new(stores: Stores<S>, limits: Limits) -> Self {
+        Self::with_shares(stores, limits, Shares::ALL)
     }
-}
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
-    /// The same, with as many contexts as there are slots. O(slots).
-    pub fn with_contexts(mut jobs: J, mut queues: Q, mut rings: R, mut contexts: C, limits: Limits) -> Self {
-        let mut free_jobs = List::EMPTY;
-        for index in list::indices(jobs.as_mut()) {
-            free_jobs.push_back(jobs.as_mut(), index);
-        }
-        let mut free_queues = List::EMPTY;
-        for index in list::indices(queues.as_mut()) {
-            free_queues.push_back(queues.as_mut(), index);
-        }
-        let mut free_contexts = List::EMPTY;
-        for index in list::indices(contexts.as_mut()) {
-            free_contexts.push_back(contexts.as_mut(), index);
-        }
+    /// The same, where each context has a share. What is set aside for contexts is among the slots for jobs and queues.
+    /// O(slots).
+    pub fn with_shares(stores: Stores<S>, limits: Limits, shares: Shares) -> Self {
+        let Stores { mut jobs, mut queues, mut rings, mut contexts, turns, mut waits } = stores;
+        let free_jobs = list::all(jobs.as_mut());
+        let free_queues = list::all(queues.as_mut());
+        let free_contexts = list::all(contexts.as_mut());
+        let free_waits = list::all(waits.as_mut());
         for ring in rings.as_mut() {
             *ring = RingSlot { credits: limits.ring_credits.max(1), ..RingSlot::default() };
         }
+        let count = contexts.as_ref().len();
+        let job_places = Pool::new(jobs.as_ref().len(), count, shares.jobs, shares.own_jobs);
+        let queue_places = Pool::new(queues.as_ref().len(), count, shares.queues, shares.own_queues);
         Self {
             jobs,
             queues,
             rings,
             contexts,
+            turns,
+            waits,
             limits,
             free_jobs,
             free_queues,
             free_contexts,
+            free_waits,
+            job_places,
+            queue_places,
+            next_ring: 0,
             resets: 0,
             event_slots: EventSlots::new(limits.event_slots),
             finished: List::EMPTY,
@@ -198,21 +201,35 @@ where
             stopped: false,
             lost: None,
             give_up: false,
-            kind: PhantomData,
         }
     }
 
-    /// Opens a queue of no context on a ring, or `None` if there is no free slot or no such ring. O(1).
-    pub fn open_queue(&mut self, ring: RingIndex, priority: Priority) -> Option<QueueId> {
-        self.rings.as_ref().get(usize::from(ring.0))?;
-        let index = self.free_queues.pop_front(self.queues.as_mut())?;
+    /// Opens a queue of no context on a ring. O(1).
+    ///
+    /// # Errors
+    /// [`QueueError::NoSuchRing`], or [`QueueError::Full`] if all places are taken that are not set aside for contexts.
+    pub fn open_queue(&mut self, ring: RingIndex, priority: Priority) -> Result<QueueId, QueueError> {
+        self.open_queue_held(None, ring, priority)
+    }
+
+    /// The same, for a context that has so many.
+    fn open_queue_held(
+        &mut self,
+        held: Option<u32>,
+        ring: RingIndex,
+        priority: Priority,
+    ) -> Result<QueueId, QueueError> {
+        self.rings.as_ref().get(usize::from(ring.0)).ok_or(QueueError::NoSuchRing)?;
+        self.queue_places.admits(held)?;
+        let index = self.free_queues.pop_front(self.queues.as_mut()).ok_or(QueueError::Full)?;
+        self.queue_places.take(held);
         let slot = &mut self.queues.as_mut()[index as usize];
         slot.open(ring, priority);
-        Some(Id::new(index, slot.generation))
+        Ok(Id::new(index, slot.generation))
     }
 
     /// What a job keeps alive, for the shell that carries out [`Action::Run`]. `None` if the handle is stale. O(1).
-    pub fn payload(&self, job: JobId) -> Option<&P> {
+    pub fn payload(&self, job: JobId) -> Option<&S::Payload> {
         let slot = self.jobs.as_ref().get(job.index as usize)?;
         if slot.generation == job.generation {
             slot.payload.as_ref()
@@ -247,7 +264,7 @@ where
         (slot.generation == queue.generation && slot.in_use).then_some(slot)
     }
 
-    fn job_mut(&mut self, job: JobId) -> Option<&mut JobSlot<F, P>> {
+    fn job_mut(&mut self, job: JobId) -> Option<&mut JobSlot<S::Fence, S::Payload>> {
         let slot = self.jobs.as_mut().get_mut(job.index as usize)?;
         (slot.generation == job.generation).then_some(slot)
     }

@@ -3,16 +3,22 @@
 use core::fmt;
 
 use super::slots::Stands;
-use super::{ContextSlot, JobSlot, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler};
-use crate::Slots;
+use super::turns::Arrival;
+use super::{Priority, QueueId, QueueSlot, RingIndex, Scheduler, Storage};
 
-/// Why a queue stays as it is.
+/// Why a queue is not opened, or stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueError {
     /// The queue has been closed.
     StaleQueue,
     /// There is no such ring.
     NoSuchRing,
+    /// The context has been closed.
+    StaleContext,
+    /// There is no place for another queue; close some.
+    Full,
+    /// The context has its whole [share](super::Shares) of queues; close some of its own.
+    OverShare,
 }
 
 impl fmt::Display for QueueError {
@@ -20,39 +26,34 @@ impl fmt::Display for QueueError {
         f.write_str(match self {
             Self::StaleQueue => "the queue has been closed",
             Self::NoSuchRing => "the device has no such ring",
+            Self::StaleContext => "the context has been closed",
+            Self::Full => "out of queues; close some",
+            Self::OverShare => "the context has its share of queues; close some of its own",
         })
     }
 }
 
 impl core::error::Error for QueueError {}
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
+impl<S: Storage> Scheduler<S> {
     /// Changes the priority of a queue, from its next job on: what is on the ring runs on. The queue comes last among
     /// those that are ready at the new priority, so that changing back and forth gains no turn; giving it the priority
-    /// it has costs it none. O(ready queues of its ring and old priority).
+    /// it has costs it none, nor does a lower one while a [loan](Scheduler::lend_to) keeps it where it is. O(log contexts),
+    /// and what it lends to what its oldest job waits for.
     ///
     /// # Errors
     /// [`QueueError::StaleQueue`]; then nothing has changed.
     pub fn set_priority(&mut self, queue: QueueId, priority: Priority) -> Result<(), QueueError> {
-        let slot = self.open_queue_mut(queue)?;
-        if slot.priority != priority {
-            self.unlist_queue(queue.index);
-            self.queues.as_mut()[queue.index as usize].priority = priority;
-            self.list_if_ready(queue.index);
-        }
+        self.open_queue_mut(queue)?.priority = priority;
+        self.relist(queue.index);
+        self.lend_on(queue.index);
         Ok(())
     }
 
     /// Gives a queue another ring. Jobs that have not been given to a ring go to the new one, as do those that a reset
     /// of the old one returns; those on the old ring stay there, and the queue's next job waits for them, since jobs of
     /// one queue run in order. The queue comes last among those that are ready there; the ring it has costs it no turn.
-    /// O(ready queues of its old ring and priority).
+    /// O(log contexts).
     ///
     /// # Errors
     /// Each [`QueueError`]; then nothing has changed.
@@ -74,35 +75,44 @@ where
         self.queue_mut(queue).filter(|slot| !slot.killed).ok_or(QueueError::StaleQueue)
     }
 
-    /// Puts a queue among its ring's ready ones if its oldest job waits for nothing, none of its jobs is on another
-    /// ring, its event slot is not due to another queue, and it is not there yet.
+    /// Puts a queue that has come to be ready among its ring's ready ones, if it is.
     pub(super) fn list_if_ready(&mut self, queue: u32) {
-        let yields = self.must_yield(queue);
-        let slot = &mut self.queues.as_mut()[queue as usize];
-        let Some(oldest) = slot.jobs.front() else { return };
-        let held_back = slot.running > 0 && (slot.runs_on != slot.ring || yields);
-        if slot.stands != Stands::Nowhere
-            || held_back
-            || self.jobs.as_ref()[oldest as usize].waits > 0
-            || self.lost.is_some()
-        {
-            return;
+        if self.is_ready(queue) {
+            self.list_ready(queue, Arrival::New);
         }
-        slot.stands = Stands::Ready;
-        let (ring, priority) = (slot.ring, slot.priority);
-        self.rings.as_mut()[usize::from(ring.0)].ready[priority as usize].push_back(self.queues.as_mut(), queue);
+    }
+
+    /// The same for a queue that was taken out of them just now.
+    pub(super) fn list_again(&mut self, queue: u32) {
+        if self.is_ready(queue) {
+            self.list_ready(queue, Arrival::Back);
+        }
+    }
+
+    /// Whether a queue that stands nowhere can be given a turn: its oldest job waits for nothing, none of its jobs is on
+    /// another ring, and its event slot is not due to another queue.
+    fn is_ready(&self, queue: u32) -> bool {
+        let slot = &self.queues.as_ref()[queue as usize];
+        let Some(oldest) = slot.jobs.front() else { return false };
+        let held_back = slot.running > 0 && (slot.runs_on != slot.ring || self.must_yield(queue));
+        slot.stands == Stands::Nowhere
+            && !held_back
+            && self.jobs.as_ref()[oldest as usize].waits == 0
+            && self.lost.is_none()
     }
 
     /// Takes a queue out of the list it stands in, if any.
     pub(super) fn unlist_queue(&mut self, queue: u32) {
         let slot = &mut self.queues.as_mut()[queue as usize];
-        let (ring, priority) = (usize::from(slot.ring.0), slot.priority as usize);
-        let list = match core::mem::take(&mut slot.stands) {
-            Stands::Nowhere => return,
-            Stands::Ready => &mut self.rings.as_mut()[ring].ready[priority],
-            Stands::Starved => &mut self.event_slots.starved[priority],
-        };
-        list.remove(self.queues.as_mut(), queue);
+        match slot.stands {
+            Stands::Nowhere => {}
+            Stands::Ready => self.unlist_ready(queue),
+            Stands::Starved => {
+                slot.stands = Stands::Nowhere;
+                let level = slot.listed as usize;
+                self.event_slots.starved[level].remove(self.queues.as_mut(), queue);
+            }
+        }
     }
 
     /// A job of the queue has left its ring, for whatever reason. The last one makes way for those on a new ring.
@@ -119,7 +129,8 @@ where
             let (generation, context) = (slot.generation.wrapping_add(1), slot.context);
             *slot = QueueSlot { generation, ..QueueSlot::default() };
             self.free_queues.push_back(self.queues.as_mut(), queue);
-            self.left_context(context);
+            let held = self.left_context(context);
+            self.queue_places.give_back(held);
         }
     }
 }

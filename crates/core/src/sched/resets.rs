@@ -1,24 +1,46 @@
 //! Resets, from the smallest that may help to the largest, and who pays for one (SCHED-4, SCHED-6).
 
-use super::slots::{DeviceState, RingState, State};
-use super::{Action, ContextSlot, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::slots::{Blame, DeviceState, RingState, State};
+use super::{Action, RingIndex, RingSlot, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
-use crate::{Id, Slots};
+use crate::Id;
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
-    /// The shell has carried out [`Action::ResetRing`]. On success the suspect is guilty, unless it completed before
-    /// the reset took hold, and the others run again or fail as innocents. On failure the whole device is to be reset,
-    /// as soon as no other ring is being reset. O(jobs on the ring).
+impl<S: Storage> Scheduler<S> {
+    /// Asks whether the ring of an [`Action::ResetRing`] must be reset still: its suspect may have completed while the
+    /// driver was looking. The shell asks the ring once more how far it is, feeds [`Scheduler::hw_done`] with that, and
+    /// then calls this. Gives the ring's number after the reset, which was never given to a job, so that reading it
+    /// before [`Scheduler::reset_done`] completes nothing; `None` if there is nothing to reset any more. O(1).
+    #[must_use = "if it gives a number, the ring is to be reset"]
+    pub fn begin_reset(&mut self, ring: RingIndex) -> Option<Seqno> {
+        let slot = self.rings.as_mut().get_mut(usize::from(ring.0))?;
+        if slot.state != RingState::Asked {
+            return None;
+        }
+        slot.state = RingState::Resetting;
+        Some(slot.issued.next())
+    }
+
+    /// Asks whether the device of an [`Action::ResetDevice`] must be reset still, and from here on ignores what its
+    /// rings say. As before, the shell asks all rings how far they are, and feeds that, before it calls this. O(rings).
+    #[must_use = "if true, the device is to be reset"]
+    pub fn begin_device_reset(&mut self) -> bool {
+        if self.device != DeviceState::Asked {
+            return false;
+        }
+        self.device = DeviceState::Resetting;
+        for slot in self.rings.as_mut() {
+            slot.deadline = None;
+        }
+        true
+    }
+
+    /// The shell has reset a ring after [`Scheduler::begin_reset`]. On success its suspect is guilty, unless it
+    /// completed before the reset took hold, and the others run again or fail as innocents. On failure the whole device
+    /// is to be reset, as soon as no other ring is being reset. O(jobs on the ring).
     pub fn reset_done(&mut self, ring: RingIndex, succeeded: bool) {
         let index = usize::from(ring.0);
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return };
-        if !matches!(slot.state, RingState::Resetting(_)) {
+        if slot.state != RingState::Resetting {
             return;
         }
         if !succeeded {
@@ -31,7 +53,7 @@ where
         self.requeue_innocents(index);
     }
 
-    /// The shell has carried out [`Action::ResetDevice`]. On success each ring's suspect is guilty, if it has one, and
+    /// The shell has reset the device after [`Scheduler::begin_device_reset`]. On success each ring's suspect is guilty, if it has one, and
     /// all other jobs that were on rings run again or fail as innocents. On failure the device is given up; jobs end
     /// when the shell then calls [`Scheduler::lose`]. O(jobs on rings).
     pub fn device_reset_done(&mut self, succeeded: bool) {
@@ -64,49 +86,46 @@ where
     }
 
     /// The next reset that is owed.
-    pub(super) fn poll_reset(&mut self) -> Option<Action<F, P>> {
+    pub(super) fn poll_reset(&mut self) -> Option<Action<S::Fence, S::Payload>> {
         match self.device {
             DeviceState::Running => self.poll_ring_reset(),
             DeviceState::Suspect => self.poll_device_reset(),
-            DeviceState::Resetting | DeviceState::Failed | DeviceState::Gone => None,
+            DeviceState::Asked | DeviceState::Resetting | DeviceState::Failed | DeviceState::Gone => None,
         }
     }
 
-    fn poll_ring_reset(&mut self) -> Option<Action<F, P>> {
-        let suspect = |slot: &RingSlot| matches!(slot.state, RingState::Suspect(_));
-        let index = self.rings.as_ref().iter().position(suspect)?;
+    fn poll_ring_reset(&mut self) -> Option<Action<S::Fence, S::Payload>> {
+        let index = self.in_turn().find(|index| self.rings.as_ref()[*index].state == RingState::Suspect)?;
+        self.next_ring = index + 1;
         let ring = RingIndex(u8::try_from(index).ok()?);
         let slot = &mut self.rings.as_mut()[index];
-        let RingState::Suspect(cause) = slot.state else { return None };
-        slot.state = RingState::Resetting(cause);
-        let (seqno, suspect) = (slot.issued.next(), slot.suspect.filter(|job| slot.pending.front() == Some(*job)));
+        slot.state = RingState::Asked;
+        // A fault is not talked away.
+        let suspect = slot.guilty().filter(|_| matches!(slot.blame, Blame::Overdue(_)));
         let suspect = suspect.map(|job| Id::new(job, self.jobs.as_ref()[job as usize].generation));
-        Some(Action::ResetRing { ring, seqno, suspect })
+        Some(Action::ResetRing { ring, suspect })
     }
 
     /// Waits for resets of single rings that are under way: they would be cut short.
-    fn poll_device_reset(&mut self) -> Option<Action<F, P>> {
-        let resetting = |slot: &RingSlot| matches!(slot.state, RingState::Resetting(_));
-        if self.rings.as_ref().iter().any(resetting) {
+    fn poll_device_reset(&mut self) -> Option<Action<S::Fence, S::Payload>> {
+        let busy = |slot: &RingSlot| matches!(slot.state, RingState::Asked | RingState::Resetting);
+        if self.rings.as_ref().iter().any(busy) {
             return None;
         }
-        self.device = DeviceState::Resetting;
-        for slot in self.rings.as_mut() {
-            slot.deadline = None;
-        }
+        self.device = DeviceState::Asked;
         Some(Action::ResetDevice)
     }
 
     /// A ring comes out of a reset with the number it was reset to: those given to abandoned jobs will not be written
-    /// any more. Its suspect is guilty, if that is still there.
+    /// any more. The job that is to blame is guilty, if it is still there.
     fn begin_anew(&mut self, ring: usize) {
         let slot = &mut self.rings.as_mut()[ring];
-        slot.state = RingState::Running;
+        let guilty = slot.guilty();
+        (slot.state, slot.blame) = (RingState::Running, Blame::Nobody);
         slot.issued = slot.issued.next();
-        slot.completed = slot.issued;
-        slot.extensions = 0;
-        let suspect = slot.suspect.take();
-        if let Some(guilty) = slot.pending.front().filter(|oldest| Some(*oldest) == suspect) {
+        (slot.completed, slot.given) = (slot.issued, slot.issued);
+        (slot.extensions, slot.since) = (0, None);
+        if let Some(guilty) = guilty {
             self.leave_ring(ring, guilty);
             self.jobs.as_mut()[guilty as usize].on_hardware = false;
             self.finish(guilty, Err(FenceError::Guilty));
@@ -124,10 +143,12 @@ where
             slot.on_hardware = false;
             let (queue, cost, restartable) = (slot.queue, slot.cost, slot.restartable);
             self.rings.as_mut()[ring].credits += cost;
+            self.settle_job(ring, job, None);
             let goes_on = !self.queues.as_ref()[queue as usize].killed && !self.is_banned(queue);
             if restartable && goes_on {
                 self.jobs.as_mut()[job as usize].state = State::Queued;
                 self.queues.as_mut()[queue as usize].jobs.push_front(self.jobs.as_mut(), job);
+                self.joined_queue(job);
             } else {
                 self.finish(job, Err(FenceError::Innocent));
                 self.count_innocent(queue);

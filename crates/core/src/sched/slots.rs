@@ -1,6 +1,8 @@
 //! What the caller's storage holds: one slot per job, queue and ring.
 
-use super::list::{Linked, List, NONE};
+use super::list::{Linked, Links, List, NONE};
+use super::loans::Loans;
+use super::turns::RingTurns;
 use super::{EventSlot, IfDependencyFails, RingIndex};
 use crate::fence::{FenceError, Seqno};
 use crate::Timestamp;
@@ -21,7 +23,7 @@ pub enum Priority {
     /// The usual.
     #[default]
     Normal,
-    /// Only when nothing else can run.
+    /// After all others, but for a turn now and then, so that it is not starved for ever.
     Low,
 }
 
@@ -47,7 +49,7 @@ pub(super) enum State {
 pub struct JobSlot<F, P> {
     pub(super) generation: u32,
     pub(super) state: State,
-    pub(super) link: u32,
+    pub(super) links: Links,
     pub(super) queue: u32,
     /// The ring it was given to.
     pub(super) ring: RingIndex,
@@ -55,6 +57,12 @@ pub struct JobSlot<F, P> {
     pub(super) cost: u32,
     /// Dependencies that have not signalled.
     pub(super) waits: u32,
+    /// Jobs of this scheduler among them, for loans of priority.
+    pub(super) waits_for: List,
+    /// The best priority that it was lent; the lowest is none.
+    pub(super) lent: Priority,
+    /// What its context was charged for its turn, in nanoseconds.
+    pub(super) charged: u64,
     pub(super) restartable: bool,
     pub(super) if_dependency_fails: IfDependencyFails,
     /// How the job ends, or must end when it comes to the front.
@@ -70,12 +78,15 @@ impl<F, P> Default for JobSlot<F, P> {
         Self {
             generation: 0,
             state: State::Free,
-            link: NONE,
+            links: Links::NONE,
             queue: NONE,
             ring: RingIndex(0),
             seqno: Seqno::ZERO,
             cost: 0,
             waits: 0,
+            waits_for: List::EMPTY,
+            lent: Priority::Low,
+            charged: 0,
             restartable: false,
             if_dependency_fails: IfDependencyFails::Cancel,
             result: Ok(()),
@@ -87,8 +98,8 @@ impl<F, P> Default for JobSlot<F, P> {
 }
 
 impl<F, P> Linked for JobSlot<F, P> {
-    fn link(&mut self) -> &mut u32 {
-        &mut self.link
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
     }
 }
 
@@ -110,7 +121,7 @@ pub(super) enum Stands {
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct QueueSlot {
     pub(super) generation: u32,
-    pub(super) link: u32,
+    pub(super) links: Links,
     pub(super) in_use: bool,
     /// The user is gone: the slot is freed when the last job is.
     pub(super) killed: bool,
@@ -126,6 +137,13 @@ pub struct QueueSlot {
     /// The ring that `running` are on: the queue may have been given another since.
     pub(super) runs_on: RingIndex,
     pub(super) stands: Stands,
+    /// At which priority, while it stands somewhere.
+    pub(super) listed: Priority,
+    /// What its waiting jobs were lent.
+    pub(super) loans: Loans,
+    /// It is in the list of queues whose priority rose, and this one is next there.
+    pub(super) is_raised: bool,
+    pub(super) next_raised: u32,
     /// What the firmware reports its completions through, while it is busy.
     pub(super) event: Option<EventSlot>,
     /// The slot of its context, or [`NONE`].
@@ -136,7 +154,7 @@ impl Default for QueueSlot {
     fn default() -> Self {
         Self {
             generation: 0,
-            link: NONE,
+            links: Links::NONE,
             in_use: false,
             killed: false,
             ring: RingIndex(0),
@@ -146,6 +164,10 @@ impl Default for QueueSlot {
             running: 0,
             runs_on: RingIndex(0),
             stands: Stands::Nowhere,
+            listed: Priority::Normal,
+            loans: Loans::default(),
+            is_raised: false,
+            next_raised: NONE,
             event: None,
             context: NONE,
         }
@@ -160,19 +182,23 @@ impl QueueSlot {
 }
 
 impl Linked for QueueSlot {
-    fn link(&mut self) -> &mut u32 {
-        &mut self.link
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
     }
 }
 
-/// Why a ring must be reset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which job of a ring is guilty if the ring is reset now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(test, derive(Hash))]
-pub(super) enum Cause {
-    /// The suspect has had its time.
-    Overdue,
-    /// It stopped with a fault.
-    Fault,
+pub(super) enum Blame {
+    /// None.
+    #[default]
+    Nobody,
+    /// This one has had its time: it is guilty unless it completes before the reset takes hold.
+    Overdue(u32),
+    /// The ring stopped with a fault, and so at its oldest job, whichever that is when all that it completed before has
+    /// been reported.
+    Oldest,
 }
 
 /// What a ring is doing.
@@ -181,10 +207,12 @@ pub(super) enum Cause {
 pub(super) enum RingState {
     /// Taking jobs.
     Running,
-    /// A reset is owed. An overdue suspect that completes before the shell picks the action up is forgiven.
-    Suspect(Cause),
-    /// The shell is resetting it, or finds out whether it must.
-    Resetting(Cause),
+    /// A reset is owed. An overdue suspect that completes is forgiven.
+    Suspect,
+    /// The shell finds out whether it must be reset. An overdue suspect that completes is still forgiven.
+    Asked,
+    /// The shell is resetting it.
+    Resetting,
     /// Its reset failed: the device's is next.
     Stuck,
     /// Nothing helped, or the device is gone.
@@ -199,6 +227,8 @@ pub(super) enum DeviceState {
     Running,
     /// A ring's reset failed: the device's is owed, once no ring is being reset.
     Suspect,
+    /// The shell asks the rings how far they are, before it resets the device.
+    Asked,
     /// The shell is resetting it.
     Resetting,
     /// That failed too, or a loss cut it short: the numbers of its rings mean nothing any more.
@@ -212,19 +242,22 @@ pub(super) enum DeviceState {
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct RingSlot {
     pub(super) state: RingState,
+    pub(super) blame: Blame,
     pub(super) credits: u32,
     pub(super) issued: Seqno,
     pub(super) completed: Seqno,
+    /// The last number that the hardware is known to have been given.
+    pub(super) given: Seqno,
     /// Jobs on the ring, oldest first.
     pub(super) pending: List,
     /// Jobs that have signalled but that the ring may still read.
     pub(super) orphans: List,
-    /// Queues whose oldest job can run, by priority.
-    pub(super) ready: [List; PRIORITIES],
+    /// Whose queues are next.
+    pub(super) turns: RingTurns,
+    /// Since when the oldest job has had the ring. `None` while there is none that the hardware has.
+    pub(super) since: Option<Timestamp>,
     /// When the oldest job is overdue.
     pub(super) deadline: Option<Timestamp>,
-    /// The job that was the oldest when the ring became overdue or faulted.
-    pub(super) suspect: Option<u32>,
     /// How often the driver has said of the oldest job that it is still running.
     pub(super) extensions: u32,
 }
@@ -233,24 +266,28 @@ impl Default for RingSlot {
     fn default() -> Self {
         Self {
             state: RingState::Running,
+            blame: Blame::Nobody,
             credits: 0,
             issued: Seqno::ZERO,
             completed: Seqno::ZERO,
+            given: Seqno::ZERO,
             pending: List::EMPTY,
             orphans: List::EMPTY,
-            ready: [List::EMPTY; PRIORITIES],
+            turns: RingTurns::default(),
+            since: None,
             deadline: None,
-            suspect: None,
             extensions: 0,
         }
     }
 }
 
 impl RingSlot {
-    /// Something is wrong with the oldest job.
-    pub(super) fn suspect_oldest(&mut self, cause: Cause) {
-        self.state = RingState::Suspect(cause);
-        self.suspect = self.pending.front();
-        self.deadline = None;
+    /// The job that is guilty if the ring is reset now.
+    pub(super) fn guilty(&self) -> Option<u32> {
+        match self.blame {
+            Blame::Nobody => None,
+            Blame::Overdue(job) => self.pending.front().filter(|oldest| *oldest == job),
+            Blame::Oldest => self.pending.front(),
+        }
     }
 }

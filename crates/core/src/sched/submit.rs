@@ -3,9 +3,9 @@
 use core::fmt;
 
 use super::slots::State;
-use super::{ContextSlot, JobId, JobSlot, QueueId, QueueSlot, RingSlot, Scheduler};
+use super::{JobId, JobSlot, QueueId, Scheduler, Storage};
 use crate::fence::FenceError;
-use crate::{Id, Slots};
+use crate::Id;
 
 /// What becomes of a job if something it waits for fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -46,8 +46,10 @@ impl Reservation {
 /// Why a submission is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubmitError {
-    /// All job slots are taken; try again when work has completed.
+    /// All job slots are taken that are not set aside for others; try again when work has completed.
     Full,
+    /// The context has its whole [share](super::Shares) of jobs; try again when one of its own has completed.
+    OverShare,
     /// The queue has been closed.
     StaleQueue,
     /// The queue's context was guilty of as many resets as it may be; see [`Scheduler::reset_stats`].
@@ -64,6 +66,7 @@ impl fmt::Display for SubmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("too many jobs in flight; wait for one to complete"),
+            Self::OverShare => f.write_str("the context has its share of jobs in flight; wait for one of its own"),
             Self::StaleQueue => f.write_str("the queue has been closed"),
             Self::Banned => f.write_str("the context's jobs hung or faulted too often; open another"),
             Self::Cycle => f.write_str("the job would wait for one that is not submitted yet; submit that one first"),
@@ -75,13 +78,7 @@ impl fmt::Display for SubmitError {
 
 impl core::error::Error for SubmitError {}
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
+impl<S: Storage> Scheduler<S> {
     /// Reserves a place for a job. O(1).
     ///
     /// # Errors
@@ -99,7 +96,13 @@ where
         if self.is_banned(queue.index) {
             return Err(SubmitError::Banned);
         }
+        let held = self.jobs_of_context(queue.index).copied();
+        self.job_places.admits(held)?;
         let index = self.free_jobs.pop_front(self.jobs.as_mut()).ok_or(SubmitError::Full)?;
+        self.job_places.take(held);
+        if let Some(held) = self.jobs_of_context(queue.index) {
+            *held += 1;
+        }
         self.queues.as_mut()[queue.index as usize].held += 1;
         let slot = &mut self.jobs.as_mut()[index as usize];
         let generation = slot.generation;
@@ -134,6 +137,7 @@ where
             State::Queued | State::Running | State::Finished => true,
         };
         if pending {
+            self.lend_to(reservation, other);
             // One that is canceled already waits for nothing.
             if let Some(slot) = self.job_mut(reservation.0).filter(|slot| slot.result.is_ok()) {
                 slot.waits = slot.waits.saturating_add(1);
@@ -146,7 +150,7 @@ where
     ///
     /// If the device was lost or the queue killed since the reservation, the fence signals that.
     #[allow(clippy::needless_pass_by_value)] // a reservation is used up by this
-    pub fn commit(&mut self, reservation: Reservation, fence: F, payload: P) -> JobId {
+    pub fn commit(&mut self, reservation: Reservation, fence: S::Fence, payload: S::Payload) -> JobId {
         let Reservation(job) = reservation;
         let slot = &mut self.jobs.as_mut()[job.index as usize];
         slot.fence = Some(fence);
@@ -158,8 +162,13 @@ where
         if let Some(error) = ended {
             self.finish(job.index, Err(error));
         } else {
-            self.queues.as_mut()[queue as usize].jobs.push_back(self.jobs.as_mut(), job.index);
+            let jobs = &mut self.queues.as_mut()[queue as usize].jobs;
+            let first = jobs.is_empty();
+            jobs.push_back(self.jobs.as_mut(), job.index);
             self.list_if_ready(queue);
+            if first {
+                self.lend_on(queue);
+            }
         }
         job
     }

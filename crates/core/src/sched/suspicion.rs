@@ -1,75 +1,100 @@
 //! What makes a ring suspect, and what clears it (SCHED-4).
 
-use super::slots::{Cause, DeviceState, RingState};
-use super::{ContextSlot, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::slots::{Blame, DeviceState, RingState};
+use super::turns::nanoseconds;
+use super::{RingIndex, Scheduler, Storage};
 use crate::fence::Seqno;
-use crate::{Slots, Timestamp};
+use crate::Timestamp;
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
-    /// A ring stopped with a fault: its oldest job is guilty, and the ring must be reset. `seqno` is the ring's number,
-    /// read together with the fault: if the ring has been reset since, the news is old and nobody is blamed. Feed
-    /// [`Scheduler::hw_done`] with it first. O(1).
-    pub fn fault(&mut self, ring: RingIndex, seqno: Seqno) {
+impl<S: Storage> Scheduler<S> {
+    /// A ring stopped with a fault, and must be reset. Guilty is the job that the ring stopped at: its oldest, when all
+    /// that it completed before has been reported, also if that is told after the fault. `seqno` is the ring's number,
+    /// read together with the fault, and completes jobs as in [`Scheduler::hw_done`]; if the ring has been reset since,
+    /// the news is old and nobody is blamed. O(jobs completed).
+    pub fn fault(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
+        self.hw_done(ring, seqno, now);
         let void = self.numbers_are_void();
         let Some(slot) = self.rings.as_mut().get_mut(usize::from(ring.0)).filter(|_| !void) else { return };
-        let current = !slot.completed.is_after(seqno);
-        if !current {
+        // From before the last reset, or from after the one that is under way.
+        if slot.completed.is_after(seqno) || seqno.is_after(slot.issued) {
             return;
         }
         match slot.state {
-            RingState::Running | RingState::Suspect(Cause::Overdue) => slot.suspect_oldest(Cause::Fault),
+            RingState::Running | RingState::Suspect => {
+                slot.state = RingState::Suspect;
+                slot.deadline = None;
+            }
             // The driver may be looking whether it moves: it does not.
-            RingState::Resetting(Cause::Overdue) => slot.state = RingState::Resetting(Cause::Fault),
-            RingState::Suspect(Cause::Fault)
-            | RingState::Resetting(Cause::Fault)
-            | RingState::Stuck
-            | RingState::Dead => {}
+            RingState::Asked | RingState::Resetting => {}
+            RingState::Stuck | RingState::Dead => return,
         }
+        slot.blame = Blame::Oldest;
     }
 
     /// Time has passed. Feed [`Scheduler::hw_done`] with each ring's current number first: then a completion whose
     /// interrupt was lost is honoured, and is no hang. O(rings).
     pub fn tick(&mut self, now: Timestamp) {
-        for slot in self.rings.as_mut() {
-            if slot.deadline.is_some_and(|deadline| deadline <= now) && slot.state == RingState::Running {
-                slot.suspect_oldest(Cause::Overdue);
-            }
+        for index in 0..self.rings.as_ref().len() {
+            let slot = &mut self.rings.as_mut()[index];
+            let overdue = slot.deadline.is_some_and(|deadline| deadline <= now) && slot.state == RingState::Running;
+            let Some(oldest) = slot.pending.front().filter(|_| overdue) else { continue };
+            (slot.state, slot.blame, slot.deadline) = (RingState::Suspect, Blame::Overdue(oldest), None);
+            // It has used the ring for so long, whatever becomes of it.
+            let since = slot.since.replace(now).unwrap_or(now);
+            let queue = self.jobs.as_ref()[oldest as usize].queue;
+            self.overuse(index, queue, nanoseconds(since, now));
         }
     }
 
     /// The driver's answer to [`super::Action::ResetRing`], instead of a reset: it has looked, and the suspect moves. The
     /// ring goes on, and the job has its time again. `false` if that cannot be: the job has had all its
-    /// [extensions](super::Limits::extensions), or the ring stopped with a fault; then the reset must be carried out.
-    /// O(1).
+    /// [extensions](super::Limits::extensions), or the ring stopped with a fault; then [`Scheduler::begin_reset`] is to
+    /// be asked. O(1).
     #[must_use = "if false, the reset is still owed"]
     pub fn still_running(&mut self, ring: RingIndex, now: Timestamp) -> bool {
         let index = usize::from(ring.0);
         let extensions = self.limits.extensions;
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return false };
-        // One that has completed meanwhile needs no extension.
-        let moved_on = slot.pending.front() != slot.suspect;
-        if slot.state != RingState::Resetting(Cause::Overdue) || !moved_on && slot.extensions >= extensions {
+        let judged = slot.state == RingState::Asked && matches!(slot.blame, Blame::Overdue(_));
+        if !judged || slot.extensions >= extensions {
             return false;
         }
-        slot.extensions += u32::from(!moved_on);
-        slot.state = RingState::Running;
-        slot.suspect = None;
-        self.watch(index, now);
+        slot.extensions += 1;
+        self.clear(index, now);
         true
+    }
+
+    /// There is nothing wrong with a ring after all.
+    pub(super) fn clear(&mut self, ring: usize, now: Timestamp) {
+        let slot = &mut self.rings.as_mut()[ring];
+        (slot.state, slot.blame) = (RingState::Running, Blame::Nobody);
+        self.watch(ring, now);
+    }
+
+    /// `run` has returned for a job: the hardware has all jobs up to this number, and the time of the oldest begins, if
+    /// it has not begun. A job that ran for long before, or a callback, is not counted against it. O(1).
+    pub fn started(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
+        let index = usize::from(ring.0);
+        let Some(slot) = self.rings.as_mut().get_mut(index) else { return };
+        if seqno.is_after(slot.issued) || !seqno.is_after(slot.given) {
+            return;
+        }
+        slot.given = seqno;
+        if slot.since.is_none() {
+            self.watch(index, now);
+        }
     }
 
     /// The time of a ring's oldest job begins, if it has one that can be judged.
     pub(super) fn watch(&mut self, ring: usize, now: Timestamp) {
         let overdue = now.plus(self.limits.job_timeout);
         let resting = self.stopped || self.device == DeviceState::Resetting;
+        let slot = &self.rings.as_ref()[ring];
+        let oldest = slot.pending.front().map(|job| self.jobs.as_ref()[job as usize].seqno);
+        let has_it = oldest.is_some_and(|seqno| !seqno.is_after(slot.given));
+        let judged = slot.state == RingState::Running && has_it && !resting;
         let slot = &mut self.rings.as_mut()[ring];
-        let judged = slot.state == RingState::Running && !slot.pending.is_empty() && !resting;
+        slot.since = has_it.then_some(now);
         slot.deadline = judged.then_some(overdue);
     }
 }

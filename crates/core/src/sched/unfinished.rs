@@ -1,9 +1,8 @@
 //! What has not ended, for reports.
 
 use super::list::NONE;
-use super::{ContextSlot, JobSlot, QueueSlot, RingIndex, RingSlot, Scheduler};
+use super::{RingIndex, Scheduler, Storage};
 use crate::fence::Seqno;
-use crate::Slots;
 
 /// A job that was committed and has not ended.
 #[derive(Debug)]
@@ -33,21 +32,15 @@ pub struct RingNumbers {
     pub completed: Seqno,
 }
 
-impl<F, P, J, Q, R, C> Scheduler<F, P, J, Q, R, C>
-where
-    J: Slots<JobSlot<F, P>>,
-    Q: Slots<QueueSlot>,
-    R: Slots<RingSlot>,
-    C: Slots<ContextSlot>,
-{
+impl<S: Storage> Scheduler<S> {
     /// The jobs on a ring, oldest first. O(jobs on the ring), as far as it is used.
-    pub fn on_ring(&self, ring: RingIndex) -> impl Iterator<Item = Unfinished<'_, F, P>> + '_ {
+    pub fn on_ring(&self, ring: RingIndex) -> impl Iterator<Item = Unfinished<'_, S::Fence, S::Payload>> + '_ {
         let front = self.rings.as_ref().get(usize::from(ring.0)).and_then(|slot| slot.pending.front());
         self.linked(front, true)
     }
 
     /// The jobs that wait for their turn: of each queue the oldest first. O(queues + jobs), as far as it is used.
-    pub fn waiting(&self) -> impl Iterator<Item = Unfinished<'_, F, P>> + '_ {
+    pub fn waiting(&self) -> impl Iterator<Item = Unfinished<'_, S::Fence, S::Payload>> + '_ {
         self.queues.as_ref().iter().flat_map(|queue| self.linked(queue.jobs.front(), false))
     }
 
@@ -58,13 +51,17 @@ where
     }
 
     fn suspect_of(&self, ring: RingIndex) -> Option<u32> {
-        self.rings.as_ref().get(usize::from(ring.0))?.suspect
+        self.rings.as_ref().get(usize::from(ring.0))?.guilty()
     }
 
     /// From one job of a list to its end.
-    fn linked(&self, front: Option<u32>, given: bool) -> impl Iterator<Item = Unfinished<'_, F, P>> + '_ {
+    fn linked(
+        &self,
+        front: Option<u32>,
+        given: bool,
+    ) -> impl Iterator<Item = Unfinished<'_, S::Fence, S::Payload>> + '_ {
         let slot = move |index: u32| self.jobs.as_ref().get(index as usize);
-        core::iter::successors(front, move |index| slot(*index).map(|job| job.link).filter(|link| *link != NONE))
+        core::iter::successors(front, move |index| slot(*index).map(|job| job.links.next).filter(|link| *link != NONE))
             .filter_map(move |index| {
                 let job = slot(index)?;
                 let queue = self.queues.as_ref().get(job.queue as usize)?;

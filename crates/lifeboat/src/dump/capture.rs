@@ -18,6 +18,7 @@ use crate::fence::{Timeline, Unsignalled};
 use crate::hardware::Mapped;
 use crate::link::Link;
 use crate::sched::Events;
+use crate::sched::Held;
 use crate::submit::Job;
 
 /// The least that a dump may be limited to, in bytes: it holds the reason, and what was left out.
@@ -291,17 +292,17 @@ impl Ring {
 
 impl Pending {
     /// Only references are counted up: nothing is allocated, and nothing dropped.
-    fn of(job: &Unfinished<'_, Unsignalled, Arc<Job>>, now: Instant) -> Self {
+    fn of(job: &Unfinished<'_, Unsignalled, Held<Job>>, now: Instant) -> Self {
         Self {
             ring: job.ring.0,
             queue: job.queue,
-            context: job.payload.context.id.0,
+            context: job.payload.job.context.id.0,
             seqno: job.seqno.map(lifeboat_core::fence::Seqno::value),
             waits: job.waits,
-            commands: u32::try_from(job.payload.commands.len()).unwrap_or(u32::MAX),
+            commands: u32::try_from(job.payload.job.commands.len()).unwrap_or(u32::MAX),
             timeline: job.fence.timeline().cloned(),
             number: job.fence.seqno().unwrap_or(0),
-            age: now.saturating_duration_since(job.payload.submitted),
+            age: now.saturating_duration_since(job.payload.job.submitted),
         }
     }
 

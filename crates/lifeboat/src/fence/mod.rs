@@ -43,13 +43,13 @@ use lifeboat_sync::lint::{self, Condvar, Mutex};
 use crate::primitive::atomic::AtomicU64;
 use crate::{WaitError, locks, spin};
 use array::Combination;
-use origin::Origin;
 use outcome::OnceOutcome;
 use waiters::{Key, Waiter, Waiters};
 
 pub use callback::Callback;
 pub use eventfd::Eventfd;
 pub use future::Signalled;
+pub(crate) use origin::Origin;
 pub use timeline::Timeline;
 pub use unsignalled::Unsignalled;
 

@@ -2,7 +2,6 @@
 //!
 //! For a scheduler that lends the priority of a waiting job to those that the job waits for. It is data, as all that a
 //! fence knows (FENCE-3): a scheduler that is gone is a number that nobody has any more.
-#![allow(dead_code)] // the scheduler's shell does not ask for it yet
 
 use lifeboat_core::sched::JobId;
 
@@ -44,17 +43,34 @@ impl Fence {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_core::sched::{JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler};
+    use lifeboat_core::sched::{
+        ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler, Storage, Stores,
+        TurnSlot, WaitSlot,
+    };
 
     use super::*;
     use crate::fence::Timeline;
     use crate::ledger::Ledger;
 
+    struct Slots;
+
+    impl Storage for Slots {
+        type Fence = ();
+        type Payload = ();
+        type Jobs = Vec<JobSlot<(), ()>>;
+        type Queues = [QueueSlot; 1];
+        type Rings = [RingSlot; 1];
+        type Contexts = [ContextSlot; 0];
+        type Turns = [TurnSlot; 0];
+        type Waits = [WaitSlot; 0];
+    }
+
     /// So many origins of one scheduler.
     fn origins(count: usize) -> Vec<Origin> {
-        let jobs = Vec::from_iter(std::iter::repeat_with(JobSlot::<(), ()>::default).take(count));
-        let limits = Limits::new(1, std::time::Duration::ZERO);
-        let mut core = Scheduler::new(jobs, vec![QueueSlot::default()], vec![RingSlot::default()], limits);
+        let jobs = Vec::from_iter(std::iter::repeat_with(JobSlot::default).take(count));
+        let (queues, rings) = ([QueueSlot::default()], [RingSlot::default()]);
+        let stores: Stores<Slots> = Stores { jobs, queues, rings, contexts: [], turns: [], waits: [] };
+        let mut core = Scheduler::new(stores, Limits::new(1, std::time::Duration::ZERO));
         let queue = core.open_queue(RingIndex(0), Priority::Normal).unwrap();
         let spec = || JobSpec { cost: 1, dependencies: 0, restartable: false, ..JobSpec::default() };
         (0..count).map(|_| Origin { scheduler: 7, job: core.reserve(queue, spec()).unwrap().job() }).collect()

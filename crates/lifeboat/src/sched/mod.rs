@@ -73,15 +73,20 @@
 //! `rings` is what is asked of hardware; `scheduler` and `queue` are what is held; `shared` is the lock and what is fed;
 //! `worker` is the thread.
 
+mod in_hand;
+mod options;
 mod queue;
 mod resets;
 mod rings;
 mod scheduler;
 mod shared;
+mod waits;
 mod worker;
 
 pub use lifeboat_core::sched::{IfDependencyFails, Limits, QueueError, RingIndex, SubmitError};
 
+pub use options::{Options, OptionsError};
 pub use queue::{Context, NewJob, Queue};
-pub use rings::{AtRest, Rings};
-pub use scheduler::{Events, OpenError, Options, Scheduler};
+pub use rings::{AtRest, ErrorScope, Rings};
+pub use scheduler::{Events, OpenError, Scheduler};
+pub(crate) use waits::Held;

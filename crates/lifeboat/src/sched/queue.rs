@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use lifeboat_core::sched::{
-    ContextId, IfDependencyFails, JobId, JobSpec, Priority, QueueError, QueueId, Reservation, ResetStats, RingIndex,
+    ContextId, IfDependencyFails, JobSpec, Priority, QueueError, QueueId, Reservation, ResetStats, RingIndex,
     SubmitError,
 };
 
 use super::shared::{Built, Shared};
+use super::waits::{Held, Waits};
 use crate::{Fence, Timeline};
 
 /// A job to be.
@@ -63,14 +64,14 @@ impl<J: Send + Sync + 'static> Queue<J> {
         context: Option<ContextId>,
         ring: RingIndex,
         priority: Priority,
-    ) -> Option<Self> {
+    ) -> Result<Self, QueueError> {
         let id = shared.event(|core| match context {
             Some(context) => core.open_queue_of(context, ring, priority),
             None => core.open_queue(ring, priority),
         })?;
         let name = format!("ring{}.queue{}", ring.0, id.index());
         let timeline = Timeline::new(&shared.ledger, &shared.name, &name);
-        Some(Self { shared: shared.clone(), id, timeline })
+        Ok(Self { shared: shared.clone(), id, timeline })
     }
 
     /// Submits a job. Its fence signals whatever happens.
@@ -84,7 +85,8 @@ impl<J: Send + Sync + 'static> Queue<J> {
             return self.submit_all([new])?.pop().ok_or(SubmitError::Full);
         }
         let (fence, promise) = self.timeline.unnumbered();
-        self.shared.submit(self.id, Built { spec: new.spec(), promise, job: new.job })?;
+        let waits = Waits::default();
+        self.shared.submit(self.id, Built { spec: new.spec(), promise, held: Held::new(new.job, waits) })?;
         Ok(fence)
     }
 
@@ -96,37 +98,36 @@ impl<J: Send + Sync + 'static> Queue<J> {
     pub fn submit_all<'a>(&self, jobs: impl IntoIterator<Item = NewJob<'a, J>>) -> Result<Vec<Fence>, SubmitError> {
         let jobs = jobs.into_iter();
         let expected = jobs.size_hint().0;
-        let (mut fences, mut built) = (Vec::with_capacity(expected), Vec::with_capacity(expected));
-        let mut waits = Vec::new();
+        let (mut fences, mut promises) = (Vec::with_capacity(expected), Vec::with_capacity(expected));
+        let mut new_jobs = Vec::with_capacity(expected);
+        let mut built = Vec::with_capacity(expected);
         for new in jobs {
             let (fence, promise) = self.timeline.unnumbered();
-            if !new.after.is_empty() {
-                waits.push((fences.len(), new.after));
-            }
             fences.push(fence);
-            built.push(Built { spec: new.spec(), promise, job: new.job });
+            promises.push(promise);
+            new_jobs.push(new);
         }
-        let mut places = Vec::with_capacity(built.len());
-        self.shared.reserve(self.id, built.iter().map(|built| &built.spec), &mut places)?;
-        for (at, after) in waits {
+        let mut places = Vec::with_capacity(new_jobs.len());
+        self.shared.reserve(self.id, new_jobs.iter().map(NewJob::spec), &mut places)?;
+        for ((new, promise), place) in new_jobs.into_iter().zip(promises).zip(&places) {
             // Before the commit, because it allocates: what is reserved is answered for already.
-            let Some(job) = places.get(at).map(Reservation::job) else { continue };
-            self.wait_for(job, after);
+            let waits = if new.after.is_empty() { Waits::default() } else { self.wait(place, new.after) };
+            built.push(Built { spec: new.spec(), promise, held: Held::new(new.job, waits) });
         }
         self.shared.commit(&mut places, &mut built);
         Ok(fences)
     }
 
-    fn wait_for(&self, job: JobId, after: &[Fence]) {
-        for dependency in after {
-            // A fence does not keep a scheduler: perhaps nobody ever signals it.
-            let shared = Arc::downgrade(&self.shared);
-            dependency.on_signal(move |outcome| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.dependency_done(job, outcome);
-                }
-            });
+    /// Begins a job's waits, and notes the jobs among what it waits for, to lend them its priority.
+    fn wait(&self, place: &Reservation, after: &[Fence]) -> Waits {
+        let mut jobs = Vec::new();
+        for fence in after {
+            fence.origins(&mut |origin| jobs.extend((origin.scheduler == self.shared.number).then_some(origin.job)));
         }
+        if !jobs.is_empty() {
+            self.shared.lend(place, &jobs);
+        }
+        Waits::begin(&self.shared, place.job(), after)
     }
 
     /// Changes its turns, from its next job on.
@@ -162,8 +163,12 @@ impl<J: Send + Sync + 'static> Context<J> {
         Some(Self { shared: shared.clone(), id })
     }
 
-    /// A queue of this context, or `None` if there is no place for another or no such ring.
-    pub fn queue(&self, ring: RingIndex, priority: Priority) -> Option<Queue<J>> {
+    /// A queue of this context.
+    ///
+    /// # Errors
+    /// [`QueueError::OverShare`] if the context has its [share](super::Options::queue_share), [`QueueError::Full`] if
+    /// there is no place for another, [`QueueError::NoSuchRing`].
+    pub fn queue(&self, ring: RingIndex, priority: Priority) -> Result<Queue<J>, QueueError> {
         Queue::open(&self.shared, Some(self.id), ring, priority)
     }
 

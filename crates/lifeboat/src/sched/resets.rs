@@ -11,7 +11,7 @@ use super::worker::{Guard, Runner};
 
 /// What is to be reset.
 pub(super) enum Trouble<J> {
-    Ring { ring: RingIndex, seqno: Seqno, suspect: Option<Arc<J>> },
+    Ring { ring: RingIndex, suspect: Option<Arc<J>> },
     Device,
 }
 
@@ -19,10 +19,13 @@ impl<R: Rings> Runner<'_, R> {
     /// Sees to it, with the lock released, and tells the core how it went; unless the rings are asked for nothing more.
     pub(super) fn see_to(&mut self, state: &mut Guard<'_, R::Job>, trouble: Trouble<R::Job>) {
         match trouble {
-            Trouble::Ring { ring, seqno, suspect } => {
+            Trouble::Ring { ring, suspect } => {
                 if self.moves(state, ring, suspect) && state.core.still_running(ring, self.shared.now()) {
                     return;
                 }
+                // It may have completed while the driver looked.
+                self.ask_progress(state, ring);
+                let Some(seqno) = state.core.begin_reset(ring) else { return };
                 let shared = self.shared;
                 if let Some(succeeded) = shared.carry_out(state, || self.reset_ring(ring, seqno)) {
                     state.core.reset_done(ring, succeeded);
@@ -30,6 +33,10 @@ impl<R: Rings> Runner<'_, R> {
             }
             Trouble::Device => {
                 let rings = (0..self.shared.rings).map(RingIndex);
+                rings.clone().for_each(|ring| self.ask_progress(state, ring));
+                if !state.core.begin_device_reset() {
+                    return;
+                }
                 self.numbers.clear();
                 self.numbers.extend(rings.filter_map(|ring| state.core.number_after_reset(ring)));
                 let shared = self.shared;
@@ -37,6 +44,16 @@ impl<R: Rings> Runner<'_, R> {
                     state.core.device_reset_done(succeeded);
                 }
             }
+        }
+    }
+
+    /// Asks a ring how far it is, and tells the core.
+    pub(super) fn ask_progress(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex) {
+        let shared = self.shared;
+        let progress = shared.carry_out(state, || self.ask("asking a ring", |rings| rings.progress(ring)));
+        if let Some(seqno) = progress.flatten() {
+            // The next job's time begins now, however long ago the round began.
+            state.core.hw_done(ring, seqno, shared.now());
         }
     }
 

@@ -23,9 +23,16 @@ pub trait Rings: Send + 'static {
     /// Writes a job to its ring, to report `seqno` when it completes ([`Events::hw_done`](super::Events::hw_done)).
     ///
     /// # Errors
-    /// When the job could not be given to the hardware. The device is then [given up](Rings::give_up): a later job's
-    /// number would complete this one, so nothing is run any more.
+    /// When the job could not be given to the hardware. What becomes of that says [`Rings::scope`].
     fn run(&mut self, ring: RingIndex, job: &Arc<Self::Job>, seqno: Seqno) -> Result<(), Self::Error>;
+
+    /// Whether an error of [`Rings::run`] concerns the job alone. Then the hardware was given nothing of it, the job fails
+    /// as guilty, its context is charged, and the ring goes on (SCHED-10). Otherwise the device is [given
+    /// up](Rings::give_up). A driver that cannot tell says that it concerns the device.
+    fn scope(&self, error: &Self::Error) -> ErrorScope {
+        let _ = error;
+        ErrorScope::Device
+    }
 
     /// Stops a ring, and starts it again with nothing in it and `seqno` as its number. May wait for the hardware, with a
     /// limit.
@@ -35,8 +42,9 @@ pub trait Rings: Send + 'static {
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), Self::Error>;
 
     /// Whether a job that has had its time moves: then it gets as much time again, up to
-    /// [`Limits::extensions`](super::Limits::extensions) times. Asked before its ring is reset. A driver that cannot tell
-    /// says no.
+    /// [`Limits::extensions`](super::Limits::extensions) times. Asked before its ring is reset, and after it the ring is
+    /// asked for its [progress](Rings::progress) once more: a job that completes meanwhile costs no reset. A driver that
+    /// cannot tell says no.
     fn still_running(&mut self, ring: RingIndex, job: &Arc<Self::Job>) -> bool {
         let _ = (ring, job);
         false
@@ -52,7 +60,7 @@ pub trait Rings: Send + 'static {
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), Self::Error>;
 
     /// How far a ring is, or `None` if that cannot be read. Asked before a job's time is judged, so that a lost interrupt
-    /// is no hang.
+    /// is no hang, and once more before a ring or the device is reset.
     fn progress(&mut self, ring: RingIndex) -> Option<Seqno>;
 
     /// Nothing helps: the device is to be lost. Must not block. Nothing else is asked of the rings after this but
@@ -70,6 +78,15 @@ pub trait Rings: Send + 'static {
     /// Brings the hardware to rest: afterwards it reads and writes nothing that a job keeps alive. The last call; every
     /// fence has signalled. May wait, with a limit.
     fn quiesce(&mut self) -> AtRest;
+}
+
+/// What an error concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorScope {
+    /// The job that was to be run, and nothing else.
+    Job,
+    /// The device: it cannot be relied on any more.
+    Device,
 }
 
 /// Whether hardware is known to be done with what it was given.

@@ -6,59 +6,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::fence::{FenceError, Seqno};
-use lifeboat_core::sched::{Limits, Priority, RingIndex};
+use lifeboat_core::sched::{Priority, RingIndex};
 use lifeboat_sync::lint::{self, Mutex};
 use thiserror::Error;
 
 use super::shared::{Core, Shared};
 use super::worker::Runner;
-use super::{Context, Queue, Rings};
+use super::{Context, Options, OptionsError, Queue, QueueError, Rings};
 use crate::ledger::{Counts, Ledger};
 use crate::primitive::thread::{Builder, JoinHandle};
 use crate::{Fence, locks};
 
-/// How large a scheduler is. All of it is allocated when it opens; what does not fit is refused.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// What its thread and its fences are called by.
-    pub name: String,
-    /// Rings of the device. Default 1.
-    pub rings: u8,
-    /// Credits of each ring, and the time for a job. Default 256 credits and 2 s. Event slots are for shells of firmware
-    /// that has such, and ignored here.
-    pub limits: Limits,
-    /// Resets that the jobs of one context may cause: at so many, the context is refused (SCHED-7). Default 10.
-    pub guilty_limit: u32,
-    /// Jobs in all states. More than the rings can hold, so that clients can run ahead. Default 4096.
-    pub jobs: usize,
-    /// Queues. A closed one keeps its place until its last job is done. Default 1024.
-    pub queues: usize,
-    /// Contexts. A closed one keeps its place until its last queue is gone. Default 512.
-    pub contexts: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let limits = Limits::new(256, Duration::from_secs(2));
-        Self {
-            name: "scheduler".to_owned(),
-            rings: 1,
-            limits,
-            guilty_limit: 10,
-            jobs: 4096,
-            queues: 1024,
-            contexts: 512,
-        }
-    }
-}
-
 /// Why a scheduler could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError<E> {
+    /// An option is not accepted. Nothing has been touched.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// There is no memory for so many jobs, queues and contexts. Nothing has been touched.
+    #[error("not enough memory for the scheduler; ask for fewer jobs, queues or contexts")]
+    Memory,
     /// The rings could not be brought up.
     #[error(transparent)]
     Rings(E),
-    /// There is no thread for the worker. The rings have been dropped without having been asked for anything.
+    /// There is no thread for the worker. The rings were [brought to rest](Rings::quiesce), and dropped.
     #[error("no thread for the scheduler's worker: {0}")]
     Thread(io::Error),
 }
@@ -99,12 +70,28 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
     where
         R: Rings<Job = J>,
     {
-        let shared = Arc::new(Shared::new(options, ledger.clone()));
+        options.check()?;
+        let shared = Arc::new(Shared::new(options, ledger.clone()).ok_or(OpenError::Memory)?);
         let rings = bring_up(&Events(shared.clone())).map_err(OpenError::Rings)?;
-        let worker = shared.clone();
-        let work = move || Runner::new(&worker, rings).work();
-        let thread = Builder::new().name(options.name.clone()).spawn(work);
-        let thread = thread.map_err(OpenError::Thread)?;
+        // Not in the thread's closure alone: without a thread that is dropped, and the rings with it.
+        let rings = Arc::new(Mutex::new(&locks::WORKER, Some(rings)));
+        let (worker, its_rings) = (shared.clone(), rings.clone());
+        let work = move || {
+            let rings = its_rings.lock().take();
+            if let Some(rings) = rings {
+                Runner::new(&worker, rings).work();
+            }
+        };
+        let thread = match Builder::new().name(options.name.clone()).spawn(work) {
+            Ok(thread) => thread,
+            Err(error) => {
+                let rings = rings.lock().take();
+                if let Some(rings) = rings {
+                    Runner::new(&shared, rings).end();
+                }
+                return Err(OpenError::Thread(error));
+            }
+        };
         Ok(Self { shared, thread: Mutex::new(&locks::WORKER, Some(thread)) })
     }
 
@@ -118,8 +105,11 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
         Context::open(&self.shared)
     }
 
-    /// A queue of no context, or `None` if there is no place for another or no such ring.
-    pub fn queue(&self, ring: RingIndex, priority: Priority) -> Option<Queue<J>> {
+    /// A queue of no context: the driver's own, without a share.
+    ///
+    /// # Errors
+    /// [`QueueError::Full`] if there is no place for another, [`QueueError::NoSuchRing`].
+    pub fn queue(&self, ring: RingIndex, priority: Priority) -> Result<Queue<J>, QueueError> {
         Queue::open(&self.shared, None, ring, priority)
     }
 
@@ -131,8 +121,8 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
 
     /// After [`Scheduler::lose`]: signals what is owed, here and now, and waits for what other threads have in hand.
     /// `false` if one of them still had something in hand when `limit` had passed, as a fence callback that blocks; or
-    /// if the scheduler was not lost. What the worker calls, such as a fence callback, cannot wait for the worker: it
-    /// gets `false` at once, and the worker goes on when that returns.
+    /// if the scheduler was not lost. What this scheduler's worker calls, or another thread's `deliver`, such as a fence
+    /// callback, cannot wait for its caller: it gets `false` at once, and the caller goes on when that returns.
     ///
     /// So what jobs wait for ends although the worker is waiting for hardware that is no more.
     pub fn deliver(&self, limit: Duration) -> bool {
@@ -189,9 +179,10 @@ impl<J> Events<J> {
         self.0.hw_done(ring, seqno);
     }
 
-    /// A ring has stopped with a fault; `seqno` was read together with that. To be reported after what it has completed.
+    /// A ring has stopped with a fault; `seqno` was read together with that, and is what it has completed.
     pub fn fault(&self, ring: RingIndex, seqno: Seqno) {
-        self.0.event(|core| core.fault(ring, seqno));
+        let now = self.0.now();
+        self.0.event(|core| core.fault(ring, seqno, now));
     }
 
     /// The driver found its device lost; as [`Scheduler::lose`].

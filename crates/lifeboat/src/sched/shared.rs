@@ -4,38 +4,57 @@
 //! that a fence callback may submit, and an interrupt never waits for hardware. Signals and releases can be carried out
 //! by any thread; what touches hardware is the worker's alone, which owns the rings.
 
+use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Action, ContextSlot, JobId, JobSlot, JobSpec, QueueId, QueueSlot, Reservation, RingIndex, RingSlot,
-    SubmitError,
+    self, Action, ContextSlot, JobId, JobSlot, JobSpec, QueueId, QueueSlot, Reservation, RingIndex, RingSlot, Storage,
+    Stores, SubmitError, TurnSlot, WaitSlot,
 };
 use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::{Condvar, Mutex, MutexGuard};
 
 use super::Options;
-use crate::fence::Unsignalled;
+use super::in_hand::{InHand, is_in_hand};
+use super::waits::Held;
+use crate::fence::{Origin, Unsignalled};
 use crate::ledger::Ledger;
 use crate::locks;
 use crate::panics::contained;
 use crate::primitive::atomic::AtomicBool;
 use crate::primitive::thread::{self, ThreadId};
 
-type Jobs<J> = Vec<JobSlot<Unsignalled, Arc<J>>>;
-pub(crate) type Core<J> =
-    sched::Scheduler<Unsignalled, Arc<J>, Jobs<J>, Vec<QueueSlot>, Vec<RingSlot>, Vec<ContextSlot>>;
+pub(crate) type Core<J> = sched::Scheduler<Heap<J>>;
+
+/// Slots on the heap, allocated when the scheduler opens.
+pub(crate) struct Heap<J>(PhantomData<J>);
+
+impl<J> Storage for Heap<J> {
+    type Fence = Unsignalled;
+    type Payload = Held<J>;
+    type Jobs = Vec<JobSlot<Unsignalled, Held<J>>>;
+    type Queues = Vec<QueueSlot>;
+    type Rings = Vec<RingSlot>;
+    type Contexts = Vec<ContextSlot>;
+    type Turns = Vec<TurnSlot>;
+    type Waits = Vec<WaitSlot>;
+}
+
+/// The number of the next scheduler of this process. Of the standard library also in a model: it orders nothing.
+static NEXT_NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
 pub(super) struct Shared<J> {
     /// What fences are called by, and where they are counted.
     pub(super) name: String,
     pub(super) ledger: Ledger,
     pub(super) rings: u8,
+    /// A number that no other scheduler of the process has; never 0.
+    pub(super) number: u64,
     /// Resets that the jobs of one context may cause.
     pub(super) guilty_limit: u32,
     /// Where the core's time begins.
@@ -80,16 +99,16 @@ pub(super) enum Worker {
 pub(super) struct Built<J> {
     pub(super) spec: JobSpec,
     pub(super) promise: Unsignalled,
-    pub(super) job: Arc<J>,
+    pub(super) held: Held<J>,
 }
 
 impl<J> Shared<J> {
-    pub(super) fn new(options: &Options, ledger: Ledger) -> Self {
-        let jobs = slots(options.jobs);
-        let (queues, contexts) = (slots(options.queues), slots(options.contexts));
+    /// `None` if there is no memory for it. The options have been checked.
+    pub(super) fn new(options: &Options, ledger: Ledger) -> Option<Self> {
+        let stores = stores(options)?;
         // Rings are not told of event slots: they would only hold jobs up.
         let limits = sched::Limits { event_slots: None, ..options.limits };
-        let core = Core::with_contexts(jobs, queues, slots(options.rings.into()), contexts, limits);
+        let core = Core::with_shares(stores, limits, options.shares());
         let state = State {
             core,
             in_hand: 0,
@@ -103,17 +122,19 @@ impl<J> Shared<J> {
             nudged: true,
             watchers: 0,
         };
-        Self {
+        Some(Self {
             name: options.name.clone(),
             ledger,
             rings: options.rings,
+            // Relaxed: only that they differ matters.
+            number: NEXT_NUMBER.fetch_add(1, Relaxed),
             guilty_limit: options.guilty_limit,
             epoch: Instant::now(),
             state: Mutex::new(&locks::ENGINE, state),
             bell: AtomicBool::new(false),
             work: Condvar::new(),
             settled: Condvar::new(),
-        }
+        })
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -170,21 +191,21 @@ impl<J> Shared<J> {
         // `built` outlives the lock if it is refused: what it holds may be somebody else's code.
         let mut state = self.state.lock();
         let reservation = state.core.reserve(queue, built.spec)?;
-        commit(&mut state.core, reservation, built);
+        self.commit_one(&mut state.core, reservation, built);
         self.fed(state);
         Ok(())
     }
 
     /// Reserves a place for each, or for none. `places` has room for them.
-    pub(super) fn reserve<'a>(
+    pub(super) fn reserve(
         &self,
         queue: QueueId,
-        specs: impl Iterator<Item = &'a JobSpec>,
+        specs: impl Iterator<Item = JobSpec>,
         places: &mut Vec<Reservation>,
     ) -> Result<(), SubmitError> {
         let mut state = self.state.lock();
         for spec in specs {
-            match state.core.reserve(queue, *spec) {
+            match state.core.reserve(queue, spec) {
                 Ok(place) => places.push(place),
                 Err(error) => {
                     places.drain(..).for_each(|place| state.core.cancel(place));
@@ -195,13 +216,28 @@ impl<J> Shared<J> {
         Ok(())
     }
 
+    /// A reserved job waits for these of the same scheduler, and lends them its priority.
+    pub(super) fn lend(&self, place: &Reservation, jobs: &[JobId]) {
+        let mut state = self.state.lock();
+        for job in jobs {
+            state.core.lend_to(place, *job);
+        }
+    }
+
     /// Commits what was reserved, in order, under one lock.
     pub(super) fn commit(&self, places: &mut Vec<Reservation>, jobs: &mut Vec<Built<J>>) {
         let mut state = self.state.lock();
         for (place, built) in places.drain(..).zip(jobs.drain(..)) {
-            commit(&mut state.core, place, built);
+            self.commit_one(&mut state.core, place, built);
         }
         self.fed(state);
+    }
+
+    /// Numbers and places in the queue are given under one lock, so that they have one order.
+    fn commit_one(&self, core: &mut Core<J>, place: Reservation, built: Built<J>) {
+        built.promise.number();
+        built.promise.set_origin(Origin { scheduler: self.number, job: place.job() });
+        core.commit(place, built.promise, built.held);
     }
 
     /// What was fed may owe somebody a signal. If it is too late for the worker, this thread carries it out.
@@ -214,8 +250,8 @@ impl<J> Shared<J> {
     }
 
     /// After the core was lost: carries out all that is owed, here and now, and waits for what other threads have in
-    /// hand. `false` if one of them still had something in hand when `limit` had passed, or if this is called from what
-    /// the worker itself carries out.
+    /// hand. `false` if one of them still had something in hand when `limit` had passed, or at once if this is called
+    /// from what this thread itself carries out.
     pub(super) fn deliver(&self, limit: Duration) -> bool {
         let deadline = deadline_after(limit);
         let mut state = self.state.lock();
@@ -223,7 +259,7 @@ impl<J> Shared<J> {
             if !state.core.is_over() {
                 return false;
             }
-            match state.core.poll_action(self.now()) {
+            match state.core.poll_action() {
                 Some(Action::Signal { fence, result }) => {
                     state.count(result);
                     self.carry_out(&mut state, || fence.end(result));
@@ -232,7 +268,7 @@ impl<J> Shared<J> {
                     self.carry_out(&mut state, || contained("a job's drop", || drop(payload)));
                 }
                 None if state.in_hand == 0 => return true,
-                None if limit.is_zero() || state.on_worker() => return false,
+                None if limit.is_zero() || is_in_hand(self.number) => return false,
                 None if !self.settles(&mut state, deadline) => return false,
                 // Something has settled. A lost core asks for nothing else.
                 None | Some(Action::Run { .. } | Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp) => {}
@@ -263,7 +299,10 @@ impl<J> Shared<J> {
     /// Runs `f` with the lock released, as something that this thread has in hand.
     pub(super) fn carry_out<T>(&self, state: &mut MutexGuard<'_, State<J>>, f: impl FnOnce() -> T) -> T {
         state.in_hand += 1;
-        let result = MutexGuard::unlocked(state, || catch_unwind(AssertUnwindSafe(f)));
+        let result = MutexGuard::unlocked(state, || {
+            let _in_hand = InHand::of(self.number);
+            catch_unwind(AssertUnwindSafe(f))
+        });
         state.in_hand -= 1;
         if state.in_hand == 0 {
             self.notify_watchers(state);
@@ -308,14 +347,25 @@ impl<J> Shared<J> {
     }
 }
 
-/// Numbers and places in the queue are given under one lock, so that they have one order.
-fn commit<J>(core: &mut Core<J>, place: Reservation, built: Built<J>) {
-    built.promise.number();
-    core.commit(place, built.promise, built.job);
+/// Slots for so much, or `None` if there is no memory for them.
+fn stores<J>(options: &Options) -> Option<Stores<Heap<J>>> {
+    let jobs = options.job_places();
+    Some(Stores {
+        jobs: slots(jobs)?,
+        queues: slots(options.queue_places())?,
+        rings: slots(options.rings.into())?,
+        contexts: slots(options.contexts)?,
+        turns: slots(options.contexts * usize::from(options.rings))?,
+        // A job that waits for another waits for one as a rule.
+        waits: slots(jobs)?,
+    })
 }
 
-fn slots<T: Default>(count: usize) -> Vec<T> {
-    std::iter::repeat_with(T::default).take(count).collect()
+fn slots<T: Default>(count: usize) -> Option<Vec<T>> {
+    let mut slots = Vec::new();
+    slots.try_reserve_exact(count).ok()?;
+    slots.resize_with(count, T::default);
+    Some(slots)
 }
 
 impl<J> State<J> {
@@ -339,8 +389,10 @@ impl<J> Drop for Shared<J> {
         let left = core.job_count();
         if left > 0 {
             tracing::error!(left, name = self.name, "nobody said that the hardware is at rest; its jobs' memory stays");
-            let limits = sched::Limits::new(1, Duration::ZERO);
-            let none = Core::with_contexts(Vec::new(), Vec::new(), Vec::new(), Vec::new(), limits);
+            let (jobs, queues, rings) = (Vec::new(), Vec::new(), Vec::new());
+            let (contexts, turns, waits) = (Vec::new(), Vec::new(), Vec::new());
+            let none = Stores { jobs, queues, rings, contexts, turns, waits };
+            let none = Core::new(none, sched::Limits::new(1, Duration::ZERO));
             mem::forget(mem::replace(core, none));
         }
     }

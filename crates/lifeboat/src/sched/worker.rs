@@ -3,20 +3,21 @@
 //! It takes several actions under one lock and carries them out in their order with the lock released. All signals of a
 //! scheduler that has not been lost are its own, so those of one queue come in their order.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
-use lifeboat_core::sched::{Action, RingIndex};
+use lifeboat_core::sched::{Action, JobId, RingIndex};
 use lifeboat_sync::deadline::later;
 use lifeboat_sync::lint::MutexGuard;
 
 use super::resets::Trouble;
 use super::shared::{Shared, State, Worker};
-use super::{AtRest, Rings};
+use super::waits::Held;
+use super::{AtRest, ErrorScope, Rings};
 use crate::fence::Unsignalled;
+use crate::panics::{caught, contained};
 use crate::{primitive, spin};
 
 /// Actions taken under one lock. More would save little, and a completion that comes meanwhile waits for all of them.
@@ -25,9 +26,25 @@ const BATCH: usize = 32;
 /// One action, with all that is needed to carry it out without the lock.
 enum Step<J> {
     Signal(Unsignalled, Result<(), FenceError>),
-    Release(Arc<J>),
-    Run(RingIndex, Arc<J>, Seqno),
+    Release(Held<J>),
+    Run(Run<J>),
     GiveUp,
+}
+
+/// A job to be given to its ring.
+struct Run<J> {
+    id: JobId,
+    ring: RingIndex,
+    job: Arc<J>,
+    seqno: Seqno,
+}
+
+/// A ring has been given all jobs up to a number.
+struct Given {
+    ring: RingIndex,
+    seqno: Seqno,
+    /// When `run` had returned; `None` while more of it follows.
+    at: Option<Timestamp>,
 }
 
 pub(super) struct Runner<'a, R: Rings> {
@@ -36,6 +53,8 @@ pub(super) struct Runner<'a, R: Rings> {
     rings: Option<R>,
     /// What is in hand. Never grows (SCHED-3).
     steps: Vec<Step<R::Job>>,
+    /// What has been carried out of it that the core does not know. Never grows either.
+    given: Vec<Given>,
     /// For a reset of the device. As long as there are rings.
     pub(super) numbers: Vec<Seqno>,
     /// When the driver wants to look again.
@@ -49,7 +68,14 @@ pub(super) type Guard<'a, J> = MutexGuard<'a, State<J>>;
 impl<'a, R: Rings> Runner<'a, R> {
     pub(super) fn new(shared: &'a Shared<R::Job>, rings: R) -> Self {
         let numbers = Vec::with_capacity(shared.rings.into());
-        Self { shared, rings: Some(rings), steps: Vec::with_capacity(BATCH), numbers, look_at: None, given_up: false }
+        let (steps, given) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        Self { shared, rings: Some(rings), steps, given, numbers, look_at: None, given_up: false }
+    }
+
+    /// For rings that no thread works for: all is ended on this one.
+    pub(super) fn end(mut self) {
+        self.shared.lose(FenceError::Canceled, true);
+        self.finish(&mut self.shared.state.lock());
     }
 
     /// Its life: until it is asked to end.
@@ -64,7 +90,7 @@ impl<'a, R: Rings> Runner<'a, R> {
         loop {
             // One clock for a round: reading it costs as much as a lock.
             let now = shared.now();
-            let busy = self.carry_out(&mut state, now);
+            let busy = self.carry_out(&mut state);
             // Time is judged also while there is work: a ring that hangs must not wait for the others to rest. Nor must
             // what the driver wants to look at.
             let looked = self.look(&mut state, now);
@@ -76,22 +102,31 @@ impl<'a, R: Rings> Runner<'a, R> {
             }
             self.idle(&mut state);
         }
-        let at_rest = shared.carry_out(&mut state, || self.quiesce());
+        self.finish(&mut state);
+    }
+
+    /// The end of its life.
+    fn finish(&mut self, state: &mut Guard<'_, R::Job>) {
+        let shared = self.shared;
+        let at_rest = shared.carry_out(state, || self.quiesce());
         if at_rest == AtRest::Yes {
             state.core.hardware_gone();
         }
-        while self.carry_out(&mut state, shared.now()) {}
-        shared.end_worker(&mut state);
+        while self.carry_out(state) {}
+        shared.end_worker(state);
     }
 
     /// Takes what there is to do, up to a limit, and does it. `false` if there was nothing.
-    fn carry_out(&mut self, state: &mut Guard<'_, R::Job>, now: Timestamp) -> bool {
-        let trouble = self.take(state, now);
+    fn carry_out(&mut self, state: &mut Guard<'_, R::Job>) -> bool {
+        let trouble = self.take(state);
         if self.steps.is_empty() && trouble.is_none() {
             return false;
         }
         let shared = self.shared;
         shared.carry_out(state, || self.perform());
+        for Given { ring, seqno, at } in self.given.drain(..) {
+            state.core.started(ring, seqno, at.unwrap_or_default());
+        }
         if let Some(trouble) = trouble {
             self.see_to(state, trouble);
         }
@@ -99,22 +134,22 @@ impl<'a, R: Rings> Runner<'a, R> {
     }
 
     /// Fills `steps`. A reset comes last, and apart: its result is to be fed before anything else is asked.
-    fn take(&mut self, state: &mut State<R::Job>, now: Timestamp) -> Option<Trouble<R::Job>> {
+    fn take(&mut self, state: &mut State<R::Job>) -> Option<Trouble<R::Job>> {
         while self.steps.len() < BATCH {
-            match state.core.poll_action(now)? {
+            match state.core.poll_action()? {
                 Action::Signal { fence, result } => {
                     state.count(result);
                     self.steps.push(Step::Signal(fence, result));
                 }
                 Action::Release { payload } => self.steps.push(Step::Release(payload)),
-                Action::Run { job, ring, seqno, .. } => {
+                Action::Run { job: id, ring, seqno, .. } => {
                     // The job comes along: the core may give its own away before this is carried out.
-                    let Some(job) = state.core.payload(job).cloned() else { continue };
-                    self.steps.push(Step::Run(ring, job, seqno));
+                    let Some(job) = state.core.payload(id).map(|held| held.job.clone()) else { continue };
+                    self.steps.push(Step::Run(Run { id, ring, job, seqno }));
                 }
-                Action::ResetRing { ring, seqno, suspect } => {
-                    let suspect = suspect.and_then(|job| state.core.payload(job)).cloned();
-                    return Some(Trouble::Ring { ring, seqno, suspect });
+                Action::ResetRing { ring, suspect } => {
+                    let suspect = suspect.and_then(|job| state.core.payload(job)).map(|held| held.job.clone());
+                    return Some(Trouble::Ring { ring, suspect });
                 }
                 Action::ResetDevice => return Some(Trouble::Device),
                 Action::GiveUp => {
@@ -131,24 +166,55 @@ impl<'a, R: Rings> Runner<'a, R> {
         // Not held while the rings are borrowed; its memory is used again.
         let mut steps = std::mem::take(&mut self.steps);
         for step in steps.drain(..) {
+            if !matches!(step, Step::Run(_)) {
+                self.stamp();
+            }
             match step {
                 Step::Signal(fence, result) => fence.end(result),
                 Step::Release(job) => {
                     self.contain("dropping a job", |_| drop(job));
                 }
-                Step::Run(ring, job, seqno) => self.run(ring, job, seqno),
+                Step::Run(run) => self.run(run),
                 Step::GiveUp => self.give_up(),
             }
         }
+        self.stamp();
         self.steps = steps;
     }
 
+    /// The time of what has been given since the last call begins now: `run` has returned for it. One look at the clock for
+    /// all that was given in a row.
+    fn stamp(&mut self) {
+        if self.given.last().is_some_and(|given| given.at.is_none()) {
+            let now = self.shared.now();
+            for given in self.given.iter_mut().rev().take_while(|given| given.at.is_none()) {
+                given.at = Some(now);
+            }
+        }
+    }
+
     /// The job is dropped in there: if it is the last of it, its drop is somebody else's code.
-    fn run(&mut self, ring: RingIndex, job: Arc<R::Job>, seqno: Seqno) {
-        if let Some(Err(error)) = self.ask("running a job", move |rings| rings.run(ring, &job, seqno)) {
-            // A later job's number must not complete this one.
-            tracing::warn!(ring = ring.0, %error, "a job could not be given to the device");
-            self.give_up();
+    fn run(&mut self, run: Run<R::Job>) {
+        let Run { id, ring, job, seqno } = run;
+        let result = self.ask("running a job", move |rings| {
+            let error = rings.run(ring, &job, seqno).err()?;
+            let scope = rings.scope(&error);
+            tracing::warn!(ring = ring.0, %error, ?scope, "a job could not be given to the device");
+            Some(scope)
+        });
+        match result {
+            Some(None) => self.given(ring, seqno),
+            // At once: the number of a job that is given to the ring after it would complete it.
+            Some(Some(ErrorScope::Job)) => self.shared.event(|core| core.start_failed(id)),
+            Some(Some(ErrorScope::Device)) => self.give_up(),
+            None => {}
+        }
+    }
+
+    fn given(&mut self, ring: RingIndex, seqno: Seqno) {
+        match self.given.last_mut() {
+            Some(last) if last.ring == ring && last.at.is_none() => last.seqno = seqno,
+            _ => self.given.push(Given { ring, seqno, at: None }),
         }
     }
 
@@ -175,18 +241,14 @@ impl<'a, R: Rings> Runner<'a, R> {
 
     /// A driver's panic ends the device, not the duty to signal: what state the rings are in is no longer known.
     fn contain<T>(&mut self, what: &str, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        let result = catch_unwind(AssertUnwindSafe(|| f(self)));
-        if result.is_err() {
-            tracing::error!("a panic while {what}; the device is given up");
-            if !self.given_up {
-                self.given_up = true;
-                let give_up = AssertUnwindSafe(|| self.rings.as_mut().map(Rings::give_up));
-                if catch_unwind(give_up).is_err() {
-                    tracing::error!("a panic while giving it up");
-                }
-            }
+        let result = caught(what, || f(self));
+        if result.is_none() && !self.given_up {
+            self.given_up = true;
+            contained("giving up a device", || {
+                self.rings.as_mut().map(Rings::give_up);
+            });
         }
-        result.ok()
+        result
     }
 
     /// Waits for an event, or until the driver wants to look, or a job is overdue.
@@ -234,11 +296,7 @@ impl<'a, R: Rings> Runner<'a, R> {
             return false;
         }
         for ring in (0..shared.rings).map(RingIndex) {
-            let progress = shared.carry_out(state, || self.ask("asking a ring", |rings| rings.progress(ring)));
-            if let Some(seqno) = progress.flatten() {
-                // The next job's time begins now, however long ago the round began.
-                state.core.hw_done(ring, seqno, shared.now());
-            }
+            self.ask_progress(state, ring);
         }
         state.core.tick(now);
         true
@@ -252,7 +310,7 @@ impl<R: Rings> Drop for Runner<'_, R> {
         if let Some(rings) = self.rings.as_mut().filter(|_| primitive::thread::panicking()) {
             self.shared.end_worker(&mut self.shared.state.lock());
             tracing::error!("a scheduler's worker panicked");
-            let _ = catch_unwind(AssertUnwindSafe(|| rings.give_up()));
+            contained("giving up a device", || rings.give_up());
             self.shared.lose(FenceError::Lost, false);
         }
     }

@@ -12,7 +12,16 @@ fn drm_sched_priorities() {
     let lanes = PRIORITY.map(|priority| rig.lane(0, priority));
     let first = rig.block(&lanes[1]);
     let jobs: Vec<Job> = (0..100).map(|number| rig.small(&lanes[number % 3])).collect();
-    let by_priority = (0..3).flat_map(|priority| jobs.iter().skip(priority).step_by(3));
+    let mut left = [0, 1, 2].map(|priority| jobs.iter().skip(priority).step_by(3).collect::<VecDeque<_>>());
+    let mut passed = [0; 3];
+    let by_priority = std::iter::from_fn(|| {
+        // One that was passed by 16 times has a turn, so that it is not starved.
+        let due = (0..3).find(|at| passed[*at] >= 16 && !left[*at].is_empty());
+        let at = due.or_else(|| left.iter().position(|jobs| !jobs.is_empty()))?;
+        passed[at] = 0;
+        (at + 1..3).for_each(|lower| passed[lower] = if left[lower].is_empty() { 0 } else { passed[lower] + 1 });
+        left[at].pop_front()
+    });
     let expected: Vec<Job> = std::iter::once(&first).chain(by_priority).cloned().collect();
     rig.all_done_in_order(&expected);
     drop((lanes, first, jobs, expected));

@@ -10,7 +10,7 @@ impl Bench {
 
     /// The oldest job of a ring hangs, and the ring is reset.
     fn hang(&mut self, ring: u8) {
-        self.scheduler.fault(RingIndex(ring), self.scheduler.rings[usize::from(ring)].completed);
+        self.scheduler.fault(RingIndex(ring), self.scheduler.rings[usize::from(ring)].completed, self.now);
         self.drain();
         self.reset(ring);
     }
@@ -86,15 +86,17 @@ fn sched_7_a_suspect_that_got_through_is_not_counted_as_guilty() {
     let queue = bench.queue_of(context, 0);
     bench.submit(queue);
     bench.pass(TIMEOUT);
+    bench.begin_reset(0);
     bench.complete(0);
-    bench.reset(0);
+    bench.end_reset(0);
     assert_eq!(bench.stats(context), (0, 0, false));
     // Nobody is guilty here, but the second job is a victim.
     bench.submit(queue);
     bench.submit(queue);
     bench.pass(TIMEOUT);
+    bench.begin_reset(0);
     bench.complete(0);
-    bench.reset(0);
+    bench.end_reset(0);
     assert_eq!(bench.stats(context), (0, 1, false));
 }
 
@@ -133,7 +135,7 @@ fn sched_7_a_context_lives_as_long_as_its_queues_do_and_its_handle_goes_stale() 
     assert_eq!(bench.scheduler.open_context(1), None);
     bench.scheduler.close_context(context);
     bench.scheduler.close_context(context);
-    assert_eq!(bench.scheduler.open_queue_of(context, RingIndex(0), Priority::Normal), None);
+    assert_eq!(bench.scheduler.open_queue_of(context, RingIndex(0), Priority::Normal), Err(QueueError::StaleContext));
     bench.scheduler.kill_queue(queue);
     assert_eq!(bench.stats(context), (0, 0, false), "its job is on the ring");
     bench.hang(0);
@@ -143,7 +145,7 @@ fn sched_7_a_context_lives_as_long_as_its_queues_do_and_its_handle_goes_stale() 
     let next = bench.scheduler.open_context(1).unwrap();
     assert_eq!((bench.stats(next), bench.stats(other)), ((0, 0, false), (0, 0, false)));
     bench.scheduler.close_context(context);
-    assert_eq!(bench.scheduler.open_queue_of(context, RingIndex(0), Priority::Normal), None);
+    assert_eq!(bench.scheduler.open_queue_of(context, RingIndex(0), Priority::Normal), Err(QueueError::StaleContext));
     let queue = bench.queue_of(next, 0);
     bench.submit(queue);
     assert_eq!(bench.running.len(), 1);
@@ -153,7 +155,7 @@ fn sched_7_a_context_lives_as_long_as_its_queues_do_and_its_handle_goes_stale() 
 fn sched_7_a_refused_queue_costs_a_context_nothing() {
     let mut bench = Bench::new(16, 1, 8);
     let context = bench.scheduler.open_context(1).unwrap();
-    assert_eq!(bench.scheduler.open_queue_of(context, RingIndex(7), Priority::Normal), None);
+    assert_eq!(bench.scheduler.open_queue_of(context, RingIndex(7), Priority::Normal), Err(QueueError::NoSuchRing));
     bench.scheduler.close_context(context);
     assert_eq!(core::iter::from_fn(|| bench.scheduler.open_context(1)).count(), 2);
 }

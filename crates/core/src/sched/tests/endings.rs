@@ -109,6 +109,7 @@ fn a_lost_device_is_not_given_up_again() {
     bench.submit(queue);
     bench.pass(TIMEOUT);
     bench.fail_reset(0);
+    assert!(bench.scheduler.begin_device_reset());
     bench.scheduler.device_reset_done(false);
     bench.scheduler.lose(FenceError::Lost);
     bench.drain();
@@ -122,10 +123,11 @@ fn fence_2_a_stop_during_a_reset_is_final() {
     let (job, _) = bench.submit_spec(queue, spec(0, true)).unwrap();
     bench.drain();
     bench.pass(TIMEOUT);
+    bench.begin_reset(0);
     bench.scheduler.lose(FenceError::Lost);
-    bench.reset(0);
+    bench.end_reset(0);
     bench.pass(TIMEOUT);
-    bench.scheduler.fault(RingIndex(0), bench.reset_numbers[0]);
+    bench.scheduler.fault(RingIndex(0), bench.reset_numbers[0], bench.now);
     bench.drain();
     assert_eq!(bench.signalled, HashMap::from([(job, Err(FenceError::Lost))]));
     assert_eq!((bench.resets.len(), bench.gave_up, bench.scheduler.next_deadline()), (1, false, None));

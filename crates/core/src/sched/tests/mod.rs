@@ -1,4 +1,5 @@
-//! The scheduler driven by hand ([`scenarios`], [`contexts`], [`waits`], [`resets`], [`event_slots`], [`endings`]), by what `drm_sched` is tested with
+//! The scheduler driven by hand ([`scenarios`], [`starts`], [`contexts`], [`waits`], [`loans`], [`shares`], [`fairness`],
+//! [`resets`], [`event_slots`], [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
 
@@ -8,24 +9,79 @@ mod contexts;
 mod endings;
 mod event_slots;
 mod exhaustive;
+mod fairness;
+mod growth;
 mod kunit;
+mod loans;
 mod model;
 mod random;
 mod resets;
 mod scenarios;
+mod shares;
+mod starts;
 mod waits;
 
+use core::cell::Cell;
 use core::time::Duration;
 use std::collections::HashMap;
 use std::vec;
 use std::vec::Vec;
 
+use super::turns::{Turn, PASSES};
 use super::*;
 use crate::fence::Seqno;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 
-type TestScheduler = Scheduler<u32, u32, Vec<JobSlot<u32, u32>>, Vec<QueueSlot>, Vec<RingSlot>, Vec<ContextSlot>>;
+/// Numbers for fences and payloads, and as many slots of each kind as a test likes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Heap {}
+
+impl Storage for Heap {
+    type Fence = u32;
+    type Payload = u32;
+    type Jobs = Vec<JobSlot<u32, u32>>;
+    type Queues = Vec<QueueSlot>;
+    type Rings = Vec<RingSlot>;
+    type Contexts = Vec<ContextSlot>;
+    type Turns = Vec<TurnSlot>;
+    type Waits = Vec<WaitSlot>;
+}
+
+type TestScheduler = Scheduler<Heap>;
+
+/// Slots of a number of jobs, queues, rings and contexts.
+fn stores([jobs, queues, rings, contexts]: [usize; 4]) -> Stores<Heap> {
+    let turns = slots(contexts * rings);
+    Stores {
+        jobs: slots(jobs),
+        queues: slots(queues),
+        rings: slots(rings),
+        contexts: slots(contexts),
+        turns,
+        waits: slots(jobs),
+    }
+}
+
+fn slots<T: Default>(count: usize) -> Vec<T> {
+    core::iter::repeat_with(T::default).take(count).collect()
+}
+
+std::thread_local! {
+    static STEPS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A list has looked at a slot.
+pub(super) fn count_step() {
+    STEPS.set(STEPS.get() + 1);
+}
+
+/// How many slots the lists of this thread look at while `f` runs.
+fn steps(f: impl FnOnce()) -> u64 {
+    let before = STEPS.get();
+    f();
+    STEPS.get() - before
+}
 
 /// A scheduler, what it has asked for so far, and a clock.
 struct Bench {
@@ -51,12 +107,8 @@ impl Bench {
     }
 
     fn with(jobs: usize, rings: usize, limits: Limits) -> Self {
-        let slots = |count| (0..count).map(|_| JobSlot::default()).collect();
-        let queues = (0..4).map(|_| QueueSlot::default()).collect();
-        let rings = (0..rings).map(|_| RingSlot::default()).collect();
-        let contexts = (0..2).map(|_| ContextSlot::default()).collect();
         Self {
-            scheduler: Scheduler::with_contexts(slots(jobs), queues, rings, contexts, limits),
+            scheduler: Scheduler::new(stores([jobs, 4, rings, 2]), limits),
             now: Timestamp::default(),
             next: 0,
             running: vec![],
@@ -91,7 +143,7 @@ impl Bench {
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.scheduler.poll_action(self.now) {
+        while let Some(action) = self.scheduler.poll_action() {
             match action {
                 Action::Signal { fence, result } => {
                     assert_eq!(self.signalled.insert(fence, result), None, "fence {fence} signalled twice");
@@ -101,11 +153,10 @@ impl Bench {
                     assert!(!self.released.contains(&payload));
                     self.released.push(payload);
                 }
-                Action::ResetRing { ring, seqno, suspect } => {
+                Action::ResetRing { ring, suspect } => {
                     let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap());
                     self.suspects.push(suspect);
                     self.resets.push(ring);
-                    self.reset_numbers.push(seqno);
                 }
                 Action::ResetDevice => self.device_resets += 1,
                 Action::GiveUp => self.gave_up = true,
@@ -113,6 +164,7 @@ impl Bench {
                     self.events.extend(event);
                     let number = *self.scheduler.payload(job).unwrap();
                     self.running.push((ring, seqno, number));
+                    self.scheduler.started(ring, seqno, self.now);
                 }
             }
         }
@@ -132,8 +184,19 @@ impl Bench {
         self.drain();
     }
 
-    /// The reset of a ring is over: what was on it is not there any more.
+    /// The reset of a ring begins.
+    fn begin_reset(&mut self, ring: u8) {
+        let number = self.scheduler.begin_reset(RingIndex(ring));
+        self.reset_numbers.push(number.expect("nothing is to be reset"));
+    }
+
+    /// A ring is reset: what was on it is not there any more.
     fn reset(&mut self, ring: u8) {
+        self.begin_reset(ring);
+        self.end_reset(ring);
+    }
+
+    fn end_reset(&mut self, ring: u8) {
         self.running.retain(|(on, ..)| *on != RingIndex(ring));
         self.scheduler.reset_done(RingIndex(ring), true);
         self.drain();
@@ -141,12 +204,18 @@ impl Bench {
 
     /// The reset of a ring has failed.
     fn fail_reset(&mut self, ring: u8) {
+        self.begin_reset(ring);
         self.scheduler.reset_done(RingIndex(ring), false);
         self.drain();
     }
 
     /// The reset of the device is over: nothing is on any ring any more.
     fn reset_device(&mut self) {
+        assert!(self.scheduler.begin_device_reset());
+        self.end_device_reset();
+    }
+
+    fn end_device_reset(&mut self) {
         self.running.clear();
         self.scheduler.device_reset_done(true);
         self.drain();
@@ -154,7 +223,7 @@ impl Bench {
 
     /// How many of the four queue slots are free; takes them.
     fn free_queues(&mut self) -> usize {
-        core::iter::from_fn(|| self.scheduler.open_queue(RingIndex(0), Priority::Normal)).count()
+        core::iter::from_fn(|| self.scheduler.open_queue(RingIndex(0), Priority::Normal).ok()).count()
     }
 
     fn running(&self) -> Vec<u32> {

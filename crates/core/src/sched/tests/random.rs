@@ -64,6 +64,11 @@ enum Event {
     DeviceResetDone {
         succeeded: bool,
     },
+    /// The driver has looked: the ring, or the device, is to be reset.
+    BeginReset {
+        ring: u8,
+    },
+    BeginDeviceReset,
     /// The driver has looked, and says that the suspect moves.
     StillRunning {
         ring: u8,
@@ -121,6 +126,8 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (0..2u8, 0..6usize).prop_map(|(ring, back)| Event::Fault { ring, back }),
         8 => (0..80u64).prop_map(|millis| Event::Pass { millis }),
         12 => Just(Event::Tick),
+        12 => (0..2u8).prop_map(|ring| Event::BeginReset { ring }),
+        9 => Just(Event::BeginDeviceReset),
         12 => (0..2u8, prop::bool::weighted(0.9)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
         9 => prop::bool::weighted(0.9).prop_map(|succeeded| Event::DeviceResetDone { succeeded }),
         5 => (0..2u8).prop_map(|ring| Event::StillRunning { ring }),
@@ -164,7 +171,7 @@ impl Pair {
             Some(context) => self.scheduler.open_queue_of(context.handle, RingIndex(ring), priority),
             None => self.scheduler.open_queue(RingIndex(ring), priority),
         };
-        if let Some(handle) = opened {
+        if let Ok(handle) = opened {
             assert!(!context.is_some_and(|context| self.model.contexts[context].closed));
             self.model.queue_opened(handle, usize::from(ring), priority, context);
         }
@@ -232,6 +239,16 @@ impl Pair {
         // Also twice: the handle is then stale, or soon will be.
         self.scheduler.kill_queue(self.model.queues[queue].handle);
         self.model.killed(queue);
+    }
+
+    fn begin_reset(&mut self, ring: u8) {
+        let number = self.scheduler.begin_reset(RingIndex(ring));
+        self.model.begin_reset(usize::from(ring), number);
+    }
+
+    fn begin_device_reset(&mut self) {
+        let begins = self.scheduler.begin_device_reset();
+        self.model.begin_device_reset(begins, &self.scheduler);
     }
 
     fn reset_done(&mut self, ring: u8, succeeded: bool) {
@@ -305,14 +322,16 @@ impl Pair {
                 // Half of them with the ring's own number.
                 let slot = &self.model.rings[usize::from(ring)];
                 let seqno = slot.numbers[slot.at.saturating_sub(back.saturating_sub(2))];
-                self.scheduler.fault(RingIndex(ring), seqno);
-                self.model.fault(usize::from(ring), seqno);
+                self.scheduler.fault(RingIndex(ring), seqno, self.now);
+                self.model.fault(usize::from(ring), seqno, self.now);
             }
             Event::Pass { millis } => self.now = self.now.plus(Duration::from_millis(millis)),
             Event::Tick => {
                 self.scheduler.tick(self.now);
                 self.model.tick(self.now);
             }
+            Event::BeginReset { ring } => self.begin_reset(ring),
+            Event::BeginDeviceReset => self.begin_device_reset(),
             Event::ResetDone { ring, succeeded } => self.reset_done(ring, succeeded),
             Event::DeviceResetDone { succeeded } => self.device_reset_done(succeeded),
             Event::StillRunning { ring } => {
@@ -338,20 +357,21 @@ impl Pair {
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.scheduler.poll_action(self.now) {
+        while let Some(action) = self.scheduler.poll_action() {
             match action {
                 Action::Signal { fence, result } => self.model.signalled(fence, result),
                 Action::Release { payload } => self.model.released(payload),
-                Action::ResetRing { ring, seqno, suspect } => {
+                Action::ResetRing { ring, suspect } => {
                     let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap());
-                    self.model.resetting(ring, seqno, suspect);
+                    self.model.asked(ring, suspect);
                 }
-                Action::ResetDevice => self.model.resetting_device(&self.scheduler),
+                Action::ResetDevice => self.model.asked_of_device(),
                 Action::GiveUp => self.model.gave_up(),
                 Action::Run { job, ring, seqno, event } => {
                     let payload = *self.scheduler.payload(job).unwrap();
                     self.model.reported_through(payload, event);
                     self.model.started(job, payload, ring, seqno, self.now);
+                    self.scheduler.started(ring, seqno, self.now);
                 }
             }
         }
@@ -387,9 +407,9 @@ impl Pair {
         for _ in 0..JOBS {
             for ring in [0, 1] {
                 self.drain();
-                if matches!(self.model.rings[usize::from(ring)].is, RingIs::Resetting { .. }) {
-                    self.reset_done(ring, true);
-                }
+                self.begin_reset(ring);
+                self.reset_done(ring, true);
+                self.begin_device_reset();
                 self.device_reset_done(true);
                 if let Some((seqno, _)) = self.model.rings[usize::from(ring)].running.last().copied() {
                     self.done(ring, seqno);
@@ -436,7 +456,7 @@ proptest! {
         pair.drain();
         pair.check();
         prop_assert_eq!(pair.scheduler.job_count(), 0);
-        let free = core::iter::from_fn(|| pair.scheduler.open_queue(RingIndex(0), Priority::Normal)).count();
+        let free = core::iter::from_fn(|| pair.scheduler.open_queue(RingIndex(0), Priority::Normal).ok()).count();
         prop_assert_eq!(free, 4, "a queue outlived its user");
         (0..pair.model.contexts.len()).for_each(|context| pair.close_context(context));
         let free = core::iter::from_fn(|| pair.scheduler.open_context(1)).count();

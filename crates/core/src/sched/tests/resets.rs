@@ -13,10 +13,7 @@ fn stuck() -> (Bench, [u32; 3]) {
     bench.drain();
     // The other ring's job is younger, and not suspect when the first one is.
     bench.pass(TIMEOUT / 2);
-    let other = bench.running[2].1;
-    bench.scheduler.hw_done(RingIndex(1), other, bench.now);
-    bench.running.pop();
-    bench.drain();
+    bench.complete(1);
     let (again, _) = bench.submit_spec(queues[1], RESTARTABLE).unwrap();
     bench.drain();
     bench.pass(TIMEOUT / 2);
@@ -32,7 +29,7 @@ fn sched_4_a_failed_ring_reset_leads_to_that_of_the_device() {
     let numbers = [0, 1].map(|ring| bench.scheduler.number_after_reset(RingIndex(ring)).unwrap());
     bench.reset_device();
     assert_eq!(bench.signalled[&hung], Err(FenceError::Guilty));
-    assert_eq!(bench.running(), [behind, elsewhere], "they run again");
+    assert_eq!(bench.running(), [elsewhere, behind], "they run again");
     for (ring, seqno, _) in bench.running.clone() {
         assert!(seqno.is_after(numbers[usize::from(ring.0)]));
     }
@@ -48,7 +45,7 @@ fn sched_6_who_was_elsewhere_and_cannot_run_again_is_innocent() {
     let mut bench = Bench::new(16, 2, 8);
     let (bad, good) = (bench.queue(0), bench.queue(1));
     let (hung, victim) = (bench.submit(bad), bench.submit(good));
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
+    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.fail_reset(0);
     bench.reset_device();
@@ -69,8 +66,8 @@ fn sched_7_a_reset_of_the_device_counts_once_for_each_context() {
         let queue = open(&mut bench, contexts[context], ring);
         bench.submit(queue);
     }
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO);
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
+    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.fail_reset(0);
     assert_eq!(bench.device_resets, 0, "it would cut short the other ring's reset");
@@ -89,8 +86,8 @@ fn sched_4_the_device_is_reset_after_the_reset_of_a_ring_that_is_under_way() {
     for queue in queues {
         bench.submit(queue);
     }
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO);
+    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
     bench.drain();
     bench.fail_reset(0);
     let later = bench.submit(queues[2]);
@@ -111,7 +108,7 @@ fn sched_4_a_suspect_that_completes_before_the_device_is_reset_is_not_guilty() {
     let queues = [bench.queue(0), bench.queue(1)];
     let (slow, behind) = (bench.submit(queues[0]), bench.submit(queues[0]));
     bench.submit(queues[1]);
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO);
+    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
     bench.pass(TIMEOUT);
     bench.fail_reset(0);
     bench.complete(0);
@@ -123,9 +120,10 @@ fn sched_4_a_suspect_that_completes_before_the_device_is_reset_is_not_guilty() {
 #[test]
 fn sched_4_what_a_device_says_during_its_reset_means_nothing() {
     let (mut bench, [hung, ..]) = stuck();
+    assert!(bench.scheduler.begin_device_reset());
     for (ring, seqno, _) in bench.running.clone() {
         bench.scheduler.hw_done(ring, seqno, bench.now);
-        bench.scheduler.fault(ring, seqno);
+        bench.scheduler.fault(ring, seqno, bench.now);
     }
     bench.pass(TIMEOUT * 2);
     assert_eq!(bench.scheduler.next_deadline(), None);
@@ -151,6 +149,7 @@ fn sched_4_what_a_device_says_during_its_reset_means_nothing() {
 #[test]
 fn sched_4_a_failed_reset_of_the_device_is_the_last_one() {
     let (mut bench, [hung, ..]) = stuck();
+    assert!(bench.scheduler.begin_device_reset());
     bench.scheduler.device_reset_done(false);
     bench.drain();
     assert!(bench.gave_up && !bench.signalled.contains_key(&hung));
@@ -180,9 +179,10 @@ fn sched_4_a_job_that_moves_is_no_hang_within_a_bound() {
     assert!(!bench.scheduler.still_running(RingIndex(0), bench.now), "for ever");
     assert_eq!(bench.scheduler.next_deadline(), None);
     // A reset is owed: it may still complete until that takes hold, but it has no say any more.
+    bench.begin_reset(0);
     bench.complete(0);
     assert_eq!(bench.signalled, HashMap::from([(long, Ok(()))]));
-    bench.reset(0);
+    bench.end_reset(0);
     assert_eq!(bench.signalled[&hung], Err(FenceError::Innocent));
 }
 
@@ -214,7 +214,9 @@ fn sched_4_a_suspect_that_completed_while_the_driver_looked_needs_no_extension()
     let (slow, next) = (bench.submit(queue), bench.submit(queue));
     bench.pass(TIMEOUT);
     bench.complete(0);
-    assert!(bench.scheduler.still_running(RingIndex(0), bench.now));
+    // Nothing is owed any more, so the driver's word is not needed, and the next job has its time from now on.
+    assert!(!bench.scheduler.still_running(RingIndex(0), bench.now));
+    assert_eq!(bench.scheduler.begin_reset(RingIndex(0)), None);
     assert_eq!(bench.scheduler.next_deadline(), Some(bench.now.plus(TIMEOUT)));
     bench.complete(0);
     assert_eq!(bench.signalled, HashMap::from([(slow, Ok(())), (next, Ok(()))]));
@@ -229,7 +231,7 @@ fn sched_4_a_fault_is_not_talked_away_and_neither_is_peace() {
     bench.submit(queue);
     assert!(!bench.scheduler.still_running(RingIndex(0), bench.now), "nobody asked");
     assert!(!bench.scheduler.still_running(RingIndex(7), bench.now));
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
+    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     assert!(!bench.scheduler.still_running(RingIndex(0), bench.now));
     bench.reset(0);
@@ -267,7 +269,7 @@ fn a_stopped_scheduler_resets_what_had_faulted_and_can_be_lost() {
     let (bad, again) = (bench.submit(queue), bench.submit_spec(queue, RESTARTABLE).unwrap().0);
     bench.drain();
     bench.scheduler.stop();
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
+    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.reset(0);
     assert_eq!((bench.signalled[&bad], bench.running.len()), (Err(FenceError::Guilty), 0));
@@ -288,7 +290,7 @@ fn sched_6_who_takes_the_place_of_a_job_that_was_suspect_is_not() {
     assert_eq!(bench.signalled[&slow], Ok(()));
     // There are two slots: the first is used again.
     let (hung, innocent) = (bench.submit(b), bench.submit(a));
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO);
+    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
     bench.drain();
     bench.fail_reset(1);
     bench.reset_device();
@@ -304,7 +306,7 @@ fn sched_4_a_fault_while_the_driver_looks_is_one() {
     let queue = bench.queue(0);
     let bad = bench.submit(queue);
     bench.pass(TIMEOUT);
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
+    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
     assert!(!bench.scheduler.still_running(RingIndex(0), bench.now));
     bench.reset(0);
     assert_eq!(bench.signalled[&bad], Err(FenceError::Guilty));
@@ -313,10 +315,11 @@ fn sched_4_a_fault_while_the_driver_looks_is_one() {
 #[test]
 fn a_start_during_the_reset_of_the_device_starts_no_clock() {
     let (mut bench, _) = stuck();
+    assert!(bench.scheduler.begin_device_reset());
     bench.scheduler.stop();
     bench.scheduler.start(bench.now);
     assert_eq!(bench.scheduler.next_deadline(), None);
-    bench.reset_device();
+    bench.end_device_reset();
     assert!(bench.scheduler.next_deadline().is_some());
 }
 
@@ -366,9 +369,10 @@ fn status_after_loss(known: bool) -> [ResetStatus; 2] {
     let queue = bench.scheduler.open_queue_of(contexts[0], RingIndex(0), Priority::Normal).unwrap();
     bench.submit(queue);
     if known {
-        bench.scheduler.fault(RingIndex(0), Seqno::ZERO);
+        bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
         bench.drain();
         bench.fail_reset(0);
+        assert!(bench.scheduler.begin_device_reset());
         bench.scheduler.device_reset_done(false);
     }
     // The first word counts.

@@ -25,6 +25,8 @@ impl World {
         let rebased = |at: Timestamp| Timestamp::new(at.since_beginning().saturating_sub(now));
         for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
             ring.deadline = ring.deadline.map(rebased);
+            // For shares of time, which one party alone has all of.
+            ring.since = ring.since.map(|_| Timestamp::default());
             engine.deadline = engine.deadline.filter(|_| ring.deadline.is_some()).map(rebased);
         }
     }
@@ -34,13 +36,23 @@ impl World {
         let (ring, engine) = (&mut self.scheduler.rings[index], &mut self.engines[index]);
         let base = ring.completed.value();
         let rebased = |seqno: Seqno| Seqno::from_register(seqno.value().wrapping_sub(base).wrapping_add(2)).unwrap();
-        for seqno in [&mut ring.completed, &mut ring.issued, &mut engine.register] {
+        if !engine.stopped {
+            // Old news, however old.
+            engine.news = engine.news.map(|_| Seqno::from_register(base.wrapping_sub(1)).unwrap());
+        }
+        let news = engine.news.iter_mut();
+        for seqno in
+            [&mut ring.completed, &mut ring.issued, &mut ring.given, &mut engine.register].into_iter().chain(news)
+        {
             *seqno = rebased(*seqno);
         }
         for (seqno, _) in &mut engine.given {
             *seqno = rebased(*seqno);
         }
-        if let Reset::Asked(announced) = &mut engine.reset {
+        if let Some((seqno, _)) = &mut engine.last_given {
+            *seqno = rebased(*seqno);
+        }
+        if let Reset::Begun(announced) = &mut engine.reset {
             *announced = rebased(*announced);
         }
         let jobs = self.scheduler.jobs.iter_mut();
@@ -55,18 +67,28 @@ impl World {
             job.seqno = Seqno::ZERO;
         }
         for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.in_use && queue.stands == Stands::Nowhere) {
-            queue.link = NONE;
+            queue.links = Links::NONE;
         }
         for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.running == 0) {
             queue.runs_on = queue.ring;
         }
         // Compared with a context's last one only, and there are no contexts.
         self.scheduler.resets = 0;
+        for job in &mut self.scheduler.jobs {
+            job.charged = 0;
+        }
         for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
-            if matches!(ring.state, RingState::Running | RingState::Dead) {
-                let forgotten = ring.state == RingState::Dead || ring.suspect.is_none();
-                assert!(forgotten, "a suspect that is cleared is remembered");
-                (ring.suspect, engine.suspect, engine.faulted) = (None, None, false);
+            let turns = &mut ring.turns;
+            (turns.unowned.used, turns.unowned.ahead, turns.unowned.last, turns.floor) = (0, 0, 0, 0);
+            if engine.hand != Hand::Written {
+                engine.last_given = None;
+            }
+            if ring.state == RingState::Running {
+                assert_eq!(ring.blame, Blame::Nobody, "a suspect that is cleared is remembered");
+                engine.suspect = None;
+            }
+            if ring.state == RingState::Dead {
+                (ring.blame, engine.suspect, engine.told) = (Blame::Nobody, None, false);
             }
         }
         let before = self.jobs.clone();
@@ -114,7 +136,9 @@ impl World {
         lists.extend(queues.iter_mut().map(|queue| &mut queue.jobs));
         for ring in rings {
             lists.extend([&mut ring.pending, &mut ring.orphans]);
-            ring.suspect = ring.suspect.map(|slot| names[slot as usize]);
+            if let Blame::Overdue(slot) = &mut ring.blame {
+                *slot = names[*slot as usize];
+            }
         }
         let mut members: Vec<Vec<u32>> = lists.iter_mut().map(|list| take_apart(list, jobs)).collect();
         assert!(members[0].iter().all(|slot| jobs[*slot as usize].state == State::Free), "a free slot is in use");
@@ -123,7 +147,7 @@ impl World {
         assert_eq!(listed + reserved, jobs.len(), "a job is in no list, or in two");
 
         for slot in jobs.iter_mut() {
-            slot.link = NONE;
+            slot.links = Links::NONE;
         }
         *jobs = order.iter().map(|slot| core::mem::take(&mut jobs[*slot])).collect();
         // Who is next among the free decides only about names.

@@ -20,11 +20,11 @@ mod properties;
 mod search;
 mod world;
 
-use super::super::list::{Linked, NONE};
-use super::super::slots::{Cause, RingState, Stands, State};
+use super::super::list::{Linked, Links};
+use super::super::slots::{Blame, RingState, Stands, State};
 use super::*;
 use search::explore;
-use world::{After, Config, Engine, Event, Place, Plan, Progress, Reset, Stage, Wait, World};
+use world::{After, Config, Engine, Event, Hand, Place, Plan, Progress, Reset, Stage, Wait, World};
 
 const QUEUES: usize = 2;
 const JOBS: usize = 3;
@@ -44,6 +44,7 @@ enum Notable {
     ResetAsked,
     DeviceResetAsked,
     GaveUp,
+    NotStarted,
 }
 
 /// What happens in every configuration.
@@ -70,6 +71,7 @@ const ONE_RING: Config = Config {
     slots: 3,
     jobs: [plan(0, false, After::Nothing), plan(0, true, After::Nothing), plan(1, true, After::Job(1))],
     faults: true,
+    slow_hands: false,
     vouched: false,
     event_slots: None,
     ticks: 1,

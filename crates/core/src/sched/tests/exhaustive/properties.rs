@@ -5,32 +5,36 @@ use super::*;
 impl World {
     /// The shell takes one action and carries it out.
     pub(super) fn poll(&mut self, config: &Config) -> Option<Notable> {
-        let Some(action) = self.scheduler.poll_action(self.now) else {
+        let Some(action) = self.scheduler.poll_action() else {
             self.check_idle();
             return None;
         };
         Some(match action {
             Action::Signal { fence, result } => self.signalled(config, fence as usize, result),
             Action::Release { payload } => self.released(payload as usize),
-            Action::ResetRing { ring, seqno, suspect } => {
+            Action::ResetRing { ring, suspect } => {
                 let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap() as usize);
                 let engine = &mut self.engines[usize::from(ring.0)];
-                assert_eq!(
-                    suspect,
-                    engine.suspect.filter(|job| engine.given.first().is_some_and(|(_, given)| given == job))
-                );
+                let oldest = engine.given.first().map(|(_, job)| *job);
+                assert_eq!(suspect, oldest.filter(|oldest| !engine.told && engine.suspect == Some(*oldest)));
+                assert!(suspect.is_some() || engine.told, "a reset of a ring that nothing is wrong with");
                 assert!(!self.lost, "a reset of a lost device");
-                assert_eq!(engine.reset, Reset::None, "a reset while the ring is being reset, or cannot be");
+                assert!(
+                    engine.reset == Reset::None || engine.forgiven,
+                    "a second reset at a time, or after one failed"
+                );
                 assert_eq!(self.reset, Reset::None, "a ring's reset during that of the device");
-                engine.reset = Reset::Asked(seqno);
+                (engine.reset, engine.forgiven) = (Reset::Asked, false);
                 Notable::ResetAsked
             }
             Action::ResetDevice => {
                 assert!(!self.lost && self.engines.iter().any(|engine| engine.reset == Reset::Failed));
-                let resetting = |engine: &Engine| matches!(engine.reset, Reset::Asked(_) | Reset::Held);
+                let resetting = |engine: &Engine| {
+                    !engine.forgiven && matches!(engine.reset, Reset::Asked | Reset::Begun(_) | Reset::Held)
+                };
                 assert!(!self.engines.iter().any(resetting), "it cuts short the reset of a ring");
                 assert_eq!(self.reset, Reset::None, "a second reset of the device");
-                self.reset = Reset::Asked(Seqno::ZERO);
+                self.reset = Reset::Asked;
                 Notable::DeviceResetAsked
             }
             Action::GiveUp => {
@@ -53,7 +57,7 @@ impl World {
         let killed = self.killed[plan.queue];
         let reason = match result {
             Ok(()) => progress.completed,
-            Err(FenceError::Guilty) => progress.lost == Some(Place::Suspect),
+            Err(FenceError::Guilty) => matches!(progress.lost, Some(Place::Suspect | Place::Refused)),
             Err(FenceError::Innocent) => progress.lost == Some(Place::Victim) && (!plan.restartable || killed),
             Err(FenceError::Canceled) => !progress.ran && (killed || progress.wait == Wait::Failed),
             Err(FenceError::Lost) => self.lost,
@@ -76,7 +80,8 @@ impl World {
         let engine = &self.engines[usize::from(ring.0)];
         let progress = &self.jobs[job];
         assert!(!self.lost, "work for a lost device");
-        assert_eq!(engine.reset, Reset::None, "work for a ring that is being reset");
+        assert!(engine.reset == Reset::None || engine.forgiven, "work for a ring that is being reset");
+        assert!(matches!(progress.lost, None | Some(Place::Victim)), "what was guilty runs again");
         assert!(self.engines.iter().all(|engine| engine.reset != Reset::Failed), "the device is to be reset");
         assert_eq!(self.reset, Reset::None, "work for a device that is being reset");
         assert_eq!((progress.handle, config.ring_of(job)), (Some(handle), usize::from(ring.0)));
@@ -94,12 +99,14 @@ impl World {
         }
         let again = progress.lost.is_some();
         let engine = &mut self.engines[usize::from(ring.0)];
-        if engine.given.is_empty() {
-            engine.deadline = Some(self.now.plus(TIMEOUT));
-        }
         engine.given.push((seqno, job));
+        (engine.last_given, engine.hand) = (Some((seqno, job)), Hand::Full);
         self.jobs[job].ran = true;
         self.jobs[job].lost = None;
+        if !config.slow_hands {
+            self.apply(config, Event::Write(ring.0));
+            self.apply(config, Event::Started(ring.0));
+        }
         if again {
             Notable::RanAgain
         } else {
@@ -144,7 +151,8 @@ impl World {
             assert!(on_ring <= config.credits, "ring {index} has more than it has credits for");
             let booked = if self.lost { 0 } else { on_ring };
             assert_eq!(slot.credits + booked, config.credits, "credits are lost or made on ring {index}");
-            if slot.state == RingState::Running && on_ring > 0 && self.reset == Reset::None {
+            let has_it = engine.given.len() > usize::from(engine.hand != Hand::Empty);
+            if slot.state == RingState::Running && has_it && matches!(self.reset, Reset::None | Reset::Asked) {
                 assert!(slot.deadline.is_some(), "nobody watches ring {index}");
                 assert_eq!(slot.deadline, engine.deadline, "the oldest job of ring {index} has not its whole time");
             }
@@ -171,14 +179,21 @@ impl World {
             for seqno in [completed, old, never, never.next()] {
                 scheduler.hw_done(ring, seqno, self.now);
             }
-            scheduler.fault(ring, old);
-            if matches!(engine.reset, Reset::None | Reset::Failed) {
+            scheduler.fault(ring, old, self.now);
+            scheduler.fault(ring, never, self.now);
+            if matches!(engine.reset, Reset::None | Reset::Asked | Reset::Failed) {
                 scheduler.reset_done(ring, true);
                 scheduler.reset_done(ring, false);
+            }
+            if engine.reset != Reset::Asked {
                 assert!(!scheduler.still_running(ring, self.now));
+                assert_eq!(scheduler.begin_reset(ring), None);
             }
         }
-        if matches!(self.reset, Reset::None | Reset::Failed) {
+        if self.reset != Reset::Asked {
+            assert!(!scheduler.begin_device_reset());
+        }
+        if matches!(self.reset, Reset::None | Reset::Asked | Reset::Failed) {
             scheduler.device_reset_done(true);
             scheduler.device_reset_done(false);
         }
@@ -214,7 +229,8 @@ impl World {
         }
         assert_eq!(self.scheduler.job_count(), 0);
         let mut scheduler = self.scheduler.clone();
-        let free = core::iter::from_fn(|| scheduler.open_queue(RingIndex(config.rings[0]), Priority::Normal)).count();
+        let free =
+            core::iter::from_fn(|| scheduler.open_queue(RingIndex(config.rings[0]), Priority::Normal).ok()).count();
         let gone = self.killed.iter().filter(|killed| **killed).count();
         assert_eq!(free, gone, "a queue outlives its user, or goes before it");
     }
@@ -236,6 +252,9 @@ impl World {
                 }
             }
             world.drain(config);
+            for ring in 0..config.ring_count() {
+                world.empty_hand(config, ring);
+            }
             for ring in 0..config.ring_count() {
                 world.finish_ring(config, ring, hangs);
             }
@@ -262,7 +281,10 @@ impl World {
     }
 
     fn finish_reset(&mut self, config: &Config) {
-        if matches!(self.reset, Reset::Asked(_)) {
+        if self.reset == Reset::Asked {
+            self.apply(config, Event::BeginDeviceReset);
+        }
+        if matches!(self.reset, Reset::Begun(_)) {
             self.apply(config, Event::HoldDevice);
         }
         if self.reset == Reset::Held {
@@ -270,9 +292,21 @@ impl World {
         }
     }
 
+    fn empty_hand(&mut self, config: &Config, ring: u8) {
+        if self.engines[usize::from(ring)].hand == Hand::Full {
+            self.apply(config, Event::Write(ring));
+        }
+        if self.engines[usize::from(ring)].hand == Hand::Written {
+            self.apply(config, Event::Started(ring));
+        }
+    }
+
     fn finish_ring(&mut self, config: &Config, ring: u8, hangs: bool) {
         let index = usize::from(ring);
-        if matches!(self.engines[index].reset, Reset::Asked(_)) {
+        if self.engines[index].reset == Reset::Asked {
+            self.apply(config, Event::BeginReset(ring));
+        }
+        if matches!(self.engines[index].reset, Reset::Begun(_)) {
             self.apply(config, Event::Hold(ring));
         }
         if self.engines[index].reset == Reset::Held {
@@ -281,7 +315,8 @@ impl World {
         if hangs {
             return;
         }
-        while self.engines[index].completed < self.engines[index].given.len() {
+        self.apply(config, Event::TellFault(ring));
+        while !self.engines[index].stopped && self.engines[index].executing().is_some() {
             self.apply(config, Event::Complete(ring));
         }
         self.apply(config, Event::Report(ring));

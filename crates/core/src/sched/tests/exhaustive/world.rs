@@ -33,6 +33,8 @@ pub(super) struct Config {
     pub(super) jobs: [Plan; JOBS],
     /// Rings may fault, not only hang.
     pub(super) faults: bool,
+    /// The shell may be slow to write a job that it was handed, fail to, or be slow to say that it has; see [`Hand`].
+    pub(super) slow_hands: bool,
     /// The driver may see a job move that is overdue, and the job then gets one extension.
     pub(super) vouched: bool,
     /// With one, at most one queue is busy.
@@ -63,15 +65,27 @@ pub(super) enum Event {
     Complete(u8),
     /// The shell reads the ring's number, in time or late.
     Report(u8),
+    /// The shell writes the job that it has in hand.
+    Write(u8),
+    /// It cannot.
+    Refuse(u8),
+    /// It says that it has.
+    Started(u8),
+    /// The ring stops with a fault, at its oldest job.
     Fault(u8),
+    /// The shell has read of the fault, and of the ring's number beside it; it tells so in time or late.
+    TellFault(u8),
     Pass,
     Tick,
-    /// A reset that was asked for takes hold: from here on the ring reads nothing and shows the announced number.
+    /// The shell has looked, reads the ring's number, and asks whether the ring must be reset still.
+    BeginReset(u8),
+    /// A reset takes hold: from here on the ring reads nothing and shows the announced number.
     Hold(u8),
     ResetDone(u8, bool),
     /// Instead of the reset.
     StillRunning(u8),
     /// The same for the whole device.
+    BeginDeviceReset,
     HoldDevice,
     DeviceResetDone(bool),
     Kill(usize),
@@ -111,7 +125,7 @@ pub(super) struct Progress {
     pub(super) ran: bool,
     /// The ring has completed it.
     pub(super) completed: bool,
-    /// Its ring was reset under it.
+    /// Its ring was reset under it, or did not take it.
     pub(super) lost: Option<Place>,
     pub(super) signalled: Option<Result<(), FenceError>>,
     pub(super) released: bool,
@@ -119,17 +133,31 @@ pub(super) struct Progress {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Place {
-    /// It was the oldest when the ring became overdue or faulted, and still is.
+    /// It is what the reset was for.
     Suspect,
+    /// It was none: the job could not be written to its ring.
+    Refused,
     Victim,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Reset {
     None,
-    Asked(Seqno),
+    Asked,
+    /// With the number that it is to show afterwards.
+    Begun(Seqno),
     Held,
     Failed,
+}
+
+/// How far the shell is with the youngest job of a ring: it has one in hand at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Hand {
+    Empty,
+    /// The hardware does not have it.
+    Full,
+    /// The hardware has it; the scheduler does not know.
+    Written,
 }
 
 /// A ring as the hardware has it.
@@ -144,12 +172,30 @@ pub(super) struct Engine {
     /// When its oldest job has had its time.
     pub(super) deadline: Option<Timestamp>,
     pub(super) reset: Reset,
-    /// The job that was the oldest when the ring became overdue or faulted.
+    /// The job that was the oldest when the ring became overdue.
     pub(super) suspect: Option<usize>,
-    /// It stopped with a fault, and nothing talks that away.
-    pub(super) faulted: bool,
+    /// It stopped with a fault, at this job if it had one.
+    pub(super) stopped: bool,
+    pub(super) stopped_at: Option<usize>,
+    /// The scheduler was told of that.
+    pub(super) told: bool,
+    /// The number that was read with a fault of which nobody has been told yet.
+    pub(super) news: Option<Seqno>,
+    pub(super) hand: Hand,
+    /// The last job that it was handed.
+    pub(super) last_given: Option<(Seqno, usize)>,
+    /// Its suspect completed while the shell was to find out whether it must be reset.
+    pub(super) forgiven: bool,
     /// How often the driver vouched for the oldest job.
     pub(super) vouched: u32,
+}
+
+impl Engine {
+    /// The job that it executes, or stopped at.
+    pub(super) fn executing(&self) -> Option<usize> {
+        let written = self.given.len() - usize::from(self.hand == Hand::Full);
+        self.given[..written].get(self.completed).map(|(_, job)| *job)
+    }
 }
 
 /// Everything there is. Two equal worlds have the same future.
@@ -177,13 +223,7 @@ impl World {
             extensions: u32::from(config.vouched),
             event_slots: config.event_slots,
         };
-        let mut scheduler = Scheduler::with_contexts(
-            (0..config.slots).map(|_| JobSlot::default()).collect(),
-            (0..QUEUES).map(|_| QueueSlot::default()).collect(),
-            (0..rings).map(|_| RingSlot::default()).collect(),
-            vec![],
-            limits,
-        );
+        let mut scheduler = Scheduler::new(stores([config.slots, QUEUES, rings, 0]), limits);
         let queues = config.rings.map(|ring| scheduler.open_queue(RingIndex(ring), Priority::Normal).unwrap());
         let jobs = config.jobs.map(|plan| Progress {
             stage: Stage::Planned,
@@ -203,7 +243,13 @@ impl World {
             deadline: None,
             reset: Reset::None,
             suspect: None,
-            faulted: false,
+            stopped: false,
+            stopped_at: None,
+            told: false,
+            news: None,
+            hand: Hand::Empty,
+            last_given: None,
+            forgiven: false,
             vouched: 0,
         };
         Self {
@@ -236,22 +282,34 @@ impl World {
                 continue;
             }
             let held = engine.reset == Reset::Held || self.reset == Reset::Held;
-            if !held && engine.completed < engine.given.len() {
+            let runs = !held && !engine.stopped;
+            if runs && engine.executing().is_some() {
                 events.push(Event::Complete(ring));
             }
             events.push(Event::Report(ring));
-            events.extend(config.faults.then_some(Event::Fault(ring)));
+            match engine.hand {
+                Hand::Empty => {}
+                Hand::Full => events.extend([Event::Write(ring), Event::Refuse(ring)]),
+                Hand::Written => events.push(Event::Started(ring)),
+            }
+            events.extend((config.faults && runs && engine.hand == Hand::Empty).then_some(Event::Fault(ring)));
+            events.extend(engine.news.map(|_| Event::TellFault(ring)));
+            // The shell does one thing after the other.
+            let free = self.engines.iter().all(|engine| engine.hand == Hand::Empty);
             match engine.reset {
-                Reset::Asked(_) => {
-                    events.extend([Event::Hold(ring), Event::ResetDone(ring, false)]);
-                    events.extend(config.vouched.then_some(Event::StillRunning(ring)));
+                Reset::Asked => {
+                    events.extend(free.then_some(Event::BeginReset(ring)));
+                    events.extend((free && config.vouched).then_some(Event::StillRunning(ring)));
                 }
+                Reset::Begun(_) => events.extend([Event::Hold(ring), Event::ResetDone(ring, false)]),
                 Reset::Held => events.push(Event::ResetDone(ring, true)),
                 Reset::None | Reset::Failed => {}
             }
         }
+        let free = self.engines.iter().all(|engine| engine.hand == Hand::Empty);
         match self.reset {
-            Reset::Asked(_) if !self.cut => events.extend([Event::HoldDevice, Event::DeviceResetDone(false)]),
+            Reset::Asked if !self.cut && free => events.push(Event::BeginDeviceReset),
+            Reset::Begun(_) if !self.cut => events.extend([Event::HoldDevice, Event::DeviceResetDone(false)]),
             Reset::Held if !self.cut => events.push(Event::DeviceResetDone(true)),
             _ => {}
         }
@@ -301,24 +359,39 @@ impl World {
                 self.jobs[job].completed = true;
             }
             Event::Report(ring) => return self.report(ring),
+            Event::Write(ring) => self.engines[usize::from(ring)].hand = Hand::Written,
+            Event::Refuse(ring) => return Some(self.refuse(ring)),
+            Event::Started(ring) => self.started(ring),
             Event::Fault(ring) => {
-                let register = self.engines[usize::from(ring)].register;
-                self.suspecting(|scheduler, _| scheduler.fault(RingIndex(ring), register));
-                let state = self.scheduler.rings[usize::from(ring)].state;
-                let faulted = matches!(state, RingState::Suspect(Cause::Fault) | RingState::Resetting(Cause::Fault));
-                self.engines[usize::from(ring)].faulted |= faulted;
+                let engine = &mut self.engines[usize::from(ring)];
+                let job = engine.executing();
+                (engine.stopped, engine.stopped_at, engine.news) = (true, job, Some(engine.register));
+                if job.is_none() {
+                    // What it is given next would be what it stopped at, for all that anybody can know.
+                    self.tell_fault(ring);
+                }
             }
+            Event::TellFault(ring) => self.tell_fault(ring),
             Event::Pass => self.now = self.now.plus(TIMEOUT / config.ticks),
-            Event::Tick => self.suspecting(TestScheduler::tick),
+            Event::Tick => self.tick(),
+            Event::BeginReset(ring) => return self.begin_reset(ring),
             Event::Hold(ring) => {
                 let engine = &mut self.engines[usize::from(ring)];
-                if let Reset::Asked(announced) = engine.reset {
+                if let Reset::Begun(announced) = engine.reset {
                     engine.register = announced;
                     engine.reset = Reset::Held;
                 }
             }
             Event::ResetDone(ring, succeeded) => self.reset_done(ring, succeeded),
             Event::StillRunning(ring) => return self.still_running(ring),
+            Event::BeginDeviceReset => {
+                for ring in 0..config.ring_count() {
+                    self.report(ring);
+                }
+                let begins = self.scheduler.begin_device_reset();
+                assert_eq!(begins, !self.lost, "only a loss makes it needless");
+                self.reset = if begins { Reset::Begun(Seqno::ZERO) } else { Reset::None };
+            }
             Event::HoldDevice => {
                 self.reset = Reset::Held;
                 self.engines.iter_mut().for_each(|engine| engine.register = Seqno::ZERO);
@@ -370,31 +443,106 @@ impl World {
         }
     }
 
-    /// Something after which rings may be found to hang or to have faulted.
-    fn suspecting(&mut self, event: impl FnOnce(&mut TestScheduler, Timestamp)) {
+    fn tick(&mut self) {
         let was: Vec<RingState> = self.scheduler.rings.iter().map(|ring| ring.state).collect();
-        event(&mut self.scheduler, self.now);
+        self.scheduler.tick(self.now);
         for ((engine, ring), was) in self.engines.iter_mut().zip(&self.scheduler.rings).zip(was) {
-            if ring.state != was && matches!(ring.state, RingState::Suspect(_)) {
+            if ring.state != was {
                 engine.suspect = engine.given.first().map(|(_, job)| *job);
             }
         }
     }
 
+    fn tell_fault(&mut self, ring: u8) {
+        let engine = &mut self.engines[usize::from(ring)];
+        let Some(seqno) = engine.news.take() else { return };
+        // News from before a reset is old; what a ring says whose reset failed, or the device's, is not believed.
+        let believed = engine.stopped && engine.reset != Reset::Failed && !self.lost;
+        engine.told |= believed && matches!(self.reset, Reset::None | Reset::Asked);
+        if engine.stopped {
+            // The number that was read with it counts, although the ring may show another one by now.
+            self.reported(ring);
+        }
+        self.scheduler.fault(RingIndex(ring), seqno, self.now);
+        self.note_forgiven(ring);
+        let blamed = self.scheduler.rings[usize::from(ring)].blame == Blame::Oldest;
+        assert_eq!(blamed && !self.lost, self.engines[usize::from(ring)].told && !self.lost);
+    }
+
+    /// A ring that the shell looks at is doubted no longer, or for something else: the shell will ask, and be told that
+    /// there is nothing to do.
+    fn note_forgiven(&mut self, ring: u8) {
+        let engine = &mut self.engines[usize::from(ring)];
+        let asked = self.scheduler.rings[usize::from(ring)].state == RingState::Asked;
+        engine.forgiven |= engine.reset == Reset::Asked && !asked && !self.lost;
+    }
+
+    fn started(&mut self, ring: u8) {
+        let engine = &mut self.engines[usize::from(ring)];
+        engine.hand = Hand::Empty;
+        // The youngest, if it has not completed already.
+        let Some((seqno, _)) = engine.last_given else { return };
+        self.scheduler.started(RingIndex(ring), seqno, self.now);
+        if engine.deadline.is_none() && !engine.given.is_empty() {
+            engine.deadline = Some(self.now.plus(TIMEOUT));
+        }
+    }
+
+    /// The youngest job of a ring cannot be written.
+    fn refuse(&mut self, ring: u8) -> Notable {
+        let engine = &mut self.engines[usize::from(ring)];
+        engine.hand = Hand::Empty;
+        if let Some((_, job)) = engine.given.pop() {
+            self.scheduler.start_failed(self.jobs[job].handle.unwrap());
+            self.jobs[job].lost = (!self.lost).then_some(Place::Refused);
+            self.jobs[job].ran = self.lost;
+        }
+        Notable::NotStarted
+    }
+
     fn report(&mut self, ring: u8) -> Option<Notable> {
         let engine = &mut self.engines[usize::from(ring)];
-        let was = self.scheduler.rings[usize::from(ring)].state;
+        let was = &self.scheduler.rings[usize::from(ring)];
+        let doubted = matches!(was.state, RingState::Suspect | RingState::Asked) && was.blame != Blame::Oldest;
         self.scheduler.hw_done(RingIndex(ring), engine.register, self.now);
-        // What is read while the device is being reset counts for nothing.
-        if engine.reset != Reset::Held && self.reset == Reset::None {
-            if engine.completed > 0 {
-                engine.deadline = Some(self.now.plus(TIMEOUT));
-                engine.vouched = 0;
-            }
-            engine.given.drain(..core::mem::take(&mut engine.completed));
+        if engine.reset != Reset::Held {
+            self.reported(ring);
         }
+        let engine = &mut self.engines[usize::from(ring)];
         let is = self.scheduler.rings[usize::from(ring)].state;
-        ((was, is) == (RingState::Suspect(Cause::Overdue), RingState::Running)).then_some(Notable::NoHang)
+        let cleared = doubted && is == RingState::Running;
+        if cleared {
+            assert!(engine.given.first().is_none_or(|(_, job)| Some(*job) != engine.suspect), "it hangs");
+        }
+        self.note_forgiven(ring);
+        cleared.then_some(Notable::NoHang)
+    }
+
+    /// What the ring has completed was reported. While the device is being reset that counts for nothing.
+    fn reported(&mut self, ring: u8) {
+        let engine = &mut self.engines[usize::from(ring)];
+        if !matches!(self.reset, Reset::None | Reset::Asked) {
+            return;
+        }
+        if engine.completed > 0 {
+            engine.vouched = 0;
+            let left = engine.given.len() - engine.completed;
+            let has_it = left > usize::from(engine.hand != Hand::Empty);
+            engine.deadline = has_it.then(|| self.now.plus(TIMEOUT));
+        }
+        engine.given.drain(..core::mem::take(&mut engine.completed));
+    }
+
+    /// The shell has looked at the ring, and asks it once more how far it is.
+    fn begin_reset(&mut self, ring: u8) -> Option<Notable> {
+        let notable = self.report(ring);
+        let begins = self.scheduler.begin_reset(RingIndex(ring));
+        let engine = &mut self.engines[usize::from(ring)];
+        let hangs = engine.given.first().is_some_and(|(_, job)| engine.suspect == Some(*job));
+        let forgiven = core::mem::take(&mut engine.forgiven);
+        assert_eq!(begins.is_some(), !self.lost && !forgiven && (engine.told || hangs), "a reset that is not owed");
+        engine.reset = begins.map_or(Reset::None, Reset::Begun);
+        notable
     }
 
     fn reset_done(&mut self, ring: u8, succeeded: bool) {
@@ -419,27 +567,31 @@ impl World {
         self.scheduler.device_reset_done(succeeded);
     }
 
-    /// What was on a ring is not there any more.
+    /// What was on a ring is not there any more. Guilty is the job that the ring stopped at, if anybody was told of that;
+    /// else the one that was overdue, if it is still the oldest.
     fn abandon(&mut self, ring: u8) {
         let engine = &mut self.engines[usize::from(ring)];
-        for (index, (_, job)) in engine.given.drain(..).enumerate() {
-            let guilty = index == 0 && engine.suspect == Some(job);
-            self.jobs[job].lost = Some(if guilty { Place::Suspect } else { Place::Victim });
+        let oldest = engine.given.first().map(|(_, job)| *job);
+        let overdue = engine.suspect.filter(|job| oldest == Some(*job));
+        let guilty = if engine.told { engine.stopped_at } else { overdue };
+        for (_, job) in engine.given.drain(..) {
+            self.jobs[job].lost = Some(if guilty == Some(job) { Place::Suspect } else { Place::Victim });
             self.jobs[job].ran = false;
         }
-        (engine.completed, engine.vouched, engine.faulted) = (0, 0, false);
+        (engine.completed, engine.vouched, engine.told) = (0, 0, false);
+        (engine.stopped, engine.stopped_at, engine.suspect, engine.deadline) = (false, None, None, None);
     }
 
     fn still_running(&mut self, ring: u8) -> Option<Notable> {
         let granted = self.scheduler.still_running(RingIndex(ring), self.now);
         let engine = &mut self.engines[usize::from(ring)];
-        let completed = engine.given.first().map(|(_, job)| *job) != engine.suspect;
-        let expected = !self.lost && !engine.faulted && (completed || engine.vouched == 0);
-        assert_eq!(granted, expected, "the driver's word counts once for each job, and not against a fault");
+        let asked = self.scheduler.rings[usize::from(ring)].state;
+        let expected = !self.lost && !engine.told && !engine.forgiven && engine.vouched == 0;
+        assert_eq!(granted, expected, "the driver's word counts once for each job, and not against a fault: {asked:?}");
         if !granted {
             return None;
         }
-        engine.vouched += u32::from(!completed);
+        engine.vouched += 1;
         engine.reset = Reset::None;
         engine.deadline = Some(self.now.plus(TIMEOUT));
         Some(Notable::Vouched)
@@ -449,7 +601,8 @@ impl World {
     pub(super) fn may_read(&self, job: usize) -> bool {
         let reads = |engine: &Engine| {
             let held = engine.reset == Reset::Held || self.reset == Reset::Held;
-            !held && engine.given[engine.completed..].iter().any(|(_, given)| *given == job)
+            let written = engine.given.len() - usize::from(engine.hand == Hand::Full);
+            !held && engine.given[engine.completed..written].iter().any(|(_, given)| *given == job)
         };
         !self.cut && self.engines.iter().any(reads)
     }

@@ -165,9 +165,10 @@ fn drm_sched_scheduler_two_clients() {
         }
         if pair.iter().all(|params| !params.sync && params.sleep == 0) {
             let ends = [0, 1].map(|own| clients[own].done(&mock).unwrap());
-            // Turn by turn after what had filled the ring before the other came, or all of one and then all of the
-            // other: with nothing between.
-            let first = if pair[0].priority == pair[1].priority { 249 - u64::from(credits) } else { 125 };
+            // Turn by turn after what had filled the ring before the other came, or all of one, with a turn of the other
+            // now and then, and then the rest of that: with nothing between.
+            let lower = (125 - u64::from(credits)) / u64::from(PASSES);
+            let first = if pair[0].priority == pair[1].priority { 249 - u64::from(credits) } else { 125 + lower };
             assert_eq!(ends, [micros(first * 8000), micros(250 * 8000)], "{pair:?}");
         }
         mock.assert_all_done();

@@ -66,6 +66,8 @@ struct Ring {
     jobs: VecDeque<(Seqno, usize)>,
     busy_since: Timestamp,
     used: u32,
+    /// How often each priority was passed by since its last turn.
+    passed: [u8; PRIORITIES],
 }
 
 /// How often the scheduler was called, and asked for something.
@@ -102,12 +104,9 @@ impl Mock {
     }
 
     pub(super) fn with_timeout(jobs: usize, rings: u8, credits: u32, job_timeout: Duration) -> Self {
-        let slots = (0..jobs).map(|_| JobSlot::default()).collect();
-        let queues = (0..QUEUES).map(|_| QueueSlot::default()).collect();
-        let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
         let limits = Limits::new(credits, job_timeout);
         Self {
-            scheduler: Scheduler::with_contexts(slots, queues, ring_slots, vec![], limits),
+            scheduler: Scheduler::new(stores([jobs, QUEUES, rings.into(), 0]), limits),
             now: Timestamp::default(),
             counts: Counts::default(),
             started: vec![],
@@ -183,7 +182,7 @@ impl Mock {
     pub(super) fn drain(&mut self) {
         loop {
             self.counts.polls += 1;
-            match self.scheduler.poll_action(self.now) {
+            match self.scheduler.poll_action() {
                 None => break,
                 Some(Action::Run { job, ring, seqno, .. }) => {
                     let index = *self.scheduler.payload(job).unwrap() as usize;
@@ -225,12 +224,21 @@ impl Mock {
             if queue.ring != ring || !self.is_ready(queue) {
                 continue;
             }
-            assert!(queue.priority >= self.queues[turn].priority, "a lower priority went first");
+            let level = self.queues[turn].priority;
+            let due = self.rings[usize::from(ring)].passed[level as usize] >= PASSES;
+            assert!(queue.priority >= level || due, "a lower priority went first");
             if queue.priority == self.queues[turn].priority {
                 assert!(!queue.passed_by.contains(&turn), "queue {turn} had two turns, {other} none");
                 self.queues[other].passed_by.push(turn);
             }
         }
+        for lower in self.queues[turn].priority as usize + 1..PRIORITIES {
+            let mut queues = self.queues.iter().filter(|queue| queue.ring == ring && queue.priority as usize == lower);
+            let waits = queues.any(|queue| self.is_ready(queue));
+            let passed = &mut self.rings[usize::from(ring)].passed[lower];
+            *passed = if waits { *passed + 1 } else { 0 };
+        }
+        self.rings[usize::from(ring)].passed[self.queues[turn].priority as usize] = 0;
         self.queues[turn].passed_by.clear();
         self.queues[turn].waiting.pop_front();
         self.started.push((job, ring));
@@ -241,6 +249,7 @@ impl Mock {
             slot.busy_since = self.now;
         }
         slot.jobs.push_back((seqno, job));
+        self.scheduler.started(RingIndex(ring), seqno, self.now);
     }
 
     fn signal(&mut self, job: usize, result: Result<(), FenceError>) {
@@ -274,6 +283,7 @@ impl Mock {
     pub(super) fn reset(&mut self, ring: u8) {
         self.rings[usize::from(ring)] = Ring::default();
         self.resets.clear();
+        assert!(self.scheduler.begin_reset(RingIndex(ring)).is_some(), "nothing is to be reset");
         self.scheduler.reset_done(RingIndex(ring), true);
         self.drain();
     }
@@ -340,7 +350,7 @@ impl Mock {
             assert!(job.ended.is_some() && job.released, "job {index} is left: {job:?}");
         }
         assert_eq!(self.scheduler.job_count(), 0);
-        let free = core::iter::from_fn(|| self.scheduler.open_queue(RingIndex(0), Priority::Normal)).count();
+        let free = core::iter::from_fn(|| self.scheduler.open_queue(RingIndex(0), Priority::Normal).ok()).count();
         assert_eq!(free, QUEUES, "a queue outlived its user");
     }
 

@@ -16,7 +16,7 @@ impl Model {
     fn reset_owed(&self) -> bool {
         self.device == DeviceIs::Running
             && self.lost.is_none()
-            && self.rings.iter().any(|ring| matches!(ring.is, RingIs::Overdue { .. } | RingIs::Faulted { .. }))
+            && self.rings.iter().any(|ring| matches!(ring.is, RingIs::Suspect(_)))
     }
 
     /// A queue's oldest job, if it waits for nothing.
@@ -63,35 +63,27 @@ impl Model {
         assert!(core::mem::take(&mut self.give_up), "no reason to give up");
     }
 
-    pub(in super::super) fn resetting(&mut self, ring: RingIndex, seqno: Seqno, blamed: Option<u32>) {
+    pub(in super::super) fn asked(&mut self, ring: RingIndex, suspect: Option<u32>) {
         assert!(!self.ended() && !self.releasable() && !self.give_up);
         let ring = &mut self.rings[usize::from(ring.0)];
-        let faulted = matches!(ring.is, RingIs::Faulted { .. });
-        let (RingIs::Overdue { suspect } | RingIs::Faulted { suspect }) = ring.is else {
-            panic!("a reset that is not owed: {ring:?}")
-        };
-        let oldest = ring.running.first().map(|(_, job)| *job);
-        assert_eq!(blamed.map(|job| job as usize), suspect.filter(|_| oldest == suspect));
+        let RingIs::Suspect(cause) = ring.is else { panic!("a reset that is not owed: {ring:?}") };
+        assert_eq!(suspect.map(|job| job as usize), ring.guilty().filter(|_| cause != Cause::Fault));
         assert_eq!(self.device, DeviceIs::Running, "the whole device is next");
-        ring.is = RingIs::Resetting { suspect, faulted };
-        Self::given_out(ring, seqno);
+        ring.is = RingIs::Asked(cause);
     }
 
-    pub(in super::super) fn resetting_device(&mut self, scheduler: &TestScheduler) {
+    pub(in super::super) fn asked_of_device(&mut self) {
         assert!(!self.ended() && !self.releasable() && !self.give_up);
         assert_eq!(self.device, DeviceIs::Stuck, "no ring's reset failed");
         assert!(!self.ring_is_resetting(), "it would cut short that of a ring");
-        self.device = DeviceIs::Resetting;
-        for (number, ring) in (0..).zip(&mut self.rings) {
-            Self::given_out(ring, scheduler.number_after_reset(RingIndex(number)).unwrap());
-        }
+        self.device = DeviceIs::Asked;
     }
 
     fn ring_is_resetting(&self) -> bool {
-        self.rings.iter().any(|ring| matches!(ring.is, RingIs::Resetting { .. }))
+        self.rings.iter().any(|ring| matches!(ring.is, RingIs::Asked(_) | RingIs::Resetting(_)))
     }
 
-    fn given_out(ring: &mut Ring, seqno: Seqno) {
+    pub(super) fn given_out(ring: &mut Ring, seqno: Seqno) {
         assert!(seqno.is_after(*ring.numbers.last().unwrap()), "{seqno:?} was given out before");
         ring.numbers.push(seqno);
     }
@@ -141,15 +133,26 @@ impl Model {
             if other == turn || queue.ring != ring || self.event_slots.is_some() {
                 continue;
             }
-            let precedes = queue.priority < self.queues[turn].priority;
+            let level = self.queues[turn].priority;
+            let due = self.rings[ring].passed[level as usize] >= PASSES;
+            let precedes = queue.priority < level && !due;
             assert!(!precedes || self.next_to_run(queue).is_none(), "a lower priority went first");
-            if queue.priority == self.queues[turn].priority
+            // Between contexts it is time that counts: see `fairness`.
+            if queue.priority == level
+                && queue.context == self.queues[turn].context
                 && self.ready(queue).is_some_and(|job| !self.must_not_run(job))
             {
                 assert!(!queue.passed_by.contains(&turn), "queue {turn} had two turns, {other} none");
                 self.queues[other].passed_by.push(turn);
             }
         }
+        for lower in self.queues[turn].priority as usize + 1..PRIORITIES {
+            let mut queues = self.queues.iter().filter(|queue| queue.ring == ring && queue.priority as usize == lower);
+            let waits = queues.any(|queue| self.ready(queue).is_some());
+            let passed = &mut self.rings[ring].passed[lower];
+            *passed = if waits { passed.saturating_add(1) } else { 0 };
+        }
+        self.rings[ring].passed[self.queues[turn].priority as usize] = 0;
         self.queues[turn].passed_by.clear();
         self.queues[turn].waiting.retain(|job| *job != index);
         let number = ring;

@@ -60,21 +60,21 @@ pub(super) struct Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RingIs {
     Running,
-    Overdue {
-        suspect: Option<usize>,
-    },
-    Faulted {
-        suspect: Option<usize>,
-    },
-    Resetting {
-        suspect: Option<usize>,
-        faulted: bool,
-    },
+    Suspect(Cause),
+    /// The driver looks whether it must be reset.
+    Asked(Cause),
+    Resetting(Cause),
     /// Its reset failed.
-    Stuck {
-        suspect: Option<usize>,
-    },
+    Stuck(Cause),
     Dead,
+}
+
+/// Why a ring is to be reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// This job was overdue.
+    Overdue(usize),
+    Fault,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,7 @@ enum DeviceIs {
     Running,
     /// The reset of a ring failed.
     Stuck,
+    Asked,
     Resetting,
     /// Its numbers mean nothing any more.
     Failed,
@@ -96,8 +97,10 @@ pub(super) struct Ring {
     since: Timestamp,
     /// How often the driver has vouched for the oldest.
     extensions: u32,
-    /// Whom the reset that failed was for, if that was the last that could be done.
-    blamed: Option<usize>,
+    /// How often each priority was passed by since its last turn.
+    passed: [u8; PRIORITIES],
+    /// What the reset that failed was for, if that was the last that could be done.
+    blamed: Option<Cause>,
     /// All numbers ever given out, for jobs and resets, and how far the ring has come among them.
     pub(super) numbers: Vec<Seqno>,
     pub(super) at: usize,
@@ -119,15 +122,17 @@ pub(super) struct Model {
 }
 
 impl Ring {
-    fn suspect(&self) -> Option<usize> {
-        match self.is {
+    /// The job that is guilty if the ring is reset now.
+    fn guilty(&self) -> Option<usize> {
+        let cause = match self.is {
             RingIs::Running => None,
             RingIs::Dead => self.blamed,
-            RingIs::Overdue { suspect }
-            | RingIs::Faulted { suspect }
-            | RingIs::Resetting { suspect, .. }
-            | RingIs::Stuck { suspect } => suspect,
-        }
+            RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Resetting(cause) | RingIs::Stuck(cause) => {
+                Some(cause)
+            }
+        };
+        let oldest = self.running.first().map(|(_, job)| *job);
+        oldest.filter(|oldest| cause.is_some_and(|cause| cause == Cause::Fault || cause == Cause::Overdue(*oldest)))
     }
 }
 
@@ -139,6 +144,7 @@ impl Model {
             running: vec![],
             since: Timestamp::default(),
             extensions: 0,
+            passed: [0; PRIORITIES],
             blamed: None,
             numbers: vec![Seqno::ZERO],
             at: 0,
@@ -164,7 +170,7 @@ impl Model {
         let mut queues = self.queues.iter().filter(|queue| queue.context == Some(context));
         let Context { closed, limit, guilty, innocent, unknown, status, .. } = self.contexts[context];
         (
-            ResetStats { guilty, innocent, unknown, status, banned: guilty >= limit },
+            ResetStats { guilty, innocent, unknown, status, banned: guilty >= limit.max(1) },
             closed && queues.all(|queue| queue.killed),
         )
     }
@@ -232,7 +238,7 @@ impl Model {
         let Some(at) = slot.numbers.iter().position(|number| *number == seqno).filter(|at| *at > slot.at) else {
             return;
         };
-        if matches!(slot.is, RingIs::Resetting { .. }) && at + 1 == slot.numbers.len() {
+        if matches!(slot.is, RingIs::Resetting(_)) && at + 1 == slot.numbers.len() {
             return; // the number of the reset
         }
         slot.at = at;
@@ -244,8 +250,10 @@ impl Model {
         }
         slot.since = now;
         slot.extensions = 0;
-        if matches!(slot.is, RingIs::Overdue { .. }) {
-            slot.is = RingIs::Running;
+        if let RingIs::Suspect(Cause::Overdue(job)) | RingIs::Asked(Cause::Overdue(job)) = slot.is {
+            if slot.running.first().is_none_or(|(_, oldest)| *oldest != job) {
+                slot.is = RingIs::Running;
+            }
         }
         if self.lost.is_some() && at + 1 == slot.numbers.len() {
             // It has executed all that it will ever be given, and reads nothing any more.
@@ -255,19 +263,20 @@ impl Model {
         }
     }
 
-    pub(super) fn fault(&mut self, ring: usize, seqno: Seqno) {
+    pub(super) fn fault(&mut self, ring: usize, seqno: Seqno, now: Timestamp) {
+        self.hw_done(ring, seqno, now);
         if self.numbers_are_void() {
             return;
         }
         let slot = &mut self.rings[ring];
-        let old = slot.numbers[..slot.at].contains(&seqno);
+        let announced = matches!(slot.is, RingIs::Resetting(_)) && slot.numbers.last() == Some(&seqno);
+        if slot.numbers[..slot.at].contains(&seqno) || announced {
+            return;
+        }
         match &mut slot.is {
-            _ if old => {}
-            RingIs::Running | RingIs::Overdue { .. } => {
-                slot.is = RingIs::Faulted { suspect: slot.running.first().map(|(_, job)| *job) };
-            }
-            RingIs::Resetting { faulted, .. } => *faulted = true,
-            RingIs::Faulted { .. } | RingIs::Stuck { .. } | RingIs::Dead => {}
+            RingIs::Running | RingIs::Suspect(_) => slot.is = RingIs::Suspect(Cause::Fault),
+            RingIs::Asked(cause) | RingIs::Resetting(cause) => *cause = Cause::Fault,
+            RingIs::Stuck(_) | RingIs::Dead => {}
         }
     }
 
@@ -285,20 +294,17 @@ impl Model {
             let deadline = self.deadline(&self.rings[index]);
             let ring = &mut self.rings[index];
             if deadline.is_some_and(|deadline| deadline <= now) {
-                ring.is = RingIs::Overdue { suspect: ring.running.first().map(|(_, job)| *job) };
+                ring.is = RingIs::Suspect(Cause::Overdue(ring.running[0].1));
             }
         }
     }
 
     pub(super) fn still_running(&mut self, ring: usize, now: Timestamp) -> bool {
         let slot = &mut self.rings[ring];
-        let RingIs::Resetting { suspect, faulted: false } = slot.is else { return false };
-        let gone = slot.running.first().map(|(_, job)| *job) != suspect;
-        if !gone && slot.extensions == random::EXTENSIONS {
+        if !matches!(slot.is, RingIs::Asked(Cause::Overdue(_))) || slot.extensions == random::EXTENSIONS {
             return false;
         }
-        slot.extensions += u32::from(!gone);
-        slot.numbers.pop(); // the reset's, which does not come
+        slot.extensions += 1;
         slot.is = RingIs::Running;
         slot.since = now;
         true
@@ -314,12 +320,33 @@ impl Model {
         }
     }
 
+    /// The driver has looked. A number was given if the ring is to be reset.
+    pub(super) fn begin_reset(&mut self, ring: usize, number: Option<Seqno>) {
+        let slot = &mut self.rings[ring];
+        let RingIs::Asked(cause) = slot.is else {
+            assert_eq!(number, None, "a reset that is not owed");
+            return;
+        };
+        slot.is = RingIs::Resetting(cause);
+        Self::given_out(slot, number.expect("a reset is owed"));
+    }
+
+    pub(super) fn begin_device_reset(&mut self, begins: bool, scheduler: &TestScheduler) {
+        assert_eq!(begins, self.device == DeviceIs::Asked);
+        if begins {
+            self.device = DeviceIs::Resetting;
+            for (number, ring) in (0..).zip(&mut self.rings) {
+                Self::given_out(ring, scheduler.number_after_reset(RingIndex(number)).unwrap());
+            }
+        }
+    }
+
     pub(super) fn reset_done(&mut self, ring: usize, succeeded: bool) {
         let slot = &mut self.rings[ring];
-        let RingIs::Resetting { suspect, .. } = slot.is else { return };
+        let RingIs::Resetting(cause) = slot.is else { return };
         if !succeeded {
             slot.numbers.pop(); // it never came into being
-            slot.is = RingIs::Stuck { suspect };
+            slot.is = RingIs::Stuck(cause);
             self.device = DeviceIs::Stuck;
             return;
         }
@@ -339,7 +366,10 @@ impl Model {
         self.give_up = true;
         for ring in &mut self.rings {
             ring.numbers.pop();
-            ring.blamed = ring.suspect();
+            ring.blamed = match ring.is {
+                RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Stuck(cause) => Some(cause),
+                RingIs::Running | RingIs::Resetting(_) | RingIs::Dead => None,
+            };
             ring.is = RingIs::Dead;
         }
     }
@@ -350,13 +380,12 @@ impl Model {
         let (mut lost, mut blamed, mut guilty) = (vec![], vec![], vec![]);
         for ring in rings {
             let slot = &mut self.rings[*ring];
-            let suspect = slot.suspect();
+            blamed.extend(slot.guilty());
             slot.is = RingIs::Running;
             slot.extensions = 0;
             slot.at = slot.numbers.len() - 1;
             slot.credits = self.credits;
             let on_ring = core::mem::take(&mut slot.running);
-            blamed.extend(on_ring.first().map(|(_, job)| *job).filter(|oldest| suspect == Some(*oldest)));
             lost.extend(on_ring.into_iter().rev());
         }
         for job in &blamed {
@@ -429,8 +458,7 @@ impl Model {
 
     /// Every context loses what it had on the device.
     fn blame_for_loss(&mut self) {
-        let oldest = |ring: &Ring| ring.running.first().map(|(_, job)| *job).filter(|job| ring.suspect() == Some(*job));
-        let blamed: Vec<usize> = self.rings.iter().filter_map(oldest).collect();
+        let blamed: Vec<usize> = self.rings.iter().filter_map(Ring::guilty).collect();
         let guilty: Vec<_> = blamed.iter().map(|job| self.queues[self.jobs[*job].queue].context).collect();
         for (number, context) in self.contexts.iter_mut().enumerate() {
             let (count, status) = if guilty.contains(&Some(number)) {
@@ -454,7 +482,7 @@ impl Model {
         let all = self.device == DeviceIs::Resetting;
         self.device = if self.numbers_are_void() { DeviceIs::Failed } else { DeviceIs::Running };
         for ring in &mut self.rings {
-            if all || matches!(ring.is, RingIs::Resetting { .. }) {
+            if all || matches!(ring.is, RingIs::Resetting(_)) {
                 ring.numbers.pop(); // it never came into being
             }
             ring.is = RingIs::Dead;
