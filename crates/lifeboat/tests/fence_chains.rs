@@ -1,7 +1,7 @@
-//! FENCE-1 against what users can do to delivery: panics in every code of theirs, and chains of any length.
+//! FENCE-1 against what users can do to delivery: panics in their code, and chains of any length.
 //!
-//! A thread here has a small stack, so that a chain that costs stack ends it. A stack overflow ends the whole process:
-//! the test that is named last has failed.
+//! A thread here has a small stack, so that a chain that costs stack ends it. A stack overflow ends
+//! the whole process: the test that is named last has failed.
 #![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
@@ -49,7 +49,7 @@ thread_local! {
 /// Runs `before` on a thread, and `f` while the thread-locals of that thread are destroyed.
 fn at_the_end_of_a_thread(before: fn(), f: impl FnOnce() + Send + 'static) {
     on_a_thread(move || {
-        // First: the locals of a thread are destroyed in some order, and those that are used later often earlier.
+        // Used first, destroyed last: by then the thread has no other locals.
         HELD.with(|held| assert!(held.borrow().0.is_none()));
         before();
         HELD.with(|held| held.borrow_mut().0 = Some(Box::new(f)));
@@ -232,7 +232,7 @@ fn promises(first: Fence, told: &Arc<AtomicUsize>) {
     counted(&last, told);
 }
 
-/// Each callback has the promise of the next fence, and forgets to drop it: it goes with the captures.
+/// Each callback captures the promise of the next fence, and does not use it.
 fn captured_promises(first: Fence, told: &Arc<AtomicUsize>) {
     let last = (0..LENGTH).fold(first, |last, _| {
         let (next, promise) = pair();
