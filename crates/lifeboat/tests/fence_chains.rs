@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
-use std::panic::panic_any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -155,9 +155,19 @@ fn in_the_drop_of_what_a_chain_holds(fence: &Fence, promise: Unsignalled) {
     promise.signal();
 }
 
+/// The promise is dropped by a panic, and what it signals panics, too.
+fn while_another_panic_unwinds(fence: &Fence, promise: Unsignalled) {
+    fence.on_signal(|_| panic_any(Bomb(3)));
+    let unwinds = catch_unwind(AssertUnwindSafe(|| {
+        let _promise = promise;
+        panic!("on purpose");
+    }));
+    assert!(unwinds.is_err());
+}
+
 #[test]
 fn fence_1_a_panic_in_any_code_of_a_user_leaves_delivery_whole() {
-    let all: [Panics; 8] = [
+    let all: [Panics; 9] = [
         in_a_callback,
         in_the_drop_of_captures,
         in_the_drop_of_captures_that_are_not_used,
@@ -166,6 +176,7 @@ fn fence_1_a_panic_in_any_code_of_a_user_leaves_delivery_whole() {
         in_the_drop_of_a_waker_that_is_replaced,
         in_the_drop_of_a_waker_that_is_withdrawn,
         in_the_drop_of_what_a_chain_holds,
+        while_another_panic_unwinds,
     ];
     for (number, panics) in all.into_iter().enumerate() {
         for ends in [false, true] {
