@@ -1,14 +1,14 @@
 //! Panics of code that is not ours.
 //!
-//! Nothing unwinds out of these functions: neither a panic of the code they run, nor one of the drop of its payload,
-//! nor one of the program's subscriber, which hears of it.
+//! No panic leaves these functions: not one of the code they run, nor of the drop of its payload,
+//! nor of the program's log subscriber.
 
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs a user's or driver's code. Its panic is reported, and must not take with it what else is owed: other callbacks,
-/// signals, an unplug.
+/// Runs a user's or driver's code. Its panic is reported, and must not take with it what else is
+/// owed: other callbacks, signals, an unplug.
 pub(crate) fn contained(what: &str, f: impl FnOnce()) {
     caught(what, f);
 }
@@ -25,8 +25,8 @@ pub(crate) fn caught<T>(what: &str, f: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops the payload of a panic, which is a user's code too. If that panics, the second payload is forgotten: a third
-/// might come of it, and so on.
+/// Drops the payload of a panic, which runs a user's code, too. If that panics, the second payload
+/// is forgotten: its drop could panic again, without end.
 pub(crate) fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         mem::forget(second);

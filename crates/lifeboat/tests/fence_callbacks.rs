@@ -1,4 +1,5 @@
-//! SCHED-13: callbacks can be withdrawn, whatever they wait for, and leave nothing behind. Then they never run.
+//! SCHED-13: callbacks can be withdrawn, whatever they wait for, and leave nothing behind. Then
+//! they never run.
 //!
 //! Memory is counted for each thread.
 #![cfg(not(shuttle))]
@@ -38,6 +39,15 @@ fn left(f: impl FnOnce(&Fence) + Send + 'static) -> i64 {
     std::thread::Builder::new().stack_size(STACK).spawn(measured).unwrap().join().unwrap()
 }
 
+/// Uses a fence when it is dropped.
+struct Asks(Fence);
+
+impl Drop for Asks {
+    fn drop(&mut self) {
+        self.0.on_signal(drop).withdraw();
+    }
+}
+
 #[test]
 fn sched_13_a_withdrawn_callback_never_runs_and_drops_what_it_captured() {
     let (fence, promise) = pair();
@@ -56,12 +66,6 @@ fn sched_13_a_withdrawn_callback_never_runs_and_drops_what_it_captured() {
         assert_eq!(Arc::strong_count(&captured), 100 - withdrawn);
     }
     // With no lock held: what is dropped may use the fence.
-    struct Asks(Fence);
-    impl Drop for Asks {
-        fn drop(&mut self) {
-            self.0.on_signal(drop).withdraw();
-        }
-    }
     let asks = Asks(fence.clone());
     assert!(fence.on_signal(move |_| drop(asks)).withdraw());
     let run = fence.on_signal(drop);
@@ -70,7 +74,7 @@ fn sched_13_a_withdrawn_callback_never_runs_and_drops_what_it_captured() {
     let many = |never: &Fence| {
         let callbacks: Vec<_> =
             (0..MANY).map(|number| never.on_signal(move |_| assert_ne!(black_box(number), MANY))).collect();
-        callbacks.into_iter().for_each(|callback| assert!(callback.withdraw()));
+        assert!(callbacks.into_iter().all(Callback::withdraw));
     };
     assert_eq!(left(many), 0);
 }
@@ -86,7 +90,7 @@ fn sched_13_a_callback_that_is_running_or_due_is_not_withdrawn() {
         let callback = fence.on_signal(move |_| {
             told.fetch_add(1, SeqCst);
             let others = std::mem::take(&mut *others.lock().unwrap());
-            others.into_iter().for_each(|other| assert!(!other.withdraw()));
+            assert!(!others.into_iter().any(Callback::withdraw));
             told.fetch_add(1, SeqCst);
         });
         mine.lock().unwrap().push(callback);
@@ -123,14 +127,17 @@ fn sched_13_a_callback_on_a_combination_that_nobody_has_is_run_or_withdrawn() {
     assert_eq!(left(withdrawn), 0);
 }
 
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
 #[test]
 fn sched_13_a_panic_in_what_is_withdrawn_is_contained() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("on purpose");
-        }
-    }
     let told = Arc::new(AtomicUsize::new(0));
     let (fence, promise) = pair();
     let bomb = Bomb;

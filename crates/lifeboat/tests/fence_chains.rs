@@ -1,13 +1,13 @@
-//! FENCE-1 against what users can do to delivery: panics in every code of theirs, and chains of any length.
+//! FENCE-1 against what users can do to delivery: panics in their code, and chains of any length.
 //!
-//! A thread here has a small stack, so that a chain that costs stack ends it. A stack overflow ends the whole process:
-//! the test that is named last has failed.
+//! A thread here has a small stack, so that a chain that costs stack ends it. A stack overflow ends
+//! the whole process: the test that is named last has failed.
 #![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 use std::cell::RefCell;
 use std::hint::black_box;
-use std::panic::panic_any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -49,7 +49,7 @@ thread_local! {
 /// Runs `before` on a thread, and `f` while the thread-locals of that thread are destroyed.
 fn at_the_end_of_a_thread(before: fn(), f: impl FnOnce() + Send + 'static) {
     on_a_thread(move || {
-        // First: the locals of a thread are destroyed in some order, and those that are used later often earlier.
+        // Used first, destroyed last: by then the thread has no other locals.
         HELD.with(|held| assert!(held.borrow().0.is_none()));
         before();
         HELD.with(|held| held.borrow_mut().0 = Some(Box::new(f)));
@@ -155,9 +155,19 @@ fn in_the_drop_of_what_a_chain_holds(fence: &Fence, promise: Unsignalled) {
     promise.signal();
 }
 
+/// The promise is dropped by a panic, and what it signals panics, too.
+fn while_another_panic_unwinds(fence: &Fence, promise: Unsignalled) {
+    fence.on_signal(|_| panic_any(Bomb(3)));
+    let unwinds = catch_unwind(AssertUnwindSafe(|| {
+        let _promise = promise;
+        panic!("on purpose");
+    }));
+    assert!(unwinds.is_err());
+}
+
 #[test]
 fn fence_1_a_panic_in_any_code_of_a_user_leaves_delivery_whole() {
-    let all: [Panics; 8] = [
+    let all: [Panics; 9] = [
         in_a_callback,
         in_the_drop_of_captures,
         in_the_drop_of_captures_that_are_not_used,
@@ -166,6 +176,7 @@ fn fence_1_a_panic_in_any_code_of_a_user_leaves_delivery_whole() {
         in_the_drop_of_a_waker_that_is_replaced,
         in_the_drop_of_a_waker_that_is_withdrawn,
         in_the_drop_of_what_a_chain_holds,
+        while_another_panic_unwinds,
     ];
     for (number, panics) in all.into_iter().enumerate() {
         for ends in [false, true] {
@@ -232,7 +243,7 @@ fn promises(first: Fence, told: &Arc<AtomicUsize>) {
     counted(&last, told);
 }
 
-/// Each callback has the promise of the next fence, and forgets to drop it: it goes with the captures.
+/// Each callback captures the promise of the next fence, and does not use it.
 fn captured_promises(first: Fence, told: &Arc<AtomicUsize>) {
     let last = (0..LENGTH).fold(first, |last, _| {
         let (next, promise) = pair();

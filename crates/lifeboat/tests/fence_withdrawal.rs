@@ -1,4 +1,5 @@
-//! SCHED-13: what waits for a fence can be withdrawn, is withdrawn when nobody wants it any more, and leaves nothing.
+//! SCHED-13: what waits for a fence can be withdrawn, is withdrawn when nobody wants it any more,
+//! and leaves nothing.
 //!
 //! Memory is counted for each thread.
 #![cfg(not(shuttle))]
@@ -90,7 +91,9 @@ fn sched_13_combinations_that_nobody_has_leave_nothing() {
 fn sched_13_futures_and_descriptors_that_are_dropped_leave_nothing() {
     let futures = |never: &Fence| {
         let mut futures: Vec<_> = (0..MANY).map(|_| never.into_future()).collect();
-        futures.iter_mut().for_each(|future| poll(future, Waker::noop()));
+        for future in &mut futures {
+            poll(future, Waker::noop());
+        }
     };
     let combinations = |never: &Fence| {
         for _ in 0..MANY {

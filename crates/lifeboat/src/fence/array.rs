@@ -1,33 +1,35 @@
 //! One fence made of several.
 //!
-//! It has a place among the waiters of each fence that it is made of, its *members*, and gives these places back when its
-//! result is known or when it is dropped. A place refers to it weakly: members do not keep it.
+//! The combined fence is registered as a waiter with each of its *members*, and is withdrawn from
+//! them when its result is known or when it is dropped. A member refers to it weakly, so that
+//! members do not keep it.
 
 use std::sync::{Arc, Weak};
 
 use super::waiters::{Key, Node, Waiter, Work};
 use super::{Fence, Outcome, Shared, calls};
 
-/// What a fence is made of.
+/// The members of a combined fence.
 pub(super) struct Combination {
-    /// Members that have not signalled, and one more until all have been asked: it cannot reach zero before.
+    /// Members that have not signalled, and one more until the fence is registered with all of
+    /// them: the count cannot reach zero before.
     left: usize,
-    /// `None` until all have been asked.
+    /// `None` until the fence is registered with all of them.
     members: Option<Box<Node<Members>>>,
 }
 
-/// Gives the places back when it is dropped. That may drop members, and what they are made of: so its drop is always
-/// owed (see `calls`), and never part of another.
+/// Withdraws the combined fence from its members when it is dropped. This may drop members, and
+/// then theirs: so it goes through the queue (see `calls`), where drops do not nest.
 #[derive(Default)]
 struct Members(Vec<Member>);
 
 struct Member {
     fence: Fence,
-    /// `None` if it had signalled before it was asked.
+    /// `None` if the member had signalled before.
     key: Option<Key>,
 }
 
-/// A place among the waiters of a member.
+/// The waiter that a member has for a combined fence.
 struct Part {
     whole: Weak<Shared>,
     /// What the signal of a member does.
@@ -50,7 +52,7 @@ impl Drop for Members {
     fn drop(&mut self) {
         for Member { fence, key } in self.0.drain(..) {
             if fence.status().is_none() {
-                // What comes back is a `Part`: its drop runs no one else's code.
+                // This gives a `Part`, whose drop runs no code of a user.
                 key.map(|key| fence.0.withdraw(key));
             }
         }
@@ -69,8 +71,8 @@ impl Combination {
 }
 
 impl Fence {
-    /// Signals when all of them have; at once if there are none. Its error is that of the first, in the order given,
-    /// that failed.
+    /// Signals when all of them have; at once if there are none. Its error is that of the first, in
+    /// the order given, that failed.
     ///
     /// # Examples
     /// ```
@@ -80,23 +82,23 @@ impl Fence {
     /// assert_eq!(lifeboat::Fence::all([]).status(), Some(Ok(())));
     /// ```
     pub fn all(fences: impl IntoIterator<Item = Self>) -> Self {
-        let whole = Self::made_of(fences.into_iter().collect(), Shared::one_less);
+        let whole = Self::combined(fences.into_iter().collect(), Shared::one_less);
         whole.0.one_less(Ok(()));
         whole
     }
 
-    /// Signals when the first of them does, with its outcome; never if there are none, which is therefore an error of
-    /// the caller.
+    /// Signals when the first of them does, with its outcome; never if there are none, which is
+    /// therefore an error of the caller.
     ///
     /// # Panics
     /// If there are none: nobody could ever signal it.
     pub fn any(fences: impl IntoIterator<Item = Self>) -> Self {
         let fences: Vec<Self> = fences.into_iter().collect();
         assert!(!fences.is_empty(), "one of no fences would never signal");
-        Self::made_of(fences, Shared::signal)
+        Self::combined(fences, Shared::signal)
     }
 
-    fn made_of(fences: Vec<Self>, told: fn(&Shared, Outcome)) -> Self {
+    fn combined(fences: Vec<Self>, told: fn(&Shared, Outcome)) -> Self {
         let whole = Self::pending(None);
         let combination = Combination { left: fences.len() + 1, members: None };
         whole.0.waiting.lock().others().made_of = Some(combination);
@@ -106,11 +108,11 @@ impl Fence {
             let key = fence.0.add(part).map_err(|mut part| part.due.map(|outcome| part.work.run(outcome))).ok();
             members.work.0.push(Member { fence, key });
         }
-        whole.0.made_of(members);
+        whole.0.keep(members);
         whole
     }
 
-    /// The members that are pending, of so many.
+    /// The pending ones among the first `limit` members.
     pub(super) fn pending_members(&self, limit: usize) -> Vec<Self> {
         let waiting = self.0.waiting.lock();
         let made_of = waiting.others.as_ref().and_then(|others| others.made_of.as_ref());
@@ -126,7 +128,7 @@ impl Fence {
 }
 
 impl Shared {
-    /// A member has signalled, of all that must; or none has, and all are asked.
+    /// Counts one of the members that must all signal; and, once, the end of the registration.
     fn one_less(&self, _outcome: Outcome) {
         let mut waiting = self.waiting.lock();
         let made_of = waiting.others.as_mut().and_then(|others| others.made_of.as_mut());
@@ -139,8 +141,9 @@ impl Shared {
         }
     }
 
-    /// Takes what it is made of. If it has signalled meanwhile, nobody needs that any more.
-    fn made_of(&self, members: Box<Node<Members>>) {
+    /// Stores the members. If the fence has signalled during the registration, withdraws it from
+    /// them.
+    fn keep(&self, members: Box<Node<Members>>) {
         let mut waiting = self.waiting.lock();
         if let Some(made_of) = waiting.others.as_mut().and_then(|others| others.made_of.as_mut()) {
             made_of.members = Some(members);

@@ -14,7 +14,7 @@ pub struct Callback {
 
 struct Call<F> {
     callback: Option<F>,
-    /// A fence made of others stays as long as somebody wants to be told.
+    /// Keeps a combined fence, which nobody else may have.
     _keeps: Option<Fence>,
 }
 
@@ -27,9 +27,10 @@ impl<F: FnOnce(Outcome) + Send> Work for Call<F> {
 }
 
 impl Fence {
-    /// Calls `callback` once, when the fence signals, on the signalling thread and with no lock held; at once if it has
-    /// signalled. Callbacks do not nest: if the thread is running one, of whatever fence, this one comes when that has
-    /// returned. It must not block. A panic of it is reported and contained.
+    /// Calls `callback` once, when the fence signals, on the signalling thread and with no lock
+    /// held; at once if the fence has signalled. Callbacks do not nest: inside another callback, of
+    /// whatever fence, it is called when that has returned. It must not block. A panic of it is
+    /// reported and contained.
     ///
     /// The result may be dropped: it is for [withdrawing](Callback::withdraw) the callback.
     ///
@@ -43,7 +44,7 @@ impl Fence {
     /// promise.signal();
     /// ```
     pub fn on_signal(&self, callback: impl FnOnce(Outcome) + Send + 'static) -> Callback {
-        // Only a fence made of others can go before it signals.
+        // Other fences are kept by their promise until they signal.
         let keeps = self.0.timeline.is_none().then(|| self.clone());
         let waiter = Node::boxed(Call { callback: Some(callback), _keeps: keeps });
         let key = self.0.add(waiter).map_err(|due| calls::owe([due])).ok();
@@ -52,8 +53,9 @@ impl Fence {
 }
 
 impl Callback {
-    /// Takes the callback back. `true`: it will never run, and what it captured is dropped, on this thread and with no
-    /// lock held, as a callback would be run. `false`: it has run, is running or is due.
+    /// Takes the callback back. `true`: it will never run. What it captured is dropped on this
+    /// thread, with no lock held; inside another callback, when that has returned. `false`: it has
+    /// run, is running or is due.
     pub fn withdraw(self) -> bool {
         let waiter = self.key.and_then(|key| self.fence.0.withdraw(key));
         let withdrawn = waiter.is_some();

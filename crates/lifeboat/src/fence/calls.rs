@@ -1,8 +1,10 @@
-//! What a thread owes to those who wait: callbacks and wakers that are due, and things of theirs that are to be dropped.
+//! The queue of a thread: callbacks and wakers that are due, and withdrawn ones that are to be
+//! dropped.
 //!
-//! One thing is done after the other, never one inside another. A callback that signals the next fence of a chain, as
-//! those of fences made of others do, costs no stack, however long the chain is; nor does a drop that leads to the next
-//! drop. That holds for a thread's whole life, also while its thread-locals are destroyed.
+//! The thread takes one after the other and never begins one inside another. So a callback that
+//! signals the next fence of a chain costs no stack, however long the chain is; combined fences are
+//! such chains. Nor does a drop cost stack that leads to the next drop. This holds for the whole
+//! life of a thread, also while its thread-locals are destroyed.
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -13,7 +15,8 @@ use super::waiters::Waiter;
 use crate::panics::contained;
 use crate::primitive::thread_local;
 
-/// A queue of what has memory of its own already, so that it takes none.
+/// A queue whose entries have room for a link, so that it needs no memory: the end of a job must
+/// not wait for some.
 #[derive(Default)]
 struct Owed {
     oldest_first: Option<Waiter>,
@@ -21,13 +24,14 @@ struct Owed {
 }
 
 thread_local! {
-    /// What this thread owes; `None` while it is not at it. It has no destructor, so that it is there as long as the
-    /// thread is. It needs none: the thread is at it until nothing is left.
+    /// The queue of this thread; `None` while the thread is not delivering. The type has no
+    /// destructor, so that the queue exists as long as the thread does. Nothing leaks: delivery
+    /// ends when the queue is empty.
     static OWED: RefCell<ManuallyDrop<Option<Owed>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
-/// Does what is owed, on this thread and with no lock held: now, or if this thread is at such a thing, when that has
-/// returned. What is not due is dropped.
+/// Runs waiters that are due and drops the others, on this thread. To be called with no lock held.
+/// If this thread is delivering already, this only queues them.
 pub(super) fn owe(waiters: impl IntoIterator<Item = Waiter>) {
     let mut waiters = waiters.into_iter();
     let begins = OWED.try_with(|owed| {
@@ -38,18 +42,21 @@ pub(super) fn owe(waiters: impl IntoIterator<Item = Waiter>) {
         begins
     });
     match begins {
-        Ok(true) => Delivery.go_on(),
+        Ok(true) => {
+            let _goes_on = Delivery;
+            Delivery::go_on();
+        }
         Ok(false) => {}
-        // A model checker's thread that has ended: nothing remembers it.
+        // Only in a model: its thread-locals are gone when the thread ends.
         Err(_) => waiters.for_each(settle),
     }
 }
 
-/// The time in which a thread does what it owes.
+/// The time in which a thread works through its queue.
 struct Delivery;
 
 impl Delivery {
-    fn go_on(&self) {
+    fn go_on() {
         while let Some(waiter) = take_next() {
             settle(waiter);
         }
@@ -57,14 +64,14 @@ impl Delivery {
 }
 
 impl Drop for Delivery {
-    /// Finds nothing left, unless something of ours panicked: others must not pay for that, nor this thread's later
-    /// callbacks.
+    /// Finds nothing left, unless code of this crate panicked. Then the other waiters are told all
+    /// the same, and the thread can deliver later.
     fn drop(&mut self) {
-        self.go_on();
+        Self::go_on();
     }
 }
 
-/// The next; if there is none, the thread is done.
+/// The next waiter; if there is none, delivery ends.
 fn take_next() -> Option<Waiter> {
     let next = |owed: &mut Option<Owed>| {
         let next = owed.as_mut()?.pop();
@@ -81,9 +88,9 @@ fn settle(mut waiter: Waiter) {
         Some(outcome) => {
             // Whoever waits for this fence waits for what the callbacks do.
             let _signalling = lint::signalling();
-            contained("what waits for a fence", move || waiter.work.run(outcome));
+            contained("a callback or waker of a fence", move || waiter.work.run(outcome));
         }
-        None => contained("the drop of what waited for a fence", || drop(waiter)),
+        None => contained("the drop of a withdrawn callback or waker", || drop(waiter)),
     }
 }
 

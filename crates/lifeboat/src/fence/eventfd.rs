@@ -8,14 +8,15 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::{Callback, Fence};
 
-/// A descriptor that becomes readable when its fence signals: see [`Fence::eventfd`]. Dropped, it leaves nothing behind.
+/// A descriptor that becomes readable when its fence signals: see [`Fence::eventfd`]. When it is
+/// dropped, the fence closes its copy.
 #[derive(Debug)]
 pub struct Eventfd {
     descriptor: OwnedFd,
     copy: Copied,
 }
 
-/// The fence's own copy of a descriptor, which is withdrawn with this.
+/// The callback that has the fence's copy; withdrawn when this is dropped.
 #[derive(Debug)]
 struct Copied(Option<Callback>);
 
@@ -26,16 +27,16 @@ impl Drop for Copied {
 }
 
 impl Fence {
-    /// A descriptor that becomes readable when the fence signals, and stays so: for `poll`, `epoll` and event loops.
-    /// How the fence ended is asked of the fence. The fence has a copy of its own, which is closed when it signals, or
-    /// when the result is dropped.
+    /// A descriptor that becomes readable when the fence signals, and stays so: for `poll`, `epoll`
+    /// and event loops. How the fence ended is asked of the fence. The fence has a copy of its own,
+    /// which it closes when it signals or when the result is dropped.
     ///
     /// # Errors
     /// If the system has no descriptor left.
     pub fn eventfd(&self) -> io::Result<Eventfd> {
         let descriptor = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         if self.status().is_some() {
-            // Also inside a callback, which a callback of ours would wait for.
+            // Not by a callback: inside another one, it would come too late for the caller.
             make_readable(&descriptor);
             return Ok(Eventfd { descriptor, copy: Copied(None) });
         }
@@ -53,7 +54,8 @@ fn make_readable(descriptor: &OwnedFd) {
 }
 
 impl Eventfd {
-    /// The descriptor alone, for code that closes it later. The fence keeps its copy until it signals.
+    /// The descriptor alone, for code that closes it later. The fence keeps its copy until it
+    /// signals.
     pub fn into_owned(self) -> OwnedFd {
         let Self { descriptor, mut copy } = self;
         copy.0 = None;

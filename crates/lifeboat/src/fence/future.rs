@@ -49,17 +49,9 @@ impl Future for Signalled {
             calls::owe([waker as Waiter]);
             return Poll::Ready(outcome);
         }
-        let waiters = &mut waiting.others().waiters;
-        let unneeded = match self.key {
-            Some(key) => waiters.replace(key, waker),
-            None => {
-                let key = waiters.add(waker);
-                drop(waiting);
-                self.key = Some(key);
-                return Poll::Pending;
-            }
-        };
+        let (key, unneeded) = waiting.others().waiters.register(self.key, waker);
         drop(waiting);
+        self.key = Some(key);
         calls::owe(unneeded);
         Poll::Pending
     }

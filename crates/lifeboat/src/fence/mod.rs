@@ -8,12 +8,13 @@
 //! asynchronous task (`fence.await`), and by a descriptor that a poll loop watches ([`Fence::eventfd`]). [`Fence::all`]
 //! and [`Fence::any`] make one of several.
 //!
-//! A fence may outlive many that wait for it. Each wait can be given up, and then leaves nothing behind (SCHED-13): a
-//! callback by [`Callback::withdraw`], a future or a descriptor by being dropped, a fence made of others when its result
-//! is known, or when nobody has it and nobody waits for it any more. A fence made of others refers to them, and they
-//! refer to it weakly; a callback registered on it holds it.
+//! A fence may outlive much that waits for it. Every wait can be withdrawn, and then leaves nothing
+//! behind (SCHED-13): a callback by [`Callback::withdraw`], a future or a descriptor when it is
+//! dropped, a combined fence when its result is known, or when nobody has it and nobody waits for it
+//! any more. A combined fence refers to its members, and they refer to it weakly; a callback
+//! registered on it keeps it.
 //!
-//! Callbacks do not nest, nor do drops that lead to one another: `calls` keeps a queue for each thread.
+//! Callbacks do not nest, nor do drops that lead to one another: each thread has a queue (`calls`).
 //!
 //! What a fence is called is data, given when its [`Timeline`] is made, and its deadline is a hint that the signalling
 //! side reads. So no question about a fence runs code of the driver, neither before nor after it has signalled;
@@ -86,7 +87,7 @@ struct Others {
     waiters: Waiters,
     /// When somebody would like it to have signalled.
     deadline: Option<Instant>,
-    /// What it is made of, unless it is a fence of its own.
+    /// The members, if this is a combined fence.
     made_of: Option<Combination>,
 }
 
@@ -208,7 +209,7 @@ impl Shared {
         }
     }
 
-    /// Registers what waits; it comes back due if the fence has signalled.
+    /// Registers a waiter. If the fence has signalled, gives the waiter back, due.
     fn add(&self, mut waiter: Waiter) -> Result<Key, Waiter> {
         let mut waiting = self.waiting.lock();
         match self.outcome.get() {
@@ -221,7 +222,7 @@ impl Shared {
         }
     }
 
-    /// Takes back what waits; `None` if the fence has signalled. Its memory goes, too.
+    /// Takes a waiter back; `None` if the fence has signalled. Frees its place.
     fn withdraw(&self, key: Key) -> Option<Waiter> {
         let mut waiting = self.waiting.lock();
         let others = waiting.others.as_mut()?;
@@ -234,7 +235,7 @@ impl Shared {
 }
 
 impl Drop for Shared {
-    /// Nobody has it and nobody waits for it. If it is made of others, they are not to keep its place.
+    /// Withdraws a combined fence from its members: nobody has it, and nobody waits for it.
     fn drop(&mut self) {
         let made_of = self.waiting.get_mut().others.as_mut().and_then(|others| others.made_of.take());
         if let Some(members) = made_of.and_then(Combination::into_members) {
@@ -365,6 +366,12 @@ mod tests {
         let fence = Fence::signalled(Ok(()));
         fence.on_signal(|_| panic!("on purpose"));
         assert_eq!(fence.wait(Duration::ZERO), Ok(()));
+    }
+
+    /// There is one of it for each job.
+    #[test]
+    fn a_fence_is_small() {
+        assert!(size_of::<Shared>() <= 96, "{} bytes", size_of::<Shared>());
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! Where a fence comes from: the scheduler and the job that will signal it.
 //!
-//! For a scheduler that lends the priority of a waiting job to those that the job waits for. It is data, as all that a
-//! fence knows (FENCE-3): a scheduler that is gone is a number that nobody has any more.
+//! A scheduler needs it to lend the priority of a waiting job to the jobs that it waits for. It is
+//! data, as all that a fence knows (FENCE-3): a scheduler that is gone is a number that nobody has
+//! any more.
 
 use lifeboat_core::sched::JobId;
 
 use super::{Fence, Unsignalled};
 
-/// The fences that are looked at for one, itself included. Beyond that a job waits for more than it pays to hurry.
+/// The fences that are visited for one, itself included. A bound, because users build combined
+/// fences of any size.
 const LOOKED_AT: usize = 64;
 
-/// Whose job it is that signals a fence.
+/// The job that signals a fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// A number that no other scheduler of the process has.
@@ -19,15 +21,16 @@ pub(crate) struct Origin {
 }
 
 impl Unsignalled {
-    /// Says whose fence it is; the first word counts. Takes neither a lock nor memory.
+    /// Sets the origin; a second call changes nothing. Takes neither a lock nor memory.
     pub(crate) fn set_origin(&self, origin: Origin) {
         let _ = self.shared().origin.set(origin);
     }
 }
 
 impl Fence {
-    /// Calls `f` with the origin of this fence and of those that it is made of, however deep, as far as they are pending
-    /// and have one. No lock is held meanwhile. Looks at a bounded number of fences, the nearest first.
+    /// Calls `f` with the origin of this fence and of its members, however deep, as far as they are
+    /// pending and have one. No lock is held meanwhile. Visits a bounded number of fences, the
+    /// nearest first.
     pub(crate) fn origins(&self, f: &mut dyn FnMut(Origin)) {
         let mut seen = vec![self.clone()];
         let mut at = 0;
@@ -67,7 +70,7 @@ mod tests {
 
     /// So many origins of one scheduler.
     fn origins(count: usize) -> Vec<Origin> {
-        let jobs = Vec::from_iter(std::iter::repeat_with(JobSlot::default).take(count));
+        let jobs = std::iter::repeat_with(JobSlot::default).take(count).collect();
         let (queues, rings) = ([QueueSlot::default()], [RingSlot::default()]);
         let stores: Stores<Slots> = Stores { jobs, queues, rings, contexts: [], turns: [], waits: [] };
         let mut core = Scheduler::new(stores, Limits::new(1, std::time::Duration::ZERO));
@@ -91,7 +94,7 @@ mod tests {
             promise.set_origin(origins[at]);
             (fence, Some(promise))
         });
-        // The first word counts.
+        // A second origin changes nothing.
         one.1.as_ref().unwrap().set_origin(origins[3]);
         let (without, _promise) = timeline.fence();
         let whole = Fence::any([without.clone(), Fence::all([one.0.clone(), two.0]), three.0.clone()]);
@@ -108,7 +111,9 @@ mod tests {
         let timeline = Timeline::new(&Ledger::default(), "test", "origins");
         let origin = origins(1)[0];
         let promises: Vec<_> = (0..1000).map(|_| timeline.fence()).collect();
-        promises.iter().for_each(|(_, promise)| promise.set_origin(origin));
+        for (_, promise) in &promises {
+            promise.set_origin(origin);
+        }
         let wide = Fence::all(promises.iter().map(|(fence, _)| fence.clone()));
         let deep = promises.iter().fold(wide.clone(), |deep, (fence, _)| deep.merge(fence));
         assert_eq!(of(&wide).len(), LOOKED_AT - 1);

@@ -1,25 +1,24 @@
-//! What waits for a fence, in the order of its registration: callbacks, wakers, fences made of this one.
+//! The waiters of a fence, in the order of their registration: callbacks, wakers, combined fences.
 //!
-//! One ordered container has them all. To register is to append; to withdraw is to look up a key: both take O(log n)
-//! steps, and what is withdrawn takes its memory with it.
+//! One ordered container has them all. To register is to append, to withdraw is to look up a key:
+//! both take O(log n) steps. The memory of a waiter is freed when it is withdrawn.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
 
 use super::Outcome;
 
-/// What is done for a waiter when its fence has signalled.
+/// What a waiter does when its fence has signalled.
 pub(super) trait Work: Send {
-    /// Does it: once. If it is never called, what it would have used is dropped with it.
+    /// Called at most once. A waiter that is withdrawn is dropped instead.
     fn run(&mut self, outcome: Outcome);
 }
 
-/// Something that waits, in memory of its own. That memory has room for a link, so that a thread can queue what it owes
-/// without asking for more: the end of a job must not wait for memory.
+/// A waiter, with room for a link, so that a thread can queue it without memory (see `calls`).
 pub(super) struct Node<W: ?Sized> {
-    /// What is owed after or before this: see `calls`.
+    /// The next in the queue of a thread.
     pub(super) next: Option<Waiter>,
-    /// How its fence has signalled. `None` for what is to be dropped only.
+    /// How the fence has signalled. A queued waiter without it is only dropped.
     pub(super) due: Option<Outcome>,
     pub(super) work: W,
 }
@@ -40,7 +39,8 @@ impl Work for Option<Waker> {
     }
 }
 
-/// The place of a waiter among those of its fence. Whoever has it withdraws by it once, so that it is never stale.
+/// The place of a waiter among those of its fence. Its holder withdraws the waiter once and forgets
+/// the key, so that no key is ever stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key(u64);
 
@@ -72,13 +72,16 @@ impl Waiters {
         key
     }
 
-    /// Puts another waiter into a place, and gives the one that was there: to be dropped when no lock is held, since that
-    /// runs somebody else's code.
-    pub(super) fn replace(&mut self, key: Key, waiter: Waiter) -> Option<Waiter> {
-        self.in_order.insert(key, waiter)
+    /// Registers a waiter in a given place, or in a new one. Gives the place, and the waiter that
+    /// was there: to be dropped when no lock is held, since its drop runs code of a user.
+    pub(super) fn register(&mut self, key: Option<Key>, waiter: Waiter) -> (Key, Option<Waiter>) {
+        match key {
+            Some(key) => (key, self.in_order.insert(key, waiter)),
+            None => (self.add(waiter), None),
+        }
     }
 
-    /// Gives back what waits at a place: to be dropped when no lock is held.
+    /// Gives back the waiter of a place: to be dropped when no lock is held.
     pub(super) fn withdraw(&mut self, key: Key) -> Option<Waiter> {
         let waiter = self.in_order.remove(&key);
         if self.in_order.is_empty() {
@@ -101,7 +104,7 @@ impl Waiters {
     }
 }
 
-/// How often keys have been compared by this thread: a measure of work that depends on no clock.
+/// Counts comparisons of keys by this thread: a measure of work that depends on no clock.
 #[cfg(test)]
 pub(super) mod steps {
     use std::cell::Cell;
@@ -139,7 +142,8 @@ mod tests {
         assert!(Pin::new(future).poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
 
-    /// Asserts that eight times as many waiters take about eight times as many steps: O(log n) for each.
+    /// Asserts that eight times as many waiters take about eight times as many steps: O(log n) for
+    /// each.
     fn assert_scales(steps: impl Fn(usize) -> u64) {
         const FEW: usize = 1000;
         let (few, many) = (steps(FEW), steps(8 * FEW));
