@@ -48,6 +48,7 @@ mod handle;
 mod hardware;
 mod health;
 mod irq;
+mod key;
 mod lease;
 mod ledger;
 #[cfg(doctest)]
@@ -62,6 +63,7 @@ mod probe;
 mod queue;
 mod reset;
 mod rings;
+mod roster;
 pub mod sched;
 mod spin;
 mod submit;

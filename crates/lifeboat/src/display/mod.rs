@@ -12,14 +12,16 @@
 //! | `crtc` | what is shown, and the commit that is under way |
 //! | `vblank` | those who wait for a vertical blank |
 //! | `events` | what a handle is told |
+//! | `listeners` | the handles that are told when the screen goes |
 
 mod commit;
 mod crtc;
 mod events;
+mod listeners;
 mod resources;
 mod vblank;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::kms::{Crtc, Vblanks};
@@ -37,6 +39,7 @@ use crtc::{Frame, Pending};
 pub(crate) use events::Mailbox;
 pub use events::{Event, Events};
 use events::{EventQueue, Promise};
+use listeners::Listeners;
 pub use resources::{ConnectorInfo, ConnectorStatus, Resources};
 pub(crate) use resources::{GetConnector, GetResources, connector, resources};
 use vblank::Wait;
@@ -48,6 +51,7 @@ const INTERRUPT_LIMIT: Duration = Duration::from_millis(100);
 /// The display of one binding.
 pub(crate) struct Display {
     state: Mutex<State>,
+    listeners: Arc<Listeners>,
     /// Flips and commits, one after the other.
     flips: Timeline,
     /// Vertical blanks that somebody waits for.
@@ -66,9 +70,6 @@ struct State {
     watched: bool,
     /// When to ask the hardware if no interrupt has come.
     ask_at: Option<Instant>,
-    /// The open handles' queues.
-    listeners: Vec<Weak<EventQueue>>,
-    unplugged: bool,
 }
 
 /// What somebody is owed: a fence, and perhaps an event.
@@ -123,11 +124,10 @@ impl Display {
             waits: Vec::new(),
             watched: false,
             ask_at: None,
-            listeners: Vec::new(),
-            unplugged: false,
         };
         Self {
             state: Mutex::new(&locks::DISPLAY, state),
+            listeners: Arc::new(Listeners::new()),
             flips: Timeline::new(ledger, name, "flips"),
             blanks: Timeline::new(ledger, name, "vblanks"),
         }
@@ -145,13 +145,8 @@ impl Display {
     /// A handle was opened: it is told of what happens to the connector.
     pub(crate) fn listen(&self) -> Mailbox {
         let queue = Arc::new(EventQueue::new());
-        let mut state = self.lock();
-        state.listeners.retain(|listener| listener.strong_count() > 0);
-        state.listeners.push(Arc::downgrade(&queue));
-        if state.unplugged {
-            queue.post(Event::Hotplug { connected: false });
-        }
-        Mailbox::new(queue)
+        let place = self.listeners.add(&queue);
+        Mailbox::new(queue, place)
     }
 
     /// Asks the hardware what has happened, and answers it: for the interrupt handler, and for the worker if no
@@ -218,13 +213,7 @@ impl Display {
 
     /// Tells every open handle that nothing is connected any more (KMS-1): once.
     pub(crate) fn disconnect(&self) {
-        let mut state = self.lock();
-        if std::mem::replace(&mut state.unplugged, true) {
-            return;
-        }
-        for queue in std::mem::take(&mut state.listeners).iter().filter_map(Weak::upgrade) {
-            queue.post(Event::Hotplug { connected: false });
-        }
+        self.listeners.disconnect();
     }
 
     /// Nothing is shown any more. The mode stays: a flip after loss is still judged by it.
