@@ -13,6 +13,7 @@ use range_alloc::RangeAllocator;
 
 use crate::buffer::{self, Buffer};
 use crate::calls::{Arguments, Bound, Doorway};
+use crate::client::{Client, Held};
 use crate::device::{Device, Users};
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) scheduled: sched::Context<Job>,
     space: Mutex<Space>,
     _entry: Entry,
+    /// Dropped after the context's number was given back: what its client no longer holds is free for all.
+    _held: Held,
 }
 
 struct Space {
@@ -65,8 +68,10 @@ impl Mapping {
     }
 }
 
-/// Arguments of `create-context`: none.
-pub(crate) struct CreateContext;
+/// Arguments of `create-context`: whose share it is of.
+pub(crate) struct CreateContext<'a> {
+    pub(crate) client: &'a Client,
+}
 
 /// Arguments of `map`.
 pub(crate) struct Map<'a> {
@@ -80,7 +85,7 @@ pub(crate) struct Unmap<'a> {
     pub(crate) va: GpuVa,
 }
 
-impl Arguments<Device> for CreateContext {
+impl Arguments<Device> for CreateContext<'_> {
     fn check(&self, _: &Users) -> Result<(), CallError> {
         Ok(())
     }
@@ -99,8 +104,12 @@ impl Arguments<Device> for Unmap<'_> {
     }
 }
 
-pub(crate) fn create(bound: &Bound<'_, Device>, _: CreateContext) -> Result<Context, CallError> {
+pub(crate) fn create(
+    bound: &Bound<'_, Device>,
+    CreateContext { client }: CreateContext<'_>,
+) -> Result<Context, CallError> {
     let device = bound.device();
+    let held = client.hold_context(device.0.context_share).ok_or(CallError::OverShare("contexts; close some"))?;
     let exhausted = CallError::Exhausted("contexts; close some");
     let id = device.0.contexts.take().ok_or(exhausted)?;
     let Some(scheduled) = device.0.scheduler.context() else {
@@ -119,6 +128,7 @@ pub(crate) fn create(bound: &Bound<'_, Device>, _: CreateContext) -> Result<Cont
         scheduled,
         space: Mutex::sleeping(&locks::SPACE, space),
         _entry: device.0.ledger.enlist(Kind::Context),
+        _held: held,
     };
     let shared = Arc::new(shared);
     device.0.contexts.register(&shared);

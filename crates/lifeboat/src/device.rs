@@ -6,6 +6,7 @@ use std::{fmt, ptr};
 
 use lifeboat_core::class::Presence;
 use lifeboat_core::core_call;
+use lifeboat_core::share::Share;
 use lifeboat_lb1::command::ContextId;
 use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::{Bar, Iova};
@@ -58,6 +59,8 @@ pub struct Users {
     /// Free VRAM, in pages.
     pub(crate) vram: Mutex<RangeAllocator<u64>>,
     pub(crate) contexts: Arc<Contexts>,
+    /// How many of them one client may hold.
+    pub(crate) context_share: Share,
     /// Users' maps of its VRAM.
     pub(crate) maps: Maps,
     pub(crate) segments: u8,
@@ -74,7 +77,7 @@ pub(crate) fn name(minor: u32) -> String {
 
 impl Device {
     pub(crate) fn new(module: &Arc<Module>, minor: Minor, info: DeviceInfo, link: Arc<Link>, running: Running) -> Self {
-        let Running { info: hardware, scheduler, display, contexts, maps, .. } = running;
+        let Running { info: hardware, scheduler, display, contexts, context_share, maps, .. } = running;
         let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
         let users = Users {
             info,
@@ -82,6 +85,7 @@ impl Device {
             display,
             vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
             contexts,
+            context_share,
             maps,
             segments: hardware.segments,
             ledger: module.ledger.clone(),

@@ -36,6 +36,7 @@ mod binding;
 mod buffer;
 mod bus;
 pub mod calls;
+mod client;
 mod context;
 mod contexts;
 mod device;
