@@ -9,7 +9,6 @@ use lifeboat_core::sched::ResetStats;
 use lifeboat_lb1::command::{ContextId, GpuVa};
 use lifeboat_lb1::{DriverError, Segment, regs};
 use lifeboat_sync::lint::Mutex;
-use range_alloc::RangeAllocator;
 
 use crate::buffer::{self, Buffer};
 use crate::calls::{Arguments, Bound, Doorway};
@@ -18,6 +17,7 @@ use crate::device::{Device, Users};
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
 use crate::link::Link;
+use crate::pages::Pages;
 use crate::sched;
 use crate::submit::Job;
 use crate::{CallError, locks};
@@ -42,8 +42,9 @@ pub(crate) struct Shared {
 }
 
 struct Space {
-    free: RangeAllocator<u64>,
+    free: Pages,
     free_slots: Vec<u8>,
+    /// As many as the hardware's table has segments, at most 255: they may be searched.
     mappings: Vec<Mapping>,
     /// Ended by each unmapping.
     lease: Arc<Lease>,
@@ -117,7 +118,7 @@ pub(crate) fn create(
         return Err(exhausted);
     };
     let space = Space {
-        free: RangeAllocator::new(ADDRESS_PAGES),
+        free: Pages::new(ADDRESS_PAGES),
         free_slots: (0..device.0.segments).rev().collect(),
         mappings: Vec::new(),
         lease: Arc::default(),
@@ -140,7 +141,7 @@ pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa
     let Map { context: Context(context), buffer } = arguments;
     let mut space = context.space.lock();
     let slot = space.free_slots.pop().ok_or(CallError::Exhausted("segments; unmap some buffers"))?;
-    let Ok(range) = space.free.allocate_range(buffer.0.pages()) else {
+    let Some(range) = space.free.take(buffer.0.pages()) else {
         space.free_slots.push(slot);
         return Err(CallError::Exhausted("address space; unmap some buffers"));
     };
@@ -150,7 +151,7 @@ pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa
         // Perhaps half written; it is not valid, and on a lost device there is no table.
         let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, slot));
         space.free_slots.push(slot);
-        space.free.free_range(mapping.pages);
+        space.free.give_back(mapping.pages);
         tracing::debug!(%error, "a segment could not be set");
         return Err(Refusal::Gone.into());
     }
@@ -171,7 +172,7 @@ pub(crate) fn unmap(doorway: &Doorway<'_, Device>, arguments: Unmap<'_>) -> Resu
         let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, mapping.slot));
     }
     space.free_slots.push(mapping.slot);
-    space.free.free_range(mapping.pages);
+    space.free.give_back(mapping.pages);
     // The last reference may be in here; it goes after the lock.
     let before = space.lease.clone();
     Lease::end(&mut space.lease, mapping.buffer);

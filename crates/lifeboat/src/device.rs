@@ -11,7 +11,6 @@ use lifeboat_lb1::command::ContextId;
 use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::{Bar, Iova};
 use lifeboat_sync::lint::Mutex;
-use range_alloc::RangeAllocator;
 
 use crate::calls::{Bound, Call, Driver, Entrance, Key, Reach};
 use crate::contexts::Contexts;
@@ -21,6 +20,7 @@ use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
 use crate::maps::Maps;
 use crate::module::{Minor, Shared as Module};
+use crate::pages::Pages;
 use crate::probe::Running;
 use crate::sched::Scheduler;
 use crate::submit::Job;
@@ -57,7 +57,7 @@ pub struct Users {
     pub(crate) scheduler: Scheduler<Job>,
     pub(crate) display: Arc<Display>,
     /// Free VRAM, in pages.
-    pub(crate) vram: Mutex<RangeAllocator<u64>>,
+    pub(crate) vram: Mutex<Pages>,
     pub(crate) contexts: Arc<Contexts>,
     /// How many of them one client may hold.
     pub(crate) context_share: Share,
@@ -83,7 +83,7 @@ impl Device {
             info,
             scheduler,
             display,
-            vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
+            vram: Mutex::new(&locks::VRAM, Pages::new(0..pages)),
             contexts,
             context_share,
             maps,

@@ -58,6 +58,7 @@ mod link;
 mod locks;
 mod maps;
 mod module;
+mod pages;
 mod panics;
 mod primitive;
 mod probe;
