@@ -42,7 +42,7 @@ use events::{EventQueue, Promise};
 use listeners::Listeners;
 pub use resources::{ConnectorInfo, ConnectorStatus, Resources};
 pub(crate) use resources::{GetConnector, GetResources, connector, resources};
-use vblank::Wait;
+use vblank::Waits;
 pub(crate) use vblank::{QueueVblank, queue_vblank};
 
 /// How long to wait for an interrupt before asking: several vertical blanks.
@@ -65,7 +65,7 @@ struct State {
     /// Shown before; freed by the next call or by the worker rather than by an interrupt handler.
     replaced: Option<Frame>,
     /// In the order in which they were asked for.
-    waits: Vec<Wait>,
+    waits: Waits,
     /// Vertical blanks raise interrupts: only while somebody waits for one.
     watched: bool,
     /// When to ask the hardware if no interrupt has come.
@@ -98,7 +98,7 @@ impl Owed {
 #[must_use = "somebody waits for the answer"]
 struct Ended {
     commit: Option<Pending>,
-    waits: Vec<Wait>,
+    waits: Waits,
     sequence: u64,
 }
 
@@ -121,7 +121,7 @@ impl Display {
             vblanks: Vblanks::default(),
             shown: None,
             replaced: None,
-            waits: Vec::new(),
+            waits: Waits::default(),
             watched: false,
             ask_at: None,
         };
