@@ -36,6 +36,18 @@ fn sched_13_closed_handles_leave_nothing_behind() {
 }
 
 #[test]
+fn sched_13_closed_contexts_leave_nothing_behind() {
+    let (machine, device) = device();
+    let handle = device.open().unwrap();
+    drop(handle.create_context().unwrap());
+    // As many as a client may have.
+    let contexts = measure(|| drop((0..16).map(|_| handle.create_context().unwrap()).collect::<Vec<_>>()));
+    assert_eq!((contexts.bytes_current, contexts.count_current), (0, 0), "left behind by 16 contexts");
+    drop((handle, device));
+    machine.finish();
+}
+
+#[test]
 fn sched_13_maps_and_exports_that_have_ended_leave_nothing_behind() {
     let (machine, device) = device();
     let handle = device.open().unwrap();
