@@ -44,7 +44,6 @@ impl<T> Roster<T> {
     }
 
     /// All entries, in the order in which they came.
-    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.values()
     }

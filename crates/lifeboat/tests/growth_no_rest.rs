@@ -48,6 +48,17 @@ fn sched_13_closed_contexts_leave_nothing_behind() {
 }
 
 #[test]
+fn sched_13_subscriptions_that_have_ended_leave_nothing_behind() {
+    let (machine, device) = device();
+    let told = measure(|| drop((0..MANY).map(|_| machine.bus().subscribe()).collect::<Vec<_>>()));
+    assert_eq!((told.bytes_current, told.count_current), (0, 0), "left behind by {MANY} subscriptions");
+    drop(device);
+    let after = machine.bus().subscribe();
+    machine.finish();
+    assert_eq!(after.into_iter().count(), 1, "the removal; then the bus is gone");
+}
+
+#[test]
 fn sched_13_maps_and_exports_that_have_ended_leave_nothing_behind() {
     let (machine, device) = device();
     let handle = device.open().unwrap();
