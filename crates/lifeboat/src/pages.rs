@@ -97,8 +97,9 @@ mod tests {
         // Two together are nowhere.
         (0..stretches).for_each(|_| assert_eq!(pages.take(2), None));
         let again: Vec<_> = (0..stretches).map(|_| pages.take(1).unwrap()).collect();
-        again.into_iter().for_each(|range| pages.give_back(range));
-        odd.into_iter().for_each(|range| pages.give_back(range));
+        for range in again.into_iter().chain(odd) {
+            pages.give_back(range);
+        }
         let steps = key::comparisons() - before;
         assert_eq!(pages.take(2 * stretches), Some(0..2 * stretches));
         steps / (5 * stretches)
@@ -114,8 +115,8 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_as_a_list_of_pages_would_have_it(operations in prop::collection::vec((any::<bool>(), 1..9_u64, any::<prop::sample::Index>()), 0..200)) {
-            const COUNT: u64 = 64;
-            let mut pages = Pages::new(0..COUNT);
+            const COUNT: u8 = 64;
+            let mut pages = Pages::new(0..COUNT.into());
             let (mut free, mut taken) = ([true; COUNT as usize], Vec::<Range<u64>>::new());
             for (take, count, which) in operations {
                 if take || taken.is_empty() {
@@ -134,8 +135,10 @@ mod tests {
                     pages.give_back(range);
                 }
             }
-            taken.into_iter().for_each(|range| pages.give_back(range));
-            prop_assert_eq!(pages.take(COUNT), Some(0..COUNT));
+            for range in taken {
+                pages.give_back(range);
+            }
+            prop_assert_eq!(pages.take(COUNT.into()), Some(0..COUNT.into()));
         }
     }
 }
