@@ -1,7 +1,7 @@
 //! Entries that come in any number and leave in any order, each in O(log n).
 //!
 //! Whoever adds an entry keeps its number and takes the entry out by it. So what is gone leaves nothing behind, and nobody
-//! ever searches for it (SCHED-13). An empty roster holds no memory.
+//! ever searches for it (SCHED-13). A roster that has become empty keeps one node of its tree, and no more.
 
 use std::collections::BTreeMap;
 use std::mem;
