@@ -1,12 +1,12 @@
 //! A client's share: the most it may hold of something that others need, too (SCHED-9).
 //!
-//! The rule alone. What a client holds is counted by the shell, beside what is counted: up when the client is given
-//! something, down when that is really free again.
+//! The rule alone. What a client holds is counted by the shell, beside what is counted: up when the
+//! client is given something, down when that is really free again.
 
 use core::num::NonZeroU32;
 
-/// Part of a whole that is a client's share unless something else is said: then the greediest three clients leave room
-/// for a fourth.
+/// Part of a whole that is a client's share unless something else is said: then the greediest three
+/// clients leave room for a fourth.
 const PART: u32 = 4;
 
 /// The most that one client may hold. At least 1: a client that may hold nothing is none.

@@ -315,8 +315,8 @@ fn on_vram(
 impl Drop for Shared {
     fn drop(&mut self) {
         match &self.place {
-            // VRAM of a device that is gone is nobody's ever again. To note it as free takes memory, which the way to a wedged
-            // device must not (WEDGE-5).
+            // VRAM of a device that is gone is nobody's ever again. To note it as free takes
+            // memory, which the way to a wedged device must not (WEDGE-5).
             Place::Vram(pages) if self.device.is_live() => self.device.0.vram.lock().give_back(pages.clone()),
             Place::Vram(_) => {}
             Place::Host(mapped) => self.device.0.undo().unmap(mapped.iova),

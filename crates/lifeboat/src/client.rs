@@ -1,7 +1,7 @@
 //! A client: whoever opened a handle, and what is held through it.
 //!
-//! The counts outlive the handle: a context that is kept when its handle is closed still counts for the client that created
-//! it, until it is really gone. Nothing here touches hardware.
+//! The counts outlive the handle: a context that is kept when its handle is closed still counts for
+//! the client that created it, until it is really gone. Nothing here touches hardware.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -21,8 +21,8 @@ pub(crate) struct Held(Arc<AtomicU32>);
 impl Client {
     /// Counts another context, if the client has not had its share. O(1).
     pub(crate) fn hold_context(&self, share: Share) -> Option<Held> {
-        // Relaxed: the count stands for itself. Threads of one client never get past its share together, since the rule is
-        // asked again whenever the count has changed meanwhile.
+        // Relaxed: the count stands for itself. Threads of one client never get past its share
+        // together, since the rule is asked again whenever the count has changed meanwhile.
         let more = |held| share.admits(held).then(|| held + 1);
         self.contexts.fetch_update(Relaxed, Relaxed, more).ok()?;
         Some(Held(self.contexts.clone()))

@@ -37,7 +37,8 @@ pub(crate) struct Shared {
     pub(crate) scheduled: sched::Context<Job>,
     space: Mutex<Space>,
     _entry: Entry,
-    /// Dropped after the context's number was given back: what its client no longer holds is free for all.
+    /// Dropped after the context's number was given back: what its client no longer holds is free
+    /// for all.
     _held: Held,
 }
 

@@ -74,9 +74,9 @@ impl Handle {
     /// Creates a context.
     ///
     /// # Errors
-    /// ENODEV after loss, EDQUOT if contexts that were created through this handle are the client's [whole
-    /// share](crate::ProbeOptions::context_share) (SCHED-9), ENOMEM if the device has no free context. A context counts until
-    /// it is gone with its queues and its jobs.
+    /// ENODEV after loss, EDQUOT if contexts that were created through this handle are the client's
+    /// [whole share](crate::ProbeOptions::context_share) (SCHED-9), ENOMEM if the device has no
+    /// free context. A context counts until it is gone with its queues and its jobs.
     #[track_caller]
     pub fn create_context(&self) -> Result<Context, CallError> {
         self.call(CreateContext { client: &self.client })

@@ -1,5 +1,5 @@
-//! A key of an ordered container. In tests it counts how often it is compared: what an operation costs is counted there,
-//! not timed.
+//! A key of an ordered container. In tests it counts how often it is compared: what an operation
+//! costs is counted there, not timed.
 
 use std::cmp::Ordering;
 

@@ -43,7 +43,8 @@ pub(crate) struct Maps {
     windows: Arc<Windows>,
 }
 
-/// The windows on VRAM that there are. A window that is dropped, wherever that is, takes itself out.
+/// The windows on VRAM that there are. A window that is dropped, wherever that is, takes itself
+/// out.
 type Windows = Mutex<Roster<Weak<Window>>>;
 
 /// Kept by a window: its place among the others.

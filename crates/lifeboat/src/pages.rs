@@ -1,7 +1,8 @@
 //! Which pages of something are free: VRAM, or a context's addresses.
 //!
-//! Users decide how many stretches there are, so nothing is searched for: the free stretches stand by where they begin and
-//! by how long they are, and each operation costs O(log n) of them (SCHED-13).
+//! Users decide how many stretches there are, so nothing is searched for: the free stretches stand
+//! by where they begin and by how long they are, and each operation costs O(log n) of them
+//! (SCHED-13).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -25,8 +26,8 @@ impl Pages {
         pages
     }
 
-    /// Takes `count` pages that follow one another, at least one: from the shortest stretch that has so many, so that long
-    /// ones stay. `None` if there is no such stretch. O(log n).
+    /// Takes `count` pages that follow one another, at least one: from the shortest stretch that
+    /// has so many, so that long ones stay. `None` if there is no such stretch. O(log n).
     pub(crate) fn take(&mut self, count: u64) -> Option<Range<u64>> {
         let count = count.max(1);
         let Key((length, start)) = *self.by_length.range(Key((count, 0))..).next()?;

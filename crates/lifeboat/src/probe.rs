@@ -48,8 +48,9 @@ pub struct ProbeOptions {
     pub extensions: u32,
     /// How many resets the jobs of one context may cause: at so many, the context is refused. Default 10.
     pub guilty_limit: u32,
-    /// How many contexts one client, an open [`Handle`](crate::Handle), may hold: beyond that it is refused with EDQUOT, so
-    /// that others find some (SCHED-9). At least 1; more than the device has is no limit. Default: a quarter of the device's.
+    /// How many contexts one client, an open [`Handle`](crate::Handle), may hold: beyond that it is
+    /// refused with EDQUOT, so that others find some (SCHED-9). At least 1; more than the device
+    /// has is no limit. Default: a quarter of the device's.
     pub context_share: Option<u16>,
     /// How long an unplug waits for open sections. Default 5 s.
     pub drain_limit: Duration,

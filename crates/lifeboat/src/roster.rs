@@ -1,7 +1,8 @@
 //! Entries that come in any number and leave in any order, each in O(log n).
 //!
-//! Whoever adds an entry keeps its number and takes the entry out by it. So what is gone leaves nothing behind, and nobody
-//! ever searches for it (SCHED-13). A roster that has become empty keeps one node of its tree, and no more.
+//! Whoever adds an entry keeps its number and takes the entry out by it. So what is gone leaves
+//! nothing behind, and nobody ever searches for it (SCHED-13). A roster that has become empty keeps
+//! one node of its tree, and no more.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -54,7 +55,8 @@ mod tests {
     use super::*;
     use crate::key;
 
-    /// Comparisons for each entry that is added, and for each that is taken out, while up to `count` are there.
+    /// Comparisons for each entry that is added, and for each that is taken out, while up to
+    /// `count` are there.
     fn steps(count: usize, order: impl Fn(usize) -> usize) -> (u64, u64) {
         let mut roster = Roster::new();
         let before = key::comparisons();

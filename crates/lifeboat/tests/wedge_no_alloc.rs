@@ -32,8 +32,8 @@ fn wedge_5_declaring_a_device_wedged_allocates_nothing() {
     let binding = module.probe(&slot.function().unwrap(), options).unwrap();
     let client = Client::new(&binding.device().unwrap());
     let maps = [&client.host, &client.vram].map(|buffer| client.handle.mmap(buffer).unwrap());
-    // Free VRAM is in as many pieces as one node of the allocator's has room for. What is shown is nobody's any more but the
-    // display's: it is freed on the way, and would be one more.
+    // Free VRAM is in as many pieces as one node of the allocator's has room for. What is shown is
+    // nobody's any more but the display's: it is freed on the way, and would be one more.
     let screen = client.handle.create_buffer(Placement::Vram, u64::from(BYTES)).unwrap();
     let mut pieces: Vec<_> = (0..24).map(|_| client.handle.create_buffer(Placement::Vram, 4096).unwrap()).collect();
     let rest = client.handle.info().vram_bytes - 2 * u64::from(BYTES) - 24 * 4096;

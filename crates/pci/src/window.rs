@@ -79,7 +79,8 @@ impl Window {
         Ok(Self { base, bytes, guard: None, kept: None })
     }
 
-    /// The same window, which keeps something for as long as it exists: a place in a register of windows, for one.
+    /// The same window, which keeps something for as long as it exists: a place in a register of
+    /// windows, for one.
     #[must_use = "the window"]
     pub fn keeping(self, something: impl Send + Sync + 'static) -> Self {
         let mut window = self;

@@ -1,7 +1,8 @@
 //! `cargo xtask bench growth`: what one item costs among few and among many (SCHED-13).
 //!
-//! A program of its own measures and shows (`crates/lifeboat/benches/growth`): there are no peers to be compared with, and
-//! criterion is not needed, since only the ratio of two runs of the same case counts.
+//! A program of its own measures and shows (`crates/lifeboat/benches/growth`): there are no peers
+//! to be compared with, and criterion is not needed, since only the ratio of two runs of the same
+//! case counts.
 
 use std::process::Command;
 

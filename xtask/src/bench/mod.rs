@@ -1,5 +1,6 @@
-//! Benchmarks with named peers in the same run, as ratios: `cargo xtask bench sync`, `cargo xtask bench sched`. And what one
-//! item costs among few and among many: `cargo xtask bench growth`, of the module `growth`.
+//! Benchmarks with named peers in the same run, as ratios: `cargo xtask bench sync`, `cargo xtask
+//! bench sched`. And what one item costs among few and among many: `cargo xtask bench growth`, of
+//! the module `growth`.
 //!
 //! Criterion measures (`cargo bench`); this reads what it left, and makes a table, a picture or JSON of it. Figures of
 //! two runs or two machines are not to be compared; ratios of one run are.
@@ -131,13 +132,14 @@ const GROWTH: &str = "growth";
 /// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Which benchmarks. `sync` and `sched` stand beside named peers; `growth` shows what one item costs among n, 2n, 4n and
-    /// 8n, for everything that users can make more of.
+    /// Which benchmarks. `sync` and `sched` stand beside named peers; `growth` shows what one item
+    /// costs among n, 2n, 4n and 8n, for everything that users can make more of.
     #[arg(value_parser = SUITES.iter().map(|suite| suite.name).chain([GROWTH]).collect::<Vec<_>>())]
     suite: String,
     /// Print rows `{name, threads, ns, peer_ratio: {peer: x}}` as JSON; x is the cost as a part of the peer's. What is
-    /// counted is `threads` or `pending`. Of `growth`, rows `{name, items, ns, growth, left}`: nanoseconds an item for each
-    /// number of items, the last of these divided by the first, and bytes an item that stayed.
+    /// counted is `threads` or `pending`. Of `growth`, rows `{name, items, ns, growth, left}`:
+    /// nanoseconds an item for each number of items, the last of these divided by the first, and
+    /// bytes an item that stayed.
     #[arg(long)]
     json: bool,
     /// Put the table into the crate's README and draw its picture. Not with `growth`.

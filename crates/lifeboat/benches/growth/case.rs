@@ -42,7 +42,8 @@ impl Sample {
         Self::took(began.elapsed())
     }
 
-    /// What `work` takes, and what it leaves of this thread's memory although it withdraws all that it made.
+    /// What `work` takes, and what it leaves of this thread's memory although it withdraws all that
+    /// it made.
     pub(crate) fn withdrawn(work: impl FnOnce()) -> Self {
         let mut took = Duration::ZERO;
         let memory = allocation_counter::measure(|| {

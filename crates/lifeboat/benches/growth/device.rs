@@ -1,4 +1,5 @@
-//! One device: its handles, waits for vertical blanks, events, buffers and maps; and the bus's subscriptions.
+//! One device: its handles, waits for vertical blanks, events, buffers and maps; and the bus's
+//! subscriptions.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -61,8 +62,9 @@ fn handles(count: usize, newest_first: bool) -> Sample {
     })
 }
 
-/// A function without interrupts. So nobody but the driver's worker asks whether a blank has come, a tenth of a second after
-/// it was waited for: by then all are due, and they are answered together.
+/// A function without interrupts. So nobody but the driver's worker asks whether a blank has come,
+/// a tenth of a second after it was waited for: by then all are due, and they are answered
+/// together.
 struct Silent(Arc<dyn Function>);
 
 impl Function for Silent {

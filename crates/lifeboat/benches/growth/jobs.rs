@@ -1,6 +1,7 @@
 //! One scheduler: its jobs, queues and contexts.
 //!
-//! Where queues are to stay ready, the ring is full: it has room for one job, and that never completes.
+//! Where queues are to stay ready, the ring is full: it has room for one job, and that never
+//! completes.
 
 use std::convert::Infallible;
 use std::hint::black_box;

@@ -1,8 +1,9 @@
-//! What one item costs among few and among many: for everything that users can make more of (SCHED-13). `cargo xtask bench
-//! growth` runs it.
+//! What one item costs among few and among many: for everything that users can make more of
+//! (SCHED-13). `cargo xtask bench growth` runs it.
 //!
-//! Each case is run with a number of items, twice, four times and eight times as many. A growth of 1 means that an item
-//! costs the same among eight times as many; 8 would mean that each is searched for among all.
+//! Each case is run with a number of items, twice, four times and eight times as many. A growth of
+//! 1 means that an item costs the same among eight times as many; 8 would mean that each is
+//! searched for among all.
 //!
 //! | module | cases |
 //! |---|---|
@@ -20,8 +21,8 @@ use std::process::ExitCode;
 
 use case::{Case, Row};
 
-/// How many items the smallest run has, unless something else is said: then the largest has 8,000, and a cost that grows
-/// with their number is seen well above the noise.
+/// How many items the smallest run has, unless something else is said: then the largest has 8,000,
+/// and a cost that grows with their number is seen well above the noise.
 const ITEMS: usize = 1000;
 /// Times as many in each of the runs.
 const TIMES: [usize; 4] = [1, 2, 4, 8];

@@ -14,8 +14,8 @@ use crate::roster::{Number, Roster};
 /// All of them. To tell an event costs O(subscribers), to come or go O(log n).
 pub(super) struct Subscribers(Mutex<Roster<Sender<Event>>>);
 
-/// What happens on a bus from [`Bus::subscribe`](super::Bus::subscribe) on, to be received; it ends with the bus. What is not
-/// received is kept until it is. Dropped, nothing of it is left.
+/// What happens on a bus from [`Bus::subscribe`](super::Bus::subscribe) on, to be received; it ends
+/// with the bus. What is not received is kept until it is. Dropped, nothing of it is left.
 #[derive(Debug)]
 pub struct Subscription {
     // First: what comes while this is dropped goes nowhere.
@@ -23,7 +23,8 @@ pub struct Subscription {
     _place: Place,
 }
 
-/// A subscriber's place among the others. It does not keep them: when the bus is gone, nothing comes any more.
+/// A subscriber's place among the others. It does not keep them: when the bus is gone, nothing
+/// comes any more.
 struct Place {
     subscribers: Weak<Subscribers>,
     number: Number,

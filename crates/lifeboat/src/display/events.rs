@@ -1,7 +1,7 @@
 //! What a handle is told: its flips and vertical blanks, and that the screen is gone.
 //!
-//! Room for an event is set aside when it is promised, so that an interrupt handler delivers it without memory. A handle
-//! that never asks for one has room for the hotplug alone.
+//! Room for an event is set aside when it is promised, so that an interrupt handler delivers it
+//! without memory. A handle that never asks for one has room for the hotplug alone.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,7 +19,8 @@ use crate::{CallError, locks};
 
 /// Events of one handle that are promised or unread. As many as a kernel's DRM file has room for.
 const LIMIT: usize = 128;
-/// The one hotplug there can be: nobody asks for it, and an unplug must tell it without memory (WEDGE-5).
+/// The one hotplug there can be: nobody asks for it, and an unplug must tell it without memory
+/// (WEDGE-5).
 const HOTPLUG: usize = 1;
 
 /// Something that happened on the display.
@@ -108,7 +109,8 @@ impl EventQueue {
 }
 
 impl State {
-    /// How many events the memory must hold if another one is promised; an error if that would be too many.
+    /// How many events the memory must hold if another one is promised; an error if that would be
+    /// too many.
     fn room_for_another(&self) -> Result<usize, CallError> {
         let events = self.unread.len() + self.promised;
         if events < LIMIT {
@@ -157,8 +159,9 @@ impl Mailbox {
                 state.promised += 1;
                 return Ok(Promise { queue: self.queue.clone(), source, token });
             }
-            // Interrupt handlers take the lock; memory is asked for without it. Twice as much as is needed, so that it is
-            // asked for seldom. Another thread may have promised meanwhile: then once more, seven times at most.
+            // Interrupt handlers take the lock; memory is asked for without it. Twice as much as is
+            // needed, so that it is asked for seldom. Another thread may have promised meanwhile:
+            // then once more, seven times at most.
             drop(state);
             let room = (2 * needed).min(LIMIT + HOTPLUG);
             larger = VecDeque::new();

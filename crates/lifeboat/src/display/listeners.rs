@@ -1,7 +1,7 @@
 //! The open handles: who is told when the screen goes.
 //!
-//! Under a lock of their own, which no interrupt handler takes: however many handles there are, opening one keeps no
-//! interrupt waiting. Opening and closing one costs O(log n).
+//! Under a lock of their own, which no interrupt handler takes: however many handles there are,
+//! opening one keeps no interrupt waiting. Opening and closing one costs O(log n).
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ impl Listeners {
         Self(Mutex::new(&locks::LISTENERS, State { queues: Roster::new(), unplugged: false }))
     }
 
-    /// Adds a handle. After the screen has gone, the handle is told so here and now, and there is nothing more to wait for.
+    /// Adds a handle. After the screen has gone, the handle is told so here and now, and there is
+    /// nothing more to wait for.
     pub(super) fn add(self: &Arc<Self>, queue: &Arc<EventQueue>) -> Option<Place> {
         let mut state = self.0.lock();
         if !state.unplugged {

@@ -1,7 +1,8 @@
 //! Those who wait for a vertical blank.
 //!
-//! The interrupt handler takes them out one by one, under the lock that it shares with those who ask. There may be 128 for
-//! each open handle, so neither costs more than O(1), ever: nothing is moved when another one comes or goes (SCHED-13).
+//! The interrupt handler takes them out one by one, under the lock that it shares with those who
+//! ask. There may be 128 for each open handle, so neither costs more than O(1), ever: nothing is
+//! moved when another one comes or goes (SCHED-13).
 
 use std::collections::LinkedList;
 
@@ -21,7 +22,8 @@ pub(super) struct Wait {
     due: u64,
 }
 
-/// All that wait, in the order in which they asked: so the blanks that they wait for are in order, too.
+/// All that wait, in the order in which they asked: so the blanks that they wait for are in order,
+/// too.
 ///
 /// A list, because a vector moves what it holds when it grows, with the lock held.
 #[derive(Default)]
