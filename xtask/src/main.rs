@@ -18,7 +18,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Benchmarks beside named peers, as ratios.
+    /// Benchmarks, as ratios: beside named peers, or of many items to few.
     Bench(bench::Args),
     /// Run every check, as CI does.
     Ci(ci::Args),

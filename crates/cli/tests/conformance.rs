@@ -34,7 +34,8 @@ fn the_promises_are_listed_anywhere() {
     let output = conformance(nowhere.path(), &["--list", "--json"]);
     let rows = rows(&output);
     assert!(rows.len() > 50 && rows.iter().all(|row| row["tests"].is_null() && row["test"].is_null()));
-    assert_eq!((&rows[0]["id"], &rows[53]["id"]), (&"LIFE-1".into(), &"WEDGE-5".into()));
+    assert_eq!(rows[0]["id"], "LIFE-1");
+    assert!(rows.iter().any(|row| row["id"] == "WEDGE-5"));
     assert!(rows[1]["promise"].as_str().unwrap().starts_with("A module cannot be unloaded while"));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no tests are listed"));
 

@@ -24,6 +24,7 @@
 //! | [`incident`] | which failures of a device are one, for its dump |
 //! | [`recovery`] | how often a device that fails is recovered |
 //! | [`wedge`] | a device that only somebody else can help |
+//! | [`share`] | how much of what others need, too, one client may hold |
 //! | [`minor`] | device numbers that are not reused at once |
 //! | [`errno`] | the one place where errors become numbers |
 #![no_std]
@@ -41,6 +42,7 @@ pub mod lifecycle;
 pub mod minor;
 pub mod recovery;
 pub mod sched;
+pub mod share;
 mod time;
 pub mod unplug;
 pub mod vitals;

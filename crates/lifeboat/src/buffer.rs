@@ -119,8 +119,8 @@ pub(crate) fn create(bound: &Bound<'_, Device>, arguments: CreateBuffer) -> Resu
     let device = bound.device();
     let place = match placement {
         Placement::Vram => {
-            let pages = device.0.vram.lock().allocate_range(size.div_ceil(regs::PAGE));
-            Place::Vram(pages.map_err(|_| CallError::Exhausted("VRAM; free some buffers"))?)
+            let pages = device.0.vram.lock().take(size.div_ceil(regs::PAGE));
+            Place::Vram(pages.ok_or(CallError::Exhausted("VRAM; free some buffers"))?)
         }
         Placement::Host => {
             let memory = HostMemory::new(size).map_err(|_| CallError::Exhausted("host memory"))?;
@@ -315,7 +315,10 @@ fn on_vram(
 impl Drop for Shared {
     fn drop(&mut self) {
         match &self.place {
-            Place::Vram(pages) => self.device.0.vram.lock().free_range(pages.clone()),
+            // VRAM of a device that is gone is nobody's ever again. To note it as free takes
+            // memory, which the way to a wedged device must not (WEDGE-5).
+            Place::Vram(pages) if self.device.is_live() => self.device.0.vram.lock().give_back(pages.clone()),
+            Place::Vram(_) => {}
             Place::Host(mapped) => self.device.0.undo().unmap(mapped.iova),
         }
     }

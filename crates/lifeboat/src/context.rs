@@ -9,14 +9,15 @@ use lifeboat_core::sched::ResetStats;
 use lifeboat_lb1::command::{ContextId, GpuVa};
 use lifeboat_lb1::{DriverError, Segment, regs};
 use lifeboat_sync::lint::Mutex;
-use range_alloc::RangeAllocator;
 
 use crate::buffer::{self, Buffer};
 use crate::calls::{Arguments, Bound, Doorway};
+use crate::client::{Client, Held};
 use crate::device::{Device, Users};
 use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
 use crate::link::Link;
+use crate::pages::Pages;
 use crate::sched;
 use crate::submit::Job;
 use crate::{CallError, locks};
@@ -36,11 +37,15 @@ pub(crate) struct Shared {
     pub(crate) scheduled: sched::Context<Job>,
     space: Mutex<Space>,
     _entry: Entry,
+    /// Dropped after the context's number was given back: what its client no longer holds is free
+    /// for all.
+    _held: Held,
 }
 
 struct Space {
-    free: RangeAllocator<u64>,
+    free: Pages,
     free_slots: Vec<u8>,
+    /// As many as the hardware's table has segments, at most 255: they may be searched.
     mappings: Vec<Mapping>,
     /// Ended by each unmapping.
     lease: Arc<Lease>,
@@ -65,8 +70,10 @@ impl Mapping {
     }
 }
 
-/// Arguments of `create-context`: none.
-pub(crate) struct CreateContext;
+/// Arguments of `create-context`: whose share it is of.
+pub(crate) struct CreateContext<'a> {
+    pub(crate) client: &'a Client,
+}
 
 /// Arguments of `map`.
 pub(crate) struct Map<'a> {
@@ -80,7 +87,7 @@ pub(crate) struct Unmap<'a> {
     pub(crate) va: GpuVa,
 }
 
-impl Arguments<Device> for CreateContext {
+impl Arguments<Device> for CreateContext<'_> {
     fn check(&self, _: &Users) -> Result<(), CallError> {
         Ok(())
     }
@@ -99,8 +106,12 @@ impl Arguments<Device> for Unmap<'_> {
     }
 }
 
-pub(crate) fn create(bound: &Bound<'_, Device>, _: CreateContext) -> Result<Context, CallError> {
+pub(crate) fn create(
+    bound: &Bound<'_, Device>,
+    CreateContext { client }: CreateContext<'_>,
+) -> Result<Context, CallError> {
     let device = bound.device();
+    let held = client.hold_context(device.0.context_share).ok_or(CallError::OverShare("contexts; close some"))?;
     let exhausted = CallError::Exhausted("contexts; close some");
     let id = device.0.contexts.take().ok_or(exhausted)?;
     let Some(scheduled) = device.0.scheduler.context() else {
@@ -108,7 +119,7 @@ pub(crate) fn create(bound: &Bound<'_, Device>, _: CreateContext) -> Result<Cont
         return Err(exhausted);
     };
     let space = Space {
-        free: RangeAllocator::new(ADDRESS_PAGES),
+        free: Pages::new(ADDRESS_PAGES),
         free_slots: (0..device.0.segments).rev().collect(),
         mappings: Vec::new(),
         lease: Arc::default(),
@@ -119,6 +130,7 @@ pub(crate) fn create(bound: &Bound<'_, Device>, _: CreateContext) -> Result<Cont
         scheduled,
         space: Mutex::sleeping(&locks::SPACE, space),
         _entry: device.0.ledger.enlist(Kind::Context),
+        _held: held,
     };
     let shared = Arc::new(shared);
     device.0.contexts.register(&shared);
@@ -130,7 +142,7 @@ pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa
     let Map { context: Context(context), buffer } = arguments;
     let mut space = context.space.lock();
     let slot = space.free_slots.pop().ok_or(CallError::Exhausted("segments; unmap some buffers"))?;
-    let Ok(range) = space.free.allocate_range(buffer.0.pages()) else {
+    let Some(range) = space.free.take(buffer.0.pages()) else {
         space.free_slots.push(slot);
         return Err(CallError::Exhausted("address space; unmap some buffers"));
     };
@@ -140,7 +152,7 @@ pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa
         // Perhaps half written; it is not valid, and on a lost device there is no table.
         let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, slot));
         space.free_slots.push(slot);
-        space.free.free_range(mapping.pages);
+        space.free.give_back(mapping.pages);
         tracing::debug!(%error, "a segment could not be set");
         return Err(Refusal::Gone.into());
     }
@@ -161,7 +173,7 @@ pub(crate) fn unmap(doorway: &Doorway<'_, Device>, arguments: Unmap<'_>) -> Resu
         let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, mapping.slot));
     }
     space.free_slots.push(mapping.slot);
-    space.free.free_range(mapping.pages);
+    space.free.give_back(mapping.pages);
     // The last reference may be in here; it goes after the lock.
     let before = space.lease.clone();
     Lease::end(&mut space.lease, mapping.buffer);

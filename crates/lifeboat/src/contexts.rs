@@ -9,6 +9,7 @@ use crate::context::Shared;
 use crate::link::Link;
 use crate::locks;
 
+/// As many as the hardware has, at most 255: they may be gone through.
 pub(crate) struct Contexts {
     free: Mutex<Vec<u8>>,
     /// By number. Each has a lock of its own, so that none is held while a context is worked on.
@@ -29,6 +30,10 @@ impl Contexts {
 
     /// The number of a context that is gone, or never came to be.
     pub(crate) fn give_back(&self, number: u8) {
+        if let Some(place) = self.taken.get(usize::from(number)) {
+            // Else the context's memory would stay until another one has the number.
+            *place.lock() = Weak::new();
+        }
         self.free.lock().push(number);
     }
 

@@ -6,11 +6,11 @@ use std::{fmt, ptr};
 
 use lifeboat_core::class::Presence;
 use lifeboat_core::core_call;
+use lifeboat_core::share::Share;
 use lifeboat_lb1::command::ContextId;
 use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::{Bar, Iova};
 use lifeboat_sync::lint::Mutex;
-use range_alloc::RangeAllocator;
 
 use crate::calls::{Bound, Call, Driver, Entrance, Key, Reach};
 use crate::contexts::Contexts;
@@ -20,6 +20,7 @@ use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
 use crate::maps::Maps;
 use crate::module::{Minor, Shared as Module};
+use crate::pages::Pages;
 use crate::probe::Running;
 use crate::sched::Scheduler;
 use crate::submit::Job;
@@ -56,8 +57,10 @@ pub struct Users {
     pub(crate) scheduler: Scheduler<Job>,
     pub(crate) display: Arc<Display>,
     /// Free VRAM, in pages.
-    pub(crate) vram: Mutex<RangeAllocator<u64>>,
+    pub(crate) vram: Mutex<Pages>,
     pub(crate) contexts: Arc<Contexts>,
+    /// How many of them one client may hold.
+    pub(crate) context_share: Share,
     /// Users' maps of its VRAM.
     pub(crate) maps: Maps,
     pub(crate) segments: u8,
@@ -74,14 +77,15 @@ pub(crate) fn name(minor: u32) -> String {
 
 impl Device {
     pub(crate) fn new(module: &Arc<Module>, minor: Minor, info: DeviceInfo, link: Arc<Link>, running: Running) -> Self {
-        let Running { info: hardware, scheduler, display, contexts, maps, .. } = running;
+        let Running { info: hardware, scheduler, display, contexts, context_share, maps, .. } = running;
         let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
         let users = Users {
             info,
             scheduler,
             display,
-            vram: Mutex::new(&locks::VRAM, RangeAllocator::new(0..pages)),
+            vram: Mutex::new(&locks::VRAM, Pages::new(0..pages)),
             contexts,
+            context_share,
             maps,
             segments: hardware.segments,
             ledger: module.ledger.clone(),

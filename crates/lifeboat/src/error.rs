@@ -118,6 +118,9 @@ pub enum ProbeError {
     /// There is no memory for it.
     #[error("not enough memory for the device's rings")]
     NoMemory,
+    /// [`ProbeOptions::context_share`](crate::ProbeOptions::context_share) is 0.
+    #[error("a context_share of 0 would let no client have a context; take at least 1, or None for a quarter")]
+    NoContextShare,
     /// All device numbers are taken: too many lost devices are still held open.
     #[error("no free device number; close handles of lost devices")]
     NoMinor,

@@ -6,6 +6,7 @@ use lifeboat_lb1::command::GpuVa;
 use crate::about::{GetCapability, GetVersion};
 use crate::buffer::CreateBuffer;
 use crate::calls::Call;
+use crate::client::Client;
 use crate::context::{CreateContext, Map, Unmap};
 use crate::display::{self, Flip, GetConnector, GetResources, Mailbox, QueueVblank, SetMode};
 use crate::dma_buf::{Export, Import};
@@ -24,12 +25,14 @@ pub struct Handle {
     device: Device,
     /// Its events. Closed with it.
     mailbox: Mailbox,
+    /// What is held through it, for the client's share.
+    client: Client,
     _entry: Entry,
 }
 
 impl Handle {
     pub(crate) fn new(device: Device, mailbox: Mailbox, entry: Entry) -> Self {
-        Self { device, mailbox, _entry: entry }
+        Self { device, mailbox, client: Client::default(), _entry: entry }
     }
 
     #[track_caller]
@@ -71,10 +74,12 @@ impl Handle {
     /// Creates a context.
     ///
     /// # Errors
-    /// ENODEV after loss, ENOMEM if the device has no free context.
+    /// ENODEV after loss, EDQUOT if contexts that were created through this handle are the client's
+    /// [whole share](crate::ProbeOptions::context_share) (SCHED-9), ENOMEM if the device has no
+    /// free context. A context counts until it is gone with its queues and its jobs.
     #[track_caller]
     pub fn create_context(&self) -> Result<Context, CallError> {
-        self.call(CreateContext)
+        self.call(CreateContext { client: &self.client })
     }
 
     /// Creates a queue for a context's jobs on a ring below [`DeviceInfo::rings`].

@@ -35,8 +35,10 @@ pub(crate) static FENCE: Class = Class::new("fence.state");
 pub(crate) static REPORT: Class = Class::new("unplug.report");
 pub(crate) static MAPPED: Class = Class::new("hardware.mapped");
 pub(crate) static VRAM: Class = Class::new("device.vram");
+pub(crate) static WINDOWS: Class = Class::new("device.windows");
 pub(crate) static CONTEXTS: Class = Class::new("device.contexts");
 pub(crate) static EVENTS: Class = Class::new("display.events");
+pub(crate) static LISTENERS: Class = Class::new("display.listeners");
 pub(crate) static SUBSCRIBERS: Class = Class::new("bus.subscribers");
 /// Which incident the device is in; and, apart, the dumps that were captured.
 pub(crate) static INCIDENT: Class = Class::new("dump.incident");

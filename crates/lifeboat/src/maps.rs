@@ -17,6 +17,7 @@ use crate::buffer::{self, Buffer};
 use crate::calls::Arguments;
 use crate::device::Users;
 use crate::ledger::{Entry, Kind};
+use crate::roster::{Number, Roster};
 use crate::{CallError, Device, locks};
 
 /// A buffer in the address space of this process. Unmapped when dropped; keeps the buffer until then.
@@ -37,13 +38,19 @@ enum Memory {
 /// All maps of one device's VRAM, by users and by other devices.
 pub(crate) struct Maps {
     can_map: bool,
-    state: Mutex<State>,
+    /// The file that is the VRAM, and where in it. None once there is no VRAM any more.
+    vram: Mutex<Option<(File, u64)>>,
+    windows: Arc<Windows>,
 }
 
-struct State {
-    /// The file that is the VRAM, and where in it. None once there is no VRAM any more.
-    vram: Option<(File, u64)>,
-    windows: Vec<Weak<Window>>,
+/// The windows on VRAM that there are. A window that is dropped, wherever that is, takes itself
+/// out.
+type Windows = Mutex<Roster<Weak<Window>>>;
+
+/// Kept by a window: its place among the others.
+struct Place {
+    windows: Arc<Windows>,
+    number: Number,
 }
 
 /// Arguments of `mmap`.
@@ -69,7 +76,8 @@ impl Maps {
     /// Of a device whose VRAM is there, in a file, or cannot be mapped.
     pub(crate) fn new(vram: Option<(File, u64)>) -> Self {
         let can_map = vram.is_some();
-        Self { can_map, state: Mutex::sleeping(&locks::MAPS, State { vram, windows: Vec::new() }) }
+        let windows = Arc::new(Mutex::new(&locks::WINDOWS, Roster::new()));
+        Self { can_map, vram: Mutex::sleeping(&locks::MAPS, vram), windows }
     }
 
     /// Whether the device is one whose VRAM can be mapped. Stays so after loss.
@@ -84,23 +92,24 @@ impl Maps {
         }
         let bytes = buffer.pages() * regs::PAGE;
         // Held over the mapping: a cut comes before, and then there is nothing to map, or finds the window.
-        let mut state = self.state.lock();
-        let window = match &state.vram {
+        let vram = self.vram.lock();
+        let window = match &*vram {
             Some((file, start)) => Window::map(file, start + offset, bytes),
             None => Window::dummy(bytes),
         };
-        let window = Arc::new(window.map_err(|_| CallError::Exhausted("address space or maps; unmap some"))?);
-        state.windows.retain(|window| window.strong_count() > 0);
-        state.windows.push(Arc::downgrade(&window));
-        Ok(window)
+        let window = window.map_err(|_| CallError::Exhausted("address space or maps; unmap some"))?;
+        Ok(Arc::new_cyclic(|entry| {
+            let number = self.windows.lock().add(entry.clone());
+            window.keeping(Place { windows: self.windows.clone(), number })
+        }))
     }
 
     /// Takes the VRAM from behind all maps that there are and will be. How many there were.
     pub(crate) fn cut(&self) -> usize {
-        let mut state = self.state.lock();
-        state.vram = None;
+        *self.vram.lock() = None;
+        let windows = self.windows.lock().take_all();
         let mut cut = 0;
-        for window in state.windows.drain(..).filter_map(|window| window.upgrade()) {
+        for window in windows.filter_map(|window| window.upgrade()) {
             cut += 1;
             if let Err(error) = window.detach() {
                 // The old pages stay: they are still memory, and that of the next binding if the device is only unbound.
@@ -108,6 +117,14 @@ impl Maps {
             }
         }
         cut
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let entry = self.windows.lock().remove(self.number);
+        // Freed after the lock.
+        drop(entry);
     }
 }
 

@@ -7,6 +7,7 @@ use lifeboat_core::fence::Seqno;
 use lifeboat_core::health::Verdict;
 use lifeboat_core::recovery::Budget;
 use lifeboat_core::sched::Limits;
+use lifeboat_core::share::Share;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::Watch;
 use lifeboat_lb1::{DriverError, Info, RingWriter, regs, set_bus_master, set_memory_decode};
@@ -52,6 +53,10 @@ pub struct ProbeOptions {
     pub job_share: Option<u32>,
     /// The same for queues.
     pub queue_share: Option<u32>,
+    /// How many contexts one client, an open [`Handle`](crate::Handle), may hold: beyond that it is
+    /// refused with EDQUOT, so that others find some (SCHED-9). At least 1; more than the device
+    /// has is no limit. Default: a quarter of the device's.
+    pub context_share: Option<u16>,
     /// How long an unplug waits for open sections. Default 5 s.
     pub drain_limit: Duration,
     /// How closely the device is watched. Default: every 2 s, and a heartbeat that stands still for three looks is a hang.
@@ -81,6 +86,7 @@ impl Default for ProbeOptions {
             guilty_limit: 10,
             job_share: None,
             queue_share: None,
+            context_share: None,
             drain_limit: Duration::from_secs(5),
             watch: Watch::DEFAULT,
             recovery: Budget::default(),
@@ -108,12 +114,23 @@ impl ProbeOptions {
     }
 }
 
+/// What a device, its jobs and its clients are allowed.
+struct Allowance {
+    scheduler: Options,
+    /// `None` for a part of what the device has.
+    context_share: Option<Share>,
+    watch: Watch,
+}
+
 /// Brings the device up. On an error it is quiet again, and the caller releases the function.
 pub(crate) fn probe(
     module: &Arc<Module>,
     function: &Arc<dyn Function>,
     options: ProbeOptions,
 ) -> Result<Binding, ProbeError> {
+    // What is wrong with the options is said before the hardware is touched.
+    let context_share = options.context_share.map(|limit| Share::new(limit.into()).ok_or(ProbeError::NoContextShare));
+    let context_share = context_share.transpose()?;
     let minor = module.allocate_minor()?;
     let scheduler = options.scheduler(minor.number);
     scheduler.check()?;
@@ -126,9 +143,10 @@ pub(crate) fn probe(
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
     let ProbeOptions { drain_limit, watch, .. } = options;
+    let allowance = Allowance { scheduler, context_share, watch };
     let dumps = (options.dump_limit, options.report_dump);
     let link = Arc::new(Link::new(hardware, options.check_entry, options.report_loss));
-    let running = match bring_up(module, &link, function, minor.number, (scheduler, watch), dumps) {
+    let running = match bring_up(module, &link, function, minor.number, allowance, dumps) {
         Ok(running) => running,
         Err(error) => {
             // The device may run by now. It comes to rest before its mappings go.
@@ -158,6 +176,7 @@ pub(crate) struct Running {
     pub(crate) scheduler: Scheduler<Job>,
     pub(crate) display: Arc<Display>,
     pub(crate) contexts: Arc<Contexts>,
+    pub(crate) context_share: Share,
     pub(crate) maps: Maps,
     pub(crate) dumps: Arc<Recorder>,
 }
@@ -168,15 +187,17 @@ fn bring_up(
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
     minor: u32,
-    (options, watch): (Options, Watch),
+    allowance: Allowance,
     (dump_limit, report_dump): (usize, ReportDump),
 ) -> Result<Running, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let (info, rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
-    let limits = Limits { ring_credits: credits, ..options.limits };
+    let Allowance { scheduler, context_share, watch } = allowance;
+    let limits = Limits { ring_credits: credits, ..scheduler.limits };
     let contexts = Arc::new(Contexts::new(info.contexts));
-    let options = Options { rings: info.rings, limits, contexts: info.contexts.into(), ..options };
+    let context_share = context_share.unwrap_or(Share::quarter_of(info.contexts.into()));
+    let options = Options { rings: info.rings, limits, contexts: info.contexts.into(), ..scheduler };
     let display = Arc::new(Display::new(&module.ledger, &device::name(minor)));
     let mut recorder = None;
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
@@ -220,7 +241,8 @@ fn bring_up(
     let vram = bound.registers(|_, hardware| Ok(hardware.vram().backing(0, info.vram_bytes)?)).ok();
     // The rings were made, and this with them.
     let dumps = recorder.ok_or(ProbeError::NotAlive)?;
-    Ok(Running { info, credits, scheduler, display, contexts, maps: Maps::new(vram), dumps })
+    let maps = Maps::new(vram);
+    Ok(Running { info, credits, scheduler, display, contexts, context_share, maps, dumps })
 }
 
 fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {

@@ -39,7 +39,7 @@ crate::calls! {
         core ATOMIC: Complete(Atomic<'_>) -> Fence = display::commit;
         core QUEUE_VBLANK: Complete(QueueVblank<'_>) -> Fence = display::queue_vblank;
 
-        0x40 "create-context": Device(CreateContext) -> Context = context::create;
+        0x40 "create-context": Device(CreateContext<'_>) -> Context = context::create;
         /// [`Context::reset_stats`], which cannot fail at all.
         0x41 "reset-stats": Always;
         0x42 "create-queue": Device(CreateQueue<'_>) -> Queue = queue::create;

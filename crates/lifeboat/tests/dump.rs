@@ -5,7 +5,7 @@ mod machine;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use lifeboat::command::Work;
@@ -15,7 +15,7 @@ use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::core::wedge::{Failure, Methods};
 use lifeboat::dump::{Dump, LeftOut, Reason, RegisterValue, RingState};
-use lifeboat::{Bus, Device, Event, Fence, Module, ProbeOptions, WaitError};
+use lifeboat::{Bus, Device, Event, Fence, Module, ProbeOptions, Subscription, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
 use lifeboat_lb1::regs::{device_ctrl, device_status, fault, ring_ctrl, ring_status};
 use lifeboat_pci::ALL_ONES;
@@ -30,7 +30,7 @@ const PERIOD: Duration = Duration::from_millis(20);
 /// A machine whose driver makes no attempt: what it cannot reset is wedged.
 struct Rig {
     bus: Bus,
-    events: Receiver<Event>,
+    events: Subscription,
     card: Arc<Card>,
     slot: Arc<Slot>,
 }

@@ -5,7 +5,6 @@ mod machine;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use lifeboat::command::Work;
@@ -13,7 +12,7 @@ use lifeboat::core::fence::FenceError;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, Module, ProbeError, ProbeOptions, WaitError};
+use lifeboat::{Bus, Event, Module, ProbeError, ProbeOptions, Subscription, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs;
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotWatcher};
@@ -53,7 +52,7 @@ impl Slot for Haunted {
 
 struct Rig {
     bus: Bus,
-    events: Receiver<Event>,
+    events: Subscription,
     slot: Arc<Haunted>,
 }
 

@@ -4,7 +4,6 @@
 mod machine;
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use lifeboat::command::Work;
@@ -16,7 +15,8 @@ use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::core::wedge::Failure;
 use lifeboat::{
-    Bus, CallError, CpuMap, Device, Event, Kind, Module, ProbeOptions, ResetStatus, UnplugReport, WaitError,
+    Bus, CallError, CpuMap, Device, Event, Kind, Module, ProbeOptions, ResetStatus, Subscription, UnplugReport,
+    WaitError,
 };
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
 use lifeboat_pci::{HostMemory, offset};
@@ -29,7 +29,7 @@ const PERIOD: Duration = Duration::from_millis(20);
 /// A machine whose driver makes so many attempts, and its card.
 struct Rig {
     bus: Bus,
-    events: Receiver<Event>,
+    events: Subscription,
     slot: Arc<Slot>,
     card: Arc<Card>,
     /// The card's VRAM, seen from its side.

@@ -14,10 +14,10 @@ use allocation_counter::measure;
 use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::wedge::{Failure, Method, Methods};
-use lifeboat::{Binding, Fence, Module, ProbeOptions, WaitError};
+use lifeboat::{Binding, Fence, Module, Placement, ProbeOptions, WaitError};
 use lifeboat_sync::lint::{self, Reaction};
 use machine::bound::{options, plugged};
-use machine::{Client, LONG};
+use machine::{BYTES, Client, LONG};
 
 const METHODS: Methods = Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset);
 
@@ -32,11 +32,23 @@ fn wedge_5_declaring_a_device_wedged_allocates_nothing() {
     let binding = module.probe(&slot.function().unwrap(), options).unwrap();
     let client = Client::new(&binding.device().unwrap());
     let maps = [&client.host, &client.vram].map(|buffer| client.handle.mmap(buffer).unwrap());
+    // Free VRAM is in as many pieces as one node of the allocator's has room for. What is shown is
+    // nobody's any more but the display's: it is freed on the way, and would be one more.
+    let screen = client.handle.create_buffer(Placement::Vram, u64::from(BYTES)).unwrap();
+    let mut pieces: Vec<_> = (0..24).map(|_| client.handle.create_buffer(Placement::Vram, 4096).unwrap()).collect();
+    let rest = client.handle.info().vram_bytes - 2 * u64::from(BYTES) - 24 * 4096;
+    let rest = client.handle.create_buffer(Placement::Vram, rest).unwrap();
+    let mut number = 0;
+    pieces.retain(|_| {
+        number += 1;
+        number % 2 == 1 || number > 22
+    });
     client.show(&client.vram).unwrap();
     let hang = |ring| client.submit(ring, &[Work::Hang], &[]);
     let mut owed: Vec<Fence> = [hang(0), hang(1)].into();
     owed.extend((0..100).map(|number| client.submit(number % 2, &[Work::Nop], &[])));
-    let flip = client.handle.flip(&client.vram, Some(1)).unwrap();
+    let flip = client.handle.flip(&screen, Some(1)).unwrap();
+    drop(screen);
     // Callbacks that make others due.
     let told = Arc::new(AtomicU32::new(0));
     let both = Fence::all([owed[0].clone(), owed[1].clone()]);
@@ -65,7 +77,7 @@ fn wedge_5_declaring_a_device_wedged_allocates_nothing() {
     let report = binding.report();
     // Host memory stays what it is.
     assert_eq!((report.maps_cut, report.fences_retired), (1, 102));
-    drop((maps, client, binding));
+    drop((maps, pieces, rest, client, binding));
     module.unload().unwrap();
     assert!(card.witness().is_empty());
 }

@@ -4,6 +4,7 @@
 //! not the addresses (MAP-1). The kernel does the same, with a fault handler that gives a dummy page.
 #![allow(unsafe_code)] // mapping memory is what this file is for
 
+use std::any::Any;
 use std::ffi::c_void;
 use std::fs::File;
 use std::io;
@@ -34,6 +35,8 @@ pub struct Window {
     base: NonNull<c_void>,
     bytes: usize,
     guard: Option<Entry>,
+    /// Dropped when the addresses are unmapped.
+    kept: Option<Box<dyn Any + Send + Sync>>,
 }
 
 // SAFETY: it owns its addresses, which belong to no thread. All access goes by volatile copies or through raw pointers.
@@ -73,7 +76,16 @@ impl Window {
 
     fn owning(base: *mut c_void, bytes: usize) -> io::Result<Self> {
         let base = NonNull::new(base).ok_or_else(|| io::Error::other("mapped at address 0"))?;
-        Ok(Self { base, bytes, guard: None })
+        Ok(Self { base, bytes, guard: None, kept: None })
+    }
+
+    /// The same window, which keeps something for as long as it exists: a place in a register of
+    /// windows, for one.
+    #[must_use = "the window"]
+    pub fn keeping(self, something: impl Send + Sync + 'static) -> Self {
+        let mut window = self;
+        window.kept = Some(Box::new(something));
+        window
     }
 
     /// Takes the device's memory from behind the addresses and puts zeroes there, in one step, however large it is:
@@ -199,6 +211,16 @@ mod tests {
             memory.read(5000, &mut byte).unwrap();
             assert_eq!(byte, [7], "but it reaches nobody");
         }
+    }
+
+    #[test]
+    fn what_a_window_keeps_is_kept_as_long_as_it_exists() {
+        let kept = std::sync::Arc::new(());
+        let window = Window::dummy(PAGE_SIZE).unwrap().keeping(kept.clone());
+        window.detach().unwrap();
+        assert_eq!(std::sync::Arc::strong_count(&kept), 2);
+        drop(window);
+        assert_eq!(std::sync::Arc::strong_count(&kept), 1);
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! Benchmarks with named peers in the same run, as ratios: `cargo xtask bench sync`, `cargo xtask bench sched`.
+//! Benchmarks with named peers in the same run, as ratios: `cargo xtask bench sync`, `cargo xtask
+//! bench sched`. And what one item costs among few and among many: `cargo xtask bench growth`, of
+//! the module `growth`.
 //!
 //! Criterion measures (`cargo bench`); this reads what it left, and makes a table, a picture or JSON of it. Figures of
 //! two runs or two machines are not to be compared; ratios of one run are.
 
 mod chart;
+mod growth;
 mod measured;
 mod table;
 
@@ -18,6 +21,8 @@ use crate::CARGO;
 struct Suite {
     name: &'static str,
     package: &'static str,
+    /// The crate's benchmarks that criterion measures.
+    benches: &'static [&'static str],
     /// The crate's folder, with a README that has the markers of [`table`].
     folder: &'static str,
     /// Groups of criterion's, with what they are called in the table.
@@ -39,6 +44,7 @@ struct Group {
 const SYNC: Suite = Suite {
     name: "sync",
     package: "lifeboat-sync",
+    benches: &["sections", "revoke"],
     folder: "crates/sync",
     groups: &[
         Group {
@@ -69,6 +75,7 @@ const SYNC: Suite = Suite {
 const SCHED: Suite = Suite {
     name: "sched",
     package: "lifeboat",
+    benches: &["sched_core", "sched_shell"],
     folder: "crates/lifeboat",
     groups: &[
         Group {
@@ -119,29 +126,38 @@ const SCHED: Suite = Suite {
 };
 
 const SUITES: &[Suite] = &[SYNC, SCHED];
+/// The suite that has no peers.
+const GROWTH: &str = "growth";
 
 /// Options of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Which benchmarks.
-    #[arg(value_parser = SUITES.iter().map(|suite| suite.name).collect::<Vec<_>>())]
+    /// Which benchmarks. `sync` and `sched` stand beside named peers; `growth` shows what one item
+    /// costs among n, 2n, 4n and 8n, for everything that users can make more of.
+    #[arg(value_parser = SUITES.iter().map(|suite| suite.name).chain([GROWTH]).collect::<Vec<_>>())]
     suite: String,
     /// Print rows `{name, threads, ns, peer_ratio: {peer: x}}` as JSON; x is the cost as a part of the peer's. What is
-    /// counted is `threads` or `pending`.
+    /// counted is `threads` or `pending`. Of `growth`, rows `{name, items, ns, growth, left}`:
+    /// nanoseconds an item for each number of items, the last of these divided by the first, and
+    /// bytes an item that stayed.
     #[arg(long)]
     json: bool,
-    /// Put the table into the crate's README and draw its picture.
+    /// Put the table into the crate's README and draw its picture. Not with `growth`.
     #[arg(long)]
     write: bool,
-    /// Do not measure; use what the last run left.
+    /// Do not measure; use what the last run left. Not with `growth`.
     #[arg(long)]
     again: bool,
 }
 
 /// Measures and shows.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let Some(suite) = SUITES.iter().find(|suite| suite.name == args.suite) else { return ExitCode::FAILURE };
-    match suite.run(args) {
+    let result = match SUITES.iter().find(|suite| suite.name == args.suite) {
+        Some(suite) => suite.run(args),
+        None if args.write || args.again => Err("`growth` leaves nothing to be written or shown again".to_owned()),
+        None => growth::run(args.json),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -179,6 +195,9 @@ impl Suite {
         }
         let mut command = Command::new(CARGO);
         command.args(["bench", "--locked", "--package", self.package]).stdout(std::io::stderr());
+        for bench in self.benches {
+            command.args(["--bench", bench]);
+        }
         match command.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!("the benchmarks failed: {status}")),

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{Bus, CALLS, CallError, Device, DmaBuf, Event, Fence, Module, Placement, ProbeOptions, WaitError};
+use lifeboat::{
+    Bus, CALLS, CallError, Device, DmaBuf, Event, Fence, Module, Placement, ProbeOptions, Subscription, WaitError,
+};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
 use serde::Serialize;
 
@@ -108,7 +109,7 @@ pub struct Ran {
 /// A machine with a card in its slot.
 struct Rig {
     bus: Bus,
-    events: Receiver<Event>,
+    events: Subscription,
     slot: Arc<Slot>,
     card: Arc<Card>,
     /// The point was reached.

@@ -5,14 +5,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use lifeboat::core::class::Presence;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, UnplugReport};
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
 
 use super::round::{Round, SEATS, Stage};
@@ -67,7 +67,7 @@ pub(super) struct Seat {
 
 pub(super) struct Machine {
     bus: Bus,
-    events: Receiver<Event>,
+    events: Subscription,
     pub(super) seats: [Seat; SEATS],
 }
 

@@ -116,5 +116,7 @@ mod tests {
         assert_eq!(judge("page-flip", Standing::Cut(Presence::Gone), busy), Verdict::Wrong);
         assert_eq!(judge("map", Standing::Live, busy), Verdict::Wrong);
         assert_eq!(judge("version", Standing::Live, Err(CallError::Invalid("x"))), Verdict::Wrong);
+        // Every client has one context at a time, and its share is more.
+        assert_eq!(judge("create-context", Standing::Live, Err(CallError::OverShare("x"))), Verdict::Wrong);
     }
 }

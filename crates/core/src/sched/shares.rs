@@ -5,30 +5,31 @@
 //! that a context can always go on, also if all others together are greedy. Both are asked for in O(1).
 
 use super::{QueueError, Scheduler, Storage, SubmitError};
+use crate::share::Share;
 
 /// What one context may have at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shares {
     /// Jobs in whatever state, at most. Beyond it [`SubmitError::OverShare`].
-    pub jobs: u32,
+    pub jobs: Share,
     /// Of them, places that are set aside for each context that there may be.
     pub own_jobs: u32,
     /// Queues, at most, closed ones that still have jobs included. Beyond it [`QueueError::OverShare`].
-    pub queues: u32,
+    pub queues: Share,
     /// Of them, places that are set aside for each context that there may be.
     pub own_queues: u32,
 }
 
 impl Shares {
     /// A context may have all that there is.
-    pub const ALL: Self = Self { jobs: u32::MAX, own_jobs: 0, queues: u32::MAX, own_queues: 0 };
+    pub const ALL: Self = Self { jobs: Share::ALL, own_jobs: 0, queues: Share::ALL, own_queues: 0 };
 }
 
 /// How far places of one kind are set aside.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct Pool {
-    most: u32,
+    most: Share,
     own: u32,
     /// Places that nobody has.
     free: u32,
@@ -45,19 +46,19 @@ pub(super) enum NoPlace {
 
 impl Pool {
     /// `places` for `contexts`. What cannot be set aside for all is set aside for none.
-    pub(super) fn new(places: usize, contexts: usize, most: u32, own: u32) -> Self {
+    pub(super) fn new(places: usize, contexts: usize, most: Share, own: u32) -> Self {
         let places = u32::try_from(places).unwrap_or(u32::MAX);
         let contexts = u32::try_from(contexts).unwrap_or(u32::MAX);
         let own = own.min(places.checked_div(contexts).unwrap_or(0));
         // Not more than `places`, by the division.
-        Self { most: most.max(own), own, free: places, unused: own * contexts }
+        Self { most, own, free: places, unused: own * contexts }
     }
 
     /// Whether a context that has so many may have another, or a user that is none.
     pub(super) fn admits(&self, held: Option<u32>) -> Result<(), NoPlace> {
         match held {
             Some(held) if held < self.own => Ok(()),
-            Some(held) if held >= self.most => Err(NoPlace::OverShare),
+            Some(held) if !self.most.admits(held) => Err(NoPlace::OverShare),
             _ if self.free > self.unused => Ok(()),
             _ => Err(NoPlace::Full),
         }

@@ -1,10 +1,11 @@
 //! The bus side: owns the bindings, as the kernel's driver core does. It probes what is plugged in, unplugs what
 //! vanishes or what the driver finds dead, binds again what crashed, and tells subscribers.
 
+mod subscribers;
 mod visits;
 mod watcher;
 
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::locks;
 use crate::module::Holders;
 use crate::{Binding, Counts, Device, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
 
+use subscribers::Subscribers;
+pub use subscribers::Subscription;
 pub use visits::Visit;
 use visits::Visits;
 use watcher::{Message, Watcher};
@@ -81,7 +84,7 @@ struct Shared {
     /// How each device is to be driven.
     options: Box<dyn Fn() -> ProbeOptions + Send + Sync>,
     bindings: Mutex<Vec<Arc<Binding>>>,
-    subscribers: Mutex<Vec<Sender<Event>>>,
+    subscribers: Arc<Subscribers>,
     visits: Visits,
 }
 
@@ -98,7 +101,7 @@ impl Bus {
             module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),
             options: Box::new(options),
             bindings: Mutex::new(&locks::BINDINGS, Vec::new()),
-            subscribers: Mutex::new(&locks::SUBSCRIBERS, Vec::new()),
+            subscribers: Arc::default(),
             visits: Visits::default(),
         };
         Self { shared: Arc::new(shared), watchers: Vec::new() }
@@ -121,10 +124,8 @@ impl Bus {
     }
 
     /// Tells of everything that happens from now on.
-    pub fn subscribe(&self) -> Receiver<Event> {
-        let (sender, receiver) = mpsc::channel();
-        self.shared.subscribers.lock().push(sender);
-        receiver
+    pub fn subscribe(&self) -> Subscription {
+        self.shared.subscribers.add()
     }
 
     /// The devices that can be opened now, wedged ones included: ask [`Device::is_live`].
@@ -244,6 +245,6 @@ impl Shared {
     }
 
     fn tell(&self, event: &Event) {
-        self.subscribers.lock().retain(|subscriber| subscriber.send(event.clone()).is_ok());
+        self.subscribers.tell(event);
     }
 }

@@ -8,6 +8,7 @@ use lifeboat_core::kms::{Mode, Next, Program, Request};
 use lifeboat_lb1::DriverError;
 
 use super::events::Promise;
+use super::vblank::Waits;
 use super::{Display, Ended, Owed, State};
 use crate::buffer;
 use crate::link::Link;
@@ -144,7 +145,7 @@ impl Display {
 
 impl State {
     pub(super) fn nothing_ended(&self) -> Ended {
-        Ended { commit: None, waits: Vec::new(), sequence: self.vblanks.count() }
+        Ended { commit: None, waits: Waits::default(), sequence: self.vblanks.count() }
     }
 
     /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said. If

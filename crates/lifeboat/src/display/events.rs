@@ -1,6 +1,7 @@
 //! What a handle is told: its flips and vertical blanks, and that the screen is gone.
 //!
-//! Room for an event is set aside when it is promised, so that an interrupt handler delivers it without memory.
+//! Room for an event is set aside when it is promised, so that an interrupt handler delivers it
+//! without memory. A handle that never asks for one has room for the hotplug alone.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,10 +14,14 @@ use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::{Condvar, Mutex};
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::listeners::Place;
 use crate::{CallError, locks};
 
 /// Events of one handle that are promised or unread. As many as a kernel's DRM file has room for.
 const LIMIT: usize = 128;
+/// The one hotplug there can be: nobody asks for it, and an unplug must tell it without memory
+/// (WEDGE-5).
+const HOTPLUG: usize = 1;
 
 /// Something that happened on the display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +70,11 @@ struct State {
 }
 
 /// The owner's end of a queue: closed when it is dropped. Events that come later go nowhere.
-pub(crate) struct Mailbox(Arc<EventQueue>);
+pub(crate) struct Mailbox {
+    queue: Arc<EventQueue>,
+    /// Until the screen goes.
+    _place: Option<Place>,
+}
 
 /// An event that somebody is owed. Dropped, it is not owed any more: for calls that fail.
 pub(super) struct Promise {
@@ -80,9 +89,7 @@ pub struct Events<'a>(&'a EventQueue);
 
 impl EventQueue {
     pub(super) fn new() -> Self {
-        // One more, for the one hotplug there can be: nobody asks for it.
-        let unread = VecDeque::with_capacity(LIMIT + 1);
-        let state = State { unread, promised: 0, closed: false, descriptor: None };
+        let state = State { unread: VecDeque::with_capacity(HOTPLUG), promised: 0, closed: false, descriptor: None };
         Self { state: Mutex::new(&locks::EVENTS, state), arrived: Condvar::new() }
     }
 
@@ -102,6 +109,17 @@ impl EventQueue {
 }
 
 impl State {
+    /// How many events the memory must hold if another one is promised; an error if that would be
+    /// too many.
+    fn room_for_another(&self) -> Result<usize, CallError> {
+        let events = self.unread.len() + self.promised;
+        if events < LIMIT {
+            Ok(events + 1 + HOTPLUG)
+        } else {
+            Err(CallError::Exhausted("room for events; read those that have come"))
+        }
+    }
+
     fn take(&mut self) -> Option<Event> {
         let event = self.unread.pop_front()?;
         if let (true, Some(descriptor)) = (self.unread.is_empty(), &self.descriptor) {
@@ -123,31 +141,47 @@ impl State {
 }
 
 impl Mailbox {
-    pub(super) fn new(queue: Arc<EventQueue>) -> Self {
-        Self(queue)
+    pub(super) fn new(queue: Arc<EventQueue>, place: Option<Place>) -> Self {
+        Self { queue, _place: place }
     }
 
     /// Sets room aside for an event.
     pub(super) fn promise(&self, source: Source, token: u64) -> Result<Promise, CallError> {
-        let mut state = self.0.state.lock();
-        if state.unread.len() + state.promised >= LIMIT {
-            return Err(CallError::Exhausted("room for events; read those that have come"));
+        let mut larger = VecDeque::new();
+        loop {
+            let mut state = self.queue.state.lock();
+            let needed = state.room_for_another()?;
+            if state.unread.capacity() < needed && larger.capacity() >= needed {
+                larger.extend(state.unread.drain(..));
+                std::mem::swap(&mut state.unread, &mut larger);
+            }
+            if state.unread.capacity() >= needed {
+                state.promised += 1;
+                return Ok(Promise { queue: self.queue.clone(), source, token });
+            }
+            // Interrupt handlers take the lock; memory is asked for without it. Twice as much as is
+            // needed, so that it is asked for seldom. Another thread may have promised meanwhile:
+            // then once more, seven times at most.
+            drop(state);
+            let room = (2 * needed).min(LIMIT + HOTPLUG);
+            larger = VecDeque::new();
+            larger.try_reserve_exact(room).map_err(|_| CallError::Exhausted("memory for events"))?;
         }
-        state.promised += 1;
-        Ok(Promise { queue: self.0.clone(), source, token })
     }
 
     pub(crate) fn events(&self) -> Events<'_> {
-        Events(&self.0)
+        Events(&self.queue)
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
+        let mut state = self.queue.state.lock();
         state.closed = true;
-        state.unread.clear();
-        state.descriptor = None;
+        // Promises keep the queue, and nothing more.
+        let left = (std::mem::take(&mut state.unread), state.descriptor.take());
+        drop(state);
+        drop(left);
     }
 }
 
@@ -230,7 +264,7 @@ mod tests {
     use super::*;
 
     fn mailbox() -> Mailbox {
-        Mailbox::new(Arc::new(EventQueue::new()))
+        Mailbox::new(Arc::new(EventQueue::new()), None)
     }
 
     fn readable(descriptor: &OwnedFd) -> bool {
@@ -251,7 +285,7 @@ mod tests {
         assert!(readable(&descriptor));
         assert_eq!(events.wait(Duration::ZERO), Some(Event::Flip { token: 2, sequence: 11 }));
         assert!(!readable(&descriptor));
-        mailbox.0.post(Event::Hotplug { connected: false });
+        mailbox.queue.post(Event::Hotplug { connected: false });
         assert!(readable(&events.eventfd().unwrap()) && readable(&descriptor), "they are the same");
         assert_eq!((events.try_next(), events.try_next()), (Some(Event::Hotplug { connected: false }), None));
     }
@@ -259,19 +293,25 @@ mod tests {
     #[test]
     fn there_is_room_for_every_event_that_is_promised_and_never_more_memory() {
         let mailbox = mailbox();
-        let room = mailbox.0.state.lock().unread.capacity();
-        let promises: Vec<_> = (0..LIMIT as u64).map(|token| mailbox.promise(Source::Flip, token).unwrap()).collect();
+        let room = || mailbox.queue.state.lock().unread.capacity();
+        assert!(room() < 8, "nothing is promised yet");
+        let mut promises = Vec::new();
+        for token in 0..LIMIT as u64 {
+            promises.push(mailbox.promise(Source::Flip, token).unwrap());
+            assert!(room() > promises.len(), "the hotplug has room, too");
+        }
+        let before = room();
         let full = |mailbox: &Mailbox| matches!(mailbox.promise(Source::Flip, 0), Err(CallError::Exhausted(_)));
         assert!(full(&mailbox));
         for promise in promises {
             promise.deliver(1);
         }
-        mailbox.0.post(Event::Hotplug { connected: false });
+        mailbox.queue.post(Event::Hotplug { connected: false });
         assert!(full(&mailbox), "unread");
-        assert_eq!(mailbox.0.state.lock().unread.capacity(), room);
+        assert_eq!(room(), before);
         while mailbox.events().try_next().is_some() {}
         drop(mailbox.promise(Source::Flip, 0).unwrap());
-        assert_eq!(mailbox.0.state.lock().promised, 0);
+        assert_eq!(mailbox.queue.state.lock().promised, 0);
     }
 
     #[test]
@@ -279,7 +319,7 @@ mod tests {
         let mailbox = mailbox();
         let descriptor = mailbox.events().eventfd().unwrap();
         let promise = mailbox.promise(Source::Flip, 1).unwrap();
-        let queue = Arc::downgrade(&mailbox.0);
+        let queue = Arc::downgrade(&mailbox.queue);
         drop(mailbox);
         promise.deliver(1);
         assert!(queue.upgrade().is_none() && !readable(&descriptor));

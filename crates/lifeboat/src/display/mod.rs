@@ -12,14 +12,16 @@
 //! | `crtc` | what is shown, and the commit that is under way |
 //! | `vblank` | those who wait for a vertical blank |
 //! | `events` | what a handle is told |
+//! | `listeners` | the handles that are told when the screen goes |
 
 mod commit;
 mod crtc;
 mod events;
+mod listeners;
 mod resources;
 mod vblank;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::kms::{Crtc, Vblanks};
@@ -37,9 +39,10 @@ use crtc::{Frame, Pending};
 pub(crate) use events::Mailbox;
 pub use events::{Event, Events};
 use events::{EventQueue, Promise};
+use listeners::Listeners;
 pub use resources::{ConnectorInfo, ConnectorStatus, Resources};
 pub(crate) use resources::{GetConnector, GetResources, connector, resources};
-use vblank::Wait;
+use vblank::Waits;
 pub(crate) use vblank::{QueueVblank, queue_vblank};
 
 /// How long to wait for an interrupt before asking: several vertical blanks.
@@ -48,6 +51,7 @@ const INTERRUPT_LIMIT: Duration = Duration::from_millis(100);
 /// The display of one binding.
 pub(crate) struct Display {
     state: Mutex<State>,
+    listeners: Arc<Listeners>,
     /// Flips and commits, one after the other.
     flips: Timeline,
     /// Vertical blanks that somebody waits for.
@@ -61,14 +65,11 @@ struct State {
     /// Shown before; freed by the next call or by the worker rather than by an interrupt handler.
     replaced: Option<Frame>,
     /// In the order in which they were asked for.
-    waits: Vec<Wait>,
+    waits: Waits,
     /// Vertical blanks raise interrupts: only while somebody waits for one.
     watched: bool,
     /// When to ask the hardware if no interrupt has come.
     ask_at: Option<Instant>,
-    /// The open handles' queues.
-    listeners: Vec<Weak<EventQueue>>,
-    unplugged: bool,
 }
 
 /// What somebody is owed: a fence, and perhaps an event.
@@ -97,7 +98,7 @@ impl Owed {
 #[must_use = "somebody waits for the answer"]
 struct Ended {
     commit: Option<Pending>,
-    waits: Vec<Wait>,
+    waits: Waits,
     sequence: u64,
 }
 
@@ -120,14 +121,13 @@ impl Display {
             vblanks: Vblanks::default(),
             shown: None,
             replaced: None,
-            waits: Vec::new(),
+            waits: Waits::default(),
             watched: false,
             ask_at: None,
-            listeners: Vec::new(),
-            unplugged: false,
         };
         Self {
             state: Mutex::new(&locks::DISPLAY, state),
+            listeners: Arc::new(Listeners::new()),
             flips: Timeline::new(ledger, name, "flips"),
             blanks: Timeline::new(ledger, name, "vblanks"),
         }
@@ -145,13 +145,8 @@ impl Display {
     /// A handle was opened: it is told of what happens to the connector.
     pub(crate) fn listen(&self) -> Mailbox {
         let queue = Arc::new(EventQueue::new());
-        let mut state = self.lock();
-        state.listeners.retain(|listener| listener.strong_count() > 0);
-        state.listeners.push(Arc::downgrade(&queue));
-        if state.unplugged {
-            queue.post(Event::Hotplug { connected: false });
-        }
-        Mailbox::new(queue)
+        let place = self.listeners.add(&queue);
+        Mailbox::new(queue, place)
     }
 
     /// Asks the hardware what has happened, and answers it: for the interrupt handler, and for the worker if no
@@ -218,13 +213,7 @@ impl Display {
 
     /// Tells every open handle that nothing is connected any more (KMS-1): once.
     pub(crate) fn disconnect(&self) {
-        let mut state = self.lock();
-        if std::mem::replace(&mut state.unplugged, true) {
-            return;
-        }
-        for queue in std::mem::take(&mut state.listeners).iter().filter_map(Weak::upgrade) {
-            queue.post(Event::Hotplug { connected: false });
-        }
+        self.listeners.disconnect();
     }
 
     /// Nothing is shown any more. The mode stays: a flip after loss is still judged by it.

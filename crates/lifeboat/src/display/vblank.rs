@@ -1,4 +1,10 @@
 //! Those who wait for a vertical blank.
+//!
+//! The interrupt handler takes them out one by one, under the lock that it shares with those who
+//! ask. There may be 128 for each open handle, so neither costs more than O(1), ever: nothing is
+//! moved when another one comes or goes (SCHED-13).
+
+use std::collections::LinkedList;
 
 use lifeboat_core::kms::CommitError;
 
@@ -15,6 +21,14 @@ pub(super) struct Wait {
     /// Which one, by its number.
     due: u64,
 }
+
+/// All that wait, in the order in which they asked: so the blanks that they wait for are in order,
+/// too.
+///
+/// A list, because a vector moves what it holds when it grows, with the lock held.
+#[derive(Default)]
+#[allow(clippy::linkedlist)]
+pub(super) struct Waits(LinkedList<Wait>);
 
 /// Arguments of `queue-vblank`: who is to be told, and by which token.
 pub(crate) struct QueueVblank<'a> {
@@ -69,14 +83,68 @@ impl State {
         }
         // If it could not be asked it is gone, and the unplug answers.
         self.watched = true;
-        self.waits.push(Wait { owed, due: self.vblanks.count() + 1 });
+        self.waits.add(owed, self.vblanks.count() + 1);
         self.expect();
     }
 
     /// One whose vertical blank has come, the longest waiting first.
     pub(super) fn take_due(&mut self) -> Option<Wait> {
         let now = self.vblanks.count();
-        let due = self.waits.iter().position(|wait| wait.due <= now)?;
-        Some(self.waits.remove(due))
+        self.waits.take_due(now)
+    }
+}
+
+impl Waits {
+    /// Adds one that waits for blank `due`, which is none before that of any other. O(1).
+    fn add(&mut self, owed: Owed, due: u64) {
+        debug_assert!(self.0.back().is_none_or(|last| last.due <= due), "the count of blanks never goes back");
+        self.0.push_back(Wait { owed, due });
+    }
+
+    /// The first, if its blank has come by `now`. O(1).
+    fn take_due(&mut self, now: u64) -> Option<Wait> {
+        if self.0.front()?.due <= now { self.0.pop_front() } else { None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl IntoIterator for Waits {
+    type Item = Wait;
+    type IntoIter = std::collections::linked_list::IntoIter<Wait>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+    use crate::fence::Timeline;
+    use crate::ledger::Ledger;
+
+    #[test]
+    fn sched_13_no_wait_for_a_blank_is_moved_when_another_one_comes_or_goes() {
+        const MANY: u64 = 1000;
+        let timeline = Timeline::new(&Ledger::default(), "test", "blanks");
+        let mut waits = Waits::default();
+        let add = |waits: &mut Waits, due| waits.add(Owed::new(&timeline, None).1, due);
+        add(&mut waits, 1);
+        let first = ptr::from_ref(waits.0.front().unwrap());
+        (1..=MANY).for_each(|due| add(&mut waits, due));
+        assert!(ptr::eq(first, waits.0.front().unwrap()), "the first has been moved by those who came");
+        let last = ptr::from_ref(waits.0.back().unwrap());
+        assert_eq!(waits.take_due(0).map(|wait| wait.due), None);
+        for due in [1, 1, 2, 3] {
+            assert_eq!(waits.take_due(3).map(|wait| wait.due), Some(due), "the longest waiting first");
+            assert!(ptr::eq(last, waits.0.back().unwrap()), "the last has been moved by the one who went");
+        }
+        assert_eq!(waits.take_due(3).map(|wait| wait.due), None);
+        assert_eq!(waits.into_iter().count() as u64, MANY - 3);
     }
 }

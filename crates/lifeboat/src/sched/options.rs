@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lifeboat_core::sched::{Limits, Shares};
+use lifeboat_core::share::Share;
 use thiserror::Error;
 
 /// How large a scheduler is. All of it is allocated when it opens; what does not fit is refused.
@@ -87,11 +88,14 @@ impl Options {
 
     /// What a context may have.
     pub(super) fn shares(&self) -> Shares {
-        let quarter = |places: usize| u32::try_from(places / 4).unwrap_or(u32::MAX).max(1);
+        // Zero is not accepted.
+        let share = |share: Option<u32>, places: usize| {
+            share.and_then(Share::new).unwrap_or(Share::quarter_of(u32::try_from(places).unwrap_or(u32::MAX)))
+        };
         Shares {
-            jobs: self.job_share.unwrap_or_else(|| quarter(self.jobs)),
+            jobs: share(self.job_share, self.jobs),
             own_jobs: self.own_jobs,
-            queues: self.queue_share.unwrap_or_else(|| quarter(self.queues)),
+            queues: share(self.queue_share, self.queues),
             own_queues: self.own_queues,
         }
     }

@@ -13,7 +13,7 @@ use lifeboat::command::{Copy, Fill, GpuVa, Work};
 use lifeboat::core::recovery::Budget;
 use lifeboat::{
     Buffer, Bus, CallError, Context, Counts, Device, Event, Fence, Handle, Module, Placement, Priority, ProbeOptions,
-    Queue, Submission, UnplugReport,
+    Queue, Submission, Subscription, UnplugReport,
 };
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_sync::lint;
@@ -29,7 +29,7 @@ pub(crate) struct Machine {
     pub(crate) slot: Arc<Slot>,
     bus: Bus,
     // Under a lock, so that threads of a test can share the machine.
-    events: Mutex<Receiver<Event>>,
+    events: Mutex<Subscription>,
     cards: Vec<Arc<Card>>,
 }
 

@@ -26,6 +26,8 @@ impl Machine {
             job_timeout: JOB_TIMEOUT,
             extensions: 1,
             guilty_limit: 3,
+            // Few enough that clients come to have their share.
+            context_share: Some(3),
             drain_limit: LIMIT,
             ..ProbeOptions::default()
         });

@@ -27,10 +27,10 @@ impl Arguments {
 
 /// The errors that the documentation of a call names.
 fn documented(call: &str) -> &'static [Errno] {
-    use Errno::{EAGAIN, EBUSY, ECANCELED, EINVAL, ENODEV, ENOMEM, ENXIO};
+    use Errno::{EAGAIN, EBUSY, ECANCELED, EDQUOT, EINVAL, ENODEV, ENOMEM, ENXIO};
     match call {
         "open" => &[ENXIO],
-        "create-context" => &[ENODEV, ENOMEM],
+        "create-context" => &[ENODEV, EDQUOT, ENOMEM],
         "create-queue" | "create-buffer" | "map" | "import" => &[ENODEV, EINVAL, ENOMEM],
         "move-queue" | "read-host-buffer" | "write-host-buffer" | "unmap" => &[EINVAL],
         "read-vram-buffer" | "write-vram-buffer" => &[ENODEV, EINVAL],

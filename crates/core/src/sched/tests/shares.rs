@@ -4,8 +4,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::errno::Errno;
+use crate::share::Share;
 
-const SHARES: Shares = Shares { jobs: 4, own_jobs: 2, queues: 3, own_queues: 1 };
+const SHARES: Shares = Shares { jobs: share(4), own_jobs: 2, queues: share(3), own_queues: 1 };
+
+const fn share(limit: u32) -> Share {
+    match Share::new(limit) {
+        Some(share) => share,
+        None => Share::ALL,
+    }
+}
 
 /// Ten places for jobs and six for queues, of which four and two are set aside for two contexts.
 fn bench() -> Bench {
@@ -73,7 +81,7 @@ proptest! {
     fn sched_9_a_context_can_always_go_on(
         steps in prop::collection::vec((0..5usize, 0..3u8), 1..200),
     ) {
-        let shares = Shares { jobs: 6, own_jobs: 2, queues: 2, own_queues: 1 };
+        let shares = Shares { jobs: share(6), own_jobs: 2, queues: share(2), own_queues: 1 };
         let mut scheduler = Scheduler::with_shares(stores([14, 9, 1, 4]), Limits::new(100, TIMEOUT), shares);
         let contexts: Vec<_> = (0..4).map(|_| scheduler.open_context(5).unwrap()).collect();
         let mut queues: Vec<Vec<QueueId>> = vec![vec![]; 5];

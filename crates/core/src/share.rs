@@ -1,0 +1,71 @@
+//! A client's share: the most it may hold of something that others need, too (SCHED-9).
+//!
+//! The rule alone. What a client holds is counted by the shell, beside what is counted: up when the
+//! client is given something, down when that is really free again.
+
+use core::num::NonZeroU32;
+
+/// Part of a whole that is a client's share unless something else is said: then the greediest three
+/// clients leave room for a fourth.
+const PART: u32 = 4;
+
+/// The most that one client may hold. At least 1: a client that may hold nothing is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Share {
+    limit: NonZeroU32,
+}
+
+impl Share {
+    /// As much as anybody can count: no limit.
+    pub const ALL: Self = Self { limit: NonZeroU32::MAX };
+
+    /// So many, or `None` for 0. More than there are is no limit at all.
+    pub const fn new(limit: u32) -> Option<Self> {
+        match NonZeroU32::new(limit) {
+            Some(limit) => Some(Self { limit }),
+            None => None,
+        }
+    }
+
+    /// A quarter of `total`, rounded down, and at least 1.
+    pub const fn quarter_of(total: u32) -> Self {
+        match Self::new(total / PART) {
+            Some(share) => share,
+            None => Self { limit: NonZeroU32::MIN },
+        }
+    }
+
+    /// The most that one client may hold.
+    pub const fn limit(self) -> u32 {
+        self.limit.get()
+    }
+
+    /// Whether a client that holds `held` may have another one.
+    pub const fn admits(self, held: u32) -> bool {
+        held < self.limit.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sched_9_a_share_admits_up_to_its_limit_and_nothing_beyond() {
+        let share = Share::new(3).unwrap();
+        assert_eq!([0, 1, 2, 3, 4, u32::MAX].map(|held| share.admits(held)), [true, true, true, false, false, false]);
+        assert!(Share::new(u32::MAX).unwrap().admits(u32::MAX - 1));
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_none() {
+        assert_eq!(Share::new(0), None);
+    }
+
+    #[test]
+    fn sched_9_by_default_a_client_leaves_room_for_three_like_it() {
+        for (total, limit) in [(0, 1), (1, 1), (4, 1), (7, 1), (8, 2), (64, 16), (u32::MAX, u32::MAX / 4)] {
+            assert_eq!(Share::quarter_of(total).limit(), limit, "of {total}");
+        }
+    }
+}
