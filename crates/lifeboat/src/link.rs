@@ -93,6 +93,11 @@ impl Link {
         Some(BoundLink { link: self, hardware: self.hardware.bound_by(reader)? })
     }
 
+    /// Whether the driver has found the device lost: then nothing that it reads means anything.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.loss_reported.load(SeqCst)
+    }
+
     /// The driver has found the device lost. Reported once; the unplug follows on the bus side.
     pub(crate) fn lost(&self, loss: Loss) {
         if self.presence() == Presence::Live && !self.loss_reported.swap(true, SeqCst) {

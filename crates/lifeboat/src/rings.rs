@@ -132,6 +132,9 @@ impl Rings for Lb1Rings {
 
     fn progress(&mut self, ring: RingIndex) -> Option<Seqno> {
         let (link, ring) = self.ring(ring);
+        if link.is_lost() {
+            return None;
+        }
         link.registers(|lb1, _| lb1.seqno(ring.number)).ok()
     }
 

@@ -349,3 +349,48 @@ fn fence_2_a_job_that_panics_when_it_is_dropped_takes_no_fence_with_it() {
     drop(promise);
     hardware.assert_nothing_left();
 }
+
+/// A thread that delivers what a lost scheduler owes runs a callback that delivers, too: it would wait for itself.
+#[test]
+fn fence_2_who_delivers_does_not_wait_for_what_it_has_in_hand_itself() {
+    let hardware = Hardware::new();
+    let scheduler = Arc::new(hardware.open(Mode::ByHand, &Options::default()));
+    let queue = queue(&scheduler);
+    let blocked = queue.submit(hardware.new_job()).unwrap();
+    let fences: Vec<_> = (0..3).map(|_| queue.submit(hardware.new_job()).unwrap()).collect();
+    until(|| hardware.reading() == 4);
+    // The worker is held up in the first callback, so that this thread runs the others.
+    let (enter, entered) = std::sync::mpsc::channel();
+    let (leave, left) = std::sync::mpsc::channel::<()>();
+    blocked.on_signal(move |_| {
+        enter.send(()).unwrap();
+        let _ = left.recv_timeout(LONG);
+    });
+    let (sender, inner) = std::sync::mpsc::channel();
+    for fence in &fences {
+        let (scheduler, sender) = (scheduler.clone(), sender.clone());
+        fence.on_signal(move |_| {
+            let began = std::time::Instant::now();
+            let delivered = scheduler.deliver(LONG);
+            sender.send((std::thread::current().id(), delivered, began.elapsed())).unwrap();
+        });
+    }
+    hardware.complete(&scheduler.events());
+    entered.recv_timeout(LONG).unwrap();
+    scheduler.lose(FenceError::Lost);
+    assert!(!scheduler.deliver(Duration::ZERO), "the worker has something in hand");
+    let this = std::thread::current().id();
+    for _ in &fences {
+        let (thread, delivered, waited) = inner.recv_timeout(LONG).unwrap();
+        assert_eq!((thread, delivered), (this, false));
+        // It waits for nothing; a whole limit would be ten seconds.
+        assert!(waited < LONG / 2, "a callback waited {waited:?} for its own thread");
+    }
+    leave.send(()).unwrap();
+    assert!(scheduler.deliver(LONG));
+    hardware.switch_off();
+    scheduler.hardware_gone();
+    drop(queue);
+    assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+}

@@ -6,7 +6,7 @@
 mod model;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use lifeboat::core::fence::FenceError;
@@ -156,6 +156,100 @@ fn the_driver_looks_when_it_wants_to_and_when_it_is_nudged() {
     until(|| hardware.looks() == before + 2);
     std::thread::sleep(Duration::from_millis(60));
     assert_eq!(hardware.looks(), before + 2);
+    assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+}
+
+/// The worker is kept from a job that it was handed, for longer than the job may take.
+#[test]
+fn sched_4_time_counts_from_when_the_hardware_has_the_job() {
+    let hardware = Hardware::new();
+    let limits = Limits::new(1, Duration::from_millis(50));
+    let scheduler = hardware.open(Mode::ByHand, &Options { limits, ..Options::default() });
+    let queue = queue(&scheduler);
+    let first = queue.submit(hardware.new_job()).unwrap();
+    let second = queue.submit(hardware.new_job()).unwrap();
+    // The signal of the first and the turn of the second are in one batch.
+    let (sender, receiver) = mpsc::channel();
+    let began = Instant::now();
+    first.on_signal(move |_| while began.elapsed() < limits.job_timeout * 3 {});
+    second.on_signal(move |ended| sender.send((ended, Instant::now())).unwrap());
+    until(|| hardware.reading() == 1);
+    hardware.complete(&scheduler.events());
+    // It hangs, and is found to: not before it has had its time.
+    let (ended, when) = receiver.recv_timeout(LONG).unwrap();
+    assert_eq!(ended, Err(FenceError::Guilty));
+    let given = hardware.last_run().unwrap();
+    assert!(when - given >= limits.job_timeout, "guilty {:?} after the hardware had it", when - given);
+    drop(queue);
+    assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+}
+
+#[test]
+fn sched_4_a_job_that_completes_while_the_driver_looks_costs_no_reset() {
+    let hardware = Hardware::new();
+    let scheduler = hardware.open(Mode::ByHand, &hasty(1));
+    let queue = queue(&scheduler);
+    let there = hardware.clone();
+    hardware.at_look(move |events| assert!(there.complete(events)));
+    let slow = queue.submit(hardware.new_job()).unwrap();
+    let bystander = queue.submit(hardware.new_job()).unwrap();
+    assert_eq!(slow.wait(LONG), Ok(()));
+    assert_eq!(hardware.resets(), 0);
+    // And one that nobody tells of.
+    let there = hardware.clone();
+    hardware.at_look(move |_| there.complete_silently());
+    assert_eq!(bystander.wait(LONG), GUILTY, "nobody knows of it, not even its ring");
+    assert_eq!(hardware.resets(), 1);
+    drop(queue);
+    assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+}
+
+#[test]
+fn sched_7_a_fault_while_the_driver_looks_is_charged_to_the_job_that_faulted() {
+    let hardware = Hardware::new();
+    let scheduler = hardware.open(Mode::ByHand, &hasty(1));
+    let contexts = [(); 2].map(|()| scheduler.context().unwrap());
+    let queues = [0, 1].map(|at: usize| contexts[at].queue(RingIndex(0), Priority::Normal).unwrap());
+    let there = hardware.clone();
+    hardware.at_look(move |events| {
+        assert!(there.complete(events));
+        there.fault(events);
+    });
+    let slow = queues[0].submit(hardware.new_job()).unwrap();
+    let bad = queues[1].submit(hardware.new_job()).unwrap();
+    assert_eq!((slow.wait(LONG), bad.wait(LONG)), (Ok(()), GUILTY));
+    assert_eq!(contexts.each_ref().map(|context| context.reset_stats().guilty), [0, 1]);
+    drop((queues, contexts));
+    assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+}
+
+#[test]
+fn sched_4_extreme_limits_mean_what_they_say() {
+    // Never overdue.
+    let hardware = Hardware::new();
+    let limits = Limits::new(4, Duration::MAX);
+    let scheduler = hardware.open(Mode::ByHand, &Options { limits, ..Options::default() });
+    let patience = queue(&scheduler);
+    let patient = patience.submit(hardware.new_job()).unwrap();
+    until(|| hardware.reading() == 1);
+    assert_eq!(patient.wait(Duration::from_millis(100)), Err(WaitError::TimedOut));
+    hardware.complete(&scheduler.events());
+    assert_eq!((patient.wait(LONG), hardware.resets()), (Ok(()), 0));
+    drop(patience);
+    assert!(scheduler.close(LONG));
+    hardware.assert_nothing_left();
+    // Overdue if it has not completed when its ring is asked.
+    let hardware = Hardware::new();
+    let limits = Limits::new(4, Duration::ZERO);
+    let scheduler = hardware.open(Mode::FirstByHand, &Options { rings: 2, limits, ..Options::default() });
+    let queues = [0, 1].map(|ring| scheduler.queue(RingIndex(ring), Priority::Normal).unwrap());
+    assert_eq!(queues[1].submit(hardware.new_job()).unwrap().wait(LONG), Ok(()));
+    assert_eq!(queues[0].submit(hardware.new_job()).unwrap().wait(LONG), GUILTY);
+    drop(queues);
     assert!(scheduler.close(LONG));
     hardware.assert_nothing_left();
 }

@@ -38,6 +38,10 @@ impl<S: Storage> Scheduler<S> {
             return;
         }
         slot.completed = seqno;
+        if seqno.is_after(slot.given) {
+            // Nobody has said so yet, but what is done was there.
+            slot.given = seqno;
+        }
         let since = slot.since.take();
         let mut done = List::EMPTY;
         let mut count = 0;

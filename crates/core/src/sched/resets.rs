@@ -1,4 +1,18 @@
 //! Resets, from the smallest that may help to the largest, and who pays for one (SCHED-4, SCHED-6).
+//!
+//! Guilty is at most one job of a ring:
+//!
+//! | what was told before the ring's reset, or the device's, was done | guilty |
+//! |---|---|
+//! | the oldest job was overdue, and nothing since | that job |
+//! | it was overdue, and completed before [`Scheduler::begin_reset`] | nobody; nothing is reset |
+//! | it was overdue, and completed after that, before the reset took hold | nobody |
+//! | the ring stopped with a fault, before or during the reset, whether a job was overdue or not | the oldest job that has not completed, whichever of fault and completions was told first |
+//! | the ring stopped with a fault and has nothing | nobody |
+//! | a fault from before the last reset | nobody; nothing is reset |
+//! | nothing of this ring, when the device is reset for another's | nobody of this ring |
+//!
+//! Whoever else was on the ring is innocent. `tests/exhaustive` has every order of these.
 
 use super::slots::{Blame, DeviceState, RingState, State};
 use super::{Action, RingIndex, RingSlot, Scheduler, Storage};

@@ -169,8 +169,12 @@ fn start(
     let Accepted { fence, awaits, .. } = users.display.commit(link, wish(commit, event))?;
     let events = users.scheduler.events();
     match awaits {
-        // The worker goes on then. It is the only one that waits.
-        Some(awaits) => events.nudge_after(&awaits),
+        // The worker goes on then. It is the only one that waits; of a commit that has ended otherwise, by a loss, nothing
+        // stays with a fence that perhaps nobody ever signals.
+        Some(awaits) => {
+            let nudge = events.nudge_after(&awaits);
+            fence.on_signal(move |_| drop(nudge.withdraw()));
+        }
         // The worker asks about it if no interrupt comes.
         None if fence.status().is_none() => events.nudge(),
         None => {}

@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::shared::{Core, Shared};
 use super::worker::Runner;
 use super::{Context, Options, OptionsError, Queue, QueueError, Rings};
+use crate::fence::Callback;
 use crate::ledger::{Counts, Ledger};
 use crate::primitive::thread::{Builder, JoinHandle};
 use crate::{Fence, locks};
@@ -208,14 +209,14 @@ impl<J> Events<J> {
 
 impl<J: Send + Sync + 'static> Events<J> {
     /// Has the worker [look](Rings::look) when a fence has signalled.
-    pub(crate) fn nudge_after(&self, fence: &Fence) {
+    pub(crate) fn nudge_after(&self, fence: &Fence) -> Callback {
         // A fence does not keep a scheduler: perhaps nobody ever signals it.
         let shared = Arc::downgrade(&self.0);
         fence.on_signal(move |_| {
             if let Some(shared) = shared.upgrade() {
                 shared.nudge();
             }
-        });
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use lifeboat::core::fence::{FenceError, Seqno};
-use lifeboat::sched::{AtRest, Events, NewJob, Options, Queue, RingIndex, Rings, Scheduler};
+use lifeboat::sched::{AtRest, ErrorScope, Events, NewJob, Options, Queue, RingIndex, Rings, Scheduler};
 use lifeboat::{Fence, Module, Priority, Unsignalled, WaitError};
 #[cfg(shuttle)]
 use shuttle::sync::{Condvar, Mutex, MutexGuard};
@@ -41,6 +41,8 @@ pub(crate) struct Hardware {
     gone: Condvar,
 }
 
+type AtLook = Box<dyn FnOnce(&Events<Job>) + Send>;
+
 #[derive(Default)]
 struct State {
     /// Jobs that it reads, oldest first, with what reports each.
@@ -48,6 +50,7 @@ struct State {
     made: usize,
     dropped: Vec<usize>,
     ran: Vec<usize>,
+    last_run: Option<Instant>,
     resets: usize,
     device_resets: usize,
     looks: usize,
@@ -60,12 +63,16 @@ struct State {
     plan: Plan,
     /// Runs at a quiesce, for tests that want to be there.
     at_quiesce: Option<Box<dyn FnOnce() + Send>>,
+    /// The same, when the driver is to look at an overdue job.
+    at_look: Option<AtLook>,
 }
 
 /// Mistakes and oddities, for one call each unless it says otherwise.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) run_fails: bool,
+    /// For all calls: an error of `run` concerns the job alone.
+    pub(crate) errors_are_of_jobs: bool,
     pub(crate) run_panics: bool,
     pub(crate) reset_fails: bool,
     pub(crate) device_reset_fails: bool,
@@ -90,7 +97,7 @@ impl fmt::Display for Broken {
 }
 
 /// The rings, as the worker has them.
-struct ModelRings {
+pub(crate) struct ModelRings {
     mode: Mode,
     events: Events<Job>,
     hardware: Arc<Hardware>,
@@ -155,6 +162,10 @@ impl Hardware {
         self.state().at_quiesce = Some(Box::new(f));
     }
 
+    pub(crate) fn at_look(&self, f: impl FnOnce(&Events<Job>) + Send + 'static) {
+        self.state().at_look = Some(Box::new(f));
+    }
+
     /// Nothing is read any more, whatever it was.
     pub(crate) fn switch_off(&self) {
         self.state().reading.clear();
@@ -171,6 +182,11 @@ impl Hardware {
     /// The numbers of the jobs, in the order in which they were run.
     pub(crate) fn ran(&self) -> Vec<usize> {
         self.state().ran.clone()
+    }
+
+    /// When the last one was.
+    pub(crate) fn last_run(&self) -> Option<Instant> {
+        self.state().last_run
     }
 
     pub(crate) fn resets(&self) -> usize {
@@ -263,6 +279,7 @@ impl Rings for ModelRings {
             panic!("on purpose");
         }
         state.ran.push(job.number);
+        state.last_run = Some(Instant::now());
         if self.mode == Mode::ByHand || (self.mode == Mode::FirstByHand && ring == RingIndex(0)) {
             state.reading.push_back((job.number, ring, seqno));
             return Ok(());
@@ -270,6 +287,10 @@ impl Rings for ModelRings {
         drop(state);
         self.events.hw_done(ring, seqno);
         Ok(())
+    }
+
+    fn scope(&self, _error: &Broken) -> ErrorScope {
+        if self.hardware.state().plan.errors_are_of_jobs { ErrorScope::Job } else { ErrorScope::Device }
     }
 
     fn reset_ring(&mut self, ring: RingIndex, _seqno: Seqno) -> Result<(), Broken> {
@@ -283,6 +304,10 @@ impl Rings for ModelRings {
     }
 
     fn still_running(&mut self, _ring: RingIndex, job: &Arc<Job>) -> bool {
+        let then = self.hardware.state().at_look.take();
+        if let Some(then) = then {
+            then(&self.events);
+        }
         let state = self.hardware.state();
         state.plan.moves && state.reading.iter().any(|(number, ..)| *number == job.number)
     }

@@ -1,5 +1,5 @@
 //! From a job's turn to the moment that the hardware has it: whose turn comes, when time begins, and what if it does not
-//! start (SCHED-9, SCHED-10, SCHED-11).
+//! start (SCHED-4, SCHED-9, SCHED-10).
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn submit(bench: &mut Bench, queue: QueueId) -> u32 {
 }
 
 #[test]
-fn sched_11_time_begins_when_the_hardware_has_the_job() {
+fn sched_4_time_begins_when_the_hardware_has_the_job() {
     let mut bench = Bench::new(16, 1, 8);
     let queue = bench.queue(0);
     submit(&mut bench, queue);
@@ -39,7 +39,7 @@ fn sched_11_time_begins_when_the_hardware_has_the_job() {
 }
 
 #[test]
-fn sched_11_time_begins_also_for_the_next_when_the_hardware_has_that() {
+fn sched_4_time_begins_also_for_the_next_when_the_hardware_has_that() {
     let mut bench = Bench::new(16, 1, 8);
     let queue = bench.queue(0);
     submit(&mut bench, queue);

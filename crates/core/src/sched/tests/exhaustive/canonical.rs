@@ -49,9 +49,6 @@ impl World {
         for (seqno, _) in &mut engine.given {
             *seqno = rebased(*seqno);
         }
-        if let Some((seqno, _)) = &mut engine.last_given {
-            *seqno = rebased(*seqno);
-        }
         if let Reset::Begun(announced) = &mut engine.reset {
             *announced = rebased(*announced);
         }
@@ -80,9 +77,6 @@ impl World {
         for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
             let turns = &mut ring.turns;
             (turns.unowned.used, turns.unowned.ahead, turns.unowned.last, turns.floor) = (0, 0, 0, 0);
-            if engine.hand != Hand::Written {
-                engine.last_given = None;
-            }
             if ring.state == RingState::Running {
                 assert_eq!(ring.blame, Blame::Nobody, "a suspect that is cleared is remembered");
                 engine.suspect = None;

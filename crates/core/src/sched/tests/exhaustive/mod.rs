@@ -24,7 +24,7 @@ use super::super::list::{Linked, Links};
 use super::super::slots::{Blame, RingState, Stands, State};
 use super::*;
 use search::explore;
-use world::{After, Config, Engine, Event, Hand, Place, Plan, Progress, Reset, Stage, Wait, World};
+use world::{After, Config, Engine, Event, Place, Plan, Progress, Reset, Stage, Wait, World};
 
 const QUEUES: usize = 2;
 const JOBS: usize = 3;
@@ -137,6 +137,14 @@ fn every_order_of_events_with_one_event_slot() {
 fn every_order_of_events_with_a_driver_that_vouches() {
     let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, true, After::Nothing)];
     explore_all(&Config { jobs, vouched: true, ..ONE_RING }, &[Notable::RanAgain, Notable::Vouched, INNOCENT]);
+}
+
+/// The shell writes jobs to the ring when it comes to it, or cannot, and says so later: meanwhile they may complete, hang,
+/// or be lost. STATES.
+#[test]
+fn sched_4_and_10_hold_in_every_order_of_events_with_a_slow_shell() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Job(1))];
+    explore_all(&Config { jobs, faults: false, slow_hands: true, ..ONE_RING }, &[Notable::NotStarted, INNOCENT]);
 }
 
 /// 2,470,000 states, depth 40.

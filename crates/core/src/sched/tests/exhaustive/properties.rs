@@ -100,7 +100,7 @@ impl World {
         let again = progress.lost.is_some();
         let engine = &mut self.engines[usize::from(ring.0)];
         engine.given.push((seqno, job));
-        (engine.last_given, engine.hand) = (Some((seqno, job)), Hand::Full);
+        engine.in_hand += 1;
         self.jobs[job].ran = true;
         self.jobs[job].lost = None;
         if !config.slow_hands {
@@ -151,7 +151,7 @@ impl World {
             assert!(on_ring <= config.credits, "ring {index} has more than it has credits for");
             let booked = if self.lost { 0 } else { on_ring };
             assert_eq!(slot.credits + booked, config.credits, "credits are lost or made on ring {index}");
-            let has_it = engine.given.len() > usize::from(engine.hand != Hand::Empty);
+            let has_it = engine.known > 0;
             if slot.state == RingState::Running && has_it && matches!(self.reset, Reset::None | Reset::Asked) {
                 assert!(slot.deadline.is_some(), "nobody watches ring {index}");
                 assert_eq!(slot.deadline, engine.deadline, "the oldest job of ring {index} has not its whole time");
@@ -253,9 +253,6 @@ impl World {
             }
             world.drain(config);
             for ring in 0..config.ring_count() {
-                world.empty_hand(config, ring);
-            }
-            for ring in 0..config.ring_count() {
                 world.finish_ring(config, ring, hangs);
             }
             world.drain(config);
@@ -293,12 +290,10 @@ impl World {
     }
 
     fn empty_hand(&mut self, config: &Config, ring: u8) {
-        if self.engines[usize::from(ring)].hand == Hand::Full {
+        while self.engines[usize::from(ring)].in_hand > 0 {
             self.apply(config, Event::Write(ring));
         }
-        if self.engines[usize::from(ring)].hand == Hand::Written {
-            self.apply(config, Event::Started(ring));
-        }
+        self.apply(config, Event::Started(ring));
     }
 
     fn finish_ring(&mut self, config: &Config, ring: u8, hangs: bool) {
@@ -324,5 +319,8 @@ impl World {
 
     fn drain(&mut self, config: &Config) {
         while self.poll(config).is_some() {}
+        for ring in 0..config.ring_count() {
+            self.empty_hand(config, ring);
+        }
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Config {
     pub(super) jobs: [Plan; JOBS],
     /// Rings may fault, not only hang.
     pub(super) faults: bool,
-    /// The shell may be slow to write a job that it was handed, fail to, or be slow to say that it has; see [`Hand`].
+    /// The shell may be slow to write a job that it was handed, fail to, or be slow to say that it has.
     pub(super) slow_hands: bool,
     /// The driver may see a job move that is overdue, and the job then gets one extension.
     pub(super) vouched: bool,
@@ -65,7 +65,7 @@ pub(super) enum Event {
     Complete(u8),
     /// The shell reads the ring's number, in time or late.
     Report(u8),
-    /// The shell writes the job that it has in hand.
+    /// The shell writes the oldest job of a ring that it has in hand.
     Write(u8),
     /// It cannot.
     Refuse(u8),
@@ -150,16 +150,6 @@ pub(super) enum Reset {
     Failed,
 }
 
-/// How far the shell is with the youngest job of a ring: it has one in hand at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Hand {
-    Empty,
-    /// The hardware does not have it.
-    Full,
-    /// The hardware has it; the scheduler does not know.
-    Written,
-}
-
 /// A ring as the hardware has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Engine {
@@ -181,9 +171,10 @@ pub(super) struct Engine {
     pub(super) told: bool,
     /// The number that was read with a fault of which nobody has been told yet.
     pub(super) news: Option<Seqno>,
-    pub(super) hand: Hand,
-    /// The last job that it was handed.
-    pub(super) last_given: Option<(Seqno, usize)>,
+    /// The youngest so many of `given` are in the shell's hand: the hardware does not have them.
+    pub(super) in_hand: usize,
+    /// The oldest so many of `given` the scheduler knows to be there.
+    pub(super) known: usize,
     /// Its suspect completed while the shell was to find out whether it must be reset.
     pub(super) forgiven: bool,
     /// How often the driver vouched for the oldest job.
@@ -192,9 +183,13 @@ pub(super) struct Engine {
 
 impl Engine {
     /// The job that it executes, or stopped at.
+    /// Jobs that the hardware has, or had.
+    pub(super) fn written(&self) -> usize {
+        self.given.len() - self.in_hand
+    }
+
     pub(super) fn executing(&self) -> Option<usize> {
-        let written = self.given.len() - usize::from(self.hand == Hand::Full);
-        self.given[..written].get(self.completed).map(|(_, job)| *job)
+        self.given[..self.written()].get(self.completed).map(|(_, job)| *job)
     }
 }
 
@@ -247,8 +242,8 @@ impl World {
             stopped_at: None,
             told: false,
             news: None,
-            hand: Hand::Empty,
-            last_given: None,
+            in_hand: 0,
+            known: 0,
             forgiven: false,
             vouched: 0,
         };
@@ -287,15 +282,14 @@ impl World {
                 events.push(Event::Complete(ring));
             }
             events.push(Event::Report(ring));
-            match engine.hand {
-                Hand::Empty => {}
-                Hand::Full => events.extend([Event::Write(ring), Event::Refuse(ring)]),
-                Hand::Written => events.push(Event::Started(ring)),
+            if engine.in_hand > 0 {
+                events.extend([Event::Write(ring), Event::Refuse(ring)]);
             }
-            events.extend((config.faults && runs && engine.hand == Hand::Empty).then_some(Event::Fault(ring)));
+            events.extend((engine.known < engine.written()).then_some(Event::Started(ring)));
+            events.extend((config.faults && runs && engine.in_hand == 0).then_some(Event::Fault(ring)));
             events.extend(engine.news.map(|_| Event::TellFault(ring)));
             // The shell does one thing after the other.
-            let free = self.engines.iter().all(|engine| engine.hand == Hand::Empty);
+            let free = self.engines.iter().all(|engine| engine.known == engine.given.len());
             match engine.reset {
                 Reset::Asked => {
                     events.extend(free.then_some(Event::BeginReset(ring)));
@@ -306,7 +300,7 @@ impl World {
                 Reset::None | Reset::Failed => {}
             }
         }
-        let free = self.engines.iter().all(|engine| engine.hand == Hand::Empty);
+        let free = self.engines.iter().all(|engine| engine.known == engine.given.len());
         match self.reset {
             Reset::Asked if !self.cut && free => events.push(Event::BeginDeviceReset),
             Reset::Begun(_) if !self.cut => events.extend([Event::HoldDevice, Event::DeviceResetDone(false)]),
@@ -359,7 +353,7 @@ impl World {
                 self.jobs[job].completed = true;
             }
             Event::Report(ring) => return self.report(ring),
-            Event::Write(ring) => self.engines[usize::from(ring)].hand = Hand::Written,
+            Event::Write(ring) => self.engines[usize::from(ring)].in_hand -= 1,
             Event::Refuse(ring) => return Some(self.refuse(ring)),
             Event::Started(ring) => self.started(ring),
             Event::Fault(ring) => {
@@ -479,24 +473,23 @@ impl World {
 
     fn started(&mut self, ring: u8) {
         let engine = &mut self.engines[usize::from(ring)];
-        engine.hand = Hand::Empty;
-        // The youngest, if it has not completed already.
-        let Some((seqno, _)) = engine.last_given else { return };
+        engine.known = engine.written();
+        let Some((seqno, _)) = engine.known.checked_sub(1).map(|last| engine.given[last]) else { return };
         self.scheduler.started(RingIndex(ring), seqno, self.now);
         if engine.deadline.is_none() && !engine.given.is_empty() {
             engine.deadline = Some(self.now.plus(TIMEOUT));
         }
     }
 
-    /// The youngest job of a ring cannot be written.
+    /// The oldest job of a ring that the shell has in hand cannot be written.
     fn refuse(&mut self, ring: u8) -> Notable {
         let engine = &mut self.engines[usize::from(ring)];
-        engine.hand = Hand::Empty;
-        if let Some((_, job)) = engine.given.pop() {
-            self.scheduler.start_failed(self.jobs[job].handle.unwrap());
-            self.jobs[job].lost = (!self.lost).then_some(Place::Refused);
-            self.jobs[job].ran = self.lost;
-        }
+        let oldest = engine.written();
+        engine.in_hand -= 1;
+        let (_, job) = engine.given.remove(oldest);
+        self.scheduler.start_failed(self.jobs[job].handle.unwrap());
+        self.jobs[job].lost = (!self.lost).then_some(Place::Refused);
+        self.jobs[job].ran = self.lost;
         Notable::NotStarted
     }
 
@@ -526,9 +519,8 @@ impl World {
         }
         if engine.completed > 0 {
             engine.vouched = 0;
-            let left = engine.given.len() - engine.completed;
-            let has_it = left > usize::from(engine.hand != Hand::Empty);
-            engine.deadline = has_it.then(|| self.now.plus(TIMEOUT));
+            engine.known = engine.known.saturating_sub(engine.completed);
+            engine.deadline = (engine.known > 0).then(|| self.now.plus(TIMEOUT));
         }
         engine.given.drain(..core::mem::take(&mut engine.completed));
     }
@@ -574,6 +566,7 @@ impl World {
         let oldest = engine.given.first().map(|(_, job)| *job);
         let overdue = engine.suspect.filter(|job| oldest == Some(*job));
         let guilty = if engine.told { engine.stopped_at } else { overdue };
+        (engine.in_hand, engine.known) = (0, 0);
         for (_, job) in engine.given.drain(..) {
             self.jobs[job].lost = Some(if guilty == Some(job) { Place::Suspect } else { Place::Victim });
             self.jobs[job].ran = false;
@@ -601,8 +594,7 @@ impl World {
     pub(super) fn may_read(&self, job: usize) -> bool {
         let reads = |engine: &Engine| {
             let held = engine.reset == Reset::Held || self.reset == Reset::Held;
-            let written = engine.given.len() - usize::from(engine.hand == Hand::Full);
-            !held && engine.given[engine.completed..written].iter().any(|(_, given)| *given == job)
+            !held && engine.given[engine.completed..engine.written()].iter().any(|(_, given)| *given == job)
         };
         !self.cut && self.engines.iter().any(reads)
     }
