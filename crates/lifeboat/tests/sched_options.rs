@@ -4,14 +4,13 @@
 
 mod model;
 
-use std::cell::Cell;
-use std::convert::Infallible;
+use std::process::Command;
 use std::time::Duration;
 
 use lifeboat::Priority;
 use lifeboat::core::sched::QueueError;
-use lifeboat::sched::{Limits, OpenError, Options, OptionsError, RingIndex, Scheduler};
-use model::{Hardware, Job, LONG, Mode, queue, until};
+use lifeboat::sched::{Limits, OpenError, Options, OptionsError, RingIndex};
+use model::{Hardware, LONG, Mode, queue, until};
 
 fn with(change: impl FnOnce(&mut Options)) -> Options {
     let mut options = Options::default();
@@ -21,19 +20,14 @@ fn with(change: impl FnOnce(&mut Options)) -> Options {
 
 /// How a scheduler is refused, and that nobody brought anything up for it.
 fn refused(options: &Options) -> OptionsError {
-    let touched = Cell::new(false);
-    let opened = Scheduler::<Job>::open(options, |_| {
-        touched.set(true);
-        Err::<NoRings, Infallible>(unreachable!("the rings were brought up for {options:?}"))
-    });
-    assert!(!touched.get());
+    let hardware = Hardware::new();
+    let opened = hardware.try_open(Mode::AtOnce, options);
+    assert!(!hardware.brought_up(), "the rings were brought up for {options:?}");
     match opened {
         Err(OpenError::Options(error)) => error,
         other => panic!("{other:?}"),
     }
 }
-
-type NoRings = model::ModelRings;
 
 #[test]
 fn sched_1_bad_options_are_refused_before_anything_is_touched() {
@@ -102,4 +96,27 @@ fn sched_1_no_contexts_are_no_hindrance() {
     drop(queue);
     assert!(scheduler.close(LONG));
     hardware.assert_nothing_left();
+}
+
+const CHILD: &str = "LIFEBOAT_TEST_WITHOUT_THREADS";
+
+/// Runs once more in a process of its own, in which no thread can be started: their stacks would be too large.
+#[test]
+fn sched_2_without_a_thread_the_rings_are_brought_to_rest() {
+    if std::env::var_os(CHILD).is_some() {
+        let hardware = Hardware::new();
+        let opened = hardware.try_open(Mode::ByHand, &Options::default());
+        assert!(matches!(opened, Err(OpenError::Thread(_))), "{opened:?}");
+        assert!(hardware.brought_up() && hardware.quiesced());
+        hardware.assert_nothing_left();
+        return;
+    }
+    let name = "sched_2_without_a_thread_the_rings_are_brought_to_rest";
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--test-threads=1"])
+        .envs([(CHILD, "1"), ("RUST_MIN_STACK", "70368744177664")])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&child.stderr));
 }

@@ -283,6 +283,31 @@ fn sched_2_jobs_stay_until_somebody_else_has_brought_the_hardware_to_rest() {
     });
 }
 
+/// The job that fails is known to have failed before another's number can complete it.
+#[test]
+fn sched_10_a_job_that_cannot_be_started_races_completion_and_loss() {
+    explore(|| {
+        let hardware = Hardware::new();
+        hardware.plan(|plan| (plan.run_fails, plan.errors_are_of_jobs) = (true, true));
+        let scheduler = hardware.open(Mode::AtOnce, &small());
+        let lanes = [queue(&scheduler), queue(&scheduler)];
+        let fences = [0, 1, 0].map(|lane: usize| Watched::submit(&hardware, &lanes[lane]));
+        let events = scheduler.events();
+        let loser = thread::spawn(move || events.lose(FenceError::Lost));
+        let ends = fences.each_ref().map(Watched::wait);
+        let of = |error| ends.iter().filter(|end| **end == error).count();
+        assert!(of(Err(FenceError::Guilty)) <= 1, "{ends:?}");
+        assert_eq!(of(Ok(())) + of(Err(FenceError::Guilty)) + of(Err(FenceError::Lost)), 3, "{ends:?}");
+        // If it was not lost before it began, the first that was run is the one.
+        assert!(of(Err(FenceError::Lost)) > 0 || of(Err(FenceError::Guilty)) == 1, "{ends:?}");
+        drop(lanes);
+        join([loser]);
+        assert!(scheduler.close(LIMIT));
+        hardware.wait_until_nothing_left();
+        fences.iter().for_each(Watched::assert_told_once);
+    });
+}
+
 #[test]
 fn sched_4_resets_race_completion_submission_and_loss() {
     for failures in 0..3 {

@@ -3,10 +3,10 @@
 //!
 //! A loan is noted in the job that it was made to, and lasts until that has been given to a ring or has ended; the queue
 //! of the job has the best of its own priority and of the loans to its waiting jobs, since those before it are in its
-//! way. Who has borrowed lends on: the loan follows every chain of waits. Nothing recurses: queues whose priority rose
-//! stand in a list. Each can rise twice, so that the whole of it costs O(1) per wait.
+//! way. A queue that has borrowed lends on: the loan follows every chain of waits. Nothing recurses: queues whose
+//! priority rose stand in a list. A job can be lent to twice, so that the whole of it costs O(1) per wait.
 
-use super::list::{Linked, Links, List, NONE};
+use super::list::{Linked, Links, NONE};
 use super::slots::{Stands, State};
 use super::{JobId, Priority, QueueSlot, Reservation, Scheduler, Storage};
 
@@ -162,11 +162,9 @@ impl<S: Storage> Scheduler<S> {
 
     /// A job does not wait in its queue any more: nor does it wait for others, and nobody need lend it anything.
     pub(super) fn left_queue(&mut self, job: u32) {
-        let slot = &mut self.jobs.as_mut()[job as usize];
-        let (queue, lent, mut waits_for) = (slot.queue, slot.lent, slot.waits_for.take());
-        while let Some(wait) = waits_for.pop_front(self.waits.as_mut()) {
-            self.free_waits.push_back(self.waits.as_mut(), wait);
-        }
+        self.forget_waits(job);
+        let slot = &self.jobs.as_ref()[job as usize];
+        let (queue, lent) = (slot.queue, slot.lent);
         if lent < Priority::Low {
             self.queues.as_mut()[queue as usize].loans.remove(lent);
             self.relist(queue);
@@ -184,7 +182,7 @@ impl<S: Storage> Scheduler<S> {
 
     /// Gives back the memory of what a job waited for.
     pub(super) fn forget_waits(&mut self, job: u32) {
-        let mut waits_for: List = self.jobs.as_mut()[job as usize].waits_for.take();
+        let mut waits_for = self.jobs.as_mut()[job as usize].waits_for.take();
         while let Some(wait) = waits_for.pop_front(self.waits.as_mut()) {
             self.free_waits.push_back(self.waits.as_mut(), wait);
         }

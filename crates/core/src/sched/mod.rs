@@ -34,10 +34,14 @@
 //!   hardware is known to be done with it: completed, reset or gone (SCHED-2).
 //! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates (SCHED-3). After
 //!   [`Scheduler::lose`] a commit still succeeds, and its fence signals the reason at once.
-//! - Jobs of one queue run in order. Queues of one ring and priority take turns. A job waits only for jobs that were
-//!   committed before it, so that no circle of waits can be closed (SCHED-8); see [`Scheduler::wait_for`].
-//! - A job must finish within [`Limits::job_timeout`] of becoming the oldest on its ring, else the ring is reset. The
-//!   oldest is guilty; the others run again if declared restartable, else fail as innocents (FENCE-4, SCHED-6).
+//! - Jobs of one queue run in order. A ring's time is shared by context, and queues of a context take turns; rings take
+//!   turns, too, and no priority is starved (SCHED-9). A job waits only for jobs that were committed before it, so that
+//!   no circle of waits can be closed (SCHED-8); see [`Scheduler::wait_for`]. It lends them its priority.
+//! - A context has a share of what there is ([`Shares`]), so that none locks out the others (SCHED-9).
+//! - A job must finish within [`Limits::job_timeout`], counted from when the hardware has it and it is the oldest on its
+//!   ring; else the ring is reset. The oldest is guilty; the others run again if declared restartable, else fail as
+//!   innocents (FENCE-4, SCHED-6).
+//! - A job that cannot be given to the hardware fails alone (SCHED-10).
 //! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
 //!   what it has waiting is canceled (SCHED-7).
 //! - If a ring's reset fails, the whole device is reset: what was on its other rings is lost through no fault of theirs.

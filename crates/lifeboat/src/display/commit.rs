@@ -173,7 +173,9 @@ fn start(
         // stays with a fence that perhaps nobody ever signals.
         Some(awaits) => {
             let nudge = events.nudge_after(&awaits);
-            fence.on_signal(move |_| drop(nudge.withdraw()));
+            fence.on_signal(move |_| {
+                nudge.withdraw();
+            });
         }
         // The worker asks about it if no interrupt comes.
         None if fence.status().is_none() => events.nudge(),

@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use lifeboat::core::fence::{FenceError, Seqno};
-use lifeboat::sched::{AtRest, ErrorScope, Events, NewJob, Options, Queue, RingIndex, Rings, Scheduler};
+use lifeboat::sched::{AtRest, ErrorScope, Events, NewJob, OpenError, Options, Queue, RingIndex, Rings, Scheduler};
 use lifeboat::{Fence, Module, Priority, Unsignalled, WaitError};
 #[cfg(shuttle)]
 use shuttle::sync::{Condvar, Mutex, MutexGuard};
@@ -54,6 +54,7 @@ struct State {
     resets: usize,
     device_resets: usize,
     looks: usize,
+    brought_up: bool,
     given_up: bool,
     quiesced: bool,
     rings_dropped: bool,
@@ -97,7 +98,7 @@ impl fmt::Display for Broken {
 }
 
 /// The rings, as the worker has them.
-pub(crate) struct ModelRings {
+struct ModelRings {
     mode: Mode,
     events: Events<Job>,
     hardware: Arc<Hardware>,
@@ -109,10 +110,22 @@ impl Hardware {
     }
 
     pub(crate) fn open(self: &Arc<Self>, mode: Mode, options: &Options) -> Scheduler<Job> {
+        self.try_open(mode, options).unwrap()
+    }
+
+    pub(crate) fn try_open(
+        self: &Arc<Self>,
+        mode: Mode,
+        options: &Options,
+    ) -> Result<Scheduler<Job>, OpenError<Broken>> {
         Scheduler::open(options, |events| {
-            Ok::<_, Broken>(ModelRings { mode, events: events.clone(), hardware: self.clone() })
+            self.state().brought_up = true;
+            Ok(ModelRings { mode, events: events.clone(), hardware: self.clone() })
         })
-        .unwrap()
+    }
+
+    pub(crate) fn brought_up(&self) -> bool {
+        self.state().brought_up
     }
 
     pub(crate) fn job(self: &Arc<Self>) -> Arc<Job> {

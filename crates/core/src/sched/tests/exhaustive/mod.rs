@@ -3,6 +3,7 @@
 //! - [`world`]: the scheduler and its surroundings: users who submit in two steps, kill queues and may stop at any
 //!   point; rings that complete, hang, fault, and are reset; a shell that carries out one action at a time and reports
 //!   what it saw late or never. Whatever is possible next is an [`Event`], and each is tried in each state.
+//! - [`steps`]: what each event does.
 //! - [`properties`]: what is asserted of each action when it comes, of each state, and of how it can end from there.
 //! - [`canonical`]: which states are the same.
 //! - [`search`]: breadth first through all of them. A failed property prints the shortest way to it.
@@ -18,6 +19,7 @@
 mod canonical;
 mod properties;
 mod search;
+mod steps;
 mod world;
 
 use super::super::list::{Linked, Links};
