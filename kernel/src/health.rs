@@ -19,7 +19,7 @@ use crate::module_parameters;
 const WATCH: Watch = Watch::DEFAULT;
 
 /// The liveness pattern: neither it nor its complement, rotated or not, is all-ones or zero.
-const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
+pub(crate) const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
 
 /// How long between two looks, or `None` if nobody is to look.
 fn period() -> Option<Duration> {

@@ -124,6 +124,7 @@ impl fmt::Display for Removal {
             Loss::FellOff => "fell-off",
             Loss::Crashed => "crashed",
             Loss::Hung => "hung",
+            Loss::Nonsense => "nonsense",
             Loss::Wedged(_) => "wedged",
         };
         let trigger = match self.trigger {

@@ -77,10 +77,12 @@ impl Ring {
 pub(crate) fn wait_for_reset(mut ask: impl FnMut() -> Result<Progress, DriverError>) -> Result<bool, DriverError> {
     let clock = Clock::start();
     loop {
+        // The clock is read before the device is asked: an answer that took long to come is not the last.
+        let last = clock.elapsed() >= RESET_LIMIT;
         match ask()? {
             Progress::Done => return Ok(true),
             Progress::Failed => return Ok(false),
-            Progress::UnderWay if clock.elapsed() >= RESET_LIMIT => return Ok(false),
+            Progress::UnderWay if last => return Ok(false),
             Progress::UnderWay => fsleep(RESET_POLL),
         }
     }

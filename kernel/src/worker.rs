@@ -13,6 +13,7 @@ use lifeboat_pci::BusError;
 use crate::bringup;
 use crate::device::Device;
 use crate::engine::Task;
+use crate::health::LIVENESS_PATTERN;
 use crate::interrupt;
 use crate::ring::Ring;
 use crate::shown::Shown;
@@ -46,7 +47,7 @@ pub(crate) fn tick(device: &Arc<Device>) {
 }
 
 /// Asks a ring how far it is. An error is reported already.
-fn ask_progress(device: &Device, ring: u8) {
+fn ask_progress(device: &Arc<Device>, ring: u8) {
     if let Ok(seqno) = device.registers(|lb1| lb1.seqno(ring)) {
         device.engine.hw_done(ring, seqno);
     }
@@ -112,6 +113,7 @@ fn reset_device(device: &Device, rings: &mut [Ring]) -> Result<(), DriverError> 
     dev_warn!(device.pci, "resetting the device\n");
     let link = &device.link;
     bringup::reset(device)?;
+    link.registers(|lb1| lb1.is_still(&device.info, LIVENESS_PATTERN))?;
     link.registers(|lb1| lb1.enable_device())?;
     for (number, ring) in (0..).zip(rings) {
         let seqno = device.engine.number_after_reset(number).ok_or(DriverError::NoSuchThing)?;

@@ -69,6 +69,9 @@ impl fmt::Display for Refusal {
             Self::Wedged(Failure::ResetFailed) => {
                 "the device cannot be reset; close this handle and open it again when it was recovered"
             }
+            Self::Wedged(Failure::Nonsense) => {
+                "the device answers nonsense; close this handle and open it again when it was recovered"
+            }
         })
     }
 }
@@ -109,7 +112,12 @@ mod tests {
 
     #[test]
     fn call_5_a_wedged_device_refuses_work_with_what_failed_and_nothing_else() {
-        for (failure, errno) in [(Failure::Hung, Errno::ETIME), (Failure::ResetFailed, Errno::ECANCELED)] {
+        let failures = [
+            (Failure::Hung, Errno::ETIME),
+            (Failure::ResetFailed, Errno::ECANCELED),
+            (Failure::Nonsense, Errno::EPROTO),
+        ];
+        for (failure, errno) in failures {
             let wedged = |class: Class| class.entry(Presence::Wedged(failure));
             assert_eq!(wedged(Class::Device), Entry::Refuse(Refusal::Wedged(failure)));
             assert_eq!(Errno::from(Refusal::Wedged(failure)), errno);

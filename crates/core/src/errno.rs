@@ -30,6 +30,8 @@ pub enum Errno {
     EDEADLK = 35,
     /// The job hung or faulted.
     ETIME = 62,
+    /// The device does not answer as it should.
+    EPROTO = 71,
     /// A wait's own limit passed.
     ETIMEDOUT = 110,
     /// More than the client's share of something that others need, too (SCHED-9).
@@ -56,6 +58,7 @@ impl Errno {
             Self::EINVAL => "EINVAL",
             Self::EDEADLK => "EDEADLK",
             Self::ETIME => "ETIME",
+            Self::EPROTO => "EPROTO",
             Self::ETIMEDOUT => "ETIMEDOUT",
             Self::EDQUOT => "EDQUOT",
             Self::ECANCELED => "ECANCELED",
@@ -88,6 +91,7 @@ impl From<Refusal> for Errno {
             // Never EIO: users take that for a broken disk or network, not for a GPU (CALL-6).
             Refusal::Wedged(Failure::Hung) => Self::ETIME,
             Refusal::Wedged(Failure::ResetFailed) => Self::ECANCELED,
+            Refusal::Wedged(Failure::Nonsense) => Self::EPROTO,
         }
     }
 }

@@ -47,6 +47,8 @@ pub enum Loss {
     Crashed,
     /// The device is there and answers, and does not go on.
     Hung,
+    /// Something is there that answers, and not as this device does.
+    Nonsense,
     /// The device has failed too often, and is kept for whoever can help it: the path stops after the cut for so long.
     Wedged(Failure),
 }
@@ -57,6 +59,7 @@ impl Loss {
         match self {
             Self::Crashed => Some(Failure::ResetFailed),
             Self::Hung => Some(Failure::Hung),
+            Self::Nonsense => Some(Failure::Nonsense),
             Self::Wedged(failure) => Some(failure),
             Self::Unplugged | Self::Unbound | Self::FellOff => None,
         }
@@ -71,6 +74,7 @@ impl fmt::Display for Loss {
             Self::FellOff => "fell off the bus",
             Self::Crashed => "crashed",
             Self::Hung => "hung",
+            Self::Nonsense => "answered nonsense",
             Self::Wedged(_) => "wedged",
         })
     }

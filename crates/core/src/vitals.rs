@@ -3,6 +3,9 @@
 //! Two signs, and both must be there. Something that only a living device can compute proves the device and the bus to
 //! it; a counter that it keeps moving proves that it goes on. A device that is slow moves its counter all the same. Looks
 //! are apart by a period that is never quite the same, so that they do not fall in step with what they look at.
+//!
+//! What answers nonsense, or through errors of the bus, is suspect as one that does not answer is; so many looks in a row
+//! make it a failure (HEALTH-4).
 
 use core::time::Duration;
 
@@ -14,7 +17,8 @@ use crate::Timestamp;
 pub struct Watch {
     /// Time between two looks; each is up to an eighth shorter or longer.
     pub period: Duration,
-    /// Looks in a row with the same heartbeat that make a hang. One may be a coincidence of coarse clocks.
+    /// Looks in a row with the same heartbeat that make a hang, or with nonsense that make a failure. One may be a
+    /// coincidence of coarse clocks, or a disturbance. At least 1; 0 is taken as 1.
     pub stalls: u32,
 }
 
@@ -51,8 +55,13 @@ pub enum Health {
     },
     /// It is not there. As final.
     Dead,
-    /// Something answers that cannot compute what it should.
-    Unsure,
+    /// Something answers that cannot compute what it should, or the bus reports errors: not for long enough to be sure.
+    Unsure {
+        /// Looks in a row at which it was so.
+        looks: u32,
+    },
+    /// The same, for so long. As final as a hang.
+    Nonsense,
 }
 
 /// The signs of life of one device, from look to look.
@@ -62,7 +71,9 @@ pub struct Vitals {
     heartbeat: Heartbeat,
     due: Timestamp,
     random: u32,
-    /// It was found hung or dead.
+    /// Looks in a row at which it did not answer as it should.
+    unsure: u32,
+    /// It was found hung, dead or answering nonsense.
     over: bool,
 }
 
@@ -70,7 +81,7 @@ impl Vitals {
     /// A device that was alive at `now`. `seed` makes its looks fall apart from those at other devices.
     pub const fn new(watch: Watch, now: Timestamp, seed: u32) -> Self {
         let random = seed | 1;
-        Self { watch, heartbeat: Heartbeat::new(), due: now.plus(watch.period), random, over: false }
+        Self { watch, heartbeat: Heartbeat::new(), due: now.plus(watch.period), random, unsure: 0, over: false }
     }
 
     /// When to look next, or `None` if there is nothing more to be learned.
@@ -83,7 +94,8 @@ impl Vitals {
         self.random
     }
 
-    /// Takes up a look at `now`: what the device computed, and its heartbeat.
+    /// Takes up a look at `now`: what the device computed, and its heartbeat. A look that ended in an error of the bus is
+    /// [`Verdict::Unsure`].
     pub fn look(&mut self, now: Timestamp, computed: Verdict, heartbeat: u32) -> Health {
         self.due = now.plus(self.next_period());
         match computed {
@@ -91,8 +103,15 @@ impl Vitals {
                 self.over = true;
                 return Health::Dead;
             }
-            Verdict::Unsure => return Health::Unsure,
-            Verdict::Alive => {}
+            Verdict::Unsure => {
+                self.unsure = self.unsure.saturating_add(1);
+                if self.unsure < self.watch.stalls.max(1) {
+                    return Health::Unsure { looks: self.unsure };
+                }
+                self.over = true;
+                return Health::Nonsense;
+            }
+            Verdict::Alive => self.unsure = 0,
         }
         match self.heartbeat.look(heartbeat) {
             0 => Health::Alive { heartbeat },
@@ -145,10 +164,27 @@ mod tests {
     #[test]
     fn health_2_a_heartbeat_proves_nothing_if_the_device_does_not_compute() {
         let mut vitals = vitals();
-        assert_eq!(vitals.look(Timestamp::default(), Verdict::Unsure, 1), Health::Unsure);
+        assert_eq!(vitals.look(Timestamp::default(), Verdict::Unsure, 1), Health::Unsure { looks: 1 });
         assert!(vitals.due().is_some());
         assert_eq!(vitals.look(Timestamp::default(), Verdict::Dead, 2), Health::Dead);
         assert_eq!(vitals.due(), None);
+    }
+
+    #[test]
+    fn health_4_nonsense_at_so_many_looks_in_a_row_is_a_failure_and_one_good_look_forgives() {
+        let mut vitals = vitals();
+        let mut look = |computed, heartbeat| vitals.look(Timestamp::default(), computed, heartbeat);
+        for heartbeat in 0..5 {
+            assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 1 });
+            assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 2 });
+            assert_eq!(look(Verdict::Alive, heartbeat), Health::Alive { heartbeat });
+        }
+        assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 1 });
+        assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 2 });
+        assert_eq!(look(Verdict::Unsure, 9), Health::Nonsense);
+        assert_eq!(vitals.due(), None, "nobody asks it any more");
+        let mut hasty = Vitals::new(Watch { stalls: 0, ..WATCH }, Timestamp::default(), 7);
+        assert_eq!(hasty.look(Timestamp::default(), Verdict::Unsure, 1), Health::Nonsense);
     }
 
     #[test]

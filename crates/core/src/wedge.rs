@@ -25,6 +25,8 @@ pub enum Failure {
     Hung,
     /// Its jobs could not be ended, not even by a reset.
     ResetFailed,
+    /// It answers nonsense: not what it should compute, and not what a device that is gone reads.
+    Nonsense,
 }
 
 impl fmt::Display for Failure {
@@ -32,6 +34,7 @@ impl fmt::Display for Failure {
         f.write_str(match self {
             Self::Hung => "it hangs",
             Self::ResetFailed => "its reset failed",
+            Self::Nonsense => "it answers nonsense",
         })
     }
 }

@@ -32,6 +32,8 @@ pub enum DriverError {
     },
     /// The device says that a reset failed.
     ResetFailed,
+    /// The device has come back from a reset as another: its identity, what it has, or what it computes is not as before.
+    Changed,
     /// An argument does not exist on this device: a ring, context, segment, or an address out of range.
     NoSuchThing,
 }
@@ -49,6 +51,7 @@ impl fmt::Display for DriverError {
             Self::Gone => f.write_str("the device is gone"),
             Self::NotLb1 { register, value } => write!(f, "not an LB1: register {register:#x} reads {value:#x}"),
             Self::ResetFailed => f.write_str("the device reports a failed reset"),
+            Self::Changed => f.write_str("the device is another one after its reset"),
             Self::NoSuchThing => f.write_str("the device has no such ring, context, segment or address"),
         }
     }

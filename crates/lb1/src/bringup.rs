@@ -1,5 +1,6 @@
 //! Identity, enabling and device reset.
 
+use lifeboat_core::health::Verdict;
 use lifeboat_pci::{command, offset, Bar, BusError, ConfigSpace};
 
 use crate::regs::{self, device_ctrl, device_status};
@@ -75,6 +76,23 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         }
         let vram_bytes = u64::from(self.read(regs::VRAM_PAGES)?) * regs::PAGE;
         Ok(Info { rings, contexts, segments, vram_bytes })
+    }
+
+    /// After a reset: whether this is the device that it was before, with all that it had, and computes.
+    ///
+    /// # Errors
+    /// [`DriverError::Changed`] if not, or [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn is_still(&self, before: &Info, pattern: u32) -> Result<(), DriverError> {
+        match self.info() {
+            Ok(info) if info == *before => {}
+            Ok(_) | Err(DriverError::NotLb1 { .. }) => return Err(DriverError::Changed),
+            Err(error) => return Err(error),
+        }
+        match self.liveness(pattern)? {
+            Verdict::Alive => Ok(()),
+            Verdict::Dead => Err(DriverError::Gone),
+            Verdict::Unsure => Err(DriverError::Changed),
+        }
     }
 
     /// Begins a reset to power-on state. Ask [`Lb1::device_reset`] until it is no longer under way, for at most

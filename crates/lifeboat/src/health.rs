@@ -7,6 +7,7 @@ use lifeboat_core::Timestamp;
 use lifeboat_core::health::{Verdict, judge_identity, judge_presence};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::{Health, Vitals, Watch};
+use lifeboat_lb1::DriverError;
 use lifeboat_pci::{ConfigSpace, offset};
 
 use crate::dump::{Reason, Recorder};
@@ -39,30 +40,48 @@ impl HealthCheck {
 
     /// `None` if there is nothing to be examined any more.
     fn examine(&mut self, link: &Link, dumps: &Recorder, now: Timestamp) -> Option<()> {
-        let (computed, heartbeat) = match self.present() {
-            Verdict::Alive => {
-                let pattern = self.vitals.pattern();
-                let read = link.registers(|lb1, _| Ok((lb1.liveness(pattern)?, lb1.heartbeat()?)));
-                // If it cannot be read, the link has told the bus side that it is gone; or it has been cut off.
-                read.ok()?
-            }
-            // One silence is a suspicion. What registers say decides.
-            silent => {
-                let register = link.registers(|lb1, _| lb1.identity()).ok()?;
-                (judge_presence(silent, register), 0)
+        let (computed, heartbeat) = match self.ask(link) {
+            Ok(answer) => answer,
+            // The link has told the bus side that it is gone; or it has been cut off.
+            Err(DriverError::Gone) => return None,
+            Err(error) => {
+                tracing::warn!(%error, "a look at the device failed");
+                (Verdict::Unsure, 0)
             }
         };
         match self.vitals.look(now, computed, heartbeat) {
             Health::Alive { .. } => {}
-            health @ (Health::Suspect { .. } | Health::Unsure) => tracing::warn!(?health, "the device is suspect"),
+            health @ (Health::Suspect { .. } | Health::Unsure { .. }) => {
+                tracing::warn!(?health, "the device is suspect")
+            }
             health @ Health::Hung { .. } => {
                 tracing::error!(?health, "the device answers, and does not go on");
                 dumps.failed(Reason::Hung);
                 link.lost(Loss::Hung);
             }
+            Health::Nonsense => {
+                tracing::error!("the device answers nonsense");
+                dumps.failed(Reason::Nonsense);
+                link.lost(Loss::Nonsense);
+            }
             Health::Dead => link.lost(Loss::FellOff),
         }
         Some(())
+    }
+
+    /// What the device computes, and its heartbeat. Configuration space may be silent for a while, as it is while a port
+    /// recovers: one silence is a suspicion, and what registers say decides.
+    fn ask(&self, link: &Link) -> Result<(Verdict, u32), DriverError> {
+        let silent = self.present();
+        if silent != Verdict::Alive {
+            let register = link.registers(|lb1, _| lb1.identity())?;
+            if register != Verdict::Alive {
+                return Ok((judge_presence(silent, register), 0));
+            }
+            tracing::warn!("configuration space does not answer, and the device does");
+        }
+        let pattern = self.vitals.pattern();
+        link.registers(|lb1, _| Ok((lb1.liveness(pattern)?, lb1.heartbeat()?)))
     }
 
     /// Whether configuration space still says who it is.

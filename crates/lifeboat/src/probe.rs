@@ -38,7 +38,7 @@ const RING_ORDER: u8 = 10;
 /// Vendor and device, as configuration space has them.
 pub(crate) const PCI_ID: u32 = regs::VENDOR_ID as u32 | (regs::DEVICE_ID as u32) << 16;
 /// The liveness pattern: neither it nor its complement is all-ones or zero.
-const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
+pub(crate) const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
 
 /// How a device is to be driven.
 pub struct ProbeOptions {
@@ -221,6 +221,7 @@ fn bring_up(
                     link: link.clone(),
                     display: display.clone(),
                     contexts: contexts.clone(),
+                    info,
                     rings,
                     health: HealthCheck::new(watch, minor, function.config()),
                     dumps,

@@ -52,10 +52,12 @@ pub(crate) fn wait_for_reset(
     lint::might_block("waiting for a reset");
     let deadline = Instant::now() + limit;
     loop {
+        // The clock is read before the device is asked: an answer that took long to come is not the last.
+        let last = Instant::now() >= deadline;
         match ask()? {
             Progress::Done => return Ok(true),
             Progress::Failed => return Ok(false),
-            Progress::UnderWay if Instant::now() >= deadline => return Ok(false),
+            Progress::UnderWay if last => return Ok(false),
             Progress::UnderWay => std::thread::sleep(RESET_POLL),
         }
     }

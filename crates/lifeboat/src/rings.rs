@@ -8,7 +8,7 @@ use std::time::Instant;
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::RingIndex;
 use lifeboat_core::unplug::Loss;
-use lifeboat_lb1::{DriverError, RingWriter};
+use lifeboat_lb1::{DriverError, Info, RingWriter};
 
 use crate::contexts::Contexts;
 use crate::display::Display;
@@ -16,6 +16,7 @@ use crate::dump::{Reason, Recorder, RingMemory};
 use crate::hardware::Mapped;
 use crate::health::HealthCheck;
 use crate::link::Link;
+use crate::probe::LIVENESS_PATTERN;
 use crate::reset::{RESET_LIMIT, wait_for_reset};
 use crate::sched::{AtRest, ErrorScope, Rings};
 use crate::submit::Job;
@@ -38,6 +39,8 @@ pub(crate) struct Lb1Rings {
     pub(crate) link: Arc<Link>,
     pub(crate) display: Arc<Display>,
     pub(crate) contexts: Arc<Contexts>,
+    /// What the device had at probe.
+    pub(crate) info: Info,
     pub(crate) rings: Vec<Ring>,
     pub(crate) health: HealthCheck,
     pub(crate) dumps: Arc<Recorder>,
@@ -68,9 +71,11 @@ impl Rings for Lb1Rings {
     fn scope(&self, error: &DriverError) -> ErrorScope {
         match error {
             DriverError::NoSuchThing => ErrorScope::Job,
-            DriverError::Bus(_) | DriverError::Gone | DriverError::NotLb1 { .. } | DriverError::ResetFailed => {
-                ErrorScope::Device
-            }
+            DriverError::Bus(_)
+            | DriverError::Gone
+            | DriverError::NotLb1 { .. }
+            | DriverError::ResetFailed
+            | DriverError::Changed => ErrorScope::Device,
         }
     }
 
@@ -120,6 +125,7 @@ impl Rings for Lb1Rings {
         if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.device_reset()))? {
             return Err(DriverError::ResetFailed);
         }
+        link.registers(|lb1, _| lb1.is_still(&self.info, LIVENESS_PATTERN))?;
         link.registers(|lb1, _| lb1.enable_device())?;
         self.contexts.restore(link)?;
         self.display.restore(link)?;

@@ -246,7 +246,7 @@ impl Machine {
                 let Some(seat) = self.of(report.minor) else {
                     return stage.wrong(format!("device {} was removed that was never added", report.minor));
                 };
-                let failed = matches!(report.loss, Loss::Crashed | Loss::Hung);
+                let failed = matches!(report.loss, Loss::Crashed | Loss::Hung | Loss::Nonsense);
                 if seat.dumped.take() != Some(report.minor) && failed {
                     stage.wrong(format!(
                         "device {} has failed ({}), and nothing was dumped before",
@@ -256,7 +256,7 @@ impl Machine {
                 let rebinding = seat.rebinding.take() == Some(report.minor);
                 let recovers = match report.loss {
                     Loss::Unbound | Loss::Wedged(_) => rebinding,
-                    Loss::Unplugged | Loss::FellOff | Loss::Crashed | Loss::Hung => !seat.unbinding,
+                    Loss::Unplugged | Loss::FellOff | Loss::Crashed | Loss::Hung | Loss::Nonsense => !seat.unbinding,
                 };
                 (seat.minor, seat.leaving) = (None, false);
                 seat.state = if recovers { State::Coming } else { State::Empty };

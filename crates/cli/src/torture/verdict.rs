@@ -73,6 +73,7 @@ fn reason(presence: Presence) -> Option<Errno> {
     match presence {
         Presence::Wedged(Failure::Hung) => Some(Errno::ETIME),
         Presence::Wedged(Failure::ResetFailed) => Some(Errno::ECANCELED),
+        Presence::Wedged(Failure::Nonsense) => Some(Errno::EPROTO),
         Presence::Live | Presence::Gone => None,
     }
 }

@@ -75,7 +75,14 @@ pub enum Event {
 /// A bus with hot-plug slots. Dropped, it unplugs everything.
 pub struct Bus {
     shared: Arc<Shared>,
-    watchers: Vec<(Sender<Message>, JoinHandle<()>)>,
+    watchers: Vec<Watched>,
+}
+
+/// A slot, and the thread that watches it.
+struct Watched {
+    location: String,
+    sender: Sender<Message>,
+    thread: JoinHandle<()>,
 }
 
 struct Shared {
@@ -110,8 +117,13 @@ impl Bus {
     /// Watches a slot from now on, and binds what is in it.
     ///
     /// # Errors
-    /// If the system cannot start another thread.
+    /// [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) if a slot of that name is watched already: a second driver of one
+    /// function would be one too many. Otherwise if the system cannot start another thread.
     pub fn attach(&mut self, slot: &Arc<impl Slot + 'static>) -> std::io::Result<()> {
+        if self.watchers.iter().any(|watcher| watcher.location == slot.location()) {
+            let text = format!("slot {} is attached already", slot.location());
+            return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, text));
+        }
         let (sender, receiver) = mpsc::channel();
         let watcher = Watcher::new(self.shared.clone(), slot.clone(), sender.clone());
         let name = format!("slot {}", slot.location());
@@ -119,7 +131,7 @@ impl Bus {
         let to_watcher = sender.clone();
         // A watcher that has stopped needs no events.
         slot.watch(Box::new(move |event| drop(to_watcher.send(Message::Slot(event)))));
-        self.watchers.push((sender, thread));
+        self.watchers.push(Watched { location: slot.location().to_owned(), sender, thread });
         Ok(())
     }
 
@@ -150,7 +162,7 @@ impl Bus {
 
     /// Unbinds every device while it is still there. Returns at once; [`Event::Removed`] reports each.
     pub fn unbind_all(&self) {
-        for (sender, _) in &self.watchers {
+        for Watched { sender, .. } in &self.watchers {
             let _ = sender.send(Message::Unbind);
         }
     }
@@ -158,7 +170,7 @@ impl Bus {
     /// Unbinds the device of this number and binds it again, as a new one: what recovers a wedged device, if anything of the
     /// driver's does. Returns at once; [`Event::Removed`] and [`Event::Added`] report.
     pub fn rebind(&self, minor: u32) {
-        for (sender, _) in &self.watchers {
+        for Watched { sender, .. } in &self.watchers {
             let _ = sender.send(Message::Rebind(minor));
         }
     }
@@ -166,7 +178,7 @@ impl Bus {
     /// Binds what is in the slot of this name if it is there and not bound: after [`unbind_all`](Self::unbind_all), or after it
     /// was left alone because it failed too often. Returns at once; [`Event::Added`] reports.
     pub fn bind(&self, location: &str) {
-        for (sender, _) in &self.watchers {
+        for Watched { sender, .. } in &self.watchers {
             let _ = sender.send(Message::Bind(location.to_owned()));
         }
     }
@@ -200,10 +212,10 @@ impl Bus {
 
     /// Unplugs everything and watches nothing any more, as [`Bus::shutdown`] and a drop do first. The module stays loaded.
     pub fn stop(&mut self) {
-        for (sender, _) in &self.watchers {
+        for Watched { sender, .. } in &self.watchers {
             let _ = sender.send(Message::Stop);
         }
-        for (_, thread) in self.watchers.drain(..) {
+        for Watched { thread, .. } in self.watchers.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a slot's watcher panicked; its device was unplugged on the way");
             }

@@ -8,9 +8,10 @@ use lifeboat_core::Timestamp;
 use lifeboat_core::lifecycle::{Action, Event, Lifecycle, State};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::{Failure, Method, Methods};
-use lifeboat_pci::{ALL_ONES, Function, Slot, SlotEvent, offset};
+use lifeboat_pci::{Function, Slot, SlotEvent, offset};
 
 use super::Shared;
+use crate::probe::PCI_ID;
 use crate::{Binding, ProbeError, ProbeOptions};
 
 /// What may help a wedged device: to bind it anew, which resets it, or to reset its bus before.
@@ -194,9 +195,9 @@ impl Watcher {
         Some(self.binding.as_ref()?.device()?.info().minor)
     }
 
-    /// Whether the bound device still answers in configuration space.
+    /// Whether the bound device still answers in configuration space: it, and not another one at its address, nor one that
+    /// says that it is not ready yet.
     fn is_there(&self) -> bool {
-        let id = self.function.as_ref().map(|function| function.config().read32(offset::ID));
-        matches!(id, Some(Ok(id)) if id != ALL_ONES && id != 0)
+        self.function.as_ref().is_some_and(|function| function.config().read32(offset::ID) == Ok(PCI_ID))
     }
 }

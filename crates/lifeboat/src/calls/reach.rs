@@ -11,6 +11,7 @@ const LIVE: u8 = 0;
 const GONE: u8 = 1;
 const HUNG: u8 = 2;
 const RESET_FAILED: u8 = 3;
+const NONSENSE: u8 = 4;
 
 /// The way to a device's hardware. Only the tokens that calls are given lead through it.
 pub struct Reach<H> {
@@ -43,6 +44,7 @@ impl<H> Reach<H> {
             LIVE => Presence::Live,
             HUNG => Presence::Wedged(Failure::Hung),
             RESET_FAILED => Presence::Wedged(Failure::ResetFailed),
+            NONSENSE => Presence::Wedged(Failure::Nonsense),
             _ => Presence::Gone,
         }
     }
@@ -52,6 +54,7 @@ impl<H> Reach<H> {
         let presence = match wedged {
             Some(Failure::Hung) => HUNG,
             Some(Failure::ResetFailed) => RESET_FAILED,
+            Some(Failure::Nonsense) => NONSENSE,
             None => GONE,
         };
         self.presence.store(presence, SeqCst);

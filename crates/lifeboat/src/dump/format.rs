@@ -84,6 +84,8 @@ pub enum Reason {
     Hung,
     /// The device could not be reset.
     ResetFailed,
+    /// The device does not answer as it should, or the bus to it reports errors.
+    Nonsense,
     /// The driver could not go on with the device.
     GivenUp,
     /// The device does not answer any more. There is nothing to be read; only what the driver knows itself is here.
@@ -262,7 +264,7 @@ impl Reason {
     pub fn ring(self) -> Option<u8> {
         match self {
             Self::JobTimeout { ring } | Self::Fault { ring } => Some(ring),
-            Self::Hung | Self::ResetFailed | Self::GivenUp | Self::Lost | Self::ByHand => None,
+            Self::Hung | Self::ResetFailed | Self::Nonsense | Self::GivenUp | Self::Lost | Self::ByHand => None,
         }
     }
 }
@@ -274,6 +276,7 @@ impl fmt::Display for Reason {
             Self::Fault { ring } => write!(f, "ring {ring} stopped with a fault"),
             Self::Hung => f.write_str("the device answers, and does not go on"),
             Self::ResetFailed => f.write_str("the device could not be reset"),
+            Self::Nonsense => f.write_str("the device answers nonsense"),
             Self::GivenUp => f.write_str("the driver could not go on with the device"),
             Self::Lost => f.write_str("the device does not answer any more"),
             Self::ByHand => f.write_str("asked for by hand"),

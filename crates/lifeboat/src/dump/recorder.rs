@@ -70,6 +70,7 @@ impl Recorder {
             Loss::Hung | Loss::Wedged(Failure::Hung) => Reason::Hung,
             Loss::Crashed => Reason::GivenUp,
             Loss::Wedged(Failure::ResetFailed) => Reason::ResetFailed,
+            Loss::Nonsense | Loss::Wedged(Failure::Nonsense) => Reason::Nonsense,
         };
         self.begin(if self.answers() { reason } else { Reason::Lost });
     }
