@@ -15,7 +15,7 @@ use crate::Timestamp;
 /// How closely a device is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
-    /// Time between two looks; each is up to an eighth shorter or longer.
+    /// Time between two looks; each is up to an eighth shorter or longer. At least [`Watch::SHORTEST`].
     pub period: Duration,
     /// Looks in a row with the same heartbeat that make a hang, or with nonsense that make a failure. One may be a
     /// coincidence of coarse clocks, or a disturbance. At least 1; 0 is taken as 1.
@@ -23,6 +23,9 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Looks that are closer would find a heartbeat that counts milliseconds standing still.
+    pub const SHORTEST: Duration = Duration::from_millis(5);
+
     /// Two seconds; three looks.
     pub const DEFAULT: Self = Self { period: Duration::from_secs(2), stalls: 3 };
 }

@@ -52,7 +52,7 @@ impl HealthCheck {
         match self.vitals.look(now, computed, heartbeat) {
             Health::Alive { .. } => {}
             health @ (Health::Suspect { .. } | Health::Unsure { .. }) => {
-                tracing::warn!(?health, "the device is suspect")
+                tracing::warn!(?health, "the device is suspect");
             }
             health @ Health::Hung { .. } => {
                 tracing::error!(?health, "the device answers, and does not go on");

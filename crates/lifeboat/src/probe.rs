@@ -29,7 +29,7 @@ use crate::maps::Maps;
 use crate::module::Shared as Module;
 use crate::reset::{HEARTBEAT_LIMIT, RESET_LIMIT, quiesce, wait_for_heartbeat, wait_for_reset};
 use crate::rings::{Lb1Rings, Ring};
-use crate::sched::{OpenError, Options, Scheduler};
+use crate::sched::{OpenError, Options, OptionsError, Scheduler};
 use crate::submit::Job;
 use crate::teardown::Shell;
 
@@ -134,6 +134,9 @@ pub(crate) fn probe(
     let minor = module.allocate_minor()?;
     let scheduler = options.scheduler(minor.number);
     scheduler.check()?;
+    if options.watch.period < Watch::SHORTEST {
+        return Err(OptionsError::TooShort { what: "watch.period", least: Watch::SHORTEST }.into());
+    }
     let binding_entry = module.ledger.enlist(Kind::Binding);
     let config = function.config();
     let id = config.read32(offset::ID)?;

@@ -387,3 +387,37 @@ fn life_5_a_slot_is_attached_once() {
     bus.attach(&lifeboat_gpu::Slot::new("0000:02:00.0")).unwrap();
     bus.shutdown().unwrap();
 }
+
+/// A slot with another name.
+struct Named(Arc<lifeboat_gpu::Slot>, &'static str);
+
+impl Slot for Named {
+    fn location(&self) -> &str {
+        self.1
+    }
+
+    fn function(&self) -> Option<Arc<dyn Function>> {
+        self.0.function()
+    }
+
+    fn watch(&self, watcher: SlotWatcher) {
+        self.0.watch(watcher);
+    }
+}
+
+#[test]
+fn life_5_what_cannot_be_watched_is_refused_before_it_is_touched() {
+    let mut bus = Bus::with_options(Module::load(), options);
+    let slot = Arc::new(Named(lifeboat_gpu::Slot::new("0000:01:00.0"), "0000:01\0"));
+    assert_eq!(bus.attach(&slot).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    bus.shutdown().unwrap();
+    let (card, slot) = plugged();
+    let module = Module::load();
+    for period in [Duration::ZERO, Duration::from_nanos(1)] {
+        let watch = Watch { period, stalls: 3 };
+        let error = module.probe(&slot.function().unwrap(), ProbeOptions { watch, ..options() }).unwrap_err();
+        assert!(error.to_string().contains("watch.period"), "{error}");
+    }
+    assert_eq!(card.witness().violations().len(), 0);
+    module.unload().unwrap();
+}

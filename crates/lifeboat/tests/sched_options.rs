@@ -12,6 +12,8 @@ use lifeboat::core::sched::QueueError;
 use lifeboat::sched::{Limits, OpenError, Options, OptionsError, RingIndex};
 use model::{Hardware, LONG, Mode, queue, until};
 
+type Change = fn(&mut Options);
+
 fn with(change: impl FnOnce(&mut Options)) -> Options {
     let mut options = Options::default();
     change(&mut options);
@@ -32,7 +34,7 @@ fn refused(options: &Options) -> OptionsError {
 #[test]
 fn sched_1_bad_options_are_refused_before_anything_is_touched() {
     assert_eq!(refused(&with(|options| options.name = "gpu\0".into())), OptionsError::Name);
-    let zeros: [(&str, fn(&mut Options)); 5] = [
+    let zeros: [(&str, Change); 5] = [
         ("jobs", |options| options.jobs = 0),
         ("queues", |options| options.queues = 0),
         ("job_share", |options| options.job_share = Some(0)),
@@ -42,7 +44,7 @@ fn sched_1_bad_options_are_refused_before_anything_is_touched() {
     for (what, change) in zeros {
         assert_eq!(refused(&with(change)), OptionsError::Zero { what });
     }
-    let large: [(&str, fn(&mut Options)); 5] = [
+    let large: [(&str, Change); 5] = [
         ("jobs", |options| options.jobs = usize::MAX),
         ("queues", |options| options.queues = usize::MAX),
         ("contexts", |options| options.contexts = usize::MAX),

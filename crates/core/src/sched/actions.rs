@@ -1,7 +1,7 @@
 //! What the scheduler wants done.
 
 use super::slots::{DeviceState, RingState, State};
-use super::{EventSlot, JobId, RingIndex, Scheduler, Storage};
+use super::{EventSlot, JobId, Priority, RingIndex, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
 use crate::Id;
 
@@ -88,7 +88,8 @@ impl<S: Storage> Scheduler<S> {
         (next..count).chain(0..next.min(count))
     }
 
-    fn poll_signal(&mut self) -> Option<Action<S::Fence, S::Payload>> {
+    /// The next signal that is owed, and nothing else: for who must not carry out the rest. O(1).
+    pub fn poll_signal(&mut self) -> Option<Action<S::Fence, S::Payload>> {
         loop {
             let job = self.finished.pop_front(self.jobs.as_mut())?;
             let slot = &mut self.jobs.as_mut()[job as usize];
@@ -148,7 +149,9 @@ impl<S: Storage> Scheduler<S> {
             if runs {
                 self.take_turn(index, queue);
             }
-            self.queues.as_mut()[queue as usize].jobs.pop_front(self.jobs.as_mut());
+            let slot = &mut self.queues.as_mut()[queue as usize];
+            slot.jobs.pop_front(self.jobs.as_mut());
+            slot.lent_on = Priority::Low;
             self.left_queue(job);
             let run = match result {
                 Ok(()) => Some(self.give(ring, job)),
@@ -164,6 +167,8 @@ impl<S: Storage> Scheduler<S> {
                 return Some(Action::Run { job, ring, seqno, event });
             }
             self.give_event_slot_back(queue);
+            // One at a time: however many of them there are, a poll is short.
+            return self.poll_signal();
         }
         None
     }
@@ -185,7 +190,9 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.queues.as_mut()[queue as usize];
         slot.running += 1;
         slot.runs_on = ring;
-        self.jobs.as_mut()[job as usize].charged = self.charge(index, queue);
+        let (charged, at) = self.charge(index, queue);
+        let slot = &mut self.jobs.as_mut()[job as usize];
+        (slot.charged, slot.charged_at) = (charged, at);
         (Id::new(job, generation), seqno)
     }
 }

@@ -97,7 +97,6 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.contexts.as_mut()[index as usize];
         let generation = slot.generation;
         *slot = ContextSlot { generation, open: true, guilty_limit, ..ContextSlot::default() };
-        self.forget_turns(index);
         Some(Id::new(index, generation))
     }
 
@@ -221,6 +220,7 @@ impl<S: Storage> Scheduler<S> {
             let generation = slot.generation.wrapping_add(1);
             *slot = ContextSlot { generation, ..ContextSlot::default() };
             self.free_contexts.push_back(self.contexts.as_mut(), context);
+            self.leave_turns(context);
         }
     }
 }

@@ -127,7 +127,7 @@ impl<S: Storage> Scheduler<S> {
     /// A job leaves its ring after so many nanoseconds, or was not executed: its context is charged for that.
     pub(super) fn settle_job(&mut self, ring: usize, job: u32, took: Option<u64>) {
         let slot = &mut self.jobs.as_mut()[job as usize];
-        let (queue, charged) = (slot.queue, core::mem::take(&mut slot.charged));
+        let (queue, charged) = (slot.queue, (core::mem::take(&mut slot.charged), slot.charged_at));
         self.settle(ring, queue, charged, took);
     }
 

@@ -19,6 +19,7 @@ impl<S: Storage> Scheduler<S> {
     pub fn start(&mut self, now: Timestamp) {
         if core::mem::take(&mut self.stopped) {
             for ring in 0..self.rings.as_ref().len() {
+                self.charge_oldest(ring, now);
                 self.watch(ring, now);
             }
         }
@@ -50,6 +51,7 @@ impl<S: Storage> Scheduler<S> {
             slot.deadline = None;
             while let Some(job) = self.rings.as_ref()[index].pending.front() {
                 self.leave_ring(index, job);
+                self.settle_job(index, job, None);
                 self.finish(job, Err(error));
             }
         }

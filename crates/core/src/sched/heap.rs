@@ -1,7 +1,7 @@
 //! The contexts that wait for a ring at one priority, the one that has used least of the ring first.
 //!
-//! A binary heap whose places are in the slots that it orders, so that it takes no memory of its own: the slot of the
-//! `k`-th context and a ring holds the `k`-th place of that ring's heaps. To add, take out or move one costs O(log n).
+//! A binary heap. Its array takes no memory of its own: entry `k` of a ring's heap is kept in the slot that context `k`
+//! has for that ring, whichever context the entry names. To add, take out or move one costs O(log n).
 
 use super::turns::TurnSlot;
 
@@ -99,8 +99,8 @@ impl<'a> Heap<'a> {
 
     /// Ties go to the lower number, so that the order depends on nothing else.
     fn key(&mut self, place: u32) -> (u64, u32) {
-        let context = self.at(place);
-        (self.slot(context).turn.used, context)
+        let (context, level) = (self.at(place), self.level);
+        (self.slot(context).turn.at[level].used, context)
     }
 
     fn slot(&mut self, context: u32) -> &mut TurnSlot {

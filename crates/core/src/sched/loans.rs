@@ -113,8 +113,11 @@ impl<S: Storage> Scheduler<S> {
             let slot = &mut self.queues.as_mut()[queue as usize];
             raised = core::mem::replace(&mut slot.next_raised, NONE);
             slot.is_raised = false;
-            let (level, oldest) = (slot.level(), slot.jobs.front());
-            let mut wait = oldest.and_then(|job| self.jobs.as_ref()[job as usize].waits_for.front());
+            let level = slot.level();
+            // Nothing that was not lent before.
+            let Some(oldest) = slot.jobs.front().filter(|_| level < slot.lent_on) else { continue };
+            slot.lent_on = level;
+            let mut wait = self.jobs.as_ref()[oldest as usize].waits_for.front();
             while let Some(index) = wait {
                 let slot = &mut self.waits.as_mut()[index as usize];
                 let (job, generation) = (slot.job, slot.generation);

@@ -8,14 +8,14 @@
 //! | it was overdue, and completed before [`Scheduler::begin_reset`] | nobody; nothing is reset |
 //! | it was overdue, and completed after that, before the reset took hold | nobody |
 //! | the ring stopped with a fault, before or during the reset, whether a job was overdue or not | the oldest job that has not completed, whichever of fault and completions was told first |
-//! | the ring stopped with a fault and has nothing | nobody |
+//! | the ring stopped with a fault and has nothing | nobody; a job that was handed out for it ([`Action::Run`]) counts as on it |
 //! | a fault from before the last reset | nobody; nothing is reset |
 //! | nothing of this ring, when the device is reset for another's | nobody of this ring |
 //!
 //! Whoever else was on the ring is innocent. `tests/exhaustive` has every order of these.
 
 use super::slots::{Blame, DeviceState, RingState, State};
-use super::{Action, RingIndex, RingSlot, Scheduler, Storage};
+use super::{Action, Priority, RingIndex, RingSlot, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
 use crate::Id;
 
@@ -142,6 +142,8 @@ impl<S: Storage> Scheduler<S> {
         if let Some(guilty) = guilty {
             self.leave_ring(ring, guilty);
             self.jobs.as_mut()[guilty as usize].on_hardware = false;
+            // What it has had was charged when it came under suspicion.
+            self.settle_job(ring, guilty, None);
             self.finish(guilty, Err(FenceError::Guilty));
             self.count_guilty(self.jobs.as_ref()[guilty as usize].queue);
         }
@@ -162,6 +164,7 @@ impl<S: Storage> Scheduler<S> {
             if restartable && goes_on {
                 self.jobs.as_mut()[job as usize].state = State::Queued;
                 self.queues.as_mut()[queue as usize].jobs.push_front(self.jobs.as_mut(), job);
+                self.queues.as_mut()[queue as usize].lent_on = Priority::Low;
                 self.joined_queue(job);
             } else {
                 self.finish(job, Err(FenceError::Innocent));

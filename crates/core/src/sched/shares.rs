@@ -45,7 +45,7 @@ pub(super) enum NoPlace {
 }
 
 impl Pool {
-    /// `places` for `contexts`. What cannot be set aside for all is set aside for none.
+    /// `places` for `contexts`. If there are too few, as many are set aside for each as all can have.
     pub(super) fn new(places: usize, contexts: usize, most: Share, own: u32) -> Self {
         let places = u32::try_from(places).unwrap_or(u32::MAX);
         let contexts = u32::try_from(contexts).unwrap_or(u32::MAX);

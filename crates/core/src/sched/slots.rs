@@ -63,6 +63,8 @@ pub struct JobSlot<F, P> {
     pub(super) lent: Priority,
     /// What its context was charged for its turn, in nanoseconds.
     pub(super) charged: u64,
+    /// At which priority.
+    pub(super) charged_at: Priority,
     pub(super) restartable: bool,
     pub(super) if_dependency_fails: IfDependencyFails,
     /// How the job ends, or must end when it comes to the front.
@@ -87,6 +89,7 @@ impl<F, P> Default for JobSlot<F, P> {
             waits_for: List::EMPTY,
             lent: Priority::Low,
             charged: 0,
+            charged_at: Priority::Normal,
             restartable: false,
             if_dependency_fails: IfDependencyFails::Cancel,
             result: Ok(()),
@@ -144,6 +147,8 @@ pub struct QueueSlot {
     /// It is in the list of queues whose priority rose, and this one is next there.
     pub(super) is_raised: bool,
     pub(super) next_raised: u32,
+    /// What its oldest job has lent already to what it waits for; the lowest is nothing.
+    pub(super) lent_on: Priority,
     /// What the firmware reports its completions through, while it is busy.
     pub(super) event: Option<EventSlot>,
     /// The slot of its context, or [`NONE`].
@@ -168,6 +173,7 @@ impl Default for QueueSlot {
             loans: Loans::default(),
             is_raised: false,
             next_raised: NONE,
+            lent_on: Priority::Low,
             event: None,
             context: NONE,
         }

@@ -1,7 +1,6 @@
 //! What makes a ring suspect, and what clears it (SCHED-4).
 
 use super::slots::{Blame, DeviceState, RingState};
-use super::turns::nanoseconds;
 use super::{RingIndex, Scheduler, Storage};
 use crate::fence::Seqno;
 use crate::Timestamp;
@@ -29,6 +28,7 @@ impl<S: Storage> Scheduler<S> {
             RingState::Stuck | RingState::Dead => return,
         }
         slot.blame = Blame::Oldest;
+        self.charge_oldest(usize::from(ring.0), now);
     }
 
     /// Time has passed. Feed [`Scheduler::hw_done`] with each ring's current number first: then a completion whose
@@ -39,10 +39,7 @@ impl<S: Storage> Scheduler<S> {
             let overdue = slot.deadline.is_some_and(|deadline| deadline <= now) && slot.state == RingState::Running;
             let Some(oldest) = slot.pending.front().filter(|_| overdue) else { continue };
             (slot.state, slot.blame, slot.deadline) = (RingState::Suspect, Blame::Overdue(oldest), None);
-            // It has used the ring for so long, whatever becomes of it.
-            let since = slot.since.replace(now).unwrap_or(now);
-            let queue = self.jobs.as_ref()[oldest as usize].queue;
-            self.overuse(index, queue, nanoseconds(since, now));
+            self.charge_oldest(index, now);
         }
     }
 
@@ -60,6 +57,7 @@ impl<S: Storage> Scheduler<S> {
             return false;
         }
         slot.extensions += 1;
+        self.charge_oldest(index, now);
         self.clear(index, now);
         true
     }

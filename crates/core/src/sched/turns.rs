@@ -2,9 +2,10 @@
 //!
 //! - *Between priorities*: the highest that has a ready queue. One that was passed by [`PASSES`] times goes first for
 //!   one job, so that none is starved for ever.
-//! - *Between contexts*: the one that has used least of the ring's time. Time is known when a job has ended; when it is
-//!   given to the ring, the context is charged as much as its last job took, and the difference later. A context that
-//!   had nothing to do is counted as having used as much as the one that was served last: it saves up nothing.
+//! - *Between contexts*: the one that has used least of the ring's time at that priority. Time is known when a job has
+//!   ended; when it is given to the ring, the context is charged as much as its last job took, and the difference later.
+//!   A context that had nothing to do is counted as having used as much as the one that was served last: it saves up
+//!   nothing. A context that is opened inherits what the last that was closed has used.
 //! - *Between queues of a context*: in turn, a job each. Queues of no context are one party together.
 //!
 //! So a context with a hundred queues gets as much of a ring as one with a single queue, and one whose jobs are long
@@ -16,7 +17,7 @@ use core::time::Duration;
 use super::heap::Heap;
 use super::list::{List, NONE};
 use super::slots::Stands;
-use super::{Scheduler, Storage, PRIORITIES};
+use super::{JobSlot, Priority, Scheduler, Storage, PRIORITIES};
 use crate::Timestamp;
 
 /// How many jobs of higher priorities a ring is given while one of a lower priority is ready: then the lower has a
@@ -27,14 +28,24 @@ pub(super) const PASSES: u8 = 16;
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(super) struct Turn {
-    /// Time used, in nanoseconds, what was charged in advance included.
+    /// At each priority, for itself: what is used while a higher one waits is not saved up there.
+    pub(super) at: [Level; PRIORITIES],
+    /// What the last job took: the next one is charged so much in advance.
+    pub(super) last: u64,
+    /// It has had a queue there since its context was opened.
+    pub(super) known: bool,
+}
+
+/// The same at one priority. Times are in nanoseconds.
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(test, derive(PartialEq, Eq, Hash))]
+pub(super) struct Level {
+    /// Time used, what was charged in advance included.
     pub(super) used: u64,
     /// The part of it that was charged in advance, for jobs that have not ended.
     pub(super) ahead: u64,
-    /// What the last job took: the next one is charged so much in advance.
-    pub(super) last: u64,
-    /// Queues whose oldest job can run, by priority.
-    pub(super) ready: [List; PRIORITIES],
+    /// Queues whose oldest job can run.
+    pub(super) ready: List,
 }
 
 /// Whether a queue was among the ready ones a moment ago.
@@ -71,8 +82,13 @@ pub(super) struct RingTurns {
     pub(super) waiting: [u32; PRIORITIES],
     /// How often each priority was passed by since its last turn.
     pub(super) passed: [u8; PRIORITIES],
-    /// What the party that was served last had used before.
-    pub(super) floor: u64,
+    /// At each priority the most that any party had used when it was served.
+    pub(super) floor: [u64; PRIORITIES],
+    /// The most that a context has used which is closed: the next one to be opened inherits it, so that nobody is rid of
+    /// what he has used by opening another.
+    pub(super) left: [u64; PRIORITIES],
+    /// What the last job took, whosever it was.
+    pub(super) last: u64,
 }
 
 impl<S: Storage> Scheduler<S> {
@@ -87,17 +103,15 @@ impl<S: Storage> Scheduler<S> {
     /// The first queue of one priority.
     fn first_at(&self, ring: usize, level: usize) -> Option<u32> {
         let turns = &self.rings.as_ref()[ring].turns;
-        let unowned = turns.unowned.ready[level].front();
+        let unowned = &turns.unowned.at[level];
         if turns.waiting[level] == 0 {
-            return unowned;
+            return unowned.ready.front();
         }
         // The root of the heap is at the place of the first context.
         let context = self.turns.as_ref()[ring].heap[level];
-        let least = &self.turns.as_ref()[self.turn_index(ring, context)?].turn;
-        if unowned.is_some() && turns.unowned.used < least.used {
-            return unowned;
-        }
-        least.ready[level].front()
+        let least = &self.turns.as_ref()[self.turn_index(ring, context)?].turn.at[level];
+        let first = if !unowned.ready.is_empty() && unowned.used < least.used { unowned } else { least };
+        first.ready.front()
     }
 
     /// A queue is given a turn: priorities below it are passed by.
@@ -106,7 +120,7 @@ impl<S: Storage> Scheduler<S> {
             let slot = &self.queues.as_ref()[queue as usize];
             (slot.listed as usize, slot.context)
         };
-        let used = self.turn(ring, context).used;
+        let used = self.turn(ring, context).at[level].used;
         for lower in level + 1..PRIORITIES {
             let waits = self.first_at(ring, lower).is_some();
             let passed = &mut self.rings.as_mut()[ring].turns.passed[lower];
@@ -114,35 +128,46 @@ impl<S: Storage> Scheduler<S> {
         }
         let turns = &mut self.rings.as_mut()[ring].turns;
         turns.passed[level] = 0;
-        turns.floor = turns.floor.max(used);
+        turns.floor[level] = turns.floor[level].max(used);
     }
 
-    /// Charges a queue's party for a job in advance, and says how much.
-    pub(super) fn charge(&mut self, ring: usize, queue: u32) -> u64 {
-        let context = self.queues.as_ref()[queue as usize].context;
+    /// Charges a queue's party for a job in advance, and says how much, and at which priority.
+    pub(super) fn charge(&mut self, ring: usize, queue: u32) -> (u64, Priority) {
+        let slot = &self.queues.as_ref()[queue as usize];
+        let (context, level) = (slot.context, slot.listed);
         // At least something, so that jobs that take no time take turns.
         let charge = self.turn(ring, context).last.max(1);
-        self.use_time(ring, context, |turn| {
+        self.use_time(ring, context, level, |turn| {
             turn.used = turn.used.saturating_add(charge);
             turn.ahead = turn.ahead.saturating_add(charge);
         });
-        charge
+        (charge, level)
     }
 
-    /// A job has ended that was charged for: it took so long, or was not executed.
-    pub(super) fn settle(&mut self, ring: usize, queue: u32, charged: u64, took: Option<u64>) {
+    /// A job of the queue has ended, or is none of the ring's any more: what it was charged in advance is given back, and
+    /// what it took is charged, if it was executed.
+    pub(super) fn settle(&mut self, ring: usize, queue: u32, (charged, level): (u64, Priority), took: Option<u64>) {
         let context = self.queues.as_ref()[queue as usize].context;
-        self.use_time(ring, context, |turn| {
-            turn.last = took.unwrap_or(turn.last);
+        if let Some(took) = took {
+            self.rings.as_mut()[ring].turns.last = took;
+            Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context).last = took;
+        }
+        self.use_time(ring, context, level, |turn| {
             turn.ahead = turn.ahead.saturating_sub(charged);
             turn.used = turn.used.saturating_sub(charged).saturating_add(took.map_or(0, |took| took.max(1)));
         });
     }
 
-    /// A job uses a ring beyond what it was charged for.
-    pub(super) fn overuse(&mut self, ring: usize, queue: u32, time: u64) {
+    /// The oldest job of a ring has used it since its time began, or since this was called last: that is charged at once,
+    /// whatever becomes of the job.
+    pub(super) fn charge_oldest(&mut self, ring: usize, now: Timestamp) {
+        let slot = &mut self.rings.as_mut()[ring];
+        let (Some(oldest), Some(since)) = (slot.pending.front(), slot.since) else { return };
+        slot.since = Some(now);
+        let JobSlot { queue, charged_at, .. } = self.jobs.as_ref()[oldest as usize];
         let context = self.queues.as_ref()[queue as usize].context;
-        self.use_time(ring, context, |turn| turn.used = turn.used.saturating_add(time));
+        let time = nanoseconds(since, now);
+        self.use_time(ring, context, charged_at, |turn| turn.used = turn.used.saturating_add(time));
     }
 
     /// A queue comes last among the ready ones of its party at its priority.
@@ -151,14 +176,12 @@ impl<S: Storage> Scheduler<S> {
         let (ring, level, context) = (usize::from(slot.ring.0), slot.level(), slot.context);
         (slot.stands, slot.listed) = (Stands::Ready, level);
         let level = level as usize;
-        let floor = self.rings.as_ref()[ring].turns.floor;
-        let turn = Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context);
-        if arrival == Arrival::New && turn.ready.iter().all(|list| list.is_empty()) {
-            // Nothing is saved up by a party that had nothing to do. It is in no heap yet.
-            turn.used = turn.used.max(floor.saturating_add(turn.ahead));
+        if arrival == Arrival::New {
+            self.arrives(ring, level, context);
         }
-        let first = turn.ready[level].is_empty();
-        turn.ready[level].push_back(self.queues.as_mut(), queue);
+        let turn = &mut Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context).at[level];
+        let first = turn.ready.is_empty();
+        turn.ready.push_back(self.queues.as_mut(), queue);
         if first && self.turn_index(ring, context).is_some() {
             self.heap(ring, level).push(context);
         }
@@ -169,34 +192,57 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.queues.as_mut()[queue as usize];
         let (ring, level, context) = (usize::from(slot.ring.0), slot.listed as usize, slot.context);
         slot.stands = Stands::Nowhere;
-        let turn = Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context);
-        turn.ready[level].remove(self.queues.as_mut(), queue);
-        let last = turn.ready[level].is_empty();
+        let turn = &mut Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context).at[level];
+        turn.ready.remove(self.queues.as_mut(), queue);
+        let last = turn.ready.is_empty();
         if last && self.turn_index(ring, context).is_some() {
             self.heap(ring, level).remove(context);
         }
     }
 
-    /// A context's slot is another one's from now on: that one has used nothing.
-    pub(super) fn forget_turns(&mut self, context: u32) {
-        for ring in 0..self.rings.as_ref().len() {
-            if let Some(index) = self.turn_index(ring, context) {
-                let turn = &mut self.turns.as_mut()[index].turn;
-                (turn.used, turn.ahead, turn.last) = (0, 0, 0);
+    /// A party has come to have work at a priority, where it may have had none. It is in no heap then.
+    fn arrives(&mut self, ring: usize, level: usize, context: u32) {
+        let turns = &mut self.rings.as_mut()[ring].turns;
+        let (floor, last) = (turns.floor[level], turns.last);
+        let turn = Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context);
+        if !turn.at[level].ready.is_empty() {
+            return;
+        }
+        let is_new = context != NONE && !core::mem::replace(&mut turn.known, true);
+        if is_new {
+            turn.last = last;
+        }
+        let at = &mut turn.at[level];
+        // Nothing is saved up by a party that had nothing to do.
+        at.used = at.used.max(floor.saturating_add(at.ahead));
+        if is_new {
+            let left = core::mem::take(&mut self.rings.as_mut()[ring].turns.left);
+            let turn = Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context);
+            for (at, left) in turn.at.iter_mut().zip(left) {
+                at.used = at.used.max(left);
             }
         }
     }
 
-    fn use_time(&mut self, ring: usize, context: u32, change: impl FnOnce(&mut Turn)) {
-        let turn = Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context);
-        change(turn);
-        if self.turn_index(ring, context).is_none() {
-            return;
-        }
-        for level in 0..PRIORITIES {
-            if !self.turn(ring, context).ready[level].is_empty() {
-                self.heap(ring, level).moved(context);
+    /// A context is closed, and its slot free. The next context takes over what it has used.
+    pub(super) fn leave_turns(&mut self, context: u32) {
+        for ring in 0..self.rings.as_ref().len() {
+            let Some(index) = self.turn_index(ring, context) else { continue };
+            let turn = core::mem::take(&mut self.turns.as_mut()[index].turn);
+            let left = &mut self.rings.as_mut()[ring].turns.left;
+            for (left, at) in left.iter_mut().zip(turn.at) {
+                *left = at.used.max(*left);
             }
+        }
+    }
+
+    fn use_time(&mut self, ring: usize, context: u32, level: Priority, change: impl FnOnce(&mut Level)) {
+        let level = level as usize;
+        let turn = &mut Self::turn_of(self.turns.as_mut(), self.rings.as_mut(), ring, context).at[level];
+        change(turn);
+        let waits = !turn.ready.is_empty();
+        if waits && self.turn_index(ring, context).is_some() {
+            self.heap(ring, level).moved(context);
         }
     }
 

@@ -118,8 +118,13 @@ impl Bus {
     ///
     /// # Errors
     /// [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) if a slot of that name is watched already: a second driver of one
-    /// function would be one too many. Otherwise if the system cannot start another thread.
+    /// function would be one too many. [`InvalidInput`](std::io::ErrorKind::InvalidInput) if its name has a NUL. Otherwise if
+    /// the system cannot start another thread.
     pub fn attach(&mut self, slot: &Arc<impl Slot + 'static>) -> std::io::Result<()> {
+        if slot.location().contains('\0') {
+            let text = format!("the slot's name has a NUL: {:?}", slot.location());
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, text));
+        }
         if self.watchers.iter().any(|watcher| watcher.location == slot.location()) {
             let text = format!("slot {} is attached already", slot.location());
             return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, text));

@@ -4,13 +4,16 @@
 //! data, as all that a fence knows (FENCE-3): a scheduler that is gone is a number that nobody has
 //! any more.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use lifeboat_core::sched::JobId;
 
 use super::{Fence, Unsignalled};
 
 /// The fences that are visited for one, itself included. A bound, because users build combined
-/// fences of any size.
-const LOOKED_AT: usize = 64;
+/// fences of any size, and far above what is built for a purpose.
+const LOOKED_AT: usize = 1 << 16;
 
 /// The job that signals a fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +35,22 @@ impl Fence {
     /// pending and have one. No lock is held meanwhile. Visits a bounded number of fences, the
     /// nearest first.
     pub(crate) fn origins(&self, f: &mut dyn FnMut(Origin)) {
+        let mut tell = |fence: &Self| {
+            let origin = fence.0.origin.get().filter(|_| fence.status().is_none());
+            origin.copied().into_iter().for_each(&mut *f);
+        };
+        if self.0.timeline.is_some() {
+            // Only fences without a timeline are made of others.
+            return tell(self);
+        }
+        // One that is a member of several is visited once.
+        let mut known = HashSet::from([Arc::as_ptr(&self.0)]);
         let mut seen = vec![self.clone()];
         let mut at = 0;
         while let Some(fence) = seen.get(at) {
-            let origin = fence.0.origin.get().filter(|_| fence.status().is_none());
-            origin.copied().into_iter().for_each(&mut *f);
+            tell(fence);
             let members = fence.pending_members(LOOKED_AT - seen.len());
-            seen.extend(members);
+            seen.extend(members.into_iter().filter(|member| known.insert(Arc::as_ptr(&member.0))));
             at += 1;
         }
     }

@@ -16,7 +16,7 @@ use thiserror::Error;
 /// | `rings: 0` | a device without rings: no queue can be opened, and the driver is still asked to [look](super::Rings::look) |
 /// | `limits.job_timeout: Duration::ZERO` | a job is overdue when it has not completed by the time the worker next asks its ring |
 /// | `limits.job_timeout: Duration::MAX` | no job is ever overdue; faults still lead to a reset |
-/// | `guilty_limit: 0` | as 1: the first reset that a context's jobs cause bans it. Nobody is banned for nothing |
+/// | `guilty_limit: 0` | as 1: the first reset that a context's jobs cause bans it, and none is banned before |
 /// | `guilty_limit: u32::MAX` | no context is ever banned, in practice |
 /// | `contexts: 0` | queues belong to no context, and nobody is refused for what its jobs did |
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub struct Options {
     /// [`Options::queues`].
     pub queue_share: Option<u32>,
     /// Places for jobs that are set aside for each context, so that it can go on when all others together have taken
-    /// everything else. Up to [`Options::MOST_OWN`]; default 4.
+    /// everything else. Up to [`Options::MOST_OWN`]; default 16.
     pub own_jobs: u32,
     /// The same for queues. Default 1.
     pub own_queues: u32,
@@ -123,7 +123,7 @@ impl Default for Options {
             contexts: 512,
             job_share: None,
             queue_share: None,
-            own_jobs: 4,
+            own_jobs: 16,
             own_queues: 1,
         }
     }
@@ -140,6 +140,14 @@ pub enum OptionsError {
     Zero {
         /// The option.
         what: &'static str,
+    },
+    /// A time that is too short to tell anything in.
+    #[error("`{what}` is shorter than {least:?}; set it to that or more")]
+    TooShort {
+        /// The option.
+        what: &'static str,
+        /// The shortest that is accepted.
+        least: Duration,
     },
     /// More than there can be.
     #[error("`{what}` is more than {most}; set it to that or less")]

@@ -8,6 +8,7 @@ use lifeboat_core::sched::RingIndex;
 
 use super::Rings;
 use super::worker::{Guard, Runner};
+use crate::panics::contained;
 
 /// What is to be reset.
 pub(super) enum Trouble<J> {
@@ -61,9 +62,11 @@ impl<R: Rings> Runner<'_, R> {
     fn moves(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex, suspect: Option<Arc<R::Job>>) -> bool {
         let shared = self.shared;
         shared.carry_out(state, || {
-            // Dropped in here: it may be the last of the job, which is not for under the lock.
             let Some(job) = suspect else { return false };
-            self.ask("looking at a job", |rings| rings.still_running(ring, &job)).unwrap_or(false)
+            let moves = self.ask("looking at a job", |rings| rings.still_running(ring, &job));
+            // In here: it may be the last of the job, which is not for under the lock.
+            contained("a job's drop", || drop(job));
+            moves.unwrap_or(false)
         })
     }
 

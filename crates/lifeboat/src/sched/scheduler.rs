@@ -122,8 +122,9 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
 
     /// After [`Scheduler::lose`]: signals what is owed, here and now, and waits for what other threads have in hand.
     /// `false` if one of them still had something in hand when `limit` had passed, as a fence callback that blocks; or
-    /// if the scheduler was not lost. What this scheduler's worker calls, or another thread's `deliver`, such as a fence
-    /// callback, cannot wait for its caller: it gets `false` at once, and the caller goes on when that returns.
+    /// if the scheduler was not lost. What a scheduler's worker or another `deliver` calls, such as a fence callback or the
+    /// drop of a job, cannot wait for its caller: it signals what is owed and gets `false` at once, and the caller goes
+    /// on when that returns. That holds for all schedulers together, since they may wait for one another.
     ///
     /// So what jobs wait for ends although the worker is waiting for hardware that is no more.
     pub fn deliver(&self, limit: Duration) -> bool {

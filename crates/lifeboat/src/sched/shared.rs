@@ -20,7 +20,7 @@ use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::{Condvar, Mutex, MutexGuard};
 
 use super::Options;
-use super::in_hand::{InHand, is_in_hand};
+use super::in_hand::{InHand, has_work_in_hand};
 use super::waits::Held;
 use crate::fence::{Origin, Unsignalled};
 use crate::ledger::Ledger;
@@ -250,16 +250,18 @@ impl<J> Shared<J> {
     }
 
     /// After the core was lost: carries out all that is owed, here and now, and waits for what other threads have in
-    /// hand. `false` if one of them still had something in hand when `limit` had passed, or at once if this is called
-    /// from what this thread itself carries out.
+    /// hand. `false` if one of them still had something in hand when `limit` had passed. A thread that has something of
+    /// a scheduler in hand itself, as in a fence callback, only signals, and gets `false` at once: what it would wait for
+    /// may be its own, and the drop of one job does not nest in that of another.
     pub(super) fn deliver(&self, limit: Duration) -> bool {
         let deadline = deadline_after(limit);
+        let nested = has_work_in_hand();
         let mut state = self.state.lock();
         loop {
             if !state.core.is_over() {
                 return false;
             }
-            match state.core.poll_action() {
+            match if nested { state.core.poll_signal() } else { state.core.poll_action() } {
                 Some(Action::Signal { fence, result }) => {
                     state.count(result);
                     self.carry_out(&mut state, || fence.end(result));
@@ -267,8 +269,9 @@ impl<J> Shared<J> {
                 Some(Action::Release { payload }) => {
                     self.carry_out(&mut state, || contained("a job's drop", || drop(payload)));
                 }
+                None if nested => return false,
                 None if state.in_hand == 0 => return true,
-                None if limit.is_zero() || is_in_hand(self.number) => return false,
+                None if limit.is_zero() => return false,
                 None if !self.settles(&mut state, deadline) => return false,
                 // Something has settled. A lost core asks for nothing else.
                 None | Some(Action::Run { .. } | Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp) => {}
@@ -276,12 +279,16 @@ impl<J> Shared<J> {
         }
     }
 
-    /// Waits for the worker's end. `false` if it has not come when `limit` has passed, or if this is the worker.
+    /// Waits for the worker's end. `false` if it has not come when `limit` has passed, or at once if this is the worker's
+    /// thread, also when its work has ended: it still has its thread-locals to drop.
     pub(super) fn worker_ended(&self, limit: Duration) -> bool {
         let deadline = deadline_after(limit);
         let mut state = self.state.lock();
+        if state.on_worker() {
+            return false;
+        }
         while state.worker != Worker::Ended {
-            if state.on_worker() || !self.settles(&mut state, deadline) {
+            if !self.settles(&mut state, deadline) {
                 return state.worker == Worker::Ended;
             }
         }
@@ -300,7 +307,7 @@ impl<J> Shared<J> {
     pub(super) fn carry_out<T>(&self, state: &mut MutexGuard<'_, State<J>>, f: impl FnOnce() -> T) -> T {
         state.in_hand += 1;
         let result = MutexGuard::unlocked(state, || {
-            let _in_hand = InHand::of(self.number);
+            let _in_hand = InHand::begin();
             catch_unwind(AssertUnwindSafe(f))
         });
         state.in_hand -= 1;

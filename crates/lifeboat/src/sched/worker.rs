@@ -171,9 +171,8 @@ impl<'a, R: Rings> Runner<'a, R> {
             }
             match step {
                 Step::Signal(fence, result) => fence.end(result),
-                Step::Release(job) => {
-                    self.contain("dropping a job", |_| drop(job));
-                }
+                // A job is a user's as much as the driver's: its drop ends nothing but itself.
+                Step::Release(job) => contained("a job's drop", || drop(job)),
                 Step::Run(run) => self.run(run),
                 Step::GiveUp => self.give_up(),
             }
@@ -193,10 +192,9 @@ impl<'a, R: Rings> Runner<'a, R> {
         }
     }
 
-    /// The job is dropped in there: if it is the last of it, its drop is somebody else's code.
     fn run(&mut self, run: Run<R::Job>) {
         let Run { id, ring, job, seqno } = run;
-        let result = self.ask("running a job", move |rings| {
+        let result = self.ask("running a job", |rings| {
             let error = rings.run(ring, &job, seqno).err()?;
             let scope = rings.scope(&error);
             tracing::warn!(ring = ring.0, %error, ?scope, "a job could not be given to the device");
@@ -209,6 +207,8 @@ impl<'a, R: Rings> Runner<'a, R> {
             Some(Some(ErrorScope::Device)) => self.give_up(),
             None => {}
         }
+        // Perhaps the last of it.
+        contained("a job's drop", || drop(job));
     }
 
     fn given(&mut self, ring: RingIndex, seqno: Seqno) {

@@ -15,6 +15,9 @@ const RING: RingIndex = RingIndex(0);
 /// More situations than any configuration here has.
 const MOST: usize = 1_000_000;
 
+/// The least and the most that one was ahead of another since both have had work; `None` if not both have.
+type Ahead = Option<(i64, i64)>;
+
 /// Contexts with a number of queues each, one ring, and jobs of one credit.
 #[derive(Debug, Clone)]
 struct World {
@@ -24,10 +27,10 @@ struct World {
     queues: Vec<(QueueId, usize, Priority, u32)>,
     /// Number and queue of the jobs on the ring.
     on_ring: VecDeque<(Seqno, usize)>,
-    /// The time that each context has had, and how far each was ahead of each other at least and at most since both have
-    /// had work.
-    had: Vec<i64>,
-    ahead: Vec<Vec<Option<(i64, i64)>>>,
+    /// The time that each context has had at each priority, and how far each was ahead of each other at least and at most
+    /// since both have had work there.
+    had: Vec<[i64; PRIORITIES]>,
+    ahead: Vec<Vec<[Ahead; PRIORITIES]>>,
     /// Turns of others since each priority that had work was last served.
     passed: [u32; PRIORITIES],
     /// The furthest that any was ahead.
@@ -55,8 +58,8 @@ impl World {
             now: Timestamp::default(),
             queues,
             on_ring: VecDeque::new(),
-            had: vec![0; contexts],
-            ahead: vec![vec![None; contexts]; contexts],
+            had: vec![[0; PRIORITIES]; contexts],
+            ahead: vec![vec![[None; PRIORITIES]; contexts]; contexts],
             passed: [0; PRIORITIES],
             furthest: 0,
         }
@@ -99,26 +102,32 @@ impl World {
     fn complete(&mut self, length: u32) -> bool {
         let Some((seqno, queue)) = self.on_ring.pop_front() else { return false };
         self.now = self.now.plus(Duration::from_nanos(length.into()));
-        self.had[self.queues[queue].1] += i64::from(length);
+        let (_, context, level, _) = self.queues[queue];
+        self.had[context][level as usize] += i64::from(length);
         self.note();
         self.scheduler.hw_done(RING, seqno, self.now);
         true
     }
 
-    fn has_work(&self, context: usize) -> bool {
-        self.queues.iter().any(|(_, of, _, waiting)| *of == context && *waiting > 0)
+    fn has_work(&self, context: usize, level: usize) -> bool {
+        let waits = |(_, of, at, waiting): &(QueueId, usize, Priority, u32)| {
+            (*of, *at as usize) == (context, level) && *waiting > 0
+        };
+        self.queues.iter().any(waits)
     }
 
     fn note(&mut self) {
         let contexts = self.had.len();
         for (one, other) in (0..contexts).flat_map(|one| (0..contexts).map(move |other| (one, other))) {
-            let both = one != other && self.has_work(one) && self.has_work(other);
-            let by = self.had[one] - self.had[other];
-            let (least, most) = self.ahead[one][other].unwrap_or((by, by));
-            let (least, most) = (least.min(by), most.max(by));
-            self.ahead[one][other] = both.then_some((least, most));
-            if both {
-                self.furthest = self.furthest.max(most - least);
+            for level in 0..PRIORITIES {
+                let both = one != other && self.has_work(one, level) && self.has_work(other, level);
+                let by = self.had[one][level] - self.had[other][level];
+                let (least, most) = self.ahead[one][other][level].unwrap_or((by, by));
+                let (least, most) = (least.min(by), most.max(by));
+                self.ahead[one][other][level] = both.then_some((least, most));
+                if both {
+                    self.furthest = self.furthest.max(most - least);
+                }
             }
         }
     }
@@ -126,17 +135,19 @@ impl World {
     /// All that what happens next depends on, and what is checked.
     fn key(&self) -> Vec<i64> {
         let ring = &self.scheduler.rings[0];
-        let floor = i64::try_from(ring.turns.floor).unwrap();
+        let signed = |time: u64| i64::try_from(time).unwrap();
         let mut key: Vec<i64> = self.queues.iter().map(|queue| queue.3.into()).collect();
         for turn in self.scheduler.turns.iter().map(|slot| &slot.turn).chain([&ring.turns.unowned]) {
-            let Turn { used, ahead, last, ready } = turn;
-            let (used, ahead) = (i64::try_from(*used).unwrap(), i64::try_from(*ahead).unwrap());
-            let idle = ready.iter().all(|list| list.is_empty());
-            // It is lifted when it has work again, and so is as good as lifted.
-            let used = if idle { used.max(floor + ahead) } else { used };
-            key.extend([used - floor, ahead, i64::try_from(*last).unwrap()]);
-            key.extend(ready.iter().map(|list| list.front().map_or(-1, i64::from)));
+            key.extend([signed(turn.last), turn.known.into()]);
+            for (Level { used, ahead, ready }, floor) in turn.at.iter().zip(ring.turns.floor) {
+                let (used, ahead, floor) = (signed(*used), signed(*ahead), signed(floor));
+                // It is lifted when it has work again, and so is as good as lifted.
+                let used = if ready.is_empty() { used.max(floor + ahead) } else { used };
+                key.extend([used - floor, ahead, ready.front().map_or(-1, i64::from)]);
+            }
         }
+        // Of what nobody has ever inherited there is nothing: no context is closed here.
+        key.push(if turn_is_new(&self.scheduler) { signed(ring.turns.last) } else { 0 });
         for (queue, ..) in &self.queues {
             let slot = &self.scheduler.queues[queue.index() as usize];
             key.push(if slot.stands == slots::Stands::Ready { slot.links.next.into() } else { -1 });
@@ -148,13 +159,20 @@ impl World {
         key.push(-2);
         key.extend(ring.turns.passed.map(i64::from));
         for (one, row) in self.ahead.iter().enumerate() {
-            for (other, ahead) in row.iter().enumerate() {
-                let by = self.had[one] - self.had[other];
-                key.extend(ahead.map_or([0, 0], |(least, most)| [by - least, most - by]));
+            for (other, levels) in row.iter().enumerate() {
+                for (level, ahead) in levels.iter().enumerate() {
+                    let by = self.had[one][level] - self.had[other][level];
+                    key.extend(ahead.map_or([0, 0], |(least, most)| [by - least, most - by]));
+                }
             }
         }
         key
     }
+}
+
+/// Whether some context has had no queue that was ready: what the last job took matters to it.
+fn turn_is_new(scheduler: &TestScheduler) -> bool {
+    scheduler.turns.iter().any(|slot| !slot.turn.known)
 }
 
 /// The furthest that any context was ahead of another, in any order of submissions, completions and lengths of jobs; and
@@ -218,6 +236,11 @@ fn sched_9_no_priority_is_starved_in_any_order_of_events() {
     let queues = [(0, Priority::High), (0, Priority::Normal), (1, Priority::Low)];
     let (_, situations) = explore(&queues, 1, 1, &[1], false);
     std::println!("{situations} situations");
+    // Two contexts at two priorities each: neither saves up at one what others use at the other.
+    let queues = [(0, Priority::High), (1, Priority::High), (0, Priority::Low), (1, Priority::Low)];
+    let (furthest, situations) = explore(&queues, 1, 1, &[1], false);
+    std::println!("{furthest} ahead in {situations} situations of two priorities");
+    assert!(furthest <= bound(1, 1));
 }
 
 #[test]
@@ -231,7 +254,7 @@ fn sched_9_a_hundred_queues_get_no_more_than_one() {
         world.drain();
         world.complete(1);
     }
-    let [many, one] = [world.had[0], world.had[1]];
+    let [many, one] = [world.had[0][Priority::Normal as usize], world.had[1][Priority::Normal as usize]];
     assert!((many - one).abs() <= bound(2, 1), "the context with a hundred queues had {many}, the other {one}");
 }
 
@@ -245,9 +268,10 @@ proptest! {
         credits in 1..9u32,
         seed in any::<u64>(),
         unowned in any::<bool>(),
+        priorities in prop::collection::vec(prop_oneof![Just(Priority::High), Just(Priority::Normal), Just(Priority::Low)], 1..4),
     ) {
         let queues: Vec<_> =
-            sizes.iter().enumerate().flat_map(|(context, size)| vec![(context, Priority::Normal); *size]).collect();
+            sizes.iter().enumerate().flat_map(|(context, size)| (0..*size).map(move |_| context)).zip(priorities.iter().copied().cycle()).collect();
         let mut world = World::new(&queues, credits, 4 * queues.len() + 8, unowned);
         let mut random = seed | 1;
         let mut draw = |below: usize| {
@@ -276,4 +300,159 @@ proptest! {
         let longest = longest[..sizes.len()].iter().max().unwrap();
         prop_assert!(world.furthest <= bound(credits, *longest), "{} ahead of {}", world.furthest, bound(credits, *longest));
     }
+}
+
+/// Jobs of a millisecond, one at a time, given and completed for so long; how many each queue had.
+fn run_for(bench: &mut Bench, queues: &[QueueId], time: Duration, length: impl Fn(usize) -> Duration) -> Vec<usize> {
+    let mut had = vec![0; queues.len()];
+    let end = bench.now.plus(time);
+    while bench.now < end {
+        for (number, queue) in queues.iter().enumerate() {
+            // Always two that wait.
+            while bench.scheduler.queues[queue.index() as usize].held < 2 {
+                let place = bench.scheduler.reserve(*queue, spec(0, false)).unwrap();
+                let number = u32::try_from(number).unwrap();
+                bench.scheduler.commit(place, number, number);
+            }
+        }
+        while let Some(action) = bench.scheduler.poll_action() {
+            if let Action::Run { job, ring, seqno, .. } = action {
+                let number = *bench.scheduler.payload(job).unwrap() as usize;
+                bench.scheduler.started(ring, seqno, bench.now);
+                bench.running.push((ring, seqno, u32::try_from(number).unwrap()));
+            }
+        }
+        let (ring, seqno, number) = bench.running.remove(0);
+        had[number as usize] += 1;
+        bench.now = bench.now.plus(length(number as usize));
+        bench.scheduler.hw_done(ring, seqno, bench.now);
+    }
+    had
+}
+
+/// One ring of one credit, and contexts.
+fn shared_ring(contexts: usize) -> (Bench, Vec<ContextId>) {
+    let mut bench = Bench::new(1, 1, 1);
+    bench.scheduler = Scheduler::new(stores([64, 16, 1, contexts]), Limits::new(1, Duration::from_secs(3600)));
+    let contexts = (0..contexts).map(|_| bench.scheduler.open_context(u32::MAX).unwrap()).collect();
+    (bench, contexts)
+}
+
+#[test]
+fn sched_9_nothing_is_saved_up_at_a_low_priority() {
+    let (mut bench, contexts) = shared_ring(3);
+    let open = |bench: &mut Bench, context: usize, priority| {
+        bench.scheduler.open_queue_of(contexts[context], RING, priority).unwrap()
+    };
+    let ms = |_| Duration::from_millis(1);
+    let high = open(&mut bench, 0, Priority::High);
+    let low = open(&mut bench, 1, Priority::Low);
+    run_for(&mut bench, &[high, low], Duration::from_secs(4), ms);
+    // Now it is high, too; and somebody else has one low job.
+    let late = open(&mut bench, 1, Priority::High);
+    let had = run_for(&mut bench, &[high, late], Duration::from_secs(2), ms);
+    assert!(had[0].abs_diff(had[1]) <= 100, "{had:?}");
+    let other = open(&mut bench, 2, Priority::Low);
+    let had = run_for(&mut bench, &[high, low, other], Duration::from_secs(1), ms);
+    assert!(had[2] > 10, "{had:?}");
+}
+
+#[test]
+fn sched_9_what_hangs_or_faults_has_had_its_time() {
+    let (mut bench, contexts) = shared_ring(2);
+    let queues =
+        [0, 1].map(|context: usize| bench.scheduler.open_queue_of(contexts[context], RING, Priority::Normal).unwrap());
+    // The first context's jobs fault after 100 ms each.
+    let mut time = [Duration::ZERO; 2];
+    for _ in 0..2_000 {
+        for (number, queue) in (0..).zip(queues) {
+            if bench.scheduler.queues[queue.index() as usize].held < 2 {
+                let place = bench.scheduler.reserve(queue, spec(0, true)).unwrap();
+                bench.scheduler.commit(place, number, number);
+            }
+        }
+        let mut run = None;
+        while let Some(action) = bench.scheduler.poll_action() {
+            if let Action::Run { job, ring, seqno, .. } = action {
+                run = Some((*bench.scheduler.payload(job).unwrap() as usize, ring, seqno));
+                bench.scheduler.started(ring, seqno, bench.now);
+            }
+        }
+        let (context, ring, seqno) = run.expect("the ring is idle");
+        let took = Duration::from_millis(if context == 0 { 100 } else { 1 });
+        time[context] += took;
+        bench.now = bench.now.plus(took);
+        if context == 0 {
+            bench.scheduler.fault(ring, bench.scheduler.rings[0].completed, bench.now);
+            assert!(matches!(bench.scheduler.poll_action(), Some(Action::ResetRing { .. })));
+            assert!(bench.scheduler.begin_reset(ring).is_some());
+            bench.scheduler.reset_done(ring, true);
+        } else {
+            bench.scheduler.hw_done(ring, seqno, bench.now);
+        }
+        assert_charges_add_up(&bench.scheduler);
+    }
+    assert!(time[0].abs_diff(time[1]) <= Duration::from_millis(200), "{time:?}");
+}
+
+#[test]
+fn sched_9_nobody_is_rid_of_what_he_has_used_by_opening_another_context() {
+    let (mut bench, contexts) = shared_ring(8);
+    contexts[1..].iter().for_each(|context| bench.scheduler.close_context(*context));
+    let honest = bench.scheduler.open_queue_of(contexts[0], RING, Priority::Normal).unwrap();
+    let mut time = [Duration::ZERO; 2];
+    for _ in 0..500 {
+        // Another context for each of its jobs.
+        let context = bench.scheduler.open_context(1).unwrap();
+        let queue = bench.scheduler.open_queue_of(context, RING, Priority::Normal).unwrap();
+        let place = bench.scheduler.reserve(queue, spec(0, false)).unwrap();
+        bench.scheduler.commit(place, 1, 1);
+        bench.scheduler.kill_queue_when_done(queue, context, honest, &mut bench.now, &mut time);
+    }
+    let ratio = time[1].as_secs_f64() / time[0].as_secs_f64();
+    assert!(ratio < 1.5, "{time:?}");
+}
+
+impl TestScheduler {
+    /// Runs what there is until the only job of a queue has run, with another queue that always has some; closes the queue
+    /// and its context.
+    fn kill_queue_when_done(
+        &mut self,
+        queue: QueueId,
+        context: ContextId,
+        honest: QueueId,
+        now: &mut Timestamp,
+        time: &mut [Duration; 2],
+    ) {
+        // Its context is gone when its job is.
+        while self.reset_stats(context).is_some() {
+            while self.queues[honest.index() as usize].held < 3 {
+                let place = self.reserve(honest, spec(0, false)).unwrap();
+                self.commit(place, 0, 0);
+            }
+            while let Some(action) = self.poll_action() {
+                let Action::Run { job, ring, seqno, .. } = action else { continue };
+                let whose = *self.payload(job).unwrap() as usize;
+                self.started(ring, seqno, *now);
+                let took = Duration::from_millis(if whose == 0 { 1 } else { 10 });
+                time[whose] += took;
+                *now = now.plus(took);
+                self.hw_done(ring, seqno, *now);
+                if whose == 1 {
+                    self.kill_queue(queue);
+                    self.close_context(context);
+                }
+                break;
+            }
+        }
+    }
+}
+
+/// What is charged in advance is what the jobs on rings were charged, and nothing else.
+pub(super) fn assert_charges_add_up(scheduler: &TestScheduler) {
+    let turns = scheduler.turns.iter().map(|slot| &slot.turn);
+    let turns = turns.chain(scheduler.rings.iter().map(|ring| &ring.turns.unowned));
+    let ahead: u64 = turns.flat_map(|turn| turn.at.iter().map(|level| level.ahead)).sum();
+    let charged: u64 = scheduler.jobs.iter().map(|job| job.charged).sum();
+    assert_eq!(ahead, charged, "what was charged in advance is not given back");
 }

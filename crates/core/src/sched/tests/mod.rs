@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::vec;
 use std::vec::Vec;
 
-use super::turns::{Turn, PASSES};
+use super::turns::{Level, PASSES};
 use super::*;
 use crate::fence::Seqno;
 

@@ -380,6 +380,7 @@ impl Pair {
 
     fn check(&self) {
         assert_eq!(self.scheduler.job_count(), self.model.alive());
+        fairness::assert_charges_add_up(&self.scheduler);
         assert_eq!(self.scheduler.next_deadline(), self.model.next_deadline());
         for (ring, model) in self.scheduler.rings.iter().zip(&self.model.rings) {
             assert_eq!(ring.credits, model.credits, "credits are neither lost nor made");

@@ -72,11 +72,14 @@ impl World {
         // Compared with a context's last one only, and there are no contexts.
         self.scheduler.resets = 0;
         for job in &mut self.scheduler.jobs {
-            job.charged = 0;
+            (job.charged, job.charged_at) = (0, Priority::Normal);
         }
         for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
             let turns = &mut ring.turns;
-            (turns.unowned.used, turns.unowned.ahead, turns.unowned.last, turns.floor) = (0, 0, 0, 0);
+            for level in &mut turns.unowned.at {
+                (level.used, level.ahead) = (0, 0);
+            }
+            (turns.unowned.last, turns.last, turns.floor) = (0, 0, [0; PRIORITIES]);
             if ring.state == RingState::Running {
                 assert_eq!(ring.blame, Blame::Nobody, "a suspect that is cleared is remembered");
                 engine.suspect = None;
