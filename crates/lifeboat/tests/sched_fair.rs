@@ -94,7 +94,9 @@ fn sched_9_a_flooded_ring_leaves_the_others_their_turns() {
             };
             let waited = fence.wait(LONG);
             stop.store(true, Relaxed);
-            flooders.into_iter().for_each(|flooder| flooder.join().unwrap());
+            for flooder in flooders {
+                flooder.join().unwrap();
+            }
             assert_eq!(waited, Ok(()), "starved for {} jobs", hardware.ran().len() - before);
         });
         assert!(scheduler.close(LONG));
@@ -159,7 +161,9 @@ fn sched_9_a_context_with_many_queues_gets_no_more_of_a_ring_than_one_with_one()
         queue.submit(hardware.new_job()).unwrap();
     }
     let theirs: Vec<usize> = (100..110).collect();
-    theirs.iter().for_each(|_| drop(single.submit(hardware.new_job()).unwrap()));
+    for _ in &theirs {
+        single.submit(hardware.new_job()).unwrap();
+    }
     let order = order(&hardware, &scheduler, 60);
     // How long a job took is what the machine made of it, so turns need not be strict; with a turn for each queue the
     // last of these would be the 110th.
@@ -187,7 +191,7 @@ fn sched_9_a_low_priority_is_not_starved() {
 #[test]
 fn sched_10_a_job_that_cannot_be_started_fails_alone() {
     let hardware = Hardware::new();
-    let options = Options { limits: Limits::new(8, Duration::from_secs(60)), guilty_limit: 2, ..Options::default() };
+    let options = Options { limits: Limits::new(8, Duration::from_mins(1)), guilty_limit: 2, ..Options::default() };
     let scheduler = hardware.open(Mode::ByHand, &options);
     let [bad, good] = [(); 2].map(|()| scheduler.context().unwrap());
     let queues = [&bad, &good].map(|context| context.queue(RingIndex(0), Priority::Normal).unwrap());
