@@ -210,10 +210,11 @@ impl Handle {
     ///
     /// # Errors
     /// EINVAL for what the display cannot show, if the mode would change and that is not allowed, and for an event of a
-    /// display that is off and stays so, or of a test; EBUSY for a non-blocking commit while another is pending, for a mode set only until
-    /// that has been so for [`ProbeOptions::display_limit`](crate::ProbeOptions::display_limit); ENOMEM if
-    /// 128 events are promised or unread; ETIMEDOUT if a blocking commit was accepted and has not ended in a minute: it
-    /// stays pending then. After a minute without its turn it is EBUSY.
+    /// display that is off and stays so, or of a test; EBUSY for a non-blocking commit while another is pending, for a
+    /// mode set or turn-off only until that has been so for
+    /// [`ProbeOptions::display_limit`](crate::ProbeOptions::display_limit); ENOMEM if 128 events are promised or unread;
+    /// ETIMEDOUT if a blocking commit was accepted and has not ended in a minute: it stays pending then. After a minute
+    /// without its turn it is EBUSY.
     #[track_caller]
     pub fn atomic(&self, commit: &Commit<'_>) -> Result<Fence, CallError> {
         display::atomic(&self.device, &self.mailbox, commit)

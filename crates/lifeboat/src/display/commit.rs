@@ -13,8 +13,8 @@ use crate::calls::{Arguments, Bound};
 use crate::device::{Device, Users};
 use crate::{CallError, Fence, Placement, WaitError};
 
-/// How long a blocking commit waits for its turn and its end together. The hardware has a limit for each flip. The work that its picture waits for is bounded
-/// too, but by its own timeouts, one after the other.
+/// How long a blocking commit waits for its turn and its end together. Each flip has a limit of its own, which the
+/// hardware is held to. The work that its picture waits for is bounded too, but by its own timeouts, one after the other.
 const BLOCKING_LIMIT: Duration = Duration::from_mins(1);
 
 /// A change of the display as a whole: all of it happens, or nothing. By default nothing changes, and the caller waits.

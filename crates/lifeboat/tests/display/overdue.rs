@@ -5,7 +5,7 @@
 
 use super::*;
 
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_hours(1);
 const OVERDUE: Result<(), WaitError> = Err(WaitError::Failed(FenceError::TimedOut));
 const REPLACED: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Canceled));
 
