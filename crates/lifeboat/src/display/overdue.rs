@@ -15,7 +15,7 @@ use lifeboat_core::kms::{Request, Silence, Verdict};
 use lifeboat_lb1::DriverError;
 
 use super::crtc::Pending;
-use super::{Display, Ended, INTERRUPT_LIMIT, State};
+use super::{Display, INTERRUPT_LIMIT, State};
 use crate::link::Link;
 
 /// How long reports have been awaited, by kind.
@@ -55,48 +55,60 @@ impl Display {
     /// Ends what is overdue. The hardware has been looked at since `looked_at`, and has not reported it.
     pub(super) fn judge(&self, link: &Link, looked_at: Timestamp) {
         let mut state = self.lock();
-        let verdicts = [state.silences.flip.judge(looked_at), state.silences.blank.judge(looked_at)];
-        if state.crtc.is_lost() || verdicts == [Verdict::InTime; 2] {
+        let (flip, blank) = state.verdicts(looked_at);
+        if (flip, blank) == (Verdict::InTime, Verdict::InTime) {
             return;
         }
         // If the device is gone, the unplug answers (GATE-8).
         let section = link.gate.enter().filter(|_| !link.is_lost());
-        let ended = if section.is_some() { state.end_overdue(link, looked_at) } else { state.nothing_ended() };
+        let mut ended = state.nothing_ended();
+        if section.is_some() {
+            if blank == Verdict::GiveUp {
+                ended.waits = mem::take(&mut state.waits);
+                ended.waits_end = Err(FenceError::TimedOut);
+            }
+            if flip != Verdict::InTime || blank == Verdict::Reset {
+                ended.commit = state.reset(link);
+            }
+        }
         state.rest(link);
         if section.is_none() || link.is_lost() {
             // Until the unplug comes there is nothing to look at.
             state.ask_at = state.ask_at.map(|_| Instant::now() + INTERRUPT_LIMIT);
         }
-        drop(section);
         drop(state);
+        let failed = ended.commit.as_ref().is_some_and(|commit| commit.outcome.is_err());
+        tracing::warn!(?flip, ?blank, failed, "the display did not report in time");
+        if failed {
+            self.show_again(link);
+        }
+        drop(section);
         ended.answer();
+    }
+
+    /// Has the hardware show what was shown before a flip that has failed, unless there is another one already.
+    fn show_again(&self, link: &Link) {
+        let mut state = self.lock();
+        if !state.crtc.is_lost() && state.crtc.awaits_blank().is_none() {
+            // If this fails too, the display shows what it likes.
+            let _ = state.show_anew(link);
+        }
     }
 }
 
 impl State {
-    fn end_overdue(&mut self, link: &Link, looked_at: Timestamp) -> Ended {
-        let mut ended = self.nothing_ended();
-        // The last look, in the same breath as the verdict.
-        ended.commit = self.ask(link);
-        ended.sequence = self.vblanks.count();
-        let waits_for_blank = !self.waits.is_empty() && !self.waits.are_due(ended.sequence);
-        let flip = self.crtc.awaits_blank().map_or(Verdict::InTime, |_| self.silences.flip.judge(looked_at));
-        let blank = if waits_for_blank { self.silences.blank.judge(looked_at) } else { Verdict::InTime };
-        if blank == Verdict::GiveUp {
-            tracing::warn!("no vertical blank has come since the display was reset");
-            ended.waits = mem::take(&mut self.waits);
-            ended.waits_end = Err(FenceError::TimedOut);
-        }
-        if flip != Verdict::InTime || blank == Verdict::Reset {
-            ended.commit = ended.commit.or_else(|| self.reset(link));
-        }
-        ended
+    /// What is to be done about a flip and about blanks that a look has not found.
+    fn verdicts(&self, looked_at: Timestamp) -> (Verdict, Verdict) {
+        let flips = self.crtc.awaits_blank().is_some();
+        // Those that are due are about to be answered.
+        let waits = !self.crtc.is_lost() && !self.waits.is_empty() && !self.waits.are_due(self.vblanks.count());
+        let judge = |awaited, silence: &Silence| if awaited { silence.judge(looked_at) } else { Verdict::InTime };
+        (judge(flips, &self.silences.flip), judge(waits, &self.silences.blank))
     }
 
     /// Turns the display off and on with the picture that is to be shown. Gives the flip that was on its way, with its
     /// outcome.
     fn reset(&mut self, link: &Link) -> Option<Pending> {
-        tracing::warn!("the display reports nothing; turning it off and on");
         let shown = match self.show_anew(link) {
             // The unplug follows, and answers.
             Err(DriverError::Gone) => return None,
@@ -108,10 +120,7 @@ impl State {
             return self.flipped();
         }
         let mut commit = self.crtc.not_shown()?;
-        tracing::warn!("a flip has not taken effect, nor has a reset of the display helped");
         commit.outcome = Err(FenceError::TimedOut);
-        // If that fails too, the display shows what it likes.
-        let _ = self.show_anew(link);
         Some(commit)
     }
 
