@@ -85,7 +85,9 @@ impl Counters {
         let counter = match outcome {
             Ok(()) => &self.jobs_completed,
             Err(FenceError::Lost) => &self.jobs_retired,
-            Err(FenceError::Guilty | FenceError::Innocent | FenceError::Canceled) => &self.jobs_faulted,
+            Err(FenceError::Guilty | FenceError::Innocent | FenceError::Canceled | FenceError::TimedOut) => {
+                &self.jobs_faulted
+            }
         };
         counter.add(1);
     }

@@ -77,7 +77,7 @@ impl From<FenceError> for Errno {
     fn from(error: FenceError) -> Self {
         match error {
             FenceError::Lost => Self::ENODEV,
-            FenceError::Guilty => Self::ETIME,
+            FenceError::Guilty | FenceError::TimedOut => Self::ETIME,
             FenceError::Innocent | FenceError::Canceled => Self::ECANCELED,
         }
     }

@@ -11,8 +11,12 @@ pub enum FenceError {
     Guilty,
     /// Another job hung or faulted, and this one's work was lost with it (ECANCELED).
     Innocent,
-    /// The queue was killed, a dependency failed, or the signalling side was dropped (ECANCELED).
+    /// The queue was killed, a dependency failed, another request took its place, or the signalling side was dropped
+    /// (ECANCELED).
     Canceled,
+    /// The hardware has not done it within its limit (ETIME): a flip that never takes effect, a vertical blank that never
+    /// comes. Not [`Guilty`](Self::Guilty), which blames a job and its context; here the hardware is at fault.
+    TimedOut,
 }
 
 impl fmt::Display for FenceError {
@@ -22,6 +26,7 @@ impl fmt::Display for FenceError {
             Self::Guilty => "the job hung or faulted",
             Self::Innocent => "the work was lost when another job hung or faulted",
             Self::Canceled => "canceled before it ran",
+            Self::TimedOut => "the hardware has not done it in time",
         })
     }
 }

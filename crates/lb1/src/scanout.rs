@@ -60,6 +60,15 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         self.write(regs::IRQ_MASK, UNWATCHED)
     }
 
+    /// The VRAM offset of the picture that is shown; `None` while the display is off.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn showing(&self) -> Result<Option<u64>, DriverError> {
+        let (on, base) = (self.read(regs::SCANOUT_CTRL)? & 1 != 0, self.read(regs::SCANOUT_BASE)?);
+        Ok(on.then_some(base.into()))
+    }
+
     /// Whether a flip has been asked for and has not taken effect.
     ///
     /// # Errors

@@ -176,9 +176,12 @@ impl Handle {
     /// Shows an RGBA8 picture of a VRAM buffer, rows without gaps, at once; or nothing. [`Handle::connector`] proposes
     /// modes, [`Resources::mode`] makes one of any size.
     ///
+    /// It waits for nothing: a flip or commit that is pending makes way (KMS-5). Its event comes, and if it has not taken
+    /// effect its fence fails with ECANCELED.
+    ///
     /// # Errors
     /// ENODEV after loss, EINVAL if the buffer is too small or not in VRAM or the mode has another refresh rate than the
-    /// screen, EBUSY while a flip or commit is pending.
+    /// screen.
     #[track_caller]
     pub fn set_mode(&self, picture: Option<(&Buffer, Mode)>) -> Result<(), CallError> {
         self.call(SetMode(picture))
@@ -186,6 +189,10 @@ impl Handle {
 
     /// Shows another picture of the same size from the next vertical blank on; with a token, an event reports it. After
     /// loss it pretends success: the fence has signalled, the event has come, and nobody is surprised (CALL-1).
+    ///
+    /// The fence says whether the picture is shown. It fails with ETIME if the hardware does not show it within
+    /// [`ProbeOptions::display_limit`](crate::ProbeOptions::display_limit), also after the display was turned off and on;
+    /// with ECANCELED if a mode set took its place first. Then the event comes as well.
     ///
     /// # Errors
     /// EINVAL if the display is off, or the buffer too small or not in VRAM; EBUSY while a flip or commit is pending;
@@ -196,21 +203,25 @@ impl Handle {
     }
 
     /// Changes the display as a whole, or only says whether it could. The fence signals when the commit has taken effect.
-    /// After loss it pretends success as [`Handle::flip`] does, and for the same requests as before.
+    /// After loss it pretends success as [`Handle::flip`] does, and for the same requests as before. Its fence fails as that
+    /// of a flip; a blocking commit gives it as it has ended.
     ///
     /// A blocking commit is to be made outside of sections, as [`Fence::wait`].
     ///
     /// # Errors
     /// EINVAL for what the display cannot show, if the mode would change and that is not allowed, and for an event of a
-    /// display that is off and stays so, or of a test; EBUSY for a non-blocking commit while another is pending; ENOMEM if
-    /// 128 events are promised or unread; ETIMEDOUT if a blocking commit was accepted and has not ended in a minute: it
-    /// stays pending then. After a minute without its turn it is EBUSY.
+    /// display that is off and stays so, or of a test; EBUSY for a non-blocking commit while another is pending, for a
+    /// mode set or turn-off only until that has been so for
+    /// [`ProbeOptions::display_limit`](crate::ProbeOptions::display_limit); ENOMEM if 128 events are promised or unread;
+    /// ETIMEDOUT if a blocking commit was accepted and has not ended in a minute: it stays pending then. After a minute
+    /// without its turn it is EBUSY.
     #[track_caller]
     pub fn atomic(&self, commit: &Commit<'_>) -> Result<Fence, CallError> {
         display::atomic(&self.device, &self.mailbox, commit)
     }
 
-    /// An event at the next vertical blank. After loss it comes at once.
+    /// An event at the next vertical blank. After loss it comes at once. If no blank comes it is late, by the limit and as
+    /// much again after the display was turned off and on, and the fence fails with ETIME.
     ///
     /// # Errors
     /// EINVAL if the display is off, ENOMEM if 128 events are promised or unread.

@@ -59,6 +59,9 @@ pub struct ProbeOptions {
     pub context_share: Option<u16>,
     /// How long an unplug waits for open sections. Default 5 s.
     pub drain_limit: Duration,
+    /// How long the hardware may take to report a flip or a vertical blank. Then the display is turned off and on, and who
+    /// waits is answered with the real outcome (KMS-5). Default 1 s; less than ten frames are taken as ten frames.
+    pub display_limit: Duration,
     /// How closely the device is watched. Default: every 2 s, and a heartbeat that stands still for three looks is a hang.
     pub watch: Watch,
     /// How often a [`Bus`](crate::Bus) binds a device again that the driver gave up. By default three times, unless it has
@@ -88,6 +91,7 @@ impl Default for ProbeOptions {
             queue_share: None,
             context_share: None,
             drain_limit: Duration::from_secs(5),
+            display_limit: Duration::from_secs(1),
             watch: Watch::DEFAULT,
             recovery: Budget::default(),
             check_entry: true,
@@ -119,6 +123,7 @@ struct Allowance {
     scheduler: Options,
     /// `None` for a part of what the device has.
     context_share: Option<Share>,
+    display_limit: Duration,
     watch: Watch,
 }
 
@@ -145,8 +150,8 @@ pub(crate) fn probe(
     }
     set_memory_decode(&*config, true)?;
     let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
-    let ProbeOptions { drain_limit, watch, .. } = options;
-    let allowance = Allowance { scheduler, context_share, watch };
+    let ProbeOptions { drain_limit, display_limit, watch, .. } = options;
+    let allowance = Allowance { scheduler, context_share, display_limit, watch };
     let dumps = (options.dump_limit, options.report_dump);
     let link = Arc::new(Link::new(hardware, options.check_entry, options.report_loss));
     let running = match bring_up(module, &link, function, minor.number, allowance, dumps) {
@@ -196,12 +201,12 @@ fn bring_up(
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let (info, rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
-    let Allowance { scheduler, context_share, watch } = allowance;
+    let Allowance { scheduler, context_share, display_limit, watch } = allowance;
     let limits = Limits { ring_credits: credits, ..scheduler.limits };
     let contexts = Arc::new(Contexts::new(info.contexts));
     let context_share = context_share.unwrap_or(Share::quarter_of(info.contexts.into()));
     let options = Options { rings: info.rings, limits, contexts: info.contexts.into(), ..scheduler };
-    let display = Arc::new(Display::new(&module.ledger, &device::name(minor)));
+    let display = Arc::new(Display::new(&module.ledger, &device::name(minor), display_limit));
     let mut recorder = None;
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
         let handler = {

@@ -1,6 +1,9 @@
 //! The CRTC: what it is set to, and the one commit that is under way.
 
+use core::time::Duration;
+
 use super::{Change, CommitError, Mode, Request};
+use crate::Timestamp;
 
 /// How the hardware is to be programmed for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,8 @@ struct Pending<P> {
     program: Program,
     /// What was set before.
     before: Option<Setting>,
+    /// When it was accepted.
+    since: Timestamp,
 }
 
 /// The CRTC. `P` is what the shell keeps for a commit: its fence, its event, its buffer. It comes back exactly once.
@@ -57,12 +62,15 @@ pub struct Crtc<P> {
     set: Option<Setting>,
     pending: Option<Pending<P>>,
     lost: bool,
+    /// How long a pending commit keeps every mode set waiting.
+    limit: Duration,
 }
 
 impl<P> Crtc<P> {
-    /// A CRTC that is off, with a screen of any size and this refresh rate.
-    pub const fn new(refresh_millihertz: u32) -> Self {
-        Self { refresh_millihertz, set: None, pending: None, lost: false }
+    /// A CRTC that is off, with a screen of any size and this refresh rate. A commit that is pending for longer than
+    /// `limit` keeps no mode set waiting: [`Crtc::yields_to`].
+    pub const fn new(refresh_millihertz: u32, limit: Duration) -> Self {
+        Self { refresh_millihertz, set: None, pending: None, lost: false, limit }
     }
 
     /// The mode, as of the commit that was accepted last. Stays after loss.
@@ -78,17 +86,17 @@ impl<P> Crtc<P> {
     /// # Errors
     /// Each [`CommitError`] but [`CommitError::Pending`].
     pub fn check(&self, request: &Request) -> Result<(), CommitError> {
-        self.plan(request).map(drop)
+        self.plan(self.set, request).map(drop)
     }
 
-    /// What would be set, and how.
-    fn plan(&self, request: &Request) -> Result<(Option<Setting>, Program), CommitError> {
-        let before = self.mode();
+    /// What would be set, and how, if this is set now.
+    fn plan(&self, set: Option<Setting>, request: &Request) -> Result<(Option<Setting>, Program), CommitError> {
+        let before = set.map(|(mode, _)| mode);
         let mode = request.mode.apply(before);
-        let bytes = request.picture.apply(self.set.map(|(_, bytes)| bytes));
+        let bytes = request.picture.apply(set.map(|(_, bytes)| bytes));
         let (mode, bytes) = match (mode, bytes) {
             (Some(mode), Some(bytes)) => (mode, bytes),
-            (None, None) => return self.plan_off(request),
+            (None, None) => return Self::plan_off(set, request),
             // A flip.
             (None, Some(_)) if before.is_none() && request.mode == Change::Keep => return Err(CommitError::Off),
             _ => return Err(CommitError::HalfOn),
@@ -107,8 +115,8 @@ impl<P> Crtc<P> {
         Ok((Some((mode, bytes)), program))
     }
 
-    fn plan_off(&self, request: &Request) -> Result<(Option<Setting>, Program), CommitError> {
-        match (self.set.is_some(), request.allow_modeset, request.event) {
+    fn plan_off(set: Option<Setting>, request: &Request) -> Result<(Option<Setting>, Program), CommitError> {
+        match (set.is_some(), request.allow_modeset, request.event) {
             (true, true, _) => Ok((None, Program::TurnOff)),
             (true, false, _) => Err(CommitError::NeedsModeset),
             // Nothing is ever reported while it is off.
@@ -129,9 +137,10 @@ impl<P> Crtc<P> {
         request: &Request,
         live: bool,
         waits: bool,
+        now: Timestamp,
         payload: impl FnOnce(Option<Mode>) -> P,
     ) -> Result<Next<P>, CommitError> {
-        let (set, program) = self.plan(request)?;
+        let (set, program) = self.plan(self.set, request)?;
         if self.pending.is_some() {
             return Err(CommitError::Pending);
         }
@@ -142,8 +151,30 @@ impl<P> Crtc<P> {
         }
         let (stage, next) =
             if waits { (Stage::AwaitsFence, Next::AwaitFence) } else { (Stage::IsProgrammed, Next::Program(program)) };
-        self.pending = Some(Pending { payload, stage, program, before });
+        self.pending = Some(Pending { payload, stage, program, before, since: now });
         Ok(next)
+    }
+
+    /// Whether this request is a mode set or a turn-off that the pending commit must not keep waiting (KMS-5): the legacy
+    /// call never waits; an atomic commit waits while the pending one is within the limit.
+    pub fn yields_to(&self, request: &Request, now: Timestamp) -> bool {
+        let Some(pending) = self.pending.as_ref().filter(|pending| pending.stage != Stage::IsProgrammed) else {
+            return false;
+        };
+        let waits_no_longer = request.at_once || pending.since.plus(self.limit) <= now;
+        // As it will be judged: with what was set before.
+        let program = self.plan(pending.before, request).map(|(_, program)| program);
+        waits_no_longer && matches!(program, Ok(Program::Modeset(_) | Program::TurnOff))
+    }
+
+    /// Gives the pending commit back for a request that it [yields to](Crtc::yields_to), which is to be committed next. It
+    /// has not taken effect, so what was set before is set.
+    pub fn supersede(&mut self, request: &Request, now: Timestamp) -> Option<P> {
+        if self.yields_to(request, now) {
+            self.undo()
+        } else {
+            None
+        }
     }
 
     /// The fence of the pending commit has signalled, however. Says how to program the hardware; `None` if no commit
@@ -166,15 +197,20 @@ impl<P> Crtc<P> {
 
     /// Instead of [`Crtc::programmed`], for who says that it failed: gives the commit back, and what was set before stays.
     pub fn failed(&mut self) -> Option<P> {
-        let pending = self.pending.take_if(|pending| pending.stage == Stage::IsProgrammed)?;
-        self.set = pending.before;
-        Some(pending.payload)
+        self.pending.as_ref().filter(|pending| pending.stage == Stage::IsProgrammed)?;
+        self.undo()
     }
 
     /// The hardware has nothing left to flip to.
     pub fn took_effect(&mut self) -> Option<P> {
         self.awaits_blank()?;
         self.end()
+    }
+
+    /// Instead of [`Crtc::took_effect`]: the flip has not taken effect and will not. What was set before stays.
+    pub fn not_shown(&mut self) -> Option<P> {
+        self.awaits_blank()?;
+        self.undo()
     }
 
     /// The device is lost: gives the pending commit back, however far it is. From now on commits complete at once.
@@ -205,6 +241,13 @@ impl<P> Crtc<P> {
 
     fn at(&self, wanted: Stage) -> Option<&P> {
         self.pending.as_ref().filter(|pending| pending.stage == wanted).map(|pending| &pending.payload)
+    }
+
+    /// Ends the commit as one that has changed nothing.
+    fn undo(&mut self) -> Option<P> {
+        let pending = self.pending.take()?;
+        self.set = pending.before;
+        Some(pending.payload)
     }
 
     fn end(&mut self) -> Option<P> {

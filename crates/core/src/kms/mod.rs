@@ -1,10 +1,12 @@
 //! The display's policy: what a commit may ask for, how far the one that is under way is, and when vertical blanks come.
 //!
 //! There is one connector, one CRTC and one plane. A commit is accepted or refused as a whole; one that was accepted ends
-//! exactly once (KMS-3): when the hardware shows it, or when the device is lost. The hardware is the shell's:
-//! [`Crtc`] says when it is to be programmed and how.
+//! exactly once (KMS-3): when the hardware shows it, when a mode set takes its place, when the hardware fails to show it
+//! within a limit (KMS-5), or when the device is lost. The hardware is the shell's: [`Crtc`] says when it is to be
+//! programmed and how, [`Silence`] when it has been silent for too long.
 
 mod crtc;
+mod silence;
 mod vblanks;
 
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod tests;
 use core::fmt;
 
 pub use crtc::{Crtc, Next, Program};
+pub use silence::{report_limit, Silence, Verdict};
 pub use vblanks::Vblanks;
 
 /// How a screen is driven.

@@ -4,9 +4,15 @@ extern crate std;
 use std::collections::BTreeSet;
 use std::vec::Vec;
 
+use core::time::Duration;
+
 use super::*;
+use crate::Timestamp;
 
 const RATE: u32 = 60_000;
+const LIMIT: Duration = Duration::from_secs(1);
+const NOW: Timestamp = Timestamp::new(Duration::from_secs(100));
+const LATE: Timestamp = NOW.plus(LIMIT);
 const SMALL: Mode = Mode { width: 8, height: 8, refresh_millihertz: RATE };
 const LARGE: Mode = Mode { width: 16, height: 8, refresh_millihertz: RATE };
 /// Holds the small picture and not the large one.
@@ -26,8 +32,8 @@ fn off() -> Request {
 }
 
 fn lit() -> Crtc<u32> {
-    let mut crtc = Crtc::new(RATE);
-    assert_eq!(crtc.commit(&modeset(SMALL), true, false, |_| 0), Ok(Next::Program(Program::Modeset(SMALL))));
+    let mut crtc = Crtc::new(RATE, LIMIT);
+    assert_eq!(crtc.commit(&modeset(SMALL), true, false, NOW, |_| 0), Ok(Next::Program(Program::Modeset(SMALL))));
     assert_eq!(crtc.programmed(), Some(0));
     crtc
 }
@@ -61,13 +67,13 @@ fn kms_2_what_a_commit_may_ask_for_is_judged_alike_with_and_without_a_device() {
             }
             assert_eq!(crtc.check(&request), verdict, "{request:?}");
             assert_eq!(crtc.mode(), Some(SMALL), "a test changes nothing");
-            assert_eq!(crtc.commit(&request, true, false, |_| 1).map(drop), verdict, "{request:?}");
+            assert_eq!(crtc.commit(&request, true, false, NOW, |_| 1).map(drop), verdict, "{request:?}");
         }
-        let mut dark = Crtc::new(RATE);
+        let mut dark = Crtc::new(RATE, LIMIT);
         if lost {
             assert_eq!(dark.lose(), None);
         }
-        assert_eq!(dark.commit(&flip(), true, false, |_| 1), Err(CommitError::Off));
+        assert_eq!(dark.commit(&flip(), true, false, NOW, |_| 1), Err(CommitError::Off));
         assert_eq!(dark.check(&Request { event: true, ..Request::default() }), Err(CommitError::Off));
         assert_eq!(dark.check(&Request::default()), Ok(()));
         assert_eq!(dark.check(&Request { picture: Change::Keep, ..modeset(SMALL) }), Err(CommitError::HalfOn));
@@ -79,14 +85,14 @@ fn kms_2_what_a_commit_may_ask_for_is_judged_alike_with_and_without_a_device() {
 fn a_legacy_mode_set_of_the_same_mode_is_at_once() {
     let mut crtc = lit();
     let again = Request { at_once: true, ..modeset(SMALL) };
-    assert_eq!(crtc.commit(&again, true, false, |_| 1), Ok(Next::Program(Program::Modeset(SMALL))));
+    assert_eq!(crtc.commit(&again, true, false, NOW, |_| 1), Ok(Next::Program(Program::Modeset(SMALL))));
     assert_eq!(crtc.programmed(), Some(1));
 }
 
 #[test]
 fn a_mode_set_that_fails_changes_nothing() {
     let mut crtc = lit();
-    assert_eq!(crtc.commit(&modeset(LARGE), true, false, |_| 1), Ok(Next::Program(Program::Modeset(LARGE))));
+    assert_eq!(crtc.commit(&modeset(LARGE), true, false, NOW, |_| 1), Ok(Next::Program(Program::Modeset(LARGE))));
     assert_eq!((crtc.failed(), crtc.failed()), (Some(1), None));
     assert_eq!(crtc.mode(), Some(SMALL));
     assert_eq!(crtc.check(&flip()), Ok(()));
@@ -95,10 +101,10 @@ fn a_mode_set_that_fails_changes_nothing() {
 #[test]
 fn a_caller_without_hardware_completes_at_once_and_the_others_go_on() {
     let mut crtc = lit();
-    assert_eq!(crtc.commit(&flip(), false, true, |_| 1), Ok(Next::Complete(1)));
-    assert_eq!(crtc.commit(&flip(), true, false, |_| 2), Ok(Next::Program(Program::Flip)));
+    assert_eq!(crtc.commit(&flip(), false, true, NOW, |_| 1), Ok(Next::Complete(1)));
+    assert_eq!(crtc.commit(&flip(), true, false, NOW, |_| 2), Ok(Next::Program(Program::Flip)));
     assert_eq!(crtc.programmed(), None);
-    assert_eq!(crtc.commit(&flip(), false, false, |_| 3), Err(CommitError::Pending));
+    assert_eq!(crtc.commit(&flip(), false, false, NOW, |_| 3), Err(CommitError::Pending));
     assert_eq!(crtc.took_effect(), Some(2));
 }
 
@@ -109,6 +115,8 @@ enum Event {
     Programmed,
     Failed,
     TookEffect,
+    NotShown,
+    Supersede(Request, Timestamp),
     Lose,
 }
 
@@ -136,7 +144,7 @@ impl World {
             Event::Commit(request, waits) => {
                 let verdict = self.crtc.check(&request);
                 let number = self.accepted;
-                match self.crtc.commit(&request, true, waits, |_| number) {
+                match self.crtc.commit(&request, true, waits, NOW, |_| number) {
                     Err(CommitError::Pending) => assert!(was_pending && verdict.is_ok()),
                     Err(error) => assert_eq!(verdict, Err(error)),
                     Ok(next) => {
@@ -177,6 +185,20 @@ impl World {
                 self.flipping = false;
                 self.ends(ended);
             }
+            Event::NotShown => {
+                let ended = self.crtc.not_shown();
+                assert_eq!(ended.is_some(), self.flipping);
+                self.flipping = false;
+                self.ends(ended);
+            }
+            Event::Supersede(request, now) => {
+                let yields = self.crtc.yields_to(&request, now);
+                let ended = self.crtc.supersede(&request, now);
+                assert_eq!(ended.is_some(), yields);
+                assert!(!yields || self.crtc.check(&request).is_ok(), "it has made way for a request that is refused");
+                self.flipping &= !yields;
+                self.ends(ended);
+            }
             Event::Lose => {
                 let ended = self.crtc.lose();
                 assert_eq!(ended.is_some(), was_pending);
@@ -191,10 +213,12 @@ impl World {
 #[test]
 fn kms_3_every_accepted_commit_ends_exactly_once_in_every_order_of_events() {
     let mut events = Vec::from([Event::FenceDone, Event::Programmed, Event::Failed, Event::TookEffect, Event::Lose]);
+    let legacy = Request { at_once: true, ..modeset(LARGE) };
+    events.extend([Event::NotShown, Event::Supersede(legacy, NOW), Event::Supersede(off(), LATE)]);
     for request in [modeset(SMALL), modeset(LARGE), flip(), off()] {
         events.extend([Event::Commit(request, false), Event::Commit(request, true)]);
     }
-    let crtc = Crtc::new(RATE);
+    let crtc = Crtc::new(RATE, LIMIT);
     let mut worlds = Vec::from([World { crtc, accepted: 0, ended: BTreeSet::new(), flipping: false, lost: false }]);
     let mut histories = 0;
     for _ in 0..5 {
@@ -214,4 +238,51 @@ fn kms_3_every_accepted_commit_ends_exactly_once_in_every_order_of_events() {
         worlds = next;
     }
     assert!(histories > 200_000, "{histories}");
+}
+
+#[test]
+fn kms_5_a_mode_set_gets_through_and_what_it_ends_has_changed_nothing() {
+    let keeps = Request { mode: Change::To(SMALL), picture: Change::Keep, allow_modeset: true, ..Request::default() };
+    let legacy = |request: Request| Request { at_once: true, ..request };
+    for waits in [false, true] {
+        let pending = || {
+            let mut crtc = lit();
+            assert!(crtc.commit(&Request { picture: Change::To(512), ..flip() }, true, waits, NOW, |_| 1).is_ok());
+            crtc.programmed();
+            crtc
+        };
+        for request in [modeset(LARGE), off()] {
+            // The legacy call, at any time.
+            let mut crtc = pending();
+            assert_eq!(crtc.supersede(&legacy(request), NOW), Some(1));
+            assert_eq!(crtc.pending(), None);
+            assert!(matches!(crtc.commit(&legacy(request), true, false, NOW, |_| 2), Ok(Next::Program(_))));
+            // An atomic commit, past the limit.
+            let mut crtc = pending();
+            assert_eq!(crtc.supersede(&request, NOW), None);
+            assert_eq!(crtc.commit(&request, true, false, NOW, |_| 2), Err(CommitError::Pending));
+            assert_eq!(crtc.supersede(&request, LATE), Some(1));
+        }
+        // Whatever else is asked for waits, also past the limit: a flip, a change of nothing, what is refused.
+        let too_large = Mode { height: 64, ..LARGE };
+        let grows = Request { mode: Change::To(LARGE), ..keeps };
+        for request in [flip(), Request::default(), keeps, Request { mode: Change::To(too_large), ..keeps }, grows] {
+            let mut crtc = pending();
+            assert_eq!(crtc.supersede(&request, LATE), None, "{request:?}");
+            assert!(crtc.pending().is_some());
+        }
+    }
+}
+
+#[test]
+fn kms_5_a_flip_that_is_not_shown_leaves_what_was_set_before() {
+    let mut crtc = lit();
+    assert_eq!(crtc.not_shown(), None);
+    let larger = Request { picture: Change::To(512), ..flip() };
+    assert_eq!(crtc.commit(&larger, true, false, NOW, |_| 1), Ok(Next::Program(Program::Flip)));
+    assert_eq!(crtc.not_shown(), None, "it is not even asked for");
+    assert_eq!(crtc.programmed(), None);
+    assert_eq!((crtc.not_shown(), crtc.not_shown()), (Some(1), None));
+    let grows = Request { mode: Change::To(LARGE), picture: Change::Keep, ..modeset(LARGE) };
+    assert_eq!(crtc.check(&grows), Err(CommitError::PictureTooSmall), "the larger picture was kept");
 }

@@ -23,6 +23,12 @@ impl Vblanks {
         self.register = 0;
     }
 
+    /// The hardware's counter goes on from this, and no blank was missed: after the display was turned off and on. A counter
+    /// that stands still is not taken for one that has begun anew and gone on.
+    pub fn goes_on_from(&mut self, register: u32) {
+        self.register = register;
+    }
+
     /// How many there were when the hardware was asked last.
     pub const fn count(&self) -> u64 {
         self.count
@@ -41,6 +47,8 @@ mod tests {
         assert_eq!((blanks.observe(2), blanks.count()), (12, 12));
         // Nobody said so this time.
         assert_eq!(blanks.observe(1), 13);
+        blanks.goes_on_from(7);
+        assert_eq!((blanks.observe(7), blanks.observe(8)), (13, 14));
         let mut wraps = Vblanks { count: 5, register: u32::MAX };
         assert_eq!(wraps.observe(1), 7);
     }

@@ -13,8 +13,8 @@ use crate::calls::{Arguments, Bound};
 use crate::device::{Device, Users};
 use crate::{CallError, Fence, Placement, WaitError};
 
-/// How long a blocking commit waits for its turn and its end together. The work that its picture waits for is bounded
-/// too, but by its own timeouts, one after the other.
+/// How long a blocking commit waits for its turn and its end together. Each flip has a limit of its own, which the
+/// hardware is held to. The work that its picture waits for is bounded too, but by its own timeouts, one after the other.
 const BLOCKING_LIMIT: Duration = Duration::from_mins(1);
 
 /// A change of the display as a whole: all of it happens, or nothing. By default nothing changes, and the caller waits.
@@ -40,7 +40,8 @@ pub struct Commit<'a> {
 pub enum CommitKind {
     /// Nothing changes; the call says whether it could.
     TestOnly,
-    /// When the commit has taken effect. Waits for its turn first if another one is pending.
+    /// When the commit has taken effect, or has failed to: its fence says so. Waits for its turn first if another one is
+    /// pending; a mode set not longer than the limit of that one.
     #[default]
     Blocking,
     /// At once.
@@ -144,7 +145,8 @@ pub(crate) fn atomic(device: &Device, mailbox: &Mailbox, commit: &Commit<'_>) ->
         match device.call(Atomic { commit, mailbox }) {
             Err(CallError::Commit(CommitError::Pending)) if !left().is_zero() => {
                 // It may have ended by now; then it is our turn. Its end is all that is of interest.
-                let _ = device.0.display.pending().map(|fence| fence.wait(left()));
+                // A mode set waits no longer than the limit: then the other one makes way for it.
+                let _ = device.0.display.pending().map(|fence| fence.wait(left().min(device.0.display.limit)));
             }
             started => break started?,
         }

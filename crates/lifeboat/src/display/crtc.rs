@@ -11,6 +11,7 @@ use super::events::Promise;
 use super::vblank::Waits;
 use super::{Display, Ended, Owed, State};
 use crate::buffer;
+use crate::fence::Outcome;
 use crate::link::Link;
 use crate::{CallError, Fence};
 
@@ -29,6 +30,8 @@ pub(super) struct Pending {
     pub(super) frame: Option<Frame>,
     /// What paints it.
     in_fence: Option<Fence>,
+    /// How it has ended, once it has.
+    pub(super) outcome: Outcome,
 }
 
 /// A commit, as it is handed to the CRTC.
@@ -51,7 +54,7 @@ pub(super) struct Accepted {
 }
 
 impl Frame {
-    fn offset(&self) -> Result<u64, DriverError> {
+    pub(super) fn offset(&self) -> Result<u64, DriverError> {
         self.buffer.vram_offset().ok_or(DriverError::NoSuchThing)
     }
 
@@ -74,24 +77,35 @@ impl Display {
         let Wish { request, picture, in_fence, event } = wish;
         let in_fence = in_fence.filter(|fence| fence.status().is_none());
         let mut state = self.lock();
-        let State { crtc, shown, replaced, .. } = &mut *state;
-        let lost = crtc.is_lost() || link.is_none();
+        let lost = state.crtc.is_lost() || link.is_none();
         if lost && request.at_once {
             return Err(Refusal::Gone.into());
         }
+        let superseded = link.and_then(|link| state.make_way(link, &request));
+        let now = state.silences.now();
+        let State { crtc, shown, replaced, .. } = &mut *state;
         let awaits = in_fence.clone();
         let mut known = None;
-        let next = crtc.commit(&request, link.is_some(), in_fence.is_some(), |mode| {
+        let next = crtc.commit(&request, link.is_some(), in_fence.is_some(), now, |mode| {
             let (fence, owed) = Owed::new(&self.flips, event);
             known = Some(fence.clone());
             // Nothing is kept for hardware that is gone.
             let kept = picture.or_else(|| shown.as_ref().map(|shown| shown.buffer.clone()));
             let frame = mode.filter(|_| !lost).and_then(|mode| Some(Frame { buffer: kept?, mode }));
-            Pending { owed, fence, frame, in_fence }
-        })?;
+            Pending { owed, fence, frame, in_fence, outcome: Ok(()) }
+        });
+        let next = match next {
+            Ok(next) => next,
+            Err(error) => {
+                let ended = Ended { superseded, ..state.nothing_ended() };
+                drop(state);
+                ended.answer();
+                return Err(error.into());
+            }
+        };
         let flipped = replaced.take();
         let gone = Err(DriverError::Gone);
-        let (ended, awaits, told) = match (next, link) {
+        let (mut ended, awaits, told) = match (next, link) {
             (Next::Program(program), Some(link)) => {
                 let (ended, told) = state.program(link, program, request.at_once);
                 (ended, None, told)
@@ -101,6 +115,7 @@ impl Display {
             // Without hardware a commit is complete.
             (Next::Program(_), None) => (state.nothing_ended(), None, gone),
         };
+        ended.superseded = superseded;
         // What this commit has replaced at once must be free when it returns: perhaps nobody asks for anything any more.
         let unused = (flipped, state.replaced.take());
         drop(state);
@@ -145,7 +160,13 @@ impl Display {
 
 impl State {
     pub(super) fn nothing_ended(&self) -> Ended {
-        Ended { commit: None, waits: Waits::default(), sequence: self.vblanks.count() }
+        Ended {
+            superseded: None,
+            commit: None,
+            waits: Waits::default(),
+            waits_end: Ok(()),
+            sequence: self.vblanks.count(),
+        }
     }
 
     /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said. If
@@ -158,7 +179,11 @@ impl State {
         };
         let mut ended = Ended { commit, ..self.nothing_ended() };
         match program {
-            Program::Flip => self.expect(),
+            Program::Flip => {
+                let now = self.silences.now();
+                self.silences.flip.begins(now);
+                self.expect();
+            }
             Program::TurnOff => {
                 // No blank comes any more.
                 ended.waits = mem::take(&mut self.waits);
@@ -179,6 +204,10 @@ impl State {
                 frame.show(link)?;
                 self.vblanks.observe(count);
                 self.vblanks.restarted();
+                // Unless its counter stands still: then no blank has come.
+                if let Ok(count) = link.registers(|lb1, _| lb1.vblank_count()) {
+                    self.vblanks.goes_on_from(count);
+                }
                 Ok(())
             }
             (Program::TurnOff, _) => {

@@ -26,14 +26,15 @@ const HOTPLUG: usize = 1;
 /// Something that happened on the display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A flip or commit has taken effect, or the device was lost on the way.
+    /// A flip or commit has taken effect, or has ended otherwise: its fence says how. Also if the device was lost on the
+    /// way.
     Flip {
         /// As given by the user.
         token: u64,
-        /// The vertical blank since which the picture is shown.
+        /// The vertical blank since which the picture is shown; the last one if it is not.
         sequence: u64,
     },
-    /// A vertical blank that was waited for has begun, or the device was lost on the way.
+    /// A vertical blank that was waited for has begun, or the device was lost on the way, or none came: its fence says so.
     Vblank {
         /// As given by the user.
         token: u64,

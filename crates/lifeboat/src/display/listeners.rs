@@ -71,13 +71,15 @@ impl fmt::Debug for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::display::{Display, Mailbox};
     use crate::key;
     use crate::ledger::Ledger;
 
     /// Comparisons for each handle that is opened and closed, of so many.
     fn steps(count: usize, close: impl Fn(&mut Vec<Mailbox>) -> Mailbox) -> u64 {
-        let display = Display::new(&Ledger::default(), "test");
+        let display = Display::new(&Ledger::default(), "test", Duration::ZERO);
         let before = key::comparisons();
         let mut open: Vec<_> = (0..count).map(|_| display.listen()).collect();
         while !open.is_empty() {

@@ -3,13 +3,15 @@
 //! What may be asked for, and how far the one commit under way is, is [`lifeboat_core::kms`]'s to say. Here are the
 //! hardware, the fences and the events. Whatever is owed to somebody, a flip, a commit, a vertical blank, is answered
 //! exactly once (KMS-3): by the interrupt that reports it, by the worker that asks when none comes, by the unplug that
-//! catches it in mid-flight, or at once if the device is already gone.
+//! catches it in mid-flight, or at once if the device is already gone. What the hardware never reports ends within a
+//! limit (KMS-5).
 //!
 //! | module | concept |
 //! |---|---|
 //! | `resources` | what there is: connector, modes, limits |
 //! | `commit` | what users ask for: mode set, flip, atomic commit |
 //! | `crtc` | what is shown, and the commit that is under way |
+//! | `overdue` | what the hardware does not report in time, and how that ends |
 //! | `vblank` | those who wait for a vertical blank |
 //! | `events` | what a handle is told |
 //! | `listeners` | the handles that are told when the screen goes |
@@ -18,17 +20,18 @@ mod commit;
 mod crtc;
 mod events;
 mod listeners;
+mod overdue;
 mod resources;
 mod vblank;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat_core::kms::{Crtc, Vblanks};
+use lifeboat_core::kms::{Crtc, Vblanks, report_limit};
 use lifeboat_lb1::{DriverError, REFRESH_MILLIHERTZ};
 use lifeboat_sync::lint::{Mutex, MutexGuard};
 
-use crate::fence::{Timeline, Unsignalled};
+use crate::fence::{Outcome, Timeline, Unsignalled};
 use crate::ledger::Ledger;
 use crate::link::Link;
 use crate::{Fence, locks};
@@ -40,6 +43,7 @@ pub(crate) use events::Mailbox;
 pub use events::{Event, Events};
 use events::{EventQueue, Promise};
 use listeners::Listeners;
+use overdue::Silences;
 pub use resources::{ConnectorInfo, ConnectorStatus, Resources};
 pub(crate) use resources::{GetConnector, GetResources, connector, resources};
 use vblank::Waits;
@@ -56,6 +60,8 @@ pub(crate) struct Display {
     flips: Timeline,
     /// Vertical blanks that somebody waits for.
     blanks: Timeline,
+    /// How long the hardware may take to report one of either.
+    limit: Duration,
 }
 
 struct State {
@@ -70,6 +76,7 @@ struct State {
     watched: bool,
     /// When to ask the hardware if no interrupt has come.
     ask_at: Option<Instant>,
+    silences: Silences,
 }
 
 /// What somebody is owed: a fence, and perhaps an event.
@@ -86,50 +93,57 @@ impl Owed {
     }
 
     /// Answers. With no lock held: a fence's callbacks run in here.
-    fn answer(self, sequence: u64) {
+    fn answer(self, sequence: u64, outcome: Outcome) {
         if let Some(event) = self.event {
             event.deliver(sequence);
         }
-        self.fence.signal();
+        self.fence.end(outcome);
     }
 }
 
 /// What has ended under the lock, to be answered without it.
 #[must_use = "somebody waits for the answer"]
 struct Ended {
+    /// The one that another commit has taken the place of.
+    superseded: Option<Pending>,
     commit: Option<Pending>,
     waits: Waits,
+    /// How the waits end.
+    waits_end: Outcome,
     sequence: u64,
 }
 
 impl Ended {
     fn answer(self) {
         for wait in self.waits {
-            wait.owed.answer(self.sequence);
+            wait.owed.answer(self.sequence, self.waits_end);
         }
-        if let Some(commit) = self.commit {
-            commit.owed.answer(self.sequence);
+        for commit in self.superseded.into_iter().chain(self.commit) {
+            commit.owed.answer(self.sequence, commit.outcome);
         }
     }
 }
 
 impl Display {
-    /// A display that is off. `name` is its device's.
-    pub(crate) fn new(ledger: &Ledger, name: &str) -> Self {
+    /// A display that is off. `name` is its device's, `limit` what [`ProbeOptions`](crate::ProbeOptions) say.
+    pub(crate) fn new(ledger: &Ledger, name: &str, limit: Duration) -> Self {
+        let limit = report_limit(limit, REFRESH_MILLIHERTZ);
         let state = State {
-            crtc: Crtc::new(REFRESH_MILLIHERTZ),
+            crtc: Crtc::new(REFRESH_MILLIHERTZ, limit),
             vblanks: Vblanks::default(),
             shown: None,
             replaced: None,
             waits: Waits::default(),
             watched: false,
             ask_at: None,
+            silences: Silences::new(limit),
         };
         Self {
             state: Mutex::new(&locks::DISPLAY, state),
             listeners: Arc::new(Listeners::new()),
             flips: Timeline::new(ledger, name, "flips"),
             blanks: Timeline::new(ledger, name, "vblanks"),
+            limit,
         }
     }
 
@@ -156,25 +170,29 @@ impl Display {
         if let Some(commit) = state.ask(link) {
             let sequence = state.vblanks.count();
             drop(state);
-            commit.owed.answer(sequence);
+            commit.owed.answer(sequence, commit.outcome);
             state = self.lock();
         }
         while let Some(wait) = state.take_due() {
             let sequence = state.vblanks.count();
             drop(state);
-            wait.owed.answer(sequence);
+            wait.owed.answer(sequence, Ok(()));
             state = self.lock();
         }
         state.rest(link);
     }
 
-    /// The worker's round: programs a commit whose fence has signalled, frees what was shown, and asks about what an
-    /// interrupt should have reported. Says when to look again.
+    /// The worker's round: programs a commit whose fence has signalled, frees what was shown, asks about what an
+    /// interrupt should have reported, and ends what is overdue. Says when to look again.
     pub(crate) fn look(&self, link: &Link) -> Option<Instant> {
         self.resume(link);
-        let due = self.lock().ask_at;
+        let state = self.lock();
+        // Read before the hardware is: what is overdue by it was so when the hardware answered.
+        let (due, now) = (state.ask_at, state.silences.now());
+        drop(state);
         if due.is_some_and(|due| due <= Instant::now()) {
             self.advance(link);
+            self.judge(link, now);
         }
         // Both at one moment: whoever ends a flip later finds that this looks again.
         let mut state = self.lock();
@@ -198,6 +216,7 @@ impl Display {
         if state.watched {
             link.registers(|lb1, _| lb1.watch_vblanks(true))?;
         }
+        state.silences.asked_again();
         Ok(())
     }
 
@@ -206,7 +225,8 @@ impl Display {
         let mut state = self.lock();
         state.ask_at = None;
         let commit = state.crtc.lose();
-        let ended = Ended { commit, waits: std::mem::take(&mut state.waits), sequence: state.vblanks.count() };
+        let waits = std::mem::take(&mut state.waits);
+        let ended = Ended { commit, waits, ..state.nothing_ended() };
         drop(state);
         ended.answer();
     }
@@ -240,7 +260,8 @@ impl State {
 
     /// Something is on its way: the worker asks about it if no interrupt comes.
     fn expect(&mut self) {
-        self.ask_at.get_or_insert_with(|| Instant::now() + INTERRUPT_LIMIT);
+        let next = self.silences.next_look();
+        self.ask_at = Some(self.ask_at.map_or(next, |at| at.min(next)));
     }
 
     /// Goes on waiting for what is still to come, and for nothing else.
@@ -253,7 +274,13 @@ impl State {
             // If it fails, the device is gone.
             let _ = link.registers(|lb1, _| lb1.watch_vblanks(false));
         }
-        let expects = self.crtc.awaits_blank().is_some() || !self.waits.is_empty();
-        self.ask_at = expects.then(|| Instant::now() + INTERRUPT_LIMIT);
+        let (flips, waits) = (self.crtc.awaits_blank().is_some(), !self.waits.is_empty());
+        if !flips {
+            self.silences.flip.ends();
+        }
+        if !waits {
+            self.silences.blank.ends();
+        }
+        self.ask_at = (flips || waits).then(|| self.silences.next_look());
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn queue_vblank(
     } else {
         let sequence = state.vblanks.count();
         drop(state);
-        owed.answer(sequence);
+        owed.answer(sequence, Ok(()));
     }
     Ok(fence)
 }
@@ -83,6 +83,10 @@ impl State {
         }
         // If it could not be asked it is gone, and the unplug answers.
         self.watched = true;
+        if self.waits.is_empty() {
+            let now = self.silences.now();
+            self.silences.blank.begins(now);
+        }
         self.waits.add(owed, self.vblanks.count() + 1);
         self.expect();
     }
@@ -104,6 +108,11 @@ impl Waits {
     /// The first, if its blank has come by `now`. O(1).
     fn take_due(&mut self, now: u64) -> Option<Wait> {
         if self.0.front()?.due <= now { self.0.pop_front() } else { None }
+    }
+
+    /// Whether the blank of the first has come by `now`.
+    pub(super) fn are_due(&self, now: u64) -> bool {
+        self.0.front().is_some_and(|first| first.due <= now)
     }
 
     pub(super) fn is_empty(&self) -> bool {

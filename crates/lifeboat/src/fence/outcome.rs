@@ -17,6 +17,7 @@ const LOST: u8 = 2;
 const GUILTY: u8 = 3;
 const INNOCENT: u8 = 4;
 const CANCELED: u8 = 5;
+const TIMED_OUT: u8 = 6;
 
 impl OnceOutcome {
     /// Who reads an outcome sees all that its signaller did before.
@@ -27,6 +28,7 @@ impl OnceOutcome {
             GUILTY => Some(Err(FenceError::Guilty)),
             INNOCENT => Some(Err(FenceError::Innocent)),
             CANCELED => Some(Err(FenceError::Canceled)),
+            TIMED_OUT => Some(Err(FenceError::TimedOut)),
             _ => Some(Ok(())),
         }
     }
@@ -39,6 +41,7 @@ impl OnceOutcome {
             Err(FenceError::Guilty) => GUILTY,
             Err(FenceError::Innocent) => INNOCENT,
             Err(FenceError::Canceled) => CANCELED,
+            Err(FenceError::TimedOut) => TIMED_OUT,
         };
         self.0.store(value, Release);
     }
@@ -50,8 +53,9 @@ mod tests {
 
     #[test]
     fn every_outcome_is_read_as_it_was_set() {
-        let errors = [FenceError::Lost, FenceError::Guilty, FenceError::Innocent, FenceError::Canceled];
-        for outcome in errors.map(Err).into_iter().chain([Ok(())]) {
+        let known =
+            [FenceError::Lost, FenceError::Guilty, FenceError::Innocent, FenceError::Canceled, FenceError::TimedOut];
+        for outcome in known.map(Err).into_iter().chain([Ok(())]) {
             let once = OnceOutcome::default();
             assert_eq!(once.get(), None);
             once.set(outcome);

@@ -6,6 +6,7 @@ mod live;
 mod loss;
 #[path = "../machine/mod.rs"]
 mod machine;
+mod overdue;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -38,7 +38,9 @@ pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
         }
     }
     for fence in world.take_owed() {
-        let _ = desk.settle(&fence, Work { context: Some(world.context()), depends: false });
+        // Somebody else's mode set may take the place of a flip.
+        let depends = fence.name().ends_with("/flips");
+        let _ = desk.settle(&fence, Work { context: Some(world.context()), depends });
     }
     let lost = match desk.standing() {
         Standing::Live => world.miscounted(false).filter(|_| desk.standing() == Standing::Live),

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use lifeboat::core::class::Presence;
-use lifeboat::{Buffer, CallError, Change, Commit, CommitError, CommitKind, DisplayEvent, Fence, Handle, Placement};
+use lifeboat::{Buffer, Change, Commit, CommitKind, DisplayEvent, Fence, Handle, Placement};
 
 use super::desk::{Desk, Work};
 use crate::torture::round::Standing;
@@ -29,6 +29,9 @@ pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
     show.end();
 }
 
+/// Somebody else's mode set may take the place of a flip.
+const REPLACEABLE: Work<'static> = Work { context: None, depends: true };
+
 impl<'a> Show<'a> {
     fn new(desk: &'a Desk<'a>) -> Option<Self> {
         let handle = desk.open()?;
@@ -36,11 +39,8 @@ impl<'a> Show<'a> {
         let picture = || desk.call("create-buffer", || handle.create_buffer(Placement::Vram, bytes));
         let pictures = [picture()?, picture()?];
         let mode = desk.call("resources", || handle.resources())?.mode(SIDE, SIDE);
-        // While somebody else's commit is under way the display is on. If it is lost, it may be off, and stays so.
-        desk.call("mode-set", || match handle.set_mode(Some((&pictures[0], mode))) {
-            Err(CallError::Commit(CommitError::Pending)) => Ok(()),
-            answer => answer,
-        })?;
+        // Takes the place of somebody else's commit that is under way.
+        desk.call("mode-set", || handle.set_mode(Some((&pictures[0], mode))))?;
         Some(Self { desk, pictures, events: Vec::new(), hotplugs: 0, fences: Vec::new(), handle })
     }
 
@@ -64,7 +64,7 @@ impl<'a> Show<'a> {
         if random.bool()
             && let Some(last) = self.fences.pop()
         {
-            let _ = self.desk.settle(&last, Work::default());
+            let _ = self.desk.settle(&last, REPLACEABLE);
         }
         self.desk.call("get-connector", || self.handle.connector());
     }
@@ -88,7 +88,7 @@ impl<'a> Show<'a> {
     /// All that was promised has come.
     fn end(&mut self) {
         for fence in std::mem::take(&mut self.fences) {
-            let _ = self.desk.settle(&fence, Work::default());
+            let _ = self.desk.settle(&fence, REPLACEABLE);
         }
         let before = self.desk.standing();
         self.read();

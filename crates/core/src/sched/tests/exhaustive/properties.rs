@@ -61,6 +61,8 @@ impl World {
             Err(FenceError::Innocent) => progress.lost == Some(Place::Victim) && (!plan.restartable || killed),
             Err(FenceError::Canceled) => !progress.ran && (killed || progress.wait == Wait::Failed),
             Err(FenceError::Lost) => self.lost,
+            // The display's: no job ends so.
+            Err(FenceError::TimedOut) => false,
         };
         assert!(reason, "job {job} has no reason to end with {result:?}");
         progress.signalled = Some(result);
