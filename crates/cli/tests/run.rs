@@ -85,6 +85,44 @@ fn the_result_is_saved_and_is_the_same_with_and_without_a_loss() {
 }
 
 #[test]
+fn of_each_fault_the_report_says_where_it_fired_or_that_it_never_came() {
+    // Two that come, one at a time when no job is left to hit, and two at what there is not.
+    let faults = ["unplug@job:20,replug:5ms", "hang@job:21", "hang@100%", "unplug@job:99999", "failed-reset@reset:99"];
+    let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
+    let args = [&args[..], &["--timeout", "2s"]].concat();
+    let asked = report(&args, 3);
+    check(&asked);
+    let fates = asked["faults"].as_array().unwrap();
+    let told: Vec<_> =
+        fates.iter().map(|fate| (fate["fault"].as_str().unwrap(), fate["fired"].as_bool().unwrap())).collect();
+    assert_eq!(told, faults.into_iter().zip([true, true, false, false, false]).collect::<Vec<_>>(), "{asked:#}");
+    assert_eq!((&fates[0]["at"]["device"], &fates[0]["at"]["job"]), (&1.into(), &20.into()));
+    assert_eq!(fates[1]["at"]["job"], 21);
+
+    let allowed = lifeboat(&[&args[..], &["--allow-unfired"]].concat());
+    let text = String::from_utf8(allowed.stdout).unwrap();
+    assert_eq!(allowed.status.code(), Some(0), "{text}");
+    assert!(text.contains("  unplug@job:20,replug:5ms  fired at job 20, access "), "{text}");
+    assert!(text.contains("  unplug@job:99999          never came: no device had more than "), "{text}");
+}
+
+/// The line that README gives to try: all of its faults come, whatever the size of the picture and the speed of the machine.
+#[test]
+fn the_faults_of_the_readme_all_come() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let (_, line) = readme.split_once("run --image photo.jpg").unwrap();
+    let (line, _) = line.split_once("\n$").unwrap();
+    let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "\\").collect();
+    let faults: Vec<&str> = words.windows(2).filter(|pair| pair[0] == "--fault").flatten().copied().collect();
+    assert_eq!(faults.len(), 6, "{line}");
+    for tiles in ["256", "96"] {
+        let report = report(&[&faults[..], &["--filter", "emboss", "--tiles", tiles]].concat(), 0);
+        check(&report);
+        assert!(report["faults"].as_array().unwrap().iter().all(|fate| fate["fired"] == true), "{report:#}");
+    }
+}
+
+#[test]
 fn wedge_4_a_dump_of_each_incident_is_saved_and_can_be_shown() {
     let dir = tempfile::tempdir().unwrap();
     let dumps = dir.path().join("dumps");
@@ -156,7 +194,7 @@ fn several_losses_in_one_run() {
         "unplug@70%,replug:10ms",
     ];
     let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
-    let report = report(&[&args[..], &["--repeat", "8"]].concat(), 0);
+    let report = report(&[&args[..], &["--repeat", "8", "--allow-unfired"]].concat(), 0);
     check(&report);
     assert!(report["unplugs"].as_u64().unwrap() >= 2, "{report}");
     assert_eq!(report["unplugs"], report["replugs"]);
@@ -242,7 +280,7 @@ proptest! {
     ) {
         let (clients, tile, seed) = (clients.to_string(), tile.to_string(), seed.to_string());
         let args = ["--clients", &clients, "--tiles", &tile, "--seed", &seed, "--fault", &first, "--fault", &second];
-        check(&report(&args, 0));
+        check(&report(&[&args[..], &["--allow-unfired"]].concat(), 0));
     }
 }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::vitals;
 use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, Uevents, UnplugReport, WeakBus};
-use lifeboat_gpu::{Card, Config, RingSpan, Slot};
+use lifeboat_gpu::{Card, Config, Counters, RingSpan, Slot};
 use parking_lot::{Condvar, Mutex};
 
 use super::destination::DestinationError;
@@ -39,6 +39,20 @@ pub(super) struct Machine {
     cards: Mutex<Vec<Arc<Card>>>,
     config: Config,
     timeline: Arc<Timeline>,
+}
+
+/// A card in the slot.
+pub(super) struct Plugged {
+    pub(super) card: Arc<Card>,
+    /// 1 is the first.
+    pub(super) number: u32,
+}
+
+impl Plugged {
+    /// For what is kept by the card itself.
+    pub(super) fn weak(&self) -> Weak<Card> {
+        Arc::downgrade(&self.card)
+    }
 }
 
 /// Who else wants to know what happens to the device.
@@ -77,6 +91,8 @@ pub(super) struct Remains {
     pub(super) violations: Vec<String>,
     pub(super) unplugs: u64,
     pub(super) replugs: u64,
+    /// What the busiest cards counted.
+    pub(super) most: Counters,
     pub(super) unplug_us: Spread,
     /// Files.
     pub(super) dumps: Result<Vec<PathBuf>, DestinationError>,
@@ -121,22 +137,25 @@ impl Machine {
     }
 
     /// Plugs a new card into the slot, after pulling out what may be there. `arm` gets it before the driver does.
-    pub(super) fn plug(&self, arm: impl FnOnce(&Card)) -> io::Result<Arc<Card>> {
+    pub(super) fn plug(&self, arm: impl FnOnce(&Plugged)) -> io::Result<Plugged> {
         let card = Card::new(self.config)?;
-        arm(&card);
         if self.timeline.is_on() {
             let timeline = self.timeline.clone();
             card.set_recorder(Some(Arc::new(move |span| record(&timeline, &span))));
         }
         self.slot.remove();
         let mut cards = self.cards.lock();
+        let number = u32::try_from(cards.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let plugged = Plugged { card: card.clone(), number };
+        // After the removal of the one before: a fault of that one cannot happen any more.
+        arm(&plugged);
         if !cards.is_empty() {
             self.timeline.mark("replug", Instant::now(), MarkKind::Replug);
         }
         cards.push(card.clone());
         // The slot's card, if any, was removed above, and nobody else plugs.
-        self.slot.insert(card.clone()).map_err(io::Error::other)?;
-        Ok(card)
+        self.slot.insert(card).map_err(io::Error::other)?;
+        Ok(plugged)
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -162,6 +181,7 @@ impl Machine {
             violations: violations.map(|violation| violation.to_string()).collect(),
             unplugs: during.len() as u64,
             replugs: state.added.saturating_sub(1),
+            most: most(cards.iter().map(|card| card.counters())),
             unplug_us: Spread::of(during.iter().map(|report| report.took())),
             dumps,
             events_lost,
@@ -245,6 +265,16 @@ impl Watch {
         drop(state);
         self.progress.device(DeviceState::Gone);
     }
+}
+
+/// The largest number of each kind.
+fn most(counters: impl Iterator<Item = Counters>) -> Counters {
+    counters.fold(Counters::default(), |most, one| Counters {
+        accesses: most.accesses.max(one.accesses),
+        jobs: most.jobs.max(one.jobs),
+        resets: most.resets.max(one.resets),
+        ..most
+    })
 }
 
 /// One descriptor on a ring.

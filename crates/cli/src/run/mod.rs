@@ -13,6 +13,7 @@ mod dumps;
 pub mod error;
 pub mod fault_spec;
 pub mod filter;
+mod ledger;
 mod machine;
 pub mod memory;
 pub mod picture;
@@ -42,6 +43,7 @@ use conductor::{Conductor, Cue};
 use destination::{Destination, TimelineFormat};
 use dumps::DumpDirectory;
 use filter::Convolution;
+use ledger::Ledger;
 use machine::{Listeners, Machine, Remains};
 use picture::{Picture, Source};
 use present::Shown;
@@ -80,7 +82,17 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
 
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let timeline = Arc::new(if drawing.is_some() { Timeline::start() } else { Timeline::off() });
-    let job = Job { args, picture: &picture, convolution: &convolution, budget, grid, seed, timeline: &timeline };
+    let ledger = Ledger::new(args.faults());
+    let job = Job {
+        args,
+        picture: &picture,
+        convolution: &convolution,
+        budget,
+        grid,
+        seed,
+        timeline: &timeline,
+        ledger: &ledger,
+    };
     let Outcome { rest, tally, shown, on_screen, took, outage, remains } =
         job.perform(Listeners { dumps, uevents }, interrupt)?;
     let dumps = remains.dumps?;
@@ -99,6 +111,8 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
         tile: args.tiles,
         repeat: args.rounds(),
         seed,
+        faults: ledger.conclude(remains.most),
+        allow_unfired: args.allow_unfired,
         jobs: Jobs { lost: rest.lost_jobs, ..tally.jobs },
         longest_wait_us: tally.longest_wait_us(),
         fences: tally.fences,
@@ -145,6 +159,7 @@ struct Job<'a> {
     grid: TileGrid,
     seed: u64,
     timeline: &'a Arc<Timeline>,
+    ledger: &'a Ledger,
 }
 
 /// What came of it.
@@ -167,7 +182,7 @@ impl Job<'_> {
         };
         let (to_conductor, from_user) = (cues.clone(), cues.clone());
         let on_milestone = Box::new(move |done| told(&to_conductor, Cue::Progress(done)));
-        let milestones = |total| conductor::milestones(&self.args.faults(), total);
+        let milestones = |total| conductor::milestones(self.ledger.faults(), total);
         let workload = Workload::new(self.picture, self.grid, self.args.rounds(), milestones, on_milestone);
         interrupt.on_request(move || told(&from_user, Cue::Interrupted));
         let progress = Progress::new(workload.total(), self.args.quiet);
@@ -193,8 +208,7 @@ impl Job<'_> {
         cues: &Sender<Cue>,
         cue_receiver: Receiver<Cue>,
     ) -> Result<(Tally, Shown), RunError> {
-        let faults = self.args.faults();
-        let longest_absence = faults.iter().filter_map(|fault| fault.replug).max().unwrap_or_default();
+        let longest_absence = self.ledger.faults().iter().filter_map(|fault| fault.replug).max().unwrap_or_default();
         let around = Surroundings {
             watch: machine.watch(),
             workload,
@@ -205,7 +219,7 @@ impl Job<'_> {
             progress,
             patience: PATIENCE + longest_absence,
         };
-        let mut conductor = Conductor::begin(machine, self.timeline, workload, faults, cues.clone())?;
+        let mut conductor = Conductor::begin(machine, self.timeline, workload, self.ledger.clone(), cues.clone())?;
         std::thread::scope(|scope| {
             let thread = |name: String| std::thread::Builder::new().name(name);
             let conductor = thread("conductor".into())

@@ -3,9 +3,11 @@
 //! Serialised, it is the JSON object of `--report json`; its field names are an interface. Displayed, it is the text of
 //! `--report text`. [`verdict`](Report::verdict) is the judgement, and the exit code follows from nothing else.
 
+mod fate;
 mod text;
 mod verdict;
 
+pub use fate::{Fate, Place};
 pub use verdict::{Reason, Verdict};
 
 use std::collections::BTreeMap;
@@ -31,6 +33,10 @@ pub struct Report {
     pub repeat: u32,
     /// Gives the same run again.
     pub seed: u64,
+    /// What became of each fault that was asked for.
+    pub faults: Vec<Fate>,
+    /// Whether a fault that never came is as good as one that did.
+    pub allow_unfired: bool,
     /// What became of the jobs.
     pub jobs: Jobs,
     /// What became of the fences.

@@ -3,6 +3,11 @@ use serde_json::Value;
 use super::*;
 use crate::exit::Exit;
 
+fn fate(fault: &str, job: Option<u64>, counts: Option<(&'static str, &'static str, u64)>) -> Fate {
+    let at = job.map(|job| Place { device: 1, access: 80, job, reset: 1 });
+    Fate { fault: fault.to_owned(), fired: at.is_some(), at, counts }
+}
+
 /// A run in which the device was lost once and every promise was kept.
 fn good() -> Report {
     Report {
@@ -12,6 +17,8 @@ fn good() -> Report {
         tile: 256,
         repeat: 300,
         seed: 42,
+        faults: vec![fate("unplug@40%,replug:200ms", Some(9), None)],
+        allow_unfired: false,
         jobs: Jobs { submitted: 25_212, completed: 25_200, lost: 0, resubmitted: 12 },
         fences: Fences { created: 25_212, signalled: 25_212, by_error: BTreeMap::from([("ENODEV".to_owned(), 12)]) },
         unplugs: 1,
@@ -113,10 +120,12 @@ fn the_json_has_exactly_these_fields() {
     assert_eq!(
         names(&json),
         [
+            "allow_unfired",
             "clients",
             "direct_mpixel_per_s",
             "dumps",
             "events_lost",
+            "faults",
             "fences",
             "filter",
             "flips",
@@ -162,6 +171,9 @@ What happened
   Nobody waited longer than 3.1 ms for a job or a flip.
   The picture that came out equals the one computed on the CPU, bit for bit.
 
+Faults
+  unplug@40%,replug:200ms  fired at access 80, job 9
+
 In numbers
   Jobs        25,212 submitted, 25,200 completed, 12 submitted again, 0 lost
   Fences      25,212 created, 25,212 signalled; with an error: ENODEV 12
@@ -174,6 +186,22 @@ In numbers
 OK: nothing was lost, leaked or violated.
 ";
     assert_eq!(good().to_string(), expected);
+}
+
+#[test]
+fn a_fault_that_never_came_is_said_and_is_no_success() {
+    let report = changed(|r| r.faults.push(fate("hang@job:99999", None, Some(("job", "jobs", 84)))));
+    assert_eq!((report.verdict(), report.verdict().exit() as u8), (Verdict::NotAsAsked(1), 3));
+    let text = report.to_string();
+    assert!(text.contains("  hang@job:99999           never came: no device had more than 84 jobs\n"), "{text}");
+    assert!(text.contains("\nNOT AS ASKED: ") && text.contains("1 fault never came"), "{text}");
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["faults"][0]["at"]["job"], 9);
+    assert_eq!(json["faults"][1], serde_json::json!({"fault": "hang@job:99999", "fired": false, "at": null}));
+    let allowed = Report { allow_unfired: true, ..report };
+    assert_eq!(allowed.verdict(), Verdict::Kept);
+    let lossy = Report { interrupted: true, allow_unfired: false, ..allowed };
+    assert_eq!(lossy.verdict(), Verdict::Interrupted, "what was asked for could not come");
 }
 
 #[test]

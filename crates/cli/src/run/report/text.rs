@@ -15,6 +15,7 @@ impl fmt::Display for Report {
         for sentence in self.story(&verdict) {
             writeln!(f, "  {sentence}")?;
         }
+        self.fates(f)?;
         writeln!(f, "\nIn numbers")?;
         for (label, value) in self.numbers() {
             writeln!(f, "  {label:LABEL$}{value}")?;
@@ -76,6 +77,15 @@ impl Report {
             (false, None) => "The picture that came out could not be checked.".to_owned(),
         });
         story
+    }
+
+    /// One line for each fault that was asked for.
+    fn fates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.faults.is_empty() {
+            writeln!(f, "\nFaults")?;
+        }
+        let width = self.faults.iter().map(|fate| fate.fault.len()).max().unwrap_or(0);
+        self.faults.iter().try_for_each(|fate| writeln!(f, "  {:width$}  {fate}", fate.fault))
     }
 
     fn numbers(&self) -> Vec<(&'static str, String)> {

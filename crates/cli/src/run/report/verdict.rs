@@ -10,6 +10,8 @@ use crate::exit::Exit;
 pub enum Verdict {
     /// Nothing was lost, leaked or violated, and the output is right.
     Kept,
+    /// The same, but so many faults that were asked for never came.
+    NotAsAsked(usize),
     /// The user ended the run; until then nothing was leaked or violated.
     Interrupted,
     /// Something was lost, leaked or violated: all of these.
@@ -64,7 +66,10 @@ impl Report {
         match reasons.is_empty() {
             false => Verdict::Broken(reasons),
             true if self.interrupted => Verdict::Interrupted,
-            true => Verdict::Kept,
+            true => match self.faults.iter().filter(|fate| !fate.fired).count() {
+                unfired @ 1.. if !self.allow_unfired => Verdict::NotAsAsked(unfired),
+                _ => Verdict::Kept,
+            },
         }
     }
 }
@@ -74,6 +79,7 @@ impl Verdict {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Kept => Exit::Success,
+            Self::NotAsAsked(_) => Exit::NotAsAsked,
             Self::Interrupted => Exit::Interrupted,
             Self::Broken(_) => Exit::Failed,
         }
@@ -84,6 +90,12 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kept => f.write_str("OK: nothing was lost, leaked or violated."),
+            Self::NotAsAsked(unfired) => write!(
+                f,
+                "NOT AS ASKED: nothing was lost, leaked or violated, but {} never came; give another time, or \
+                 --allow-unfired.",
+                if *unfired == 1 { "1 fault".to_owned() } else { format!("{unfired} faults") }
+            ),
             Self::Interrupted => {
                 f.write_str("INTERRUPTED: the work is not complete; until then nothing was leaked or violated.")
             }
