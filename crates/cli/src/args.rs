@@ -171,7 +171,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Save the filtered picture; PNG only, because JPEG would not keep it bit for bit
+    /// Save the filtered picture if it is whole and right, else leave what is there; PNG only, because JPEG would not keep it bit
+    /// for bit
     #[arg(long, value_name = "FILE.png")]
     pub out: Option<PathBuf>,
 

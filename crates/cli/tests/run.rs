@@ -79,6 +79,7 @@ fn the_result_is_saved_and_is_the_same_with_and_without_a_loss() {
     let pixels = |path: &str| image::open(path).unwrap().to_rgba8().into_raw();
     assert_eq!(pixels(&calm), pixels(&lossy));
     assert_ne!(pixels(&calm), pixels(&input));
+    assert_eq!(lost["saved"], lossy.as_str());
     assert!(std::fs::read_to_string(drawing).unwrap().starts_with("<svg"));
     let trace: Value = serde_json::from_str(&std::fs::read_to_string(trace).unwrap()).unwrap();
     assert!(trace["traceEvents"].as_array().unwrap().len() > 70);
@@ -210,6 +211,52 @@ fn a_device_that_does_not_come_back_fails_the_run_and_says_what_is_lost() {
     assert_eq!(jobs["submitted"].as_u64().unwrap(), sum);
     assert_eq!(report["leaks"], serde_json::json!({}));
     assert_eq!(report["fences"]["created"], report["fences"]["signalled"]);
+}
+
+/// A picture that somebody has, in a folder of its own.
+fn precious() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("result.png");
+    std::fs::write(&path, "precious").unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+fn check_untouched(folder: &tempfile::TempDir, path: &str) {
+    assert_eq!(std::fs::read_to_string(path).unwrap_or_else(|_| "another picture".to_owned()), "precious");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_picture_that_was_there() {
+    for faults in
+        [&["--fault", "unplug@0%"][..], &["--fault", "unplug@60%"], &["--fault", "slow:50ms@job:1", "--timeout", "5ms"]]
+    {
+        let (folder, path) = precious();
+        let report = report(&[faults, &["--out", &path]].concat(), 1);
+        check_untouched(&folder, &path);
+        assert_eq!(report["saved"], Value::Null);
+    }
+}
+
+#[test]
+fn a_run_that_is_interrupted_leaves_the_picture_that_was_there() {
+    for more in [&[][..], &["--fault", "unplug@job:40,replug:1m", "--timeout", "1m"]] {
+        let (folder, path) = precious();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(["run", "--repeat", "100000", "--out", &path]).args(more);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // The run has claimed its place when there is a second file.
+        while std::fs::read_dir(folder.path()).unwrap().count() < 2 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("result.png is as it was"), "{text}");
+        check_untouched(&folder, &path);
+    }
 }
 
 #[test]

@@ -104,6 +104,9 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
     let working = took.saturating_sub(outage).as_secs_f64();
     let tile_share = f64_of(rest.tiles_done) / f64_of(u64::from(grid.len()));
     let rate = tile_share * f64::from(picture.width()) * f64::from(picture.height()) / 1e6 / working;
+    let output_matches_reference = compared == Some(Ok(())) && rest.unequal == 0;
+    // Whoever finds a picture there must be able to trust it.
+    let out = out.filter(|_| output_matches_reference);
     let report = Report {
         picture: PictureSummary { width: picture.width(), height: picture.height(), source: source.to_string() },
         filter: args.filter,
@@ -124,7 +127,9 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
         handles_open_at_end: remains.handles_open,
         leaks: remains.leaks,
         witness_violations: remains.violations,
-        output_matches_reference: compared == Some(Ok(())) && rest.unequal == 0,
+        output_matches_reference,
+        saved: out.as_ref().map(|out| out.path().display().to_string()),
+        not_saved: args.out.as_ref().filter(|_| !output_matches_reference).map(|path| path.display().to_string()),
         mismatch: compared.and_then(Result::err),
         flips: shown.flips,
         scanout_matches: on_screen,

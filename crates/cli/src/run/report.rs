@@ -61,6 +61,11 @@ pub struct Report {
     pub witness_violations: Vec<String>,
     /// Whether every pixel of the output is what the CPU reference says. False also if it was not compared.
     pub output_matches_reference: bool,
+    /// Where the output was saved, if that was wanted and it is right.
+    pub saved: Option<String>,
+    /// Where the output was wanted and is not, because it is not known to be right: what was there is untouched.
+    #[serde(skip)]
+    pub not_saved: Option<String>,
     /// Where it is wrong, if it was compared and is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<Mismatch>,

@@ -114,6 +114,13 @@ impl Report {
                 format!("took {median} (median), {max} (longest); {outage_seconds:.2} s without a GPU"),
             ));
         }
+        if let Some(path) = &self.saved {
+            rows.push(("Saved", crate::usage::one_line(path)));
+        }
+        if let Some(path) = &self.not_saved {
+            let path = crate::usage::one_line(path);
+            rows.push(("Saved", format!("nothing, since the picture is not known to be right; {path} is as it was")));
+        }
         if !self.dumps.is_empty() {
             rows.push(("Dumps", crate::usage::one_line(&self.dumps.join(", "))));
         }
