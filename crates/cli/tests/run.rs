@@ -168,6 +168,38 @@ fn a_ring_that_cannot_be_reset_costs_a_reset_and_a_device_that_cannot_is_bound_a
 }
 
 #[test]
+fn a_device_that_is_wedged_is_called_wedged_and_what_helps_is_said() {
+    let faults = ["hang@job:20", "failed-reset@reset:2", "failed-reset@reset:3"];
+    let args: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).chain(["--recoveries", "0"]).collect();
+    let output = lifeboat(&args);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("The GPU was wedged once while it worked and did not come back."), "{text}");
+    assert!(text.contains("It is wedged since ") && text.contains("What helps: rebind, bus-reset"), "{text}");
+    assert!(text.contains("the picture is not whole") && !text.contains("does not match"), "{text}");
+    let report = report(&args, 1);
+    assert_eq!(report["losses"], serde_json::json!({"wedged": 1}), "{report:#}");
+    assert_eq!(report["wedged"][0]["helps"], serde_json::json!(["rebind", "bus-reset"]));
+    assert!(report["wedged"][0]["at_seconds"].as_f64().unwrap() > 0.5, "after the time a job may take");
+}
+
+#[test]
+fn a_device_that_cannot_be_bound_says_why() {
+    // In the first it never works, in the second the one that comes instead works.
+    for (fault, code, says) in [
+        ("unplug@access:3", 1, "There was no GPU to work with."),
+        ("failed-reset@reset:1,replug:5ms", 0, "A GPU could not be bound, once"),
+    ] {
+        let output = lifeboat(&["--fault", fault, "--recoveries", "0"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(says) && text.contains("A GPU could not be bound, "), "{text}");
+        let report = report(&["--fault", fault, "--recoveries", "0"], code);
+        assert!(!report["bind_failures"][0]["why"].as_str().unwrap().is_empty(), "{report:#}");
+    }
+}
+
+#[test]
 fn a_hung_device_can_be_replaced_by_another() {
     // The hang would be noticed after a minute; the operator is quicker.
     let report = report(&["--fault", "hang@job:20,replug:50ms", "--timeout", "1m"], 0);

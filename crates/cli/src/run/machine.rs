@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::vitals;
+use lifeboat::core::wedge::{self, Failure};
 use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, Uevents, UnplugReport, WeakBus};
 use lifeboat_gpu::{Card, Config, Counters, RingSpan, Slot};
 use parking_lot::{Condvar, Mutex};
@@ -17,7 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use super::destination::DestinationError;
 use super::dumps::DumpDirectory;
 use super::progress::{DeviceState, Progress};
-use super::report::Spread;
+use super::report::{BindFailure, Incidents, Spread, Wedging};
 use crate::args::RunArgs;
 use crate::uevents;
 
@@ -63,6 +64,7 @@ pub(super) struct Listeners {
 
 /// What is known about the device.
 pub(super) struct Watch {
+    began: Instant,
     devices: WeakBus,
     state: Mutex<State>,
     changed: Condvar,
@@ -80,6 +82,7 @@ struct State {
     /// Devices that have appeared.
     added: u64,
     unplugs: Vec<Arc<UnplugReport>>,
+    incidents: Incidents,
     /// How many of them were before the end of the work: the switching off is not one.
     during_run: Option<usize>,
 }
@@ -93,6 +96,7 @@ pub(super) struct Remains {
     pub(super) replugs: u64,
     /// What the busiest cards counted.
     pub(super) most: Counters,
+    pub(super) incidents: Incidents,
     pub(super) unplug_us: Spread,
     /// Files.
     pub(super) dumps: Result<Vec<PathBuf>, DestinationError>,
@@ -119,6 +123,7 @@ impl Machine {
             ..ProbeOptions::default()
         });
         let watch = Arc::new(Watch {
+            began: Instant::now(),
             devices: bus.weak(),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -182,6 +187,7 @@ impl Machine {
             unplugs: during.len() as u64,
             replugs: state.added.saturating_sub(1),
             most: most(cards.iter().map(|card| card.counters())),
+            incidents: state.incidents.clone(),
             unplug_us: Spread::of(during.iter().map(|report| report.took())),
             dumps,
             events_lost,
@@ -225,16 +231,31 @@ impl Watch {
                     let mut state = self.state.lock();
                     state.added += u64::from(state.during_run.is_none());
                     state.present_since = Some(Instant::now());
+                    state.incidents.wedged.iter_mut().for_each(|wedging| wedging.over = true);
                     if let Some(since) = state.gone_since.take() {
                         state.outage += since.elapsed();
                     }
                     drop(state);
                     self.progress.device(DeviceState::Running);
                 }
+                Event::Removed { report } => {
+                    self.removed(report, DeviceState::Gone);
+                }
                 // For those who work a wedged device is gone.
-                Event::Removed { report } | Event::Wedged { report, .. } => self.removed(report),
+                Event::Wedged { report, failure, event, .. } => {
+                    if self.removed(report, DeviceState::Wedged) {
+                        let wedging = self.wedging(failure, &event);
+                        self.state.lock().incidents.wedged.push(wedging);
+                    }
+                }
                 // What is in the slot now does not work; clients go on waiting, and give up in the end.
-                Event::ProbeFailed { .. } => {}
+                Event::ProbeFailed { error, .. } => {
+                    let mut state = self.state.lock();
+                    if state.during_run.is_none() {
+                        let failure = BindFailure { at_seconds: self.seconds(), why: error.to_string() };
+                        state.incidents.bind_failures.push(failure);
+                    }
+                }
                 Event::Dumped { dump, .. } => {
                     if let Some(dumps) = &self.dumps {
                         dumps.save(&dump);
@@ -245,13 +266,30 @@ impl Watch {
         }
     }
 
-    fn removed(&self, report: Arc<UnplugReport>) {
+    /// Seconds since the start.
+    fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    fn wedging(&self, failure: Failure, event: &wedge::Event) -> Wedging {
+        let methods = event.variables().find_map(|variable| variable.strip_prefix("WEDGED="));
+        let helps = methods.into_iter().flat_map(|methods| methods.split(','));
+        Wedging {
+            at_seconds: self.seconds(),
+            failure: failure.to_string(),
+            helps: helps.filter(|method| *method != "unknown").map(str::to_owned).collect(),
+            over: false,
+        }
+    }
+
+    /// `false` if this is not part of the run, or known.
+    fn removed(&self, report: Arc<UnplugReport>, now: DeviceState) -> bool {
         let began = report.steps.first().map_or_else(Instant::now, |step| step.began);
         let mut state = self.state.lock();
         // What was wedged is gone already for those who work.
         let known = state.unplugs.last().is_some_and(|last| last.minor == report.minor);
         if known || state.during_run.is_some() {
-            return;
+            return false;
         }
         if let Some(since) = state.present_since.take() {
             self.timeline.span(Track::Device, "present", since, began, Outcome::Present);
@@ -261,9 +299,11 @@ impl Watch {
             self.timeline.span(Track::Unplug, step.name, step.began, step.began + step.took, Outcome::Step);
         }
         state.gone_since = Some(began);
+        *state.incidents.losses.entry(report.loss.to_string()).or_default() += 1;
         state.unplugs.push(report);
         drop(state);
-        self.progress.device(DeviceState::Gone);
+        self.progress.device(now);
+        true
     }
 }
 

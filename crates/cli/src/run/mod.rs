@@ -48,7 +48,7 @@ use machine::{Listeners, Machine, Remains};
 use picture::{Picture, Source};
 use present::Shown;
 use progress::Progress;
-use report::{Jobs, PictureSummary};
+use report::{Jobs, PictureSummary, Tiles};
 use tally::Tally;
 use tiles::TileGrid;
 use timeline::Timeline;
@@ -121,12 +121,14 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
         fences: tally.fences,
         unplugs: remains.unplugs,
         replugs: remains.replugs,
+        incidents: remains.incidents,
         unplug_us: remains.unplug_us,
         events_lost: remains.events_lost,
         dumps: dumps.iter().map(|file| file.display().to_string()).collect(),
         handles_open_at_end: remains.handles_open,
         leaks: remains.leaks,
         witness_violations: remains.violations,
+        tiles: Tiles { all: rest.tiles_all, done: rest.tiles_done, unequal: rest.unequal },
         output_matches_reference,
         saved: out.as_ref().map(|out| out.path().display().to_string()),
         not_saved: args.out.as_ref().filter(|_| !output_matches_reference).map(|path| path.display().to_string()),

@@ -4,10 +4,12 @@
 //! `--report text`. [`verdict`](Report::verdict) is the judgement, and the exit code follows from nothing else.
 
 mod fate;
+mod incidents;
 mod text;
 mod verdict;
 
 pub use fate::{Fate, Place};
+pub use incidents::{BindFailure, Incidents, Wedging};
 pub use verdict::{Reason, Verdict};
 
 use std::collections::BTreeMap;
@@ -45,6 +47,9 @@ pub struct Report {
     pub unplugs: u64,
     /// How many times a device came back after that.
     pub replugs: u64,
+    /// How it was lost, and why a device could not be bound.
+    #[serde(flatten)]
+    pub incidents: Incidents,
     /// How long the unplug path took, from the loss to the release of the binding.
     pub unplug_us: Spread,
     /// The files with dumps of the device, in their order, if they were wanted.
@@ -59,7 +64,10 @@ pub struct Report {
     pub leaks: BTreeMap<String, u64>,
     /// What the GPU model saw the driver do wrong, in words.
     pub witness_violations: Vec<String>,
-    /// Whether every pixel of the output is what the CPU reference says. False also if it was not compared.
+    /// What became of the tiles.
+    pub tiles: Tiles,
+    /// Whether every pixel of the output is what the CPU reference says. False also if it was not compared, because not all
+    /// tiles are done.
     pub output_matches_reference: bool,
     /// Where the output was saved, if that was wanted and it is right.
     pub saved: Option<String>,
@@ -98,6 +106,23 @@ pub struct PictureSummary {
     pub height: u16,
     /// Where it comes from.
     pub source: String,
+}
+
+/// What became of the tiles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tiles {
+    /// Tiles of all rounds.
+    pub all: u64,
+    /// Those that are done.
+    pub done: u64,
+    /// Tiles of later rounds that came out otherwise than in the first.
+    pub unequal: u64,
+}
+
+impl std::fmt::Display for Tiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} tiles are", self.done, self.all)
+    }
 }
 
 /// What became of the jobs. Each submission ends in one of three ways: `submitted` is the sum of the others.

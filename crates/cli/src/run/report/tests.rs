@@ -23,6 +23,7 @@ fn good() -> Report {
         fences: Fences { created: 25_212, signalled: 25_212, by_error: BTreeMap::from([("ENODEV".to_owned(), 12)]) },
         unplugs: 1,
         replugs: 1,
+        incidents: Incidents { losses: BTreeMap::from([("unplugged".to_owned(), 1)]), ..Incidents::default() },
         unplug_us: Spread { median: 412, max: 412 },
         dumps: Vec::new(),
         events_lost: None,
@@ -31,6 +32,7 @@ fn good() -> Report {
         leaks: BTreeMap::new(),
         witness_violations: Vec::new(),
         output_matches_reference: true,
+        tiles: Tiles { all: 8_400, done: 8_400, unequal: 0 },
         saved: None,
         not_saved: None,
         mismatch: None,
@@ -70,7 +72,11 @@ fn each_broken_promise_alone_fails_the_run() {
             Reason::Violations(1),
             "  doorbell to a stopped ring 1",
         ),
-        (|r| r.output_matches_reference = false, Reason::WrongOutput, "does not match"),
+        (
+            |r| (r.output_matches_reference, r.tiles.unequal) = (false, 2),
+            Reason::WrongOutput,
+            "the same each time: 2 tiles of later rounds differed",
+        ),
         (|r| r.scanout_matches = Some(false), Reason::WrongScanout, "SOMETHING ELSE"),
     ] {
         let report = changed(change);
@@ -98,11 +104,64 @@ fn a_kept_promise_is_said_plainly() {
 }
 
 #[test]
+fn an_unfinished_picture_is_not_called_a_wrong_one() {
+    let report = changed(|r| (r.output_matches_reference, r.tiles.done) = (false, 11));
+    assert_eq!(report.verdict(), Verdict::Broken(vec![Reason::Unfinished(report.tiles)]));
+    let text = report.to_string();
+    assert!(text.contains("There is no whole picture to check: 11 of 8400 tiles are done."), "{text}");
+    assert!(text.ends_with("FAILED: the picture is not whole: 11 of 8400 tiles are done.\n"), "{text}");
+    assert!(!text.contains("match") && !text.contains("could not be checked"), "{text}");
+}
+
+#[test]
+fn a_wedged_device_is_not_called_one_that_vanished() {
+    let wedging = Wedging {
+        at_seconds: 1.5,
+        failure: "its reset failed".to_owned(),
+        helps: vec!["rebind".to_owned(), "bus-reset".to_owned()],
+        over: false,
+    };
+    let mut report = changed(|r| {
+        (r.unplugs, r.replugs) = (2, 1);
+        r.incidents.losses = BTreeMap::from([("crashed".to_owned(), 1), ("wedged".to_owned(), 1)]);
+        r.incidents.wedged = vec![wedging];
+    });
+    let text = report.to_string();
+    assert!(text.contains("The GPU failed once, was wedged once while it worked and came back once."), "{text}");
+    assert!(
+        text.contains("It is wedged since 1.50 s after the start: its reset failed. What helps: rebind, bus-reset, or"),
+        "{text}"
+    );
+    assert!(!text.contains("vanished"), "{text}");
+    report.incidents.wedged[0].over = true;
+    assert!(report.to_string().contains("One was wedged 1.50 s after the start"));
+}
+
+#[test]
+fn why_no_device_could_be_bound_is_said_once_for_each_reason() {
+    let failure = |at_seconds, why: &str| BindFailure { at_seconds, why: why.to_owned() };
+    let failures =
+        vec![failure(0.25, "it shows no life"), failure(0.5, "no memory"), failure(0.75, "it shows no life")];
+    let text = changed(|r| {
+        (r.unplugs, r.jobs) = (0, Jobs::default());
+        r.incidents = Incidents { bind_failures: failures, ..Incidents::default() };
+    });
+    let text = text.to_string();
+    assert!(
+        text.contains("A GPU could not be bound, 2 times, first 0.25 s after the start: it shows no life."),
+        "{text}"
+    );
+    assert!(text.contains("A GPU could not be bound, once, first 0.50 s after the start: no memory."), "{text}");
+    assert!(!text.contains("stayed in its slot"), "{text}");
+}
+
+#[test]
 fn an_interruption_excuses_unfinished_work_but_no_leak() {
     let unfinished = |r: &mut Report| {
         r.interrupted = true;
         r.jobs.completed = 100;
         r.jobs.lost = 4;
+        r.tiles.done = 33;
         r.output_matches_reference = false;
     };
     let report = changed(unfinished);
@@ -123,6 +182,7 @@ fn the_json_has_exactly_these_fields() {
         names(&json),
         [
             "allow_unfired",
+            "bind_failures",
             "clients",
             "direct_mpixel_per_s",
             "dumps",
@@ -136,6 +196,7 @@ fn the_json_has_exactly_these_fields() {
             "jobs",
             "leaks",
             "longest_wait_us",
+            "losses",
             "mpixel_per_s",
             "outage_seconds",
             "output_matches_reference",
@@ -149,8 +210,10 @@ fn the_json_has_exactly_these_fields() {
             "seconds",
             "seed",
             "tile",
+            "tiles",
             "unplug_us",
             "unplugs",
+            "wedged",
             "witness_violations",
         ]
     );

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Report, Verdict};
+use super::Report;
 
 /// Width of the column of labels.
 const LABEL: usize = 12;
@@ -12,7 +12,7 @@ impl fmt::Display for Report {
         let verdict = self.verdict();
         self.task(f)?;
         writeln!(f, "\nWhat happened")?;
-        for sentence in self.story(&verdict) {
+        for sentence in self.story() {
             writeln!(f, "  {sentence}")?;
         }
         self.fates(f)?;
@@ -42,16 +42,11 @@ impl Report {
         )
     }
 
-    fn story(&self, verdict: &Verdict) -> Vec<String> {
-        let mut story = vec![match (self.unplugs, self.replugs) {
-            (0, _) => "The GPU stayed in its slot.".to_owned(),
-            (out, 0) => format!("The GPU vanished {} while it worked and did not come back.", times(out)),
-            (out, back) => {
-                format!("The GPU vanished {} while it worked and came back {}.", times(out), times(back))
-            }
-        }];
+    fn story(&self) -> Vec<String> {
+        let mut story = self.device_story();
         let failed: u64 = self.fences.by_error.values().sum();
         story.push(match failed {
+            0 if self.jobs.submitted == 0 => "No job was submitted.".to_owned(),
             0 => "Every job that was submitted came to its end the first time.".to_owned(),
             _ => format!(
                 "{} ended in an error; each waiter was told at once what had become of its job.",
@@ -68,14 +63,7 @@ impl Report {
             ));
         }
         story.push(format!("Nobody waited longer than {} for a job or a flip.", span(self.longest_wait_us)));
-        story.push(match (self.output_matches_reference, &self.mismatch) {
-            (true, _) => "The picture that came out equals the one computed on the CPU, bit for bit.".to_owned(),
-            (false, Some(mismatch)) => format!("The picture that came out is wrong: {mismatch}."),
-            (false, None) if *verdict == Verdict::Interrupted => {
-                "You ended the run early, so there is no whole picture to check.".to_owned()
-            }
-            (false, None) => "The picture that came out could not be checked.".to_owned(),
-        });
+        story.push(self.output_story());
         story
     }
 
@@ -169,12 +157,12 @@ impl Report {
 }
 
 /// `1 job`, `2,000 jobs`.
-fn counted(n: u64, noun: &str) -> String {
+pub(super) fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// `once`, `twice`, `3 times`.
-fn times(n: u64) -> String {
+pub(super) fn times(n: u64) -> String {
     match n {
         1 => "once".to_owned(),
         2 => "twice".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Report;
+use super::{Report, Tiles};
 use crate::exit::Exit;
 
 /// The judgement on a run.
@@ -33,6 +33,8 @@ pub enum Reason {
     Leaked(Vec<String>),
     /// The GPU model saw the driver break this many rules.
     Violations(usize),
+    /// Not all tiles are done, so there is no output to judge.
+    Unfinished(Tiles),
     /// The output is not what the reference says.
     WrongOutput,
     /// The display did not show what it was given.
@@ -54,7 +56,11 @@ impl Report {
             let ended = jobs.completed.saturating_add(jobs.lost).saturating_add(jobs.resubmitted);
             require(jobs.lost == 0, Reason::JobsLost(jobs.lost));
             require(jobs.submitted == ended, Reason::JobsUnaccounted(jobs.submitted.abs_diff(ended)));
-            require(self.output_matches_reference, Reason::WrongOutput);
+            if self.tiles.done < self.tiles.all {
+                require(false, Reason::Unfinished(self.tiles));
+            } else {
+                require(self.output_matches_reference, Reason::WrongOutput);
+            }
         }
         require(self.scanout_matches != Some(false), Reason::WrongScanout);
         let unbalanced = self.fences.created.abs_diff(self.fences.signalled);
@@ -119,6 +125,7 @@ impl fmt::Display for Reason {
             Self::HandlesOpen(n) => write!(f, "handles left open: {n}"),
             Self::Leaked(types) => write!(f, "leaked: {}", types.join(", ")),
             Self::Violations(n) => write!(f, "rules broken by the driver: {n}"),
+            Self::Unfinished(tiles) => write!(f, "the picture is not whole: {tiles} done"),
             Self::WrongOutput => f.write_str("the output does not match the reference"),
             Self::WrongScanout => f.write_str("the display does not show the result"),
         }
