@@ -317,6 +317,38 @@ fn bad_files_give_one_line_and_exit_code_2() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing was left behind");
 }
 
+/// Waits until the process listens to SIGINT.
+fn wait_until_it_listens(child: &std::process::Child) {
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&mask, 16).unwrap() & 2 != 0
+    };
+    while !caught() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_interrupt_ends_as_cleanly_as_the_first() {
+    let (folder, path) = precious();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    command.args(["run", "--repeat", "100000", "--report", "json", "--out", &path]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while std::fs::read_dir(folder.path()).unwrap().count() < 2 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for _ in 0..5 {
+        assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["interrupted"], true);
+    check_untouched(&folder, &path);
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_cleanly_with_a_report() {
@@ -326,8 +358,7 @@ fn an_interrupt_ends_cleanly_with_a_report() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Until the work has begun, Ctrl-C is an ordinary death; the wait is not what is tested.
-    std::thread::sleep(Duration::from_millis(700));
+    wait_until_it_listens(&child);
     assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));

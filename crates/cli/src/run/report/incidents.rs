@@ -57,7 +57,9 @@ impl Report {
             .map(|(way, count)| format!("{way} {}", times(count)))
             .collect();
         let mut story = vec![match (self.unplugs, self.replugs) {
-            (0, _) if self.jobs.submitted == 0 && !bind_failures.is_empty() => "There was no GPU to work with.".to_owned(),
+            (0, _) if self.jobs.submitted == 0 && !bind_failures.is_empty() => {
+                "There was no GPU to work with.".to_owned()
+            }
             (0, _) => "The GPU stayed in its slot.".to_owned(),
             (_, 0) => format!("The GPU {} while it worked and did not come back.", ways.join(", ")),
             (_, back) => format!("The GPU {} while it worked and came back {}.", ways.join(", "), times(back)),
