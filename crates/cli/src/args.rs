@@ -135,7 +135,8 @@ out as given; 3 nothing was lost, leaked or violated, but a fault never came; 13
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = RUN_AFTER_HELP)]
 pub struct RunArgs {
-    /// The picture: PNG or JPEG, at most 8192 x 8192 pixels [default: a bundled picture]
+    /// The picture: PNG or JPEG, at most 8192 x 8192 pixels, filtered with 8 bits a channel; of several in one file the first
+    /// [default: a bundled picture]
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
 

@@ -108,7 +108,12 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
     // Whoever finds a picture there must be able to trust it.
     let out = out.filter(|_| output_matches_reference);
     let report = Report {
-        picture: PictureSummary { width: picture.width(), height: picture.height(), source: source.to_string() },
+        picture: PictureSummary {
+            width: picture.width(),
+            height: picture.height(),
+            source: source.to_string(),
+            notes: picture.notes().to_vec(),
+        },
         filter: args.filter,
         clients: args.clients,
         tile: args.tiles,

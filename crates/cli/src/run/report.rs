@@ -106,6 +106,8 @@ pub struct PictureSummary {
     pub height: u16,
     /// Where it comes from.
     pub source: String,
+    /// What of the file is not in the pixels that were filtered, in words.
+    pub notes: Vec<&'static str>,
 }
 
 /// What became of the tiles.

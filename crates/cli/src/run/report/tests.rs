@@ -11,7 +11,7 @@ fn fate(fault: &str, job: Option<u64>, counts: Option<(&'static str, &'static st
 /// A run in which the device was lost once and every promise was kept.
 fn good() -> Report {
     Report {
-        picture: PictureSummary { width: 1600, height: 1000, source: "bundled picture".to_owned() },
+        picture: PictureSummary { width: 1600, height: 1000, source: "bundled picture".to_owned(), notes: Vec::new() },
         filter: Filter::Sobel,
         clients: 4,
         tile: 256,

@@ -11,6 +11,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = self.verdict();
         self.task(f)?;
+        for note in &self.picture.notes {
+            writeln!(f, "Note: of the picture, {note}.")?;
+        }
         writeln!(f, "\nWhat happened")?;
         for sentence in self.story() {
             writeln!(f, "  {sentence}")?;
