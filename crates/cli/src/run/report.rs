@@ -89,10 +89,6 @@ pub struct Report {
     pub outage_seconds: f64,
     /// Throughput while there was a device, in millions of output pixels a second.
     pub mpixel_per_s: f64,
-    /// Throughput of the same filter code called directly on as many threads; `None` if not measured.
-    pub direct_mpixel_per_s: Option<f64>,
-    /// How much longer the work took than calling the filter code directly.
-    pub overhead_percent: Option<f64>,
     /// The most memory the process had, the GPU's included; `None` if the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
@@ -173,12 +169,6 @@ impl Spread {
 /// A duration as a report states it.
 pub fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// How much longer the same work takes at `rate` than at `direct`, in percent; negative if it is faster. `None` if a rate
-/// says nothing.
-pub fn overhead_percent(rate: f64, direct: f64) -> Option<f64> {
-    (rate > 0.0 && direct > 0.0).then(|| (direct / rate - 1.0) * 100.0)
 }
 
 #[cfg(test)]
