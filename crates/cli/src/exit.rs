@@ -12,6 +12,8 @@ pub enum Exit {
     Failed = 1,
     /// The request makes no sense: an argument, a file or a picture is not usable.
     BadInput = 2,
+    /// Nothing was lost, leaked or violated, but not all that was asked for has happened.
+    NotAsAsked = 3,
     /// The user ended the run (128 + SIGINT, as shells have it).
     Interrupted = 130,
 }

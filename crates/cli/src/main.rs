@@ -12,22 +12,47 @@ use lifeboat_cli::exit::Exit;
 use lifeboat_cli::gpu::args::{CtlArgs, GpuCommand, ServeArgs};
 use lifeboat_cli::interrupt::Interrupt;
 use lifeboat_cli::torture::TortureArgs;
+use lifeboat_cli::usage::Outcome;
 use lifeboat_cli::{calls, conformance, dump, exhaust, gpu, run, torture, usage};
 use serde::Serialize;
 
 fn main() -> ExitCode {
+    // Before anything else: from here on each signal is heard, and the first one is enough.
+    let interrupt = match interruptible() {
+        Ok(interrupt) => interrupt,
+        Err(error) => return complain(&error, Exit::Failed).into(),
+    };
     let exit = match usage::parse(std::env::args_os()) {
-        Ok(Command::Run(args)) => run_and_report(&args),
-        Ok(Command::Calls(args)) => show_calls(args.json),
-        Ok(Command::Dump(DumpCommand::Show(args))) => show_dump(&args),
-        Ok(Command::Conformance(args)) => check_promises(&args),
-        Ok(Command::Exhaust(args)) => pull_everywhere(&args),
-        Ok(Command::Torture(args)) => torture_devices(&args),
-        Ok(Command::Gpu(GpuCommand::Serve(args))) => serve(&args),
-        Ok(Command::Gpu(GpuCommand::Ctl(args))) => control(&args),
-        Err(outcome) => outcome.tell(),
+        Ok(Command::Run(args)) => run_and_report(&args, &interrupt),
+        Ok(Command::Conformance(args)) => check_promises(&args, &interrupt),
+        Ok(Command::Exhaust(args)) => pull_everywhere(&args, &interrupt),
+        Ok(Command::Torture(args)) => torture_devices(&args, &interrupt),
+        Ok(Command::Gpu(GpuCommand::Serve(args))) => serve(&args, &interrupt),
+        other => {
+            // These only read and print: there is nothing to put in order.
+            interrupt.on_request(|| std::process::exit(i32::from(Exit::Interrupted as u8)));
+            match other {
+                Ok(Command::Calls(args)) => show_calls(args.json),
+                Ok(Command::Dump(DumpCommand::Show(args))) => show_dump(&args),
+                Ok(Command::Gpu(GpuCommand::Ctl(args))) => control(&args),
+                Err(outcome) => tell(&outcome),
+                // Those above.
+                Ok(_) => Exit::Failed,
+            }
+        }
     };
     exit.into()
+}
+
+/// Gives what was asked for, or says what is wrong.
+fn tell(outcome: &Outcome) -> Exit {
+    match outcome {
+        Outcome::Help(text) => match print(text) {
+            Ok(()) => Exit::Success,
+            Err(error) => complain(&format!("the help could not be written to standard output: {error}"), Exit::Failed),
+        },
+        Outcome::Wrong(line) => complain(line, Exit::BadInput),
+    }
 }
 
 fn show_calls(json: bool) -> Exit {
@@ -47,12 +72,8 @@ fn show_dump(args: &ShowArgs) -> Exit {
     }
 }
 
-fn check_promises(args: &ConformanceArgs) -> Exit {
-    let interrupt = match interruptible() {
-        Ok(interrupt) => interrupt,
-        Err(error) => return complain(&error, Exit::Failed),
-    };
-    match conformance::conformance(args, &interrupt) {
+fn check_promises(args: &ConformanceArgs, interrupt: &Interrupt) -> Exit {
+    match conformance::conformance(args, interrupt) {
         Ok(answer) => match print(&answer.text) {
             Ok(()) => {
                 // Nobody can be told that standard error is closed.
@@ -67,12 +88,8 @@ fn check_promises(args: &ConformanceArgs) -> Exit {
     }
 }
 
-fn pull_everywhere(args: &ExhaustArgs) -> Exit {
-    let interrupt = match interruptible() {
-        Ok(interrupt) => interrupt,
-        Err(error) => return complain(&error, Exit::Failed),
-    };
-    let report = match exhaust::exhaust(args, &interrupt) {
+fn pull_everywhere(args: &ExhaustArgs, interrupt: &Interrupt) -> Exit {
+    let report = match exhaust::exhaust(args, interrupt) {
         Ok(report) => report,
         Err(error) => return complain(&error, error.exit()),
     };
@@ -82,12 +99,8 @@ fn pull_everywhere(args: &ExhaustArgs) -> Exit {
     }
 }
 
-fn torture_devices(args: &TortureArgs) -> Exit {
-    let interrupt = match interruptible() {
-        Ok(interrupt) => interrupt,
-        Err(error) => return complain(&error, Exit::Failed),
-    };
-    let report = match torture::torture(args, &interrupt) {
+fn torture_devices(args: &TortureArgs, interrupt: &Interrupt) -> Exit {
+    let report = match torture::torture(args, interrupt) {
         Ok(report) => report,
         Err(error) => return complain(&error, error.exit()),
     };
@@ -107,12 +120,8 @@ fn print_report(report: &(impl Serialize + Display), json: bool) -> io::Result<(
     }
 }
 
-fn serve(args: &ServeArgs) -> Exit {
-    let interrupt = match interruptible() {
-        Ok(interrupt) => interrupt,
-        Err(error) => return complain(&error, Exit::Failed),
-    };
-    match gpu::serve::serve(args, &interrupt, print) {
+fn serve(args: &ServeArgs, interrupt: &Interrupt) -> Exit {
+    match gpu::serve::serve(args, interrupt, print) {
         Ok(()) => Exit::Success,
         Err(error) => complain(&error, error.exit()),
     }
@@ -135,20 +144,14 @@ fn interruptible() -> Result<Interrupt, String> {
     let interrupt = Interrupt::default();
     let on_signal = interrupt.clone();
     let handled = ctrlc::set_handler(move || {
-        // The second time the user does not want to wait for a clean end.
-        if !on_signal.request() {
-            std::process::exit(i32::from(Exit::Interrupted as u8));
-        }
+        // The first asks for all that can be asked for; later ones change nothing, so that the end is as clean.
+        on_signal.request();
     });
     handled.map(|()| interrupt).map_err(|error| format!("Ctrl-C cannot be handled: {error}"))
 }
 
-fn run_and_report(args: &RunArgs) -> Exit {
-    let interrupt = match interruptible() {
-        Ok(interrupt) => interrupt,
-        Err(error) => return complain(&error, Exit::Failed),
-    };
-    let report = match run::run(args, &interrupt) {
+fn run_and_report(args: &RunArgs, interrupt: &Interrupt) -> Exit {
+    let report = match run::run(args, interrupt) {
         Ok(report) => report,
         Err(error) => return complain(&error, error.exit()),
     };

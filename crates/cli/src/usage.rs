@@ -10,7 +10,6 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::args::{Cli, Command, RunArgs};
-use crate::exit::Exit;
 
 /// Why there is no command to carry out.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,23 +36,6 @@ pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Res
         }
     })?;
     Ok(cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())))
-}
-
-impl Outcome {
-    /// Tells the user, and gives the code to exit with.
-    pub fn tell(&self) -> Exit {
-        match self {
-            Self::Help(text) => {
-                // A reader that has left needs no help.
-                let _ = io::stdout().lock().write_all(text.as_bytes());
-                Exit::Success
-            }
-            Self::Wrong(line) => {
-                error_line(line);
-                Exit::BadInput
-            }
-        }
-    }
 }
 
 /// Writes one line to standard error, whatever the text contains.
@@ -96,7 +78,9 @@ fn subcommand(args: &[OsString]) -> &'static str {
         (Some("dump"), Some("show")) => "lifeboat dump show",
         (Some("dump"), _) => "lifeboat dump",
         (Some("torture"), _) => "lifeboat torture",
-        _ => "lifeboat run",
+        (Some("exhaust"), _) => "lifeboat exhaust",
+        (Some("run"), _) => "lifeboat run",
+        _ => "lifeboat",
     }
 }
 
@@ -156,6 +140,9 @@ mod tests {
     #[test]
     fn each_error_points_to_its_subcommands_help() {
         assert!(wrong(&["run", "--tiles", "0"]).ends_with("; see `lifeboat run --help`"));
+        assert!(wrong(&["bogus"]).ends_with("; see `lifeboat --help`"));
+        assert!(wrong(&["--bogus"]).ends_with("; see `lifeboat --help`"));
+        assert!(wrong(&["exhaust", "--mode", "flood"]).ends_with("; see `lifeboat exhaust --help`"));
         assert!(wrong(&["gpu", "sail"]).ends_with("; see `lifeboat gpu --help`"));
         assert!(wrong(&["calls", "--xml"]).ends_with("; see `lifeboat calls --help`"));
         assert!(wrong(&["conformance", "--id"]).ends_with("; see `lifeboat conformance --help`"));

@@ -30,6 +30,18 @@ fn one_line_and_exit_code_2() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_a_failure() {
+    for args in [&["--help"][..], &["--version"], &["run", "--help"], &["gpu"], &["calls"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_lifeboat")).args(args).stdout(full).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        assert!(error.starts_with("lifeboat: ") && error.matches('\n').count() == 1, "{args:?}: {error}");
+    }
+}
+
 #[test]
 fn help_and_version_go_to_standard_output() {
     for args in [&["--help"][..], &["--version"], &["run", "--help"]] {

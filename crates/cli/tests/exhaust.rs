@@ -1,7 +1,7 @@
 //! `lifeboat exhaust` as a user runs it.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -47,6 +47,34 @@ fn one_point_is_repeated_by_its_arguments() {
     assert_eq!((&report["points"], &report["calls"]), (&1.into(), &1.into()));
     assert!(report["seconds"].as_f64().unwrap() > 0.0);
     assert!(report["table"][0]["accesses"].as_u64().unwrap() >= 3, "an access of this call: {report}");
+}
+
+/// Waits until the process listens to SIGINT.
+fn wait_until_it_listens(child: &std::process::Child) {
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&mask, 16).unwrap() & 2 != 0
+    };
+    while !caught() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn interrupted_it_prints_what_it_has_found() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let child = command.args(["exhaust", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until_it_listens(&child);
+    // All of it takes minutes; how far it gets is not what is tested.
+    std::thread::sleep(Duration::from_secs(1));
+    for _ in 0..3 {
+        assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["interrupted"], &report["failures"]), (&true.into(), &0.into()), "{report:#}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `lifeboat gpu serve` and `lifeboat gpu ctl` as a user runs them.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::net::UnixListener;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -108,6 +108,20 @@ fn a_server_is_asked_and_told() {
     let output = serve.ctl(&["status"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("no server can be reached"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_trigger_counts_from_1_also_for_who_writes_to_the_socket() {
+    let serve = Serve::new(&[]);
+    for at in [r#"{"access":0}"#, r#"{"job":0}"#, r#"{"reset":0}"#] {
+        let mut socket = UnixStream::connect(&serve.control).unwrap();
+        writeln!(socket, r#"{{"command":"inject","fault":"gone","at":{at}}}"#).unwrap();
+        let mut reply = String::new();
+        BufReader::new(socket).read_line(&mut reply).unwrap();
+        assert_eq!(reply, "{\"reply\":\"error\",\"message\":\"a trigger counts from 1\"}\n", "{at}");
+    }
+    let output = serve.ctl(&["hang", "--at", "access:5"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -145,7 +145,9 @@ fn fence_2_callbacks_of_two_schedulers_that_deliver_for_each_other_do_not_wait()
         });
     }
     // Each by its own worker, both in their callbacks at the same time.
-    schedulers.iter().for_each(|scheduler| scheduler.lose(FenceError::Lost));
+    for scheduler in &schedulers {
+        scheduler.lose(FenceError::Lost);
+    }
     for _ in 0..2 {
         let (delivered, took) = waited.recv_timeout(3 * LONG).unwrap();
         assert!(!delivered && took < Duration::from_secs(5), "{took:?}");

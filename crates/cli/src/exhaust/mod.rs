@@ -35,7 +35,7 @@ const AFTER_HELP: &str = "\
 Each failure is printed with the arguments that repeat it. The points of a session with interrupts in it are not quite the same \
 each time: an interrupt comes when it comes.
 
-Exit codes: 0 every point was as it must be; 1 one was not; 2 the request makes no sense; 130 interrupted.";
+Exit codes: 0 every point was as it must be; 1 one was not; 2 the request makes no sense; 130 interrupted: what was found until then is printed.";
 
 /// Arguments of `lifeboat exhaust`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -57,7 +57,7 @@ pub struct ExhaustArgs {
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZero<usize>>,
 
-    /// Print one JSON object: {"points","calls","failures","seconds","table","failed"}
+    /// Print one JSON object: {"points","calls","failures","interrupted","seconds","table","failed"}
     #[arg(long)]
     pub json: bool,
 
@@ -96,9 +96,6 @@ pub enum Error {
     /// There is not even a machine.
     #[error("no machine could be set up: {0}")]
     NoMachine(String),
-    /// The user has ended it.
-    #[error("interrupted")]
-    Interrupted,
 }
 
 impl Error {
@@ -107,7 +104,6 @@ impl Error {
         match self {
             Self::NoSuchCall(_) | Self::NoSuchAccess { .. } | Self::NotInThisMode(_) => Exit::BadInput,
             Self::Broken { .. } | Self::NoMachine(_) => Exit::Failed,
-            Self::Interrupted => Exit::Interrupted,
         }
     }
 }
@@ -121,16 +117,15 @@ pub fn exhaust(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Erro
     lint::force(lint::Reaction::Keep);
     let deeds = chosen(args)?;
     let peer = Peer::new().map_err(Error::NoMachine)?;
-    let plan = plan(&deeds, args.at, &peer, interrupt)?;
+    let mut plan = plan(&deeds, args.at, &peer, interrupt)?;
     let bar = progress(plan.points.len(), args.quiet);
-    let (failures, missed) = run_all(&plan.points, &peer, threads(args.jobs), &bar, interrupt);
+    let Results { failures, missed, left_out } = run_all(&plan.points, &peer, threads(args.jobs), &bar, interrupt);
     bar.finish_and_clear();
-    if interrupt.is_requested() {
-        return Err(Error::Interrupted);
-    }
+    // What was not run is in no count.
+    plan.lines.iter_mut().for_each(|line| line.leave_out(&left_out));
     let lint = lint::take_reports().iter().map(ToString::to_string).collect();
     let lines = plan.lines.into_iter().map(|line| line.without(&missed)).collect();
-    Ok(Report::new(lines, failures, lint, began.elapsed()))
+    Ok(Report::new(lines, failures, lint, began.elapsed(), !left_out.is_empty() || plan.cut_short))
 }
 
 /// What to do, and how.
@@ -146,15 +141,19 @@ fn chosen(args: &ExhaustArgs) -> Result<Vec<(Deed, Mode)>, Error> {
 struct Plan {
     lines: Vec<Line>,
     points: Vec<Point>,
+    /// The user ended it before all was planned.
+    cut_short: bool,
 }
 
 /// Counts the accesses of each deed, undisturbed, and makes a point of each.
 fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interrupt) -> Result<Plan, Error> {
     let (mut lines, mut points) = (Vec::new(), Vec::new());
     let (mut beyond, mut most) = (None, 0);
+    let mut cut_short = false;
     for &(deed, mode) in deeds {
         if interrupt.is_requested() {
-            return Err(Error::Interrupted);
+            cut_short = true;
+            break;
         }
         let ran = run(&Point { deed, mode, at: None }, peer);
         if let Some(why) = ran.wrongs.into_iter().next() {
@@ -177,8 +176,8 @@ fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interr
         points.extend(ats.map(|at| Point { deed, mode, at: Some(at) }));
     }
     match beyond {
-        Some(beyond) if points.is_empty() => Err(beyond),
-        _ => Ok(Plan { lines, points }),
+        Some(beyond) if points.is_empty() && !cut_short => Err(beyond),
+        _ => Ok(Plan { lines, points, cut_short }),
     }
 }
 
@@ -187,16 +186,22 @@ fn threads(jobs: Option<NonZero<usize>>) -> usize {
     jobs.map_or_else(|| THREADS_PER_PROCESSOR * processors(), NonZero::get)
 }
 
-/// Runs the points, several at a time. Gives those that are not as they must be, in order, and those that had no access.
-fn run_all(
-    points: &[Point],
-    peer: &Peer,
-    threads: usize,
-    bar: &ProgressBar,
-    interrupt: &Interrupt,
-) -> (Vec<Failure>, Vec<Point>) {
+/// What came of the points.
+#[derive(Default)]
+struct Results {
+    /// Those that are not as they must be, in order.
+    failures: Vec<Failure>,
+    /// Those that had no access.
+    missed: Vec<Point>,
+    /// Those that were not run, because the user has ended it.
+    left_out: Vec<Point>,
+}
+
+/// Runs the points, several at a time.
+fn run_all(points: &[Point], peer: &Peer, threads: usize, bar: &ProgressBar, interrupt: &Interrupt) -> Results {
     let next = AtomicUsize::new(0);
     let results = Mutex::new((Vec::new(), Vec::new()));
+    let ran = Mutex::new(vec![false; points.len()]);
     thread::scope(|scope| {
         for _ in 0..threads.min(points.len()) {
             scope.spawn(|| {
@@ -210,6 +215,7 @@ fn run_all(
                     let mut results = results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                     results.0.extend(failure.map(|failure| (number, failure)));
                     results.1.extend((!reached).then_some(*point));
+                    ran.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[number] = true;
                     bar.inc(1);
                 }
             });
@@ -217,7 +223,9 @@ fn run_all(
     });
     let (mut failures, missed) = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     failures.sort_by_key(|(number, _)| *number);
-    (failures.into_iter().map(|(_, failure)| failure).collect(), missed)
+    let ran = ran.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let left_out = points.iter().zip(ran).filter(|(_, ran)| !ran).map(|(point, _)| *point).collect();
+    Results { failures: failures.into_iter().map(|(_, failure)| failure).collect(), missed, left_out }
 }
 
 fn take<'a>(points: &'a [Point], next: &AtomicUsize) -> Option<(usize, &'a Point)> {

@@ -17,6 +17,8 @@ pub struct Report {
     pub calls: usize,
     /// Points that were not as they must be, and reports of the lint.
     pub failures: usize,
+    /// Whether the user ended it before all points were run.
+    pub interrupted: bool,
     /// How long it took.
     pub seconds: f64,
     /// Each call, in each mode.
@@ -44,10 +46,17 @@ pub struct Line {
 }
 
 impl Line {
+    /// These points of all were not run.
+    pub(super) fn leave_out(&mut self, points: &[Point]) {
+        let left_out = points.iter().filter(|point| (point.deed.name(), point.mode) == (self.call, self.mode)).count();
+        self.points = self.points.saturating_sub(left_out);
+        self.reached = self.reached.saturating_sub(left_out);
+    }
+
     /// The same, if these points had no access.
     pub(super) fn without(self, missed: &[Point]) -> Self {
         let missed = missed.iter().filter(|point| (point.deed.name(), point.mode) == (self.call, self.mode));
-        Self { reached: self.points.saturating_sub(missed.count()), ..self }
+        Self { reached: self.reached.saturating_sub(missed.count()), ..self }
     }
 }
 
@@ -74,7 +83,13 @@ impl Failure {
 }
 
 impl Report {
-    pub(super) fn new(table: Vec<Line>, failed: Vec<Failure>, lint: Vec<String>, took: Duration) -> Self {
+    pub(super) fn new(
+        table: Vec<Line>,
+        failed: Vec<Failure>,
+        lint: Vec<String>,
+        took: Duration,
+        interrupted: bool,
+    ) -> Self {
         let mut names: Vec<_> = table.iter().map(|line| line.call).collect();
         names.sort_unstable();
         names.dedup();
@@ -82,6 +97,7 @@ impl Report {
             points: table.iter().map(|line| line.points).sum(),
             calls: names.len(),
             failures: failed.len() + lint.len(),
+            interrupted,
             seconds: took.as_secs_f64(),
             table,
             failed,
@@ -91,7 +107,11 @@ impl Report {
 
     /// What to tell the shell.
     pub fn exit(&self) -> Exit {
-        if self.failures == 0 { Exit::Success } else { Exit::Failed }
+        match (self.failures, self.interrupted) {
+            (0, false) => Exit::Success,
+            (0, true) => Exit::Interrupted,
+            (1.., _) => Exit::Failed,
+        }
     }
 }
 
@@ -128,6 +148,7 @@ impl fmt::Display for Report {
         let reached: usize = self.table.iter().map(|line| line.reached).sum();
         write!(f, "\n{points} points of {calls} calls in {seconds:.1} s, {reached} of them at an access: ")?;
         match failures {
+            0 if self.interrupted => writeln!(f, "INTERRUPTED; until then every one was as it must be."),
             0 => writeln!(f, "OK, every one as it must be."),
             1 => writeln!(f, "1 FAILED."),
             _ => writeln!(f, "{failures} FAILED."),

@@ -107,11 +107,27 @@ pub struct CtlArgs {
     pub command: CtlCommand,
 }
 
-/// When a fault happens.
+/// When a removal happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct At {
     /// Not now, but at access:N, job:N or reset:N, counted from 1 from now on
     #[arg(long, value_name = "WHEN", value_parser = card_trigger)]
+    pub at: Option<control::Trigger>,
+}
+
+/// When a fault happens that befalls a job, as for `lifeboat run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct AtJob {
+    /// Not now, but at job:N, counted from 1 from now on
+    #[arg(long, value_name = "WHEN", value_parser = job_trigger)]
+    pub at: Option<control::Trigger>,
+}
+
+/// When a fault happens that befalls a reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct AtReset {
+    /// Not the next, but at reset:N, counted from 1 from now on
+    #[arg(long, value_name = "WHEN", value_parser = reset_trigger)]
     pub at: Option<control::Trigger>,
 }
 
@@ -131,15 +147,15 @@ pub enum CtlCommand {
     /// Put a fresh GPU in the place of the one there is
     Replace,
     /// The next job never ends
-    Hang(At),
+    Hang(AtJob),
     /// The next job faults
-    JobFault(At),
+    JobFault(AtJob),
     /// The next job's interrupt does not arrive
-    LoseInterrupt(At),
+    LoseInterrupt(AtJob),
     /// An interrupt arrives without a reason
-    SpuriousInterrupt(At),
+    SpuriousInterrupt(AtJob),
     /// The heartbeat stands still, until a reset
-    StickHeartbeat(At),
+    StickHeartbeat(AtJob),
     /// Every command takes longer, until a reset
     Slow {
         /// How much longer, up to 1m
@@ -147,10 +163,10 @@ pub enum CtlCommand {
         by: Duration,
         #[command(flatten)]
         #[allow(missing_docs)] // see there
-        at: At,
+        at: AtJob,
     },
     /// The next reset fails
-    FailReset(At),
+    FailReset(AtReset),
     /// End the server
     Stop,
 }
@@ -160,23 +176,23 @@ impl CtlCommand {
     pub fn request(self) -> control::Request {
         use control::{Fault, Request};
 
-        let inject = |fault, At { at }| Request::Inject { fault, at };
+        let inject = |fault, at| Request::Inject { fault, at };
         match self {
             Self::Status => Request::Status,
             Self::Witness { .. } => Request::Witness,
             Self::Replace => Request::Replace,
             Self::Stop => Request::Stop,
-            Self::Gone(at) => inject(Fault::Gone, at),
-            Self::Hang(at) => inject(Fault::Hang, at),
-            Self::JobFault(at) => inject(Fault::JobFault, at),
-            Self::LoseInterrupt(at) => inject(Fault::LoseInterrupt, at),
-            Self::SpuriousInterrupt(at) => inject(Fault::SpuriousInterrupt, at),
-            Self::StickHeartbeat(at) => inject(Fault::StickHeartbeat, at),
+            Self::Gone(At { at }) => inject(Fault::Gone, at),
+            Self::Hang(AtJob { at }) => inject(Fault::Hang, at),
+            Self::JobFault(AtJob { at }) => inject(Fault::JobFault, at),
+            Self::LoseInterrupt(AtJob { at }) => inject(Fault::LoseInterrupt, at),
+            Self::SpuriousInterrupt(AtJob { at }) => inject(Fault::SpuriousInterrupt, at),
+            Self::StickHeartbeat(AtJob { at }) => inject(Fault::StickHeartbeat, at),
             // At most a minute.
-            Self::Slow { by, at } => {
+            Self::Slow { by, at: AtJob { at } } => {
                 inject(Fault::Slow { micros: u64::try_from(by.as_micros()).unwrap_or(u64::MAX) }, at)
             }
-            Self::FailReset(at) => inject(Fault::FailReset, at),
+            Self::FailReset(AtReset { at }) => inject(Fault::FailReset, at),
         }
     }
 }
@@ -190,11 +206,26 @@ fn served_fault(text: &str) -> Result<FaultSpec, String> {
 }
 
 fn card_trigger(text: &str) -> Result<control::Trigger, String> {
-    match Trigger::from_str(text).map_err(|error| error.to_string())? {
-        Trigger::Access(n) => Ok(control::Trigger::Access(n.get())),
-        Trigger::Job(n) => Ok(control::Trigger::Job(n.get())),
-        Trigger::Reset(n) => Ok(control::Trigger::Reset(n.get())),
-        Trigger::Progress(_) => Err("a server knows no N%: give access:N, job:N or reset:N".to_owned()),
+    match Trigger::from_str(text) {
+        Ok(Trigger::Access(n)) => Ok(control::Trigger::Access(n.get())),
+        Ok(Trigger::Job(n)) => Ok(control::Trigger::Job(n.get())),
+        Ok(Trigger::Reset(n)) => Ok(control::Trigger::Reset(n.get())),
+        Ok(Trigger::Progress(_)) => Err("a server knows no N%: give access:N, job:N or reset:N".to_owned()),
+        Err(_) => Err(format!("unknown time {text:?}: give access:N, job:N or reset:N, where N counts from 1")),
+    }
+}
+
+fn job_trigger(text: &str) -> Result<control::Trigger, String> {
+    match card_trigger(text)? {
+        job @ control::Trigger::Job(_) => Ok(job),
+        _ => Err("this befalls a job: give job:N".to_owned()),
+    }
+}
+
+fn reset_trigger(text: &str) -> Result<control::Trigger, String> {
+    match card_trigger(text)? {
+        reset @ control::Trigger::Reset(_) => Ok(reset),
+        _ => Err("only a reset can fail so: give reset:N".to_owned()),
     }
 }
 
@@ -264,6 +295,11 @@ mod tests {
         assert_eq!(request(&["witness", "--check"]), Request::Witness);
         assert!(parse(&["ctl", "--control", "c", "slow", "1h"]).is_err());
         assert!(parse(&["ctl", "--control", "c", "hang", "--at", "job:0"]).is_err());
+        for at in ["access:0", "access:5", "reset:1", "job:0", "50%"] {
+            assert!(parse(&["ctl", "--control", "c", "hang", "--at", at]).is_err(), "{at}");
+        }
+        assert!(parse(&["ctl", "--control", "c", "fail-reset", "--at", "job:1"]).is_err());
+        assert!(parse(&["ctl", "--control", "c", "gone", "--at", "access:0"]).is_err());
         assert!(parse(&["ctl", "--control", "c"]).is_err());
     }
 }

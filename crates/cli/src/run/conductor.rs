@@ -1,18 +1,19 @@
 //! Lets the faults happen, and puts a device in the slot afterwards where that is asked for.
 //!
 //! Faults that are tied to an access, a job or a reset are armed on the card itself, which counts from the moment it was
-//! plugged in and tells when they happen. Those tied to progress are carried out here. A fault happens once: what has
-//! not happened when a card is replaced is armed on the next one.
+//! plugged in and tells when they happen. Those tied to progress are carried out here; one that hits a job is armed for the
+//! next job then, and happens when that begins. A fault happens once: what has not happened when a card is replaced is armed on
+//! the next one.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
 
-use lifeboat_gpu::Card;
+use lifeboat_gpu as gpu;
 
-use super::fault_spec::{FaultSpec, Trigger};
-use super::machine::Machine;
+use super::fault_spec::{FaultKind, FaultSpec, Trigger};
+use super::ledger::Ledger;
+use super::machine::{Machine, Plugged};
 use super::timeline::{MarkKind, Timeline};
 use super::workload::Workload;
 
@@ -35,10 +36,10 @@ pub(super) struct Conductor<'a> {
     workload: &'a Workload,
     /// Given to the card, to tell of faults.
     cues: Sender<Cue>,
-    faults: Vec<FaultSpec>,
-    /// Which of them have happened.
-    happened: Vec<bool>,
-    card: Arc<Card>,
+    ledger: Ledger,
+    /// Which of the faults that are tied to progress wait on this card for their job.
+    waiting: Vec<bool>,
+    card: Plugged,
     replug_at: Option<Instant>,
 }
 
@@ -57,12 +58,12 @@ impl<'a> Conductor<'a> {
         machine: &'a Machine,
         timeline: &'a Timeline,
         workload: &'a Workload,
-        faults: Vec<FaultSpec>,
+        ledger: Ledger,
         cues: Sender<Cue>,
     ) -> io::Result<Self> {
-        let happened = vec![false; faults.len()];
-        let card = machine.plug(|card| arm(card, &faults, &happened, &cues))?;
-        Ok(Self { machine, timeline, workload, cues, faults, happened, card, replug_at: None })
+        let waiting = vec![false; ledger.faults().len()];
+        let card = machine.plug(|card| arm_all(card, &ledger, &cues))?;
+        Ok(Self { machine, timeline, workload, cues, ledger, waiting, card, replug_at: None })
     }
 
     /// Follows the cues until the end.
@@ -91,20 +92,25 @@ impl<'a> Conductor<'a> {
 
     /// Carries out what is due when this many tiles are done. With the device away it waits for the next one.
     fn progress(&mut self, done: u64) {
-        for fault in 0..self.faults.len() {
-            let spec = self.faults[fault];
+        for fault in 0..self.waiting.len() {
+            let spec = self.ledger.faults()[fault];
             let Trigger::Progress(percent) = spec.at else { continue };
-            let due = !self.happened[fault] && percent.of(self.workload.total()) <= done;
-            if due && self.card.is_present() {
+            let due = !self.ledger.has_fired(fault) && percent.of(self.workload.total()) <= done;
+            if !due || self.waiting[fault] {
+                continue;
+            }
+            if hits_a_job(spec.what) {
+                self.waiting[fault] = true;
+                arm(&self.card, &self.ledger, &self.cues, fault, gpu::Trigger::Job(1));
+            } else if self.ledger.fires(fault, self.card.number, &self.card.weak()) {
                 self.happened(fault);
-                self.card.inject(spec.what.into());
+                self.card.card.inject(spec.what.into());
             }
         }
     }
 
     fn happened(&mut self, fault: usize) {
-        let spec = self.faults[fault];
-        self.happened[fault] = true;
+        let spec = self.ledger.faults()[fault];
         self.timeline.mark(spec.what.to_string(), Instant::now(), MarkKind::Fault);
         // If two faults ask for a device, the earlier time serves both.
         let due = spec.replug.map(|after| Instant::now() + after);
@@ -113,20 +119,34 @@ impl<'a> Conductor<'a> {
 
     fn replug(&mut self) -> io::Result<()> {
         self.replug_at = None;
-        self.card = self.machine.plug(|card| arm(card, &self.faults, &self.happened, &self.cues))?;
+        self.card = self.machine.plug(|card| arm_all(card, &self.ledger, &self.cues))?;
+        self.waiting.fill(false);
         Ok(())
     }
 }
 
+/// Whether the fault waits for a job that it can hit.
+const fn hits_a_job(what: FaultKind) -> bool {
+    matches!(what, FaultKind::Hang | FaultKind::JobFault | FaultKind::LostIrq)
+}
+
 /// Arms on the card what it counts itself and what has not happened.
-fn arm(card: &Card, faults: &[FaultSpec], happened: &[bool], cues: &Sender<Cue>) {
-    for (number, spec) in faults.iter().enumerate().filter(|(number, _)| !happened[*number]) {
-        let Some(at) = spec.at.on_card() else { continue };
-        let cues = cues.clone();
-        let tell = Box::new(move || {
-            // After the end nobody listens.
-            let _ = cues.send(Cue::Happened(number));
-        });
-        card.schedule_and_tell(at, spec.what.into(), tell);
+fn arm_all(card: &Plugged, ledger: &Ledger, cues: &Sender<Cue>) {
+    for (fault, spec) in ledger.faults().iter().enumerate().filter(|(fault, _)| !ledger.has_fired(*fault)) {
+        if let Some(at) = spec.at.on_card() {
+            arm(card, ledger, cues, fault, at);
+        }
     }
+}
+
+fn arm(card: &Plugged, ledger: &Ledger, cues: &Sender<Cue>, fault: usize, at: gpu::Trigger) {
+    let spec: FaultSpec = ledger.faults()[fault];
+    let (weak, number, ledger, cues) = (card.weak(), card.number, ledger.clone(), cues.clone());
+    let tell = Box::new(move || {
+        if ledger.fires(fault, number, &weak) {
+            // After the end nobody listens.
+            let _ = cues.send(Cue::Happened(fault));
+        }
+    });
+    card.card.schedule_and_tell(at, spec.what.into(), tell);
 }

@@ -100,6 +100,11 @@ impl Destination {
         }
     }
 
+    /// Where it is to be.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes the file and puts it in its place.
     ///
     /// # Errors

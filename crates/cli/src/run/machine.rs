@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::vitals;
+use lifeboat::core::wedge::{self, Failure};
 use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, Uevents, UnplugReport, WeakBus};
-use lifeboat_gpu::{Card, Config, RingSpan, Slot};
+use lifeboat_gpu::{Card, Config, Counters, RingSpan, Slot};
 use parking_lot::{Condvar, Mutex};
 
 use super::destination::DestinationError;
 use super::dumps::DumpDirectory;
 use super::progress::{DeviceState, Progress};
-use super::report::Spread;
+use super::report::{BindFailure, Incidents, Spread, Wedging};
 use crate::args::RunArgs;
 use crate::uevents;
 
@@ -41,6 +42,20 @@ pub(super) struct Machine {
     timeline: Arc<Timeline>,
 }
 
+/// A card in the slot.
+pub(super) struct Plugged {
+    pub(super) card: Arc<Card>,
+    /// 1 is the first.
+    pub(super) number: u32,
+}
+
+impl Plugged {
+    /// For what is kept by the card itself.
+    pub(super) fn weak(&self) -> Weak<Card> {
+        Arc::downgrade(&self.card)
+    }
+}
+
 /// Who else wants to know what happens to the device.
 pub(super) struct Listeners {
     pub(super) dumps: Option<DumpDirectory>,
@@ -49,6 +64,7 @@ pub(super) struct Listeners {
 
 /// What is known about the device.
 pub(super) struct Watch {
+    began: Instant,
     devices: WeakBus,
     state: Mutex<State>,
     changed: Condvar,
@@ -66,6 +82,7 @@ struct State {
     /// Devices that have appeared.
     added: u64,
     unplugs: Vec<Arc<UnplugReport>>,
+    incidents: Incidents,
     /// How many of them were before the end of the work: the switching off is not one.
     during_run: Option<usize>,
 }
@@ -77,6 +94,9 @@ pub(super) struct Remains {
     pub(super) violations: Vec<String>,
     pub(super) unplugs: u64,
     pub(super) replugs: u64,
+    /// What the busiest cards counted.
+    pub(super) most: Counters,
+    pub(super) incidents: Incidents,
     pub(super) unplug_us: Spread,
     /// Files.
     pub(super) dumps: Result<Vec<PathBuf>, DestinationError>,
@@ -103,6 +123,7 @@ impl Machine {
             ..ProbeOptions::default()
         });
         let watch = Arc::new(Watch {
+            began: Instant::now(),
             devices: bus.weak(),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -121,22 +142,25 @@ impl Machine {
     }
 
     /// Plugs a new card into the slot, after pulling out what may be there. `arm` gets it before the driver does.
-    pub(super) fn plug(&self, arm: impl FnOnce(&Card)) -> io::Result<Arc<Card>> {
+    pub(super) fn plug(&self, arm: impl FnOnce(&Plugged)) -> io::Result<Plugged> {
         let card = Card::new(self.config)?;
-        arm(&card);
         if self.timeline.is_on() {
             let timeline = self.timeline.clone();
             card.set_recorder(Some(Arc::new(move |span| record(&timeline, &span))));
         }
         self.slot.remove();
         let mut cards = self.cards.lock();
+        let number = u32::try_from(cards.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let plugged = Plugged { card: card.clone(), number };
+        // After the removal of the one before: a fault of that one cannot happen any more.
+        arm(&plugged);
         if !cards.is_empty() {
             self.timeline.mark("replug", Instant::now(), MarkKind::Replug);
         }
         cards.push(card.clone());
         // The slot's card, if any, was removed above, and nobody else plugs.
-        self.slot.insert(card.clone()).map_err(io::Error::other)?;
-        Ok(card)
+        self.slot.insert(card).map_err(io::Error::other)?;
+        Ok(plugged)
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {
@@ -162,6 +186,8 @@ impl Machine {
             violations: violations.map(|violation| violation.to_string()).collect(),
             unplugs: during.len() as u64,
             replugs: state.added.saturating_sub(1),
+            most: most(cards.iter().map(|card| card.counters())),
+            incidents: state.incidents.clone(),
             unplug_us: Spread::of(during.iter().map(|report| report.took())),
             dumps,
             events_lost,
@@ -205,16 +231,31 @@ impl Watch {
                     let mut state = self.state.lock();
                     state.added += u64::from(state.during_run.is_none());
                     state.present_since = Some(Instant::now());
+                    state.incidents.wedged.iter_mut().for_each(|wedging| wedging.over = true);
                     if let Some(since) = state.gone_since.take() {
                         state.outage += since.elapsed();
                     }
                     drop(state);
                     self.progress.device(DeviceState::Running);
                 }
+                Event::Removed { report } => {
+                    self.removed(report, DeviceState::Gone);
+                }
                 // For those who work a wedged device is gone.
-                Event::Removed { report } | Event::Wedged { report, .. } => self.removed(report),
+                Event::Wedged { report, failure, event, .. } => {
+                    if self.removed(report, DeviceState::Wedged) {
+                        let wedging = self.wedging(failure, &event);
+                        self.state.lock().incidents.wedged.push(wedging);
+                    }
+                }
                 // What is in the slot now does not work; clients go on waiting, and give up in the end.
-                Event::ProbeFailed { .. } => {}
+                Event::ProbeFailed { error, .. } => {
+                    let mut state = self.state.lock();
+                    if state.during_run.is_none() {
+                        let failure = BindFailure { at_seconds: self.seconds(), why: error.to_string() };
+                        state.incidents.bind_failures.push(failure);
+                    }
+                }
                 Event::Dumped { dump, .. } => {
                     if let Some(dumps) = &self.dumps {
                         dumps.save(&dump);
@@ -225,13 +266,30 @@ impl Watch {
         }
     }
 
-    fn removed(&self, report: Arc<UnplugReport>) {
+    /// Seconds since the start.
+    fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    fn wedging(&self, failure: Failure, event: &wedge::Event) -> Wedging {
+        let methods = event.variables().find_map(|variable| variable.strip_prefix("WEDGED="));
+        let helps = methods.into_iter().flat_map(|methods| methods.split(','));
+        Wedging {
+            at_seconds: self.seconds(),
+            failure: failure.to_string(),
+            helps: helps.filter(|method| *method != "unknown").map(str::to_owned).collect(),
+            over: false,
+        }
+    }
+
+    /// `false` if this is not part of the run, or known.
+    fn removed(&self, report: Arc<UnplugReport>, now: DeviceState) -> bool {
         let began = report.steps.first().map_or_else(Instant::now, |step| step.began);
         let mut state = self.state.lock();
         // What was wedged is gone already for those who work.
         let known = state.unplugs.last().is_some_and(|last| last.minor == report.minor);
         if known || state.during_run.is_some() {
-            return;
+            return false;
         }
         if let Some(since) = state.present_since.take() {
             self.timeline.span(Track::Device, "present", since, began, Outcome::Present);
@@ -241,10 +299,22 @@ impl Watch {
             self.timeline.span(Track::Unplug, step.name, step.began, step.began + step.took, Outcome::Step);
         }
         state.gone_since = Some(began);
+        *state.incidents.losses.entry(report.loss.to_string()).or_default() += 1;
         state.unplugs.push(report);
         drop(state);
-        self.progress.device(DeviceState::Gone);
+        self.progress.device(now);
+        true
     }
+}
+
+/// The largest number of each kind.
+fn most(counters: impl Iterator<Item = Counters>) -> Counters {
+    counters.fold(Counters::default(), |most, one| Counters {
+        accesses: most.accesses.max(one.accesses),
+        jobs: most.jobs.max(one.jobs),
+        resets: most.resets.max(one.resets),
+        ..most
+    })
 }
 
 /// One descriptor on a ring.

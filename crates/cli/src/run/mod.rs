@@ -2,7 +2,7 @@
 //!
 //! In the order in which data goes through: [`picture`] and [`tiles`] make the `workload`; each `client` takes tiles from
 //! it into a `session` on a device; the `machine` has the device, and the `conductor` lets faults happen to it; `present`
-//! shows the result; [`reference`](mod@reference) judges it, `baseline` is what its speed is measured by, and the [`report`] says it all.
+//! shows the result; [`reference`](mod@reference) judges it, `baseline` is what the benchmark measures its speed by, and the [`report`] says it all.
 
 pub mod baseline;
 mod budget;
@@ -13,6 +13,7 @@ mod dumps;
 pub mod error;
 pub mod fault_spec;
 pub mod filter;
+mod ledger;
 mod machine;
 pub mod memory;
 pub mod picture;
@@ -42,11 +43,12 @@ use conductor::{Conductor, Cue};
 use destination::{Destination, TimelineFormat};
 use dumps::DumpDirectory;
 use filter::Convolution;
+use ledger::Ledger;
 use machine::{Listeners, Machine, Remains};
 use picture::{Picture, Source};
 use present::Shown;
 use progress::Progress;
-use report::{Jobs, PictureSummary};
+use report::{Jobs, PictureSummary, Tiles};
 use tally::Tally;
 use tiles::TileGrid;
 use timeline::Timeline;
@@ -80,7 +82,17 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
 
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let timeline = Arc::new(if drawing.is_some() { Timeline::start() } else { Timeline::off() });
-    let job = Job { args, picture: &picture, convolution: &convolution, budget, grid, seed, timeline: &timeline };
+    let ledger = Ledger::new(args.faults());
+    let job = Job {
+        args,
+        picture: &picture,
+        convolution: &convolution,
+        budget,
+        grid,
+        seed,
+        timeline: &timeline,
+        ledger: &ledger,
+    };
     let Outcome { rest, tally, shown, on_screen, took, outage, remains } =
         job.perform(Listeners { dumps, uevents }, interrupt)?;
     let dumps = remains.dumps?;
@@ -88,29 +100,44 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
     let threads = NonZeroUsize::new(RINGS.into()).unwrap_or(NonZeroUsize::MIN);
     let interrupted = interrupt.is_requested() && !rest.complete;
     let compared = rest.complete.then(|| reference::compare(&picture, &convolution, &rest.output, threads));
-    let direct = if interrupted { None } else { baseline::measure(&picture, &convolution, grid, threads) };
     let working = took.saturating_sub(outage).as_secs_f64();
     let tile_share = f64_of(rest.tiles_done) / f64_of(u64::from(grid.len()));
-    let rate = tile_share * f64::from(picture.width()) * f64::from(picture.height()) / 1e6 / working;
+    let rate = tile_share * f64::from(picture.width()) * f64::from(picture.height()) / 1e6;
+    // If there never was a device to work with, nothing was fast.
+    let rate = if working > 0.0 { rate / working } else { 0.0 };
+    let output_matches_reference = compared == Some(Ok(())) && rest.unequal == 0;
+    // Whoever finds a picture there must be able to trust it.
+    let out = out.filter(|_| output_matches_reference);
     let report = Report {
-        picture: PictureSummary { width: picture.width(), height: picture.height(), source: source.to_string() },
+        picture: PictureSummary {
+            width: picture.width(),
+            height: picture.height(),
+            source: source.to_string(),
+            notes: picture.notes().to_vec(),
+        },
         filter: args.filter,
         clients: args.clients,
         tile: args.tiles,
         repeat: args.rounds(),
         seed,
+        faults: ledger.conclude(remains.most),
+        allow_unfired: args.allow_unfired,
         jobs: Jobs { lost: rest.lost_jobs, ..tally.jobs },
         longest_wait_us: tally.longest_wait_us(),
         fences: tally.fences,
         unplugs: remains.unplugs,
         replugs: remains.replugs,
+        incidents: remains.incidents,
         unplug_us: remains.unplug_us,
         events_lost: remains.events_lost,
         dumps: dumps.iter().map(|file| file.display().to_string()).collect(),
         handles_open_at_end: remains.handles_open,
         leaks: remains.leaks,
         witness_violations: remains.violations,
-        output_matches_reference: compared == Some(Ok(())) && rest.unequal == 0,
+        tiles: Tiles { all: rest.tiles_all, done: rest.tiles_done, unequal: rest.unequal },
+        output_matches_reference,
+        saved: out.as_ref().map(|out| out.path().display().to_string()),
+        not_saved: args.out.as_ref().filter(|_| !output_matches_reference).map(|path| path.display().to_string()),
         mismatch: compared.and_then(Result::err),
         flips: shown.flips,
         scanout_matches: on_screen,
@@ -118,8 +145,6 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
         seconds: took.as_secs_f64(),
         outage_seconds: outage.as_secs_f64(),
         mpixel_per_s: rate,
-        direct_mpixel_per_s: direct,
-        overhead_percent: direct.and_then(|direct| report::overhead_percent(rate, direct)),
         peak_memory_bytes: memory::peak_bytes(),
     };
     drop(picture);
@@ -145,6 +170,7 @@ struct Job<'a> {
     grid: TileGrid,
     seed: u64,
     timeline: &'a Arc<Timeline>,
+    ledger: &'a Ledger,
 }
 
 /// What came of it.
@@ -167,7 +193,7 @@ impl Job<'_> {
         };
         let (to_conductor, from_user) = (cues.clone(), cues.clone());
         let on_milestone = Box::new(move |done| told(&to_conductor, Cue::Progress(done)));
-        let milestones = |total| conductor::milestones(&self.args.faults(), total);
+        let milestones = |total| conductor::milestones(self.ledger.faults(), total);
         let workload = Workload::new(self.picture, self.grid, self.args.rounds(), milestones, on_milestone);
         interrupt.on_request(move || told(&from_user, Cue::Interrupted));
         let progress = Progress::new(workload.total(), self.args.quiet);
@@ -193,8 +219,7 @@ impl Job<'_> {
         cues: &Sender<Cue>,
         cue_receiver: Receiver<Cue>,
     ) -> Result<(Tally, Shown), RunError> {
-        let faults = self.args.faults();
-        let longest_absence = faults.iter().filter_map(|fault| fault.replug).max().unwrap_or_default();
+        let longest_absence = self.ledger.faults().iter().filter_map(|fault| fault.replug).max().unwrap_or_default();
         let around = Surroundings {
             watch: machine.watch(),
             workload,
@@ -205,7 +230,7 @@ impl Job<'_> {
             progress,
             patience: PATIENCE + longest_absence,
         };
-        let mut conductor = Conductor::begin(machine, self.timeline, workload, faults, cues.clone())?;
+        let mut conductor = Conductor::begin(machine, self.timeline, workload, self.ledger.clone(), cues.clone())?;
         std::thread::scope(|scope| {
             let thread = |name: String| std::thread::Builder::new().name(name);
             let conductor = thread("conductor".into())

@@ -6,6 +6,7 @@
 //!
 //! What it is not: colour management. The numbers in the file are the numbers that are filtered.
 
+mod container;
 mod rgba8;
 
 use std::fs::File;
@@ -39,6 +40,8 @@ pub struct Picture {
     width: u16,
     height: u16,
     pixels: Vec<u8>,
+    /// What of the file is not in the pixels.
+    notes: Vec<&'static str>,
 }
 
 /// Why a picture cannot be used. The text is one line that says what to do.
@@ -57,6 +60,8 @@ enum Problem {
     NotAFile,
     #[error("has more than {} MiB; save the picture at most {MAX_SIDE} x {MAX_SIDE} pixels large", MAX_FILE >> 20)]
     TooManyBytes,
+    #[error("is damaged (it ends before its picture does); save it again or choose another picture")]
+    Truncated,
     #[error("is not a PNG or JPEG picture; convert it to one of these")]
     UnknownFormat,
     #[error("has {0} x {1} pixels, more than {MAX_SIDE} x {MAX_SIDE}; scale it down")]
@@ -102,12 +107,12 @@ impl Picture {
     pub fn from_rgba(width: u16, height: u16, pixels: Vec<u8>) -> Option<Self> {
         let allowed = 1..=MAX_SIDE;
         let fits = allowed.contains(&width) && allowed.contains(&height);
-        (fits && pixels.len() == bytes(width, height)).then_some(Self { width, height, pixels })
+        (fits && pixels.len() == bytes(width, height)).then_some(Self { width, height, pixels, notes: Vec::new() })
     }
 
     /// A transparent black picture of the same size.
     pub fn blank_like(other: &Self) -> Self {
-        Self { pixels: vec![0; other.pixels.len()], ..*other }
+        Self { pixels: vec![0; other.pixels.len()], notes: Vec::new(), width: other.width, height: other.height }
     }
 
     /// Width in pixels.
@@ -128,6 +133,11 @@ impl Picture {
     /// All pixels.
     pub fn pixels(&self) -> &[u8] {
         &self.pixels
+    }
+
+    /// What of the file is not in the pixels, in words.
+    pub fn notes(&self) -> &[&'static str] {
+        &self.notes
     }
 
     /// All pixels, to be changed.
@@ -173,10 +183,13 @@ fn open(path: &Path) -> Result<BufReader<File>, Problem> {
 }
 
 fn decode(file: impl BufRead + Seek) -> Result<Picture, Problem> {
-    let mut reader = ImageReader::new(file).with_guessed_format()?;
-    if !matches!(reader.format(), Some(ImageFormat::Png | ImageFormat::Jpeg)) {
+    let reader = ImageReader::new(file).with_guessed_format()?;
+    let Some(format @ (ImageFormat::Png | ImageFormat::Jpeg)) = reader.format() else {
         return Err(Problem::UnknownFormat);
-    }
+    };
+    let mut file = reader.into_inner();
+    let container = container::examine(&mut file, format)?;
+    let mut reader = ImageReader::with_format(file, format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(DECODER_MEMORY);
     reader.limits(limits);
@@ -186,13 +199,24 @@ fn decode(file: impl BufRead + Seek) -> Result<Picture, Problem> {
     let (Some(width), Some(height)) = (small(width), small(height)) else {
         return Err(Problem::TooLarge(width, height));
     };
+    // After the header was read: what is no picture at all, or too large, has been refused as that.
+    if container.truncated {
+        return Err(Problem::Truncated);
+    }
     let color = decoder.color_type();
+    let notes = [
+        (color.bytes_per_pixel() > color.channel_count(), "16 bits a channel were rounded to 8"),
+        (container.more_pictures, "it holds several pictures: only the first is used"),
+        (container.cmyk, "four colours of print became red, green and blue"),
+    ];
     let orientation = decoder.orientation()?;
     let filled = usize::from(width) * usize::from(height) * usize::from(color.bytes_per_pixel());
     let mut pixels = vec![0; filled.max(bytes(width, height))];
     decoder.read_image(&mut pixels[..filled])?;
     let pixels = rgba8::in_place(pixels, color, bytes(width, height)).ok_or(Problem::PixelFormat)?;
-    upright(width, height, pixels, orientation).ok_or(Problem::PixelFormat)
+    let picture = upright(width, height, pixels, orientation).ok_or(Problem::PixelFormat)?;
+    let notes = notes.into_iter().filter(|(applies, _)| *applies).map(|(_, note)| note).collect();
+    Ok(Picture { notes, ..picture })
 }
 
 /// Turns the picture as a camera noted it was held.

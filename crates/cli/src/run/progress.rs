@@ -19,6 +19,8 @@ pub enum DeviceState {
     Running,
     /// It has vanished.
     Gone,
+    /// It has failed for good.
+    Wedged,
 }
 
 impl DeviceState {
@@ -26,6 +28,7 @@ impl DeviceState {
         match self {
             Self::Running => "running",
             Self::Gone => "GPU GONE - waiting for it",
+            Self::Wedged => "GPU WEDGED - waiting for another",
         }
     }
 }

@@ -3,9 +3,13 @@
 //! Serialised, it is the JSON object of `--report json`; its field names are an interface. Displayed, it is the text of
 //! `--report text`. [`verdict`](Report::verdict) is the judgement, and the exit code follows from nothing else.
 
+mod fate;
+mod incidents;
 mod text;
 mod verdict;
 
+pub use fate::{Fate, Place};
+pub use incidents::{BindFailure, Incidents, Wedging};
 pub use verdict::{Reason, Verdict};
 
 use std::collections::BTreeMap;
@@ -31,6 +35,10 @@ pub struct Report {
     pub repeat: u32,
     /// Gives the same run again.
     pub seed: u64,
+    /// What became of each fault that was asked for.
+    pub faults: Vec<Fate>,
+    /// Whether a fault that never came is as good as one that did.
+    pub allow_unfired: bool,
     /// What became of the jobs.
     pub jobs: Jobs,
     /// What became of the fences.
@@ -39,6 +47,9 @@ pub struct Report {
     pub unplugs: u64,
     /// How many times a device came back after that.
     pub replugs: u64,
+    /// How it was lost, and why a device could not be bound.
+    #[serde(flatten)]
+    pub incidents: Incidents,
     /// How long the unplug path took, from the loss to the release of the binding.
     pub unplug_us: Spread,
     /// The files with dumps of the device, in their order, if they were wanted.
@@ -53,8 +64,16 @@ pub struct Report {
     pub leaks: BTreeMap<String, u64>,
     /// What the GPU model saw the driver do wrong, in words.
     pub witness_violations: Vec<String>,
-    /// Whether every pixel of the output is what the CPU reference says. False also if it was not compared.
+    /// What became of the tiles.
+    pub tiles: Tiles,
+    /// Whether every pixel of the output is what the CPU reference says. False also if it was not compared, because not all
+    /// tiles are done.
     pub output_matches_reference: bool,
+    /// Where the output was saved, if that was wanted and it is right.
+    pub saved: Option<String>,
+    /// Where the output was wanted and is not, because it is not known to be right: what was there is untouched.
+    #[serde(skip)]
+    pub not_saved: Option<String>,
     /// Where it is wrong, if it was compared and is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<Mismatch>,
@@ -70,10 +89,6 @@ pub struct Report {
     pub outage_seconds: f64,
     /// Throughput while there was a device, in millions of output pixels a second.
     pub mpixel_per_s: f64,
-    /// Throughput of the same filter code called directly on as many threads; `None` if not measured.
-    pub direct_mpixel_per_s: Option<f64>,
-    /// How much longer the work took than calling the filter code directly.
-    pub overhead_percent: Option<f64>,
     /// The most memory the process had, the GPU's included; `None` if the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
@@ -87,6 +102,25 @@ pub struct PictureSummary {
     pub height: u16,
     /// Where it comes from.
     pub source: String,
+    /// What of the file is not in the pixels that were filtered, in words.
+    pub notes: Vec<&'static str>,
+}
+
+/// What became of the tiles.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tiles {
+    /// Tiles of all rounds.
+    pub all: u64,
+    /// Those that are done.
+    pub done: u64,
+    /// Tiles of later rounds that came out otherwise than in the first.
+    pub unequal: u64,
+}
+
+impl std::fmt::Display for Tiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {} tiles are", self.done, self.all)
+    }
 }
 
 /// What became of the jobs. Each submission ends in one of three ways: `submitted` is the sum of the others.
@@ -135,12 +169,6 @@ impl Spread {
 /// A duration as a report states it.
 pub fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// How much longer the same work takes at `rate` than at `direct`, in percent; negative if it is faster. `None` if a rate
-/// says nothing.
-pub fn overhead_percent(rate: f64, direct: f64) -> Option<f64> {
-    (rate > 0.0 && direct > 0.0).then(|| (direct / rate - 1.0) * 100.0)
 }
 
 #[cfg(test)]

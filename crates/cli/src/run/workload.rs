@@ -57,6 +57,7 @@ pub(super) struct Rest {
     pub(super) unequal: u64,
     pub(super) lost_jobs: u64,
     pub(super) tiles_done: u64,
+    pub(super) tiles_all: u64,
 }
 
 impl Workload {
@@ -178,6 +179,7 @@ impl Workload {
             unequal: state.unequal,
             lost_jobs: state.returned.iter().map(|item| item.failed_jobs).sum(),
             tiles_done: state.done,
+            tiles_all: total,
         }
     }
 }

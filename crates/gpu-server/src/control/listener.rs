@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use super::{REQUEST_LIMIT, Reply, Request, Status, WitnessReport};
+use super::{REQUEST_LIMIT, Reply, Request, Status, Trigger, WitnessReport};
 use crate::bay::Bay;
 use crate::listen::Listener;
 use crate::shutdown::Stopper;
@@ -109,6 +109,9 @@ fn carry_out(request: &Request, bay: &Bay) -> Reply {
             let (violations, count) = bay.violations();
             let violations = violations.iter().map(ToString::to_string).collect();
             Reply::Witness(WitnessReport { count: count as u64, violations })
+        }
+        Request::Inject { at: Some(Trigger::Access(0) | Trigger::Job(0) | Trigger::Reset(0)), .. } => {
+            Reply::Error { message: "a trigger counts from 1".to_owned() }
         }
         Request::Inject { fault, at } => {
             info!(?fault, ?at, "inject");

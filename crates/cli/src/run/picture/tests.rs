@@ -113,6 +113,51 @@ fn a_damaged_picture_is_refused() {
     assert!(refusal(&path).contains("is damaged"));
 }
 
+fn jpeg(save: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    save(&mut bytes);
+    bytes
+}
+
+#[test]
+fn a_jpeg_that_ends_early_is_refused_wherever_it_ends() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let rgb = RgbImage::from_fn(64, 96, |_, _| image::Rgb([random.u8(..), random.u8(..), random.u8(..)]));
+    let whole = jpeg(|bytes| rgb.write_to(&mut Cursor::new(bytes), ImageFormat::Jpeg).unwrap());
+    assert!(decode(Cursor::new(&whole)).unwrap().notes().is_empty());
+    let scan = whole.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+    for end in [scan + 40, whole.len() / 3, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 3, whole.len() - 2] {
+        let (_directory, path) = saved("a.jpg", |path| std::fs::write(path, &whole[..end]).unwrap());
+        assert!(refusal(&path).contains("is damaged"), "{end} of {}", whole.len());
+        // As a download that was given its size first.
+        let mut padded = whole[..end].to_vec();
+        padded.resize(whole.len(), 0);
+        std::fs::write(&path, padded).unwrap();
+        assert!(refusal(&path).contains("is damaged"), "{end} of {}, and zeroes", whole.len());
+    }
+}
+
+#[test]
+fn what_is_left_out_of_a_picture_is_said() {
+    let wide = image::ImageBuffer::from_pixel(2, 1, image::Rgba([u16::MAX; 4]));
+    let (_directory, path) = saved("a.png", |path| image::DynamicImage::ImageRgba16(wide).save(path).unwrap());
+    assert_eq!(Picture::load(&path).unwrap().notes(), ["16 bits a channel were rounded to 8"]);
+
+    let rgb = RgbImage::from_pixel(20, 10, image::Rgb([250, 10, 20]));
+    let one = jpeg(|bytes| rgb.write_to(&mut Cursor::new(bytes), ImageFormat::Jpeg).unwrap());
+    let two = decode(Cursor::new([&one[..], &one].concat())).unwrap();
+    assert_eq!(two.notes(), ["it holds several pictures: only the first is used"]);
+
+    let png = jpeg(|bytes| rgb.write_to(&mut Cursor::new(bytes), ImageFormat::Png).unwrap());
+    assert!(decode(Cursor::new(&png)).unwrap().notes().is_empty());
+    let mut control = b"acTL\0\0\0\x03\0\0\0\0".to_vec();
+    control.extend(crc32(&control).to_be_bytes());
+    // After the signature and the header.
+    let animated = [&png[..33], b"\0\0\0\x08", &control, &png[33..]].concat();
+    let animated = decode(Cursor::new(animated)).unwrap();
+    assert_eq!(animated.notes(), ["it holds several pictures: only the first is used"]);
+}
+
 #[test]
 fn a_picture_has_as_many_pixels_as_its_sides_say() {
     assert!(Picture::from_rgba(2, 2, vec![0; 16]).is_some());

@@ -3,19 +3,27 @@ use serde_json::Value;
 use super::*;
 use crate::exit::Exit;
 
+fn fate(fault: &str, job: Option<u64>, counts: Option<(&'static str, &'static str, u64)>) -> Fate {
+    let at = job.map(|job| Place { device: 1, access: 80, job, reset: 1 });
+    Fate { fault: fault.to_owned(), fired: at.is_some(), at, counts }
+}
+
 /// A run in which the device was lost once and every promise was kept.
 fn good() -> Report {
     Report {
-        picture: PictureSummary { width: 1600, height: 1000, source: "bundled picture".to_owned() },
+        picture: PictureSummary { width: 1600, height: 1000, source: "bundled picture".to_owned(), notes: Vec::new() },
         filter: Filter::Sobel,
         clients: 4,
         tile: 256,
         repeat: 300,
         seed: 42,
+        faults: vec![fate("unplug@40%,replug:200ms", Some(9), None)],
+        allow_unfired: false,
         jobs: Jobs { submitted: 25_212, completed: 25_200, lost: 0, resubmitted: 12 },
         fences: Fences { created: 25_212, signalled: 25_212, by_error: BTreeMap::from([("ENODEV".to_owned(), 12)]) },
         unplugs: 1,
         replugs: 1,
+        incidents: Incidents { losses: BTreeMap::from([("unplugged".to_owned(), 1)]), ..Incidents::default() },
         unplug_us: Spread { median: 412, max: 412 },
         dumps: Vec::new(),
         events_lost: None,
@@ -24,6 +32,9 @@ fn good() -> Report {
         leaks: BTreeMap::new(),
         witness_violations: Vec::new(),
         output_matches_reference: true,
+        tiles: Tiles { all: 8_400, done: 8_400, unequal: 0 },
+        saved: None,
+        not_saved: None,
         mismatch: None,
         flips: 210,
         scanout_matches: Some(true),
@@ -31,8 +42,6 @@ fn good() -> Report {
         seconds: 4.2,
         outage_seconds: 0.203,
         mpixel_per_s: 120.0,
-        direct_mpixel_per_s: Some(132.0),
-        overhead_percent: Some(10.0),
         peak_memory_bytes: Some(95 << 20),
     }
 }
@@ -61,7 +70,11 @@ fn each_broken_promise_alone_fails_the_run() {
             Reason::Violations(1),
             "  doorbell to a stopped ring 1",
         ),
-        (|r| r.output_matches_reference = false, Reason::WrongOutput, "does not match"),
+        (
+            |r| (r.output_matches_reference, r.tiles.unequal) = (false, 2),
+            Reason::WrongOutput,
+            "the same each time: 2 tiles of later rounds differed",
+        ),
         (|r| r.scanout_matches = Some(false), Reason::WrongScanout, "SOMETHING ELSE"),
     ] {
         let report = changed(change);
@@ -89,11 +102,64 @@ fn a_kept_promise_is_said_plainly() {
 }
 
 #[test]
+fn an_unfinished_picture_is_not_called_a_wrong_one() {
+    let report = changed(|r| (r.output_matches_reference, r.tiles.done) = (false, 11));
+    assert_eq!(report.verdict(), Verdict::Broken(vec![Reason::Unfinished(report.tiles)]));
+    let text = report.to_string();
+    assert!(text.contains("There is no whole picture to check: 11 of 8400 tiles are done."), "{text}");
+    assert!(text.ends_with("FAILED: the picture is not whole: 11 of 8400 tiles are done.\n"), "{text}");
+    assert!(!text.contains("match") && !text.contains("could not be checked"), "{text}");
+}
+
+#[test]
+fn a_wedged_device_is_not_called_one_that_vanished() {
+    let wedging = Wedging {
+        at_seconds: 1.5,
+        failure: "its reset failed".to_owned(),
+        helps: vec!["rebind".to_owned(), "bus-reset".to_owned()],
+        over: false,
+    };
+    let mut report = changed(|r| {
+        (r.unplugs, r.replugs) = (2, 1);
+        r.incidents.losses = BTreeMap::from([("crashed".to_owned(), 1), ("wedged".to_owned(), 1)]);
+        r.incidents.wedged = vec![wedging];
+    });
+    let text = report.to_string();
+    assert!(text.contains("The GPU failed once, was wedged once while it worked and came back once."), "{text}");
+    assert!(
+        text.contains("It is wedged since 1.50 s after the start: its reset failed. What helps: rebind, bus-reset, or"),
+        "{text}"
+    );
+    assert!(!text.contains("vanished"), "{text}");
+    report.incidents.wedged[0].over = true;
+    assert!(report.to_string().contains("One was wedged 1.50 s after the start"));
+}
+
+#[test]
+fn why_no_device_could_be_bound_is_said_once_for_each_reason() {
+    let failure = |at_seconds, why: &str| BindFailure { at_seconds, why: why.to_owned() };
+    let failures =
+        vec![failure(0.25, "it shows no life"), failure(0.5, "no memory"), failure(0.75, "it shows no life")];
+    let text = changed(|r| {
+        (r.unplugs, r.jobs) = (0, Jobs::default());
+        r.incidents = Incidents { bind_failures: failures, ..Incidents::default() };
+    });
+    let text = text.to_string();
+    assert!(
+        text.contains("A GPU could not be bound, 2 times, first 0.25 s after the start: it shows no life."),
+        "{text}"
+    );
+    assert!(text.contains("A GPU could not be bound, once, first 0.50 s after the start: no memory."), "{text}");
+    assert!(!text.contains("stayed in its slot"), "{text}");
+}
+
+#[test]
 fn an_interruption_excuses_unfinished_work_but_no_leak() {
     let unfinished = |r: &mut Report| {
         r.interrupted = true;
         r.jobs.completed = 100;
         r.jobs.lost = 4;
+        r.tiles.done = 33;
         r.output_matches_reference = false;
     };
     let report = changed(unfinished);
@@ -113,10 +179,12 @@ fn the_json_has_exactly_these_fields() {
     assert_eq!(
         names(&json),
         [
+            "allow_unfired",
+            "bind_failures",
             "clients",
-            "direct_mpixel_per_s",
             "dumps",
             "events_lost",
+            "faults",
             "fences",
             "filter",
             "flips",
@@ -125,20 +193,23 @@ fn the_json_has_exactly_these_fields() {
             "jobs",
             "leaks",
             "longest_wait_us",
+            "losses",
             "mpixel_per_s",
             "outage_seconds",
             "output_matches_reference",
-            "overhead_percent",
             "peak_memory_bytes",
             "picture",
             "repeat",
             "replugs",
+            "saved",
             "scanout_matches",
             "seconds",
             "seed",
             "tile",
+            "tiles",
             "unplug_us",
             "unplugs",
+            "wedged",
             "witness_violations",
         ]
     );
@@ -162,18 +233,37 @@ What happened
   Nobody waited longer than 3.1 ms for a job or a flip.
   The picture that came out equals the one computed on the CPU, bit for bit.
 
+Faults
+  unplug@40%,replug:200ms  fired at access 80, job 9
+
 In numbers
   Jobs        25,212 submitted, 25,200 completed, 12 submitted again, 0 lost
   Fences      25,212 created, 25,212 signalled; with an error: ENODEV 12
   Unplug      took 412 \u{b5}s (median), 412 \u{b5}s (longest); 0.20 s without a GPU
   Display     210 flips; the screen shows the result
   Time        4.20 s
-  Speed       120.0 Mpixel/s; 132.0 by calling the filter directly, so 10.0 % overhead
+  Speed       120.0 Mpixel/s while there was a GPU
   Memory      95 MiB at most
 
 OK: nothing was lost, leaked or violated.
 ";
     assert_eq!(good().to_string(), expected);
+}
+
+#[test]
+fn a_fault_that_never_came_is_said_and_is_no_success() {
+    let report = changed(|r| r.faults.push(fate("hang@job:99999", None, Some(("job", "jobs", 84)))));
+    assert_eq!((report.verdict(), report.verdict().exit() as u8), (Verdict::NotAsAsked(1), 3));
+    let text = report.to_string();
+    assert!(text.contains("  hang@job:99999           never came: no device had more than 84 jobs\n"), "{text}");
+    assert!(text.contains("\nNOT AS ASKED: ") && text.contains("1 fault never came"), "{text}");
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["faults"][0]["at"]["job"], 9);
+    assert_eq!(json["faults"][1], serde_json::json!({"fault": "hang@job:99999", "fired": false, "at": null}));
+    let allowed = Report { allow_unfired: true, ..report };
+    assert_eq!(allowed.verdict(), Verdict::Kept);
+    let lossy = Report { interrupted: true, allow_unfired: false, ..allowed };
+    assert_eq!(lossy.verdict(), Verdict::Interrupted, "what was asked for could not come");
 }
 
 #[test]
@@ -195,11 +285,4 @@ fn spread_of_durations() {
     assert_eq!(of(&[]), Spread { median: 0, max: 0 });
     assert_eq!(of(&[9, 1, 5]), Spread { median: 5, max: 9 });
     assert_eq!(of(&[9, 1]), Spread { median: 9, max: 9 });
-}
-
-#[test]
-fn overhead_is_time_over_time() {
-    assert_eq!(overhead_percent(100.0, 150.0), Some(50.0));
-    assert_eq!(overhead_percent(0.0, 150.0), None);
-    assert_eq!(overhead_percent(100.0, 0.0), None);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Report, Verdict};
+use super::Report;
 
 /// Width of the column of labels.
 const LABEL: usize = 12;
@@ -11,10 +11,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = self.verdict();
         self.task(f)?;
+        for note in &self.picture.notes {
+            writeln!(f, "Note: of the picture, {note}.")?;
+        }
         writeln!(f, "\nWhat happened")?;
-        for sentence in self.story(&verdict) {
+        for sentence in self.story() {
             writeln!(f, "  {sentence}")?;
         }
+        self.fates(f)?;
         writeln!(f, "\nIn numbers")?;
         for (label, value) in self.numbers() {
             writeln!(f, "  {label:LABEL$}{value}")?;
@@ -41,16 +45,11 @@ impl Report {
         )
     }
 
-    fn story(&self, verdict: &Verdict) -> Vec<String> {
-        let mut story = vec![match (self.unplugs, self.replugs) {
-            (0, _) => "The GPU stayed in its slot.".to_owned(),
-            (out, 0) => format!("The GPU vanished {} while it worked and did not come back.", times(out)),
-            (out, back) => {
-                format!("The GPU vanished {} while it worked and came back {}.", times(out), times(back))
-            }
-        }];
+    fn story(&self) -> Vec<String> {
+        let mut story = self.device_story();
         let failed: u64 = self.fences.by_error.values().sum();
         story.push(match failed {
+            0 if self.jobs.submitted == 0 => "No job was submitted.".to_owned(),
             0 => "Every job that was submitted came to its end the first time.".to_owned(),
             _ => format!(
                 "{} ended in an error; each waiter was told at once what had become of its job.",
@@ -67,15 +66,17 @@ impl Report {
             ));
         }
         story.push(format!("Nobody waited longer than {} for a job or a flip.", span(self.longest_wait_us)));
-        story.push(match (self.output_matches_reference, &self.mismatch) {
-            (true, _) => "The picture that came out equals the one computed on the CPU, bit for bit.".to_owned(),
-            (false, Some(mismatch)) => format!("The picture that came out is wrong: {mismatch}."),
-            (false, None) if *verdict == Verdict::Interrupted => {
-                "You ended the run early, so there is no whole picture to check.".to_owned()
-            }
-            (false, None) => "The picture that came out could not be checked.".to_owned(),
-        });
+        story.push(self.output_story());
         story
+    }
+
+    /// One line for each fault that was asked for.
+    fn fates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.faults.is_empty() {
+            writeln!(f, "\nFaults")?;
+        }
+        let width = self.faults.iter().map(|fate| fate.fault.len()).max().unwrap_or(0);
+        self.faults.iter().try_for_each(|fate| writeln!(f, "  {:width$}  {fate}", fate.fault))
     }
 
     fn numbers(&self) -> Vec<(&'static str, String)> {
@@ -104,6 +105,13 @@ impl Report {
                 format!("took {median} (median), {max} (longest); {outage_seconds:.2} s without a GPU"),
             ));
         }
+        if let Some(path) = &self.saved {
+            rows.push(("Saved", crate::usage::one_line(path)));
+        }
+        if let Some(path) = &self.not_saved {
+            let path = crate::usage::one_line(path);
+            rows.push(("Saved", format!("nothing, since the picture is not known to be right; {path} is as it was")));
+        }
         if !self.dumps.is_empty() {
             rows.push(("Dumps", crate::usage::one_line(&self.dumps.join(", "))));
         }
@@ -117,16 +125,7 @@ impl Report {
         };
         rows.push(("Display", format!("{} flips{on_screen}", grouped(self.flips))));
         rows.push(("Time", format!("{:.2} s", self.seconds)));
-        rows.push((
-            "Speed",
-            match (self.direct_mpixel_per_s, self.overhead_percent) {
-                (Some(direct), Some(overhead)) => format!(
-                    "{:.1} Mpixel/s; {direct:.1} by calling the filter directly, so {overhead:.1} % overhead",
-                    self.mpixel_per_s
-                ),
-                _ => format!("{:.1} Mpixel/s", self.mpixel_per_s),
-            },
-        ));
+        rows.push(("Speed", format!("{:.1} Mpixel/s while there was a GPU", self.mpixel_per_s)));
         if let Some(bytes) = self.peak_memory_bytes {
             rows.push(("Memory", format!("{} MiB at most", bytes.div_ceil(1 << 20))));
         }
@@ -152,12 +151,12 @@ impl Report {
 }
 
 /// `1 job`, `2,000 jobs`.
-fn counted(n: u64, noun: &str) -> String {
+pub(super) fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// `once`, `twice`, `3 times`.
-fn times(n: u64) -> String {
+pub(super) fn times(n: u64) -> String {
     match n {
         1 => "once".to_owned(),
         2 => "twice".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Report;
+use super::{Report, Tiles};
 use crate::exit::Exit;
 
 /// The judgement on a run.
@@ -10,6 +10,8 @@ use crate::exit::Exit;
 pub enum Verdict {
     /// Nothing was lost, leaked or violated, and the output is right.
     Kept,
+    /// The same, but so many faults that were asked for never came.
+    NotAsAsked(usize),
     /// The user ended the run; until then nothing was leaked or violated.
     Interrupted,
     /// Something was lost, leaked or violated: all of these.
@@ -31,6 +33,8 @@ pub enum Reason {
     Leaked(Vec<String>),
     /// The GPU model saw the driver break this many rules.
     Violations(usize),
+    /// Not all tiles are done, so there is no output to judge.
+    Unfinished(Tiles),
     /// The output is not what the reference says.
     WrongOutput,
     /// The display did not show what it was given.
@@ -52,7 +56,11 @@ impl Report {
             let ended = jobs.completed.saturating_add(jobs.lost).saturating_add(jobs.resubmitted);
             require(jobs.lost == 0, Reason::JobsLost(jobs.lost));
             require(jobs.submitted == ended, Reason::JobsUnaccounted(jobs.submitted.abs_diff(ended)));
-            require(self.output_matches_reference, Reason::WrongOutput);
+            if self.tiles.done < self.tiles.all {
+                require(false, Reason::Unfinished(self.tiles));
+            } else {
+                require(self.output_matches_reference, Reason::WrongOutput);
+            }
         }
         require(self.scanout_matches != Some(false), Reason::WrongScanout);
         let unbalanced = self.fences.created.abs_diff(self.fences.signalled);
@@ -64,7 +72,10 @@ impl Report {
         match reasons.is_empty() {
             false => Verdict::Broken(reasons),
             true if self.interrupted => Verdict::Interrupted,
-            true => Verdict::Kept,
+            true => match self.faults.iter().filter(|fate| !fate.fired).count() {
+                unfired @ 1.. if !self.allow_unfired => Verdict::NotAsAsked(unfired),
+                _ => Verdict::Kept,
+            },
         }
     }
 }
@@ -74,6 +85,7 @@ impl Verdict {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Kept => Exit::Success,
+            Self::NotAsAsked(_) => Exit::NotAsAsked,
             Self::Interrupted => Exit::Interrupted,
             Self::Broken(_) => Exit::Failed,
         }
@@ -84,6 +96,12 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kept => f.write_str("OK: nothing was lost, leaked or violated."),
+            Self::NotAsAsked(unfired) => write!(
+                f,
+                "NOT AS ASKED: nothing was lost, leaked or violated, but {} never came; give another time, or \
+                 --allow-unfired.",
+                if *unfired == 1 { "1 fault".to_owned() } else { format!("{unfired} faults") }
+            ),
             Self::Interrupted => {
                 f.write_str("INTERRUPTED: the work is not complete; until then nothing was leaked or violated.")
             }
@@ -107,6 +125,7 @@ impl fmt::Display for Reason {
             Self::HandlesOpen(n) => write!(f, "handles left open: {n}"),
             Self::Leaked(types) => write!(f, "leaked: {}", types.join(", ")),
             Self::Violations(n) => write!(f, "rules broken by the driver: {n}"),
+            Self::Unfinished(tiles) => write!(f, "the picture is not whole: {tiles} done"),
             Self::WrongOutput => f.write_str("the output does not match the reference"),
             Self::WrongScanout => f.write_str("the display does not show the result"),
         }
