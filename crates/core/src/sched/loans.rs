@@ -168,10 +168,8 @@ impl<S: Storage> Scheduler<S> {
         self.forget_waits(job);
         let slot = &self.jobs.as_ref()[job as usize];
         let (queue, lent) = (slot.queue, slot.lent);
-        if lent < Priority::Low {
-            self.queues.as_mut()[queue as usize].loans.remove(lent);
-            self.relist(queue);
-        }
+        // The queue stands in no list now, and is listed by what is left of its loans.
+        self.queues.as_mut()[queue as usize].loans.remove(lent);
     }
 
     /// Moves a queue to where it belongs if its priority has changed.

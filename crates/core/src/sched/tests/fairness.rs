@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const RING: RingIndex = RingIndex(0);
+pub(super) const RING: RingIndex = RingIndex(0);
 /// More situations than any configuration here has.
 const MOST: usize = 1_000_000;
 
@@ -20,13 +20,13 @@ type Ahead = Option<(i64, i64)>;
 
 /// Contexts with a number of queues each, one ring, and jobs of one credit.
 #[derive(Debug, Clone)]
-struct World {
+pub(super) struct World {
     scheduler: TestScheduler,
     now: Timestamp,
     /// Of each queue: which context it is of, which priority it has, and how many jobs wait.
-    queues: Vec<(QueueId, usize, Priority, u32)>,
+    pub(super) queues: Vec<(QueueId, usize, Priority, u32)>,
     /// Number and queue of the jobs on the ring.
-    on_ring: VecDeque<(Seqno, usize)>,
+    pub(super) on_ring: VecDeque<(Seqno, usize)>,
     /// The time that each context has had at each priority, and how far each was ahead of each other at least and at most
     /// since both have had work there.
     had: Vec<[i64; PRIORITIES]>,
@@ -34,12 +34,12 @@ struct World {
     /// Turns of others since each priority that had work was last served.
     passed: [u32; PRIORITIES],
     /// The furthest that any was ahead.
-    furthest: i64,
+    pub(super) furthest: i64,
 }
 
 impl World {
     /// With `unowned`, the queues of the last context belong to none instead.
-    fn new(queues: &[(usize, Priority)], credits: u32, jobs: usize, unowned: bool) -> Self {
+    pub(super) fn new(queues: &[(usize, Priority)], credits: u32, jobs: usize, unowned: bool) -> Self {
         let contexts = queues.iter().map(|(context, _)| context + 1).max().unwrap();
         let limits = Limits::new(credits, Duration::MAX);
         let mut scheduler = Scheduler::new(stores([jobs, queues.len(), 1, contexts]), limits);
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    fn submit(&mut self, queue: usize) -> bool {
+    pub(super) fn submit(&mut self, queue: usize) -> bool {
         let Ok(place) = self.scheduler.reserve(self.queues[queue].0, spec(0, false)) else { return false };
         let number = u32::try_from(queue).unwrap();
         self.scheduler.commit(place, number, number);
@@ -75,7 +75,7 @@ impl World {
     }
 
     /// The shell carries out all that is to be done. Each turn is checked for priority.
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while let Some(action) = self.scheduler.poll_action() {
             let Action::Run { job, seqno, .. } = action else { continue };
             let queue = *self.scheduler.payload(job).unwrap() as usize;
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// The oldest job has taken so long.
-    fn complete(&mut self, length: u32) -> bool {
+    pub(super) fn complete(&mut self, length: u32) -> bool {
         let Some((seqno, queue)) = self.on_ring.pop_front() else { return false };
         self.now = self.now.plus(Duration::from_nanos(length.into()));
         let (_, context, level, _) = self.queues[queue];

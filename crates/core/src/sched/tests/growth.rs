@@ -88,3 +88,26 @@ fn sched_13_a_loan_is_passed_on_however_long_the_chain() {
     let (few, many) = (chain(1_000), chain(8_000));
     assert!(many <= 9 * few, "{few} steps for 1,000, {many} for 8,000");
 }
+
+#[test]
+fn sched_13_a_loan_to_many_is_passed_on_once_to_each() {
+    let fan = |count: usize| {
+        let mut scheduler = Scheduler::new(stores([count + 1, count + 1, 1, 0]), Limits::new(1, TIMEOUT));
+        let lenders: Vec<JobId> = (0..count)
+            .map(|_| {
+                let next = scheduler.open_queue(RingIndex(0), Priority::Low).unwrap();
+                let reservation = scheduler.reserve(next, spec(1, false)).unwrap();
+                scheduler.commit(reservation, 0, 0)
+            })
+            .collect();
+        let queue = scheduler.open_queue(RingIndex(0), Priority::Low).unwrap();
+        let reservation = scheduler.reserve(queue, spec(1, false)).unwrap();
+        for job in &lenders {
+            scheduler.lend_to(&reservation, *job);
+        }
+        scheduler.commit(reservation, 0, 0);
+        steps(|| scheduler.set_priority(queue, Priority::High).unwrap())
+    };
+    let (few, many) = (fan(1_000), fan(8_000));
+    assert!(many <= 9 * few, "{few} steps for 1,000, {many} for 8,000");
+}

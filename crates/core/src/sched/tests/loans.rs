@@ -200,3 +200,95 @@ proptest! {
         prop_assert!(bench.scheduler.queues.iter().all(|queue| queue.loans == Loans::default()), "a loan is left");
     }
 }
+
+#[test]
+fn sched_13_a_canceled_reservation_gives_its_waits_back() {
+    let mut bench = busy();
+    let low = bench.queue_at(Priority::Low);
+    let (_, handle) = bench.submit_after(low, &[]);
+    let before = free_waits(&bench.scheduler);
+    let place = bench.scheduler.reserve(low, spec(0, false)).unwrap();
+    assert!(bench.scheduler.wait_for(&place, handle).unwrap());
+    bench.scheduler.cancel(place);
+    assert_eq!(free_waits(&bench.scheduler), before);
+}
+
+#[test]
+fn sched_13_a_job_on_a_ring_holds_no_waits() {
+    let mut bench = busy();
+    let [low, high] = [Priority::Low, Priority::High].map(|at| bench.queue_at(at));
+    let before = free_waits(&bench.scheduler);
+    let (waited_for, handle) = bench.submit_after(low, &[]);
+    let (urgent, waiting) = bench.submit_after(high, &[handle]);
+    bench.complete(0);
+    bench.complete(0);
+    assert!(bench.signalled.contains_key(&waited_for));
+    bench.scheduler.dependency_done(waiting, Ok(()));
+    bench.drain();
+    assert_eq!(bench.running(), [urgent]);
+    assert_eq!(free_waits(&bench.scheduler), before);
+}
+
+#[test]
+fn sched_9_what_was_lent_to_a_job_that_runs_again_is_lent_still() {
+    let mut bench = Bench::new(32, 1, 1);
+    bench.scheduler = Scheduler::new(stores([32, 8, 1, 2]), Limits::new(2, TIMEOUT));
+    let [bad, low, normal, high] =
+        [Priority::High, Priority::Low, Priority::Normal, Priority::High].map(|at| bench.queue_at(at));
+    bench.submit(bad);
+    let blocker = bench.submit(normal);
+    // Lent to while it waits, then on the ring beside a job that hangs, and returned.
+    let place = bench.scheduler.reserve(low, spec(0, true)).unwrap();
+    bench.next += 1;
+    let (again, handle) = (bench.next, bench.scheduler.commit(place, bench.next, bench.next));
+    let (_urgent, _) = bench.submit_after(high, &[handle]);
+    bench.submit_spec(low, spec(0, false)).unwrap();
+    bench.complete(0); // `bad`'s ends
+    bench.drain();
+    assert_eq!(bench.running(), [blocker, again]);
+    // The first on the ring is guilty, the lent one comes back; a normal one waits, too.
+    bench.submit(normal);
+    bench.submit(normal);
+    bench.scheduler.fault(RingIndex(0), bench.scheduler.rings[0].completed, bench.now);
+    bench.drain();
+    bench.reset(0);
+    assert_eq!(bench.running()[0], again, "{:?}", bench.running());
+    while !bench.running.is_empty() {
+        bench.complete(0);
+    }
+}
+
+#[test]
+fn sched_9_whoever_takes_a_slot_is_lent_nothing() {
+    let mut bench = Bench::new(4, 1, 1);
+    bench.scheduler = Scheduler::new(stores([4, 8, 1, 0]), Limits::new(1, TIMEOUT));
+    let [high, low, other, another] =
+        [Priority::High, Priority::Low, Priority::Low, Priority::Low].map(|at| bench.queue_at(at));
+    bench.submit(high);
+    let (waited_for, handle) = bench.submit_after(low, &[]);
+    let (_, first) = bench.submit_spec(high, spec(1, false)).unwrap();
+    bench.submit_after(high, &[handle]);
+    bench.complete(0);
+    assert_eq!(bench.running(), [waited_for]);
+    bench.complete(0);
+    bench.submit(other);
+    bench.submit(another);
+    bench.scheduler.dependency_done(first, Ok(()));
+    bench.complete(0);
+    assert_eq!(bench.scheduler.queues[another.index() as usize].level(), Priority::Low);
+}
+
+#[test]
+fn sched_9_without_storage_what_was_borrowed_is_lent() {
+    let mut bench = busy();
+    let [low, middle, normal, high] =
+        [Priority::Low, Priority::Low, Priority::Normal, Priority::High].map(|at| bench.queue_at(at));
+    let flood = bench.submit(normal);
+    let (first, handle) = bench.submit_after(low, &[]);
+    let blocked = bench.submit_spec(middle, spec(1, false)).unwrap();
+    let (urgent, waiting) = bench.submit_after(high, &[blocked.1]);
+    bench.scheduler.free_waits = List::EMPTY;
+    let (second, behind) = bench.submit_after(middle, &[handle]);
+    assert_eq!(bench.scheduler.queues[low.index() as usize].level(), Priority::High);
+    let _ = (flood, first, urgent, waiting, second, behind);
+}

@@ -1,10 +1,11 @@
-//! The scheduler driven by hand ([`scenarios`], [`starts`], [`contexts`], [`waits`], [`loans`], [`shares`], [`fairness`],
+//! The scheduler driven by hand ([`scenarios`], [`starts`], [`contexts`], [`waits`], [`loans`], [`shares`], [`fairness`], [`charges`],
 //! [`resets`], [`event_slots`], [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
 
 extern crate std;
 
+mod charges;
 mod contexts;
 mod endings;
 mod event_slots;

@@ -124,3 +124,14 @@ proptest! {
         prop_assert_eq!((&scheduler.job_places, &scheduler.queue_places), (&fresh.job_places, &fresh.queue_places));
     }
 }
+
+#[test]
+fn sched_9_what_cannot_be_set_aside_for_all_is_shared_out() {
+    let shares = Shares { jobs: share(9), own_jobs: 8, queues: share(3), own_queues: 4 };
+    let mut bench = Bench::new(10, 1, 100);
+    bench.scheduler = Scheduler::with_shares(stores([10, 6, 1, 2]), Limits::new(100, TIMEOUT), shares);
+    let contexts = [(); 2].map(|()| bench.scheduler.open_context(5).unwrap());
+    let queues =
+        contexts.map(|context| bench.scheduler.open_queue_of(context, RingIndex(0), Priority::Normal).unwrap());
+    assert_eq!(queues.map(|queue| fill(&mut bench, queue)), [(5, SubmitError::Full); 2]);
+}

@@ -4,7 +4,7 @@
 use super::*;
 
 /// The next job that is to run, which the shell has in hand.
-fn take(bench: &mut Bench) -> Option<(JobId, RingIndex, Seqno)> {
+pub(super) fn take(bench: &mut Bench) -> Option<(JobId, RingIndex, Seqno)> {
     while let Some(action) = bench.scheduler.poll_action() {
         match action {
             Action::Run { job, ring, seqno, .. } => return Some((job, ring, seqno)),
@@ -95,7 +95,7 @@ fn sched_9_rings_that_fault_take_turns_too() {
 }
 
 /// Three jobs of two contexts were handed out for one ring.
-fn three() -> (Bench, [ContextId; 2], [(JobId, RingIndex, Seqno); 3]) {
+pub(super) fn three() -> (Bench, [ContextId; 2], [(JobId, RingIndex, Seqno); 3]) {
     let mut bench = Bench::new(16, 1, 8);
     let contexts = [(); 2].map(|()| bench.scheduler.open_context(2).unwrap());
     let queues =
@@ -216,4 +216,85 @@ fn sched_4_a_fault_while_the_driver_looks_is_that_of_the_job_it_stopped_at() {
         let ended = HashMap::from([(slow, Ok(())), (bad, Err(FenceError::Guilty))]);
         assert_eq!(bench.signalled, ended, "order {order}");
     }
+}
+
+#[test]
+fn sched_10_a_failed_start_gives_credits_and_queue_and_payload_back() {
+    let mut bench = Bench::new(16, 2, 1);
+    let queue = bench.queue(0);
+    submit(&mut bench, queue);
+    let (job, ..) = take(&mut bench).unwrap();
+    bench.scheduler.start_failed(job);
+    submit(&mut bench, queue);
+    assert!(take(&mut bench).is_some(), "credits");
+}
+
+#[test]
+fn sched_10_a_failed_start_lets_its_queue_move() {
+    let mut bench = Bench::new(16, 2, 8);
+    let queue = bench.queue(0);
+    submit(&mut bench, queue);
+    let (job, ..) = take(&mut bench).unwrap();
+    bench.scheduler.start_failed(job);
+    bench.scheduler.move_queue(queue, RingIndex(1)).unwrap();
+    submit(&mut bench, queue);
+    assert_eq!(take(&mut bench).map(|run| run.1), Some(RingIndex(1)));
+}
+
+#[test]
+fn sched_10_a_failed_start_releases_its_payload_at_once() {
+    let (mut bench, _, [first, second, _]) = three();
+    bench.scheduler.started(RingIndex(0), first.2, bench.now);
+    bench.scheduler.start_failed(second.0);
+    assert_eq!(take(&mut bench), None);
+    assert_eq!(bench.released.len(), 1);
+}
+
+#[test]
+fn sched_4_the_next_job_has_extensions_of_its_own_after_a_reset() {
+    let mut limits = Limits::new(8, TIMEOUT);
+    limits.extensions = 1;
+    let mut bench = Bench::with(16, 1, limits);
+    let queue = bench.queue(0);
+    bench.submit(queue);
+    bench.pass(TIMEOUT);
+    assert!(bench.scheduler.still_running(RingIndex(0), bench.now));
+    bench.pass(TIMEOUT);
+    bench.reset(0);
+    bench.submit(queue);
+    bench.pass(TIMEOUT);
+    assert!(bench.scheduler.still_running(RingIndex(0), bench.now));
+}
+
+#[test]
+fn sched_4_a_fault_read_with_the_number_of_the_reset_is_ignored() {
+    let mut bench = Bench::new(16, 1, 8);
+    let queue = bench.queue(0);
+    let [slow, next] = [bench.submit(queue), bench.submit(queue)];
+    bench.pass(TIMEOUT);
+    bench.begin_reset(0);
+    bench.complete(0);
+    bench.scheduler.fault(RingIndex(0), bench.reset_numbers[0], bench.now);
+    bench.end_reset(0);
+    assert_eq!(bench.signalled, HashMap::from([(slow, Ok(())), (next, Err(FenceError::Innocent))]));
+}
+
+#[test]
+fn sched_9_canceled_jobs_take_no_turns() {
+    let mut bench = Bench::new(64, 1, 1);
+    let [high, low] = [Priority::High, Priority::Low].map(|at| bench.scheduler.open_queue(RingIndex(0), at).unwrap());
+    bench.submit(high);
+    for _ in 0..30 {
+        submit(&mut bench, high);
+    }
+    let (_, canceled) = bench.submit_spec(low, spec(1, false)).unwrap();
+    let real = submit(&mut bench, low);
+    bench.scheduler.dependency_done(canceled, Err(FenceError::Lost));
+    let mut others = 0;
+    bench.drain();
+    while !bench.running().contains(&real) {
+        others += 1;
+        bench.complete(0);
+    }
+    assert!(others <= 18, "{others}");
 }
