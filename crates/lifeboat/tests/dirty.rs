@@ -23,7 +23,7 @@ use lifeboat_pci::{
 };
 use machine::LONG;
 use machine::bound::{Bound, Hook, options, plugged};
-use machine::interposer::Access;
+use machine::interposer::{Access, Interposer};
 
 const WATCH: Watch = Watch { period: Duration::from_millis(20), stalls: 3 };
 
@@ -269,11 +269,6 @@ struct Swapped {
     watchers: Mutex<Vec<SlotWatcher>>,
 }
 
-struct SwappedFunction {
-    inner: Arc<dyn Function>,
-    other: Arc<AtomicU32>,
-}
-
 struct SwappedConfig {
     inner: Arc<dyn ConfigSpace + Send + Sync>,
     other: Arc<AtomicU32>,
@@ -302,47 +297,15 @@ impl ConfigSpace for SwappedConfig {
     }
 }
 
-impl Function for SwappedFunction {
-    fn location(&self) -> &str {
-        self.inner.location()
-    }
-
-    fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
-        Arc::new(SwappedConfig { inner: self.inner.config(), other: self.other.clone() })
-    }
-
-    fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
-        self.inner.bar(index)
-    }
-
-    fn dma_map(&self, memory: &Arc<HostMemory>) -> Result<Iova, BusError> {
-        self.inner.dma_map(memory)
-    }
-
-    fn dma_unmap(&self, iova: Iova) -> Result<(), BusError> {
-        self.inner.dma_unmap(iova)
-    }
-
-    fn irq_enable(&self, vectors: u8, handler: IrqHandler) -> Result<(), BusError> {
-        self.inner.irq_enable(vectors, handler)
-    }
-
-    fn irq_disable(&self) {
-        self.inner.irq_disable();
-    }
-
-    fn release(&self) {
-        self.inner.release();
-    }
-}
-
 impl Slot for Swapped {
     fn location(&self) -> &str {
         self.inner.location()
     }
 
     fn function(&self) -> Option<Arc<dyn Function>> {
-        Some(Arc::new(SwappedFunction { inner: self.inner.function()?, other: self.other.clone() }))
+        let inner = self.inner.function()?;
+        let config = SwappedConfig { inner: inner.config(), other: self.other.clone() };
+        Some(Interposer::with_config(inner, Arc::new(config)))
     }
 
     fn watch(&self, watcher: SlotWatcher) {

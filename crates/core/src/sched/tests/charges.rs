@@ -76,6 +76,21 @@ struct Two {
     bench: Bench,
     queues: [QueueId; 2],
 }
+/// A job of half a timeout of each context, and then five of the first that fault.
+fn long_jobs_and_then_faults(bench: &mut Bench, queues: [QueueId; 2]) {
+    for queue in queues {
+        bench.submit(queue);
+        bench.now = bench.now.plus(TIMEOUT / 2);
+        bench.complete(0);
+    }
+    for _ in 0..5 {
+        bench.submit(queues[0]);
+        bench.scheduler.fault(RING, bench.scheduler.rings[0].completed, bench.now);
+        bench.drain();
+        bench.reset(0);
+    }
+}
+
 fn hangs() -> Two {
     let mut bench = Bench::with(64, 1, Limits::new(1, TIMEOUT));
     let contexts = [(); 2].map(|()| bench.scheduler.open_context(1000).unwrap());
@@ -112,17 +127,7 @@ fn sched_9_a_hang_is_paid_for() {
 #[test]
 fn sched_9_guilty_jobs_leave_no_charge_behind() {
     let Two { mut bench, queues } = hangs();
-    for queue in queues {
-        bench.submit(queue);
-        bench.now = bench.now.plus(TIMEOUT / 2);
-        bench.complete(0);
-    }
-    for _ in 0..5 {
-        bench.submit(queues[0]);
-        bench.scheduler.fault(RING, bench.scheduler.rings[0].completed, bench.now);
-        bench.drain();
-        bench.reset(0);
-    }
+    long_jobs_and_then_faults(&mut bench, queues);
     assert_eq!(bench.scheduler.job_count(), 0);
     let ahead: Vec<u64> =
         bench.scheduler.turns.iter().map(|slot| slot.turn.at.iter().map(|level| level.ahead).sum()).collect();
@@ -132,17 +137,7 @@ fn sched_9_guilty_jobs_leave_no_charge_behind() {
 #[test]
 fn sched_9_guilty_jobs_of_long_ago_cost_no_turns() {
     let Two { mut bench, queues } = hangs();
-    for queue in queues {
-        bench.submit(queue);
-        bench.now = bench.now.plus(TIMEOUT / 2);
-        bench.complete(0);
-    }
-    for _ in 0..5 {
-        bench.submit(queues[0]);
-        bench.scheduler.fault(RING, bench.scheduler.rings[0].completed, bench.now);
-        bench.drain();
-        bench.reset(0);
-    }
+    long_jobs_and_then_faults(&mut bench, queues);
     let mut waits = vec![];
     for _round in 0..3 {
         // Idle for long, while the other works.
