@@ -121,7 +121,9 @@ mod tests {
     fn pending(timeline: &Timeline, count: usize) -> Vec<(Fence, Unsignalled)> {
         let origin = origins(1)[0];
         let promises: Vec<_> = (0..count).map(|_| timeline.fence()).collect();
-        promises.iter().for_each(|(_, promise)| promise.set_origin(origin));
+        for (_, promise) in &promises {
+            promise.set_origin(origin);
+        }
         promises
     }
 
