@@ -149,9 +149,10 @@ fn sched_4_and_10_hold_in_every_order_of_events_with_a_slow_shell() {
     explore_all(&Config { jobs, faults: false, slow_hands: true, ..ONE_RING }, &[Notable::NotStarted, INNOCENT]);
 }
 
-/// 2,470,000 states, depth 40.
+/// More states than the search allows, since a fault stops the hardware in the model; how many is not known. It finds no
+/// violation until then.
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "has more states than the search allows"]
 fn every_order_of_events_on_two_rings_that_fault() {
     explore_all(&TWO_RINGS, &[INNOCENT]);
 }
