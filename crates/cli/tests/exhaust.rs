@@ -1,10 +1,13 @@
 //! `lifeboat exhaust` as a user runs it.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
+mod signals;
+
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use signals::wait_until_it_listens;
 
 /// Longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(200);
@@ -47,18 +50,6 @@ fn one_point_is_repeated_by_its_arguments() {
     assert_eq!((&report["points"], &report["calls"]), (&1.into(), &1.into()));
     assert!(report["seconds"].as_f64().unwrap() > 0.0);
     assert!(report["table"][0]["accesses"].as_u64().unwrap() >= 3, "an access of this call: {report}");
-}
-
-/// Waits until the process listens to SIGINT.
-fn wait_until_it_listens(child: &std::process::Child) {
-    let caught = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
-        u64::from_str_radix(&mask, 16).unwrap() & 2 != 0
-    };
-    while !caught() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `lifeboat run` as a user runs it: the binary, its report and its exit code.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
+mod signals;
+
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
+use signals::wait_until_it_listens;
 
 /// A small picture of noise: every pixel that is lost, moved or computed wrongly shows.
 fn noise(path: &Path, width: u32, height: u32) {
@@ -315,18 +318,6 @@ fn bad_files_give_one_line_and_exit_code_2() {
         assert!(output.stdout.is_empty());
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing was left behind");
-}
-
-/// Waits until the process listens to SIGINT.
-fn wait_until_it_listens(child: &std::process::Child) {
-    let caught = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
-        u64::from_str_radix(&mask, 16).unwrap() & 2 != 0
-    };
-    while !caught() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 #[cfg(unix)]

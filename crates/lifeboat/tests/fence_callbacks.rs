@@ -5,6 +5,8 @@
 #![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
+mod withdrawal;
+
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::pin::Pin;
@@ -12,32 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
-use allocation_counter::measure;
 use lifeboat::core::fence::FenceError;
-use lifeboat::{Callback, Fence, Module, Signalled, Unsignalled};
-use lifeboat_sync::lint::{self, Reaction};
-
-const MANY: usize = 10_000;
-/// Small: what is dropped by the thousand must not cost stack.
-const STACK: usize = 192 << 10;
-
-fn pair() -> (Fence, Unsignalled) {
-    Module::load().timeline("test", "withdrawal").fence()
-}
-
-/// What is left of something that is done with a fence that never signals.
-fn left(f: impl FnOnce(&Fence) + Send + 'static) -> i64 {
-    // It remembers what it has seen.
-    lint::force(Reaction::Off);
-    let measured = move || {
-        let (fence, promise) = pair();
-        let left = measure(|| f(&fence)).bytes_current;
-        assert!(fence.status().is_none());
-        drop(promise);
-        left
-    };
-    std::thread::Builder::new().stack_size(STACK).spawn(measured).unwrap().join().unwrap()
-}
+use lifeboat::{Callback, Fence, Signalled};
+use withdrawal::{MANY, STACK, left, pair};
 
 /// Uses a fence when it is dropped.
 struct Asks(Fence);

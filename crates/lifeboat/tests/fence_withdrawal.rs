@@ -5,36 +5,16 @@
 #![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
+mod withdrawal;
+
 use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
 use allocation_counter::measure;
-use lifeboat::{Fence, Module, Signalled, Unsignalled};
-use lifeboat_sync::lint::{self, Reaction};
-
-const MANY: usize = 10_000;
-/// Small: what is dropped by the thousand must not cost stack.
-const STACK: usize = 192 << 10;
-
-fn pair() -> (Fence, Unsignalled) {
-    Module::load().timeline("test", "withdrawal").fence()
-}
-
-/// What is left of something that is done with a fence that never signals.
-fn left(f: impl FnOnce(&Fence) + Send + 'static) -> i64 {
-    // It remembers what it has seen.
-    lint::force(Reaction::Off);
-    let measured = move || {
-        let (fence, promise) = pair();
-        let left = measure(|| f(&fence)).bytes_current;
-        assert!(fence.status().is_none());
-        drop(promise);
-        left
-    };
-    std::thread::Builder::new().stack_size(STACK).spawn(measured).unwrap().join().unwrap()
-}
+use lifeboat::{Fence, Signalled};
+use withdrawal::{MANY, left, pair};
 
 fn poll(future: &mut Signalled, waker: &Waker) {
     assert!(Pin::new(future).poll(&mut Context::from_waker(waker)).is_pending());
