@@ -61,7 +61,7 @@ fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
             match device.noticed(ring.run(&device.link, &job, seqno)) {
                 Ok(()) => device.engine.started(index, seqno),
                 Err(DriverError::Gone | DriverError::Bus(BusError::Unmapped)) => {}
-                // What does not exist on the device cannot be asked of it: the job's mistake, and no other's.
+                // The job asked for something that the device does not have: its own mistake, nobody else's.
                 Err(error @ DriverError::NoSuchThing) => {
                     dev_warn!(device.pci, "a job was not given to ring {}: {}\n", index.0, Shown(error));
                     device.engine.start_failed(id);

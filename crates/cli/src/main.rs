@@ -36,7 +36,7 @@ fn main() -> ExitCode {
                 Ok(Command::Dump(DumpCommand::Show(args))) => show_dump(&args),
                 Ok(Command::Gpu(GpuCommand::Ctl(args))) => control(&args),
                 Err(outcome) => tell(&outcome),
-                // Those above.
+                // The subcommands that the arms above handle.
                 Ok(_) => Exit::Failed,
             }
         }

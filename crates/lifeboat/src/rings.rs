@@ -67,7 +67,7 @@ impl Rings for Lb1Rings {
         })
     }
 
-    /// What does not exist on the device cannot be asked of it; everything else says something of the device.
+    /// A job that asks for something the device does not have is at fault itself; every other error says something of the device.
     fn scope(&self, error: &DriverError) -> ErrorScope {
         match error {
             DriverError::NoSuchThing => ErrorScope::Job,

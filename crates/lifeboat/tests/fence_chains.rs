@@ -27,7 +27,7 @@ fn pair() -> (Fence, Unsignalled) {
 fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     let ended = std::thread::Builder::new().stack_size(STACK).spawn(f).unwrap().join();
     ended.unwrap_or_else(|payload| {
-        // It may be one of those that panic when they are dropped.
+        // The payload may be one whose drop panics.
         std::mem::forget(payload);
         panic!("a panic has escaped");
     })
@@ -271,7 +271,7 @@ fn wakers(first: Fence, told: &Arc<AtomicUsize>) {
         let waker = Waker::from(Arc::new(Promise(Some(promise).into())));
         let mut future = last.into_future();
         poll(&mut future, &waker);
-        // Its waker stays.
+        // Forgetting the future leaves its waker with the fence.
         std::mem::forget(future);
         next
     });

@@ -383,7 +383,7 @@ fn fence_2_who_delivers_does_not_wait_for_what_it_has_in_hand_itself() {
     for _ in &fences {
         let (thread, delivered, waited) = inner.recv_timeout(LONG).unwrap();
         assert_eq!((thread, delivered), (this, false));
-        // It waits for nothing; a whole limit would be ten seconds.
+        // A call that waited for its own thread would take the whole limit, ten seconds.
         assert!(waited < LONG / 2, "a callback waited {waited:?} for its own thread");
     }
     leave.send(()).unwrap();

@@ -162,7 +162,7 @@ impl<P> Crtc<P> {
             return false;
         };
         let waits_no_longer = request.at_once || pending.since.plus(self.limit) <= now;
-        // As it will be judged: with what was set before.
+        // The request will be judged against the state before the pending one.
         let program = self.plan(pending.before, request).map(|(_, program)| program);
         waits_no_longer && matches!(program, Ok(Program::Modeset(_) | Program::TurnOff))
     }

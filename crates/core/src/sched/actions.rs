@@ -167,7 +167,7 @@ impl<S: Storage> Scheduler<S> {
                 return Some(Action::Run { job, ring, seqno, event });
             }
             self.give_event_slot_back(queue);
-            // One at a time: however many of them there are, a poll is short.
+            // A poll withdraws one job, so that it stays short however many there are.
             return self.poll_signal();
         }
         None

@@ -142,7 +142,7 @@ impl<S: Storage> Scheduler<S> {
         if let Some(guilty) = guilty {
             self.leave_ring(ring, guilty);
             self.jobs.as_mut()[guilty as usize].on_hardware = false;
-            // What it has had was charged when it came under suspicion.
+            // The time of the guilty job was charged when it came under suspicion.
             self.settle_job(ring, guilty, None);
             self.finish(guilty, Err(FenceError::Guilty));
             self.count_guilty(self.jobs.as_ref()[guilty as usize].queue);

@@ -45,7 +45,7 @@ impl Subscribers {
 
     pub(super) fn tell(&self, event: &Event) {
         for subscriber in self.0.lock().iter() {
-            // One that is about to go out needs no events.
+            // A subscriber that has hung up needs no events.
             let _ = subscriber.send(event.clone());
         }
     }

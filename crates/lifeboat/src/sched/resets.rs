@@ -24,7 +24,7 @@ impl<R: Rings> Runner<'_, R> {
                 if self.moves(state, ring, suspect) && state.core.still_running(ring, self.shared.now()) {
                     return;
                 }
-                // It may have completed while the driver looked.
+                // The suspect may have completed while the driver looked.
                 self.ask_progress(state, ring);
                 let Some(seqno) = state.core.begin_reset(ring) else { return };
                 let shared = self.shared;

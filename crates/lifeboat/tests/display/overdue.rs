@@ -199,7 +199,7 @@ fn kms_5_a_mode_set_gets_through_before_a_commit_whose_fence_never_signals() {
             0 => client.show(&first).unwrap(),
             1 => drop(handle.atomic(&Commit { kind: CommitKind::Blocking, ..modeset }).unwrap()),
             2 => {
-                // One that does not wait gets its turn past the limit.
+                // A nonblocking mode set gets its turn once the limit has passed.
                 let end = Instant::now() + LONG;
                 while let Err(error) = handle.atomic(&Commit { mode: other, ..modeset }) {
                     assert_eq!(error.errno(), Errno::EBUSY);

@@ -129,7 +129,7 @@ fn a_jpeg_that_ends_early_is_refused_wherever_it_ends() {
     for end in [scan + 40, whole.len() / 3, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 3, whole.len() - 2] {
         let (_directory, path) = saved("a.jpg", |path| std::fs::write(path, &whole[..end]).unwrap());
         assert!(refusal(&path).contains("is damaged"), "{end} of {}", whole.len());
-        // As a download that was given its size first.
+        // Padding to the full length makes what a broken download into a preallocated file leaves.
         let mut padded = whole[..end].to_vec();
         padded.resize(whole.len(), 0);
         std::fs::write(&path, padded).unwrap();

@@ -141,7 +141,7 @@ impl World {
             key.extend([signed(turn.last), turn.known.into()]);
             for (Level { used, ahead, ready }, floor) in turn.at.iter().zip(ring.turns.floor) {
                 let (used, ahead, floor) = (signed(*used), signed(*ahead), signed(floor));
-                // It is lifted when it has work again, and so is as good as lifted.
+                // A party without work is lifted to the floor when it has work again: count it as lifted now.
                 let used = if ready.is_empty() { used.max(floor + ahead) } else { used };
                 key.extend([used - floor, ahead, ready.front().map_or(-1, i64::from)]);
             }
@@ -424,7 +424,7 @@ impl TestScheduler {
         now: &mut Timestamp,
         time: &mut [Duration; 2],
     ) {
-        // Its context is gone when its job is.
+        // A closed context lives until its last job is released.
         while self.reset_stats(context).is_some() {
             while self.queues[honest.index() as usize].held < 3 {
                 let place = self.reserve(honest, spec(0, false)).unwrap();

@@ -361,7 +361,7 @@ impl World {
                 let job = engine.executing();
                 (engine.stopped, engine.stopped_at, engine.news) = (true, job, Some(engine.register));
                 if job.is_none() {
-                    // What it is given next would be what it stopped at, for all that anybody can know.
+                    // A job given to the stopped ring later could not be told from the job it stopped at.
                     self.tell_fault(ring);
                 }
             }
