@@ -7,6 +7,7 @@
 //! What it is not: colour management. The numbers in the file are the numbers that are filtered.
 
 mod container;
+mod entropy;
 mod rgba8;
 
 use std::fs::File;
@@ -189,10 +190,10 @@ fn decode(file: impl BufRead + Seek) -> Result<Picture, Problem> {
     };
     let mut file = reader.into_inner();
     let container = container::examine(&mut file, format)?;
-    let mut reader = ImageReader::with_format(file, format);
+    let mut reader = ImageReader::with_format(&mut file, format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(DECODER_MEMORY);
-    reader.limits(limits);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     let small = |side: u32| u16::try_from(side).ok().filter(|side| (1..=MAX_SIDE).contains(side));
@@ -213,6 +214,9 @@ fn decode(file: impl BufRead + Seek) -> Result<Picture, Problem> {
     let filled = usize::from(width) * usize::from(height) * usize::from(color.bytes_per_pixel());
     let mut pixels = vec![0; filled.max(bytes(width, height))];
     decoder.read_image(&mut pixels[..filled])?;
+    if format == ImageFormat::Jpeg && entropy::is_cut(&mut file, container.before_end, limits, &pixels[..filled])? {
+        return Err(Problem::Truncated);
+    }
     let pixels = rgba8::in_place(pixels, color, bytes(width, height)).ok_or(Problem::PixelFormat)?;
     let picture = upright(width, height, pixels, orientation).ok_or(Problem::PixelFormat)?;
     let notes = notes.into_iter().filter(|(applies, _)| *applies).map(|(_, note)| note).collect();

@@ -1,7 +1,8 @@
-//! What a decoder does not say of a file: whether it is whole, and what of it is left out.
+//! Parts of a picture file that a decoder passes over in silence: a missing end, further pictures.
 //!
-//! A JPEG decoder fills what is missing with grey and says nothing. So the file's parts are walked here, up to the marker at
-//! its end; nothing is decoded.
+//! A JPEG decoder fills missing pixels with grey and says nothing. So the file's parts are walked
+//! here, up to the marker at its end; nothing is decoded. A file with the marker and without all of
+//! its data is found by [`entropy`](super::entropy).
 
 use std::io::{self, BufRead, ErrorKind, Seek, SeekFrom};
 
@@ -12,6 +13,8 @@ use image::ImageFormat;
 pub(super) struct Container {
     /// The file ends before the picture does.
     pub(super) truncated: bool,
+    /// Bytes of a JPEG before the marker at its end.
+    pub(super) before_end: u64,
     /// The file has more pictures than the first.
     pub(super) more_pictures: bool,
     /// The picture is for printing: four colours.
@@ -48,7 +51,10 @@ pub(super) fn examine(file: &mut (impl BufRead + Seek), format: ImageFormat) -> 
 fn jpeg(file: &mut (impl BufRead + Seek), found: &mut Container) -> io::Result<()> {
     loop {
         match next_marker(file)? {
-            marker::EOI => break,
+            marker::EOI => {
+                found.before_end = file.stream_position()?.saturating_sub(2);
+                break;
+            }
             marker::SOI | marker::TEM | 0 => {}
             restart if marker::RST.contains(&restart) => {}
             segment => {

@@ -135,6 +135,12 @@ fn a_jpeg_that_ends_early_is_refused_wherever_it_ends() {
         std::fs::write(&path, padded).unwrap();
         assert!(refusal(&path).contains("is damaged"), "{end} of {}, and zeroes", whole.len());
     }
+    // Some programs put the marker of the end behind what they have.
+    for end in (scan + 40..whole.len() - 40).step_by(23) {
+        let ended = [&whole[..end], &[0xFF, 0xD9]].concat();
+        let (_directory, path) = saved("a.jpg", |path| std::fs::write(path, ended).unwrap());
+        assert!(refusal(&path).contains("ends before its picture does"), "{end} of {}, and an end", whole.len());
+    }
 }
 
 #[test]
