@@ -29,7 +29,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use crate::primitive::fence;
 
-/// How the two sides meet. One for the whole process: a revoker must use what the readers count on.
+/// Kind of barrier between the two sides. The whole process has one: a revoker must use what the readers count on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Readers fence the compiler only; revokers call the kernel.

@@ -1,4 +1,4 @@
-//! Who keeps an unplug waiting.
+//! Sections that keep an unplug waiting.
 
 use std::fmt;
 use std::panic::Location;
@@ -52,7 +52,7 @@ impl fmt::Display for OpenSection {
 pub struct Holdouts(pub(crate) Vec<Holdout>);
 
 impl Holdouts {
-    /// How many.
+    /// Number of them.
     pub fn len(&self) -> usize {
         self.0.len()
     }

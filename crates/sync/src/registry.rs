@@ -86,7 +86,7 @@ impl Registry {
         slot
     }
 
-    /// What all slots have in common.
+    /// State shared by all slots.
     fn bits(&self) -> u32 {
         let slow = self.mode == Mode::Fences || crate::watched();
         if slow { state::SLOW } else { 0 }

@@ -19,7 +19,7 @@ use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, MODEL, Mutex, lock};
 /// In models one, so that small ones come to the slow path.
 pub(crate) const PLACES: usize = if MODEL { 1 } else { 4 };
 
-/// What a revoker knows of a slot, and how sections in it begin and end. See [`Slot::state`].
+/// State of a slot as a revoker sees it; begins and ends its sections. See [`Slot::state`].
 pub(crate) mod state {
     /// Revokers look at this slot. Without it, entering must say so first.
     pub(crate) const AWAKE: u32 = 1;
@@ -31,7 +31,7 @@ pub(crate) mod state {
     pub(crate) const ORPHAN: u32 = 8;
 }
 
-/// One section of one reader.
+/// A section of a reader.
 #[derive(Debug)]
 pub(crate) struct Place {
     key: AtomicU64,
@@ -48,7 +48,7 @@ pub(crate) struct Slot {
     /// Whether the registry has it among those it looks at. Under the registry's lock only.
     pub(crate) listed: AtomicU32,
     name: Mutex<String>,
-    /// What the lint knows the sections by. Not part of any protocol, so not of loom's either.
+    /// Names of the sections for the lint. Not part of any protocol, so not of loom's either.
     tokens: [std::sync::Mutex<Option<Token>>; PLACES],
 }
 

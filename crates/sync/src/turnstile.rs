@@ -61,17 +61,17 @@ struct State {
     shut_at: Option<Instant>,
     /// Sections that were open at the look and have not been seen to leave. `None` before the look.
     open: Option<Vec<Open>>,
-    /// What `open` is made of: to look takes no memory unless very many sections are open.
+    /// Inline storage of `open`: a look takes no memory unless very many sections are open.
     room: Vec<Open>,
     /// Threads that wait: they do what is to be done at the end.
     waiting: usize,
     settling: bool,
 }
 
-/// What the lint is told of a section.
+/// Facts about a section for the lint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
-    /// It belongs to the thread that enters it.
+    /// The section belongs to the thread that enters it.
     OnThread(SectionKind),
     /// A task carries it from thread to thread.
     Carried,

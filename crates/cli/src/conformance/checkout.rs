@@ -71,7 +71,7 @@ pub(super) fn folder(package: &Package) -> PathBuf {
     package.manifest_path.parent().map_or_else(PathBuf::new, |folder| folder.as_std_path().to_owned())
 }
 
-/// What cargo complains about, without its context.
+/// The first complaint of cargo, without its context.
 fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| line.contains("error:"));
     line.or_else(|| text.lines().next()).unwrap_or_default().trim_start_matches("error: ").to_owned()

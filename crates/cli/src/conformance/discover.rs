@@ -1,4 +1,4 @@
-//! Which tests there are, and which promises each proves. Nothing is written down for that but their names.
+//! Discovery of tests, and of the promises that each proves by its name. Nothing else is written down.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 
 /// More than all tests take to build on a slow machine with nothing there.
 const BUILD_LIMIT: Duration = Duration::from_hours(2);
-/// How long an executable may take to say what it has.
+/// Limit for an executable to list its tests.
 const LIST_LIMIT: Duration = Duration::from_mins(1);
 
 /// A test that proves something.
@@ -28,7 +28,7 @@ pub(super) struct Test {
     /// Where it is: `lifeboat-core` for a library's own tests, `lifeboat::loss` for those in `tests/loss.rs`,
     /// `lifeboat-core::doc` for those in the documentation.
     pub target: String,
-    /// What it proves.
+    /// The promises that it proves.
     pub ids: Vec<Id>,
     how: How,
 }
@@ -51,13 +51,13 @@ impl Test {
         }
     }
 
-    /// What runs this test alone.
+    /// The command that runs this test alone.
     pub(super) fn command(&self, checkout: &Checkout) -> Command {
         match &self.how {
             How::Executable { path, package, folder } => {
                 let mut command = Command::new(path);
                 command.args(["--exact", &self.name]);
-                // As cargo does.
+                // The working directory that cargo uses.
                 command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("CARGO_PKG_NAME", package);
                 command
             }
@@ -71,7 +71,7 @@ impl Test {
         }
     }
 
-    /// How many tests of libtest it is: an item of the documentation has one for each example.
+    /// The number of libtest's tests: an item of the documentation has one for each example.
     pub(super) fn parts(&self) -> usize {
         match self.how {
             How::Executable { .. } => 1,
@@ -197,7 +197,7 @@ fn list(command: &mut Command, target: &str, interrupt: &Interrupt) -> Result<St
     })
 }
 
-/// As nextest names them: short where there is nothing to confuse it with.
+/// Names as nextest gives them: short where nothing else has the name.
 fn target(package: &Package, artifact: &Artifact) -> String {
     let (package, target) = (&package.name, &artifact.target);
     if target.is_test() {
@@ -257,7 +257,7 @@ mod tests {
     fn a_name_with_a_promise_that_nobody_made_is_an_error() {
         let table: Table =
             "| ID | promise | proof |\n|---|---|---|\n| GATE-1 | a | H |\n| GATE-2 | b | K |\n".parse().unwrap();
-        // What is proven elsewhere may be named here.
+        // A promise that is proven elsewhere may be named here.
         assert!(check(&[test("gate_1_a"), test("gate_2_b")], &table).is_ok());
         let error = check(&[test("gate_1_a"), test("gate_1_and_12_b")], &table).unwrap_err();
         assert!(error.to_string().contains("gate_1_and_12_b of some::tests names GATE-12"), "{error}");

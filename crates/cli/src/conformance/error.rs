@@ -7,15 +7,15 @@ use super::select::Wanted;
 use super::table::{Id, TableError};
 use crate::exit::Exit;
 
-/// What keeps the promises from being checked. Its text is one line that says what to do.
+/// Reasons why promises cannot be checked. The text is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ConformanceError {
     /// The user asks for a promise that nobody made.
     #[error("there is no promise {wanted}; there are {there_are}, and each group as a whole")]
     Unknown {
-        /// What was asked for.
+        /// The value given.
         wanted: Wanted,
-        /// What could be.
+        /// The possible values.
         there_are: String,
     },
     /// The user asks for a promise that is not kept here.
@@ -23,9 +23,9 @@ pub enum ConformanceError {
         "{wanted} is not proven in the hosted stack: docs/conformance.md says where it is; here there are {there_are}"
     )]
     NotHosted {
-        /// What was asked for.
+        /// The value given.
         wanted: Wanted,
-        /// What could be.
+        /// The possible values.
         there_are: String,
     },
     /// There are no tests here.
@@ -48,15 +48,15 @@ pub enum ConformanceError {
     Cargo {
         /// The command.
         what: String,
-        /// How it ended.
+        /// Its exit status or error.
         how: String,
     },
     /// A test executable does not say what it has.
     #[error("the tests of {target} cannot be listed: {why}")]
     List {
-        /// Which one.
+        /// The name of the executable.
         target: String,
-        /// How it ended.
+        /// Its exit status or error.
         why: String,
     },
     /// A test names a promise that does not exist: a typing error would lose a proof.
@@ -66,7 +66,7 @@ pub enum ConformanceError {
         test: String,
         /// Where it is.
         target: String,
-        /// What it names.
+        /// The promise that it names.
         id: Id,
     },
     /// The system refused a process or a file.

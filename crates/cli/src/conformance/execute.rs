@@ -16,14 +16,14 @@ use crate::interrupt::Interrupt;
 /// Tests that run at the same time, at most: many of them use several threads, and some judge by time.
 const AT_ONCE: usize = 2;
 
-/// What came of a test.
+/// The result of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TestResult {
-    /// How it ended.
+    /// The end of it.
     pub outcome: Outcome,
-    /// How long it took.
+    /// The time it took.
     pub took: Duration,
-    /// What it said; empty if it passed.
+    /// The output; empty if it passed.
     pub output: String,
 }
 

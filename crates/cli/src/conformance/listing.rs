@@ -7,19 +7,19 @@ use serde::Serialize;
 use super::discover::Test;
 use super::table::Promise;
 
-/// What `--list` shows.
+/// Output of `--list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Listing {
-    /// One for each promise, in the table's order.
+    /// An entry for each promise, in the table's order.
     pub rows: Vec<ListRow>,
 }
 
 /// A promise and who proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct ListRow {
-    /// What names it.
+    /// The identifier.
     pub id: String,
-    /// What is promised.
+    /// The text of the promise.
     pub promise: String,
     /// Where it comes from.
     pub source: String,

@@ -34,7 +34,7 @@ use progress::Progress;
 use report::Report;
 use table::{Promise, Table};
 
-/// What the user is told.
+/// Output to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// For standard output.
@@ -48,7 +48,7 @@ pub struct Answer {
 /// Runs the tests of the promises that `args` asks for, in the checkout around the working directory; or lists them.
 ///
 /// # Errors
-/// What keeps it from having results. A test that fails is one.
+/// [`ConformanceError`], if there are no results. A failing test is a result.
 pub fn conformance(args: &ConformanceArgs, interrupt: &Interrupt) -> Result<Answer, ConformanceError> {
     let table = Table::built_in()?;
     let promises = select::select(&table, &args.id)?;

@@ -1,11 +1,11 @@
-//! What a test executable says: which tests it has, and how one of them ended.
+//! Parser for the output of test executables: the list of tests, and the end of one.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::process::{Ended, Finished};
 
-/// How a test ended.
+/// The end of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Well.
@@ -81,7 +81,7 @@ mod tests {
         of(&finished, 1, LIMIT)
     }
 
-    /// As `wait` reports it: the code is in the second byte.
+    /// An exit status as `wait` reports it: the code is in the second byte.
     fn exited(code: i32) -> Ended {
         Ended::Exited(ExitStatus::from_raw(code << 8))
     }

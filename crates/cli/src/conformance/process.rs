@@ -11,17 +11,17 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::interrupt::Interrupt;
 
-/// How often a program is asked whether it has ended: little against the time that any takes.
+/// Polls a program for its end this often: little against the time that any takes.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// How a program ended.
+/// The end of a program.
 #[derive(Debug)]
 pub(super) enum Ended {
     /// By itself.
     Exited(ExitStatus),
-    /// It was killed at its limit.
+    /// Killed at its limit.
     TimedOut,
-    /// It was killed because the user wants to stop.
+    /// Killed because the user wants to stop.
     Interrupted,
 }
 
@@ -30,11 +30,11 @@ pub(super) enum Ended {
 pub(super) struct Finished {
     /// How.
     pub ended: Ended,
-    /// What it wrote to standard output; what is not UTF-8 replaced.
+    /// Standard output; bytes that are not UTF-8 are replaced.
     pub stdout: String,
     /// The same of standard error; empty if that was shown.
     pub stderr: String,
-    /// How long it ran.
+    /// The time it ran.
     pub took: Duration,
 }
 
@@ -43,15 +43,15 @@ pub(super) struct Finished {
 pub(super) enum NoAnswer {
     /// The user wants to stop.
     Interrupted,
-    /// It failed; how, in one line.
+    /// Failed; the reason, in one line.
     Failed(String),
 }
 
 impl Finished {
-    /// What it said, if it ended well.
+    /// The output of a program that ended well.
     ///
     /// # Errors
-    /// It did not.
+    /// The program did not end well.
     pub(super) fn answer(self) -> Result<String, NoAnswer> {
         match self.ended {
             Ended::Exited(status) if status.success() => Ok(self.stdout),
@@ -77,7 +77,7 @@ pub(super) enum Stderr {
 /// Runs a program without input until it ends, its limit, or the user's wish; then it and what it has started are gone.
 ///
 /// # Errors
-/// It cannot be started, or there is no place for its output.
+/// The program cannot be started, or there is no place for its output.
 pub(super) fn run(
     command: &mut Command,
     stderr: Stderr,
@@ -112,7 +112,7 @@ fn wait(child: &mut Child, stderr: Stderr, deadline: Instant, interrupt: &Interr
             continue;
         };
         if stderr == Stderr::Kept {
-            // It leads a group of its own, which exists until it is waited for.
+            // The program leads a group of its own, which exists until it is waited for.
             if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
                 let _ = kill_process_group(group, Signal::KILL);
             }
@@ -161,7 +161,7 @@ mod tests {
         assert!(finished.took < LONG / 2);
         let child = format!("/proc/{}/stat", finished.stdout.trim());
         let began = Instant::now();
-        // Whoever adopts it may take a moment to notice.
+        // The process that adopts the program may take a moment to notice.
         while std::fs::read_to_string(&child).is_ok_and(|stat| !stat.contains(") Z ")) {
             assert!(began.elapsed() < LONG, "it is still there");
             thread::sleep(LOOK);

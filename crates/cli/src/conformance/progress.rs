@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How often the display is renewed even if nothing ends: a test may take long.
+/// Redraws the display this often even if no test ends: a test may take long.
 const TICK: Duration = Duration::from_millis(100);
 
 const TEMPLATE: &str = "{elapsed:>4} [{bar:40}] {human_pos}/{human_len}  {wide_msg}";
@@ -46,7 +46,7 @@ impl Progress {
         self.bar.set_message(what.to_owned());
     }
 
-    /// One step is done.
+    /// Counts a finished step.
     pub(super) fn done(&self) {
         self.bar.inc(1);
     }

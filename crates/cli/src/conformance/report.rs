@@ -1,4 +1,4 @@
-//! What came of the promises, for people and for programs.
+//! Report on the promises, for people and for programs.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::outcome::Outcome;
 use super::table::Promise;
 use crate::exit::Exit;
 
-/// What came of all promises that were asked for.
+/// Results of all promises that were selected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Report {
-    /// One for each promise, in the table's order.
+    /// An entry for each promise, in the table's order.
     pub rows: Vec<Row>,
     /// All of it in numbers.
     pub summary: Summary,
@@ -22,24 +22,24 @@ pub(super) struct Report {
     failures: Vec<Failure>,
 }
 
-/// What came of a promise.
+/// The result of a promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Row {
-    /// What names it.
+    /// The identifier.
     pub id: String,
-    /// What is promised.
+    /// The text of the promise.
     pub promise: String,
     /// The test that decides: one that fails if there is any, else the first; `None` if there is no test.
     pub test: Option<String>,
     /// Whether it is kept.
     pub result: Verdict,
-    /// How long its tests took together.
+    /// The sum of the times of its tests.
     pub ms: u64,
     /// All its tests.
     pub tests: Vec<TestRow>,
 }
 
-/// What came of a test of a promise.
+/// The result of a test of a promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct TestRow {
     /// Its name, with its modules.
@@ -48,7 +48,7 @@ pub(super) struct TestRow {
     pub target: String,
     /// Whether it passed.
     pub result: Verdict,
-    /// How long it took.
+    /// The time it took.
     pub ms: u64,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub(super) struct TestRow {
 pub(super) enum Verdict {
     /// All its tests pass.
     Pass,
-    /// One does not.
+    /// A test does not pass.
     Fail,
     /// There is no test.
     Missing,
@@ -72,15 +72,15 @@ pub(super) enum Verdict {
 pub(super) struct Summary {
     /// Promises that were asked for.
     pub promises: usize,
-    /// Those that are kept.
+    /// Promises that are kept.
     pub pass: usize,
-    /// Those that are not.
+    /// Promises that are not kept.
     pub fail: usize,
-    /// Those that no test proves.
+    /// Promises without a test.
     pub missing: usize,
     /// Tests that ran, each once however many promises it proves.
     pub tests: usize,
-    /// How long they took, several at a time.
+    /// The time for all tests, several at a time.
     pub ms: u64,
 }
 
@@ -132,7 +132,7 @@ impl Report {
         if self.rows.iter().all(|row| row.result == Verdict::Pass) { Exit::Success } else { Exit::Failed }
     }
 
-    /// One line for each promise, and the numbers.
+    /// A line for each promise, and the numbers.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         // A string takes any text.
@@ -152,7 +152,7 @@ impl Report {
         text
     }
 
-    /// What the failing tests said; empty if there is none.
+    /// The output of failing tests; empty if there is none.
     pub(super) fn failures(&self) -> String {
         let mut text = String::new();
         for Failure { test, target, reason, output } in &self.failures {
@@ -204,7 +204,7 @@ impl TestRow {
     }
 }
 
-/// How much of a promise fits into its line, in characters.
+/// The part of a promise that fits into its line, in characters.
 const PROMISE: usize = 56;
 
 fn shortened(promise: &str) -> String {

@@ -14,11 +14,11 @@ use tempfile::TempDir;
 
 const SCRIPT: &str = "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec \"$LIFEBOAT_RUSTDOC\" \"$@\"\n";
 
-/// It exists until this is dropped.
+/// The folder exists until this value is dropped.
 #[derive(Debug)]
 pub(super) struct Rustdoc {
     folder: TempDir,
-    /// What the user wants for rustdoc.
+    /// Flags that the user set for rustdoc.
     real: OsString,
 }
 

@@ -1,4 +1,4 @@
-//! Which promises the user wants.
+//! Selection of promises by the user.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::error::ConformanceError;
 use super::table::{Id, Promise, Table};
 
-/// What `--id` says: a promise, or a group of them.
+/// A value of `--id`: a promise, or a group of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// `GATE-4`.
@@ -47,7 +47,7 @@ impl Wanted {
 /// The promises of the hosted stack that are wanted, in the table's order; all of them if nothing is said.
 ///
 /// # Errors
-/// One that does not exist, or is not proven in the hosted stack.
+/// Refuses a promise that does not exist, or is not proven in the hosted stack.
 pub(super) fn select<'a>(table: &'a Table, wanted: &[Wanted]) -> Result<Vec<&'a Promise>, ConformanceError> {
     for wanted in wanted {
         if !table.promises().iter().any(|promise| promise.hosted && wanted.includes(promise)) {

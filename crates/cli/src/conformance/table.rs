@@ -15,12 +15,12 @@ pub(super) struct Table {
     promises: Vec<Promise>,
 }
 
-/// One row.
+/// A row of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Promise {
-    /// What names it.
+    /// The identifier.
     pub id: Id,
-    /// What is promised, without markup.
+    /// The text of the promise, without markup.
     pub text: String,
     /// Proven by tests of the hosted stack (column H).
     pub hosted: bool,
@@ -30,11 +30,11 @@ pub(super) struct Promise {
     pub source: String,
 }
 
-/// What names a promise: `GATE-4`.
+/// The identifier of a promise: `GATE-4`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
     group: String,
-    // As it is written: `GATE-04` names nothing.
+    // Compare the spelling, too: `GATE-04` names nothing.
     number: String,
 }
 
@@ -43,7 +43,7 @@ pub struct Id {
 #[error("{0:?} is not an ID like GATE-4")]
 pub struct NotAnId(String);
 
-/// What is wrong with the document.
+/// Errors of the document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
     /// A first cell that is no ID.
@@ -57,7 +57,7 @@ pub enum TableError {
     Proof {
         /// The row.
         id: Id,
-        /// What it says.
+        /// The text found.
         column: String,
     },
     /// A row without a text.
@@ -103,7 +103,7 @@ impl Table {
     /// The table this command was built with.
     ///
     /// # Errors
-    /// What is wrong with the document; a test says that nothing is.
+    /// [`TableError`] for a document with errors; a test holds that ours has none.
     pub(super) fn built_in() -> Result<Self, TableError> {
         DOCUMENT.parse()
     }

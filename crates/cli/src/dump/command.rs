@@ -1,4 +1,4 @@
-//! What stands in a ring, in words.
+//! Contents of a ring, in words.
 
 use lifeboat::command::{
     Command, Convolve, Copy, DESCRIPTOR_BYTES, DecodeError, Descriptor, Fill, Kernel, MatMul, Work,

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use lifeboat::Dump;
 use lifeboat::dump::ReadError;
 
-/// What is larger is not read.
+/// Largest file that is read.
 const MOST: u64 = Dump::LARGEST as u64;
 
 /// The subcommands of `lifeboat dump`.
@@ -55,18 +55,18 @@ pub enum ShowError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// It is larger than any dump.
+    /// The file is larger than any dump.
     #[error("{0:?} has more than 16 MiB; no dump is that large")]
     TooLarge(PathBuf),
-    /// It is something else.
+    /// The file is something else.
     #[error("{path:?}: {source}")]
     NotADump {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         source: ReadError,
     },
 }

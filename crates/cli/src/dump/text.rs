@@ -12,7 +12,7 @@ use super::command;
 const LABEL: usize = 10;
 /// Width of the column of registers' names.
 const NAME: usize = 20;
-/// What a text from the file is cut off at, in characters.
+/// Longest text taken from the file, in characters.
 const LONGEST: usize = 200;
 
 pub(super) fn of(dump: &Dump) -> String {

@@ -1,6 +1,6 @@
 //! The rules that need no graph: what may be done here, given what this thread holds.
 //!
-//! As the kernel's `might_sleep()` and `lockdep_assert_held()`.
+//! The kernel's names for them are `might_sleep()` and `lockdep_assert_held()`.
 
 use std::fmt;
 use std::panic::Location;

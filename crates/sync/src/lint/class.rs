@@ -38,7 +38,7 @@ impl Class {
         Self { name, shared: true, id: AtomicU32::new(0) }
     }
 
-    /// What reports call it.
+    /// Its name in reports.
     pub const fn name(&self) -> &'static str {
         self.name
     }

@@ -18,7 +18,7 @@ const KEPT: usize = 256;
 
 type Hook = Box<dyn Fn(&Report) + Send + Sync>;
 
-/// What makes two findings the same. The places alone do not: one function may take the locks of many.
+/// Key by which two findings are the same. The places alone are not enough: one function may take the locks of many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Finding {
     pub(super) kind: ReportKind,
@@ -58,7 +58,7 @@ pub fn take_reports() -> Vec<Report> {
     std::mem::take(&mut lock(&REPORTS))
 }
 
-/// How many reports [`take_reports`] has never returned, because too many were waiting.
+/// Number of reports that [`take_reports`] has never returned, because too many were waiting.
 pub fn missed_reports() -> usize {
     MISSED.load(Relaxed)
 }

@@ -1,4 +1,4 @@
-//! What this thread holds: locks, sections, a fence to signal, the context it runs in.
+//! List of what this thread holds: locks, sections, a fence to signal, the context it runs in.
 //!
 //! A list, newest last; things are released in any order. It belongs to its thread. A section may still end on another
 //! one; that other puts a note into the owner's *inbox*, which the owner reads before it next looks at its list.
@@ -41,7 +41,7 @@ impl What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry(u32);
 
-/// One thing on the list.
+/// An entry of the list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
     pub(super) entry: Entry,
@@ -65,7 +65,7 @@ impl Held {
 
 #[derive(Debug, Default)]
 struct Inbox {
-    /// How many notes there are: asked often, so not under the lock.
+    /// Number of notes: asked often, so not under the lock.
     notes: AtomicUsize,
     ended: Mutex<Vec<Entry>>,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-/// Which rule was broken; see the [module documentation](super).
+/// The rule that was broken; see the [module documentation](super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ReportKind {
@@ -47,9 +47,9 @@ impl fmt::Display for ReportKind {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
-    /// Which rule was broken.
+    /// The rule that was broken.
     pub kind: ReportKind,
-    /// What was done, why it can hang, and what to do instead.
+    /// Text for people: the act, why it can hang, and what to do instead.
     pub message: String,
     /// The place that was reached when it was found.
     pub here: &'static Location<'static>,
@@ -57,7 +57,7 @@ pub struct Report {
     pub other: Option<&'static Location<'static>>,
     /// The thread's name.
     pub thread: String,
-    /// What each backtrace is of, and the backtrace. The first is of `here`.
+    /// Backtraces, each with a title. The first is of `here`.
     pub backtraces: Vec<(String, String)>,
 }
 

@@ -1,17 +1,17 @@
 //! The switch: whether the lint looks, and what it does with what it finds.
 //!
-//! One byte, so that asking costs one relaxed load.
+//! The switch is one byte, so that asking costs one relaxed load.
 
 use std::ffi::OsStr;
 use std::io::Write;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// What happens at a report, besides that it is kept for [`take_reports`](super::take_reports).
+/// Reaction to a report, besides keeping it for [`take_reports`](super::take_reports).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaction {
     /// Nothing, and nothing is looked at: the lint is off.
     Off,
-    /// It is printed to standard error.
+    /// Print it to standard error.
     Warn,
     /// The thread panics at the place, or prints if it panics already. For continuous integration.
     Panic,

@@ -13,7 +13,7 @@ use super::held::{self, Entry, Held, What};
 use super::order::{self, Edge};
 use super::{Class, FENCE, ReportKind};
 
-/// What is waited for.
+/// Subject of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
     Lock,

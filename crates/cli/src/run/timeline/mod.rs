@@ -1,4 +1,4 @@
-//! What happened when: recorded while a run goes on, drawn or exported after it.
+//! Record of a run over time, drawn or exported after it.
 //!
 //! A [`Timeline`] takes spans and marks from any thread; recording is a lock and a push. It stores a bounded number of
 //! spans: beyond [`SPAN_LIMIT`] completed work is only counted, because there is plenty of it, while what went wrong is
@@ -15,10 +15,10 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many spans of completed work are kept: some 15 MB, and more than a drawing can show.
+/// The most spans of completed work that are kept: some 15 MB, and more than a drawing can show.
 pub const SPAN_LIMIT: usize = 200_000;
 
-/// Who does something; a row of the drawing. Rows stand in this order.
+/// An actor; a row of the drawing. Rows stand in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Track {
     /// A client, counted from 1.
@@ -31,7 +31,7 @@ pub enum Track {
     Unplug,
 }
 
-/// What a span is, or how it ended; its colour in the drawing.
+/// The kind of a span, or its end; its colour in the drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// Work that was completed.
@@ -48,7 +48,7 @@ pub enum Outcome {
     Lost,
 }
 
-/// What happens at an instant.
+/// An event at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkKind {
     /// The device vanishes: the beginning of an outage.
@@ -67,7 +67,7 @@ pub struct Timeline {
     recording: Option<Mutex<Recording>>,
 }
 
-/// What was recorded.
+/// The record.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recording {
     spans: Vec<Span>,
@@ -206,7 +206,7 @@ impl Outcome {
         matches!(self, Self::Faulted | Self::Lost)
     }
 
-    /// What it means, in a few words.
+    /// The meaning, in a few words.
     const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "completed",

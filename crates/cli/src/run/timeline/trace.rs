@@ -43,7 +43,7 @@ struct Event<'a> {
     process: u32,
     #[serde(rename = "tid")]
     thread: usize,
-    /// How far an instant's line reaches; `g` is all tracks.
+    /// Reach of an instant's line; `g` is all tracks.
     #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     scope: Option<&'static str>,
     #[serde(rename = "args", skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ enum Arguments {
 /// Writes the trace.
 ///
 /// # Errors
-/// Those of the writer.
+/// Errors of the writer.
 pub fn write(recording: &Recording, out: impl Write) -> io::Result<()> {
     let mut events = vec![metadata("process_name", 0, Arguments::Name("lifeboat run".to_owned()))];
     let mut threads = 0;

@@ -1,4 +1,4 @@
-//! What may be done inside of sections.
+//! Calls that are allowed inside of sections.
 
 use super::*;
 use crate::lint::{FENCE, GATE, REVOCABLE, fence_wait, interrupt, might_block, reclaim, register_access};

@@ -13,7 +13,7 @@ const GAP: f64 = 0.5;
 /// Narrower spans, in pixels, are not told apart.
 const THIN: f64 = 2.0;
 
-/// One or several spans, as they are drawn.
+/// A shape of the drawing: one or several spans.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Block<'a> {
     /// Left edge in pixels.
@@ -25,7 +25,7 @@ pub(super) struct Block<'a> {
     pub(super) name: &'a str,
     pub(super) start: Duration,
     pub(super) end: Duration,
-    /// How many spans it stands for.
+    /// Number of spans in the shape.
     pub(super) count: u64,
 }
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn counts(parts: &[(u64, u64, bool)]) -> Vec<u64> {
-        // One second is one pixel.
+        // A second is a pixel here.
         condense(lane(parts).iter(), |at| at.as_secs_f64()).iter().map(|block| block.count).collect()
     }
 

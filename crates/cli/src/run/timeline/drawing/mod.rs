@@ -27,7 +27,7 @@ const ENLARGE_BELOW: f64 = 0.1;
 /// Writes the drawing.
 ///
 /// # Errors
-/// Those of the writer.
+/// Errors of the writer.
 pub fn write(recording: &Recording, title: &str, out: impl Write) -> io::Result<()> {
     svg::write(out, &draw(recording, title))
 }

@@ -1,4 +1,4 @@
-//! One stretch of time, all tracks below each other, with bands for outages, lines for marks and an axis.
+//! A stretch of time: all tracks below each other, with bands for outages, lines for marks and an axis.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -86,7 +86,7 @@ impl Panel<'_> {
             blocks.extend(condensed.into_iter().map(|block| (y_of_lane, block)));
             y_of_lane += pitch;
         }
-        // What went wrong is drawn last, over what went well.
+        // Draw errors last, over what went well.
         blocks.sort_by_key(|(_, block)| block.outcome);
         let group = blocks.iter().fold(Group::new(), |group, (y, block)| group.add(self.block(block, *y, bar)));
         (group, y_of_lane - y - (pitch - bar))
