@@ -134,3 +134,25 @@ impl From<CommitError> for Errno {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Compares numbers and names with those of the C library.
+    macro_rules! as_in_libc {
+        ($($name:ident)*) => {
+            [$((Errno::$name, libc::$name, stringify!($name))),*]
+        };
+    }
+
+    #[test]
+    fn numbers_and_names_are_those_of_the_c_library() {
+        let all = as_in_libc!(
+            ENOENT ENXIO EAGAIN ENOMEM EBUSY ENODEV EINVAL EDEADLK ETIME EPROTO ETIMEDOUT EDQUOT ECANCELED
+        );
+        for (errno, number, name) in all {
+            assert_eq!((errno.code(), errno.name()), (number, name));
+        }
+    }
+}
