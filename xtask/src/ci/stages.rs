@@ -14,32 +14,52 @@ pub(super) enum Outcome {
     Skipped(String),
 }
 
-/// One check.
+/// A check.
 pub(super) struct Stage {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
+    /// Minutes that it may take from nothing on two cores. A stage that takes longer is reported and
+    /// does not fail: its part that takes longest goes to [`LONG`].
+    pub(super) budget: u32,
     pub(super) run: fn() -> Outcome,
 }
 
-/// All checks, the quick ones first.
+/// The checks of each change, the quick ones first. Their budgets are less than an hour together.
 pub(super) const STAGES: &[Stage] = &[
-    Stage { name: "format", about: "rustfmt finds nothing to change", run: format },
-    Stage { name: "clippy", about: "no warning in any target", run: clippy },
-    Stage { name: "build", about: "everything builds, also the benchmarks", run: build },
-    Stage { name: "test", about: "unit, integration, property and documentation tests", run: test },
-    Stage { name: "conformance", about: "every promise has its tests, and they pass", run: conformance },
-    Stage { name: "doc", about: "the documentation builds without warnings", run: doc },
-    Stage { name: "freestanding", about: "core, pci and lb1 need neither std nor an allocator", run: freestanding },
-    Stage { name: "loom", about: "every interleaving of the sync protocols", run: loom },
-    Stage { name: "shuttle", about: "random interleavings of larger scenarios", run: shuttle },
-    Stage { name: "stress", about: "no access after a revoke, with membarrier and with fences", run: stress },
-    Stage { name: "asan", about: "the same under AddressSanitizer", run: asan },
-    Stage { name: "valgrind", about: "the same under valgrind", run: valgrind },
-    Stage { name: "deny", about: "licences, bans and sources of dependencies", run: deny },
-    Stage { name: "demo", about: "the main job, as a user runs it", run: demo },
-    Stage { name: "exhaust", about: "the device is lost at every access of every call", run: exhaust },
-    Stage { name: "torture", about: "faults and clients of every kind at once, for a minute", run: torture },
-    Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", run: guest },
+    Stage { name: "format", about: "rustfmt finds nothing to change", budget: 1, run: format },
+    Stage { name: "clippy", about: "no warning in any target", budget: 5, run: clippy },
+    Stage { name: "build", about: "everything builds, also the benchmarks", budget: 9, run: build },
+    Stage { name: "test", about: "unit, integration, property and documentation tests", budget: 6, run: test },
+    Stage { name: "conformance", about: "every promise has its tests, and they pass", budget: 4, run: conformance },
+    Stage { name: "doc", about: "the documentation builds without warnings", budget: 2, run: doc },
+    Stage {
+        name: "freestanding",
+        about: "core, pci and lb1 need neither std nor an allocator",
+        budget: 1,
+        run: freestanding,
+    },
+    Stage { name: "loom", about: "every interleaving of the sync protocols", budget: 3, run: loom },
+    Stage { name: "shuttle", about: "random interleavings of larger scenarios", budget: 2, run: shuttle },
+    Stage {
+        name: "stress",
+        about: "no access after a revoke, with membarrier and with fences",
+        budget: 2,
+        run: stress,
+    },
+    Stage { name: "asan", about: "the same under AddressSanitizer", budget: 2, run: asan },
+    Stage { name: "valgrind", about: "the same under valgrind", budget: 1, run: valgrind },
+    Stage { name: "deny", about: "licences, bans and sources of dependencies", budget: 1, run: deny },
+    Stage { name: "demo", about: "the main job, as a user runs it", budget: 3, run: demo },
+    Stage { name: "exhaust", about: "the device is lost at every access of every call", budget: 5, run: exhaust },
+    Stage { name: "torture", about: "faults and clients of every kind at once, for a minute", budget: 2, run: torture },
+    Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", budget: 10, run: guest },
+];
+
+/// Checks that take too long for each change, run by `--long` before an issue is closed.
+pub(super) const LONG: &[Stage] = &[
+    Stage { name: "searches", about: "the larger searches of the core", budget: 20, run: searches },
+    Stage { name: "long-torture", about: "torture for ten minutes", budget: 11, run: long_torture },
+    Stage { name: "debug-vm", about: "the guest's tests with KASAN and lockdep", budget: 60, run: debug_guest },
 ];
 
 fn format() -> Outcome {
@@ -177,16 +197,39 @@ fn exhaust() -> Outcome {
     cargo(&["run", "--release", "--locked", "--quiet", "--", "exhaust", "--quiet"])
 }
 
-/// With a new seed each time; it is printed.
 fn torture() -> Outcome {
-    let args = ["--time", "60s", "--seed", "1", "--limit", "60s", "--quiet"];
+    torture_for("60s", "1")
+}
+
+/// Takes another seed than `torture`.
+fn long_torture() -> Outcome {
+    torture_for("10m", "2")
+}
+
+/// A test without progress ends at the limit.
+fn torture_for(time: &str, seed: &str) -> Outcome {
+    let args = ["--time", time, "--seed", seed, "--limit", "60s", "--quiet"];
     cargo(&[&["run", "--release", "--locked", "--quiet", "--", "torture"], &args[..]].concat())
+}
+
+/// Bounded by the number of states that each search allows.
+fn searches() -> Outcome {
+    cargo(&["test", "--release", "--locked", "--package", "lifeboat-core", "--", "--ignored"])
 }
 
 /// The kernel module in a Debian guest, on a PCI bus from which the device is really removed. Sets the guest up first;
 /// every step in it has a limit.
 fn guest() -> Outcome {
-    match vm::command().args(["test", "--json", "target/vm-results.json"]).status() {
+    guest_with(&[])
+}
+
+/// Builds the kernel first, which takes a quarter of an hour.
+fn debug_guest() -> Outcome {
+    guest_with(&["--debug-kernel"])
+}
+
+fn guest_with(kernel: &[&str]) -> Outcome {
+    match vm::command().args(["test", "--json", "target/vm-results.json"]).args(kernel).status() {
         Ok(status) if status.success() => Outcome::Passed,
         Ok(status) if status.code() == Some(vm::UNAVAILABLE) => {
             Outcome::Skipped("this host cannot have a guest: the line above says why".into())
@@ -220,4 +263,23 @@ fn installed(target: &str) -> bool {
         let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Path::new(&sysroot).join("lib/rustlib").join(target).join("lib").is_dir()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_checks_of_a_change_may_take_less_than_an_hour() {
+        let minutes: u32 = STAGES.iter().map(|stage| stage.budget).sum();
+        assert!(minutes < 60, "{minutes} minutes");
+    }
+
+    #[test]
+    fn every_check_has_a_name_of_its_own() {
+        let all = || STAGES.iter().chain(LONG);
+        assert_eq!(all().map(|stage| stage.name).collect::<BTreeSet<_>>().len(), all().count());
+    }
 }
