@@ -1,8 +1,9 @@
 //! Call classes: what a user's call may touch, and what becomes of it when the device is gone.
 //!
-//! Seed 2 asks for one rule for all drivers instead of a flag per driver: what never fails in normal operation must not
-//! fail after an unplug, what may fail anyway says so, and what owes an event still delivers it. The class of a call
-//! is declared once, next to its name, and decides here.
+//! All drivers have one rule instead of a flag per driver, as Daniel Vetter asks in the dri-devel thread
+//! on `drm_dev_enter` around ioctls (April 2021; S2 in docs/conformance.md): a call that never fails in
+//! normal operation does not fail after an unplug, a call that may fail anyway says so, and a call that
+//! owes an event still delivers it. The class of a call is declared once, next to its name.
 
 use core::fmt;
 
@@ -26,7 +27,7 @@ pub enum Class {
 /// Whether users may still reach the hardware.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Presence {
-    /// The binding is in place.
+    /// The driver is bound.
     Live,
     /// The loss has been announced. There is no way back: a device that returns is a new one.
     Gone,
@@ -34,7 +35,7 @@ pub enum Presence {
     Wedged(Failure),
 }
 
-/// What a call is to do.
+/// The decision about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry {
     /// Go on without the hardware.
@@ -47,10 +48,10 @@ pub enum Entry {
     Refuse(Refusal),
 }
 
-/// Why a call is refused.
+/// The reason why a call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// There is no such device any more; for `open`.
+    /// `open` of a device that is gone.
     Vanished,
     /// The device behind this handle is gone.
     Gone,
@@ -79,10 +80,10 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 impl Class {
-    /// What a call of this class does on a device in this state.
+    /// Decides about a call of this class on a device in this state.
     pub const fn entry(self, presence: Presence) -> Entry {
         match (self, presence) {
-            // A wedged device can be opened: by those who want to know why, and by those who help.
+            // A wedged device can be opened, to ask for the reason and to help it.
             (Self::Always | Self::Driver, _) | (Self::Open, Presence::Live | Presence::Wedged(_)) => Entry::Proceed,
             (Self::Device | Self::Complete, Presence::Live) => Entry::EnterGate,
             (Self::Complete, Presence::Gone | Presence::Wedged(_)) => Entry::Pretend,

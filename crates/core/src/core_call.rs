@@ -1,11 +1,11 @@
 //! The calls that mean the same on every device, and their classes.
 //!
-//! A driver fills them in, but has no say in what becomes of them after loss: seed 2 asks for exactly that, in place of a
-//! flag per driver. The names are those of the kernel's ioctls, as far as there is one.
+//! A driver implements them and has no say in what becomes of them after loss. The names are those
+//! of the kernel's ioctls, where there is one.
 
 use crate::class::Class;
 
-/// A call that is the framework's (CALL-1).
+/// A call of the framework (CALL-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoreCall {
     /// Its number, below [`DRIVER_BASE`].
@@ -22,7 +22,7 @@ pub const DRIVER_BASE: u16 = 0x40;
 macro_rules! core_calls {
     ($($(#[$doc:meta])* $constant:ident = $number:literal $name:literal $class:ident;)*) => {
         $($(#[$doc])* pub const $constant: CoreCall = CoreCall { number: $number, name: $name, class: Class::$class };)*
-        /// All of them, by number.
+        /// All calls, by number.
         pub const CORE_CALLS: &[CoreCall] = &[$($constant),*];
     };
 }
@@ -32,15 +32,15 @@ core_calls! {
     OPEN = 0x00 "open" Open;
     /// Closes a handle.
     CLOSE = 0x01 "close" Always;
-    /// Which driver this is.
+    /// Names the driver and its version.
     VERSION = 0x02 "version" Always;
-    /// Whether the driver can do something.
+    /// Asks whether the driver has a capability.
     CAPABILITY = 0x03 "capability" Always;
-    /// What the device has.
+    /// Tells the resources of the device.
     PARAMETERS = 0x04 "parameters" Always;
     /// Waits for a fence.
     WAIT = 0x05 "wait" Always;
-    /// Takes the events that have come for a handle.
+    /// Takes the events that wait at a handle.
     READ_EVENTS = 0x06 "read-events" Always;
     /// Maps a buffer into the caller's memory.
     MMAP = 0x07 "mmap" Always;
@@ -48,15 +48,15 @@ core_calls! {
     EXPORT = 0x08 "export" Always;
     /// Uses another device's buffer.
     IMPORT = 0x09 "import" Device;
-    /// What the display consists of.
+    /// Lists the objects of the display.
     RESOURCES = 0x10 "resources" Always;
-    /// What is attached to a connector.
+    /// Tells the screen at a connector.
     GET_CONNECTOR = 0x11 "get-connector" Always;
     /// Shows a picture in a mode.
     MODE_SET = 0x12 "mode-set" Device;
     /// Shows another picture from the next vertical blank on. Compositors do not expect it to fail.
     PAGE_FLIP = 0x13 "page-flip" Complete;
-    /// Changes all of the display at once, or asks whether that could be.
+    /// Changes all of the display at once, or tests whether it could.
     ATOMIC = 0x14 "atomic" Complete;
     /// Asks for an event at the next vertical blank.
     QUEUE_VBLANK = 0x15 "queue-vblank" Complete;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why a fence signalled without its work having been done (FENCE-4).
+/// The error of a fence that signalled without its work having been done (FENCE-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FenceError {
     /// The device is gone (ENODEV).
@@ -43,7 +43,7 @@ impl Seqno {
     /// The number of a ring that has completed nothing yet.
     pub const ZERO: Self = Self(0);
 
-    /// Takes up what a register read; `None` for all-ones, which is no sequence number.
+    /// Converts the value of a register; `None` for all-ones, which is no sequence number.
     pub const fn from_register(value: u32) -> Option<Self> {
         if value == u32::MAX {
             None
@@ -52,7 +52,7 @@ impl Seqno {
         }
     }
 
-    /// The value as it is written to a ring.
+    /// The value for a ring's register.
     pub const fn value(self) -> u32 {
         self.0
     }
@@ -67,7 +67,7 @@ impl Seqno {
         }
     }
 
-    /// Whether this number comes after `other`.
+    /// Tells whether this number comes after `other`.
     pub const fn is_after(self, other: Self) -> bool {
         let distance = self.0.wrapping_sub(other.0);
         distance != 0 && distance < 1 << 31

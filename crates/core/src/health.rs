@@ -1,9 +1,9 @@
-//! Telling a dead device from one that merely reads all-ones (HEALTH-1; seed 0).
+//! Distinction between a dead device and a register that holds all-ones (HEALTH-1).
 //!
 //! All-ones is what a bus returns for a device that is not there, but some registers may legally hold it. So an
 //! all-ones read is a suspicion; a dedicated check of a register that can never hold it decides.
 
-/// What a read tells about the device.
+/// Meaning of a read for the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// Not all-ones: the device answered.
@@ -13,7 +13,7 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// Classifies what a register read.
+    /// Classifies the value of a register.
     pub const fn of(value: u32) -> Self {
         if value == u32::MAX {
             Self::Suspicious
@@ -23,12 +23,12 @@ impl Reading {
     }
 }
 
-/// What a check of the device found.
+/// Result of a check of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It answered as only a living device can.
+    /// The device answered as only a living device can.
     Alive,
-    /// It is not there: its fixed registers read all-ones.
+    /// The device is not there: its fixed registers read all-ones.
     Dead,
     /// Something answers, but not like this device. Not proof of loss; not to be trusted with work either.
     Unsure,
@@ -46,8 +46,9 @@ pub const fn judge_identity(read: u32, expected: u32) -> Verdict {
     }
 }
 
-/// What configuration space and an identity register say together: gone is what both say is gone. Either may be silent for a while
-/// without the other, as configuration space is while a port recovers, or registers are without memory decoding.
+/// Combines the verdicts of configuration space and of an identity register: a device is gone only if
+/// both say so. Either may be silent for a while without the other: configuration space while a port
+/// recovers, registers without memory decoding.
 pub const fn judge_presence(config: Verdict, register: Verdict) -> Verdict {
     match (config, register) {
         (Verdict::Alive, Verdict::Alive) => Verdict::Alive,
@@ -64,12 +65,13 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Nothing was seen of it yet.
+    /// A counter that was never read.
     pub const fn new() -> Self {
         Self { last: None, still: 0 }
     }
 
-    /// Takes up what was read at one look. Says at how many looks in a row, this one included, it stood still.
+    /// Feeds the value of a look. Returns the number of looks in a row, this one included, at which the
+    /// counter stood still.
     pub fn look(&mut self, read: u32) -> u32 {
         self.still = if self.last == Some(read) { self.still.saturating_add(1) } else { 0 };
         self.last = Some(read);

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 
 /// Storage for a fixed number of `T`: an array, a `Vec`, a mutable slice.
 ///
-/// It must always yield the same slots; the state machines keep indices into it.
+/// The storage must always yield the same slots; the state machines keep indices into it.
 pub trait Slots<T>: AsRef<[T]> + AsMut<[T]> {}
 
 impl<T, S: AsRef<[T]> + AsMut<[T]> + ?Sized> Slots<T> for S {}
@@ -25,7 +25,7 @@ impl<T> Id<T> {
         Self { index, generation, kind: PhantomData }
     }
 
-    /// Which slot it is: for names and tables. Alone it does not identify anything.
+    /// The slot's number, for names and tables. Alone it does not identify an object.
     pub const fn index(self) -> u32 {
         self.index
     }

@@ -1,16 +1,18 @@
-//! What belongs together of what goes wrong with a device: a dump is taken once per incident, before the first reset (WEDGE-4).
+//! Grouping of failures into incidents: a dump is taken once per incident, before the first reset
+//! (WEDGE-4).
 //!
-//! One failure leads to the next: a ring hangs, its reset fails, so does the device's, the device is given up, and wedged. The
-//! state that explains all of it is the first; what is found later is what the resets have left. So an incident begins with the
-//! first failure, and ends when the device works again: a reset has succeeded, and a job has completed after it. It ends
-//! with the binding, too. A job counts when its completion is told, so one that another ring completed during the reset may
-//! end it as well.
+//! A failure leads to the next: a ring hangs, its reset fails, so does the device's, the device is
+//! given up and wedged. The state at the first failure explains all of them; a later state is left
+//! over from the resets. So an incident begins with the first failure, and ends when the device works
+//! again: a reset has succeeded, and a job has completed after it. The end of the binding ends the
+//! incident, too. A job counts when its completion is told, so a job that another ring completed
+//! during the reset may end the incident as well.
 
 /// The incident that a device is in, if any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Incident {
     under_way: bool,
-    /// How many jobs had completed when the last reset succeeded, if nothing has failed since.
+    /// Number of jobs completed when the last reset succeeded; `None` if something has failed since.
     mended: Option<u64>,
 }
 
@@ -20,8 +22,8 @@ impl Incident {
         Self { under_way: false, mended: None }
     }
 
-    /// Something has failed; `completed` is how many jobs the device has completed until now. `true` if this is a new
-    /// incident: the state is to be kept now, before anything is reset.
+    /// Reports a failure; `completed` is the number of jobs that the device has completed until now.
+    /// `true` if this begins an incident: the state is to be kept now, before anything is reset.
     #[must_use = "if true, the state is to be kept before anything is reset"]
     pub fn failed(&mut self, completed: u64) -> bool {
         let works_again = self.mended.take().is_some_and(|then| completed > then);
@@ -30,7 +32,7 @@ impl Incident {
         new
     }
 
-    /// A reset has succeeded.
+    /// Reports a reset that succeeded.
     pub fn mended(&mut self, completed: u64) {
         self.mended = self.under_way.then_some(completed);
     }

@@ -12,19 +12,19 @@
 //!
 //! | module | concept |
 //! |---|---|
-//! | [`class`] | what a user's call may touch, and what becomes of it after loss |
+//! | [`class`] | classes of calls: access to the device, and the answer after loss |
 //! | [`core_call`] | the calls that no driver can give another class |
 //! | [`unplug`] | the one path that every loss of a device takes |
 //! | [`sched`] | queues, jobs, rings, timeouts |
-//! | [`kms`] | what a display may be asked for, and the commit under way |
+//! | [`kms`] | commits of a display: rules, and the one under way |
 //! | [`fence`] | the ways a fence can end, and sequence numbers |
-//! | [`health`] | telling a dead device from a register that reads all-ones |
-//! | [`vitals`] | watching whether a device lives and goes on |
-//! | [`lifecycle`] | what becomes of the device in a slot, whatever happens and whenever |
-//! | [`incident`] | which failures of a device are one, for its dump |
-//! | [`recovery`] | how often a device that fails is recovered |
-//! | [`wedge`] | a device that only somebody else can help |
-//! | [`share`] | how much of what others need, too, one client may hold |
+//! | [`health`] | distinction between a dead device and a register that reads all-ones |
+//! | [`vitals`] | watch over a device: it answers, and it goes on |
+//! | [`lifecycle`] | the states of the device in a slot, with an answer for every event |
+//! | [`incident`] | grouping of failures, for dumps |
+//! | [`recovery`] | budget of recoveries of a device that fails |
+//! | [`wedge`] | a device that the driver cannot help any more |
+//! | [`share`] | the most that one client may hold of a shared resource |
 //! | [`minor`] | device numbers that are not reused at once |
 //! | [`errno`] | the one place where errors become numbers |
 #![no_std]

@@ -11,7 +11,7 @@ pub struct Minors<S> {
 }
 
 impl<S: Slots<u64>> Minors<S> {
-    /// Takes up storage; whatever it holds is cleared.
+    /// Begins with this storage, which is cleared.
     pub fn new(mut storage: S) -> Self {
         storage.as_mut().fill(0);
         Self { used: storage, next: 0 }

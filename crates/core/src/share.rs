@@ -1,7 +1,7 @@
 //! A client's share: the most it may hold of something that others need, too (SCHED-9).
 //!
-//! The rule alone. What a client holds is counted by the shell, beside what is counted: up when the
-//! client is given something, down when that is really free again.
+//! This is the rule alone. The shell counts the things that a client holds: up when the client is
+//! given something, down when that is really free again.
 
 use core::num::NonZeroU32;
 
@@ -16,10 +16,10 @@ pub struct Share {
 }
 
 impl Share {
-    /// As much as anybody can count: no limit.
+    /// The largest number: no limit.
     pub const ALL: Self = Self { limit: NonZeroU32::MAX };
 
-    /// So many, or `None` for 0. More than there are is no limit at all.
+    /// A share of `limit`, or `None` for 0. More than there are is no limit.
     pub const fn new(limit: u32) -> Option<Self> {
         match NonZeroU32::new(limit) {
             Some(limit) => Some(Self { limit }),
@@ -40,7 +40,7 @@ impl Share {
         self.limit.get()
     }
 
-    /// Whether a client that holds `held` may have another one.
+    /// Tells whether a client that holds `held` may have another one.
     pub const fn admits(self, held: u32) -> bool {
         held < self.limit.get()
     }

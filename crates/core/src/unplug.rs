@@ -8,7 +8,7 @@
 //!
 //! 1. **announce**: opens and calls see the loss; the scheduler takes no more work.
 //! 2. **retire**: every pending fence signals ENODEV now, so that whoever waits inside a section wakes. This has to come
-//!    before the drain: a section that waits for a fence would otherwise never end (seed 2).
+//!    before the drain: a section that waits for a fence would otherwise never end (S2 in docs/conformance.md).
 //! 3. **drain**: wait for open sections, up to a deadline; sections still open are reported by place and age.
 //! 4. **sweep**: fences born while draining are retired too; owed events are delivered.
 //! 5. **cut**: interrupts off, DMA off, hardware dropped.

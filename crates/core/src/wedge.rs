@@ -1,8 +1,9 @@
-//! A device that nobody in the driver can help any more: wedged (seed 4, and the kernel's chapter on device wedging).
+//! A device that the driver cannot help any more: wedged (the kernel's chapter "Device Wedging" in drm-uapi).
 //!
-//! It is taken out of use by the path of every loss, up to the cut: DMA is off, every fence has signalled, what others
-//! depend on is clean, maps lead to nothing. Only then is the event sent that asks for help, and that order is a type:
-//! an [`Event`] is made of a [`Cut`] (WEDGE-1). The device stays there, refusing work, until somebody recovers it.
+//! The path of every loss takes the device out of use, up to the cut: DMA is off, every fence has signalled,
+//! state that others see is clean, maps lead to nothing. Only then is the event sent that asks for help, and that
+//! order is a type: an [`Event`] is made of a [`Cut`] (WEDGE-1). The device stays there, refusing work, until an
+//! operator recovers it.
 //!
 //! ```
 //! # use lifeboat_core::unplug::*;
@@ -18,10 +19,10 @@ use core::fmt::{self, Write};
 
 use crate::unplug::{Cut, Teardown};
 
-/// What made a device useless.
+/// The failure that made a device useless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// It answers, and does not go on.
+    /// The device answers, and does not go on.
     Hung,
     /// Its jobs could not be ended, not even by a reset.
     ResetFailed,
@@ -39,17 +40,17 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A way to bring a device back, in the order of what else it does to the machine.
+/// A way to bring a device back. The order is that of side effects on the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Method {
-    /// Nothing needs to be done: the event is for those who count.
+    /// Nothing needs to be done: the event is for statistics.
     None,
     /// Unbind the driver and bind it again.
     Rebind,
     /// The same, with a reset of the bus in between.
     BusReset,
-    /// What the vendor's documentation says.
+    /// The steps in the vendor's documentation.
     VendorSpecific,
 }
 
@@ -72,16 +73,16 @@ impl Method {
 pub struct Methods(u8);
 
 impl Methods {
-    /// The driver does not know any.
+    /// No way is known.
     pub const UNKNOWN: Self = Self(0);
 
-    /// These and one more.
+    /// Adds a way.
     #[must_use]
     pub const fn with(self, method: Method) -> Self {
         Self(self.0 | 1 << method as u8)
     }
 
-    /// From the least to the most that they do to the machine.
+    /// The ways, from the least side effects to the most.
     pub fn iter(self) -> impl Iterator<Item = Method> {
         Method::ALL.into_iter().filter(move |method| self.0 & 1 << *method as u8 != 0)
     }
@@ -99,7 +100,7 @@ impl fmt::Display for Methods {
     }
 }
 
-/// Whose work it was that the device failed at, if that is known: both, or nothing.
+/// The process whose work the device failed at: number and name, or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task<'a> {
     /// The process.
@@ -113,8 +114,8 @@ const TASK_NAME: usize = 15;
 /// `WEDGED=` and all methods, `PID=` and the largest number, `TASK=` and a name, each with its zero.
 const TEXT: usize = 7 + 36 + 1 + 4 + 10 + 1 + 5 + TASK_NAME + 1;
 
-/// What is said of a wedged device: variables of an event as the kernel sends them, each ended by a zero byte. Made
-/// without memory, in whatever context (WEDGE-5).
+/// The event of a wedged device: variables as the kernel sends them, each ended by a zero byte. Made
+/// without allocation, in any context (WEDGE-5).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     text: [u8; TEXT],
@@ -167,7 +168,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// As much of it as there is room for, whole characters, and nothing that would end it early.
+/// The part of a name that has room, in whole characters, without a byte that would end it early.
 fn shortened(name: &str) -> &str {
     let name = name.split('\0').next().unwrap_or_default();
     let mut end = name.len().min(TASK_NAME);

@@ -2,7 +2,7 @@
 //!
 //! Entering is refused from the moment the gate is [shut](Gate::shut); [draining](Gate::drain) waits for those inside.
 //! The two are apart because an unplug has work to do in between: fences must signal, so that whoever waits for one
-//! inside a section can leave (seed 2).
+//! inside a section can leave (S2 in docs/conformance.md).
 //!
 //! Gates are independent: a section of one never delays the drain of another (GATE-3). Sections nest, and are allowed
 //! in interrupt handlers and reclaim callbacks (GATE-6; there the code inside must not block). Entering waits for

@@ -1,38 +1,38 @@
-//! The CRTC: what it is set to, and the one commit that is under way.
+//! The CRTC: its state, and the one commit that is under way.
 
 use core::time::Duration;
 
 use super::{Change, CommitError, Mode, Request};
 use crate::Timestamp;
 
-/// How the hardware is to be programmed for a commit.
+/// Programming of the hardware for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// The other picture, from the next vertical blank on. The hardware says when: [`Crtc::took_effect`].
+    /// Show the other picture from the next vertical blank on. The hardware says when: [`Crtc::took_effect`].
     Flip,
-    /// This mode with its picture, at once.
+    /// Set this mode with its picture, at once.
     Modeset(Mode),
-    /// Nothing is shown, from now on.
+    /// Turn the display off.
     TurnOff,
-    /// It is off and stays so.
+    /// Leave the display off.
     Nothing,
 }
 
-/// What is to be done about a commit that was accepted.
+/// The next step of a commit that was accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<P> {
-    /// The hardware is to be programmed now; then [`Crtc::programmed`].
+    /// Program the hardware now; then call [`Crtc::programmed`].
     Program(Program),
-    /// Its fence is to be waited for; then [`Crtc::fence_done`].
+    /// Wait for its fence; then call [`Crtc::fence_done`].
     AwaitFence,
-    /// It has ended: there is no hardware any more.
+    /// The commit has ended: there is no hardware any more.
     Complete(P),
 }
 
-/// How far a commit is.
+/// Progress of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// It waits for what paints its picture.
+    /// The commit waits for the job that paints its picture.
     AwaitsFence,
     /// The shell programs the hardware.
     IsProgrammed,
@@ -48,9 +48,9 @@ struct Pending<P> {
     payload: P,
     stage: Stage,
     program: Program,
-    /// What was set before.
+    /// The state before the commit.
     before: Option<Setting>,
-    /// When it was accepted.
+    /// The time at which it was accepted.
     since: Timestamp,
 }
 
@@ -58,11 +58,11 @@ struct Pending<P> {
 #[derive(Debug, Clone)]
 pub struct Crtc<P> {
     refresh_millihertz: u32,
-    /// What was accepted last; `None` while off.
+    /// The state accepted last; `None` while off.
     set: Option<Setting>,
     pending: Option<Pending<P>>,
     lost: bool,
-    /// How long a pending commit keeps every mode set waiting.
+    /// Time for which a pending commit keeps mode sets waiting.
     limit: Duration,
 }
 
@@ -81,7 +81,7 @@ impl<P> Crtc<P> {
         }
     }
 
-    /// Whether a commit of this would be accepted if none was pending. Changes nothing: the test-only commit.
+    /// Tests whether this commit would be accepted if none was pending. Changes nothing: the test-only commit.
     ///
     /// # Errors
     /// Each [`CommitError`] but [`CommitError::Pending`].
@@ -89,7 +89,7 @@ impl<P> Crtc<P> {
         self.plan(self.set, request).map(drop)
     }
 
-    /// What would be set, and how, if this is set now.
+    /// The state and the programming that this request leads to.
     fn plan(&self, set: Option<Setting>, request: &Request) -> Result<(Option<Setting>, Program), CommitError> {
         let before = set.map(|(mode, _)| mode);
         let mode = request.mode.apply(before);
@@ -155,7 +155,7 @@ impl<P> Crtc<P> {
         Ok(next)
     }
 
-    /// Whether this request is a mode set or a turn-off that the pending commit must not keep waiting (KMS-5): the legacy
+    /// Tells whether this request is a mode set or a turn-off that the pending commit must not keep waiting (KMS-5): the legacy
     /// call never waits; an atomic commit waits while the pending one is within the limit.
     pub fn yields_to(&self, request: &Request, now: Timestamp) -> bool {
         let Some(pending) = self.pending.as_ref().filter(|pending| pending.stage != Stage::IsProgrammed) else {
@@ -201,7 +201,7 @@ impl<P> Crtc<P> {
         self.undo()
     }
 
-    /// The hardware has nothing left to flip to.
+    /// Reports that the hardware has flipped.
     pub fn took_effect(&mut self) -> Option<P> {
         self.awaits_blank()?;
         self.end()
@@ -219,7 +219,7 @@ impl<P> Crtc<P> {
         self.end()
     }
 
-    /// Whether the device is lost.
+    /// Tells whether the device is lost.
     pub const fn is_lost(&self) -> bool {
         self.lost
     }
@@ -243,7 +243,7 @@ impl<P> Crtc<P> {
         self.pending.as_ref().filter(|pending| pending.stage == wanted).map(|pending| &pending.payload)
     }
 
-    /// Ends the commit as one that has changed nothing.
+    /// Ends the commit without a change of the state.
     fn undo(&mut self) -> Option<P> {
         let pending = self.pending.take()?;
         self.set = pending.before;

@@ -18,14 +18,14 @@ pub use crtc::{Crtc, Next, Program};
 pub use silence::{report_limit, Silence, Verdict};
 pub use vblanks::Vblanks;
 
-/// How a screen is driven.
+/// A mode of a screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mode {
     /// Pixels in a row, at least 1.
     pub width: u16,
     /// Rows, at least 1.
     pub height: u16,
-    /// Pictures in a thousand seconds.
+    /// Refresh rate in millihertz.
     pub refresh_millihertz: u32,
 }
 
@@ -36,20 +36,20 @@ impl Mode {
     }
 }
 
-/// What a commit does with one property.
+/// A commit's change of one property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Change<T> {
-    /// It stays as it is.
+    /// Keep the property.
     #[default]
     Keep,
-    /// It is turned off.
+    /// Turn the property off.
     Off,
-    /// It is set to this.
+    /// Set the property to this.
     To(T),
 }
 
 impl<T> Change<T> {
-    /// What is after the change, if this was before.
+    /// Applies the change to the state before.
     pub fn apply(self, before: Option<T>) -> Option<T> {
         match self {
             Self::Keep => before,
@@ -58,7 +58,7 @@ impl<T> Change<T> {
         }
     }
 
-    /// The same change of what `f` makes of it.
+    /// The same change of another value, made by `f`.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Change<U> {
         match self {
             Self::Keep => Change::Keep,
@@ -68,7 +68,7 @@ impl<T> Change<T> {
     }
 }
 
-/// What a commit asks for.
+/// The request of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Request {
     /// The CRTC's mode.
@@ -79,14 +79,14 @@ pub struct Request {
     pub allow_modeset: bool,
     /// Whether an event is to report the commit.
     pub event: bool,
-    /// Whether the hardware is to be set anew at once, also if only the picture changes: the legacy mode set.
+    /// Set the hardware anew at once, also if only the picture changes: the legacy mode set.
     pub at_once: bool,
 }
 
-/// Why a commit is refused.
+/// The reason why a commit is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitError {
-    /// Another one is under way.
+    /// Another commit is under way.
     Pending,
     /// The screen has no such mode.
     NoSuchMode,

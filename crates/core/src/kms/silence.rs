@@ -1,4 +1,4 @@
-//! How long the display may report nothing, and what is done then.
+//! Limit for reports of the display, and the steps when it has passed.
 //!
 //! A flip and a vertical blank are reported by the hardware, and hardware can fail to report them. The
 //! shell looks at the hardware when the limit has passed, and asks [`Silence::judge`] with the moment at which that
@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::Timestamp;
 
-/// Frames that the limit has at least: at a low refresh rate a second is few of them.
+/// Fewest frames of the limit: at a low refresh rate a second has few of them.
 const FRAMES: u64 = 10;
 
 /// The limit for one report: as long as `wanted`, and ten frames at least.
@@ -25,10 +25,10 @@ pub const fn report_limit(wanted: Duration, refresh_millihertz: u32) -> Duration
     }
 }
 
-/// What is to be done about a report that a look has not found.
+/// The step for a report that a look has not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing: it is in time, or nothing is awaited.
+    /// Nothing: the report is in time, or none is awaited.
     InTime,
     /// Turn the display off and on; then [`Silence::was_reset`].
     Reset,
@@ -36,7 +36,7 @@ pub enum Verdict {
     GiveUp,
 }
 
-/// How long one kind of report has been awaited.
+/// Watch over one kind of report.
 #[derive(Debug, Clone, Copy)]
 pub struct Silence {
     limit: Duration,
@@ -50,12 +50,12 @@ impl Silence {
         Self { limit, since: None, reset: false }
     }
 
-    /// A report is awaited from now on.
+    /// Begins to await a report.
     pub fn begins(&mut self, now: Timestamp) {
         (self.since, self.reset) = (Some(now), false);
     }
 
-    /// The report came, or nobody waits for it.
+    /// Ends the wait: the report came, or nobody wants it.
     pub fn ends(&mut self) {
         (self.since, self.reset) = (None, false);
     }
@@ -72,12 +72,12 @@ impl Silence {
         }
     }
 
-    /// When to look; `None` if nothing is awaited.
+    /// The time of the next look; `None` if nothing is awaited.
     pub fn due(&self) -> Option<Timestamp> {
         self.since.map(|since| since.plus(self.limit))
     }
 
-    /// What is to be done if a look that began at `looked_at` has found no report.
+    /// Decides after a look that began at `looked_at` and has found no report.
     pub fn judge(&self, looked_at: Timestamp) -> Verdict {
         match (self.due(), self.reset) {
             (Some(due), false) if due <= looked_at => Verdict::Reset,

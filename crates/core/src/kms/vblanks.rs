@@ -1,7 +1,7 @@
 //! Counting vertical blanks.
 
-/// How many vertical blanks there were. Never goes back, although the hardware's counter does: it begins anew whenever
-/// the display is turned on, and after a reset of the device.
+/// Number of vertical blanks. It never goes back, although the hardware's counter does: the counter begins
+/// anew whenever the display is turned on, and after a reset of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Vblanks {
     count: u64,
@@ -29,7 +29,7 @@ impl Vblanks {
         self.register = register;
     }
 
-    /// How many there were when the hardware was asked last.
+    /// The number when the hardware was asked last.
     pub const fn count(&self) -> u64 {
         self.count
     }
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!((blanks.observe(3), blanks.observe(3), blanks.observe(10)), (3, 3, 10));
         blanks.restarted();
         assert_eq!((blanks.observe(2), blanks.count()), (12, 12));
-        // Nobody said so this time.
+        // This time the shell has not said so.
         assert_eq!(blanks.observe(1), 13);
         blanks.goes_on_from(7);
         assert_eq!((blanks.observe(7), blanks.observe(8)), (13, 14));

@@ -1,7 +1,7 @@
 //! Event slots: what a firmware reports completions through, where there are fewer than queues.
 //!
 //! Some firmware schedules queues itself and has a limited number of places to report through. The protocol is that of
-//! Asahi's driver, as told in seed 3: a queue has a slot while it is busy, the slot keeps the queue alive, and a queue
+//! Asahi's driver, as told in S3 (docs/conformance.md): a queue has a slot while it is busy, the slot keeps the queue alive, and a queue
 //! that becomes idle, or loses its last upcoming jobs, gives it back. Here a queue whose oldest job waits for a fence is
 //! idle too: if it kept its slot, it could keep it from the very queue that it waits for. And one that is busy for ever
 //! must not keep others of its priority from theirs.

@@ -1,7 +1,7 @@
 //! Contexts: what kind of code runs here.
 //!
 //! An interrupt handler and a reclaim callback (the kernel's shrinkers and MMU notifiers) interrupt someone who may
-//! hold anything, so nothing may block there; sections may be entered (GATE-6, seed 2). A *signalling* path is one that
+//! hold anything, so nothing may block there; sections may be entered (GATE-6). A *signalling* path is one that
 //! a fence waits for, as between the kernel's `dma_fence_begin_signalling()` and its end.
 //!
 //! Contexts stack on what the thread holds already and hide nothing of it: a lock taken in a handler comes after the

@@ -19,14 +19,14 @@
 //! | [`LeftElsewhere`](ReportKind::LeftElsewhere) | a thread's section ends on that thread |
 //!
 //! The source is the kernel: `Documentation/locking/lockdep-design.rst`, `dma_fence_begin_signalling()`, and the
-//! proposal to annotate `drm_dev_enter()` so (seed 2), which says both what to check and what not to restrict.
+//! proposal to annotate `drm_dev_enter()` so (S2 in docs/conformance.md), which says both what to check and what not to restrict.
 //!
 //! # Order
 //!
 //! Order is a graph of [classes](Class), not of instances. An edge `a → b` says: somewhere `b` was *waited for* while
 //! `a` was held. Locks are held and waited for. Sections are held, and what waits for them is the drain or the revoke.
 //! To *enter* a section waits for nothing (a shut gate refuses), so no edge leads there: sections may be entered under
-//! any lock, as seed 2 demands, and it is the same in lockdep, to which SRCU is a recursive reader. Fences are waited
+//! any lock, as S2 there demands, and it is the same in lockdep, to which SRCU is a recursive reader. Fences are waited
 //! for by [`fence_wait`], and "held" by the path that signals them ([`signalling`]).
 //!
 //! # What it does not see

@@ -1,4 +1,4 @@
-//! The protocol of seed 3: who has an event slot, and when it is given back.
+//! The protocol of event slots (S3 in docs/conformance.md): their owners, and when they are given back.
 
 use super::*;
 
