@@ -110,6 +110,23 @@ impl Card {
         self.board.presence.is_present()
     }
 
+    /// Takes the link to the card down, until [`Card::link_up`]: every read of its BARs and its configuration space is
+    /// all-ones, writes are lost, its DMA reaches nothing and its interrupts nobody. The card itself stays, and goes on. A
+    /// [`Slot`](crate::Slot) reports it. Memory that a client has mapped ([`Card::with_shared`], `Bar::backing`) stays as it is.
+    pub fn link_down(&self) {
+        self.board.link_down(true);
+    }
+
+    /// As [`Card::link_down`], but the slot reports nothing, neither now nor when the link is up again.
+    pub fn link_down_quietly(&self) {
+        self.board.link_down(false);
+    }
+
+    /// Takes the link up again. The slot reports it if it has reported that the link was down.
+    pub fn link_up(&self) {
+        self.board.link_up();
+    }
+
     /// Makes something go wrong at once, or the next time there is occasion; see [`Fault`].
     pub fn inject(&self, fault: Fault) {
         self.board.inject(fault);

@@ -80,6 +80,7 @@ impl Watcher {
             // The news may be old: by now another device may be there and bound.
             Message::Slot(SlotEvent::Absent) if self.is_there() => return None,
             Message::Slot(SlotEvent::Absent) => Event::Removed,
+            Message::Slot(SlotEvent::LinkDown | SlotEvent::LinkUp) => return None,
             Message::Dumped => {
                 self.tell_dumps();
                 return None;
