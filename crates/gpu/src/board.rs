@@ -29,14 +29,29 @@ use crate::witness::Witness;
 /// Called once, by whatever thread makes the card vanish, possibly inside a driver's access: it must not block.
 pub(crate) type OnGone = Box<dyn Fn() + Send + Sync>;
 
+/// Called with whether the link is up now, each time that changes and is to be told, in that order, by whatever thread
+/// changes it: it must not block.
+pub(crate) type OnLink = Box<dyn Fn(bool) + Send + Sync>;
+
+/// The link, and those who are told of it. Locked while they are told, so that they learn of changes in order.
+#[derive(Default)]
+struct Link {
+    down: bool,
+    /// Whether it was told that the link is down.
+    told_down: bool,
+    listeners: Vec<OnLink>,
+}
+
 /// What a card does not bring along itself.
 pub(crate) struct Parts {
     pub(crate) vram: HostMemory,
     pub(crate) vram_is_shared: bool,
     pub(crate) iommu: Arc<Iommu>,
+    pub(crate) serial: u32,
 }
 
 pub(crate) struct Board {
+    pub(crate) serial: u32,
     pub(crate) presence: Presence,
     pub(crate) config_space: ConfigSpace,
     pub(crate) control: Control,
@@ -54,12 +69,14 @@ pub(crate) struct Board {
     pub(crate) counters: LiveCounters,
     pub(crate) recorder: RecorderCell,
     on_gone: Mutex<Vec<OnGone>>,
+    link: Mutex<Link>,
 }
 
 impl Board {
     /// `config` has been checked, and `parts.vram` is as large as it says.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         Self {
+            serial: parts.serial,
             presence: Presence::new(),
             config_space: ConfigSpace::new(config.vram_bytes),
             control: Control::new(),
@@ -76,6 +93,7 @@ impl Board {
             counters: LiveCounters::default(),
             recorder: RecorderCell::default(),
             on_gone: Mutex::default(),
+            link: Mutex::default(),
         }
     }
 
@@ -89,7 +107,7 @@ impl Board {
     }
 
     /// Counts a driver's access and lets the faults happen that are due right before it. Begins the access, unless the
-    /// card is gone.
+    /// card is gone or its link is down.
     fn access(&self) -> Option<Crossing<'_>> {
         let number = self.counters.accesses.add(1) + 1;
         if self.faults.access_due(number) && self.presence.is_present() {
@@ -97,10 +115,10 @@ impl Board {
                 self.inject(fault);
             }
         }
-        self.presence.enter()
+        self.presence.cross()
     }
 
-    /// Reads configuration space: all-ones if the card is gone.
+    /// Reads configuration space: all-ones if the card is gone or its link is down.
     pub(crate) fn read_config(&self, offset: u16, into: &mut [u8]) {
         match self.access() {
             Some(_crossing) => self.config_space.read(offset, into),
@@ -116,7 +134,7 @@ impl Board {
         }
     }
 
-    /// Reads a register: all-ones if the card is gone or does not decode memory.
+    /// Reads a register: all-ones if the card is gone, its link is down, or it does not decode memory.
     pub(crate) fn load_register(&self, offset: u64) -> u32 {
         match self.access() {
             Some(_crossing) if self.config_space.decodes_memory() => self.read_register(offset),
@@ -137,7 +155,7 @@ impl Board {
     pub(crate) fn load_vram(&self, offset: u64, into: &mut [u8]) {
         let mut crossing = self.access();
         for (at, piece) in (offset..).step_by(TRANSFER_BYTES).zip(into.chunks_mut(TRANSFER_BYTES)) {
-            let there = crossing.take().or_else(|| self.presence.enter());
+            let there = crossing.take().or_else(|| self.presence.cross());
             if there.is_none() || !self.config_space.decodes_memory() || self.vram.read(at, piece).is_err() {
                 piece.fill(0xff);
             }
@@ -148,7 +166,7 @@ impl Board {
     pub(crate) fn store_vram(&self, offset: u64, from: &[u8]) {
         let mut crossing = self.access();
         for (at, piece) in (offset..).step_by(TRANSFER_BYTES).zip(from.chunks(TRANSFER_BYTES)) {
-            let there = crossing.take().or_else(|| self.presence.enter());
+            let there = crossing.take().or_else(|| self.presence.cross());
             if there.is_some() && self.config_space.decodes_memory() {
                 // Past the end of VRAM writes go nowhere.
                 let _ = self.vram.write(at, piece);
@@ -193,6 +211,45 @@ impl Board {
         if self.presence.is_present() {
             listeners.push(notify);
         }
+    }
+
+    /// Takes the link down. `tell` says whether listeners learn of it; if not, they do not learn of its end either. Nothing
+    /// happens if it is down already. Must not be called inside an access.
+    pub(crate) fn link_down(&self, tell: bool) {
+        let mut link = self.link.lock();
+        if link.down {
+            return;
+        }
+        debug!("link down");
+        self.presence.set_link(false);
+        (link.down, link.told_down) = (true, tell);
+        if tell {
+            link.listeners.iter().for_each(|notify| notify(false));
+        }
+    }
+
+    /// Takes the link up, and tells those who were told that it was down. Nothing happens if it is up. Must not be called
+    /// inside an access.
+    pub(crate) fn link_up(&self) {
+        let mut link = self.link.lock();
+        if !link.down {
+            return;
+        }
+        debug!("link up");
+        self.presence.set_link(true);
+        link.down = false;
+        if std::mem::take(&mut link.told_down) {
+            link.listeners.iter().for_each(|notify| notify(true));
+        }
+    }
+
+    /// Has `notify` called when the link changes; also at once if it was told before that the link is down.
+    pub(crate) fn when_link_changes(&self, notify: OnLink) {
+        let mut link = self.link.lock();
+        if link.told_down {
+            notify(false);
+        }
+        link.listeners.push(notify);
     }
 
     /// Lets a fault happen, or arms it. Must not be called inside an access.

@@ -100,7 +100,7 @@ impl Interrupts {
     }
 
     fn post(&self, board: &Board, messages: u8) {
-        if messages == 0 || !board.presence.is_present() {
+        if messages == 0 || !board.presence.is_present() || !board.presence.link_is_up() {
             return;
         }
         board.counters.interrupts_sent.add(u64::from(messages.count_ones()));
@@ -171,8 +171,8 @@ impl Interrupts {
             line.running = true;
             drop(line);
             let running = Running { interrupts: self };
-            // A message that is under way when the card goes is delivered or lost, but none is delivered afterwards.
-            let delivered = board.presence.enter().is_some();
+            // A message that is under way when the card or its link goes is delivered or lost, but none is delivered afterwards.
+            let delivered = board.presence.cross().is_some();
             if delivered {
                 handler(vector.to_le_bytes()[0]);
             }

@@ -18,8 +18,9 @@
 //! - Three kinds of threads: one per `ring`, which fetches and executes; one clock (`sequencer`), for vertical blanks
 //!   and device resets; one that carries interrupts (`interrupts`). Only the last runs the driver's code, and no lock
 //!   of the model is held then.
-//! - `presence` is the instant of removal: whatever crosses the bus, in either direction, does so inside its read lock.
-//! - Locks are taken in this order: presence, device control, ring, and then one at a time the rest.
+//! - `presence` is the instant of removal, and of a link that goes down and up: whatever crosses the bus, in either direction,
+//!   does so inside its read lock.
+//! - Locks are taken in this order: link, presence, device control, ring, and then one at a time the rest.
 //!
 //! # Examples
 //! ```

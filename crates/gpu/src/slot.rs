@@ -54,6 +54,12 @@ impl Slot {
                     events.absent(number);
                 }
             }));
+            let events: Weak<Events> = Arc::downgrade(&self.events);
+            board.when_link_changes(Box::new(move |up| {
+                if let Some(events) = events.upgrade() {
+                    events.link(number, up);
+                }
+            }));
             if !board.presence.is_present() {
                 self.events.absent(number); // It went before it could be asked to tell.
             }
@@ -75,13 +81,27 @@ impl Slot {
         }
     }
 
+    /// Takes the link to the card down, if there is a card; see [`Card::link_down`].
+    pub fn link_down(&self) {
+        if let Some(card) = self.card() {
+            card.link_down();
+        }
+    }
+
+    /// Takes the link to the card up again; see [`Card::link_up`].
+    pub fn link_up(&self) {
+        if let Some(card) = self.card() {
+            card.link_up();
+        }
+    }
+
     /// The function of the present card, for one driver: each call begins a new binding.
     pub fn function(&self) -> Option<Arc<dyn Function>> {
         let card = self.card().filter(|card| card.is_present())?;
         Some(Arc::new(LocalFunction::new(Arc::clone(card.board()), self.location.clone())))
     }
 
-    /// Subscribes to what happens from now on. If there is a card, the first event says so.
+    /// Subscribes to what happens from now on. If there is a card, the first event says so; if its link is down, the next.
     pub fn events(&self) -> Receiver<SlotEvent> {
         let (sender, receiver) = mpsc::channel();
         // Who has dropped the receiver needs no events.
@@ -115,6 +135,8 @@ struct EventState {
     watchers: Vec<SlotWatcher>,
     /// The number of the card that is present as far as the watchers know.
     present: Option<u64>,
+    /// Whether the link to it is down as far as the watchers know.
+    link_is_down: bool,
     inserted: u64,
 }
 
@@ -129,6 +151,7 @@ impl Events {
         state.inserted += 1;
         let number = state.inserted;
         state.present = Some(number);
+        state.link_is_down = false;
         state.tell(SlotEvent::Present);
         number
     }
@@ -141,10 +164,22 @@ impl Events {
         }
     }
 
+    /// The link to the card with this number is up or down now.
+    fn link(&self, number: u64, up: bool) {
+        let mut state = self.0.lock();
+        if state.present == Some(number) && state.link_is_down == up {
+            state.link_is_down = !up;
+            state.tell(if up { SlotEvent::LinkUp } else { SlotEvent::LinkDown });
+        }
+    }
+
     fn watch(&self, watcher: SlotWatcher) {
         let mut state = self.0.lock();
         if state.present.is_some() {
             watcher(SlotEvent::Present);
+            if state.link_is_down {
+                watcher(SlotEvent::LinkDown);
+            }
         }
         state.watchers.push(watcher);
     }

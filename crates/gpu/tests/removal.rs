@@ -200,6 +200,47 @@ fn a_slot_tells_of_cards_that_come_and_go() {
 }
 
 #[test]
+fn life_8_a_slot_tells_of_a_link_that_goes_down_and_up() {
+    let next = |events: &std::sync::mpsc::Receiver<SlotEvent>| events.recv_timeout(rig::TIMEOUT).unwrap();
+    let slot = Slot::new("0000:01:00.0");
+    let early = slot.events();
+    let card = Card::new(Config { vram_bytes: 4096, ..Config::default() }).unwrap();
+    slot.insert(Arc::clone(&card)).unwrap();
+    let function = slot.function().unwrap();
+    let id = function.config().read32(offset::ID).unwrap();
+    function.config().write16(offset::COMMAND, command::MEMORY).unwrap();
+    let registers = function.bar(regs::REGISTER_BAR).unwrap();
+    registers.write32(regs::SCRATCH, 7).unwrap();
+
+    card.link_up(); // It is up.
+    slot.link_down();
+    slot.link_down();
+    let late = slot.events();
+    assert_eq!(function.config().read32(offset::ID).unwrap(), u32::MAX);
+    assert_eq!(registers.read32(regs::SCRATCH).unwrap(), u32::MAX);
+    registers.write32(regs::SCRATCH, 8).unwrap();
+    assert!(card.is_present() && slot.function().is_some(), "the card is in its slot");
+    slot.link_up();
+    assert_eq!(function.config().read32(offset::ID).unwrap(), id);
+    assert_eq!(registers.read32(regs::SCRATCH).unwrap(), 7, "the write was lost");
+    for events in [&early, &late] {
+        let told = [next(events), next(events), next(events)];
+        assert_eq!(told, [SlotEvent::Present, SlotEvent::LinkDown, SlotEvent::LinkUp]);
+    }
+
+    card.link_down_quietly();
+    assert_eq!(registers.read32(regs::SCRATCH).unwrap(), u32::MAX);
+    card.link_up();
+    assert_eq!(registers.read32(regs::SCRATCH).unwrap(), 7);
+    card.link_down();
+    card.remove();
+    card.link_up();
+    assert_eq!([next(&early), next(&early)], [SlotEvent::LinkDown, SlotEvent::Absent], "nothing of the quiet one");
+    assert_eq!(early.recv_timeout(Duration::from_millis(5)), Err(RecvTimeoutError::Timeout), "nothing else");
+    function.release();
+}
+
+#[test]
 fn impossible_cards_are_refused() {
     for config in [
         Config { vram_bytes: 0, ..Config::default() },

@@ -11,6 +11,11 @@ pub enum SlotEvent {
     Present,
     /// The device is no longer there.
     Absent,
+    /// The link to the device is down (DPC, a reset by somebody else, a loose cable). The device is still in the slot: until
+    /// [`LinkUp`](Self::LinkUp) its reads are all-ones and its writes are lost, and neither says that it is gone.
+    LinkDown,
+    /// The link to the device is up again. What the device did in the meantime reached nobody.
+    LinkUp,
 }
 
 /// Learns of what happens in a slot. Called on whatever thread notices, possibly inside a register access: it must not
@@ -25,6 +30,7 @@ pub trait Slot: Send + Sync {
     /// Begins a binding with the device in the slot, or `None` if there is none.
     fn function(&self) -> Option<Arc<dyn Function>>;
 
-    /// Watches the slot from now on. If a device is there, `watcher` is told at once.
+    /// Watches the slot from now on. If a device is there, `watcher` is told at once; also if its link
+    /// is known to be down.
     fn watch(&self, watcher: SlotWatcher);
 }
