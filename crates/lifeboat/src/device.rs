@@ -154,7 +154,11 @@ pub(crate) struct Undo<'a>(&'a Link);
 impl Undo<'_> {
     /// Empties a context's address table.
     pub(crate) fn clear_segments(&self, context: ContextId, slots: impl IntoIterator<Item = u8>) {
-        self.0.hardware.try_access_with(|hardware| {
+        // Of a lost device nobody uses the table again, and every access may take seconds.
+        if self.0.presence() != Presence::Live {
+            return;
+        }
+        self.0.access(|hardware| {
             for slot in slots {
                 // On a lost device there is no table to clear.
                 let _ = hardware.lb1().clear_segment(context, slot);
@@ -164,7 +168,7 @@ impl Undo<'_> {
 
     /// Takes memory out of the device's reach. After the binding there is no mapping left to take back.
     pub(crate) fn unmap(&self, iova: Iova) {
-        self.0.hardware.try_access_with(|hardware| hardware.unmap(iova));
+        self.0.access(|hardware| hardware.unmap(iova));
     }
 }
 

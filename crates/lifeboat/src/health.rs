@@ -72,7 +72,7 @@ impl HealthCheck {
     /// What the device computes, and its heartbeat. Configuration space may be silent for a while, as it is while a port
     /// recovers: one silence is a suspicion, and what registers say decides.
     fn ask(&self, link: &Link) -> Result<(Verdict, u32), DriverError> {
-        let silent = self.present();
+        let silent = self.present(link)?;
         if silent != Verdict::Alive {
             let register = link.registers(|lb1, _| lb1.identity())?;
             if register != Verdict::Alive {
@@ -85,7 +85,10 @@ impl HealthCheck {
     }
 
     /// Whether configuration space still says who it is.
-    fn present(&self) -> Verdict {
-        self.config.read32(offset::ID).map_or(Verdict::Unsure, |id| judge_identity(id, PCI_ID))
+    fn present(&self, link: &Link) -> Result<Verdict, DriverError> {
+        // In a section, so that an unplug that waits for this access can name it.
+        link.registers(|_, _| {
+            Ok(self.config.read32(offset::ID).map_or(Verdict::Unsure, |id| judge_identity(id, PCI_ID)))
+        })
     }
 }

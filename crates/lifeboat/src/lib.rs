@@ -64,6 +64,7 @@ mod primitive;
 mod probe;
 mod queue;
 mod reset;
+mod rest;
 mod rings;
 mod roster;
 pub mod sched;
@@ -71,6 +72,7 @@ mod spin;
 mod submit;
 mod table;
 mod teardown;
+mod turns;
 mod uevent;
 
 pub use about::{Capability, Version};

@@ -7,7 +7,7 @@ use lifeboat_lb1::{DriverError, Progress, regs, set_bus_master, set_memory_decod
 use lifeboat_pci::ConfigSpace;
 use lifeboat_sync::lint;
 
-use crate::link::BoundLink;
+use crate::link::{BoundLink, Registers};
 
 /// How long to wait for a reset: twice what the device states.
 pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
@@ -21,6 +21,13 @@ pub(crate) const HEARTBEAT_LIMIT: Duration = Duration::from_millis(100);
 /// Brings a device to rest, in order if it is alive; on a dead one nothing waits (HEALTH-3). After it the device starts
 /// no transfer. Says whether it was alive.
 pub(crate) fn quiesce(link: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> bool {
+    let alive = stop(link);
+    cut_dma_off(config);
+    alive
+}
+
+/// The first part of it, if it is alive: no interrupt, nothing that runs. Says whether it was.
+pub(crate) fn stop(link: &impl Registers) -> bool {
     let alive = link.registers(|lb1, _| lb1.identity()) == Ok(Verdict::Alive);
     if alive {
         match shut_down(link) {
@@ -29,16 +36,19 @@ pub(crate) fn quiesce(link: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)
             Err(error) => tracing::debug!(%error, "the device was lost while it was shut down"),
         }
     }
-    // Also if it did not answer as it should: what is there at all must not reach memory.
+    alive
+}
+
+/// The second part, also of a device that did not answer as it should: what is there at all must not reach memory.
+pub(crate) fn cut_dma_off(config: &(impl ConfigSpace + ?Sized)) {
     let off = set_bus_master(config, false).and_then(|()| set_memory_decode(config, false));
     if let Err(error) = off {
         tracing::debug!(%error, "configuration space could not be written");
     }
-    alive
 }
 
 /// Masks interrupts and resets. Each access has a section of its own: the waiting is outside.
-fn shut_down(link: &BoundLink<'_>) -> Result<bool, DriverError> {
+fn shut_down(link: &impl Registers) -> Result<bool, DriverError> {
     link.registers(|lb1, _| lb1.mask_interrupts())?;
     link.registers(|lb1, _| lb1.begin_device_reset())?;
     wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.device_reset()))
