@@ -14,10 +14,10 @@ use crate::buffer::{self, Buffer};
 use crate::calls::{Arguments, Bound, Doorway};
 use crate::client::{Client, Held};
 use crate::device::{Device, Users};
-use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
 use crate::link::Link;
 use crate::pages::Pages;
+use crate::retained::Retained;
 use crate::sched;
 use crate::submit::Job;
 use crate::turns::Turn;
@@ -49,7 +49,7 @@ struct Space {
     /// As many as the hardware's table has segments, at most 255: they may be searched.
     mappings: Vec<Mapping>,
     /// Ended by each unmapping.
-    lease: Arc<Lease>,
+    retained: Arc<Retained>,
 }
 
 struct Mapping {
@@ -123,7 +123,7 @@ pub(crate) fn create(
         free: Pages::new(ADDRESS_PAGES),
         free_slots: (0..device.0.segments).rev().collect(),
         mappings: Vec::new(),
-        lease: Arc::default(),
+        retained: Arc::default(),
     };
     let shared = Shared {
         device: device.clone(),
@@ -186,8 +186,8 @@ pub(crate) fn unmap(doorway: &Doorway<'_, Device>, arguments: Unmap<'_>) -> Resu
     space.free_slots.push(mapping.slot);
     space.free.give_back(mapping.pages);
     // The last reference may be in here; it goes after the lock.
-    let before = space.lease.clone();
-    Lease::end(&mut space.lease, mapping.buffer);
+    let before = space.retained.clone();
+    Retained::end(&mut space.retained, mapping.buffer);
     drop(space);
     drop(turn);
     drop(before);
@@ -206,9 +206,9 @@ impl Context {
 }
 
 impl Shared {
-    /// What a job that is submitted now holds; see [`Lease`].
-    pub(crate) fn lease(&self) -> Arc<Lease> {
-        self.space.lock().lease.clone()
+    /// What a job that is submitted now holds; see [`Retained`].
+    pub(crate) fn retained(&self) -> Arc<Retained> {
+        self.space.lock().retained.clone()
     }
 
     /// Writes the address table to a device that has forgotten it. In a turn, so that the table does not change meanwhile.

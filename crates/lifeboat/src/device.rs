@@ -14,7 +14,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::calls::{Bound, Call, Driver, Entrance, Key, Reach};
 use crate::contexts::Contexts;
-use crate::display::Display;
+use crate::display::{Display, Tenant};
 use crate::hardware::Hardware;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
@@ -117,7 +117,7 @@ impl Device {
     /// ENXIO if it has vanished (CALL-3).
     pub fn open(&self) -> Result<Handle, CallError> {
         self.0.link.enter(core_call::OPEN.class)?;
-        Ok(Handle::new(self.clone(), self.0.display.listen(), self.0.ledger.enlist(Kind::Handle)))
+        Ok(Handle::new(self.clone(), Tenant::new(&self.0.display, None), self.0.ledger.enlist(Kind::Handle)))
     }
 
     /// Makes a call.

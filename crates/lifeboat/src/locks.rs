@@ -43,6 +43,8 @@ pub(crate) static VRAM: Class = Class::new("device.vram");
 pub(crate) static WINDOWS: Class = Class::new("device.windows");
 pub(crate) static CONTEXTS: Class = Class::new("device.contexts");
 pub(crate) static EVENTS: Class = Class::new("display.events");
+/// Which handle has leased the display to which.
+pub(crate) static LEASES: Class = Class::new("display.leases");
 pub(crate) static LISTENERS: Class = Class::new("display.listeners");
 pub(crate) static SUBSCRIBERS: Class = Class::new("bus.subscribers");
 /// Which incident the device is in; and, apart, the dumps that were captured.

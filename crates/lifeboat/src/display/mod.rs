@@ -14,11 +14,13 @@
 //! | `overdue` | what the hardware does not report in time, and how that ends |
 //! | `vblank` | those who wait for a vertical blank |
 //! | `events` | what a handle is told |
+//! | `leases` | who may program the display |
 //! | `listeners` | the handles that are told when the screen goes |
 
 mod commit;
 mod crtc;
 mod events;
+mod leases;
 mod listeners;
 mod overdue;
 mod resources;
@@ -27,7 +29,7 @@ mod vblank;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat_core::kms::{Crtc, Vblanks, report_limit};
+use lifeboat_core::kms::{Crtc, Leases, Vblanks, report_limit};
 use lifeboat_lb1::{DriverError, REFRESH_MILLIHERTZ};
 use lifeboat_sync::lint::{Mutex, MutexGuard};
 
@@ -43,6 +45,10 @@ use crtc::{Frame, Pending};
 pub(crate) use events::Mailbox;
 pub use events::{Event, Events};
 use events::{EventQueue, Promise};
+pub use leases::Lease;
+pub(crate) use leases::{
+    CreateLease, GetLease, ListLessees, RevokeLease, Tenant, create_lease, get_lease, list_lessees, revoke_lease,
+};
 use listeners::Listeners;
 use overdue::Silences;
 pub use resources::{ConnectorInfo, ConnectorStatus, Resources};
@@ -62,6 +68,7 @@ pub(crate) struct Display {
     /// Who accesses the display's registers.
     turns: Turns,
     listeners: Arc<Listeners>,
+    leases: Mutex<Leases>,
     /// Flips and commits, one after the other.
     flips: Timeline,
     /// Vertical blanks that somebody waits for.
@@ -148,6 +155,7 @@ impl Display {
             state: Mutex::new(&locks::DISPLAY, state),
             turns: Turns::new(),
             listeners: Arc::new(Listeners::new()),
+            leases: Mutex::new(&locks::LEASES, Leases::new()),
             flips: Timeline::new(ledger, name, "flips"),
             blanks: Timeline::new(ledger, name, "vblanks"),
             limit,

@@ -9,7 +9,7 @@ use std::collections::LinkedList;
 use lifeboat_core::kms::CommitError;
 
 use super::events::{Mailbox, Source};
-use super::{Owed, State};
+use super::{Owed, State, Tenant};
 use crate::calls::{Arguments, Bound};
 use crate::device::{Device, Users};
 use crate::link::Link;
@@ -33,12 +33,13 @@ pub(super) struct Waits(LinkedList<Wait>);
 /// Arguments of `queue-vblank`: who is to be told, and by which token.
 pub(crate) struct QueueVblank<'a> {
     pub(crate) mailbox: &'a Mailbox,
+    pub(crate) tenant: &'a Tenant,
     pub(crate) token: u64,
 }
 
 impl Arguments<Device> for QueueVblank<'_> {
     fn check(&self, _: &Users) -> Result<(), CallError> {
-        Ok(())
+        self.tenant.permit()
     }
 }
 
@@ -46,7 +47,7 @@ impl Arguments<Device> for QueueVblank<'_> {
 pub(crate) fn queue_vblank(
     bound: Option<&Bound<'_, Device>>,
     users: &Users,
-    QueueVblank { mailbox, token }: QueueVblank<'_>,
+    QueueVblank { mailbox, token, .. }: QueueVblank<'_>,
 ) -> Result<Fence, CallError> {
     let event = mailbox.promise(Source::Vblank, token)?;
     let display = &users.display;
