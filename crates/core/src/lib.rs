@@ -19,6 +19,7 @@
 //! | [`kms`] | what a display may be asked for, and the commit under way |
 //! | [`fence`] | the ways a fence can end, and sequence numbers |
 //! | [`health`] | telling a dead device from a register that reads all-ones |
+//! | [`patience`] | how long to go on asking hardware, on a machine that may be busy |
 //! | [`vitals`] | watching whether a device lives and goes on |
 //! | [`lifecycle`] | what becomes of the device in a slot, whatever happens and whenever |
 //! | [`incident`] | which failures of a device are one, for its dump |
@@ -40,6 +41,7 @@ pub mod incident;
 pub mod kms;
 pub mod lifecycle;
 pub mod minor;
+pub mod patience;
 pub mod recovery;
 pub mod sched;
 pub mod share;

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use lifeboat_core::Timestamp;
 use lifeboat_core::health::Verdict;
+use lifeboat_core::patience::Patience;
 use lifeboat_lb1::{DriverError, Progress, regs, set_bus_master, set_memory_decode};
 use lifeboat_pci::ConfigSpace;
 use lifeboat_sync::lint;
@@ -60,17 +62,14 @@ pub(crate) fn wait_for_reset(
     mut ask: impl FnMut() -> Result<Progress, DriverError>,
 ) -> Result<bool, DriverError> {
     lint::might_block("waiting for a reset");
-    let deadline = Instant::now() + limit;
-    loop {
-        // The clock is read before the device is asked: an answer that took long to come is not the last.
-        let last = Instant::now() >= deadline;
-        match ask()? {
-            Progress::Done => return Ok(true),
-            Progress::Failed => return Ok(false),
-            Progress::UnderWay if last => return Ok(false),
-            Progress::UnderWay => std::thread::sleep(RESET_POLL),
-        }
-    }
+    let ended = ask_until(limit, RESET_POLL, || {
+        Ok(match ask()? {
+            Progress::Done => Some(true),
+            Progress::Failed => Some(false),
+            Progress::UnderWay => None,
+        })
+    });
+    Ok(ended?.unwrap_or(false))
 }
 
 /// Asks until the heartbeat has moved; `false` if it does not. Ends early if the device is gone (GATE-9).
@@ -79,17 +78,29 @@ pub(crate) fn wait_for_heartbeat(
     mut ask: impl FnMut() -> Result<u32, DriverError>,
 ) -> Result<bool, DriverError> {
     lint::might_block("waiting for a heartbeat");
-    let deadline = Instant::now() + limit;
     let first = ask()?;
+    std::thread::sleep(HEARTBEAT_POLL);
+    let moved = ask_until(limit, HEARTBEAT_POLL, || Ok((ask()? != first).then_some(())));
+    Ok(moved?.is_some())
+}
+
+/// Asks until there is an answer, with pauses of `pause`; `None` if there is none within the limit, which is
+/// [`Patience`]'s: it does not depend on how busy this machine is.
+fn ask_until<T>(
+    limit: Duration,
+    pause: Duration,
+    mut ask: impl FnMut() -> Result<Option<T>, DriverError>,
+) -> Result<Option<T>, DriverError> {
+    let began = Instant::now();
+    let now = || Timestamp::new(began.elapsed());
+    let mut patience = Patience::new(limit, pause, now());
     loop {
-        // Slept first, and asked once more after the time is over.
-        let late = Instant::now() >= deadline;
-        std::thread::sleep(HEARTBEAT_POLL);
-        if ask()? != first {
-            return Ok(true);
+        let last = patience.looks(now());
+        let answer = ask()?;
+        if answer.is_some() || last {
+            return Ok(answer);
         }
-        if late {
-            return Ok(false);
-        }
+        patience.pauses(now());
+        std::thread::sleep(pause);
     }
 }
