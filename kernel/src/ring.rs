@@ -10,7 +10,7 @@ use kernel::{
     sync::Arc,
     time::{delay::fsleep, Delta},
 };
-use lifeboat_core::fence::Seqno;
+use lifeboat_core::{fence::Seqno, patience::Patience};
 use lifeboat_lb1::{regs, DriverError, Progress, RingWriter};
 use lifeboat_pci::DmaMemory;
 
@@ -24,8 +24,8 @@ use crate::workspace::Workspace;
 const ORDER: u8 = 7;
 /// How long to wait for a reset: twice what the device states.
 pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
-/// How long to wait between two looks. A reset takes well under a millisecond on a healthy device.
-const RESET_POLL: Delta = Delta::from_micros(100);
+/// How long to wait between two looks, in microseconds. A reset takes well under a millisecond on a healthy device.
+const RESET_POLL_US: u32 = 100;
 
 /// One ring.
 pub(crate) struct Ring {
@@ -73,17 +73,21 @@ impl Ring {
     }
 }
 
-/// Asks until a reset is no longer under way, at most [`RESET_LIMIT`]; `true` if it has succeeded.
+/// Asks until a reset is no longer under way, for [`RESET_LIMIT`] by the core's [`Patience`]; `true` if it has succeeded.
 pub(crate) fn wait_for_reset(mut ask: impl FnMut() -> Result<Progress, DriverError>) -> Result<bool, DriverError> {
     let clock = Clock::start();
+    let pause = Duration::from_micros(RESET_POLL_US.into());
+    let mut patience = Patience::new(RESET_LIMIT, pause, clock.now());
     loop {
-        // The clock is read before the device is asked: an answer that took long to come is not the last.
-        let last = clock.elapsed() >= RESET_LIMIT;
+        let last = patience.looks(clock.now());
         match ask()? {
             Progress::Done => return Ok(true),
             Progress::Failed => return Ok(false),
             Progress::UnderWay if last => return Ok(false),
-            Progress::UnderWay => fsleep(RESET_POLL),
+            Progress::UnderWay => {
+                patience.pauses(clock.now());
+                fsleep(Delta::from_micros(RESET_POLL_US.into()));
+            }
         }
     }
 }

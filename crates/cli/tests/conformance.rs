@@ -42,7 +42,7 @@ fn the_promises_are_listed_anywhere() {
     let output = conformance(nowhere.path(), &["--list", "--id", "kms", "--id", "CALL-3"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let ids: Vec<_> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(ids, ["CALL-3", "KMS-1", "KMS-2", "KMS-3", "KMS-5"]);
+    assert_eq!(ids, ["CALL-3", "KMS-1", "KMS-2", "KMS-3", "KMS-4", "KMS-5"]);
 }
 
 #[test]

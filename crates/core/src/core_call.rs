@@ -60,6 +60,14 @@ core_calls! {
     ATOMIC = 0x14 "atomic" Complete;
     /// Asks for an event at the next vertical blank.
     QUEUE_VBLANK = 0x15 "queue-vblank" Complete;
+    /// Lets another client program the display. The kernel's rules name it: a lease of a display that has vanished fails.
+    CREATE_LEASE = 0x16 "create-lease" Device;
+    /// Which leases a client has granted.
+    LIST_LESSEES = 0x17 "list-lessees" Device;
+    /// What a client may see of the display.
+    GET_LEASE = 0x18 "get-lease" Always;
+    /// Takes a lease back.
+    REVOKE_LEASE = 0x19 "revoke-lease" Always;
 }
 
 #[cfg(test)]
@@ -68,9 +76,15 @@ mod tests {
 
     #[test]
     fn call_2_core_calls_that_only_ask_never_fail_after_loss() {
-        for call in [CLOSE, VERSION, CAPABILITY, PARAMETERS, WAIT, READ_EVENTS, RESOURCES, GET_CONNECTOR] {
+        for call in [CLOSE, VERSION, CAPABILITY, PARAMETERS, WAIT, READ_EVENTS, RESOURCES, GET_CONNECTOR, GET_LEASE] {
             assert_eq!(call.class, Class::Always, "{}", call.name);
         }
+    }
+
+    #[test]
+    fn kms_4_no_lease_is_made_of_a_display_that_has_vanished_and_those_that_are_can_be_ended() {
+        assert_eq!((CREATE_LEASE.class, LIST_LESSEES.class), (Class::Device, Class::Device));
+        assert_eq!((REVOKE_LEASE.class, CLOSE.class), (Class::Always, Class::Always));
     }
 
     #[test]

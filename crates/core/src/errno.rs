@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::class::Refusal;
 use crate::fence::FenceError;
-use crate::kms::CommitError;
+use crate::kms::{CommitError, LeaseError};
 use crate::sched::{QueueError, SubmitError};
 use crate::wedge::Failure;
 
@@ -121,6 +121,16 @@ impl From<QueueError> for Errno {
             QueueError::NoSuchRing => Self::EINVAL,
             QueueError::Full => Self::ENOMEM,
             QueueError::OverShare => Self::EDQUOT,
+        }
+    }
+}
+
+impl From<LeaseError> for Errno {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Incomplete | LeaseError::Sublease => Self::EINVAL,
+            LeaseError::Leased => Self::EBUSY,
+            LeaseError::NoSuchLessee | LeaseError::Revoked => Self::ENOENT,
         }
     }
 }

@@ -73,8 +73,10 @@ impl Binding {
                 State::Bound { bound, device } => {
                     drop(state);
                     drop(device);
-                    self.dumps.ends(loss);
-                    bound.announce(loss).retire().drain().sweep().cut().release();
+                    let ending = self.dumps.ends(loss);
+                    let retired = bound.announce(loss).retire();
+                    self.dumps.ended(ending);
+                    retired.drain().sweep().cut().release();
                     return Some(self.unplugged());
                 }
                 // It has come so far already.
@@ -124,8 +126,10 @@ impl Binding {
         };
         drop(state);
         let loss = Loss::Wedged(failure);
-        self.dumps.ends(loss);
-        let cut = bound.announce(loss).retire().drain().sweep().cut();
+        let ending = self.dumps.ends(loss);
+        let retired = bound.announce(loss).retire();
+        self.dumps.ended(ending);
+        let cut = retired.drain().sweep().cut();
         let event = wedge::Event::new(&cut, methods, None);
         tracing::error!(minor = device.info().minor, %failure, ?event, "wedged");
         self.enter(State::Wedged { cut, device });

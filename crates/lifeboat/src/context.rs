@@ -14,12 +14,13 @@ use crate::buffer::{self, Buffer};
 use crate::calls::{Arguments, Bound, Doorway};
 use crate::client::{Client, Held};
 use crate::device::{Device, Users};
-use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
 use crate::link::Link;
 use crate::pages::Pages;
+use crate::retained::Retained;
 use crate::sched;
 use crate::submit::Job;
+use crate::turns::Turn;
 use crate::{CallError, locks};
 
 /// A context's addresses, in pages. Page 0 is left out, so that address 0 is never valid.
@@ -48,7 +49,7 @@ struct Space {
     /// As many as the hardware's table has segments, at most 255: they may be searched.
     mappings: Vec<Mapping>,
     /// Ended by each unmapping.
-    lease: Arc<Lease>,
+    retained: Arc<Retained>,
 }
 
 struct Mapping {
@@ -122,7 +123,7 @@ pub(crate) fn create(
         free: Pages::new(ADDRESS_PAGES),
         free_slots: (0..device.0.segments).rev().collect(),
         mappings: Vec::new(),
-        lease: Arc::default(),
+        retained: Arc::default(),
     };
     let shared = Shared {
         device: device.clone(),
@@ -140,6 +141,7 @@ pub(crate) fn create(
 /// Makes a buffer reachable for a context's commands, and says where.
 pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa, CallError> {
     let Map { context: Context(context), buffer } = arguments;
+    let _turn = context.device.0.contexts.tables.take().ok_or(Refusal::Gone)?;
     let mut space = context.space.lock();
     let slot = space.free_slots.pop().ok_or(CallError::Exhausted("segments; unmap some buffers"))?;
     let Some(range) = space.free.take(buffer.0.pages()) else {
@@ -148,15 +150,20 @@ pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa
     };
     let mapping = Mapping { slot, pages: range, buffer: buffer.0.clone() };
     let segment = mapping.segment();
-    if let Err(error) = bound.registers(|lb1, _| lb1.set_segment(context.id, slot, &segment)) {
+    // The turn keeps the slot and its register; the lock is free while they are written.
+    drop(space);
+    let written = bound.registers(|lb1, _| lb1.set_segment(context.id, slot, &segment));
+    if let Err(error) = written {
         // Perhaps half written; it is not valid, and on a lost device there is no table.
         let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, slot));
+        let mut space = context.space.lock();
         space.free_slots.push(slot);
-        space.free.give_back(mapping.pages);
+        space.free.give_back(mapping.pages.clone());
+        drop(space);
         tracing::debug!(%error, "a segment could not be set");
         return Err(Refusal::Gone.into());
     }
-    space.mappings.push(mapping);
+    context.space.lock().mappings.push(mapping);
     Ok(segment.va)
 }
 
@@ -164,20 +171,25 @@ pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa
 /// ended.
 pub(crate) fn unmap(doorway: &Doorway<'_, Device>, arguments: Unmap<'_>) -> Result<(), CallError> {
     let Unmap { context: Context(context), va } = arguments;
-    // On a lost device there is no table to change.
+    // On a lost device there is no table to change, and no turn to wait for.
     let bound = doorway.enter();
+    let turn = bound.as_ref().and_then(|_| context.device.0.contexts.tables.take());
     let mut space = context.space.lock();
     let found = space.mappings.iter().position(|mapping| mapping.va() == va);
     let mapping = space.mappings.swap_remove(found.ok_or(CallError::Invalid("nothing is mapped there"))?);
-    if let Some(bound) = &bound {
+    drop(space);
+    // In the turn: nobody is given the slot, or restores the table, before it is cleared.
+    if let (Some(bound), Some(_)) = (&bound, &turn) {
         let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, mapping.slot));
     }
+    let mut space = context.space.lock();
     space.free_slots.push(mapping.slot);
     space.free.give_back(mapping.pages);
     // The last reference may be in here; it goes after the lock.
-    let before = space.lease.clone();
-    Lease::end(&mut space.lease, mapping.buffer);
+    let before = space.retained.clone();
+    Retained::end(&mut space.retained, mapping.buffer);
     drop(space);
+    drop(turn);
     drop(before);
     Ok(())
 }
@@ -194,24 +206,30 @@ impl Context {
 }
 
 impl Shared {
-    /// What a job that is submitted now holds; see [`Lease`].
-    pub(crate) fn lease(&self) -> Arc<Lease> {
-        self.space.lock().lease.clone()
+    /// What a job that is submitted now holds; see [`Retained`].
+    pub(crate) fn retained(&self) -> Arc<Retained> {
+        self.space.lock().retained.clone()
     }
 
-    /// Writes the address table to a device that has forgotten it.
-    pub(crate) fn restore(&self, link: &Link) -> Result<(), DriverError> {
-        let space = self.space.lock();
-        space
-            .mappings
-            .iter()
-            .try_for_each(|mapping| link.registers(|lb1, _| lb1.set_segment(self.id, mapping.slot, &mapping.segment())))
+    /// Writes the address table to a device that has forgotten it. In a turn, so that the table does not change meanwhile.
+    pub(crate) fn restore(&self, link: &Link, _: &Turn<'_>) -> Result<(), DriverError> {
+        let mut next = 0;
+        while let Some((slot, segment)) = self.mapped(next) {
+            link.registers(|lb1, _| lb1.set_segment(self.id, slot, &segment))?;
+            next += 1;
+        }
+        Ok(())
+    }
+
+    fn mapped(&self, index: usize) -> Option<(u8, Segment)> {
+        self.space.lock().mappings.get(index).map(|mapping| (mapping.slot, mapping.segment()))
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Nobody submits and no job is left. The table must be empty before the context's number means somebody else.
+        // Nobody submits and no job is left. The table must be empty before the context's number means somebody else; after
+        // a loss it never does.
         let slots = self.space.get_mut().mappings.iter().map(|mapping| mapping.slot);
         self.device.0.undo().clear_segments(self.id, slots);
         self.device.0.contexts.give_back(self.id.0);

@@ -8,19 +8,22 @@ use lifeboat_sync::lint::Mutex;
 use crate::context::Shared;
 use crate::link::Link;
 use crate::locks;
+use crate::turns::Turns;
 
 /// As many as the hardware has, at most 255: they may be gone through.
 pub(crate) struct Contexts {
     free: Mutex<Vec<u8>>,
     /// By number. Each has a lock of its own, so that none is held while a context is worked on.
     taken: Box<[Mutex<Weak<Shared>>]>,
+    /// Who writes address tables of contexts that are in use.
+    pub(crate) tables: Turns,
 }
 
 impl Contexts {
     pub(crate) fn new(count: u8) -> Self {
         let free = Mutex::new(&locks::CONTEXTS, (0..count).rev().collect());
         let taken = (0..count).map(|_| Mutex::new(&locks::CONTEXTS, Weak::new())).collect();
-        Self { free, taken }
+        Self { free, taken, tables: Turns::new() }
     }
 
     /// A number that nobody uses.
@@ -44,13 +47,14 @@ impl Contexts {
         }
     }
 
-    /// After a reset of the device: writes every context's address table. What users map meanwhile is either there in
-    /// time to be written here, or written by them to a device that is out of its reset.
+    /// After a reset of the device: writes every context's address table, in one turn. What users map meanwhile is either
+    /// there in time to be written here, or written by them to a device that is out of its reset.
     pub(crate) fn restore(&self, link: &Link) -> Result<(), DriverError> {
+        let turn = self.tables.take().ok_or(DriverError::Gone)?;
         for place in &self.taken {
             let context = place.lock().upgrade();
             if let Some(context) = context {
-                context.restore(link)?;
+                context.restore(link, &turn)?;
             }
         }
         Ok(())

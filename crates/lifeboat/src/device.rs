@@ -14,7 +14,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::calls::{Bound, Call, Driver, Entrance, Key, Reach};
 use crate::contexts::Contexts;
-use crate::display::Display;
+use crate::display::{Display, Tenant};
 use crate::hardware::Hardware;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
@@ -119,7 +119,7 @@ impl Device {
     /// ENXIO if it has vanished (CALL-3).
     pub fn open(&self) -> Result<Handle, CallError> {
         self.0.link.enter(core_call::OPEN.class)?;
-        Ok(Handle::new(self.clone(), self.0.display.listen(), self.0.ledger.enlist(Kind::Handle)))
+        Ok(Handle::new(self.clone(), Tenant::new(&self.0.display, None), self.0.ledger.enlist(Kind::Handle)))
     }
 
     /// Makes a call.
@@ -156,7 +156,11 @@ pub(crate) struct Undo<'a>(&'a Link);
 impl Undo<'_> {
     /// Empties a context's address table.
     pub(crate) fn clear_segments(&self, context: ContextId, slots: impl IntoIterator<Item = u8>) {
-        self.0.hardware.try_access_with(|hardware| {
+        // Of a lost device nobody uses the table again, and every access may take seconds.
+        if self.0.presence() != Presence::Live {
+            return;
+        }
+        self.0.access(|hardware| {
             for slot in slots {
                 // On a lost device there is no table to clear.
                 let _ = hardware.lb1().clear_segment(context, slot);
@@ -166,7 +170,7 @@ impl Undo<'_> {
 
     /// Takes memory out of the device's reach. After the binding there is no mapping left to take back.
     pub(crate) fn unmap(&self, iova: Iova) {
-        self.0.hardware.try_access_with(|hardware| hardware.unmap(iova));
+        self.0.access(|hardware| hardware.unmap(iova));
     }
 }
 

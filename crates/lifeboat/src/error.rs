@@ -3,7 +3,7 @@
 use lifeboat_core::class::Refusal;
 use lifeboat_core::errno::Errno;
 use lifeboat_core::fence::FenceError;
-use lifeboat_core::kms::CommitError;
+use lifeboat_core::kms::{CommitError, LeaseError};
 use lifeboat_core::sched::SubmitError;
 use lifeboat_lb1::DriverError;
 use lifeboat_lb1::command::InvalidArgument;
@@ -33,6 +33,9 @@ pub enum CallError {
     /// The display does not take the commit.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// The display is not leased so.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// A limit of the call's own has passed; the text says what has not happened.
     #[error("{0}")]
     TimedOut(&'static str),
@@ -55,6 +58,7 @@ impl From<CallError> for Errno {
             CallError::Command(_) | CallError::Invalid(_) => Self::EINVAL,
             CallError::Busy(_) => Self::EBUSY,
             CallError::Commit(error) => error.into(),
+            CallError::Lease(error) => error.into(),
             CallError::TimedOut(_) => Self::ETIMEDOUT,
             CallError::Exhausted(_) => Self::ENOMEM,
             CallError::TooManyFiles => Self::EMFILE,

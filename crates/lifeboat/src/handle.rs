@@ -8,14 +8,17 @@ use crate::buffer::CreateBuffer;
 use crate::calls::Call;
 use crate::client::Client;
 use crate::context::{CreateContext, Map, Unmap};
-use crate::display::{self, Flip, GetConnector, GetResources, Mailbox, QueueVblank, SetMode};
+use crate::display::{
+    self, CreateLease, Flip, GetConnector, GetLease, GetResources, ListLessees, Mailbox, QueueVblank, RevokeLease,
+    SetMode, Tenant,
+};
 use crate::dma_buf::{Export, Import};
 use crate::ledger::Entry;
 use crate::maps::Mmap;
 use crate::queue::CreateQueue;
 use crate::{
     Buffer, CallError, Capability, Commit, ConnectorInfo, Context, CpuMap, Device, DeviceInfo, DisplayEvents, DmaBuf,
-    Fence, Mode, Placement, Priority, Queue, Resources, Submission, Version,
+    Fence, Lease, LesseeId, Mode, Objects, Placement, Priority, Queue, Resources, Submission, Version,
 };
 
 /// An open device. It stays usable when the device is lost: calls then answer by their class. Where they say ENODEV, a wedged
@@ -25,14 +28,17 @@ pub struct Handle {
     device: Device,
     /// Its events. Closed with it.
     mailbox: Mailbox,
+    /// What of the display it may program. Ends with it.
+    tenant: Tenant,
     /// What is held through it, for the client's share.
     client: Client,
     _entry: Entry,
 }
 
 impl Handle {
-    pub(crate) fn new(device: Device, mailbox: Mailbox, entry: Entry) -> Self {
-        Self { device, mailbox, client: Client::default(), _entry: entry }
+    pub(crate) fn new(device: Device, tenant: Tenant, entry: Entry) -> Self {
+        let mailbox = device.0.display.listen();
+        Self { device, mailbox, tenant, client: Client::default(), _entry: entry }
     }
 
     #[track_caller]
@@ -157,34 +163,34 @@ impl Handle {
         self.call(submission)
     }
 
-    /// What there is to show pictures on, and how large they may be.
+    /// What there is to show pictures on, and how large they may be. Nothing for a lessee whose lease was revoked.
     ///
     /// # Errors
     /// None: it returns a result as every call does.
     pub fn resources(&self) -> Result<Resources, CallError> {
-        self.call(GetResources)
+        self.call(GetResources(&self.tenant))
     }
 
     /// The connector: its modes, and whether there is a screen. After loss it is disconnected (KMS-1).
     ///
     /// # Errors
-    /// None: it returns a result as every call does.
+    /// ENOENT if this handle is a lessee's and its lease was revoked: then it sees no connector.
     pub fn connector(&self) -> Result<ConnectorInfo, CallError> {
-        self.call(GetConnector)
+        self.call(GetConnector(&self.tenant))
     }
 
     /// Shows an RGBA8 picture of a VRAM buffer, rows without gaps, at once; or nothing. [`Handle::connector`] proposes
     /// modes, [`Resources::mode`] makes one of any size.
     ///
-    /// It waits for nothing: a flip or commit that is pending makes way (KMS-5). Its event comes, and if it has not taken
+    /// It waits for no blank and no fence: a flip or commit that is pending makes way (KMS-5). Its event comes, and if it has not taken
     /// effect its fence fails with ECANCELED.
     ///
     /// # Errors
     /// ENODEV after loss, EINVAL if the buffer is too small or not in VRAM or the mode has another refresh rate than the
-    /// screen.
+    /// screen, ENOENT for a lessee whose lease was revoked.
     #[track_caller]
     pub fn set_mode(&self, picture: Option<(&Buffer, Mode)>) -> Result<(), CallError> {
-        self.call(SetMode(picture))
+        self.call(SetMode { picture, tenant: &self.tenant })
     }
 
     /// Shows another picture of the same size from the next vertical blank on; with a token, an event reports it. After
@@ -196,10 +202,10 @@ impl Handle {
     ///
     /// # Errors
     /// EINVAL if the display is off, or the buffer too small or not in VRAM; EBUSY while a flip or commit is pending;
-    /// ENOMEM if 128 events are promised or unread.
+    /// ENOMEM if 128 events are promised or unread; ENOENT for a lessee whose lease was revoked.
     #[track_caller]
     pub fn flip(&self, buffer: &Buffer, token: Option<u64>) -> Result<Fence, CallError> {
-        self.call(Flip { buffer, token, mailbox: &self.mailbox })
+        self.call(Flip { buffer, token, tenant: &self.tenant, mailbox: &self.mailbox })
     }
 
     /// Changes the display as a whole, or only says whether it could. The fence signals when the commit has taken effect.
@@ -214,20 +220,59 @@ impl Handle {
     /// mode set or turn-off only until that has been so for
     /// [`ProbeOptions::display_limit`](crate::ProbeOptions::display_limit); ENOMEM if 128 events are promised or unread;
     /// ETIMEDOUT if a blocking commit was accepted and has not ended in a minute: it stays pending then. After a minute
-    /// without its turn it is EBUSY.
+    /// without its turn it is EBUSY. ENOENT for a lessee whose lease was revoked.
     #[track_caller]
     pub fn atomic(&self, commit: &Commit<'_>) -> Result<Fence, CallError> {
-        display::atomic(&self.device, &self.mailbox, commit)
+        display::atomic(&self.device, &self.tenant, &self.mailbox, commit)
     }
 
     /// An event at the next vertical blank. After loss it comes at once. If no blank comes it is late, by the limit and as
     /// much again after the display was turned off and on, and the fence fails with ETIME.
     ///
     /// # Errors
-    /// EINVAL if the display is off, ENOMEM if 128 events are promised or unread.
+    /// EINVAL if the display is off, ENOMEM if 128 events are promised or unread, ENOENT for a lessee whose lease was revoked.
     #[track_caller]
     pub fn queue_vblank(&self, token: u64) -> Result<Fence, CallError> {
-        self.call(QueueVblank { token, mailbox: &self.mailbox })
+        self.call(QueueVblank { token, tenant: &self.tenant, mailbox: &self.mailbox })
+    }
+
+    /// Leases the display: opens a handle that another client may use, and that may program these objects; they must be
+    /// [all](Objects::ALL), since less shows nothing. This handle keeps its rights. The lease ends when the new handle is closed,
+    /// when this one is, or when it is [revoked](Handle::revoke_lease); a loss of the device does not end it, and calls
+    /// through the new handle answer as through any other (KMS-4).
+    ///
+    /// # Errors
+    /// ENODEV after loss, EINVAL for less than all objects or if this handle is a lessee's, EBUSY while another lease is in
+    /// force.
+    #[track_caller]
+    pub fn create_lease(&self, objects: Objects) -> Result<Lease, CallError> {
+        self.call(CreateLease { tenant: &self.tenant, objects })
+    }
+
+    /// The leases that this handle has granted, and that are in force.
+    ///
+    /// # Errors
+    /// ENODEV after loss.
+    #[track_caller]
+    pub fn lessees(&self) -> Result<Vec<LesseeId>, CallError> {
+        self.call(ListLessees(&self.tenant))
+    }
+
+    /// What of the display this handle may see and program: everything, or what was leased, or nothing once that was revoked.
+    ///
+    /// # Errors
+    /// None: it returns a result as every call does.
+    pub fn leased(&self) -> Result<Objects, CallError> {
+        self.call(GetLease(&self.tenant))
+    }
+
+    /// Takes back a lease that this handle has granted. What its lessee has committed stays, and ends as it would have. From
+    /// then on the lessee's calls on the display are refused with ENOENT. Does not fail for loss.
+    ///
+    /// # Errors
+    /// ENOENT if this handle has granted no such lease, or it has ended.
+    pub fn revoke_lease(&self, lessee: LesseeId) -> Result<(), CallError> {
+        self.call(RevokeLease { tenant: &self.tenant, lessee })
     }
 
     /// What has happened on the display: this handle's flips and vertical blanks, and the loss of its screen. Reading

@@ -88,7 +88,7 @@ impl HealthCheck {
     /// What the device computes, and its heartbeat. Configuration space may be silent for a while, as it is while a port
     /// recovers: one silence is a suspicion, and what registers say decides.
     fn ask(&self, link: &Link) -> Result<(Verdict, u32), DriverError> {
-        let silent = self.present();
+        let silent = self.present(link)?;
         if silent != Verdict::Alive {
             let register = link.registers(|lb1, _| lb1.identity())?;
             if register != Verdict::Alive {
@@ -101,11 +101,14 @@ impl HealthCheck {
     }
 
     /// Whether configuration space still has the id of the device. "Ask again later" is no answer either.
-    fn present(&self) -> Verdict {
-        match self.config.read32(offset::ID) {
-            Ok(id) if Unready::of(id).is_some() => Verdict::Dead,
-            Ok(id) => judge_identity(id, PCI_ID),
-            Err(_) => Verdict::Unsure,
-        }
+    fn present(&self, link: &Link) -> Result<Verdict, DriverError> {
+        // In a section, so that an unplug that waits for this access can name it.
+        link.registers(|_, _| {
+            Ok(match self.config.read32(offset::ID) {
+                Ok(id) if Unready::of(id).is_some() => Verdict::Dead,
+                Ok(id) => judge_identity(id, PCI_ID),
+                Err(_) => Verdict::Unsure,
+            })
+        })
     }
 }

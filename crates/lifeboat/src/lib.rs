@@ -50,7 +50,6 @@ mod hardware;
 mod health;
 mod irq;
 mod key;
-mod lease;
 mod ledger;
 #[cfg(doctest)]
 mod lifetimes;
@@ -64,6 +63,8 @@ mod primitive;
 mod probe;
 mod queue;
 mod reset;
+mod rest;
+mod retained;
 mod rings;
 mod roster;
 pub mod sched;
@@ -71,6 +72,7 @@ mod spin;
 mod submit;
 mod table;
 mod teardown;
+mod turns;
 mod uevent;
 
 pub use about::{Capability, Version};
@@ -80,7 +82,8 @@ pub use bus::{Bus, Event, Subscription, Visit, WeakBus};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
 pub use display::{
-    Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Resources,
+    Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Lease,
+    Resources,
 };
 pub use dma_buf::DmaBuf;
 pub use dump::Dump;
@@ -101,6 +104,8 @@ pub use uevent::Uevents;
 pub use lifeboat_core as core;
 /// Why the display does not take a commit, what a commit does with a property, and how a screen is driven.
 pub use lifeboat_core::kms::{Change, CommitError, Mode};
+/// What of the display is leased, to whom, and why not.
+pub use lifeboat_core::kms::{LeaseError, LesseeId, Objects};
 /// Which queues of a ring go first.
 pub use lifeboat_core::sched::Priority;
 /// What resets a context has seen, and whose fault the last was.

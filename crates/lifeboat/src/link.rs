@@ -10,9 +10,9 @@ use lifeboat_core::class::Presence;
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::Bar;
-use lifeboat_sync::{Bound, Reader, Revocable};
+use lifeboat_sync::{Bound, Revocable};
 
-use crate::calls::Reach;
+use crate::calls::{Inside, Reach};
 use crate::hardware::Hardware;
 use crate::locks;
 
@@ -40,12 +40,41 @@ impl Deref for Link {
     }
 }
 
+/// Either way to the registers.
+pub(crate) trait Registers {
+    /// See [`Link::registers`].
+    fn registers<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError>;
+}
+
+impl Registers for Link {
+    #[track_caller]
+    fn registers<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError> {
+        self.registers(f)
+    }
+}
+
+impl Registers for BoundLink<'_> {
+    fn registers<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError> {
+        self.registers(f)
+    }
+}
+
 impl BoundLink<'_> {
     /// As [`Link::registers`].
     pub(crate) fn registers<R>(
         &self,
         f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
     ) -> Result<R, DriverError> {
+        let _inside = Inside::begin();
         let result = f(&self.hardware.lb1(), &self.hardware);
         self.link.notice(&result);
         result
@@ -69,7 +98,7 @@ impl Link {
         &self,
         f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
     ) -> Result<R, DriverError> {
-        let result = self.hardware.try_access_with(|hardware| f(&hardware.lb1(), hardware));
+        let result = self.access(|hardware| f(&hardware.lb1(), hardware));
         let result = result.unwrap_or(Err(DriverError::Gone));
         self.notice(&result);
         result
@@ -85,12 +114,6 @@ impl Link {
     #[track_caller]
     pub(crate) fn bound(&self) -> Option<BoundLink<'_>> {
         Some(BoundLink { link: self, hardware: self.hardware.bound()? })
-    }
-
-    /// The same without taking memory, on behalf of a reader that was made for it.
-    #[track_caller]
-    pub(crate) fn bound_by<'a>(&'a self, reader: &'a mut Reader) -> Option<BoundLink<'a>> {
-        Some(BoundLink { link: self, hardware: self.hardware.bound_by(reader)? })
     }
 
     /// Whether the driver has found the device lost: then nothing that it reads means anything.

@@ -12,7 +12,6 @@ use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::Watch;
 use lifeboat_lb1::{DriverError, Info, RingWriter, regs, set_bus_master, set_memory_decode};
 use lifeboat_pci::{ConfigSpace, Function, HostMemory, offset};
-use lifeboat_sync::lint;
 
 use crate::ProbeError;
 use crate::binding::Binding;
@@ -22,12 +21,13 @@ use crate::display::Display;
 use crate::dump::{Recorder, ReportDump};
 use crate::hardware::Hardware;
 use crate::health::HealthCheck;
-use crate::irq;
+use crate::irq::Interrupts;
 use crate::ledger::Kind;
 use crate::link::{BoundLink, Link, ReportLoss};
 use crate::maps::Maps;
 use crate::module::Shared as Module;
 use crate::reset::{HEARTBEAT_LIMIT, RESET_LIMIT, quiesce, wait_for_heartbeat, wait_for_reset};
+use crate::rest::Rest;
 use crate::rings::{Lb1Rings, Ring};
 use crate::sched::{OpenError, Options, OptionsError, Scheduler};
 use crate::submit::Job;
@@ -184,8 +184,10 @@ pub(crate) fn probe(
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
     let (dumps, info) = (running.dumps.clone(), running.info);
+    let (interrupts, rest) = (running.interrupts.clone(), running.rest.clone());
     let device = Device::new(module, minor, device_info, link.clone(), running);
-    Ok(Binding::new(Shell::new(device, link, function.clone(), drain_limit, binding_entry), info, dumps))
+    let shell = Shell::new(device, link, function.clone(), (interrupts, rest), drain_limit, binding_entry);
+    Ok(Binding::new(shell, info, dumps))
 }
 
 /// What a device that works consists of, besides its link.
@@ -199,6 +201,8 @@ pub(crate) struct Running {
     pub(crate) context_share: Share,
     pub(crate) maps: Maps,
     pub(crate) dumps: Arc<Recorder>,
+    pub(crate) interrupts: Arc<Interrupts>,
+    pub(crate) rest: Arc<Rest>,
 }
 
 /// From a device that answers to one that takes jobs. On an error it may be anywhere between.
@@ -219,13 +223,12 @@ fn bring_up(
     let context_share = context_share.unwrap_or(Share::quarter_of(info.contexts.into()));
     let options = Options { rings: info.rings, limits, contexts: info.contexts.into(), ..scheduler };
     let display = Arc::new(Display::new(&module.ledger, &device::name(minor), display_limit));
-    let mut recorder = None;
+    let (mut recorder, mut end) = (None, None);
+    let rest = Arc::new(Rest::default());
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
-        let handler = {
-            let (link, events, display) = (link.clone(), events.clone(), display.clone());
-            Arc::new(move |_vector| lint::interrupt(|| irq::handle(&link, &events, &display)))
-        };
-        function.irq_enable(1, handler)?;
+        let interrupts = Arc::new(Interrupts::new(link.clone(), events.clone(), display.clone()));
+        let handler = interrupts.clone();
+        function.irq_enable(1, Arc::new(move |_vector| handler.arrived()))?;
         bound.registers(|lb1, _| lb1.enable_device())?;
         match bound.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN))? {
             // It computes. Does it go on?
@@ -237,6 +240,7 @@ fn bring_up(
                 let whose = (minor, function.location());
                 let dumps = Recorder::new(link.clone(), events.clone(), memories, whose, dump_limit, report_dump);
                 let dumps = recorder.insert(Arc::new(dumps)).clone();
+                end = Some((interrupts.clone(), rest.clone()));
                 Ok(Lb1Rings {
                     link: link.clone(),
                     display: display.clone(),
@@ -245,6 +249,8 @@ fn bring_up(
                     rings,
                     health: HealthCheck::new(watch, minor, info, function.config()),
                     dumps,
+                    interrupts,
+                    rest,
                 })
             }
             Verdict::Dead => Err(DriverError::Gone.into()),
@@ -260,8 +266,9 @@ fn bring_up(
     scheduler.events().nudge();
     // The rings were made, and this with them.
     let dumps = recorder.ok_or(ProbeError::NotAlive)?;
+    let (interrupts, rest) = end.ok_or(ProbeError::NotAlive)?;
     let maps = Maps::new(link.clone(), info.vram_bytes);
-    Ok(Running { info, credits, scheduler, display, contexts, context_share, maps, dumps })
+    Ok(Running { info, credits, scheduler, display, contexts, context_share, maps, dumps, interrupts, rest })
 }
 
 fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {

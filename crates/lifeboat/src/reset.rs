@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use lifeboat_core::Timestamp;
 use lifeboat_core::health::Verdict;
+use lifeboat_core::patience::Patience;
 use lifeboat_lb1::{DriverError, Progress, regs, set_bus_master, set_memory_decode};
 use lifeboat_pci::ConfigSpace;
 use lifeboat_sync::lint;
 
-use crate::link::BoundLink;
+use crate::link::{BoundLink, Registers};
 
 /// How long to wait for a reset: twice what the device states.
 pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
@@ -21,6 +23,13 @@ pub(crate) const HEARTBEAT_LIMIT: Duration = Duration::from_millis(100);
 /// Brings a device to rest, in order if it is alive; on a dead one nothing waits (HEALTH-3). After it the device starts
 /// no transfer. Says whether it was alive.
 pub(crate) fn quiesce(link: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> bool {
+    let alive = stop(link);
+    cut_dma_off(config);
+    alive
+}
+
+/// The first part of it, if it is alive: no interrupt, nothing that runs. Says whether it was.
+pub(crate) fn stop(link: &impl Registers) -> bool {
     let alive = link.registers(|lb1, _| lb1.identity()) == Ok(Verdict::Alive);
     if alive {
         match shut_down(link) {
@@ -29,16 +38,19 @@ pub(crate) fn quiesce(link: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)
             Err(error) => tracing::debug!(%error, "the device was lost while it was shut down"),
         }
     }
-    // Also if it did not answer as it should: what is there at all must not reach memory.
+    alive
+}
+
+/// The second part, also of a device that did not answer as it should: what is there at all must not reach memory.
+pub(crate) fn cut_dma_off(config: &(impl ConfigSpace + ?Sized)) {
     let off = set_bus_master(config, false).and_then(|()| set_memory_decode(config, false));
     if let Err(error) = off {
         tracing::debug!(%error, "configuration space could not be written");
     }
-    alive
 }
 
 /// Masks interrupts and resets. Each access has a section of its own: the waiting is outside.
-fn shut_down(link: &BoundLink<'_>) -> Result<bool, DriverError> {
+fn shut_down(link: &impl Registers) -> Result<bool, DriverError> {
     link.registers(|lb1, _| lb1.mask_interrupts())?;
     link.registers(|lb1, _| lb1.begin_device_reset())?;
     wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.device_reset()))
@@ -50,17 +62,14 @@ pub(crate) fn wait_for_reset(
     mut ask: impl FnMut() -> Result<Progress, DriverError>,
 ) -> Result<bool, DriverError> {
     lint::might_block("waiting for a reset");
-    let deadline = Instant::now() + limit;
-    loop {
-        // The clock is read before the device is asked: an answer that took long to come is not the last.
-        let last = Instant::now() >= deadline;
-        match ask()? {
-            Progress::Done => return Ok(true),
-            Progress::Failed => return Ok(false),
-            Progress::UnderWay if last => return Ok(false),
-            Progress::UnderWay => std::thread::sleep(RESET_POLL),
-        }
-    }
+    let ended = ask_until(limit, RESET_POLL, || {
+        Ok(match ask()? {
+            Progress::Done => Some(true),
+            Progress::Failed => Some(false),
+            Progress::UnderWay => None,
+        })
+    });
+    Ok(ended?.unwrap_or(false))
 }
 
 /// Asks until the heartbeat has moved; `false` if it does not. Ends early if the device is gone (GATE-9).
@@ -69,17 +78,29 @@ pub(crate) fn wait_for_heartbeat(
     mut ask: impl FnMut() -> Result<u32, DriverError>,
 ) -> Result<bool, DriverError> {
     lint::might_block("waiting for a heartbeat");
-    let deadline = Instant::now() + limit;
     let first = ask()?;
+    std::thread::sleep(HEARTBEAT_POLL);
+    let moved = ask_until(limit, HEARTBEAT_POLL, || Ok((ask()? != first).then_some(())));
+    Ok(moved?.is_some())
+}
+
+/// Asks until there is an answer, with pauses of `pause`; `None` if there is none within the limit, which is
+/// [`Patience`]'s: it does not depend on how busy this machine is.
+fn ask_until<T>(
+    limit: Duration,
+    pause: Duration,
+    mut ask: impl FnMut() -> Result<Option<T>, DriverError>,
+) -> Result<Option<T>, DriverError> {
+    let began = Instant::now();
+    let now = || Timestamp::new(began.elapsed());
+    let mut patience = Patience::new(limit, pause, now());
     loop {
-        // Slept first, and asked once more after the time is over.
-        let late = Instant::now() >= deadline;
-        std::thread::sleep(HEARTBEAT_POLL);
-        if ask()? != first {
-            return Ok(true);
+        let last = patience.looks(now());
+        let answer = ask()?;
+        if answer.is_some() || last {
+            return Ok(answer);
         }
-        if late {
-            return Ok(false);
-        }
+        patience.pauses(now());
+        std::thread::sleep(pause);
     }
 }

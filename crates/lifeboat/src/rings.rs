@@ -15,9 +15,11 @@ use crate::display::Display;
 use crate::dump::{Reason, Recorder, RingMemory};
 use crate::hardware::Mapped;
 use crate::health::HealthCheck;
+use crate::irq::Interrupts;
 use crate::link::Link;
 use crate::probe::LIVENESS_PATTERN;
 use crate::reset::{RESET_LIMIT, wait_for_reset};
+use crate::rest::Rest;
 use crate::sched::{AtRest, ErrorScope, Rings};
 use crate::submit::Job;
 
@@ -44,6 +46,8 @@ pub(crate) struct Lb1Rings {
     pub(crate) rings: Vec<Ring>,
     pub(crate) health: HealthCheck,
     pub(crate) dumps: Arc<Recorder>,
+    pub(crate) interrupts: Arc<Interrupts>,
+    pub(crate) rest: Arc<Rest>,
 }
 
 impl Lb1Rings {
@@ -151,15 +155,19 @@ impl Rings for Lb1Rings {
         self.link.lost(Loss::Crashed);
     }
 
-    /// Asks about a flip whose interrupt has not come, and how the device is.
+    /// Handles interrupts that could not be handled where they came, asks about a flip whose interrupt has not come, and how
+    /// the device is.
     fn look(&mut self) -> Option<Instant> {
+        let interrupts = self.interrupts.look();
         let display = self.display.look(&self.link);
         let health = self.health.look(&self.link, &self.dumps);
-        [display, health].into_iter().flatten().min()
+        [interrupts, display, health].into_iter().flatten().min()
     }
 
-    /// The unplug brings the device to rest, in its cut: it has the registers for itself then.
+    /// In the cut of an unplug, which sees to the rest: interrupts, DMA, mappings. Only then is the device known to be done
+    /// with the jobs.
     fn quiesce(&mut self) -> AtRest {
+        self.rest.bring(&self.link);
         AtRest::NotYet
     }
 }

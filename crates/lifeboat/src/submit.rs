@@ -11,8 +11,8 @@ use lifeboat_lb1::command::Work;
 use crate::calls::{Arguments, Doorway};
 use crate::context;
 use crate::device::{Device, Users};
-use crate::lease::Lease;
 use crate::ledger::{Entry, Kind};
+use crate::retained::Retained;
 use crate::sched::NewJob;
 use crate::{CallError, Fence, Queue};
 
@@ -48,7 +48,7 @@ pub(crate) struct Job {
     /// For the age that a dump states.
     pub(crate) submitted: Instant,
     /// Buffers that are unmapped while the job may still use them.
-    _lease: Arc<Lease>,
+    _retained: Arc<Retained>,
     _entry: Entry,
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>)
         commands: submission.commands.into(),
         seen_at: AtomicU32::new(0),
         submitted: Instant::now(),
-        _lease: context.lease(),
+        _retained: context.retained(),
         _entry: ledger.enlist(Kind::Job),
     });
     let Submission { after, restartable, if_dependency_fails, .. } = *submission;

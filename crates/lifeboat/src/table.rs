@@ -5,12 +5,17 @@ use lifeboat_lb1::command::GpuVa;
 use crate::about::{self, GetCapability, GetVersion};
 use crate::buffer::{self, CreateBuffer, ReadHost, ReadVram, WriteHost, WriteVram};
 use crate::context::{self, CreateContext, Map, Unmap};
-use crate::display::{self, Atomic, Flip, GetConnector, GetResources, QueueVblank, SetMode};
+use crate::display::{
+    self, Atomic, CreateLease, Flip, GetConnector, GetLease, GetResources, Lease, ListLessees, QueueVblank,
+    RevokeLease, SetMode,
+};
 use crate::dma_buf::{self, Export, Import};
 use crate::maps::{self, Mmap};
 use crate::queue::{self, CreateQueue, MoveQueue, SetPriority};
 use crate::submit::{self, Submission};
-use crate::{Buffer, ConnectorInfo, Context, CpuMap, Device, DmaBuf, Fence, Queue, Resources, Version};
+use crate::{
+    Buffer, ConnectorInfo, Context, CpuMap, Device, DmaBuf, Fence, LesseeId, Objects, Queue, Resources, Version,
+};
 
 crate::calls! {
     /// Every call there is, in the order of their numbers.
@@ -32,12 +37,16 @@ crate::calls! {
         /// What is exported after loss has nothing behind it, if it was in VRAM.
         core EXPORT: Always(Export<'_>) -> DmaBuf = dma_buf::export;
         core IMPORT: Device(Import<'_>) -> Buffer = dma_buf::import;
-        core RESOURCES: Always(GetResources) -> Resources = display::resources;
-        core GET_CONNECTOR: Always(GetConnector) -> ConnectorInfo = display::connector;
+        core RESOURCES: Always(GetResources<'_>) -> Resources = display::resources;
+        core GET_CONNECTOR: Always(GetConnector<'_>) -> ConnectorInfo = display::connector;
         core MODE_SET: Device(SetMode<'_>) -> () = display::set_mode;
         core PAGE_FLIP: Complete(Flip<'_>) -> Fence = display::flip;
         core ATOMIC: Complete(Atomic<'_>) -> Fence = display::commit;
         core QUEUE_VBLANK: Complete(QueueVblank<'_>) -> Fence = display::queue_vblank;
+        core CREATE_LEASE: Device(CreateLease<'_>) -> Lease = display::create_lease;
+        core LIST_LESSEES: Device(ListLessees<'_>) -> Vec<LesseeId> = display::list_lessees;
+        core GET_LEASE: Always(GetLease<'_>) -> Objects = display::get_lease;
+        core REVOKE_LEASE: Always(RevokeLease<'_>) -> () = display::revoke_lease;
 
         0x40 "create-context": Device(CreateContext<'_>) -> Context = context::create;
         /// [`Context::reset_stats`], which cannot fail at all.

@@ -1,19 +1,25 @@
 //! What each step of an unplug does here. Their order is [`lifeboat_core::unplug`]'s.
 
+use std::panic::Location;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_pci::{ConfigSpace, Function};
-use lifeboat_sync::lint::Mutex;
-use lifeboat_sync::{Holdouts, Reader};
+use lifeboat_sync::deadline::deadline_after;
+use lifeboat_sync::lint::{self, Mutex};
+use lifeboat_sync::{Holdout, Holdouts};
 
-use crate::device::Device;
+use crate::device::{self, Device};
+use crate::irq::Interrupts;
 use crate::ledger::Entry;
 use crate::link::Link;
 use crate::locks;
-use crate::reset::quiesce;
+use crate::reset::{RESET_LIMIT, cut_dma_off};
+use crate::rest::Rest;
 
 /// How long one step took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,9 @@ pub struct UnplugReport {
     pub holdouts: Option<Holdouts>,
     /// Register sections that did not end in time, if any. The hardware's mappings stay until they do.
     pub registers_held: Option<Holdouts>,
+    /// The driver's own threads that did not come back in time, if any, by where in the driver they are: in an access to a
+    /// register, in a fence's callback, or in the drop of a job.
+    pub threads_held: Option<Holdouts>,
 }
 
 impl UnplugReport {
@@ -62,9 +71,17 @@ pub(crate) struct Shell {
     link: Arc<Link>,
     function: Arc<dyn Function>,
     config: Arc<dyn ConfigSpace + Send + Sync>,
-    /// On whose behalf the registers are used for the last time.
-    last: Reader,
+    interrupts: Arc<Interrupts>,
+    rest: Arc<Rest>,
+    /// How long is waited twice: from the announcement on, and in the cut.
     drain_limit: Duration,
+    announced: Instant,
+    /// Until when is waited for what was under way when the loss was announced.
+    deadline: Instant,
+    /// An interrupt handler had not ended when interrupts were to be turned off.
+    handler_stays: bool,
+    /// Threads that were waited for in vain.
+    stragglers: Vec<Holdout>,
     report: Arc<Mutex<UnplugReport>>,
     _entry: Entry,
 }
@@ -74,6 +91,7 @@ impl Shell {
         device: Device,
         link: Arc<Link>,
         function: Arc<dyn Function>,
+        (interrupts, rest): (Arc<Interrupts>, Arc<Rest>),
         drain_limit: Duration,
         entry: Entry,
     ) -> Self {
@@ -87,14 +105,20 @@ impl Shell {
             maps_cut: 0,
             holdouts: None,
             registers_held: None,
+            threads_held: None,
         };
         Self {
             device,
             link,
             config: function.config(),
             function,
-            last: Reader::new("unplug"),
+            interrupts,
+            rest,
             drain_limit,
+            announced: Instant::now(),
+            deadline: Instant::now(),
+            handler_stays: false,
+            stragglers: Vec::new(),
             report: Arc::new(Mutex::new(&locks::REPORT, report)),
             _entry: entry,
         }
@@ -115,18 +139,71 @@ impl Shell {
         self.report.lock().steps.push(StepTime { name, began, took: began.elapsed() });
     }
 
-    /// Signals every fence that is owed.
-    fn deliver(&self) {
-        if !self.device.0.scheduler.deliver(self.drain_limit) {
-            tracing::error!("a fence callback has not returned; it must not block");
+    /// Signals every fence, and answers every flip and vertical blank, that is owed. Waits for nobody: neither for a lock that
+    /// is held for long, nor for a thread that is in an access to a register.
+    fn tell_users(&self) {
+        self.device.0.scheduler.signal();
+        self.device.0.display.lose();
+        self.device.0.contexts.tables.close();
+        self.report.lock().fences_retired = self.device.0.scheduler.lost();
+    }
+
+    /// Drops what jobs kept, and waits for what other threads have in hand.
+    fn settle(&mut self, deadline: Instant) {
+        let scheduler = &self.device.0.scheduler;
+        if !scheduler.deliver(left(deadline)) && left(deadline).is_zero() {
+            let place = scheduler.doing();
+            self.straggler(place, device::name(self.device.info().minor));
         }
         self.report.lock().fences_retired = self.device.0.scheduler.lost();
     }
+
+    /// Notes who was waited for in vain.
+    fn straggler(&mut self, place: Option<&'static Location<'static>>, thread: String) {
+        // It has come back since.
+        let Some(place) = place else { return };
+        tracing::error!(%place, thread, "unplug goes on without waiting for this thread");
+        self.stragglers.retain(|other| other.place != place);
+        self.stragglers.push(Holdout { place, age: self.announced.elapsed(), thread });
+        self.report.lock().threads_held = Some(self.stragglers.iter().cloned().collect());
+    }
+
+    /// Interrupts off. What a bus does there waits for handlers that run; one of them may be in an access that does not end.
+    fn interrupts_off(&mut self, deadline: Instant) {
+        let Err(place) = self.interrupts.close(deadline) else { return self.function.irq_disable() };
+        self.straggler(Some(place), "an interrupt handler".to_owned());
+        self.handler_stays = true;
+        let function = self.function.clone();
+        aside("lifeboat-irq-off", Duration::ZERO, move || function.irq_disable());
+    }
+}
+
+/// Does something that a bus may take any time for, on a thread of its own. Says whether it was done within `limit`; if not,
+/// it is done later.
+fn aside(name: &str, limit: Duration, f: impl FnOnce() + Send + 'static) -> bool {
+    lint::might_block("waiting for a bus");
+    let (done, told) = mpsc::channel::<()>();
+    let act = move || {
+        f();
+        drop(done);
+    };
+    if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(act) {
+        tracing::error!(%error, name, "no thread for what a bus may take long for; it is left out");
+        return false;
+    }
+    told.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
+}
+
+/// How much time is left.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 impl Teardown for Shell {
     fn announce(&mut self, loss: Loss) {
         self.step("announce", |shell| {
+            shell.announced = Instant::now();
+            shell.deadline = deadline_after(shell.drain_limit);
             shell.report.lock().loss = loss;
             // Wedged: out of use, and not gone.
             shell.link.announce(if let Loss::Wedged(failure) = loss { Some(failure) } else { None });
@@ -136,14 +213,15 @@ impl Teardown for Shell {
 
     fn retire(&mut self) {
         self.step("retire", |shell| {
-            shell.device.0.display.lose();
-            shell.deliver();
+            shell.tell_users();
+            shell.settle(shell.deadline);
         });
     }
 
     fn drain(&mut self) {
         self.step("drain", |shell| {
-            if let Err(holdouts) = shell.link.gate.drain(shell.drain_limit) {
+            // Shut since the announcement: sections have had all the time that other threads were waited for.
+            if let Err(holdouts) = shell.link.gate.drain(left(shell.deadline)) {
                 tracing::error!(%holdouts, "unplug goes on without waiting for them");
                 shell.report.lock().holdouts = Some(holdouts);
             }
@@ -153,30 +231,42 @@ impl Teardown for Shell {
     fn sweep(&mut self) {
         self.step("sweep", |shell| {
             // Submissions that were past their entry when the loss was announced. The display has taken nothing since.
-            shell.deliver();
-            shell.device.0.display.lose();
+            shell.tell_users();
             shell.device.0.display.disconnect();
+            shell.settle(shell.deadline);
         });
     }
 
     fn cut(&mut self) {
         self.step("cut", |shell| {
-            if !shell.device.0.scheduler.close(shell.drain_limit) {
-                tracing::error!("the device's worker has not ended; a fence callback is blocking it");
+            let deadline = deadline_after(shell.drain_limit);
+            let scheduler = &shell.device.0.scheduler;
+            // The worker stops the device before it ends, which takes no longer than a reset.
+            let ended = scheduler.close(shell.drain_limit.saturating_add(RESET_LIMIT));
+            let stalled = !ended && scheduler.is_at_rings();
+            if !ended && left(deadline).is_zero() {
+                let place = scheduler.doing();
+                shell.straggler(place, device::name(shell.device.info().minor));
             }
-            // Nobody but this step takes the registers away.
-            let bound = shell.link.bound_by(&mut shell.last);
-            let alive = bound.is_some_and(|bound| quiesce(&bound, &*shell.config));
-            shell.report.lock().device_alive = alive;
+            if stalled {
+                // What keeps the worker waiting would perhaps keep this thread waiting, too.
+                let (rest, link) = (shell.rest.clone(), shell.link.clone());
+                aside("lifeboat-stop", RESET_LIMIT, move || rest.bring(&link));
+            } else {
+                shell.rest.bring(&shell.link);
+            }
+            shell.report.lock().device_alive = shell.rest.end();
+            cut_dma_off(&*shell.config);
             let maps = shell.device.0.maps.cut();
             shell.report.lock().maps_cut = maps;
-            shell.function.irq_disable();
-            if let Err(held) = shell.link.hardware.revoke(shell.drain_limit) {
+            shell.interrupts_off(deadline);
+            if let Err(held) = shell.link.hardware.revoke(left(deadline)) {
                 tracing::error!(%held, "the hardware's mappings stay until they end");
                 shell.report.lock().registers_held = Some(held);
             }
             shell.device.0.scheduler.hardware_gone();
-            shell.deliver();
+            shell.tell_users();
+            shell.settle(deadline);
             shell.device.0.display.clear();
         });
     }
@@ -184,7 +274,13 @@ impl Teardown for Shell {
     fn release(&mut self) {
         self.step("release", |shell| {
             shell.link.announce(None);
-            shell.function.release();
+            if shell.handler_stays {
+                // It waits for the handler.
+                let function = shell.function.clone();
+                aside("lifeboat-release", Duration::ZERO, move || function.release());
+            } else {
+                shell.function.release();
+            }
         });
     }
 }

@@ -10,7 +10,7 @@ use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
 use lifeboat::{
     Buffer, CALLS, CallError, Capability, Change, Commit, ConnectorStatus, Device, DisplayEvent, DmaBuf, Fence, Handle,
-    Placement, Priority,
+    Lease, Objects, Placement, Priority,
 };
 use machine::{BYTES, Client, LONG, Machine};
 
@@ -20,6 +20,8 @@ struct World {
     client: Client,
     picture: Buffer,
     spare: Mutex<Vec<Handle>>,
+    /// Granted by the client.
+    lease: Mutex<Option<Lease>>,
     done: Fence,
     /// Another machine's device, and a buffer of it.
     foreign: (DmaBuf, Machine),
@@ -31,12 +33,13 @@ impl World {
         let picture = client.handle.create_buffer(Placement::Vram, BYTES.into()).unwrap();
         client.show(&picture).unwrap();
         let spare = Mutex::new((0..2).map(|_| device.open().unwrap()).collect());
+        let lease = Mutex::new(Some(client.handle.create_lease(Objects::ALL).unwrap()));
         let done = client.submit(0, &[Work::Nop], &[]);
         done.wait(LONG).unwrap();
         let machine = Machine::new();
         let other = machine.added().open().unwrap();
         let dma_buf = other.export(&other.create_buffer(Placement::Host, 4096).unwrap()).unwrap();
-        Self { device, client, picture, spare, done, foreign: (dma_buf, machine) }
+        Self { device, client, picture, spare, lease, done, foreign: (dma_buf, machine) }
     }
 
     /// Makes the call of this name. One that is missing here is not tested: that is a failure.
@@ -99,6 +102,28 @@ impl World {
                 let connected = connector.status == ConnectorStatus::Connected;
                 assert_eq!(connected, self.device.is_live(), "KMS-1");
             }),
+            "create-lease" => {
+                let mut lease = self.lease.lock().unwrap();
+                if self.device.is_live() {
+                    // It would be in the way.
+                    drop(lease.take());
+                }
+                handle.create_lease(Objects::ALL).map(|granted| *lease = Some(granted))
+            }
+            "list-lessees" => {
+                let lessee = self.lease.lock().unwrap().as_ref().unwrap().lessee;
+                handle.lessees().map(|lessees| assert_eq!(lessees, [lessee]))
+            }
+            "get-lease" => {
+                let lease = self.lease.lock().unwrap();
+                let leased = [handle, &lease.as_ref().unwrap().handle].map(|handle| handle.leased().unwrap());
+                assert_eq!(leased, [Objects::ALL; 2]);
+                Ok(())
+            }
+            "revoke-lease" => {
+                let lease = self.lease.lock().unwrap().take().unwrap();
+                handle.revoke_lease(lease.lessee).map(|()| assert_eq!(lease.handle.leased(), Ok(Objects::NONE)))
+            }
             "read-events" => {
                 // The one event that nobody asked for is the loss's.
                 assert_eq!(handle.events().try_next(), None);

@@ -68,6 +68,13 @@ impl Holdouts {
     }
 }
 
+/// For who waits for something else than a section, and says so in the same way.
+impl FromIterator<Holdout> for Holdouts {
+    fn from_iter<I: IntoIterator<Item = Holdout>>(holdouts: I) -> Self {
+        Self(holdouts.into_iter().collect())
+    }
+}
+
 impl<'a> IntoIterator for &'a Holdouts {
     type Item = &'a Holdout;
     type IntoIter = std::slice::Iter<'a, Holdout>;

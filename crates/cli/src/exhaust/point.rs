@@ -201,10 +201,12 @@ impl Rig {
     /// Waits for the end of the binding.
     fn removed(&self) -> Result<(), String> {
         match self.event()? {
-            Event::Removed { report } => match (&report.holdouts, &report.registers_held) {
-                (None, None) => Ok(()),
-                (Some(held), _) | (None, Some(held)) => Err(format!("the unplug did not wait for everyone: {held}")),
-            },
+            Event::Removed { report } => {
+                match [&report.holdouts, &report.registers_held, &report.threads_held].into_iter().flatten().next() {
+                    None => Ok(()),
+                    Some(held) => Err(format!("the unplug did not wait for everyone: {held}")),
+                }
+            }
             other => Err(format!("expected the removal, heard {other:?}")),
         }
     }

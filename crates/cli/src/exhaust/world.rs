@@ -6,7 +6,7 @@ use std::time::Duration;
 use lifeboat::command::{Fill, GpuVa, Work};
 use lifeboat::{
     Buffer, CallError, Capability, Change, Commit, CommitKind, Context, Device, DisplayEvent, DmaBuf, Fence, Handle,
-    Placement, Priority, Queue, Submission, WaitError,
+    Lease, Objects, Placement, Priority, Queue, Submission, WaitError,
 };
 
 /// Side of the picture that is shown, in pixels.
@@ -44,6 +44,8 @@ struct Stock {
     /// How often the screen has gone.
     unplugged: u32,
     last_job: Option<Fence>,
+    /// Granted, for `revoke-lease`.
+    lease: Option<Lease>,
 }
 
 /// Why a [`World`] is not what it should be.
@@ -140,6 +142,20 @@ impl World {
                 handle.atomic(&Commit { event: Some(token), kind: CommitKind::NonBlocking, ..test })
             }),
             "queue-vblank" => self.owes_event(|token| handle.queue_vblank(token)),
+            "create-lease" => {
+                // Ended before: it would be in the way.
+                drop(stock.borrow_mut().lease.take());
+                handle.create_lease(Objects::ALL).map(|lease| stock.borrow_mut().lease = Some(lease))
+            }
+            "list-lessees" => handle.lessees().map(drop),
+            "get-lease" => match handle.leased() {
+                Ok(objects) => return right(objects == Objects::ALL, "get-lease"),
+                Err(error) => Err(error),
+            },
+            "revoke-lease" => {
+                let lease = stock.borrow_mut().lease.take();
+                lease.map_or(Ok(()), |lease| handle.revoke_lease(lease.lessee))
+            }
             "read-events" => {
                 self.read_events();
                 Ok(())

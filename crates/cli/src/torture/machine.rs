@@ -408,7 +408,7 @@ impl Seat {
 
 /// Nobody may have been left behind by an unplug.
 fn judge(report: &UnplugReport, stage: &Stage) {
-    for holdouts in report.holdouts.iter().chain(&report.registers_held) {
+    for holdouts in report.holdouts.iter().chain(&report.registers_held).chain(&report.threads_held) {
         stage.wrong(format!("the unplug of device {} did not wait for everyone: {holdouts}", report.minor));
     }
 }

@@ -59,7 +59,10 @@ pub(super) fn judge(call: &str, before: Standing, answer: Result<(), CallError>)
                 // More than the display can show, or unread events. Cut off, it shows everything.
                 (Class::Complete, Errno::EBUSY) => !matches!(before, Standing::Cut(_)),
                 (Class::Complete, Errno::ENOMEM) => true,
-                (Class::Device, Errno::EBUSY) => call == "mode-set" && before == Standing::Live,
+                // Of leases there is one at a time.
+                (Class::Device, Errno::EBUSY) => {
+                    ["mode-set", "create-lease"].contains(&call) && before == Standing::Live
+                }
                 (Class::Driver, Errno::EAGAIN) => call == "submit" && before == Standing::Live,
                 _ => false,
             };

@@ -54,6 +54,10 @@ struct Pending<P> {
     since: Timestamp,
 }
 
+/// What was set before a commit.
+#[derive(Debug, Clone, Copy)]
+struct Before(Option<Setting>);
+
 /// The CRTC. `P` is what the shell keeps for a commit: its fence, its event, its buffer. It comes back exactly once.
 #[derive(Debug, Clone)]
 pub struct Crtc<P> {
@@ -62,6 +66,9 @@ pub struct Crtc<P> {
     set: Option<Setting>,
     pending: Option<Pending<P>>,
     lost: bool,
+    /// What was set before a commit that was given back by a loss while the shell programmed it; until the shell says how
+    /// that went, or another commit is accepted.
+    lost_midway: Option<Before>,
     /// Time for which a pending commit keeps mode sets waiting.
     limit: Duration,
 }
@@ -70,7 +77,7 @@ impl<P> Crtc<P> {
     /// A CRTC that is off, with a screen of any size and this refresh rate. A commit that is pending for longer than
     /// `limit` keeps no mode set waiting: [`Crtc::yields_to`].
     pub const fn new(refresh_millihertz: u32, limit: Duration) -> Self {
-        Self { refresh_millihertz, set: None, pending: None, lost: false, limit }
+        Self { refresh_millihertz, set: None, pending: None, lost: false, lost_midway: None, limit }
     }
 
     /// The mode, as of the commit that was accepted last. Stays after loss.
@@ -145,6 +152,7 @@ impl<P> Crtc<P> {
             return Err(CommitError::Pending);
         }
         let before = core::mem::replace(&mut self.set, set);
+        self.lost_midway = None;
         let payload = payload(self.mode());
         if self.lost || !live {
             return Ok(Next::Complete(payload));
@@ -185,8 +193,10 @@ impl<P> Crtc<P> {
         Some(pending.program)
     }
 
-    /// The hardware was programmed. Gives the commit back if that was all there is to it; a flip takes effect later.
+    /// The hardware was programmed. Gives the commit back if that was all there is to it; a flip takes effect later. Gives
+    /// nothing if the device was lost meanwhile.
     pub fn programmed(&mut self) -> Option<P> {
+        self.lost_midway = None;
         let pending = self.pending.as_mut().filter(|pending| pending.stage == Stage::IsProgrammed)?;
         if pending.program == Program::Flip {
             pending.stage = Stage::AwaitsBlank;
@@ -195,8 +205,12 @@ impl<P> Crtc<P> {
         self.end()
     }
 
-    /// Instead of [`Crtc::programmed`], for who says that it failed: gives the commit back, and what was set before stays.
+    /// Instead of [`Crtc::programmed`], for who says that it failed: gives the commit back, and what was set before stays. The
+    /// latter also if the device was lost meanwhile, and the commit given back by that.
     pub fn failed(&mut self) -> Option<P> {
+        if let Some(Before(before)) = self.lost_midway.take() {
+            self.set = before;
+        }
         self.pending.as_ref().filter(|pending| pending.stage == Stage::IsProgrammed)?;
         self.undo()
     }
@@ -216,6 +230,10 @@ impl<P> Crtc<P> {
     /// The device is lost: gives the pending commit back, however far it is. From now on commits complete at once.
     pub fn lose(&mut self) -> Option<P> {
         self.lost = true;
+        let midway = self.pending.as_ref().filter(|pending| pending.stage == Stage::IsProgrammed);
+        if let Some(pending) = midway {
+            self.lost_midway = Some(Before(pending.before));
+        }
         self.end()
     }
 

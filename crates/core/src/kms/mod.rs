@@ -3,9 +3,10 @@
 //! There is one connector, one CRTC and one plane. A commit is accepted or refused as a whole; one that was accepted ends
 //! exactly once (KMS-3): when the hardware shows it, when a mode set takes its place, when the hardware fails to show it
 //! within a limit (KMS-5), or when the device is lost. The hardware is the shell's: [`Crtc`] says when it is to be
-//! programmed and how, [`Silence`] when it has been silent for too long.
+//! programmed and how, [`Silence`] when it has been silent for too long. [`Leases`] says which client may program it.
 
 mod crtc;
+mod leases;
 mod silence;
 mod vblanks;
 
@@ -15,6 +16,7 @@ mod tests;
 use core::fmt;
 
 pub use crtc::{Crtc, Next, Program};
+pub use leases::{ClientId, LeaseError, Leases, LesseeId, Objects};
 pub use silence::{report_limit, Silence, Verdict};
 pub use vblanks::Vblanks;
 

@@ -99,6 +99,28 @@ fn a_mode_set_that_fails_changes_nothing() {
 }
 
 #[test]
+fn health_5_a_mode_set_that_fails_after_a_loss_in_its_middle_changes_nothing() {
+    let large = Some(LARGE);
+    for (fails, other, expected) in
+        [(true, false, Some(SMALL)), (false, false, large), (true, true, None), (false, true, None)]
+    {
+        let mut crtc = lit();
+        let request = Request { at_once: true, ..modeset(LARGE) };
+        assert_eq!(crtc.commit(&request, true, false, NOW, |_| 1), Ok(Next::Program(Program::Modeset(LARGE))));
+        // The shell is in the middle of it, and another thread ends the device.
+        assert_eq!((crtc.lose(), crtc.lose()), (Some(1), None));
+        assert_eq!(crtc.mode(), large);
+        if other {
+            // What was accepted since then is not undone.
+            assert_eq!(crtc.commit(&off(), false, false, NOW, |_| 2), Ok(Next::Complete(2)));
+        }
+        assert_eq!(if fails { crtc.failed() } else { crtc.programmed() }, None, "it is given back once");
+        assert_eq!(crtc.mode(), expected, "fails: {fails}, other: {other}");
+        assert_eq!((crtc.failed(), crtc.mode()), (None, expected));
+    }
+}
+
+#[test]
 fn a_caller_without_hardware_completes_at_once_and_the_others_go_on() {
     let mut crtc = lit();
     assert_eq!(crtc.commit(&flip(), false, true, NOW, |_| 1), Ok(Next::Complete(1)));

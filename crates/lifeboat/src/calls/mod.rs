@@ -23,6 +23,7 @@ use lifeboat_core::class::Class;
 use lifeboat_core::core_call::{CoreCall, DRIVER_BASE};
 
 pub use reach::Reach;
+pub(crate) use reach::{Inside, is_inside_access};
 pub use served::Served;
 pub use tokens::{Bound, Doorway, Entrance, Key};
 

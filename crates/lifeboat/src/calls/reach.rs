@@ -1,5 +1,6 @@
 //! The way from a device to its hardware, as long as there is one: a gate for whole operations, a revocable for accesses.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
 use lifeboat_core::class::{Class, Entry, Presence, Refusal};
@@ -33,10 +34,44 @@ pub(crate) enum Entered<'a> {
     Pretend,
 }
 
+thread_local! {
+    /// How many accesses to any device's hardware this thread is inside of.
+    static ACCESSES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread is inside an access to some device's hardware. An interrupt handler that finds itself there was called
+/// by the bus in the middle of that access, and whatever the thread holds is held until the handler returns.
+pub(crate) fn is_inside_access() -> bool {
+    ACCESSES.get() > 0
+}
+
+/// As long as it lives, this thread is inside an access.
+pub(crate) struct Inside(());
+
+impl Inside {
+    pub(crate) fn begin() -> Self {
+        ACCESSES.set(ACCESSES.get() + 1);
+        Self(())
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        ACCESSES.set(ACCESSES.get() - 1);
+    }
+}
+
 impl<H> Reach<H> {
     /// Without `check_entry`, calls run on a lost device as on a live one (CALL-4): for tests of what they do then.
     pub(crate) fn new(gate: &'static lint::Class, hardware: Revocable<H>, check_entry: bool) -> Self {
         Self { gate: Gate::with_class(gate), hardware, presence: AtomicU8::new(LIVE), check_entry }
+    }
+
+    /// Runs `f` on the hardware, in a section that must not block. `None` once it has been cut off.
+    #[track_caller]
+    pub(crate) fn access<R>(&self, f: impl FnOnce(&H) -> R) -> Option<R> {
+        let _inside = Inside::begin();
+        self.hardware.try_access_with(f)
     }
 
     pub(crate) fn presence(&self) -> Presence {

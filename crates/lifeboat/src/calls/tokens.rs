@@ -38,7 +38,7 @@ impl<'a, D: Driver> Bound<'a, D> {
     /// only if the unplug gave up waiting.
     #[track_caller]
     pub fn hardware<R>(&self, f: impl FnOnce(&D::Hardware) -> R) -> Option<R> {
-        self.driver.reach(Key(())).hardware.try_access_with(f)
+        self.driver.reach(Key(())).access(f)
     }
 
     pub(crate) fn driver(&self) -> &'a D {

@@ -6,6 +6,7 @@ use lifeboat_core::class::Refusal;
 use lifeboat_core::kms::{Change, CommitError, Mode, Request};
 use lifeboat_sync::deadline::deadline_after;
 
+use super::Tenant;
 use super::crtc::{Accepted, Wish};
 use super::events::{Mailbox, Promise, Source};
 use crate::buffer::Buffer;
@@ -49,30 +50,37 @@ pub enum CommitKind {
 }
 
 /// Arguments of `mode-set`: an RGBA8 picture, rows without gaps, and its mode; or nothing.
-pub(crate) struct SetMode<'a>(pub(crate) Option<(&'a Buffer, Mode)>);
+pub(crate) struct SetMode<'a> {
+    pub(crate) picture: Option<(&'a Buffer, Mode)>,
+    pub(crate) tenant: &'a Tenant,
+}
 
 /// Arguments of `page-flip`: a picture of the same size, and who is to be told of it by which token.
 pub(crate) struct Flip<'a> {
     pub(crate) buffer: &'a Buffer,
     pub(crate) token: Option<u64>,
+    pub(crate) tenant: &'a Tenant,
     pub(crate) mailbox: &'a Mailbox,
 }
 
 /// Arguments of `atomic`.
 pub(crate) struct Atomic<'a> {
     pub(crate) commit: &'a Commit<'a>,
+    pub(crate) tenant: &'a Tenant,
     pub(crate) mailbox: &'a Mailbox,
 }
 
 impl Arguments<Device> for SetMode<'_> {
     fn check(&self, users: &Users) -> Result<(), CallError> {
-        self.0.map_or(Ok(()), |(buffer, _)| showable(users, buffer))
+        self.picture.map_or(Ok(()), |(buffer, _)| showable(users, buffer))?;
+        self.tenant.permit()
     }
 }
 
 impl Arguments<Device> for Flip<'_> {
     fn check(&self, users: &Users) -> Result<(), CallError> {
-        showable(users, self.buffer)
+        showable(users, self.buffer)?;
+        self.tenant.permit()
     }
 }
 
@@ -84,7 +92,8 @@ impl Arguments<Device> for Atomic<'_> {
             }
             (_, _, Change::To(buffer)) => showable(users, buffer),
             (_, _, Change::Keep | Change::Off) => Ok(()),
-        }
+        }?;
+        self.tenant.permit()
     }
 }
 
@@ -97,7 +106,7 @@ fn showable(users: &Users, buffer: &Buffer) -> Result<(), CallError> {
 }
 
 /// Shows an RGBA8 picture at once, or nothing: the legacy mode set.
-pub(crate) fn set_mode(bound: &Bound<'_, Device>, SetMode(picture): SetMode<'_>) -> Result<(), CallError> {
+pub(crate) fn set_mode(bound: &Bound<'_, Device>, SetMode { picture, .. }: SetMode<'_>) -> Result<(), CallError> {
     let (mode, plane) = match picture {
         Some((buffer, mode)) => (Change::To(mode), Change::To(buffer)),
         None => (Change::Off, Change::Off),
@@ -113,7 +122,7 @@ pub(crate) fn set_mode(bound: &Bound<'_, Device>, SetMode(picture): SetMode<'_>)
 pub(crate) fn flip(
     bound: Option<&Bound<'_, Device>>,
     users: &Users,
-    Flip { buffer, token, mailbox }: Flip<'_>,
+    Flip { buffer, token, mailbox, .. }: Flip<'_>,
 ) -> Result<Fence, CallError> {
     let commit = Commit { plane: Change::To(buffer), event: token, ..Commit::default() };
     start(bound, users, &commit, mailbox)
@@ -123,7 +132,7 @@ pub(crate) fn flip(
 pub(crate) fn commit(
     bound: Option<&Bound<'_, Device>>,
     users: &Users,
-    Atomic { commit, mailbox }: Atomic<'_>,
+    Atomic { commit, mailbox, .. }: Atomic<'_>,
 ) -> Result<Fence, CallError> {
     if commit.kind == CommitKind::TestOnly {
         users.display.check(&wish(commit, None).request)?;
@@ -135,14 +144,19 @@ pub(crate) fn commit(
 /// An atomic commit as its caller sees it. The fence signals when it has taken effect; a blocking one waits for that, in
 /// no section.
 #[track_caller]
-pub(crate) fn atomic(device: &Device, mailbox: &Mailbox, commit: &Commit<'_>) -> Result<Fence, CallError> {
+pub(crate) fn atomic(
+    device: &Device,
+    tenant: &Tenant,
+    mailbox: &Mailbox,
+    commit: &Commit<'_>,
+) -> Result<Fence, CallError> {
     if commit.kind != CommitKind::Blocking {
-        return device.call(Atomic { commit, mailbox });
+        return device.call(Atomic { commit, tenant, mailbox });
     }
     let deadline = deadline_after(BLOCKING_LIMIT);
     let left = || deadline.saturating_duration_since(Instant::now());
     let fence = loop {
-        match device.call(Atomic { commit, mailbox }) {
+        match device.call(Atomic { commit, tenant, mailbox }) {
             Err(CallError::Commit(CommitError::Pending)) if !left().is_zero() => {
                 // It may have ended by now; then it is our turn. Its end is all that is of interest.
                 // A mode set waits no longer than the limit: then the other one makes way for it.

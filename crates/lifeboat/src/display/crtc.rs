@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lifeboat_core::class::Refusal;
 use lifeboat_core::kms::{Mode, Next, Program, Request};
 use lifeboat_lb1::DriverError;
+use lifeboat_sync::lint::MutexGuard;
 
 use super::events::Promise;
 use super::vblank::Waits;
@@ -13,9 +14,11 @@ use super::{Display, Ended, Owed, State};
 use crate::buffer;
 use crate::fence::Outcome;
 use crate::link::Link;
+use crate::turns::Turn;
 use crate::{CallError, Fence};
 
 /// A buffer on the plane, and how it is shown.
+#[derive(Clone)]
 pub(super) struct Frame {
     pub(super) buffer: Arc<buffer::Shared>,
     pub(super) mode: Mode,
@@ -76,17 +79,26 @@ impl Display {
     pub(super) fn commit(&self, link: Option<&Link>, wish: Wish) -> Result<Accepted, CallError> {
         let Wish { request, picture, in_fence, event } = wish;
         let in_fence = in_fence.filter(|fence| fence.status().is_none());
+        // If the device is lost before the turn comes, this is a commit without hardware.
+        let way = link.and_then(|link| Some((link, self.turns.take()?)));
+        let superseded = way.as_ref().and_then(|(link, turn)| self.make_way(link, turn, &request));
         let mut state = self.lock();
-        let lost = state.crtc.is_lost() || link.is_none();
+        let refuse = |state: MutexGuard<'_, State>, superseded, error: CallError| {
+            let ended = Ended { superseded, ..state.nothing_ended() };
+            drop(state);
+            ended.answer();
+            Err(error)
+        };
+        let lost = state.crtc.is_lost() || way.is_none();
         if lost && request.at_once {
-            return Err(Refusal::Gone.into());
+            drop(way);
+            return refuse(state, superseded, Refusal::Gone.into());
         }
-        let superseded = link.and_then(|link| state.make_way(link, &request));
         let now = state.silences.now();
         let State { crtc, shown, replaced, .. } = &mut *state;
         let awaits = in_fence.clone();
         let mut known = None;
-        let next = crtc.commit(&request, link.is_some(), in_fence.is_some(), now, |mode| {
+        let next = crtc.commit(&request, way.is_some(), in_fence.is_some(), now, |mode| {
             let (fence, owed) = Owed::new(&self.flips, event);
             known = Some(fence.clone());
             // Nothing is kept for hardware that is gone.
@@ -97,28 +109,27 @@ impl Display {
         let next = match next {
             Ok(next) => next,
             Err(error) => {
-                let ended = Ended { superseded, ..state.nothing_ended() };
-                drop(state);
-                ended.answer();
-                return Err(error.into());
+                drop(way);
+                return refuse(state, superseded, error.into());
             }
         };
         let flipped = replaced.take();
+        let nothing = state.nothing_ended();
+        drop(state);
         let gone = Err(DriverError::Gone);
-        let (mut ended, awaits, told) = match (next, link) {
-            (Next::Program(program), Some(link)) => {
-                let (ended, told) = state.program(link, program, request.at_once);
+        let (mut ended, awaits, told) = match (next, way) {
+            (Next::Program(program), Some((link, turn))) => {
+                let (ended, told) = self.program(link, &turn, program, request.at_once);
                 (ended, None, told)
             }
-            (Next::AwaitFence, _) => (state.nothing_ended(), awaits, Ok(())),
-            (Next::Complete(commit), _) => (Ended { commit: Some(commit), ..state.nothing_ended() }, None, gone),
+            (Next::AwaitFence, _) => (nothing, awaits, Ok(())),
+            (Next::Complete(commit), _) => (Ended { commit: Some(commit), ..nothing }, None, gone),
             // Without hardware a commit is complete.
-            (Next::Program(_), None) => (state.nothing_ended(), None, gone),
+            (Next::Program(_), None) => (nothing, None, gone),
         };
         ended.superseded = superseded;
         // What this commit has replaced at once must be free when it returns: perhaps nobody asks for anything any more.
-        let unused = (flipped, state.replaced.take());
-        drop(state);
+        let unused = (flipped, self.lock().replaced.take());
         drop(unused);
         ended.answer();
         // It was asked for: it was accepted.
@@ -128,23 +139,33 @@ impl Display {
 
     /// Programs the commit that waited for a fence, if that has signalled, however it ended: to show a picture that was
     /// not painted is better than a screen that stands still. In a section of the gate; when the device is gone there is
-    /// nothing to do, and the unplug answers (GATE-8).
-    pub(super) fn resume(&self, link: &Link) {
+    /// nothing to do, and the unplug answers (GATE-8). `false` if another thread has the turn.
+    pub(super) fn resume(&self, link: &Link) -> bool {
         let mut state = self.lock();
-        let flipped = state.replaced.take();
+        let unused = state.replaced.take();
         let fence = state.crtc.awaits_fence().and_then(|commit| commit.in_fence.as_ref());
-        let mut ended = state.nothing_ended();
-        if fence.is_some_and(|fence| fence.status().is_some())
-            && let Some(_section) = link.gate.enter()
-            && let Some(program) = state.crtc.fence_done()
-        {
-            // If it could not be told, the device is gone.
-            (ended, _) = state.program(link, program, false);
-        }
-        let unused = (flipped, state.replaced.take());
+        let ready = fence.is_some_and(|fence| fence.status().is_some());
         drop(state);
         drop(unused);
+        if !ready {
+            return true;
+        }
+        let Some(turn) = self.turns.try_take() else { return self.turns.are_closed() };
+        let Some(_section) = link.gate.enter() else { return true };
+        // Another commit may have taken its place, and may wait for a fence of its own.
+        let mut state = self.lock();
+        let fence = state.crtc.awaits_fence().and_then(|commit| commit.in_fence.as_ref());
+        let ready = fence.is_some_and(|fence| fence.status().is_some());
+        let program = if ready { state.crtc.fence_done() } else { None };
+        drop(state);
+        let Some(program) = program else { return true };
+        // If it could not be told, the device is gone.
+        let (ended, _) = self.program(link, &turn, program, false);
+        drop(turn);
+        let unused = self.lock().replaced.take();
+        drop(unused);
         ended.answer();
+        true
     }
 
     /// Whether a commit of this would be accepted if none was under way.
@@ -155,6 +176,79 @@ impl Display {
     /// The fence of the commit that is under way.
     pub(super) fn pending(&self) -> Option<Fence> {
         self.lock().crtc.pending().map(|commit| commit.fence.clone())
+    }
+}
+
+impl Display {
+    /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said. If
+    /// that is an error the device is gone: `may_fail` says whether the commit fails then, or pretends.
+    fn program(
+        &self,
+        link: &Link,
+        turn: &Turn<'_>,
+        program: Program,
+        may_fail: bool,
+    ) -> (Ended, Result<(), DriverError>) {
+        let frame = self.lock().crtc.pending().and_then(|commit| commit.frame.clone());
+        let told = tell(link, program, frame.as_ref());
+        let mut state = self.lock();
+        if let Ok(counts) = &told {
+            state.note(counts);
+        }
+        // If the device was lost meanwhile, the commit has been answered, and this gives none.
+        let commit = match told {
+            Err(_) if may_fail => state.crtc.failed(),
+            _ => state.crtc.programmed().map(|commit| state.shows(commit)),
+        };
+        let mut ended = Ended { commit, ..state.nothing_ended() };
+        match program {
+            Program::Flip => {
+                let now = state.silences.now();
+                state.silences.flip.begins(now);
+                state.expect();
+            }
+            Program::TurnOff => {
+                // No blank comes any more.
+                ended.waits = mem::take(&mut state.waits);
+                drop(state);
+                self.rest(link, turn);
+            }
+            Program::Modeset(_) | Program::Nothing => {}
+        }
+        (ended, told.map(drop))
+    }
+}
+
+/// What the hardware's counter of vertical blanks said around a commit.
+#[derive(Default)]
+struct Counts {
+    /// Before a mode set or a turn-off.
+    before: Option<u32>,
+    /// Whether it counts anew since then.
+    restarted: bool,
+    /// After a mode set.
+    after: Option<u32>,
+}
+
+/// Tells the hardware.
+fn tell(link: &Link, program: Program, frame: Option<&Frame>) -> Result<Counts, DriverError> {
+    match (program, frame) {
+        (Program::Flip, Some(frame)) => frame.flip(link).map(|()| Counts::default()),
+        (Program::Modeset(_), Some(frame)) => {
+            let before = link.registers(|lb1, _| lb1.vblank_count())?;
+            frame.show(link)?;
+            let after = link.registers(|lb1, _| lb1.vblank_count()).ok();
+            Ok(Counts { before: Some(before), restarted: true, after })
+        }
+        (Program::TurnOff, _) => {
+            let before = link.registers(|lb1, _| {
+                let count = lb1.vblank_count()?;
+                lb1.turn_off()?;
+                Ok(count)
+            })?;
+            Ok(Counts { before: Some(before), ..Counts::default() })
+        }
+        (Program::Nothing, _) | (_, None) => Ok(Counts::default()),
     }
 }
 
@@ -169,57 +263,16 @@ impl State {
         }
     }
 
-    /// Tells the hardware of the commit, whose turn it is. Says what has ended by that, and what the hardware said. If
-    /// that is an error the device is gone: `may_fail` says whether the commit fails then, or pretends.
-    fn program(&mut self, link: &Link, program: Program, may_fail: bool) -> (Ended, Result<(), DriverError>) {
-        let told = self.tell(link, program);
-        let commit = match told {
-            Err(_) if may_fail => self.crtc.failed(),
-            _ => self.crtc.programmed().map(|commit| self.shows(commit)),
-        };
-        let mut ended = Ended { commit, ..self.nothing_ended() };
-        match program {
-            Program::Flip => {
-                let now = self.silences.now();
-                self.silences.flip.begins(now);
-                self.expect();
-            }
-            Program::TurnOff => {
-                // No blank comes any more.
-                ended.waits = mem::take(&mut self.waits);
-                self.rest(link);
-            }
-            Program::Modeset(_) | Program::Nothing => {}
+    fn note(&mut self, counts: &Counts) {
+        if let Some(before) = counts.before {
+            self.vblanks.observe(before);
         }
-        (ended, told)
-    }
-
-    fn tell(&mut self, link: &Link, program: Program) -> Result<(), DriverError> {
-        let frame = self.crtc.pending().and_then(|commit| commit.frame.as_ref());
-        match (program, frame) {
-            (Program::Flip, Some(frame)) => frame.flip(link),
-            (Program::Modeset(_), Some(frame)) => {
-                // The hardware counts anew.
-                let count = link.registers(|lb1, _| lb1.vblank_count())?;
-                frame.show(link)?;
-                self.vblanks.observe(count);
-                self.vblanks.restarted();
-                // Unless its counter stands still: then no blank has come.
-                if let Ok(count) = link.registers(|lb1, _| lb1.vblank_count()) {
-                    self.vblanks.goes_on_from(count);
-                }
-                Ok(())
-            }
-            (Program::TurnOff, _) => {
-                let count = link.registers(|lb1, _| {
-                    let count = lb1.vblank_count()?;
-                    lb1.turn_off()?;
-                    Ok(count)
-                })?;
-                self.vblanks.observe(count);
-                Ok(())
-            }
-            (Program::Nothing, _) | (_, None) => Ok(()),
+        if counts.restarted {
+            self.vblanks.restarted();
+        }
+        // Unless its counter stands still: then no blank has come.
+        if let Some(after) = counts.after {
+            self.vblanks.goes_on_from(after);
         }
     }
 

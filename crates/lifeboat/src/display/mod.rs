@@ -14,11 +14,13 @@
 //! | `overdue` | what the hardware does not report in time, and how that ends |
 //! | `vblank` | those who wait for a vertical blank |
 //! | `events` | what a handle is told |
+//! | `leases` | who may program the display |
 //! | `listeners` | the handles that are told when the screen goes |
 
 mod commit;
 mod crtc;
 mod events;
+mod leases;
 mod listeners;
 mod overdue;
 mod resources;
@@ -27,13 +29,14 @@ mod vblank;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat_core::kms::{Crtc, Vblanks, report_limit};
+use lifeboat_core::kms::{Crtc, Leases, Vblanks, report_limit};
 use lifeboat_lb1::{DriverError, REFRESH_MILLIHERTZ};
 use lifeboat_sync::lint::{Mutex, MutexGuard};
 
 use crate::fence::{Outcome, Timeline, Unsignalled};
 use crate::ledger::Ledger;
 use crate::link::Link;
+use crate::turns::{Turn, Turns};
 use crate::{Fence, locks};
 
 pub(crate) use commit::{Atomic, Flip, SetMode, atomic, commit, flip, set_mode};
@@ -42,6 +45,10 @@ use crtc::{Frame, Pending};
 pub(crate) use events::Mailbox;
 pub use events::{Event, Events};
 use events::{EventQueue, Promise};
+pub use leases::Lease;
+pub(crate) use leases::{
+    CreateLease, GetLease, ListLessees, RevokeLease, Tenant, create_lease, get_lease, list_lessees, revoke_lease,
+};
 use listeners::Listeners;
 use overdue::Silences;
 pub use resources::{ConnectorInfo, ConnectorStatus, Resources};
@@ -51,11 +58,17 @@ pub(crate) use vblank::{QueueVblank, queue_vblank};
 
 /// How long to wait for an interrupt before asking: several vertical blanks.
 const INTERRUPT_LIMIT: Duration = Duration::from_millis(100);
+/// When the worker tries again if another thread is just programming the display: most accesses end within microseconds.
+const NEXT_TRY: Duration = Duration::from_millis(1);
 
 /// The display of one binding.
 pub(crate) struct Display {
+    /// Held for a look only, and never across an access to a register: an unplug takes it.
     state: Mutex<State>,
+    /// Who accesses the display's registers.
+    turns: Turns,
     listeners: Arc<Listeners>,
+    leases: Mutex<Leases>,
     /// Flips and commits, one after the other.
     flips: Timeline,
     /// Vertical blanks that somebody waits for.
@@ -140,7 +153,9 @@ impl Display {
         };
         Self {
             state: Mutex::new(&locks::DISPLAY, state),
+            turns: Turns::new(),
             listeners: Arc::new(Listeners::new()),
+            leases: Mutex::new(&locks::LEASES, Leases::new()),
             flips: Timeline::new(ledger, name, "flips"),
             blanks: Timeline::new(ledger, name, "vblanks"),
             limit,
@@ -164,63 +179,82 @@ impl Display {
     }
 
     /// Asks the hardware what has happened, and answers it: for the interrupt handler, and for the worker if no
-    /// interrupt comes. Asked under the lock, so that an old interrupt never ends a younger flip.
-    pub(crate) fn advance(&self, link: &Link) {
-        let mut state = self.lock();
-        if let Some(commit) = state.ask(link) {
-            let sequence = state.vblanks.count();
-            drop(state);
+    /// interrupt comes. The hardware is asked in a turn, so that an old interrupt never ends a younger flip. `false` if
+    /// another thread has the turn: then somebody must [ask](Display::ask_soon) again.
+    pub(crate) fn advance(&self, link: &Link) -> bool {
+        let Some(turn) = self.turns.try_take() else { return self.turns.are_closed() };
+        let ended = self.ask(link, &turn);
+        // A callback of a fence may commit, and then it is that commit's turn.
+        drop(turn);
+        if let Some((commit, sequence)) = ended {
             commit.owed.answer(sequence, commit.outcome);
-            state = self.lock();
         }
+        let mut state = self.lock();
         while let Some(wait) = state.take_due() {
             let sequence = state.vblanks.count();
             drop(state);
             wait.owed.answer(sequence, Ok(()));
             state = self.lock();
         }
-        state.rest(link);
+        drop(state);
+        let Some(turn) = self.turns.try_take() else { return self.turns.are_closed() };
+        self.rest(link, &turn);
+        true
+    }
+
+    /// An interrupt has come while another thread had the turn: the worker, which is to be nudged, asks in its next
+    /// [round](Display::look).
+    pub(crate) fn ask_soon(&self) {
+        let mut state = self.lock();
+        if !state.crtc.is_lost() {
+            state.ask_at = Some(Instant::now());
+        }
     }
 
     /// The worker's round: programs a commit whose fence has signalled, frees what was shown, asks about what an
     /// interrupt should have reported, and ends what is overdue. Says when to look again.
     pub(crate) fn look(&self, link: &Link) -> Option<Instant> {
-        self.resume(link);
+        let mut complete = self.resume(link);
         let state = self.lock();
         // Read before the hardware is: what is overdue by it was so when the hardware answered.
         let (due, now) = (state.ask_at, state.silences.now());
         drop(state);
         if due.is_some_and(|due| due <= Instant::now()) {
-            self.advance(link);
-            self.judge(link, now);
+            complete &= self.advance(link) && self.judge(link, now);
         }
         // Both at one moment: whoever ends a flip later finds that this looks again.
         let mut state = self.lock();
         let (unused, ask_at) = (state.replaced.take(), state.ask_at);
         drop(state);
         drop(unused);
-        ask_at
+        if complete { ask_at } else { Some(Instant::now() + NEXT_TRY) }
     }
 
     /// After a reset of the device: shows again what was shown, and asks again for the flip and the vertical blanks that
-    /// were on their way.
+    /// were on their way. Waits for the turn of another thread, since the device is not whole before.
     pub(crate) fn restore(&self, link: &Link) -> Result<(), DriverError> {
-        let mut state = self.lock();
-        if let Some(shown) = &state.shown {
+        let _turn = self.turns.take().ok_or(DriverError::Gone)?;
+        let state = self.lock();
+        let shown = state.shown.clone();
+        let next = state.crtc.awaits_blank().and_then(|commit| commit.frame.clone());
+        let watched = state.watched;
+        drop(state);
+        if let Some(shown) = shown {
             shown.show(link)?;
-            state.vblanks.restarted();
+            self.lock().vblanks.restarted();
         }
-        if let Some(next) = state.crtc.awaits_blank().and_then(|commit| commit.frame.as_ref()) {
+        if let Some(next) = next {
             next.flip(link)?;
         }
-        if state.watched {
+        if watched {
             link.registers(|lb1, _| lb1.watch_vblanks(true))?;
         }
-        state.silences.asked_again();
+        self.lock().silences.asked_again();
         Ok(())
     }
 
     /// The device is lost: everything that is owed is answered, and whatever is asked for from now on is answered at once.
+    /// Waits for nobody, also not for a thread that is programming the display.
     pub(crate) fn lose(&self) {
         let mut state = self.lock();
         state.ask_at = None;
@@ -228,6 +262,7 @@ impl Display {
         let waits = std::mem::take(&mut state.waits);
         let ended = Ended { commit, waits, ..state.nothing_ended() };
         drop(state);
+        self.turns.close();
         ended.answer();
     }
 
@@ -245,42 +280,57 @@ impl Display {
     }
 }
 
-impl State {
-    /// Notes what the hardware says; the commit that it has ended, if it has.
-    fn ask(&mut self, link: &Link) -> Option<Pending> {
-        if self.crtc.awaits_blank().is_none() && self.waits.is_empty() {
+/// What is done with the hardware, in a turn. The lock is free during each access, so the device may be lost after it.
+impl Display {
+    /// Notes what the hardware says; the commit that it has ended, if it has, and the vertical blank since which it is
+    /// shown.
+    fn ask(&self, link: &Link, _: &Turn<'_>) -> Option<(Pending, u64)> {
+        let state = self.lock();
+        let awaited = state.crtc.awaits_blank().is_some() || !state.waits.is_empty();
+        drop(state);
+        if !awaited {
             return None;
         }
         let asked = link.registers(|lb1, _| Ok((lb1.flip_pending()?, lb1.vblank_count()?)));
         // If it does not answer, the unplug follows.
         let (flipping, count) = asked.ok()?;
-        self.vblanks.observe(count);
-        if flipping { None } else { self.flipped() }
-    }
-
-    /// Something is on its way: the worker asks about it if no interrupt comes.
-    fn expect(&mut self) {
-        let next = self.silences.next_look();
-        self.ask_at = Some(self.ask_at.map_or(next, |at| at.min(next)));
+        let mut state = self.lock();
+        state.vblanks.observe(count);
+        let ended = if flipping { None } else { state.flipped() };
+        ended.map(|commit| (commit, state.vblanks.count()))
     }
 
     /// Goes on waiting for what is still to come, and for nothing else.
-    fn rest(&mut self, link: &Link) {
+    fn rest(&self, link: &Link, _: &Turn<'_>) {
+        let mut state = self.lock();
+        if state.waits.is_empty() && state.watched && !state.crtc.is_lost() {
+            state.watched = false;
+            drop(state);
+            // If it fails, the device is gone.
+            let _ = link.registers(|lb1, _| lb1.watch_vblanks(false));
+            state = self.lock();
+        }
+        if state.crtc.is_lost() {
+            return;
+        }
+        let (flips, waits) = (state.crtc.awaits_blank().is_some(), !state.waits.is_empty());
+        if !flips {
+            state.silences.flip.ends();
+        }
+        if !waits {
+            state.silences.blank.ends();
+        }
+        state.ask_at = (flips || waits).then(|| state.silences.next_look());
+    }
+}
+
+impl State {
+    /// Something is on its way: the worker asks about it if no interrupt comes.
+    fn expect(&mut self) {
         if self.crtc.is_lost() {
             return;
         }
-        if self.waits.is_empty() && self.watched {
-            self.watched = false;
-            // If it fails, the device is gone.
-            let _ = link.registers(|lb1, _| lb1.watch_vblanks(false));
-        }
-        let (flips, waits) = (self.crtc.awaits_blank().is_some(), !self.waits.is_empty());
-        if !flips {
-            self.silences.flip.ends();
-        }
-        if !waits {
-            self.silences.blank.ends();
-        }
-        self.ask_at = (flips || waits).then(|| self.silences.next_look());
+        let next = self.silences.next_look();
+        self.ask_at = Some(self.ask_at.map_or(next, |at| at.min(next)));
     }
 }

@@ -17,6 +17,7 @@ use lifeboat_lb1::DriverError;
 use super::crtc::Pending;
 use super::{Display, INTERRUPT_LIMIT, State};
 use crate::link::Link;
+use crate::turns::Turn;
 
 /// How long reports have been awaited, by kind.
 pub(super) struct Silences {
@@ -52,47 +53,111 @@ impl Silences {
 }
 
 impl Display {
-    /// Ends what is overdue. The hardware has been looked at since `looked_at`, and has not reported it.
-    pub(super) fn judge(&self, link: &Link, looked_at: Timestamp) {
-        let mut state = self.lock();
+    /// Ends what is overdue. The hardware has been looked at since `looked_at`, and has not reported it. `false` if
+    /// another thread has the turn.
+    pub(super) fn judge(&self, link: &Link, looked_at: Timestamp) -> bool {
+        let in_time = (Verdict::InTime, Verdict::InTime);
+        if self.lock().verdicts(looked_at) == in_time {
+            return true;
+        }
+        let Some(turn) = self.turns.try_take() else { return self.turns.are_closed() };
+        // Once more: it may have ended in another thread's turn.
+        let state = self.lock();
         let (flip, blank) = state.verdicts(looked_at);
-        if (flip, blank) == (Verdict::InTime, Verdict::InTime) {
-            return;
+        let mut ended = state.nothing_ended();
+        drop(state);
+        if (flip, blank) == in_time {
+            return true;
         }
         // If the device is gone, the unplug answers (GATE-8).
         let section = link.gate.enter().filter(|_| !link.is_lost());
-        let mut ended = state.nothing_ended();
         if section.is_some() {
             if blank == Verdict::GiveUp {
-                ended.waits = mem::take(&mut state.waits);
+                ended.waits = mem::take(&mut self.lock().waits);
                 ended.waits_end = Err(FenceError::TimedOut);
             }
             if flip != Verdict::InTime || blank == Verdict::Reset {
-                ended.commit = state.reset(link);
+                ended.commit = self.reset(link, &turn);
             }
         }
-        state.rest(link);
+        let failed = ended.commit.as_ref().is_some_and(|commit| commit.outcome.is_err());
+        if failed {
+            // What was shown before. If this fails too, the display shows what it likes.
+            let _ = self.show_anew(link, &turn);
+        }
+        self.rest(link, &turn);
         if section.is_none() || link.is_lost() {
             // Until the unplug comes there is nothing to look at.
+            let mut state = self.lock();
             state.ask_at = state.ask_at.map(|_| Instant::now() + INTERRUPT_LIMIT);
         }
-        drop(state);
-        let failed = ended.commit.as_ref().is_some_and(|commit| commit.outcome.is_err());
+        drop(turn);
         tracing::warn!(?flip, ?blank, failed, "the display did not report in time");
-        if failed {
-            self.show_again(link);
-        }
         drop(section);
         ended.answer();
+        true
     }
 
-    /// Has the hardware show what was shown before a flip that has failed, unless there is another one already.
-    fn show_again(&self, link: &Link) {
+    /// Turns the display off and on with the picture that is to be shown. Gives the flip that was on its way, with its
+    /// outcome.
+    fn reset(&self, link: &Link, turn: &Turn<'_>) -> Option<Pending> {
+        let shown = match self.show_anew(link, turn) {
+            // The unplug follows, and answers.
+            Err(DriverError::Gone) => return None,
+            shown => shown.unwrap_or(false),
+        };
         let mut state = self.lock();
-        if !state.crtc.is_lost() && state.crtc.awaits_blank().is_none() {
-            // If this fails too, the display shows what it likes.
-            let _ = state.show_anew(link);
+        let now = state.silences.now();
+        state.silences.blank.was_reset(now);
+        if shown {
+            return state.flipped();
         }
+        let mut commit = state.crtc.not_shown()?;
+        commit.outcome = Err(FenceError::TimedOut);
+        Some(commit)
+    }
+
+    /// Has the hardware show the picture of the flip on its way, or else what was shown. Says whether it does.
+    fn show_anew(&self, link: &Link, _: &Turn<'_>) -> Result<bool, DriverError> {
+        let state = self.lock();
+        let next = state.crtc.awaits_blank().and_then(|commit| commit.frame.as_ref());
+        let frame = next.or(state.shown.as_ref()).cloned();
+        drop(state);
+        let Some(frame) = frame else { return Ok(false) };
+        frame.show(link)?;
+        let wanted = frame.offset()?;
+        let (shows, count) = link.registers(|lb1, _| Ok((lb1.showing()?, lb1.vblank_count()?)))?;
+        self.lock().vblanks.goes_on_from(count);
+        Ok(shows == Some(wanted))
+    }
+
+    /// Ends the commit under way if it must make way for this request, with its outcome: a last look says whether it
+    /// has taken effect.
+    pub(super) fn make_way(&self, link: &Link, turn: &Turn<'_>, request: &Request) -> Option<Pending> {
+        let state = self.lock();
+        let now = state.silences.now();
+        let yields = state.crtc.yields_to(request, now);
+        drop(state);
+        if !yields {
+            return None;
+        }
+        if let Some((ended, _)) = self.ask(link, turn) {
+            return Some(ended);
+        }
+        // Hardware that forgets to say that it has flipped has flipped all the same.
+        let state = self.lock();
+        let wanted = state.crtc.awaits_blank().and_then(|commit| commit.frame.as_ref()?.offset().ok());
+        drop(state);
+        let shown = wanted.is_some() && link.registers(|lb1, _| lb1.showing()).ok().flatten() == wanted;
+        let mut state = self.lock();
+        if shown {
+            return state.flipped();
+        }
+        let mut commit = state.crtc.supersede(request, now)?;
+        state.silences.flip.ends();
+        // A mode set took its place.
+        commit.outcome = Err(FenceError::Canceled);
+        Some(commit)
     }
 }
 
@@ -104,56 +169,5 @@ impl State {
         let waits = !self.crtc.is_lost() && !self.waits.is_empty() && !self.waits.are_due(self.vblanks.count());
         let judge = |awaited, silence: &Silence| if awaited { silence.judge(looked_at) } else { Verdict::InTime };
         (judge(flips, &self.silences.flip), judge(waits, &self.silences.blank))
-    }
-
-    /// Turns the display off and on with the picture that is to be shown. Gives the flip that was on its way, with its
-    /// outcome.
-    fn reset(&mut self, link: &Link) -> Option<Pending> {
-        let shown = match self.show_anew(link) {
-            // The unplug follows, and answers.
-            Err(DriverError::Gone) => return None,
-            shown => shown.unwrap_or(false),
-        };
-        let now = self.silences.now();
-        self.silences.blank.was_reset(now);
-        if shown {
-            return self.flipped();
-        }
-        let mut commit = self.crtc.not_shown()?;
-        commit.outcome = Err(FenceError::TimedOut);
-        Some(commit)
-    }
-
-    /// Has the hardware show the picture of the flip on its way, or else what was shown. Says whether it does.
-    fn show_anew(&mut self, link: &Link) -> Result<bool, DriverError> {
-        let next = self.crtc.awaits_blank().and_then(|commit| commit.frame.as_ref());
-        let Some(frame) = next.or(self.shown.as_ref()) else { return Ok(false) };
-        frame.show(link)?;
-        let wanted = frame.offset()?;
-        let (shows, count) = link.registers(|lb1, _| Ok((lb1.showing()?, lb1.vblank_count()?)))?;
-        self.vblanks.goes_on_from(count);
-        Ok(shows == Some(wanted))
-    }
-
-    /// Ends the commit under way if it must make way for this request, with its outcome: a last look says whether it
-    /// has taken effect.
-    pub(super) fn make_way(&mut self, link: &Link, request: &Request) -> Option<Pending> {
-        let now = self.silences.now();
-        if !self.crtc.yields_to(request, now) {
-            return None;
-        }
-        if let Some(ended) = self.ask(link) {
-            return Some(ended);
-        }
-        // Hardware that forgets to say that it has flipped has flipped all the same.
-        let wanted = self.crtc.awaits_blank().and_then(|commit| commit.frame.as_ref()?.offset().ok());
-        if wanted.is_some() && link.registers(|lb1, _| lb1.showing()).ok().flatten() == wanted {
-            return self.flipped();
-        }
-        let mut commit = self.crtc.supersede(request, now)?;
-        self.silences.flip.ends();
-        // A mode set took its place.
-        commit.outcome = Err(FenceError::Canceled);
-        Some(commit)
     }
 }

@@ -1,8 +1,9 @@
 //! What there is to show pictures on. Asked of the device's users' side: loss changes only whether a screen is connected.
 
-use lifeboat_core::kms::Mode;
+use lifeboat_core::kms::{Mode, Objects};
 use lifeboat_lb1::{MAX_SIDE, REFRESH_MILLIHERTZ};
 
+use super::Tenant;
 use crate::calls::Arguments;
 use crate::device::Users;
 use crate::{CallError, Device};
@@ -62,26 +63,30 @@ const RESOURCES: Resources = Resources {
     refresh_millihertz: REFRESH_MILLIHERTZ,
 };
 
-pub(crate) struct GetResources;
-pub(crate) struct GetConnector;
+/// Arguments of `resources`.
+pub(crate) struct GetResources<'a>(pub(crate) &'a Tenant);
+/// Arguments of `get-connector`.
+pub(crate) struct GetConnector<'a>(pub(crate) &'a Tenant);
 
-impl Arguments<Device> for GetResources {
+impl Arguments<Device> for GetResources<'_> {
     fn check(&self, _: &Users) -> Result<(), CallError> {
         Ok(())
     }
 }
 
-impl Arguments<Device> for GetConnector {
+impl Arguments<Device> for GetConnector<'_> {
     fn check(&self, _: &Users) -> Result<(), CallError> {
-        Ok(())
+        self.0.permit()
     }
 }
 
-pub(crate) fn resources(_: &Users, _: GetResources) -> Result<Resources, CallError> {
-    Ok(RESOURCES)
+pub(crate) fn resources(_: &Users, GetResources(tenant): GetResources<'_>) -> Result<Resources, CallError> {
+    let Objects { crtc, connector, plane } = tenant.objects();
+    let (connectors, crtcs, planes) = (connector.into(), crtc.into(), plane.into());
+    Ok(Resources { connectors, crtcs, planes, ..RESOURCES })
 }
 
-pub(crate) fn connector(users: &Users, _: GetConnector) -> Result<ConnectorInfo, CallError> {
+pub(crate) fn connector(users: &Users, _: GetConnector<'_>) -> Result<ConnectorInfo, CallError> {
     if users.display.is_lost() {
         return Ok(ConnectorInfo { status: ConnectorStatus::Disconnected, modes: Vec::new() });
     }

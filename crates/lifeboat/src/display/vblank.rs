@@ -9,7 +9,7 @@ use std::collections::LinkedList;
 use lifeboat_core::kms::CommitError;
 
 use super::events::{Mailbox, Source};
-use super::{Owed, State};
+use super::{Owed, State, Tenant};
 use crate::calls::{Arguments, Bound};
 use crate::device::{Device, Users};
 use crate::link::Link;
@@ -33,12 +33,13 @@ pub(super) struct Waits(LinkedList<Wait>);
 /// Arguments of `queue-vblank`: who is to be told, and by which token.
 pub(crate) struct QueueVblank<'a> {
     pub(crate) mailbox: &'a Mailbox,
+    pub(crate) tenant: &'a Tenant,
     pub(crate) token: u64,
 }
 
 impl Arguments<Device> for QueueVblank<'_> {
     fn check(&self, _: &Users) -> Result<(), CallError> {
-        Ok(())
+        self.tenant.permit()
     }
 }
 
@@ -46,43 +47,61 @@ impl Arguments<Device> for QueueVblank<'_> {
 pub(crate) fn queue_vblank(
     bound: Option<&Bound<'_, Device>>,
     users: &Users,
-    QueueVblank { mailbox, token }: QueueVblank<'_>,
+    QueueVblank { mailbox, token, .. }: QueueVblank<'_>,
 ) -> Result<Fence, CallError> {
     let event = mailbox.promise(Source::Vblank, token)?;
     let display = &users.display;
+    // If the device is lost before the turn comes, the blank has come.
+    let way = bound.and_then(|bound| Some((bound.link(), display.turns.take()?)));
     let mut state = display.lock();
     if state.crtc.mode().is_none() {
         return Err(CommitError::Off.into());
     }
-    let (fence, owed) = Owed::new(&display.blanks, Some(event));
-    if let Some(bound) = bound.filter(|_| !state.crtc.is_lost()) {
-        state.wait_for_blank(bound.link(), owed);
+    if let Some((link, _)) = way.as_ref().filter(|_| !state.crtc.is_lost()) {
+        let watched = state.watched;
         drop(state);
+        let count = watch(link, watched);
+        state = display.lock();
+        state.watches(count);
+    }
+    let (fence, owed) = Owed::new(&display.blanks, Some(event));
+    if way.is_some() && !state.crtc.is_lost() {
+        state.wait_for_blank(owed);
+        drop(state);
+        drop(way);
         // The worker asks if no interrupt comes.
         users.scheduler.events().nudge();
     } else {
         let sequence = state.vblanks.count();
         drop(state);
+        drop(way);
         owed.answer(sequence, Ok(()));
     }
     Ok(fence)
 }
 
+/// Has vertical blanks reported, and counts them then: a blank after the one that is counted is reported. `None` if the
+/// hardware could not be asked: it is gone, and the unplug answers.
+fn watch(link: &Link, watched: bool) -> Option<u32> {
+    let count = link.registers(|lb1, _| {
+        if !watched {
+            lb1.watch_vblanks(true)?;
+        }
+        lb1.vblank_count()
+    });
+    count.ok()
+}
+
 impl State {
-    fn wait_for_blank(&mut self, link: &Link, owed: Owed) {
-        let watched = self.watched;
-        // Watched first, and counted then: a blank after the one that is counted is reported.
-        let count = link.registers(|lb1, _| {
-            if !watched {
-                lb1.watch_vblanks(true)?;
-            }
-            lb1.vblank_count()
-        });
-        if let Ok(count) = count {
+    /// Vertical blanks are reported from now on.
+    fn watches(&mut self, count: Option<u32>) {
+        if let Some(count) = count {
             self.vblanks.observe(count);
         }
-        // If it could not be asked it is gone, and the unplug answers.
         self.watched = true;
+    }
+
+    fn wait_for_blank(&mut self, owed: Owed) {
         if self.waits.is_empty() {
             let now = self.silences.now();
             self.silences.blank.begins(now);

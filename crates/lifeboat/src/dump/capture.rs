@@ -70,6 +70,8 @@ pub(super) struct Capture {
     guilty: Option<usize>,
     descriptors: Vec<Raw>,
     left_out: LeftOut,
+    /// The room that is left while it is filled.
+    budget: Budget,
 }
 
 #[derive(Clone, Copy)]
@@ -138,12 +140,19 @@ impl Capture {
             guilty: None,
             descriptors: Vec::with_capacity(limit / DESCRIPTOR),
             left_out: LeftOut::default(),
+            budget: Budget(0),
         }
     }
 
     /// Captures the state as it is now. The most important comes first: registers, jobs, descriptors; of these those of the
     /// ring that the reason is about.
     pub(super) fn fill(&mut self, source: &Source, reason: Reason) {
+        self.begin(source, reason);
+        self.read(source);
+    }
+
+    /// The first part: the jobs, and what there is room for. Asks the device nothing.
+    pub(super) fn begin(&mut self, source: &Source, reason: Reason) {
         self.reason = reason;
         self.at = SystemTime::now();
         self.since_bind = source.bound.elapsed();
@@ -152,11 +161,26 @@ impl Capture {
         self.jobs.clear();
         self.descriptors.clear();
         self.left_out = LeftOut::default();
-        let mut budget =
+        self.budget =
             Budget(source.limit.clamp(LEAST, Dump::LARGEST).saturating_sub(BASE + self.rings.len() * RING_COST));
-        self.registers(source, &mut budget);
-        self.jobs(source, &mut budget);
-        self.descriptors(source, &mut budget);
+        self.plan();
+        self.jobs(source);
+    }
+
+    /// The second part: registers, and what the rings hold.
+    pub(super) fn read(&mut self, source: &Source) {
+        self.registers(source);
+        self.descriptors(source);
+    }
+
+    /// Instead of the second part: the device does not answer.
+    pub(super) fn nothing_to_read(&mut self) {
+        self.reason = Reason::Lost;
+        self.device = None;
+        self.left_out.registers = 0;
+        for ring in &mut self.rings {
+            ring.shown = false;
+        }
     }
 
     /// The ring that this is about comes before the others.
@@ -166,25 +190,33 @@ impl Capture {
         (0..count).map(move |step| (first + step) % count)
     }
 
-    /// A section for each block, so that an unplug waits for one at most.
-    fn registers(&mut self, source: &Source, budget: &mut Budget) {
+    /// Which registers there is room for.
+    fn plan(&mut self) {
         // A dead device costs no reads beyond the one that finds it so.
-        let mut there = self.reason != Reason::Lost;
-        let asked = there;
-        if there && budget.take(DEVICE.len(), REGISTER) {
-            let mut read = [None; DEVICE.len()];
-            there = source.link.registers(|lb1, _| lb1.dump_device(&mut read)).is_ok();
-            self.device = Some(read);
-        } else if there {
+        let asked = self.reason != Reason::Lost;
+        if asked && self.budget.take(DEVICE.len(), REGISTER) {
+            self.device = Some([None; DEVICE.len()]);
+        } else if asked {
             self.left_out.registers += DEVICE.len() as u64;
         }
         for at in self.in_order() {
             let ring = &mut self.rings[at];
             ring.read = [None; RING.len()];
-            ring.shown = asked && budget.take(RING.len(), REGISTER);
+            ring.shown = asked && self.budget.take(RING.len(), REGISTER);
             if asked && !ring.shown {
                 self.left_out.registers += RING.len() as u64;
             }
+        }
+    }
+
+    /// A section for each block, so that an unplug waits for one at most.
+    fn registers(&mut self, source: &Source) {
+        let mut there = self.reason != Reason::Lost;
+        if let Some(read) = self.device.as_mut().filter(|_| there) {
+            there = source.link.registers(|lb1, _| lb1.dump_device(read)).is_ok();
+        }
+        for at in self.in_order() {
+            let ring = &mut self.rings[at];
             // Also if there is no room for them: they say which descriptors matter.
             let (number, read) = (ring.number, &mut ring.read);
             there = there && source.link.registers(|lb1, _| lb1.dump_ring(number, read)).is_ok();
@@ -192,8 +224,8 @@ impl Capture {
     }
 
     /// At most half of the room, so that there is some for what the rings hold.
-    fn jobs(&mut self, source: &Source, budget: &mut Budget) {
-        let room = budget.holds(JOB).div_ceil(2).min(self.jobs.capacity());
+    fn jobs(&mut self, source: &Source) {
+        let room = self.budget.holds(JOB).div_ceil(2).min(self.jobs.capacity());
         let now = Instant::now();
         source.events.inspect(|core| {
             for ring in &mut self.rings {
@@ -213,11 +245,11 @@ impl Capture {
                 self.jobs.push(Pending::of(&job, now));
             }
         });
-        budget.take(self.jobs.len(), JOB);
+        self.budget.take(self.jobs.len(), JOB);
     }
 
-    fn descriptors(&mut self, source: &Source, budget: &mut Budget) {
-        let mut room = budget.holds(DESCRIPTOR).min(self.descriptors.capacity());
+    fn descriptors(&mut self, source: &Source) {
+        let mut room = self.budget.holds(DESCRIPTOR).min(self.descriptors.capacity());
         let mut rings_left = self.rings.len();
         for at in self.in_order() {
             // The one that matters most may have what is there, but for one each for the others.

@@ -1,7 +1,7 @@
 //! When a dump is taken.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lifeboat_core::class::Presence;
 use lifeboat_core::health::Verdict;
@@ -20,6 +20,16 @@ use crate::submit::Job;
 
 /// Tells that there is a dump to be taken. Must not block.
 pub(crate) type ReportDump = Box<dyn Fn() + Send + Sync>;
+
+/// How long a device that is lost may take for its first answer. One that takes longer is not asked anything else: its binding
+/// waits to be ended.
+const ANSWER_LIMIT: Duration = Duration::from_millis(500);
+
+/// The dump of a binding that ends, without what the device says.
+pub(crate) struct Ending {
+    capture: Capture,
+    reason: Reason,
+}
 
 /// Takes the dumps of one binding.
 pub(crate) struct Recorder {
@@ -61,19 +71,33 @@ impl Recorder {
     }
 
     /// The binding is about to end, or to be wedged; nothing is announced yet. As [`Recorder::failed`], but reports nothing: whoever
-    /// ends it takes the dumps afterwards.
-    pub(crate) fn ends(&self, loss: Loss) {
+    /// ends it takes the dumps afterwards. Asks the device nothing: an answer may take seconds, and users are told of the loss
+    /// first. [`Recorder::ended`] does.
+    pub(crate) fn ends(&self, loss: Loss) -> Option<Ending> {
         let reason = match loss {
-            // Nothing has failed; and a device that was pulled out has nothing to be read.
-            // Nothing has failed, or nothing of it can be read.
-            Loss::Unplugged | Loss::Unbound | Loss::LinkDown | Loss::Replaced => return,
+            // Nothing of it can be read, or nothing has failed.
+            Loss::Unplugged | Loss::Unbound | Loss::LinkDown | Loss::Replaced => return None,
             Loss::FellOff => Reason::Lost,
             Loss::Hung | Loss::Wedged(Failure::Hung) => Reason::Hung,
             Loss::Crashed => Reason::GivenUp,
             Loss::Wedged(Failure::ResetFailed) => Reason::ResetFailed,
             Loss::Nonsense | Loss::Wedged(Failure::Nonsense) => Reason::Nonsense,
         };
-        self.begin(if self.answers() { reason } else { Reason::Lost });
+        let mut capture = self.new_incident(reason)?;
+        capture.begin(&self.source, reason);
+        Some(Ending { capture, reason })
+    }
+
+    /// Users have been told of the loss: completes the dump by what the device says, if it says so soon.
+    pub(crate) fn ended(&self, ending: Option<Ending>) {
+        let Some(Ending { mut capture, reason }) = ending else { return };
+        let asked = Instant::now();
+        if reason != Reason::Lost && self.answers() && asked.elapsed() < ANSWER_LIMIT {
+            capture.read(&self.source);
+        } else {
+            capture.nothing_to_read();
+        }
+        self.captured(capture, reason);
     }
 
     fn answers(&self) -> bool {
@@ -83,22 +107,32 @@ impl Recorder {
 
     /// Whether there is a new dump now.
     fn begin(&self, reason: Reason) -> bool {
+        let Some(mut capture) = self.new_incident(reason) else { return false };
+        capture.fill(&self.source, reason);
+        self.captured(capture, reason);
+        true
+    }
+
+    /// Room for the dump of a new incident, if this is one.
+    fn new_incident(&self, reason: Reason) -> Option<Capture> {
         // What is announced as gone has no jobs any more.
         if self.source.link.presence() != Presence::Live {
-            return false;
+            return None;
         }
         let completed = self.source.events.completed();
         if !self.incident.lock().failed(completed) {
-            return false;
+            return None;
         }
-        let Some(mut capture) = self.kept.free() else {
+        let capture = self.kept.free();
+        if capture.is_none() {
             tracing::warn!(minor = self.source.minor, %reason, "no dump: nobody has taken the ones before");
-            return false;
-        };
-        capture.fill(&self.source, reason);
+        }
+        capture
+    }
+
+    fn captured(&self, capture: Capture, reason: Reason) {
         self.kept.filled(capture);
         tracing::info!(minor = self.source.minor, %reason, "a dump was captured");
-        true
     }
 
     /// A dump of what is, whatever it is. In memory of its own.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,6 +119,21 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
     /// [`Scheduler::deliver`]. Does not wait. There is no way back; the first reason counts.
     pub fn lose(&self, error: FenceError) {
         self.shared.lose(error, false);
+    }
+
+    /// After [`Scheduler::lose`]: signals every fence that is owed, here and now. Waits for nobody, and drops no job.
+    pub(crate) fn signal(&self) {
+        self.shared.signal();
+    }
+
+    /// Where the worker is, if it has something in hand.
+    pub(crate) fn doing(&self) -> Option<&'static Location<'static>> {
+        self.shared.doing()
+    }
+
+    /// Whether the worker is asking something of the rings now: perhaps it waits for an access to end.
+    pub(crate) fn is_at_rings(&self) -> bool {
+        self.shared.is_at_rings()
     }
 
     /// After [`Scheduler::lose`]: signals what is owed, here and now, and waits for what other threads have in hand.

@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,8 @@ pub(super) struct Shared<J> {
     /// Something was fed: for a worker that looks a little longer before it sleeps. Whether it may sleep is
     /// [`State::fed`]; this one is rung after the lock is released, so that who hears it finds the lock free.
     pub(super) bell: AtomicBool,
+    /// The worker is asking something of the rings.
+    pub(super) at_rings: AtomicBool,
     /// There is something for the worker. Notified only if it sleeps.
     pub(super) work: Condvar,
     /// Nothing is in hand any more, or the worker has ended. Notified only if somebody waits.
@@ -73,6 +75,8 @@ pub(super) struct State<J> {
     pub(super) core: Core<J>,
     /// Threads that are carrying out actions.
     in_hand: usize,
+    /// Where the action was begun that was begun last and has not ended: for a report of what is waited for.
+    doing: Option<&'static Location<'static>>,
     /// Fences that signalled because the device was lost.
     lost: usize,
     /// Fences that signalled because their jobs have completed.
@@ -112,6 +116,7 @@ impl<J> Shared<J> {
         let state = State {
             core,
             in_hand: 0,
+            doing: None,
             lost: 0,
             completed: 0,
             fed: false,
@@ -132,6 +137,7 @@ impl<J> Shared<J> {
             epoch: Instant::now(),
             state: Mutex::new(&locks::ENGINE, state),
             bell: AtomicBool::new(false),
+            at_rings: AtomicBool::new(false),
             work: Condvar::new(),
             settled: Condvar::new(),
         })
@@ -249,6 +255,18 @@ impl<J> Shared<J> {
         }
     }
 
+    /// After the core was lost: signals all fences that are owed, here and now. Waits for nobody.
+    pub(super) fn signal(&self) {
+        let mut state = self.state.lock();
+        if !state.core.is_over() {
+            return;
+        }
+        while let Some(Action::Signal { fence, result }) = state.core.poll_signal() {
+            state.count(result);
+            self.carry_out(&mut state, || fence.end(result));
+        }
+    }
+
     /// After the core was lost: carries out all that is owed, here and now, and waits for what other threads have in
     /// hand. `false` if one of them still had something in hand when `limit` had passed. A thread that has something of
     /// a scheduler in hand itself, as in a fence callback, only signals, and gets `false` at once: what it would wait for
@@ -304,13 +322,16 @@ impl<J> Shared<J> {
     }
 
     /// Runs `f` with the lock released, as something that this thread has in hand.
+    #[track_caller]
     pub(super) fn carry_out<T>(&self, state: &mut MutexGuard<'_, State<J>>, f: impl FnOnce() -> T) -> T {
         state.in_hand += 1;
+        let before = state.doing.replace(Location::caller());
         let result = MutexGuard::unlocked(state, || {
             let _in_hand = InHand::begin();
             catch_unwind(AssertUnwindSafe(f))
         });
         state.in_hand -= 1;
+        state.doing = before;
         if state.in_hand == 0 {
             self.notify_watchers(state);
         }
@@ -338,6 +359,16 @@ impl<J> Shared<J> {
     pub(super) fn quiet(&self, state: &mut State<J>) {
         state.fed = false;
         self.bell.store(false, Release);
+    }
+
+    /// Where a thread is that has something in hand; the worker, if the caller has nothing in hand.
+    pub(super) fn doing(&self) -> Option<&'static Location<'static>> {
+        self.state.lock().doing
+    }
+
+    /// Whether the worker is asking something of the rings now. Not on the worker's thread.
+    pub(super) fn is_at_rings(&self) -> bool {
+        self.at_rings.load(Acquire) && !self.state.lock().on_worker()
     }
 
     pub(super) fn lost(&self) -> usize {

@@ -4,6 +4,7 @@
 //! scheduler that has not been lost are its own, so those of one queue come in their order.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
 use std::time::Instant;
 
 use lifeboat_core::Timestamp;
@@ -23,9 +24,8 @@ use crate::{primitive, spin};
 /// Actions taken under one lock. More would save little, and a completion that comes meanwhile waits for all of them.
 const BATCH: usize = 32;
 
-/// One action, with all that is needed to carry it out without the lock.
+/// One action but a signal, with all that is needed to carry it out without the lock.
 enum Step<J> {
-    Signal(Unsignalled, Result<(), FenceError>),
     Release(Held<J>),
     Run(Run<J>),
     GiveUp,
@@ -51,7 +51,10 @@ pub(super) struct Runner<'a, R: Rings> {
     pub(super) shared: &'a Shared<R::Job>,
     /// `None` at the end of its life.
     rings: Option<R>,
-    /// What is in hand. Never grows (SCHED-3).
+    /// Signals in hand. Given before anything else that is in hand: a job that is run may stall at a register, and nobody
+    /// but this thread can give what it has taken. Never grows (SCHED-3).
+    signals: Vec<(Unsignalled, Result<(), FenceError>)>,
+    /// What else is in hand. Never grows either.
     steps: Vec<Step<R::Job>>,
     /// What has been carried out of it that the core does not know. Never grows either.
     given: Vec<Given>,
@@ -68,8 +71,9 @@ pub(super) type Guard<'a, J> = MutexGuard<'a, State<J>>;
 impl<'a, R: Rings> Runner<'a, R> {
     pub(super) fn new(shared: &'a Shared<R::Job>, rings: R) -> Self {
         let numbers = Vec::with_capacity(shared.rings.into());
-        let (steps, given) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        Self { shared, rings: Some(rings), steps, given, numbers, look_at: None, given_up: false }
+        let (signals, steps) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let given = Vec::with_capacity(BATCH);
+        Self { shared, rings: Some(rings), signals, steps, given, numbers, look_at: None, given_up: false }
     }
 
     /// For rings that no thread works for: all is ended on this one.
@@ -94,11 +98,13 @@ impl<'a, R: Rings> Runner<'a, R> {
             // Time is judged also while there is work: a ring that hangs must not wait for the others to rest. Nor must
             // what the driver wants to look at.
             let looked = self.look(&mut state, now);
-            if self.judge(&mut state, now) || looked || busy {
-                continue;
-            }
-            if state.worker != Worker::Running {
+            let judged = self.judge(&mut state, now);
+            // A driver that always wants to look keeps nobody from ending it.
+            if state.worker != Worker::Running && !busy {
                 break;
+            }
+            if judged || looked || busy {
+                continue;
             }
             self.idle(&mut state);
         }
@@ -119,7 +125,7 @@ impl<'a, R: Rings> Runner<'a, R> {
     /// Takes what there is to do, up to a limit, and does it. `false` if there was nothing.
     fn carry_out(&mut self, state: &mut Guard<'_, R::Job>) -> bool {
         let trouble = self.take(state);
-        if self.steps.is_empty() && trouble.is_none() {
+        if self.signals.is_empty() && self.steps.is_empty() && trouble.is_none() {
             return false;
         }
         let shared = self.shared;
@@ -133,13 +139,13 @@ impl<'a, R: Rings> Runner<'a, R> {
         true
     }
 
-    /// Fills `steps`. A reset comes last, and apart: its result is to be fed before anything else is asked.
+    /// Fills `signals` and `steps`. A reset comes last, and apart: its result is to be fed before anything else is asked.
     fn take(&mut self, state: &mut State<R::Job>) -> Option<Trouble<R::Job>> {
-        while self.steps.len() < BATCH {
+        while self.signals.len() + self.steps.len() < BATCH {
             match state.core.poll_action()? {
                 Action::Signal { fence, result } => {
                     state.count(result);
-                    self.steps.push(Step::Signal(fence, result));
+                    self.signals.push((fence, result));
                 }
                 Action::Release { payload } => self.steps.push(Step::Release(payload)),
                 Action::Run { job: id, ring, seqno, .. } => {
@@ -163,6 +169,9 @@ impl<'a, R: Rings> Runner<'a, R> {
 
     /// Carries out what was taken.
     fn perform(&mut self) {
+        for (fence, result) in self.signals.drain(..) {
+            fence.end(result);
+        }
         // Not held while the rings are borrowed; its memory is used again.
         let mut steps = std::mem::take(&mut self.steps);
         for step in steps.drain(..) {
@@ -170,7 +179,6 @@ impl<'a, R: Rings> Runner<'a, R> {
                 self.stamp();
             }
             match step {
-                Step::Signal(fence, result) => fence.end(result),
                 // A job is a user's as much as the driver's: its drop ends nothing but itself.
                 Step::Release(job) => contained("a job's drop", || drop(job)),
                 Step::Run(run) => self.run(run),
@@ -241,7 +249,10 @@ impl<'a, R: Rings> Runner<'a, R> {
 
     /// A driver's panic ends the device, not the duty to signal: what state the rings are in is no longer known.
     fn contain<T>(&mut self, what: &str, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let shared = self.shared;
+        shared.at_rings.store(true, Release);
         let result = caught(what, || f(self));
+        shared.at_rings.store(false, Release);
         if result.is_none() && !self.given_up {
             self.given_up = true;
             contained("giving up a device", || {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod interrupts;
+mod leases;
 mod live;
 mod loss;
 #[path = "../machine/mod.rs"]
@@ -19,8 +20,8 @@ use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::{
-    Buffer, CallError, Change, Commit, CommitKind, ConnectorStatus, Device, DisplayEvent, Event, Fence, Handle, Module,
-    Placement, ProbeError, ProbeOptions, WaitError,
+    Buffer, CallError, Change, Commit, CommitKind, ConnectorStatus, Device, DisplayEvent, Event, Fence, Handle, Lease,
+    Module, Objects, Placement, ProbeError, ProbeOptions, WaitError,
 };
 use lifeboat_gpu::{Card, Fault, Trigger};
 use lifeboat_lb1::regs;

@@ -5,8 +5,8 @@
 //! held by the context, and the context by the job. That leaves the buffers that are unmapped meanwhile: memory that a
 //! running command still uses must not be given to somebody else (SCHED-2).
 //!
-//! Leases are links of a chain in time. Each unmapping ends the current lease: it puts the buffer and the next lease
-//! into it. A job holds the lease that was current when it was submitted, and through it all later ones, and so every
+//! These are links of a chain in time. Each unmapping ends the current link: it puts the buffer and the next link
+//! into it. A job holds the link that was current when it was submitted, and through it all later ones, and so every
 //! buffer unmapped since. When the last job from before an unmapping ends, the front of the chain goes, and the buffer
 //! with it.
 
@@ -16,32 +16,32 @@ use crate::buffer;
 
 /// The time between two unmappings of a context.
 #[derive(Default)]
-pub(crate) struct Lease {
+pub(crate) struct Retained {
     end: OnceLock<End>,
 }
 
 struct End {
-    /// Held for those who hold this lease or an earlier one.
+    /// Held for those who hold this link or an earlier one.
     _unmapped: Arc<buffer::Shared>,
-    next: Arc<Lease>,
+    next: Arc<Retained>,
 }
 
-impl Lease {
-    /// Ends the current lease by an unmapping; what follows becomes the current one.
+impl Retained {
+    /// Ends the current link by an unmapping; what follows becomes the current one.
     pub(crate) fn end(current: &mut Arc<Self>, unmapped: Arc<buffer::Shared>) {
         let next = Arc::new(Self::default());
-        // Only the current lease is ended, and only here, under the lock that `current` is behind.
+        // Only the current link is ended, and only here, under the lock that `current` is behind.
         let _ = current.end.set(End { _unmapped: unmapped, next: next.clone() });
         *current = next;
     }
 }
 
-impl Drop for Lease {
+impl Drop for Retained {
     /// Link by link: the chain can be longer than the stack is deep.
     fn drop(&mut self) {
         let mut end = self.end.take();
         while let Some(End { next, .. }) = end {
-            end = Arc::into_inner(next).and_then(|mut lease| lease.end.take());
+            end = Arc::into_inner(next).and_then(|mut retained| retained.end.take());
         }
     }
 }
