@@ -32,6 +32,34 @@ pub(crate) struct BoundLink<'a> {
     hardware: Bound<'a, Hardware>,
 }
 
+/// Either way to the registers, for a procedure that is the same in a bus callback and outside of one.
+pub(crate) trait Registers {
+    /// As [`Link::registers`].
+    fn access<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError>;
+}
+
+impl Registers for Link {
+    #[track_caller]
+    fn access<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError> {
+        self.registers(|lb1, _| f(lb1))
+    }
+}
+
+impl Registers for BoundLink<'_> {
+    fn access<R>(
+        &self,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError> {
+        self.registers(|lb1, _| f(lb1))
+    }
+}
+
 impl Deref for Link {
     type Target = Reach<Hardware>;
 
