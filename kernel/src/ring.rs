@@ -83,7 +83,8 @@ impl Ring {
         match link.registers(|lb1| lb1.is_in_job(self.number, &self.writer, extent, job.context())) {
             Ok(true) => Began::Yes,
             Ok(false) => Began::No,
-            Err(_) => Began::Unknown,
+            // A device that cannot be asked accuses nobody.
+            Err(_) => Began::No,
         }
     }
 
