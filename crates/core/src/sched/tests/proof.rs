@@ -210,6 +210,19 @@ fn recov_5_hangs_of_jobs_that_began_escalate_nothing() {
     assert_eq!((bench.device_resets, bench.gave_up), (0, false));
 }
 
+/// A reset with somebody to blame was not in vain.
+#[test]
+fn recov_5_nor_do_they_count_against_the_ring() {
+    let (mut bench, _, queue) = bench();
+    bench.submit_restartable(queue);
+    bench.overdue(0, Began::Yes);
+    bench.reset(0);
+    let job = bench.submit_restartable(queue);
+    bench.overdue(0, Began::No);
+    bench.reset(0);
+    assert_eq!((bench.running(), bench.device_resets), (vec![job], 0));
+}
+
 /// A ring that was reset and does not work is a reset that has failed.
 #[test]
 fn recov_5_a_ring_that_does_not_prove_itself_has_the_device_reset() {
