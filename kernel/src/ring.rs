@@ -82,9 +82,8 @@ impl Ring {
         let extent = Extent { first: job.begins_at.load(Relaxed), commands };
         match link.registers(|lb1| lb1.is_in_job(self.number, &self.writer, extent, job.context())) {
             Ok(true) => Began::Yes,
-            Ok(false) => Began::No,
             // A device that cannot be asked accuses nobody.
-            Err(_) => Began::No,
+            Ok(false) | Err(_) => Began::No,
         }
     }
 

@@ -132,9 +132,8 @@ impl Rings for Lb1Rings {
         let extent = Extent { first: job.begins_at.load(Relaxed), commands };
         match link.registers(|lb1, _| lb1.is_in_job(ring.number, &ring.writer, extent, job.context.id)) {
             Ok(true) => Began::Yes,
-            Ok(false) => Began::No,
             // A device that cannot be asked accuses nobody.
-            Err(_) => Began::No,
+            Ok(false) | Err(_) => Began::No,
         }
     }
 
