@@ -71,8 +71,9 @@ pub(crate) enum Task {
         ring: RingIndex,
         seqno: Seqno,
     },
-    /// Find out whether the ring has begun its [suspect](Engine::suspect) and how far it is, call [`Engine::begin_reset`],
-    /// and if that gives a number, reset it, let it prove itself, and call [`Engine::reset_done`].
+    /// Find out whether the ring has begun its [suspect](Engine::suspect) and how far it is, call
+    /// [`Engine::begin_reset`], and if that gives a number, reset it, let it prove itself, and call
+    /// [`Engine::reset_done`].
     Reset(RingIndex),
     /// The same for all rings and the whole device: [`Engine::begin_device_reset`], [`Engine::device_reset_done`].
     ResetDevice,

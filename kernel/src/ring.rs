@@ -24,7 +24,8 @@ use crate::workspace::Workspace;
 const ORDER: u8 = 7;
 /// How long to wait for a reset: twice what the device states.
 pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
-/// How long to wait between two looks. A reset or a proof takes well under a millisecond on a healthy device.
+/// How long to wait between two looks. A reset or a proof takes well under a millisecond on a
+/// healthy device.
 const POLL: Delta = Delta::from_micros(100);
 
 /// One ring.
@@ -47,8 +48,8 @@ impl Ring {
         RingWriter::new(ORDER).map_or(1, |writer| writer.credits())
     }
 
-    /// Maps the workspace and enables the ring, with nothing in it and `seqno` as its number; then the ring proves itself. The
-    /// device must be enabled.
+    /// Maps the workspace and enables the ring, with nothing in it and `seqno` as its number; then
+    /// the ring proves itself. The device must be enabled.
     pub(crate) fn start(&mut self, link: &Link, seqno: Seqno) -> Result<(), DriverError> {
         link.registers(|lb1| {
             self.workspace.map(lb1)?;
@@ -57,7 +58,8 @@ impl Ring {
         self.prove(link, seqno)
     }
 
-    /// A job of the driver's own, right after the ring was enabled with `seqno` as its number; it writes the next (RECOV-5).
+    /// A job of the driver's own, right after the ring was enabled with `seqno` as its number; it
+    /// writes the next (RECOV-5).
     fn prove(&mut self, link: &Link, seqno: Seqno) -> Result<(), DriverError> {
         let ring = self.number;
         let proof = link.registers(|lb1| lb1.begin_proof(ring, &mut self.writer, &self.memory, seqno.next()))?;
@@ -87,7 +89,8 @@ impl Ring {
         }
     }
 
-    /// Resets the ring and enables it again, to count from `seqno`; then it proves itself. Ends early if the device is gone.
+    /// Resets the ring and enables it again, to count from `seqno`; then it proves itself. Ends
+    /// early if the device is gone.
     pub(crate) fn reset(&mut self, link: &Link, seqno: Seqno) -> Result<(), DriverError> {
         link.registers(|lb1| lb1.begin_ring_reset(self.number))?;
         if !wait_for_reset(|| link.registers(|lb1| lb1.ring_reset(self.number)))? {

@@ -53,7 +53,8 @@ fn ask_progress(device: &Arc<Device>, ring: u8) {
     }
 }
 
-/// Asks a ring whether it has begun the job that is guilty if it is reset now, and tells the scheduler.
+/// Asks a ring whether it has begun the job that is guilty if it is reset now, and tells the
+/// scheduler.
 fn ask_whether_begun(device: &Arc<Device>, ring: &Ring, index: RingIndex) {
     // What has completed is not to be asked about.
     ask_progress(device, index.0);

@@ -231,8 +231,8 @@ fn spans_are_recorded() {
     rig.card.set_recorder(None);
 }
 
-/// An own command has bus addresses, needs no context, and is part of no job: neither is it counted, nor hit by what is to
-/// hit a job.
+/// An own command has bus addresses, needs no context, and is part of no job: neither is it
+/// counted, nor hit by what is to hit a job.
 #[test]
 fn recov_5_an_own_command_copies_by_bus_addresses_and_is_no_job() {
     let rig = Rig::new();

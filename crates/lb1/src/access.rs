@@ -47,8 +47,8 @@ pub enum DriverError {
 }
 
 impl DriverError {
-    /// What the error concerns if it comes of starting a job. One that asks for something the device does not have is at
-    /// fault itself; every other error says something of the device.
+    /// What the error concerns if it comes of starting a job. One that asks for something the
+    /// device does not have is at fault itself; every other error says something of the device.
     pub fn scope(&self) -> ErrorScope {
         match self {
             Self::NoSuchThing => ErrorScope::Job,

@@ -1,19 +1,22 @@
 //! A job of the driver's own, by which a ring proves that it works (RECOV-5).
 //!
-//! After a reset a ring may say that all is well and do nothing. So before it is given users' jobs it does one for the
-//! driver: it copies a pattern in host memory, and then writes a sequence number. That passes all that a job needs: the
-//! doorbell; descriptors and source read by DMA; a write to memory; the number, which completes a job. The interrupt is
-//! left out: a lost one costs time and no job.
+//! After a reset a ring may say that all is well and do nothing. So before it is given users' jobs
+//! it does one for the driver: it copies a pattern in host memory, and then writes a sequence
+//! number. That passes all that a job needs: the doorbell; descriptors and source read by DMA; a
+//! write to memory; the number, which completes a job. The interrupt is left out: a lost one costs
+//! time and no job.
 //!
-//! The memory is behind the ring's descriptors. The commands are the driver's own ([`Descriptor::encode_own`]): they
-//! need no context, whose table a user could change. Each proof has another pattern, and its copy is overwritten first,
-//! so that what is left of an earlier one proves nothing. The number is the one after that which the ring was enabled
-//! with; see `lifeboat_core::sched` for why it completes no job.
+//! The memory is behind the ring's descriptors. The commands are the driver's own
+//! ([`Descriptor::encode_own`]): they need no context, whose table a user could change. Each proof
+//! has another pattern, and its copy is overwritten first, so that what is left of an earlier one
+//! proves nothing. The number is the one after that which the ring was enabled with; see
+//! `lifeboat_core::sched` for why it completes no job.
 //!
 //! Afterwards the ring is enabled anew, so that users' jobs begin at its first descriptor.
 //!
-//! A shell enables the ring, calls [`Lb1::begin_proof`], asks [`Lb1::proof`] until it is done, for [`PROOF_LIMIT`] and once
-//! more, and takes [`Unproven::Silent`] as the answer of a ring that has none. Then it calls [`Lb1::end_proof`].
+//! A shell enables the ring, calls [`Lb1::begin_proof`], asks [`Lb1::proof`] until it is done, for
+//! [`PROOF_LIMIT`] and once more, and takes [`Unproven::Silent`] as the answer of a ring that has
+//! none. Then it calls [`Lb1::end_proof`].
 
 use core::fmt;
 use core::time::Duration;
@@ -27,9 +30,10 @@ use crate::regs;
 use crate::ring::RingWriter;
 use crate::{DriverError, Lb1};
 
-/// How long a ring may take for its proof, which takes microseconds on a healthy device. Much longer, since a ring that
-/// has not done it costs all users of the device what they have there: a card that is served by a busy machine is no broken
-/// one. Bounded, since jobs wait meanwhile. As long as amdgpu gives a ring for its test.
+/// How long a ring may take for its proof, which takes microseconds on a healthy device. Much
+/// longer, since a ring that has not done it costs all users of the device what they have there: a
+/// card that is served by a busy machine is no broken one. Bounded, since jobs wait meanwhile. As
+/// long as amdgpu gives a ring for its test.
 pub const PROOF_LIMIT: Duration = Duration::from_secs(1);
 /// Bytes that are copied.
 const PATTERN_BYTES: usize = 64;
@@ -51,31 +55,31 @@ pub struct Proof {
 /// What a ring has not done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unproven {
-    /// It says that its reset is done, and is not as after one.
+    /// The ring says that its reset is done, and is not as after a reset.
     NotReset {
         /// [`regs::RING_CTRL`], which should be 0.
         control: u32,
         /// [`regs::RING_HEAD`], which should be 0.
         head: u32,
     },
-    /// It was enabled, and says that it is not.
+    /// The ring was enabled, and says that it is not.
     NotEnabled {
         /// [`regs::RING_CTRL`], which should be [`regs::ring_ctrl::ENABLE`].
         control: u32,
     },
-    /// It was disabled, and says that it is not.
+    /// The ring was disabled, and says that it is not.
     NotDisabled {
         /// [`regs::RING_CTRL`], which should be 0.
         control: u32,
     },
-    /// It has stopped with a fault.
+    /// The ring has stopped with a fault.
     Faulted {
         /// One of [`regs::fault`].
         code: u8,
     },
-    /// It has not written the sequence number in time.
+    /// The ring has not written the sequence number in time.
     Silent,
-    /// It has written the number, and not the memory.
+    /// The ring has written the sequence number, and not the memory.
     NotWritten,
 }
 
@@ -134,8 +138,8 @@ fn pattern(number: u32) -> [u8; PATTERN_BYTES] {
 }
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
-    /// Gives a ring that was just [enabled](Lb1::enable_ring) a job of the driver's own, to write `seqno`. The device must
-    /// be enabled. `memory` is the ring's.
+    /// Gives a ring that was just [enabled](Lb1::enable_ring) a job of the driver's own, to write
+    /// `seqno`. The device must be enabled. `memory` is the ring's.
     ///
     /// # Errors
     /// Those of the memory, [`DriverError::Gone`] or [`DriverError::Bus`].
@@ -154,12 +158,13 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// How far a proof is.
     ///
     /// # Errors
-    /// [`DriverError::Unproven`] if the ring does not work; [`DriverError::Gone`] or [`DriverError::Bus`].
+    /// [`DriverError::Unproven`] if the ring does not work; [`DriverError::Gone`] or
+    /// [`DriverError::Bus`].
     pub fn proof(&self, proof: &Proof, memory: &(impl DmaMemory + ?Sized)) -> Result<Progress, DriverError> {
         let &Proof { ring, seqno, pattern, copy } = proof;
         let unproven = |what| DriverError::Unproven { ring, what };
         let number = match self.seqno(ring) {
-            // It may be read wrong once.
+            // A number that is read wrong once is read again.
             Err(DriverError::NotLb1 { .. }) => None,
             number => Some(number?),
         };
@@ -176,8 +181,8 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         }
     }
 
-    /// After a proof that is done: enables the ring anew, with nothing in it and the number that it has written. `base` is as
-    /// for [`Lb1::enable_ring`].
+    /// After a proof that is done: enables the ring anew, with nothing in it and the number that it
+    /// has written. `base` is as for [`Lb1::enable_ring`].
     ///
     /// # Errors
     /// [`DriverError::Unproven`], [`DriverError::Gone`] or [`DriverError::Bus`].

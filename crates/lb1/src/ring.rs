@@ -113,13 +113,14 @@ impl RingWriter {
 }
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
-    /// Enables a ring over memory of [`RingWriter::bytes`] at `base`; `completed` becomes its sequence number. The
-    /// writer begins anew. The ring must have been reset, or the device, and is to prove itself ([`Lb1::begin_proof`])
-    /// before it is given jobs.
+    /// Enables a ring over memory of [`RingWriter::bytes`] at `base`; `completed` becomes its
+    /// sequence number. The writer begins anew. The ring must have been reset, or the device, and
+    /// is to prove itself ([`Lb1::begin_proof`]) before it is given jobs.
     ///
     /// # Errors
-    /// [`DriverError::Unproven`] if it was not reset, though it may have said so: it would read descriptors while they are
-    /// written; or if it is not enabled then. Else [`DriverError::Gone`] or [`DriverError::Bus`].
+    /// [`DriverError::Unproven`] if it was not reset, though it may have said so: it would read
+    /// descriptors while they are written; or if it is not enabled then. Else [`DriverError::Gone`]
+    /// or [`DriverError::Bus`].
     pub fn enable_ring(
         &self,
         ring: u8,
@@ -192,8 +193,9 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         self.read(regs::ring(ring, regs::RING_HEAD))
     }
 
-    /// Whether the ring is in the commands of a job: it has begun them, and has not come to the sequence number behind
-    /// them, which is the driver's. If not, what is wrong with the ring is not the job's fault. `context` is the job's.
+    /// Whether the ring is in the commands of a job: it has begun them, and has not come to the
+    /// sequence number behind them, which is the driver's. If not, what is wrong with the ring is
+    /// not the job's fault. `context` is the job's.
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
@@ -210,7 +212,8 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
             return Ok(fault.context == context && writer.offset_in(job, head) < job.commands);
         }
         let busy = self.read(regs::ring(ring, regs::RING_STATUS))? & ring_status::BUSY != 0;
-        // The head is where the ring is, or will be next: it may stand before a job that it does not begin.
+        // The head is where the ring is, or will be next: it may stand before a job that it does
+        // not begin.
         let behind = writer.offset_in(job, self.ring_head(ring)?);
         Ok(behind < job.commands && (behind > 0 || busy))
     }

@@ -32,7 +32,8 @@ pub(crate) struct BoundLink<'a> {
     hardware: Bound<'a, Hardware>,
 }
 
-/// Either way to the registers, for a procedure that is the same in a bus callback and outside of one.
+/// Either way to the registers, for a procedure that is the same in a bus callback and outside of
+/// one.
 pub(crate) trait Registers {
     /// As [`Link::registers`].
     fn access<R>(

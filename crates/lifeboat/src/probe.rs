@@ -266,8 +266,8 @@ fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
     }
 }
 
-/// Resets the device and sets up its rings. They are enabled, but there is nothing in them, and they are yet to prove
-/// themselves: then they have the number 0.
+/// Resets the device and sets up its rings. They are enabled, but there is nothing in them, and
+/// they are yet to prove themselves: then they have the number 0.
 fn start(bound: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> Result<(Info, Vec<Ring>), ProbeError> {
     let info = bound.registers(|lb1, _| lb1.info())?;
     bound.registers(|lb1, _| lb1.begin_device_reset())?;

@@ -34,8 +34,8 @@ impl Ring {
         lb1.enable_ring(self.number, &mut self.writer, self.memory.iova, seqno)
     }
 
-    /// Lets it prove itself, right after it was enabled with `seqno` as its number: it does a job of the driver's own, which
-    /// writes the next (RECOV-5). Waits outside the sections.
+    /// Lets it prove itself, right after it was enabled with `seqno` as its number: it does a job
+    /// of the driver's own, which writes the next (RECOV-5). Waits outside the sections.
     pub(crate) fn prove(&mut self, link: &impl Registers, seqno: Seqno) -> Result<(), DriverError> {
         let Self { number, writer, memory } = self;
         let proof = link.access(|lb1| lb1.begin_proof(*number, writer, memory, seqno.next()))?;
@@ -88,8 +88,8 @@ impl Rings for Lb1Rings {
         error.scope()
     }
 
-    /// Resets one ring, enables it again and lets it prove itself. Waits outside the sections, and stops early if the device
-    /// is gone (GATE-9).
+    /// Resets one ring, enables it again and lets it prove itself. Waits outside the sections, and
+    /// stops early if the device is gone (GATE-9).
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), DriverError> {
         let dumps = self.dumps.clone();
         let (link, ring) = self.ring(ring);

@@ -1,5 +1,6 @@
-//! Rings that say that all is well and do nothing: each proves itself before it is given users' jobs, nobody is guilty of a
-//! job that never began, and what does not help is not done again (RECOV-5).
+//! Rings that say that all is well and do nothing: each proves itself before it is given users'
+//! jobs, nobody is guilty of a job that never began, and what does not help is not done again
+//! (RECOV-5).
 #![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
@@ -215,7 +216,8 @@ fn recov_5_a_doorbell_that_is_lost_now_and_then_costs_time_and_no_job() {
     liar.finish();
 }
 
-/// What hangs it began; but after it the ring does not work, and that is no fault of those who come later.
+/// What hangs it began; but after it the ring does not work, and that is no fault of those who come
+/// later.
 #[test]
 fn recov_5_a_ring_that_cannot_be_enabled_after_its_reset_is_given_up_with_its_device() {
     let liar = Liar::new(lie(|_, at, access| match access {
@@ -287,7 +289,8 @@ fn recov_5_completions_that_are_never_told_are_found_without_a_reset() {
     liar.finish();
 }
 
-/// A job that began is its owner's to answer for, however often: no client has the device taken away from the others.
+/// A job that began is its owner's to answer for, however often: no client has the device taken
+/// away from the others.
 #[test]
 fn recov_5_a_client_that_only_hangs_is_banned_and_the_device_goes_on() {
     let liar = Liar::new(lie(|_, _, _| None));
@@ -340,7 +343,8 @@ fn recov_5_a_device_that_cannot_do_one_job_is_not_bound() {
     assert_eq!(elsewhere, Unproven::Silent);
 }
 
-/// A bus that carries what the device reads, and not what it writes: the device has memory of its own.
+/// A bus that carries what the device reads, and not what it writes: the device has memory of its
+/// own.
 struct OneWay {
     inner: Arc<dyn Function>,
     memories: Memories,

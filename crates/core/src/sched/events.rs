@@ -63,7 +63,8 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.rings.as_mut()[index];
         slot.extensions = 0;
         if count > 0 {
-            // A job of a user's: whatever was reset has helped. Who is accused now was not looked at.
+            // A job of a user's: whatever was reset has helped. Who is accused now was not looked
+            // at.
             (slot.tried, slot.acquitted) = (Tried::Nothing, false);
         }
         let all_done = seqno == slot.issued;

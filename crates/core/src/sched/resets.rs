@@ -17,18 +17,22 @@
 //!
 //! # What is in vain once is not tried again
 //!
-//! A reset has succeeded when the ring has proven itself by a job of its driver's own (RECOV-5). One that nobody was to blame
-//! for is in vain if no job of a user's completes on the ring afterwards. Of a ring that is suspect again, and again nobody
-//! is to blame, the next larger thing is reset: after the ring the device; and after the device it is given up, so that the
-//! bus recovers it, or wedges it. So between two completions there are at most two such resets of a ring.
+//! A reset has succeeded when the ring has proven itself by a job of its driver's own (RECOV-5).
+//! One that nobody was to blame for is in vain if no job of a user's completes on the ring
+//! afterwards. Of a ring that is suspect again, and again nobody is to blame, the next larger thing
+//! is reset: after the ring the device; and after the device it is given up, so that the bus
+//! recovers it, or wedges it. So between two completions there are at most two such resets of a
+//! ring.
 //!
-//! A hang of a job that began escalates nothing, however often it happens: it ends that job, and its context's
-//! limit bounds it. Else one client could have the device taken away from all the others.
+//! A hang of a job that began escalates nothing, however often it happens: it ends that job, and
+//! its context's limit bounds it. Else one client could have the device taken away from all the
+//! others.
 //!
 //! # A reset's own numbers
 //!
-//! A ring comes out of a reset with a number that was never given to a job, and its proof writes the one after that. The
-//! next job's is the one after both, so that neither completes a job, whenever it is read.
+//! A ring comes out of a reset with a number that was never given to a job, and its proof writes
+//! the one after that. The next job's is the one after both, so that neither completes a job,
+//! whenever it is read.
 
 use super::slots::{Blame, DeviceState, RingState, State, Tried};
 use super::{Action, Priority, RingIndex, RingSlot, Scheduler, Storage};
@@ -36,12 +40,14 @@ use crate::fence::{FenceError, Seqno};
 use crate::Id;
 
 impl<S: Storage> Scheduler<S> {
-    /// Asks whether the ring of an [`Action::ResetRing`] must be reset still: its suspect may have completed while the
-    /// driver was looking. The shell asks whether the ring has begun its [suspect](Scheduler::suspect_began), and how far
-    /// it is, feeds [`Scheduler::hw_done`] with that, and then calls this. Gives the ring's number after the reset: it and
-    /// the next, which a job of the driver's own may write to prove the ring, were never given to a job, so that reading them
-    /// before [`Scheduler::reset_done`] completes nothing. `None` if there is nothing to reset any more, or if something
-    /// larger is to be: that is the next action. O(1), or O(rings) if the device is given up.
+    /// Asks whether the ring of an [`Action::ResetRing`] must be reset still: its suspect may have
+    /// completed while the driver was looking. The shell asks whether the ring has begun its
+    /// [suspect](Scheduler::suspect_began), and how far it is, feeds [`Scheduler::hw_done`] with
+    /// that, and then calls this. Gives the ring's number after the reset: it and the next, which a
+    /// job of the driver's own may write to prove the ring, were never given to a job, so that
+    /// reading them before [`Scheduler::reset_done`] completes nothing. `None` if there is nothing
+    /// to reset any more, or if something larger is to be: that is the next action. O(1), or
+    /// O(rings) if the device is given up.
     #[must_use = "if it gives a number, the ring is to be reset"]
     pub fn begin_reset(&mut self, ring: RingIndex) -> Option<Seqno> {
         let slot = self.rings.as_mut().get_mut(usize::from(ring.0))?;
@@ -65,9 +71,9 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Asks whether the device of an [`Action::ResetDevice`] must be reset still, and from here on ignores what its
-    /// rings say. As before, the shell asks whether rings have begun their suspects, and all rings how far they are, and
-    /// feeds that, before it calls this. O(rings).
+    /// Asks whether the device of an [`Action::ResetDevice`] must be reset still, and from here on
+    /// ignores what its rings say. As before, the shell asks whether rings have begun their
+    /// suspects, and all rings how far they are, and feeds that, before it calls this. O(rings).
     #[must_use = "if true, the device is to be reset"]
     pub fn begin_device_reset(&mut self) -> bool {
         if self.device != DeviceState::Asked {
@@ -80,10 +86,11 @@ impl<S: Storage> Scheduler<S> {
         true
     }
 
-    /// The shell has reset a ring after [`Scheduler::begin_reset`], and the ring has proven itself. On success its suspect
-    /// is guilty, unless it completed before the reset took hold or never began, and the others run again or fail as
-    /// innocents. On failure, which a ring is that was reset and does not work, the whole device is to be reset, as soon as
-    /// no other ring is being reset. O(jobs on the ring).
+    /// The shell has reset a ring after [`Scheduler::begin_reset`], and the ring has proven itself.
+    /// On success its suspect is guilty, unless it completed before the reset took hold or never
+    /// began, and the others run again or fail as innocents. On failure, which a ring is that was
+    /// reset and does not work, the whole device is to be reset, as soon as no other ring is being
+    /// reset. O(jobs on the ring).
     pub fn reset_done(&mut self, ring: RingIndex, succeeded: bool) {
         let index = usize::from(ring.0);
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return };
@@ -100,10 +107,10 @@ impl<S: Storage> Scheduler<S> {
         self.requeue_innocents(index);
     }
 
-    /// The shell has reset the device after [`Scheduler::begin_device_reset`], and all rings have proven themselves. On
-    /// success each ring's suspect is guilty, if it has one that began, and all other jobs that were on rings run again or
-    /// fail as innocents. On failure the device is given up; jobs end when the shell then calls [`Scheduler::lose`].
-    /// O(jobs on rings).
+    /// The shell has reset the device after [`Scheduler::begin_device_reset`], and all rings have
+    /// proven themselves. On success each ring's suspect is guilty, if it has one that began, and
+    /// all other jobs that were on rings run again or fail as innocents. On failure the device is
+    /// given up; jobs end when the shell then calls [`Scheduler::lose`]. O(jobs on rings).
     pub fn device_reset_done(&mut self, succeeded: bool) {
         if self.device != DeviceState::Resetting || self.lost.is_some() {
             return;
@@ -123,9 +130,9 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// The number that a ring is to show after its reset or the device's. It and the next, for the proof, were never given
-    /// to a job, so that reading them before the reset is [done](Self::reset_done) completes nothing. `None` if there is
-    /// no such ring. O(1).
+    /// The number that a ring is to show after its reset or the device's. It and the next, for the
+    /// proof, were never given to a job, so that reading them before the reset is
+    /// [done](Self::reset_done) completes nothing. `None` if there is no such ring. O(1).
     pub fn number_after_reset(&self, ring: RingIndex) -> Option<Seqno> {
         Some(self.rings.as_ref().get(usize::from(ring.0))?.issued.next())
     }
@@ -170,8 +177,9 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A ring comes out of a reset with the number that its proof has written: those given to abandoned jobs will not be
-    /// written any more. The job that is to blame is guilty, if it is still there.
+    /// A ring comes out of a reset with the number that its proof has written: those given to
+    /// abandoned jobs will not be written any more. The job that is to blame is guilty, if it is
+    /// still there.
     fn begin_anew(&mut self, ring: usize, tried: Tried) {
         let slot = &mut self.rings.as_mut()[ring];
         let guilty = slot.guilty();

@@ -207,7 +207,8 @@ pub(super) enum Blame {
     Oldest,
 }
 
-/// The largest thing that was reset for a ring in vain: nobody was to blame, and no job has completed on the ring since.
+/// The largest thing that was reset for a ring in vain: nobody was to blame, and no job has
+/// completed on the ring since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(test, derive(Hash))]
 pub(super) enum Tried {

@@ -8,9 +8,9 @@ use crate::{Id, Timestamp};
 /// Whether a ring is in a job, as far as its driver can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Began {
-    /// It has begun it, and has not come to its end: what is wrong is the job's fault.
+    /// The ring has begun the job, and has not come to its end: the job is at fault.
     Yes,
-    /// It has not begun it, or has all of it behind: what is wrong is not the job's fault.
+    /// The ring has not begun the job, or has all of it behind: the job is not at fault.
     No,
     /// The driver cannot tell. Taken as yes.
     #[default]
@@ -77,17 +77,19 @@ impl<S: Storage> Scheduler<S> {
     }
 
     /// The job that is guilty if a ring is reset, for the driver to find out whether the ring has
-    /// [begun](Scheduler::suspect_began) it. `None` if there is none, or if its reset has begun. O(1).
+    /// [begun](Scheduler::suspect_began) it. `None` if there is none, or if its reset has begun.
+    /// O(1).
     pub fn suspect(&self, ring: RingIndex) -> Option<JobId> {
         let slot = self.rings.as_ref().get(usize::from(ring.0))?;
         let job = slot.accused().filter(|_| matches!(slot.state, RingState::Suspect | RingState::Asked))?;
         Some(Id::new(job, self.jobs.as_ref()[job as usize].generation))
     }
 
-    /// The driver has looked whether the ring has begun the [suspect](Scheduler::suspect). To be told before
-    /// [`Scheduler::begin_reset`] or [`Scheduler::begin_device_reset`] of that ring: afterwards the hardware knows
-    /// nothing of it. Nobody is guilty of a job that never began; then the ring itself is suspect, and a second reset of
-    /// it without a completion in between is one of the device. Ignored for a job that is no suspect. O(1).
+    /// The driver has looked whether the ring has begun the [suspect](Scheduler::suspect). To be
+    /// told before [`Scheduler::begin_reset`] or [`Scheduler::begin_device_reset`] of that ring:
+    /// afterwards the hardware knows nothing of it. Nobody is guilty of a job that never began;
+    /// then the ring itself is suspect, and a second reset of it without a completion in between is
+    /// one of the device. Ignored for a job that is no suspect. O(1).
     pub fn suspect_began(&mut self, job: JobId, began: Began) {
         let Some(ring) = self.job_mut(job).map(|slot| slot.ring) else { return };
         if self.suspect(ring) == Some(job) {

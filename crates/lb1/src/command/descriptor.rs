@@ -86,7 +86,8 @@ impl Descriptor {
         d
     }
 
-    /// Encodes a command of the driver's own, which is part of no job: the addresses in it are bus addresses.
+    /// Encodes a command of the driver's own, which is part of no job: the addresses in it are bus
+    /// addresses.
     pub fn encode_own(command: &Command) -> Self {
         let mut d = Self::encode(ContextId(0), command);
         d.words[0] |= FLAG_OWN;
@@ -98,7 +99,8 @@ impl Descriptor {
         self.words[0] & FLAG_OWN != 0
     }
 
-    /// The context the command runs in, unless it is the driver's own. Readable even if the rest is not a command.
+    /// The context the command runs in, unless it is the driver's own. Readable even if the rest is
+    /// not a command.
     pub fn context(&self) -> ContextId {
         ContextId(byte(self.words[0], 2))
     }

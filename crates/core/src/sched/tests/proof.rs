@@ -1,5 +1,5 @@
-//! A ring proves itself, nobody is guilty of a job that never began, and what is in vain once is not tried again (RECOV-5):
-//! one promise per test.
+//! A ring proves itself, nobody is guilty of a job that never began, and what is in vain once is
+//! not tried again (RECOV-5): one promise per test.
 
 use super::*;
 

@@ -123,7 +123,8 @@ fn every_order_of_events_on_two_rings() {
     explore_all(&Config { faults: false, ..TWO_RINGS }, &[INNOCENT]);
 }
 
-/// A slot is used again while the shell still has a handle of its last job. 1,030,000 states, depth 41.
+/// A slot is used again while the shell still has a handle of its last job. 1,030,000 states, depth
+/// 41.
 #[test]
 fn every_order_of_events_with_fewer_slots_than_jobs() {
     let jobs = [plan(0, true, After::Nothing), plan(0, true, After::Nothing), plan(1, true, After::Job(0))];
@@ -160,8 +161,9 @@ fn sched_4_and_10_hold_in_every_order_of_events_with_a_slow_shell() {
     explore_all(&Config { jobs, faults: false, slow_hands: true, ..ONE_RING }, &[Notable::NotStarted, INNOCENT]);
 }
 
-/// What the driver knows of a ring: that it has not begun its suspect, and whether it works after its reset. No job is
-/// guilty that never began; what was reset in vain is not reset again. 220,000 states, depth 44.
+/// What the driver knows of a ring: that it has not begun its suspect, and whether it works after
+/// its reset. No job is guilty that never began; what was reset in vain is not reset again. 220,000
+/// states, depth 44.
 #[test]
 fn recov_5_holds_in_every_order_of_events_on_one_ring() {
     let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, true, After::Nothing)];
@@ -169,7 +171,8 @@ fn recov_5_holds_in_every_order_of_events_on_one_ring() {
     explore_all(&config, &[Notable::RanAgain, INNOCENT]);
 }
 
-/// The same on two rings with a job each: neither is reset for what the other has not begun. 500,000 states, depth 42.
+/// The same on two rings with a job each: neither is reset for what the other has not begun.
+/// 500,000 states, depth 42.
 #[test]
 fn recov_5_holds_in_every_order_of_events_on_two_rings() {
     let jobs = [plan(0, true, After::Nothing), plan(1, true, After::Nothing), plan(0, false, After::Nothing)];
@@ -177,8 +180,8 @@ fn recov_5_holds_in_every_order_of_events_on_two_rings() {
     explore_all(&config, &[Notable::RanAgain]);
 }
 
-/// Two rings that fault, with a job each: with a third that waits for another ring's there are more states than the search
-/// allows. 2,230,000 states, depth 48.
+/// Two rings that fault, with a job each: with a third that waits for another ring's there are more
+/// states than the search allows. 2,230,000 states, depth 48.
 #[test]
 fn every_order_of_events_on_two_rings_that_fault() {
     let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Nothing)];

@@ -42,7 +42,8 @@ pub(super) struct Config {
     pub(super) vouched: bool,
     /// The driver may find that a ring has not begun its suspect.
     pub(super) unbegun: bool,
-    /// The proof of a ring is a step of its own, and may fail; else it succeeds together with the reset.
+    /// The proof of a ring is a step of its own, and may fail; else it succeeds together with the
+    /// reset.
     pub(super) proofs: bool,
     /// With one, at most one queue is busy.
     pub(super) event_slots: Option<u8>,
@@ -88,7 +89,8 @@ pub(super) enum Event {
     BeginReset(u8),
     /// A reset takes hold: from here on the ring reads nothing and shows the announced number.
     Hold(u8),
-    /// After that the ring does a job of the driver's own, which writes the number after the announced one.
+    /// After that the ring does a job of the driver's own, which writes the number after the
+    /// announced one.
     Prove(u8),
     /// The reset and the proof have succeeded, or one of them has not.
     ResetDone(u8, bool),
@@ -229,8 +231,9 @@ impl Engine {
         self.given[..self.written()].get(self.completed).map(|(_, job)| *job)
     }
 
-    /// The job that is guilty unless the driver finds that the ring has not begun it: the one that the ring stopped at, if
-    /// anybody was told of that; else the one that was overdue, if it is still the oldest.
+    /// The job that is guilty unless the driver finds that the ring has not begun it: the one that
+    /// the ring stopped at, if anybody was told of that; else the one that was overdue, if it is
+    /// still the oldest.
     pub(super) fn accused(&self) -> Option<usize> {
         let oldest = self.given.first().map(|(_, job)| *job);
         if self.told {
