@@ -11,6 +11,7 @@ use crate::errno::errno;
 use crate::glue::Interrupts;
 use crate::interrupt::Handler;
 use crate::ring::{wait_for_reset, Ring};
+use crate::shown::Shown;
 use crate::workspace::Workspace;
 use crate::{health, module_parameters, selftest};
 
@@ -72,7 +73,11 @@ fn start_rings(function: &pci::Device<Core<'_>>, device: &Device) -> Result {
     let mut rings = device.rings.lock();
     for number in 0..device.info.rings {
         let mut ring = Ring::new(function.as_ref(), number)?;
-        ring.start(&device.link, Seqno::ZERO).map_err(errno)?;
+        // Its proof makes that the number 0, which the scheduler counts from.
+        ring.start(&device.link, Seqno::BEFORE_ZERO).map_err(|error| {
+            dev_err!(function, "{}\n", Shown(error));
+            errno(error)
+        })?;
         rings.push(ring, GFP_KERNEL)?;
     }
     Ok(())

@@ -15,7 +15,7 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Action, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex,
+    self, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex,
     RingSlot, Scheduler, Stores, TurnSlot, WaitSlot,
 };
 use lifeboat_core::{errno::Errno, Timestamp};
@@ -71,7 +71,8 @@ pub(crate) enum Task {
         ring: RingIndex,
         seqno: Seqno,
     },
-    /// Ask the ring how far it is, call [`Engine::begin_reset`], and if that gives a number, reset it and call
+    /// Find out whether the ring has begun its [suspect](Engine::suspect) and how far it is, call
+    /// [`Engine::begin_reset`], and if that gives a number, reset it, let it prove itself, and call
     /// [`Engine::reset_done`].
     Reset(RingIndex),
     /// The same for all rings and the whole device: [`Engine::begin_device_reset`], [`Engine::device_reset_done`].
@@ -144,6 +145,18 @@ impl Engine {
     /// A job could not be given to the hardware, for a reason of its own.
     pub(crate) fn start_failed(&self, job: JobId) {
         self.event(|core, _| core.start_failed(job));
+    }
+
+    /// The job that is guilty if a ring is reset.
+    pub(crate) fn suspect(&self, ring: RingIndex) -> Option<(JobId, Arc<Job>)> {
+        let core = self.core.lock();
+        let suspect = core.suspect(ring)?;
+        Some((suspect, core.payload(suspect)?.clone()))
+    }
+
+    /// Whether its ring has begun it.
+    pub(crate) fn suspect_began(&self, suspect: JobId, began: Began) {
+        self.event(|core, _| core.suspect_began(suspect, began));
     }
 
     /// Whether a ring must be reset still, and the number that it is to count from then.

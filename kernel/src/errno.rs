@@ -10,7 +10,7 @@ use lifeboat_lb1::DriverError;
 pub(crate) fn errno(error: DriverError) -> Error {
     match error {
         DriverError::Gone | DriverError::NotLb1 { .. } | DriverError::Impossible(_) => ENODEV,
-        DriverError::ResetFailed | DriverError::Changed | DriverError::Bus(_) => EIO,
+        DriverError::ResetFailed | DriverError::Changed | DriverError::Unproven { .. } | DriverError::Bus(_) => EIO,
         DriverError::NoSuchThing => EINVAL,
     }
 }

@@ -5,7 +5,7 @@
 
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::RingIndex;
+use lifeboat_core::sched::{Began, ErrorScope, RingIndex};
 use lifeboat_core::unplug::Loss;
 use lifeboat_lb1::DriverError;
 use lifeboat_pci::BusError;
@@ -53,6 +53,19 @@ fn ask_progress(device: &Arc<Device>, ring: u8) {
     }
 }
 
+/// Asks a ring whether it has begun the job that is guilty if it is reset now, and tells the
+/// scheduler.
+fn ask_whether_begun(device: &Arc<Device>, ring: &Ring, index: RingIndex) {
+    // What has completed is not to be asked about.
+    ask_progress(device, index.0);
+    let Some((suspect, job)) = device.engine.suspect(index) else { return };
+    let began = ring.began(&device.link, &job);
+    if began == Began::No {
+        dev_warn!(device.pci, "ring {} is not in the job that is overdue or faulted: nobody is to blame\n", index.0);
+    }
+    device.engine.suspect_began(suspect, began);
+}
+
 fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
     match task {
         Task::Release(job) => drop(job),
@@ -61,8 +74,7 @@ fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
             match device.noticed(ring.run(&device.link, &job, seqno)) {
                 Ok(()) => device.engine.started(index, seqno),
                 Err(DriverError::Gone | DriverError::Bus(BusError::Unmapped)) => {}
-                // The job asked for something that the device does not have: its own mistake, nobody else's.
-                Err(error @ DriverError::NoSuchThing) => {
+                Err(error) if error.scope() == ErrorScope::Job => {
                     dev_warn!(device.pci, "a job was not given to ring {}: {}\n", index.0, Shown(error));
                     device.engine.start_failed(id);
                 }
@@ -76,15 +88,18 @@ fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
         }
         Task::Reset(index) => {
             let Some(ring) = rings.get_mut(usize::from(index.0)) else { return };
+            ask_whether_begun(device, ring, index);
             // The overdue job may have completed since.
             ask_progress(device, index.0);
+            // If it is not to be reset, something larger may be: that is the next task.
             let Some(seqno) = device.engine.begin_reset(index) else { return };
             let done = device.noticed(reset(device, ring, index, seqno));
             device.engine.reset_done(index, done.is_ok());
         }
         Task::ResetDevice => {
-            for ring in 0..device.info.rings {
-                ask_progress(device, ring);
+            for (number, ring) in (0..).zip(rings.iter()) {
+                ask_whether_begun(device, ring, RingIndex(number));
+                ask_progress(device, number);
             }
             if !device.engine.begin_device_reset() {
                 return;

@@ -43,6 +43,9 @@ impl Seqno {
     /// The number of a ring that has completed nothing yet.
     pub const ZERO: Self = Self(0);
 
+    /// The number before [`ZERO`](Self::ZERO).
+    pub const BEFORE_ZERO: Self = Self(u32::MAX - 1);
+
     /// Converts the value of a register; `None` for all-ones, which is no sequence number.
     pub const fn from_register(value: u32) -> Option<Self> {
         if value == u32::MAX {

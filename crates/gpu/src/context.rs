@@ -48,6 +48,13 @@ pub(crate) struct Valid {
     flags: u32,
 }
 
+/// The table of the driver's own commands: addresses are bus addresses, but for the last page of
+/// them.
+pub(crate) fn bus() -> Table {
+    let all = Valid { begin: 0, end: !u64::from(!PAGE_MASK), target: 0, flags: segment::HOST | segment::WRITABLE };
+    Arc::new([all])
+}
+
 pub(crate) struct Contexts {
     contexts: Vec<Mutex<Context>>,
 }

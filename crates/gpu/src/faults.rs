@@ -14,9 +14,11 @@ use parking_lot::Mutex;
 pub enum Fault {
     /// The card is pulled out.
     Remove,
-    /// The next descriptor that a ring begins never ends, as with the command `HANG`.
+    /// The next descriptor of a job that a ring begins never ends, as with the command `HANG`.
+    /// Commands of the driver's own are part of no job.
     Hang,
-    /// The next descriptor that a ring begins faults with [`fault::INJECTED`](lifeboat_lb1::regs::fault::INJECTED).
+    /// The next descriptor of a job that a ring begins faults with
+    /// [`fault::INJECTED`](lifeboat_lb1::regs::fault::INJECTED).
     JobFault,
     /// The next done interrupt is lost: neither is its status bit set nor a message sent.
     LostInterrupt,

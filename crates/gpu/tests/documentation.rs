@@ -226,11 +226,16 @@ fn samples() -> Vec<(&'static str, Command, Fields)> {
 
 #[test]
 fn descriptors_are_laid_out_as_documented() {
-    for (name, command, fields) in samples() {
-        let bytes = Descriptor::encode(ContextId(45), &command).to_bytes();
+    let both = |(name, command, fields): (&'static str, Command, Fields)| {
+        let own = Descriptor::encode_own(&command);
+        let context = Descriptor::encode(ContextId(45), &command);
+        [(name, own, 0, 1, fields.clone()), (name, context, 45, 0, fields)]
+    };
+    for (name, descriptor, context, own, fields) in samples().into_iter().flat_map(both) {
+        let bytes = descriptor.to_bytes();
         let opcode = command_limits().into_iter().find(|(limit, _)| limit == name).unwrap().1;
         let mut fields: BTreeMap<&str, u32> = fields.into_iter().collect();
-        fields.extend([("opcode", u32::try_from(opcode).unwrap()), ("context", 45)]);
+        fields.extend([("opcode", u32::try_from(opcode).unwrap()), ("context", context), ("own", own)]);
         let mut documented = BTreeSet::new();
         for (heading, cells) in rows().filter(|(heading, _)| [name, "Commands"].contains(heading)) {
             let (Ok(word), Some((high, low))) = (cells[0].parse::<usize>(), cells[1].split_once(':')) else { continue };

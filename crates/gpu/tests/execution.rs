@@ -2,6 +2,7 @@
 
 mod rig;
 
+use lifeboat_gpu::Fault;
 use lifeboat_lb1::command::{Command, ContextId, Copy, Descriptor, Fill, MatMul, Work};
 use lifeboat_lb1::regs::{self, fault, segment};
 use rig::{Rig, bytes_of, host, va, wait_for};
@@ -228,4 +229,28 @@ fn spans_are_recorded() {
     assert!(nop.start <= nop.end);
     assert_eq!(spans.recv_timeout(rig::TIMEOUT).unwrap().opcode, 5);
     rig.card.set_recorder(None);
+}
+
+/// An own command has bus addresses, needs no context, and is part of no job: neither is it
+/// counted, nor hit by what is to hit a job.
+#[test]
+fn recov_5_an_own_command_copies_by_bus_addresses_and_is_no_job() {
+    let rig = Rig::new();
+    let memory = host(4096);
+    let iova = rig.function.dma_map(&memory).unwrap();
+    memory.write(0, &[7; 64]).unwrap();
+    rig.card.inject(Fault::Hang);
+    let copy = Copy::linear(va(iova.0 + 64), va(iova.0), 64);
+    let number = Command::WriteSeqno { value: 1000, interrupt: false };
+    for command in [Command::Work(Work::Copy(copy)), number] {
+        rig.put(0, Descriptor::encode_own(&command));
+    }
+    rig.doorbell(0);
+    rig.wait(0, 1000);
+    assert_eq!(bytes_of(&memory)[..130], [[7; 64].as_slice(), &[7; 64], &[0; 2]].concat());
+    assert_eq!(rig.card.counters().jobs, 0);
+    rig.submit(0, 0, &[Command::Work(Work::Nop)]);
+    rig.wait_busy(0);
+    assert_eq!(rig.card.counters().jobs, 1);
+    rig.assert_no_violation();
 }

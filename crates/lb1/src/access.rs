@@ -3,9 +3,10 @@
 use core::fmt;
 
 use lifeboat_core::health::{judge_identity, Reading, Verdict};
+use lifeboat_core::sched::ErrorScope;
 use lifeboat_pci::{Bar, BusError};
 
-use crate::regs;
+use crate::{regs, Unproven};
 
 /// The registers of an LB1, borrowed for one section.
 ///
@@ -36,8 +37,32 @@ pub enum DriverError {
     ResetFailed,
     /// The device has come back from a reset as another: its identity, what it has, or what it computes is not as before.
     Changed,
+    /// A ring does not work: it has not done a job of the driver's own, or was not reset.
+    Unproven {
+        /// Which ring.
+        ring: u8,
+        /// What it has not done.
+        what: Unproven,
+    },
     /// An argument does not exist on this device: a ring, context, segment, or an address out of range.
     NoSuchThing,
+}
+
+impl DriverError {
+    /// What the error concerns if it comes of starting a job. One that asks for something the
+    /// device does not have is at fault itself; every other error says something of the device.
+    pub fn scope(&self) -> ErrorScope {
+        match self {
+            Self::NoSuchThing => ErrorScope::Job,
+            Self::Bus(_)
+            | Self::Gone
+            | Self::NotLb1 { .. }
+            | Self::Impossible(_)
+            | Self::ResetFailed
+            | Self::Changed
+            | Self::Unproven { .. } => ErrorScope::Device,
+        }
+    }
 }
 
 impl From<BusError> for DriverError {
@@ -55,6 +80,7 @@ impl fmt::Display for DriverError {
             Self::Impossible(what) => write!(f, "the device says what cannot be true: {what}"),
             Self::ResetFailed => f.write_str("the device reports a failed reset"),
             Self::Changed => f.write_str("the device is another one after its reset"),
+            Self::Unproven { ring, what } => write!(f, "ring {ring} does not work: {what}"),
             Self::NoSuchThing => f.write_str("the device has no such ring, context, segment or address"),
         }
     }

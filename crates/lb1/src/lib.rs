@@ -18,6 +18,7 @@
 //! | `access` | register access with a loss check |
 //! | `bringup` | identity, enabling, device reset |
 //! | `ring` | writing jobs, doorbell, ring reset, faults |
+//! | `proof` | a job of the driver's own, by which a ring proves that it works |
 //! | `address` | contexts' address tables |
 //! | `interrupt` | what an interrupt means |
 //! | `scanout` | what is shown |
@@ -33,6 +34,7 @@ pub mod command;
 pub mod dump;
 mod health;
 mod interrupt;
+mod proof;
 pub mod regs;
 mod ring;
 mod scanout;
@@ -41,5 +43,6 @@ pub use access::{DriverError, Lb1};
 pub use address::{Segment, Target};
 pub use bringup::{set_bus_master, set_memory_decode, Identity, Info, Progress};
 pub use interrupt::Interrupts;
-pub use ring::{Fault, RingWriter};
+pub use proof::{Proof, Unproven, PROOF_LIMIT};
+pub use ring::{Extent, Fault, RingWriter};
 pub use scanout::{MAX_SIDE, REFRESH_MILLIHERTZ};

@@ -5,6 +5,7 @@ use lifeboat_pci::{Bar, BusError, DmaMemory, Iova};
 
 use crate::bringup::Progress;
 use crate::command::{Command, ContextId, Descriptor, Work, DESCRIPTOR_BYTES};
+use crate::proof::{Unproven, PROOF_BYTES};
 use crate::regs::{self, ring_ctrl, ring_status};
 use crate::{DriverError, Lb1};
 
@@ -16,6 +17,17 @@ use crate::{DriverError, Lb1};
 pub struct RingWriter {
     order: u8,
     tail: u32,
+    /// Proofs that were begun: each has another pattern.
+    pub(crate) proofs: u32,
+}
+
+/// Where a job's commands stand in its ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Index of its first descriptor.
+    pub first: u32,
+    /// Its commands, without the sequence number that follows them.
+    pub commands: u32,
 }
 
 /// Why a ring stopped.
@@ -34,11 +46,16 @@ pub struct Fault {
 impl RingWriter {
     /// A ring of `2^order` descriptors, or `None` if the device knows no such order.
     pub fn new(order: u8) -> Option<Self> {
-        (regs::RING_ORDER_MIN..=regs::RING_ORDER_MAX).contains(&order).then_some(Self { order, tail: 0 })
+        (regs::RING_ORDER_MIN..=regs::RING_ORDER_MAX).contains(&order).then_some(Self { order, tail: 0, proofs: 0 })
     }
 
-    /// Memory the ring needs, in bytes.
+    /// Memory the ring needs, in bytes: its descriptors, and behind them what it proves itself on.
     pub fn bytes(&self) -> u64 {
+        self.descriptor_bytes() + PROOF_BYTES
+    }
+
+    /// Where the descriptors end.
+    pub(crate) fn descriptor_bytes(&self) -> u64 {
         (DESCRIPTOR_BYTES as u64) << self.order
     }
 
@@ -69,25 +86,58 @@ impl RingWriter {
         commands: &[Work],
         seqno: Seqno,
     ) -> Result<u32, BusError> {
-        let mut tail = self.tail;
         let done = Command::WriteSeqno { value: seqno.value(), interrupt: true };
-        for command in commands.iter().map(|work| Command::Work(*work)).chain([done]) {
-            let at = u64::from(tail) * DESCRIPTOR_BYTES as u64;
-            memory.write(at, &Descriptor::encode(context, &command).to_bytes())?;
+        let commands = commands.iter().map(|work| Command::Work(*work)).chain([done]);
+        self.write_all(memory, commands.map(|command| Descriptor::encode(context, &command)))
+    }
+
+    /// Writes descriptors behind those that are there. Returns the doorbell's new value.
+    pub(crate) fn write_all(
+        &mut self,
+        memory: &(impl DmaMemory + ?Sized),
+        descriptors: impl IntoIterator<Item = Descriptor>,
+    ) -> Result<u32, BusError> {
+        let mut tail = self.tail;
+        for descriptor in descriptors {
+            memory.write(u64::from(tail) * DESCRIPTOR_BYTES as u64, &descriptor.to_bytes())?;
             tail = (tail + 1) % (1 << self.order);
         }
         self.tail = tail;
         Ok(tail)
     }
+
+    /// How many descriptors behind the first of `job` an index is, around the ring.
+    fn offset_in(&self, job: Extent, index: u32) -> u32 {
+        index.wrapping_sub(job.first) % (1 << self.order)
+    }
 }
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
-    /// Enables a ring over memory of [`RingWriter::bytes`] at `base`; `completed` becomes its sequence number. The
-    /// writer begins anew.
+    /// Enables a ring over memory of [`RingWriter::bytes`] at `base`; `completed` becomes its
+    /// sequence number. The writer begins anew. The ring must have been reset, or the device, and
+    /// is to prove itself ([`Lb1::begin_proof`]) before it is given jobs.
     ///
     /// # Errors
-    /// [`DriverError::Bus`].
+    /// [`DriverError::Unproven`] if it was not reset, though it may have said so: it would read
+    /// descriptors while they are written; or if it is not enabled then. Else [`DriverError::Gone`]
+    /// or [`DriverError::Bus`].
     pub fn enable_ring(
+        &self,
+        ring: u8,
+        writer: &mut RingWriter,
+        base: Iova,
+        completed: Seqno,
+    ) -> Result<(), DriverError> {
+        let control = self.read(regs::ring(ring, regs::RING_CTRL))?;
+        let head = self.read(regs::ring(ring, regs::RING_HEAD))?;
+        if (control, head) != (0, 0) {
+            return Err(DriverError::Unproven { ring, what: Unproven::NotReset { control, head } });
+        }
+        self.start_ring(ring, writer, base, completed)
+    }
+
+    /// Enables a ring that is disabled.
+    pub(crate) fn start_ring(
         &self,
         ring: u8,
         writer: &mut RingWriter,
@@ -98,7 +148,12 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         self.write_pair(regs::ring(ring, regs::RING_BASE_LO), base.0)?;
         self.write(regs::ring(ring, regs::RING_ORDER), u32::from(writer.order))?;
         self.write(regs::ring(ring, regs::RING_SEQNO), completed.value())?;
-        self.write(regs::ring(ring, regs::RING_CTRL), ring_ctrl::ENABLE)
+        self.write(regs::ring(ring, regs::RING_CTRL), ring_ctrl::ENABLE)?;
+        match self.read(regs::ring(ring, regs::RING_CTRL))? {
+            ring_ctrl::ENABLE => Ok(()),
+            // Its doorbell must not be rung.
+            control => Err(DriverError::Unproven { ring, what: Unproven::NotEnabled { control } }),
+        }
     }
 
     /// Tells the device about descriptors up to `tail`.
@@ -138,6 +193,31 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         self.read(regs::ring(ring, regs::RING_HEAD))
     }
 
+    /// Whether the ring is in the commands of a job: it has begun them, and has not come to the
+    /// sequence number behind them, which is the driver's. If not, what is wrong with the ring is
+    /// not the job's fault. `context` is the job's.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn is_in_job(
+        &self,
+        ring: u8,
+        writer: &RingWriter,
+        job: Extent,
+        context: ContextId,
+    ) -> Result<bool, DriverError> {
+        if let Some(fault) = self.ring_fault(ring)? {
+            // A descriptor that could not be fetched names no context.
+            let head = self.ring_head(ring)?;
+            return Ok(fault.context == context && writer.offset_in(job, head) < job.commands);
+        }
+        let busy = self.read(regs::ring(ring, regs::RING_STATUS))? & ring_status::BUSY != 0;
+        // The head is where the ring is, or will be next: it may stand before a job that it does
+        // not begin.
+        let behind = writer.offset_in(job, self.ring_head(ring)?);
+        Ok(behind < job.commands && (behind > 0 || busy))
+    }
+
     /// Begins to reset one ring; the others run on. Ask [`Lb1::ring_reset`] until it is no longer under way, for at
     /// most [`regs::RESET_MAX_MS`]; then enable the ring again.
     ///
@@ -153,10 +233,11 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
     pub fn ring_reset(&self, ring: u8) -> Result<Progress, DriverError> {
         let status = self.read(regs::ring(ring, regs::RING_STATUS))?;
-        Ok(if status & ring_status::RESETTING != 0 {
-            Progress::UnderWay
-        } else if status & ring_status::RESET_FAILED != 0 {
+        Ok(if status & ring_status::RESET_FAILED != 0 {
             Progress::Failed
+        } else if status != 0 {
+            // Resetting; or it has not even begun, and runs on.
+            Progress::UnderWay
         } else {
             Progress::Done
         })

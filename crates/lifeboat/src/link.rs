@@ -40,9 +40,9 @@ impl Deref for Link {
     }
 }
 
-/// Either way to the registers.
+/// Either way to the registers, for a procedure that is the same in a bus callback and outside of one.
 pub(crate) trait Registers {
-    /// See [`Link::registers`].
+    /// As [`Link::registers`].
     fn registers<R>(
         &self,
         f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,

@@ -215,7 +215,7 @@ fn bring_up(
     (dump_limit, report_dump): (usize, ReportDump),
 ) -> Result<Running, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
-    let (info, rings) = start(&bound, &*function.config())?;
+    let (info, mut rings) = start(&bound, &*function.config())?;
     let credits = rings.first().map_or(1, |ring| ring.writer.credits());
     let Allowance { scheduler, context_share, display_limit, watch } = allowance;
     let limits = Limits { ring_credits: credits, ..scheduler.limits };
@@ -236,6 +236,7 @@ fn bring_up(
                 Err(ProbeError::NotAlive)
             }
             Verdict::Alive => {
+                rings.iter_mut().try_for_each(|ring| ring.prove(&bound, Seqno::BEFORE_ZERO))?;
                 let memories = rings.iter().map(Ring::memory).collect();
                 let whose = (minor, function.location());
                 let dumps = Recorder::new(link.clone(), events.clone(), memories, whose, dump_limit, report_dump);
@@ -282,7 +283,8 @@ fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
     }
 }
 
-/// Resets the device and sets up its rings. They are enabled, but there is nothing in them.
+/// Resets the device and sets up its rings. They are enabled, but there is nothing in them, and
+/// they are yet to prove themselves: then they have the number 0.
 fn start(bound: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> Result<(Info, Vec<Ring>), ProbeError> {
     let info = bound.registers(|lb1, hardware| {
         let info = lb1.info()?;
@@ -296,11 +298,12 @@ fn start(bound: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> Result<
     set_bus_master(config, true)?;
     let mut rings = Vec::new();
     for number in 0..info.rings {
-        let mut writer = RingWriter::new(RING_ORDER).ok_or(ProbeError::NoMemory)?;
+        let writer = RingWriter::new(RING_ORDER).ok_or(ProbeError::NoMemory)?;
         let memory = Arc::new(HostMemory::new(writer.bytes()).map_err(|_| ProbeError::NoMemory)?);
         let memory = bound.registers(|_, hardware| hardware.map(memory))?;
-        bound.registers(|lb1, _| lb1.enable_ring(number, &mut writer, memory.iova, Seqno::ZERO))?;
-        rings.push(Ring { number, writer, memory });
+        let mut ring = Ring { number, writer, memory };
+        bound.registers(|lb1, _| ring.enable(lb1, Seqno::BEFORE_ZERO))?;
+        rings.push(ring);
     }
     Ok((info, rings))
 }

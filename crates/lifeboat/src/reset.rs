@@ -1,11 +1,11 @@
-//! Waiting for a reset and for signs of life, and bringing a device to rest.
+//! Waiting for a reset, a proof and signs of life, and bringing a device to rest.
 
 use std::time::{Duration, Instant};
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::health::Verdict;
 use lifeboat_core::patience::Patience;
-use lifeboat_lb1::{DriverError, Progress, regs, set_bus_master, set_memory_decode};
+use lifeboat_lb1::{DriverError, PROOF_LIMIT, Progress, Unproven, regs, set_bus_master, set_memory_decode};
 use lifeboat_pci::ConfigSpace;
 use lifeboat_sync::lint;
 
@@ -59,9 +59,30 @@ fn shut_down(link: &impl Registers) -> Result<bool, DriverError> {
 /// Asks until a reset is no longer under way; `true` if it has succeeded. Ends early if the device is gone (GATE-9).
 pub(crate) fn wait_for_reset(
     limit: Duration,
-    mut ask: impl FnMut() -> Result<Progress, DriverError>,
+    ask: impl FnMut() -> Result<Progress, DriverError>,
 ) -> Result<bool, DriverError> {
     lint::might_block("waiting for a reset");
+    wait_until_done(limit, ask)
+}
+
+/// Asks until a ring has done a job of the driver's own. Ends early if the device is gone (GATE-9).
+///
+/// # Errors
+/// [`DriverError::Unproven`] if it has not, and those of `ask`.
+pub(crate) fn wait_for_proof(ring: u8, ask: impl FnMut() -> Result<Progress, DriverError>) -> Result<(), DriverError> {
+    lint::might_block("waiting for a ring's proof");
+    if wait_until_done(PROOF_LIMIT, ask)? {
+        Ok(())
+    } else {
+        Err(DriverError::Unproven { ring, what: Unproven::Silent })
+    }
+}
+
+/// Asks until it is no longer under way; `true` if it has succeeded.
+fn wait_until_done(
+    limit: Duration,
+    mut ask: impl FnMut() -> Result<Progress, DriverError>,
+) -> Result<bool, DriverError> {
     let ended = ask_until(limit, RESET_POLL, || {
         Ok(match ask()? {
             Progress::Done => Some(true),

@@ -8,7 +8,8 @@ use std::time::Instant;
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::RingIndex;
 use lifeboat_core::unplug::Loss;
-use lifeboat_lb1::{DriverError, Info, RingWriter};
+use lifeboat_lb1::{DriverError, Extent, Info, Lb1, RingWriter};
+use lifeboat_pci::Bar;
 
 use crate::contexts::Contexts;
 use crate::display::Display;
@@ -16,11 +17,11 @@ use crate::dump::{Reason, Recorder, RingMemory};
 use crate::hardware::Mapped;
 use crate::health::HealthCheck;
 use crate::irq::Interrupts;
-use crate::link::Link;
+use crate::link::{Link, Registers};
 use crate::probe::LIVENESS_PATTERN;
-use crate::reset::{RESET_LIMIT, wait_for_reset};
+use crate::reset::{RESET_LIMIT, wait_for_proof, wait_for_reset};
 use crate::rest::Rest;
-use crate::sched::{AtRest, ErrorScope, Rings};
+use crate::sched::{AtRest, Began, ErrorScope, Rings};
 use crate::submit::Job;
 
 pub(crate) struct Ring {
@@ -30,6 +31,20 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
+    /// Enables it with nothing in it and `seqno` as its number.
+    pub(crate) fn enable(&mut self, lb1: &Lb1<'_, dyn Bar + Send + Sync>, seqno: Seqno) -> Result<(), DriverError> {
+        lb1.enable_ring(self.number, &mut self.writer, self.memory.iova, seqno)
+    }
+
+    /// Lets it prove itself, right after it was enabled with `seqno` as its number: it does a job
+    /// of the driver's own, which writes the next (RECOV-5). Waits outside the sections.
+    pub(crate) fn prove(&mut self, link: &impl Registers, seqno: Seqno) -> Result<(), DriverError> {
+        let Self { number, writer, memory } = self;
+        let proof = link.registers(|lb1, _| lb1.begin_proof(*number, writer, memory, seqno.next()))?;
+        wait_for_proof(*number, || link.registers(|lb1, _| lb1.proof(&proof, memory)))?;
+        link.registers(|lb1, _| lb1.end_proof(&proof, writer, memory.iova))
+    }
+
     /// Where its descriptors are, for a dump.
     pub(crate) fn memory(&self) -> RingMemory {
         RingMemory { number: self.number, size: self.writer.credits() + 1, memory: self.memory.clone() }
@@ -64,27 +79,21 @@ impl Rings for Lb1Rings {
     /// Writes the job into its ring and rings the doorbell.
     fn run(&mut self, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Result<(), DriverError> {
         let (link, ring) = self.ring(ring);
-        job.seen_at.store(ring.writer.next_descriptor(), Relaxed);
+        let first = ring.writer.next_descriptor();
+        job.begins_at.store(first, Relaxed);
+        job.seen_at.store(first, Relaxed);
         link.registers(|lb1, _| {
             let tail = ring.writer.write_job(&ring.memory, job.context.id, &job.commands, seqno)?;
             lb1.doorbell(ring.number, tail)
         })
     }
 
-    /// A job that asks for something the device does not have is at fault itself; every other error says something of the device.
     fn scope(&self, error: &DriverError) -> ErrorScope {
-        match error {
-            DriverError::NoSuchThing => ErrorScope::Job,
-            DriverError::Bus(_)
-            | DriverError::Gone
-            | DriverError::NotLb1 { .. }
-            | DriverError::Impossible(_)
-            | DriverError::ResetFailed
-            | DriverError::Changed => ErrorScope::Device,
-        }
+        error.scope()
     }
 
-    /// Resets one ring and enables it again. Waits outside the sections, and stops early if the device is gone (GATE-9).
+    /// Resets one ring, enables it again and lets it prove itself. Waits outside the sections, and
+    /// stops early if the device is gone (GATE-9).
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), DriverError> {
         let dumps = self.dumps.clone();
         let (link, ring) = self.ring(ring);
@@ -100,7 +109,8 @@ impl Rings for Lb1Rings {
         if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.ring_reset(ring.number)))? {
             return Err(DriverError::ResetFailed);
         }
-        link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, seqno))?;
+        link.registers(|lb1, _| ring.enable(lb1, seqno))?;
+        ring.prove(link, seqno)?;
         dumps.mended();
         Ok(())
     }
@@ -120,6 +130,17 @@ impl Rings for Lb1Rings {
         moves
     }
 
+    fn began(&mut self, ring: RingIndex, job: &Arc<Job>) -> Began {
+        let (link, ring) = self.ring(ring);
+        let commands = RingWriter::cost(job.commands.len()) - 1;
+        let extent = Extent { first: job.begins_at.load(Relaxed), commands };
+        match link.registers(|lb1, _| lb1.is_in_job(ring.number, &ring.writer, extent, job.context.id)) {
+            Ok(true) => Began::Yes,
+            // A device that cannot be asked accuses nobody.
+            Ok(false) | Err(_) => Began::No,
+        }
+    }
+
     /// A reset forgets everything but VRAM: what users have set up is written again. Waits outside the sections, as
     /// above.
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), DriverError> {
@@ -135,7 +156,8 @@ impl Rings for Lb1Rings {
         self.contexts.restore(link)?;
         self.display.restore(link)?;
         for (ring, seqno) in self.rings.iter_mut().zip(numbers) {
-            link.registers(|lb1, _| lb1.enable_ring(ring.number, &mut ring.writer, ring.memory.iova, *seqno))?;
+            link.registers(|lb1, _| ring.enable(lb1, *seqno))?;
+            ring.prove(&**link, *seqno)?;
         }
         self.dumps.mended();
         Ok(())

@@ -43,7 +43,9 @@ impl<'a> Submission<'a> {
 pub(crate) struct Job {
     pub(crate) context: Arc<context::Shared>,
     pub(crate) commands: Box<[Work]>,
-    /// The descriptor that its ring was at when the job was written, or looked at last.
+    /// Its first descriptor, once it was written.
+    pub(crate) begins_at: AtomicU32,
+    /// The descriptor that its ring was at when the job was looked at last; until then, its first.
     pub(crate) seen_at: AtomicU32,
     /// For the age that a dump states.
     pub(crate) submitted: Instant,
@@ -70,6 +72,7 @@ pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>)
     let job = Arc::new(Job {
         context: context.clone(),
         commands: submission.commands.into(),
+        begins_at: AtomicU32::new(0),
         seen_at: AtomicU32::new(0),
         submitted: Instant::now(),
         _retained: context.retained(),

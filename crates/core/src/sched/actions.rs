@@ -20,9 +20,11 @@ pub enum Action<F, P> {
         /// What was given to [`Scheduler::commit`].
         payload: P,
     },
-    /// Look whether a ring must be reset, and reset it if so: ask the driver whether its suspect moves
-    /// ([`Scheduler::still_running`]); if not, ask the ring how far it is ([`Scheduler::hw_done`]) and the scheduler
-    /// whether that changes anything ([`Scheduler::begin_reset`]); then reset it and call [`Scheduler::reset_done`].
+    /// Look whether a ring must be reset, and reset it if so: ask the driver whether its suspect
+    /// moves ([`Scheduler::still_running`]); if not, whether the ring has begun it
+    /// ([`Scheduler::suspect_began`]); ask the ring how far it is ([`Scheduler::hw_done`]) and the
+    /// scheduler whether that changes anything ([`Scheduler::begin_reset`]); then reset it, let it
+    /// prove itself, and call [`Scheduler::reset_done`].
     ResetRing {
         /// Which.
         ring: RingIndex,
@@ -30,9 +32,11 @@ pub enum Action<F, P> {
         /// nothing to find out.
         suspect: Option<JobId>,
     },
-    /// Reset the whole device: ask all rings how far they are ([`Scheduler::hw_done`]), call
-    /// [`Scheduler::begin_device_reset`], reset it and give its rings the numbers of
-    /// [`Scheduler::number_after_reset`], then call [`Scheduler::device_reset_done`].
+    /// Reset the whole device: ask whether its rings have begun their suspects
+    /// ([`Scheduler::suspect_began`]) and how far they are ([`Scheduler::hw_done`]), call
+    /// [`Scheduler::begin_device_reset`], reset it, give its rings the numbers of
+    /// [`Scheduler::number_after_reset`], let each prove itself, then call
+    /// [`Scheduler::device_reset_done`].
     ResetDevice,
     /// Nothing helps: lose the device.
     GiveUp,

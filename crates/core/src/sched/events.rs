@@ -1,7 +1,7 @@
 //! What can happen to jobs once they are submitted, and how the scheduler's lists follow.
 
 use super::list::List;
-use super::slots::{Blame, RingState, State};
+use super::slots::{Blame, RingState, State, Tried};
 use super::turns::nanoseconds;
 use super::{IfDependencyFails, JobId, JobSlot, QueueId, RingIndex, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
@@ -62,6 +62,11 @@ impl<S: Storage> Scheduler<S> {
         }
         let slot = &mut self.rings.as_mut()[index];
         slot.extensions = 0;
+        if count > 0 {
+            // A job of a user's: whatever was reset has helped. Who is accused now was not looked
+            // at.
+            (slot.tried, slot.acquitted) = (Tried::Nothing, false);
+        }
         let all_done = seqno == slot.issued;
         let doubted = matches!(slot.state, RingState::Suspect | RingState::Asked);
         match slot.blame {

@@ -10,7 +10,7 @@
 //! | a ring reports progress | [`Scheduler::hw_done`] |
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
 //! | time has passed | [`Scheduler::tick`] |
-//! | a job that seems to hang moves | [`Scheduler::still_running`] |
+//! | a job that seems to hang moves, or never began | [`Scheduler::still_running`], [`Scheduler::suspect_began`] |
 //! | a reset is about to begin | [`Scheduler::begin_reset`], [`Scheduler::begin_device_reset`] |
 //! | a reset has been carried out | [`Scheduler::reset_done`], [`Scheduler::device_reset_done`] |
 //! | a user wants other turns, or another ring | [`Scheduler::set_priority`], [`Scheduler::move_queue`] |
@@ -44,8 +44,8 @@
 //! - A job that cannot be given to the hardware fails alone (SCHED-10).
 //! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
 //!   what it has waiting is canceled (SCHED-7).
-//! - If a ring's reset fails, the whole device is reset: what was on its other rings is lost through no fault of theirs.
-//!   If that fails too, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`]
+//! - If a ring's reset fails, or is in vain, the whole device is reset: what was on its other rings is lost through no fault
+//!   of theirs. If that fails too, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`]
 //!   (SCHED-4).
 //!
 //! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves, and no job or queue is ever
@@ -61,6 +61,7 @@ mod list;
 mod loans;
 mod queues;
 mod resets;
+mod scope;
 mod shares;
 mod slots;
 mod storage;
@@ -81,10 +82,12 @@ pub use contexts::{Context, ContextSlot, ResetStats, ResetStatus};
 pub use event_slots::{EventSlot, MAX_EVENT_SLOTS};
 pub use loans::WaitSlot;
 pub use queues::QueueError;
+pub use scope::ErrorScope;
 pub use shares::Shares;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
 pub use storage::{Storage, Stores};
 pub use submit::{IfDependencyFails, JobSpec, Reservation, SubmitError};
+pub use suspicion::Began;
 pub use turns::TurnSlot;
 pub use unfinished::{RingNumbers, Unfinished};
 

@@ -10,32 +10,70 @@
 //! | the ring stopped with a fault, before or during the reset, whether a job was overdue or not | the oldest job that has not completed, whichever of fault and completions was told first |
 //! | the ring stopped with a fault and has nothing | nobody; a job that was handed out for it ([`Action::Run`]) counts as on it |
 //! | a fault from before the last reset | nobody; nothing is reset |
+//! | the driver has found that the ring is [not in that job](Scheduler::suspect_began) | nobody; the ring is suspect itself |
 //! | nothing of this ring, when the device is reset for another's | nobody of this ring |
 //!
 //! Whoever else was on the ring is innocent. `tests/exhaustive` has every order of these.
+//!
+//! # What is in vain once is not tried again
+//!
+//! A reset has succeeded when the ring has proven itself by a job of its driver's own (RECOV-5).
+//! One that nobody was to blame for is in vain if no job of a user's completes on the ring
+//! afterwards. Of a ring that is suspect again, and again nobody is to blame, the next larger thing
+//! is reset: after the ring the device; and after the device it is given up, so that the bus
+//! recovers it, or wedges it. So between two completions there are at most two such resets of a
+//! ring.
+//!
+//! A hang of a job that began escalates nothing, however often it happens: it ends that job, and
+//! its context's limit bounds it. Else one client could have the device taken away from all the
+//! others.
+//!
+//! # A reset's own numbers
+//!
+//! A ring comes out of a reset with a number that was never given to a job, and its proof writes
+//! the one after that. The next job's is the one after both, so that neither completes a job,
+//! whenever it is read.
 
-use super::slots::{Blame, DeviceState, RingState, State};
+use super::slots::{Blame, DeviceState, RingState, State, Tried};
 use super::{Action, Priority, RingIndex, RingSlot, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
 use crate::Id;
 
 impl<S: Storage> Scheduler<S> {
-    /// Asks whether the ring of an [`Action::ResetRing`] must be reset still: its suspect may have completed while the
-    /// driver was looking. The shell asks the ring once more how far it is, feeds [`Scheduler::hw_done`] with that, and
-    /// then calls this. Gives the ring's number after the reset, which was never given to a job, so that reading it
-    /// before [`Scheduler::reset_done`] completes nothing; `None` if there is nothing to reset any more. O(1).
+    /// Asks whether the ring of an [`Action::ResetRing`] must be reset still: its suspect may have
+    /// completed while the driver was looking. The shell asks whether the ring has begun its
+    /// [suspect](Scheduler::suspect_began), and how far it is, feeds [`Scheduler::hw_done`] with
+    /// that, and then calls this. Gives the ring's number after the reset: it and the next, which a
+    /// job of the driver's own may write to prove the ring, were never given to a job, so that
+    /// reading them before [`Scheduler::reset_done`] completes nothing. `None` if there is nothing
+    /// to reset any more, or if something larger is to be: that is the next action. O(1), or
+    /// O(rings) if the device is given up.
     #[must_use = "if it gives a number, the ring is to be reset"]
     pub fn begin_reset(&mut self, ring: RingIndex) -> Option<Seqno> {
         let slot = self.rings.as_mut().get_mut(usize::from(ring.0))?;
         if slot.state != RingState::Asked {
             return None;
         }
-        slot.state = RingState::Resetting;
-        Some(slot.issued.next())
+        match (slot.guilty(), slot.tried) {
+            (Some(_), _) | (None, Tried::Nothing) => {
+                slot.state = RingState::Resetting;
+                Some(slot.issued.next())
+            }
+            (None, Tried::Ring) => {
+                slot.state = RingState::Stuck;
+                self.device = DeviceState::Suspect;
+                None
+            }
+            (None, Tried::Device) => {
+                self.give_up_as(DeviceState::Gone);
+                None
+            }
+        }
     }
 
-    /// Asks whether the device of an [`Action::ResetDevice`] must be reset still, and from here on ignores what its
-    /// rings say. As before, the shell asks all rings how far they are, and feeds that, before it calls this. O(rings).
+    /// Asks whether the device of an [`Action::ResetDevice`] must be reset still, and from here on
+    /// ignores what its rings say. As before, the shell asks whether rings have begun their
+    /// suspects, and all rings how far they are, and feeds that, before it calls this. O(rings).
     #[must_use = "if true, the device is to be reset"]
     pub fn begin_device_reset(&mut self) -> bool {
         if self.device != DeviceState::Asked {
@@ -48,9 +86,11 @@ impl<S: Storage> Scheduler<S> {
         true
     }
 
-    /// The shell has reset a ring after [`Scheduler::begin_reset`]. On success its suspect is guilty, unless it
-    /// completed before the reset took hold, and the others run again or fail as innocents. On failure the whole device
-    /// is to be reset, as soon as no other ring is being reset. O(jobs on the ring).
+    /// The shell has reset a ring after [`Scheduler::begin_reset`], and the ring has proven itself.
+    /// On success its suspect is guilty, unless it completed before the reset took hold or never
+    /// began, and the others run again or fail as innocents. On failure, which a ring is that was
+    /// reset and does not work, the whole device is to be reset, as soon as no other ring is being
+    /// reset. O(jobs on the ring).
     pub fn reset_done(&mut self, ring: RingIndex, succeeded: bool) {
         let index = usize::from(ring.0);
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return };
@@ -63,38 +103,36 @@ impl<S: Storage> Scheduler<S> {
             return;
         }
         self.resets += 1;
-        self.begin_anew(index);
+        self.begin_anew(index, Tried::Ring);
         self.requeue_innocents(index);
     }
 
-    /// The shell has reset the device after [`Scheduler::begin_device_reset`]. On success each ring's suspect is guilty, if it has one, and
-    /// all other jobs that were on rings run again or fail as innocents. On failure the device is given up; jobs end
-    /// when the shell then calls [`Scheduler::lose`]. O(jobs on rings).
+    /// The shell has reset the device after [`Scheduler::begin_device_reset`], and all rings have
+    /// proven themselves. On success each ring's suspect is guilty, if it has one that began, and
+    /// all other jobs that were on rings run again or fail as innocents. On failure the device is
+    /// given up; jobs end when the shell then calls [`Scheduler::lose`]. O(jobs on rings).
     pub fn device_reset_done(&mut self, succeeded: bool) {
         if self.device != DeviceState::Resetting || self.lost.is_some() {
             return;
         }
         if !succeeded {
-            self.device = DeviceState::Failed;
-            self.give_up = true;
-            for slot in self.rings.as_mut() {
-                slot.state = RingState::Dead;
-            }
+            self.give_up_as(DeviceState::Failed);
             return;
         }
         self.device = DeviceState::Running;
         self.resets += 1;
         // Who is to blame anywhere is not counted as a victim elsewhere.
         for index in 0..self.rings.as_ref().len() {
-            self.begin_anew(index);
+            self.begin_anew(index, Tried::Device);
         }
         for index in 0..self.rings.as_ref().len() {
             self.requeue_innocents(index);
         }
     }
 
-    /// The number that a ring is to show after its reset or the device's. It was never given to a job, so that reading
-    /// it before the reset is [done](Self::reset_done) completes nothing. `None` if there is no such ring. O(1).
+    /// The number that a ring is to show after its reset or the device's. It and the next, for the
+    /// proof, were never given to a job, so that reading them before the reset is
+    /// [done](Self::reset_done) completes nothing. `None` if there is no such ring. O(1).
     pub fn number_after_reset(&self, ring: RingIndex) -> Option<Seqno> {
         Some(self.rings.as_ref().get(usize::from(ring.0))?.issued.next())
     }
@@ -115,7 +153,7 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.rings.as_mut()[index];
         slot.state = RingState::Asked;
         // A fault is not talked away.
-        let suspect = slot.guilty().filter(|_| matches!(slot.blame, Blame::Overdue(_)));
+        let suspect = slot.accused().filter(|_| matches!(slot.blame, Blame::Overdue(_)));
         let suspect = suspect.map(|job| Id::new(job, self.jobs.as_ref()[job as usize].generation));
         Some(Action::ResetRing { ring, suspect })
     }
@@ -130,13 +168,26 @@ impl<S: Storage> Scheduler<S> {
         Some(Action::ResetDevice)
     }
 
-    /// A ring comes out of a reset with the number it was reset to: those given to abandoned jobs will not be written
-    /// any more. The job that is to blame is guilty, if it is still there.
-    fn begin_anew(&mut self, ring: usize) {
+    /// Nothing helps. Nothing is given to rings any more, and nothing is reset.
+    fn give_up_as(&mut self, device: DeviceState) {
+        self.device = device;
+        self.give_up = true;
+        for slot in self.rings.as_mut() {
+            (slot.state, slot.deadline) = (RingState::Dead, None);
+        }
+    }
+
+    /// A ring comes out of a reset with the number that its proof has written: those given to
+    /// abandoned jobs will not be written any more. The job that is to blame is guilty, if it is
+    /// still there.
+    fn begin_anew(&mut self, ring: usize, tried: Tried) {
         let slot = &mut self.rings.as_mut()[ring];
         let guilty = slot.guilty();
-        (slot.state, slot.blame) = (RingState::Running, Blame::Nobody);
-        slot.issued = slot.issued.next();
+        if guilty.is_none() && slot.state != RingState::Running {
+            slot.tried = tried;
+        }
+        (slot.state, slot.blame, slot.acquitted) = (RingState::Running, Blame::Nobody, false);
+        slot.issued = slot.issued.next().next();
         (slot.completed, slot.given) = (slot.issued, slot.issued);
         (slot.extensions, slot.since) = (0, None);
         if let Some(guilty) = guilty {

@@ -207,6 +207,20 @@ pub(super) enum Blame {
     Oldest,
 }
 
+/// The largest thing that was reset for a ring in vain: nobody was to blame, and no job has
+/// completed on the ring since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum Tried {
+    /// Nothing, or it helped.
+    #[default]
+    Nothing,
+    /// The ring.
+    Ring,
+    /// The whole device.
+    Device,
+}
+
 /// What a ring is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
@@ -217,9 +231,9 @@ pub(super) enum RingState {
     Suspect,
     /// The shell finds out whether it must be reset. An overdue suspect that completes is still forgiven.
     Asked,
-    /// The shell is resetting it.
+    /// The shell is resetting it, and the ring then proves itself.
     Resetting,
-    /// Its reset failed: the device's is next.
+    /// Its reset failed, or would be in vain: the device's is next.
     Stuck,
     /// Nothing helped, or the device is gone.
     Dead,
@@ -231,7 +245,7 @@ pub(super) enum RingState {
 pub(super) enum DeviceState {
     /// Its rings do as they like.
     Running,
-    /// A ring's reset failed: the device's is owed, once no ring is being reset.
+    /// A ring's reset failed, or was in vain: the device's is owed, once no ring is being reset.
     Suspect,
     /// The shell asks the rings how far they are, before it resets the device.
     Asked,
@@ -239,7 +253,7 @@ pub(super) enum DeviceState {
     Resetting,
     /// That failed too, or a loss cut it short: the numbers of its rings mean nothing any more.
     Failed,
-    /// It is gone, or given back.
+    /// It is gone, given up, or given back.
     Gone,
 }
 
@@ -249,6 +263,9 @@ pub(super) enum DeviceState {
 pub struct RingSlot {
     pub(super) state: RingState,
     pub(super) blame: Blame,
+    /// The driver has looked, and the ring is not in the job that is accused.
+    pub(super) acquitted: bool,
+    pub(super) tried: Tried,
     pub(super) credits: u32,
     pub(super) issued: Seqno,
     pub(super) completed: Seqno,
@@ -273,6 +290,8 @@ impl Default for RingSlot {
         Self {
             state: RingState::Running,
             blame: Blame::Nobody,
+            acquitted: false,
+            tried: Tried::Nothing,
             credits: 0,
             issued: Seqno::ZERO,
             completed: Seqno::ZERO,
@@ -290,6 +309,11 @@ impl Default for RingSlot {
 impl RingSlot {
     /// The job that is guilty if the ring is reset now.
     pub(super) fn guilty(&self) -> Option<u32> {
+        self.accused().filter(|_| !self.acquitted)
+    }
+
+    /// The job that is guilty unless the driver finds that the ring is not in it.
+    pub(super) fn accused(&self) -> Option<u32> {
         match self.blame {
             Blame::Nobody => None,
             Blame::Overdue(job) => self.pending.front().filter(|oldest| *oldest == job),

@@ -1,9 +1,21 @@
 //! What makes a ring suspect, and what clears it (SCHED-4).
 
 use super::slots::{Blame, DeviceState, RingState};
-use super::{RingIndex, Scheduler, Storage};
+use super::{JobId, RingIndex, Scheduler, Storage};
 use crate::fence::Seqno;
-use crate::Timestamp;
+use crate::{Id, Timestamp};
+
+/// Whether a ring is in a job, as far as its driver can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Began {
+    /// The ring has begun the job, and has not come to its end: the job is at fault.
+    Yes,
+    /// The ring has not begun the job, or has all of it behind: the job is not at fault.
+    No,
+    /// The driver cannot tell. Taken as yes.
+    #[default]
+    Unknown,
+}
 
 impl<S: Storage> Scheduler<S> {
     /// A ring stopped with a fault, and must be reset. Guilty is the job that the ring stopped at: its oldest, when all
@@ -27,7 +39,9 @@ impl<S: Storage> Scheduler<S> {
             RingState::Asked | RingState::Resetting => {}
             RingState::Stuck | RingState::Dead => return,
         }
-        slot.blame = Blame::Oldest;
+        if core::mem::replace(&mut slot.blame, Blame::Oldest) != Blame::Oldest {
+            slot.acquitted = false;
+        }
         self.charge_oldest(usize::from(ring.0), now);
     }
 
@@ -62,10 +76,31 @@ impl<S: Storage> Scheduler<S> {
         true
     }
 
+    /// The job that is guilty if a ring is reset, for the driver to find out whether the ring has
+    /// [begun](Scheduler::suspect_began) it. `None` if there is none, or if its reset has begun.
+    /// O(1).
+    pub fn suspect(&self, ring: RingIndex) -> Option<JobId> {
+        let slot = self.rings.as_ref().get(usize::from(ring.0))?;
+        let job = slot.accused().filter(|_| matches!(slot.state, RingState::Suspect | RingState::Asked))?;
+        Some(Id::new(job, self.jobs.as_ref()[job as usize].generation))
+    }
+
+    /// The driver has looked whether the ring has begun the [suspect](Scheduler::suspect). To be
+    /// told before [`Scheduler::begin_reset`] or [`Scheduler::begin_device_reset`] of that ring:
+    /// afterwards the hardware knows nothing of it. Nobody is guilty of a job that never began;
+    /// then the ring itself is suspect, and a second reset of it without a completion in between is
+    /// one of the device. Ignored for a job that is no suspect. O(1).
+    pub fn suspect_began(&mut self, job: JobId, began: Began) {
+        let Some(ring) = self.job_mut(job).map(|slot| slot.ring) else { return };
+        if self.suspect(ring) == Some(job) {
+            self.rings.as_mut()[usize::from(ring.0)].acquitted = began == Began::No;
+        }
+    }
+
     /// There is nothing wrong with a ring after all.
     pub(super) fn clear(&mut self, ring: usize, now: Timestamp) {
         let slot = &mut self.rings.as_mut()[ring];
-        (slot.state, slot.blame) = (RingState::Running, Blame::Nobody);
+        (slot.state, slot.blame, slot.acquitted) = (RingState::Running, Blame::Nobody, false);
         self.watch(ring, now);
     }
 

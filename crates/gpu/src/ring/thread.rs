@@ -9,6 +9,7 @@ use tracing::debug;
 
 use super::{Held, Ring, State, Stop};
 use crate::board::Board;
+use crate::context;
 use crate::dma::Initiator;
 use crate::execute;
 use crate::faults::{Armed, Fault};
@@ -21,7 +22,7 @@ const NOT_KNOWN: u8 = 0xff;
 /// What the thread does next.
 enum Next {
     /// Fetch the descriptor at this bus address.
-    Descriptor { at: u64, begins_job: bool },
+    Descriptor { at: u64 },
     /// Finish a ring reset.
     Reset,
     /// End.
@@ -33,7 +34,7 @@ impl Ring {
     pub(crate) fn run(&self, board: &Board) {
         loop {
             match self.next(board) {
-                Next::Descriptor { at, begins_job } => self.step(board, at, begins_job),
+                Next::Descriptor { at } => self.step(board, at),
                 Next::Reset => self.finish_reset(board),
                 Next::Stop => return,
             }
@@ -52,36 +53,38 @@ impl Ring {
             }
         }
         state.status |= ring_status::BUSY;
-        let begins_job = std::mem::replace(&mut state.between_jobs, false);
         // The ring's end can lie past the end of the address space; then nothing is mapped there.
         let at = state.base.wrapping_add(u64::from(state.head) * DESCRIPTOR_BYTES as u64);
-        Next::Descriptor { at, begins_job }
+        Next::Descriptor { at }
     }
 
     /// Fetches and executes one descriptor.
-    fn step(&self, board: &Board, at: u64, begins_job: bool) {
+    fn step(&self, board: &Board, at: u64) {
         let recorder = board.recorder.get().map(|recorder| (recorder, Instant::now()));
-        let injected = if begins_job { board.job_begins() } else { None };
         let mut bytes = [0; DESCRIPTOR_BYTES];
         if let Err(stop) = (Initiator { board, ring: self, context: None }).read(at, &mut bytes) {
-            return self.finish(board, NOT_KNOWN, NOT_KNOWN, Err(stop));
+            return self.finish(board, NOT_KNOWN, NOT_KNOWN, false, Err(stop));
         }
         let descriptor = Descriptor::from_bytes(&bytes);
         let (context, opcode) = (descriptor.context().0, descriptor.opcode_byte());
 
-        let result = self.inject(board, injected).and_then(|()| self.execute(board, &descriptor));
+        // What the driver does for itself is part of no job, and faults of jobs are not its own.
+        let injected = if descriptor.is_own() { self.checkpoint() } else { self.inject(board) };
+        let result = injected.and_then(|()| self.execute(board, &descriptor));
         let result = match result {
             Err(Stop::Hang) => self.linger(None).and(Err(Stop::Abandoned)),
             Ok(command) => self.slow_down(board).map(|()| command),
             stop => stop,
         };
-        self.finish(board, context, opcode, result);
-        if let Some((record, start)) = recorder {
+        self.finish(board, context, opcode, descriptor.is_own(), result);
+        if let Some((record, start)) = recorder.filter(|_| !descriptor.is_own()) {
             record(RingSpan { ring: self.index, context, opcode, start, end: Instant::now() });
         }
     }
 
-    fn inject(&self, board: &Board, injected: Option<Fault>) -> Result<(), Stop> {
+    fn inject(&self, board: &Board) -> Result<(), Stop> {
+        let begins_job = std::mem::replace(&mut self.state.lock().between_jobs, false);
+        let injected = if begins_job { board.job_begins() } else { None };
         if injected == Some(Fault::Hang) || board.faults.take(Armed::Hang) {
             return Err(Stop::Hang);
         }
@@ -99,7 +102,11 @@ impl Ring {
     fn execute(&self, board: &Board, descriptor: &Descriptor) -> Result<Command, Stop> {
         let stop = |code| Stop::Fault { code, address: 0 };
         let context = descriptor.context().0;
-        let table = board.contexts.table(context).ok_or(stop(fault::BAD_CONTEXT))?;
+        let table = if descriptor.is_own() {
+            context::bus()
+        } else {
+            board.contexts.table(context).ok_or(stop(fault::BAD_CONTEXT))?
+        };
         let command = descriptor.decode().map_err(|error| match error {
             DecodeError::Opcode(_) => stop(fault::BAD_OPCODE),
             DecodeError::Argument(_) => stop(fault::BAD_ARGUMENT),
@@ -119,7 +126,7 @@ impl Ring {
     }
 
     /// Makes a descriptor's end visible, all at once: head, sequence number, and then the interrupt.
-    fn finish(&self, board: &Board, context: u8, opcode: u8, result: Result<Command, Stop>) {
+    fn finish(&self, board: &Board, context: u8, opcode: u8, own: bool, result: Result<Command, Stop>) {
         let command = match result {
             Ok(command) => command,
             Err(Stop::Fault { code, address }) => return self.fault(board, context, opcode, code, address),
@@ -135,7 +142,9 @@ impl Ring {
         board.counters.commands.add(1);
         let Command::WriteSeqno { value, interrupt } = command else { return };
         board.seqnos.set(self.index, value);
-        state.between_jobs = interrupt;
+        if !own {
+            state.between_jobs = interrupt;
+        }
         if interrupt && !board.faults.take(Armed::LostInterrupt) {
             // Under the ring's lock, so that no reset can come in between and find the interrupt afterwards.
             board.interrupts.raise(board, irq::ring_done(self.index));

@@ -17,6 +17,8 @@ const TAPS: [usize; 2] = [13, 18];
 
 /// Flag of `WRITE_SEQNO`: raise the done interrupt.
 const FLAG_INTERRUPT: u32 = 1 << 8;
+/// Flag of every command: the driver's own, with bus addresses.
+const FLAG_OWN: u32 = 1 << 9;
 
 /// The operation codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +86,21 @@ impl Descriptor {
         d
     }
 
-    /// The context the command runs in. Readable even if the rest is not a command.
+    /// Encodes a command of the driver's own, which is part of no job: the addresses in it are bus
+    /// addresses.
+    pub fn encode_own(command: &Command) -> Self {
+        let mut d = Self::encode(ContextId(0), command);
+        d.words[0] |= FLAG_OWN;
+        d
+    }
+
+    /// Whether the command is one of the driver's own; see [`Descriptor::encode_own`].
+    pub fn is_own(&self) -> bool {
+        self.words[0] & FLAG_OWN != 0
+    }
+
+    /// The context the command runs in, unless it is the driver's own. Readable even if the rest is
+    /// not a command.
     pub fn context(&self) -> ContextId {
         ContextId(byte(self.words[0], 2))
     }

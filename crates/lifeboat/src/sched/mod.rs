@@ -83,10 +83,10 @@ mod shared;
 mod waits;
 mod worker;
 
-pub use lifeboat_core::sched::{IfDependencyFails, Limits, QueueError, RingIndex, SubmitError};
+pub use lifeboat_core::sched::{Began, ErrorScope, IfDependencyFails, Limits, QueueError, RingIndex, SubmitError};
 
 pub use options::{Options, OptionsError};
 pub use queue::{Context, NewJob, Queue};
-pub use rings::{AtRest, ErrorScope, Rings};
+pub use rings::{AtRest, Rings};
 pub use scheduler::{Events, OpenError, Scheduler};
 pub(crate) use waits::Held;

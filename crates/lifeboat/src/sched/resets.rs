@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::RingIndex;
+use lifeboat_core::sched::{Began, RingIndex};
 
 use super::Rings;
 use super::worker::{Guard, Runner};
@@ -24,8 +24,10 @@ impl<R: Rings> Runner<'_, R> {
                 if self.moves(state, ring, suspect) && state.core.still_running(ring, self.shared.now()) {
                     return;
                 }
+                self.ask_whether_begun(state, ring);
                 // The suspect may have completed while the driver looked.
                 self.ask_progress(state, ring);
+                // If it is not to be reset, something larger may be: that is the next action.
                 let Some(seqno) = state.core.begin_reset(ring) else { return };
                 let shared = self.shared;
                 if let Some(succeeded) = shared.carry_out(state, || self.reset_ring(ring, seqno)) {
@@ -34,7 +36,10 @@ impl<R: Rings> Runner<'_, R> {
             }
             Trouble::Device => {
                 let rings = (0..self.shared.rings).map(RingIndex);
-                rings.clone().for_each(|ring| self.ask_progress(state, ring));
+                for ring in rings.clone() {
+                    self.ask_whether_begun(state, ring);
+                    self.ask_progress(state, ring);
+                }
                 if !state.core.begin_device_reset() {
                     return;
                 }
@@ -58,6 +63,25 @@ impl<R: Rings> Runner<'_, R> {
         }
     }
 
+    /// Asks whether a ring has begun the job that is guilty if it is reset now, and tells the core.
+    fn ask_whether_begun(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex) {
+        // What has completed is not to be asked about.
+        self.ask_progress(state, ring);
+        let Some(suspect) = state.core.suspect(ring) else { return };
+        let Some(job) = state.core.payload(suspect).map(|held| held.job.clone()) else { return };
+        let shared = self.shared;
+        let began = shared.carry_out(state, || {
+            let began = self.ask("looking at a ring", |rings| rings.began(ring, &job));
+            // In here: it may be the last of the job, which is not for under the lock.
+            contained("a job's drop", || drop(job));
+            began.unwrap_or_default()
+        });
+        if began == Began::No {
+            tracing::warn!(ring = ring.0, "the ring is not in the job that is overdue or faulted: nobody is to blame");
+        }
+        state.core.suspect_began(suspect, began);
+    }
+
     /// Whether the driver sees a job move.
     fn moves(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex, suspect: Option<Arc<R::Job>>) -> bool {
         let shared = self.shared;
@@ -73,7 +97,7 @@ impl<R: Rings> Runner<'_, R> {
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Option<bool> {
         let result = self.ask("resetting a ring", |rings| rings.reset_ring(ring, seqno))?;
         if let Err(error) = &result {
-            tracing::warn!(ring = ring.0, %error, "a ring could not be reset; the whole device is next");
+            tracing::warn!(ring = ring.0, %error, "a ring could not be reset, or does not work; the whole device is next");
         }
         Some(result.is_ok())
     }
@@ -83,7 +107,7 @@ impl<R: Rings> Runner<'_, R> {
         let result = self.ask("resetting a device", |rings| rings.reset_device(&numbers));
         self.numbers = numbers;
         if let Some(Err(error)) = &result {
-            tracing::warn!(%error, "the device could not be reset; it is given up");
+            tracing::warn!(%error, "the device could not be reset, or does not work; it is given up");
         }
         Some(result?.is_ok())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::RingIndex;
+use lifeboat_core::sched::{Began, ErrorScope, RingIndex};
 
 /// The rings of one device, as their scheduler's worker uses them. The worker owns them; it calls with no lock held, one
 /// call at a time.
@@ -34,11 +34,14 @@ pub trait Rings: Send + 'static {
         ErrorScope::Device
     }
 
-    /// Stops a ring, and starts it again with nothing in it and `seqno` as its number. May wait for the hardware, with a
-    /// limit.
+    /// Stops a ring, starts it again with nothing in it and `seqno` as its number, and lets it
+    /// prove that it works, if the driver can: by a job of its own that writes `seqno.next()` and
+    /// whose result is compared. Both numbers are the reset's; jobs are given later ones. May wait
+    /// for the hardware, with a limit.
     ///
     /// # Errors
-    /// When the ring does not run again, or cannot be reset alone: then the whole [device](Rings::reset_device) is.
+    /// When the ring does not work again, or cannot be reset alone: then the whole
+    /// [device](Rings::reset_device) is.
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), Self::Error>;
 
     /// Whether a job that has had its time moves: then it gets as much time again, up to
@@ -50,12 +53,21 @@ pub trait Rings: Send + 'static {
         false
     }
 
-    /// Resets the whole device after the reset of a ring has failed, and starts all rings again with nothing in them and
-    /// these numbers, by ring. What users have set up, address tables for example, is there again afterwards. May wait
-    /// for the hardware, with a limit.
+    /// Whether a ring has begun the job that is guilty if the ring is reset now, and has not come
+    /// to its end. Asked before the ring or the device is reset. If not, nobody is guilty: the ring
+    /// itself is suspect. A driver that cannot tell says so, which is taken as yes.
+    fn began(&mut self, ring: RingIndex, job: &Arc<Self::Job>) -> Began {
+        let _ = (ring, job);
+        Began::Unknown
+    }
+
+    /// Resets the whole device after the reset of a ring has failed or was in vain, and starts all
+    /// rings again with nothing in them and these numbers, by ring; each proves itself as after
+    /// [`Rings::reset_ring`]. What users have set up, address tables for example, is there again
+    /// afterwards. May wait for the hardware, with a limit.
     ///
     /// # Errors
-    /// When the device does not run again, or when the driver cannot do this; then the device is
+    /// When the device does not work again, or when the driver cannot do this; then the device is
     /// [given up](Rings::give_up).
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), Self::Error>;
 
@@ -78,15 +90,6 @@ pub trait Rings: Send + 'static {
     /// Brings the hardware to rest: afterwards it reads and writes nothing that a job keeps alive. The last call; every
     /// fence has signalled. May wait, with a limit.
     fn quiesce(&mut self) -> AtRest;
-}
-
-/// What an error concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorScope {
-    /// The job that was to be run, and nothing else.
-    Job,
-    /// The device: it cannot be relied on any more.
-    Device,
 }
 
 /// Whether hardware is known to be done with what it was given.

@@ -9,14 +9,14 @@ use std::time::Instant;
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
-use lifeboat_core::sched::{Action, JobId, RingIndex};
+use lifeboat_core::sched::{Action, ErrorScope, JobId, RingIndex};
 use lifeboat_sync::deadline::later;
 use lifeboat_sync::lint::MutexGuard;
 
 use super::resets::Trouble;
 use super::shared::{Shared, State, Worker};
 use super::waits::Held;
-use super::{AtRest, ErrorScope, Rings};
+use super::{AtRest, Rings};
 use crate::fence::Unsignalled;
 use crate::panics::{caught, contained};
 use crate::{primitive, spin};

@@ -73,6 +73,11 @@ enum Event {
     StillRunning {
         ring: u8,
     },
+    /// The driver has looked whether the ring has begun the suspect.
+    SuspectBegan {
+        ring: u8,
+        began: Began,
+    },
     Stop,
     Start,
     Reprioritize {
@@ -131,6 +136,8 @@ fn event() -> impl Strategy<Value = Event> {
         12 => (0..2u8, prop::bool::weighted(0.9)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
         9 => prop::bool::weighted(0.9).prop_map(|succeeded| Event::DeviceResetDone { succeeded }),
         5 => (0..2u8).prop_map(|ring| Event::StillRunning { ring }),
+        4 => (0..2u8, prop_oneof![2 => Just(Began::No), 1 => Just(Began::Yes), 1 => Just(Began::Unknown)])
+            .prop_map(|(ring, began)| Event::SuspectBegan { ring, began }),
         2 => Just(Event::Stop),
         6 => Just(Event::Start),
         4 => (0..2u8, priority(), 0..3usize).prop_map(|(ring, priority, context)| Event::Open { ring, priority, context }),
@@ -338,6 +345,12 @@ impl Pair {
                 let granted = self.scheduler.still_running(RingIndex(ring), self.now);
                 assert_eq!(granted, self.model.still_running(usize::from(ring), self.now));
             }
+            Event::SuspectBegan { ring, began } => {
+                if let Some(job) = self.scheduler.suspect(RingIndex(ring)) {
+                    self.scheduler.suspect_began(job, began);
+                }
+                self.model.suspect_began(usize::from(ring), began);
+            }
             Event::Stop => {
                 self.scheduler.stop();
                 self.model.stop();
@@ -440,8 +453,12 @@ proptest! {
                 pair.check();
             }
         }
-        let dead = pair.model.rings.iter().any(|ring| ring.is == RingIs::Dead);
-        if loses || dead {
+        let is_dead = |pair: &Pair| pair.model.rings.iter().any(|ring| ring.is == RingIs::Dead);
+        if !loses && !is_dead(&pair) {
+            pair.finish();
+        }
+        // What was in vain before may be given up on the way.
+        if loses || is_dead(&pair) {
             pair.lose(FenceError::Lost);
             while !pair.reservations.is_empty() {
                 pair.commit(0);
@@ -451,8 +468,6 @@ proptest! {
             for queue in 0..pair.model.queues.len() {
                 pair.kill(queue);
             }
-        } else {
-            pair.finish();
         }
         pair.drain();
         pair.check();

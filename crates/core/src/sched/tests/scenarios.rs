@@ -320,6 +320,9 @@ fn sched_4_a_fault_from_before_the_reset_blames_nobody() {
     assert_eq!(bench.resets.len(), 1);
     bench.scheduler.fault(ring, bench.reset_numbers[0], bench.now);
     bench.drain();
+    assert_eq!(bench.resets.len(), 1, "that was in its proof");
+    bench.scheduler.fault(ring, bench.reset_numbers[0].next(), bench.now);
+    bench.drain();
     assert_eq!(bench.resets.len(), 2);
     bench.reset(0);
     assert_eq!(bench.signalled[&fine], Err(FenceError::Guilty));

@@ -82,10 +82,17 @@ impl World {
             (turns.unowned.last, turns.last, turns.floor) = (0, 0, [0; PRIORITIES]);
             if ring.state == RingState::Running {
                 assert_eq!(ring.blame, Blame::Nobody, "a suspect that is cleared is remembered");
-                engine.suspect = None;
+                assert!(!ring.acquitted, "and that it was none");
+                (engine.suspect, engine.acquitted) = (None, false);
+            }
+            if !config.faults && !config.unbegun {
+                // Each reset has somebody who is to blame for it.
+                (ring.tried, engine.vain) = (Tried::Nothing, Vain::Nothing);
             }
             if ring.state == RingState::Dead {
                 (ring.blame, engine.suspect, engine.told) = (Blame::Nobody, None, false);
+                (ring.acquitted, engine.acquitted) = (false, false);
+                (ring.tried, engine.vain) = (Tried::Nothing, Vain::Nothing);
             }
         }
         let before = self.jobs.clone();

@@ -23,10 +23,10 @@ mod steps;
 mod world;
 
 use super::super::list::{Linked, Links};
-use super::super::slots::{Blame, RingState, Stands, State};
+use super::super::slots::{Blame, RingState, Stands, State, Tried};
 use super::*;
 use search::explore;
-use world::{After, Config, Engine, Event, Place, Plan, Progress, Reset, Stage, Wait, World};
+use world::{After, Config, Engine, Event, Place, Plan, Progress, Reset, Stage, Vain, Wait, World};
 
 const QUEUES: usize = 2;
 const JOBS: usize = 3;
@@ -47,6 +47,14 @@ enum Notable {
     DeviceResetAsked,
     GaveUp,
     NotStarted,
+    /// It was overdue, or the ring stopped, and it never began.
+    Acquitted,
+    /// A ring that was reset did not work.
+    Unproven,
+    /// A second reset of the ring would have been in vain.
+    RingResetInVain,
+    /// The same for the device.
+    DeviceResetInVain,
 }
 
 /// What happens in every configuration.
@@ -72,9 +80,12 @@ const ONE_RING: Config = Config {
     credits: 2,
     slots: 3,
     jobs: [plan(0, false, After::Nothing), plan(0, true, After::Nothing), plan(1, true, After::Job(1))],
+    submitted: JOBS,
     faults: true,
     slow_hands: false,
     vouched: false,
+    unbegun: false,
+    proofs: false,
     event_slots: None,
     ticks: 1,
 };
@@ -100,7 +111,7 @@ fn explore_all(config: &Config, also: &[Notable]) {
     assert!(explored.ends > 0, "it never ends");
 }
 
-/// 930,000 states, depth 39.
+/// 1,800,000 states, depth 40.
 #[test]
 fn fence_1_and_2_and_4_and_sched_1_and_2_and_4_and_5_and_6_and_8_hold_in_every_order_of_events_on_one_ring() {
     explore_all(&ONE_RING, &[Notable::RanAgain, INNOCENT]);
@@ -112,7 +123,8 @@ fn every_order_of_events_on_two_rings() {
     explore_all(&Config { faults: false, ..TWO_RINGS }, &[INNOCENT]);
 }
 
-/// A slot is used again while the shell still has a handle of its last job. 530,000 states, depth 39.
+/// A slot is used again while the shell still has a handle of its last job. 1,030,000 states, depth
+/// 41.
 #[test]
 fn every_order_of_events_with_fewer_slots_than_jobs() {
     let jobs = [plan(0, true, After::Nothing), plan(0, true, After::Nothing), plan(1, true, After::Job(0))];
@@ -134,7 +146,7 @@ fn every_order_of_events_with_one_event_slot() {
     explore_all(&Config { event_slots: Some(1), faults: false, ..TWO_RINGS }, &[INNOCENT]);
 }
 
-/// The driver sees jobs move that are overdue, once each. 1,070,000 states, depth 46.
+/// The driver sees jobs move that are overdue, once each. 1,990,000 states, depth 46.
 #[test]
 fn every_order_of_events_with_a_driver_that_vouches() {
     let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, true, After::Nothing)];
@@ -149,12 +161,31 @@ fn sched_4_and_10_hold_in_every_order_of_events_with_a_slow_shell() {
     explore_all(&Config { jobs, faults: false, slow_hands: true, ..ONE_RING }, &[Notable::NotStarted, INNOCENT]);
 }
 
-/// More states than the search allows, since a fault stops the hardware in the model; how many is not known. It finds no
-/// violation until then.
+/// What the driver knows of a ring: that it has not begun its suspect, and whether it works after
+/// its reset. No job is guilty that never began; what was reset in vain is not reset again. 220,000
+/// states, depth 44.
 #[test]
-#[ignore = "has more states than the search allows"]
+fn recov_5_holds_in_every_order_of_events_on_one_ring() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, true, After::Nothing)];
+    let config = Config { jobs, submitted: 2, unbegun: true, proofs: true, ..ONE_RING };
+    explore_all(&config, &[Notable::RanAgain, INNOCENT]);
+}
+
+/// The same on two rings with a job each: neither is reset for what the other has not begun.
+/// 500,000 states, depth 42.
+#[test]
+fn recov_5_holds_in_every_order_of_events_on_two_rings() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, true, After::Nothing), plan(0, false, After::Nothing)];
+    let config = Config { jobs, submitted: 2, credits: 1, unbegun: true, proofs: true, faults: false, ..TWO_RINGS };
+    explore_all(&config, &[Notable::RanAgain]);
+}
+
+/// Two rings that fault, with a job each: with a third that waits for another ring's there are more
+/// states than the search allows. 2,230,000 states, depth 48.
+#[test]
 fn every_order_of_events_on_two_rings_that_fault() {
-    explore_all(&TWO_RINGS, &[INNOCENT]);
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Nothing)];
+    explore_all(&Config { jobs, submitted: 2, credits: 1, ..TWO_RINGS }, &[INNOCENT]);
 }
 
 /// Time passes in half timeouts, so that a ring's clock starts while the other's has run for a while. 2,070,000

@@ -15,10 +15,9 @@ impl World {
             Action::ResetRing { ring, suspect } => {
                 let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap() as usize);
                 let engine = &mut self.engines[usize::from(ring.0)];
-                let oldest = engine.given.first().map(|(_, job)| *job);
-                assert_eq!(suspect, oldest.filter(|oldest| !engine.told && engine.suspect == Some(*oldest)));
+                assert_eq!(suspect, engine.accused().filter(|_| !engine.told));
                 assert!(suspect.is_some() || engine.told, "a reset of a ring that nothing is wrong with");
-                assert!(!self.lost, "a reset of a lost device");
+                assert!(!self.lost && !self.hopeless, "a reset of a lost device");
                 assert!(
                     engine.reset == Reset::None || engine.forgiven,
                     "a second reset at a time, or after one failed"
@@ -29,16 +28,16 @@ impl World {
             }
             Action::ResetDevice => {
                 assert!(!self.lost && self.engines.iter().any(|engine| engine.reset == Reset::Failed));
-                let resetting = |engine: &Engine| {
-                    !engine.forgiven && matches!(engine.reset, Reset::Asked | Reset::Begun(_) | Reset::Held)
-                };
+                assert!(!self.hopeless, "it was reset in vain");
+                let resetting =
+                    |engine: &Engine| !engine.forgiven && (engine.reset == Reset::Asked || engine.reset.is_under_way());
                 assert!(!self.engines.iter().any(resetting), "it cuts short the reset of a ring");
                 assert_eq!(self.reset, Reset::None, "a second reset of the device");
                 self.reset = Reset::Asked;
                 Notable::DeviceResetAsked
             }
             Action::GiveUp => {
-                assert!(!self.lost && self.reset == Reset::Failed);
+                assert!(!self.lost && !self.gave_up && (self.hopeless || self.reset == Reset::Failed));
                 self.gave_up = true;
                 Notable::GaveUp
             }
@@ -81,7 +80,7 @@ impl World {
         let job = *self.scheduler.payload(handle).unwrap() as usize;
         let engine = &self.engines[usize::from(ring.0)];
         let progress = &self.jobs[job];
-        assert!(!self.lost, "work for a lost device");
+        assert!(!self.lost && !self.hopeless, "work for a lost device");
         assert!(engine.reset == Reset::None || engine.forgiven, "work for a ring that is being reset");
         assert!(matches!(progress.lost, None | Some(Place::Victim)), "what was guilty runs again");
         assert!(self.engines.iter().all(|engine| engine.reset != Reset::Failed), "the device is to be reset");
@@ -192,6 +191,11 @@ impl World {
                 assert_eq!(scheduler.begin_reset(ring), None);
             }
         }
+        for job in self.jobs.iter().filter_map(|job| job.handle) {
+            if !(0..).zip(&self.engines).any(|(ring, _)| scheduler.suspect(RingIndex(ring)) == Some(job)) {
+                scheduler.suspect_began(job, Began::No);
+            }
+        }
         if self.reset != Reset::Asked {
             assert!(!scheduler.begin_device_reset());
         }
@@ -267,8 +271,8 @@ impl World {
             }
             world.drain(config);
         }
-        if world.reset == Reset::Failed {
-            assert!(world.gave_up, "nobody was told that the last reset failed");
+        if world.reset == Reset::Failed || world.hopeless {
+            assert!(world.gave_up, "nobody was told that nothing helps");
             return;
         }
         world.check_end(config);
@@ -307,6 +311,9 @@ impl World {
             self.apply(config, Event::Hold(ring));
         }
         if self.engines[index].reset == Reset::Held {
+            self.apply(config, Event::Prove(ring));
+        }
+        if self.engines[index].reset == Reset::Proven {
             self.apply(config, Event::ResetDone(ring, true));
         }
         if hangs {

@@ -47,16 +47,20 @@ impl World {
         let engine = &mut self.engines[usize::from(ring)];
         let Some(seqno) = engine.news.take() else { return };
         // News from before a reset is old; what a ring says whose reset failed, or the device's, is not believed.
-        let believed = engine.stopped && engine.reset != Reset::Failed && !self.lost;
-        engine.told |= believed && matches!(self.reset, Reset::None | Reset::Asked);
-        if engine.stopped {
+        let believed = engine.stopped && engine.reset != Reset::Failed && !self.lost && !self.hopeless;
+        let believed = believed && matches!(self.reset, Reset::None | Reset::Asked);
+        // Who is accused of that was not looked at.
+        engine.acquitted &= !believed || engine.told;
+        engine.told |= believed;
+        if engine.stopped && !seqno.is_after(self.scheduler.rings[usize::from(ring)].issued) {
             // The number that was read with it counts, although the ring may show another one by now.
             self.reported(ring);
         }
         self.scheduler.fault(RingIndex(ring), seqno, self.now);
         self.note_forgiven(ring);
         let blamed = self.scheduler.rings[usize::from(ring)].blame == Blame::Oldest;
-        assert_eq!(blamed && !self.lost, self.engines[usize::from(ring)].told && !self.lost);
+        let over = self.lost || self.hopeless;
+        assert_eq!(blamed && !over, self.engines[usize::from(ring)].told && !over);
     }
 
     /// A ring that the shell looks at is doubted no longer, or for something else: the shell will ask, and be told that
@@ -64,7 +68,7 @@ impl World {
     pub(super) fn note_forgiven(&mut self, ring: u8) {
         let engine = &mut self.engines[usize::from(ring)];
         let asked = self.scheduler.rings[usize::from(ring)].state == RingState::Asked;
-        engine.forgiven |= engine.reset == Reset::Asked && !asked && !self.lost;
+        engine.forgiven |= engine.reset == Reset::Asked && !asked && !self.lost && !self.hopeless;
     }
 
     pub(super) fn started(&mut self, ring: u8) {
@@ -93,8 +97,10 @@ impl World {
         let engine = &mut self.engines[usize::from(ring)];
         let was = &self.scheduler.rings[usize::from(ring)];
         let doubted = matches!(was.state, RingState::Suspect | RingState::Asked) && was.blame != Blame::Oldest;
+        // What a reset has put there tells of no job, also if the reset or the proof then failed.
+        let tells = !engine.register.is_after(was.issued);
         self.scheduler.hw_done(RingIndex(ring), engine.register, self.now);
-        if engine.reset != Reset::Held {
+        if tells {
             self.reported(ring);
         }
         let engine = &mut self.engines[usize::from(ring)];
@@ -115,6 +121,7 @@ impl World {
         }
         if engine.completed > 0 {
             engine.vouched = 0;
+            (engine.acquitted, engine.vain) = (false, Vain::Nothing);
             engine.known = engine.known.saturating_sub(engine.completed);
             engine.deadline = (engine.known > 0).then(|| self.now.plus(TIMEOUT));
         }
@@ -126,20 +133,47 @@ impl World {
         let notable = self.report(ring);
         let begins = self.scheduler.begin_reset(RingIndex(ring));
         let engine = &mut self.engines[usize::from(ring)];
-        let hangs = engine.given.first().is_some_and(|(_, job)| engine.suspect == Some(*job));
         let forgiven = core::mem::take(&mut engine.forgiven);
-        assert_eq!(begins.is_some(), !self.lost && !forgiven && (engine.told || hangs), "a reset that is not owed");
-        engine.reset = begins.map_or(Reset::None, Reset::Begun);
+        let over = self.lost || self.hopeless;
+        let is_owed = !over && !forgiven && (engine.told || engine.accused().is_some());
+        let in_vain = if engine.guilty().is_some() { Vain::Nothing } else { engine.vain };
+        assert_eq!(begins.is_some(), is_owed && in_vain == Vain::Nothing, "a reset that is not owed, or in vain");
+        match (is_owed, in_vain) {
+            (true, Vain::Nothing) => engine.reset = begins.map_or(Reset::None, Reset::Begun),
+            (true, Vain::Ring) => {
+                engine.reset = Reset::Failed;
+                return Some(Notable::RingResetInVain);
+            }
+            (true, Vain::Device) => {
+                (engine.reset, self.hopeless) = (Reset::Failed, true);
+                return Some(Notable::DeviceResetInVain);
+            }
+            (false, _) => engine.reset = Reset::None,
+        }
         notable
     }
 
-    pub(super) fn reset_done(&mut self, ring: u8, succeeded: bool) {
+    /// The driver looks at the suspect of a ring.
+    pub(super) fn not_begun(&mut self, ring: u8) -> Notable {
         let engine = &mut self.engines[usize::from(ring)];
+        let suspect = self.scheduler.suspect(RingIndex(ring)).unwrap();
+        assert_eq!(engine.accused(), Some(*self.scheduler.payload(suspect).unwrap() as usize));
+        self.scheduler.suspect_began(suspect, Began::No);
+        engine.acquitted = true;
+        Notable::Acquitted
+    }
+
+    pub(super) fn reset_done(&mut self, ring: u8, succeeded: bool) -> Option<Notable> {
+        let engine = &mut self.engines[usize::from(ring)];
+        let unproven = engine.reset == Reset::Held;
+        // Once the device is given up nobody asks for the outcome.
+        let succeeded = succeeded && !self.hopeless;
         engine.reset = if succeeded { Reset::None } else { Reset::Failed };
         if succeeded {
-            self.abandon(ring);
+            self.abandon(ring, Vain::Ring);
         }
         self.scheduler.reset_done(RingIndex(ring), succeeded);
+        unproven.then_some(Notable::Unproven)
     }
 
     pub(super) fn device_reset_done(&mut self, succeeded: bool) {
@@ -148,20 +182,24 @@ impl World {
             for ring in 0..u8::try_from(self.engines.len()).unwrap() {
                 let number = self.scheduler.number_after_reset(RingIndex(ring)).unwrap();
                 let engine = &mut self.engines[usize::from(ring)];
-                (engine.reset, engine.register) = (Reset::None, number);
-                self.abandon(ring);
+                engine.register = number.next();
+                self.abandon(ring, Vain::Device);
+                self.engines[usize::from(ring)].reset = Reset::None;
             }
         }
         self.scheduler.device_reset_done(succeeded);
     }
 
-    /// What was on a ring is not there any more. Guilty is the job that the ring stopped at, if anybody was told of that;
-    /// else the one that was overdue, if it is still the oldest.
-    pub(super) fn abandon(&mut self, ring: u8) {
+    /// What was on a ring is not there any more, since so much was reset.
+    pub(super) fn abandon(&mut self, ring: u8, reset: Vain) {
         let engine = &mut self.engines[usize::from(ring)];
-        let oldest = engine.given.first().map(|(_, job)| *job);
-        let overdue = engine.suspect.filter(|job| oldest == Some(*job));
-        let guilty = if engine.told { engine.stopped_at } else { overdue };
+        let guilty = engine.guilty();
+        let troubled =
+            reset == Vain::Ring || engine.reset == Reset::Failed || engine.told || engine.accused().is_some();
+        if troubled && guilty.is_none() {
+            engine.vain = reset;
+        }
+        engine.acquitted = false;
         (engine.in_hand, engine.known) = (0, 0);
         for (_, job) in engine.given.drain(..) {
             self.jobs[job].lost = Some(if guilty == Some(job) { Place::Suspect } else { Place::Victim });
@@ -175,13 +213,14 @@ impl World {
         let granted = self.scheduler.still_running(RingIndex(ring), self.now);
         let engine = &mut self.engines[usize::from(ring)];
         let asked = self.scheduler.rings[usize::from(ring)].state;
-        let expected = !self.lost && !engine.told && !engine.forgiven && engine.vouched == 0;
+        let over = self.lost || self.hopeless;
+        let expected = !over && !engine.told && !engine.forgiven && engine.vouched == 0;
         assert_eq!(granted, expected, "the driver's word counts once for each job, and not against a fault: {asked:?}");
         if !granted {
             return None;
         }
         engine.vouched += 1;
-        engine.reset = Reset::None;
+        (engine.reset, engine.acquitted) = (Reset::None, false);
         engine.deadline = Some(self.now.plus(TIMEOUT));
         Some(Notable::Vouched)
     }
@@ -189,7 +228,7 @@ impl World {
     /// Whether the hardware may read what a job keeps alive.
     pub(super) fn may_read(&self, job: usize) -> bool {
         let reads = |engine: &Engine| {
-            let held = engine.reset == Reset::Held || self.reset == Reset::Held;
+            let held = engine.reset.has_taken_hold() || self.reset.has_taken_hold();
             !held && engine.given[engine.completed..engine.written()].iter().any(|(_, given)| *given == job)
         };
         !self.cut && self.engines.iter().any(reads)

@@ -24,6 +24,7 @@ pub(super) struct Plan {
 
 /// What is explored: [`QUEUES`] queues, [`JOBS`] jobs, up to two rings.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // facts that do not exclude each other
 pub(super) struct Config {
     /// The ring of each queue.
     pub(super) rings: [u8; QUEUES],
@@ -31,12 +32,19 @@ pub(super) struct Config {
     /// Job slots: fewer than jobs means that slots are used again.
     pub(super) slots: usize,
     pub(super) jobs: [Plan; JOBS],
+    /// So many of them are submitted.
+    pub(super) submitted: usize,
     /// Rings may fault, not only hang.
     pub(super) faults: bool,
     /// The shell may be slow to write a job that it was handed, fail to, or be slow to say that it has.
     pub(super) slow_hands: bool,
     /// The driver may see a job move that is overdue, and the job then gets one extension.
     pub(super) vouched: bool,
+    /// The driver may find that a ring has not begun its suspect.
+    pub(super) unbegun: bool,
+    /// The proof of a ring is a step of its own, and may fail; else it succeeds together with the
+    /// reset.
+    pub(super) proofs: bool,
     /// With one, at most one queue is busy.
     pub(super) event_slots: Option<u8>,
     /// In how many steps a job's time runs out.
@@ -81,7 +89,13 @@ pub(super) enum Event {
     BeginReset(u8),
     /// A reset takes hold: from here on the ring reads nothing and shows the announced number.
     Hold(u8),
+    /// After that the ring does a job of the driver's own, which writes the number after the
+    /// announced one.
+    Prove(u8),
+    /// The reset and the proof have succeeded, or one of them has not.
     ResetDone(u8, bool),
+    /// The driver finds that the ring has not begun its suspect.
+    NotBegun(u8),
     /// Instead of the reset.
     StillRunning(u8),
     /// The same for the whole device.
@@ -147,11 +161,33 @@ pub(super) enum Reset {
     /// With the number that it is to show afterwards.
     Begun(Seqno),
     Held,
+    Proven,
     Failed,
+}
+
+impl Reset {
+    /// The hardware reads nothing of what it was given before.
+    pub(super) fn has_taken_hold(self) -> bool {
+        matches!(self, Self::Held | Self::Proven)
+    }
+
+    /// The shell has it in hand.
+    pub(super) fn is_under_way(self) -> bool {
+        matches!(self, Self::Begun(_)) || self.has_taken_hold()
+    }
+}
+
+/// The largest thing that was reset in vain: nobody was to blame, and nothing has completed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Vain {
+    Nothing,
+    Ring,
+    Device,
 }
 
 /// A ring as the hardware has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools)] // facts that do not exclude each other
 pub(super) struct Engine {
     /// What its number reads.
     pub(super) register: Seqno,
@@ -179,22 +215,43 @@ pub(super) struct Engine {
     pub(super) forgiven: bool,
     /// How often the driver vouched for the oldest job.
     pub(super) vouched: u32,
+    /// The driver has found that the ring has not begun its suspect.
+    pub(super) acquitted: bool,
+    pub(super) vain: Vain,
 }
 
 impl Engine {
-    /// The job that it executes, or stopped at.
     /// Jobs that the hardware has, or had.
     pub(super) fn written(&self) -> usize {
         self.given.len() - self.in_hand
     }
 
+    /// The job that it executes, or stopped at.
     pub(super) fn executing(&self) -> Option<usize> {
         self.given[..self.written()].get(self.completed).map(|(_, job)| *job)
+    }
+
+    /// The job that is guilty unless the driver finds that the ring has not begun it: the one that
+    /// the ring stopped at, if anybody was told of that; else the one that was overdue, if it is
+    /// still the oldest.
+    pub(super) fn accused(&self) -> Option<usize> {
+        let oldest = self.given.first().map(|(_, job)| *job);
+        if self.told {
+            self.stopped_at
+        } else {
+            self.suspect.filter(|job| oldest == Some(*job))
+        }
+    }
+
+    /// The job that is guilty if the ring is reset now.
+    pub(super) fn guilty(&self) -> Option<usize> {
+        self.accused().filter(|_| !self.acquitted)
     }
 }
 
 /// Everything there is. Two equal worlds have the same future.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools)] // facts that do not exclude each other
 pub(super) struct World {
     pub(super) scheduler: TestScheduler,
     pub(super) now: Timestamp,
@@ -206,6 +263,8 @@ pub(super) struct World {
     pub(super) reset: Reset,
     pub(super) lost: bool,
     pub(super) cut: bool,
+    /// All that could be reset was, in vain.
+    pub(super) hopeless: bool,
     pub(super) gave_up: bool,
 }
 
@@ -220,7 +279,7 @@ impl World {
         };
         let mut scheduler = Scheduler::new(stores([config.slots, QUEUES, rings, 0]), limits);
         let queues = config.rings.map(|ring| scheduler.open_queue(RingIndex(ring), Priority::Normal).unwrap());
-        let jobs = config.jobs.map(|plan| Progress {
+        let mut jobs = config.jobs.map(|plan| Progress {
             stage: Stage::Planned,
             handle: None,
             wait: if plan.after == After::Nothing { Wait::Over } else { Wait::Open },
@@ -231,6 +290,7 @@ impl World {
             signalled: None,
             released: false,
         });
+        jobs[config.submitted..].iter_mut().for_each(|job| job.stage = Stage::Withdrawn);
         let engine = Engine {
             register: Seqno::ZERO,
             given: vec![],
@@ -246,6 +306,8 @@ impl World {
             known: 0,
             forgiven: false,
             vouched: 0,
+            acquitted: false,
+            vain: Vain::Nothing,
         };
         Self {
             scheduler,
@@ -257,6 +319,7 @@ impl World {
             reset: Reset::None,
             lost: false,
             cut: false,
+            hopeless: false,
             gave_up: false,
         }
     }
@@ -276,7 +339,7 @@ impl World {
             if self.cut {
                 continue;
             }
-            let held = engine.reset == Reset::Held || self.reset == Reset::Held;
+            let held = engine.reset.has_taken_hold() || self.reset.has_taken_hold();
             let runs = !held && !engine.stopped;
             if runs && engine.executing().is_some() {
                 events.push(Event::Complete(ring));
@@ -290,13 +353,19 @@ impl World {
             events.extend(engine.news.map(|_| Event::TellFault(ring)));
             // The shell does one thing after the other.
             let free = self.engines.iter().all(|engine| engine.known == engine.given.len());
+            let looked_at = engine.reset == Reset::Asked || self.reset == Reset::Asked;
+            let may_be_acquitted = config.unbegun && looked_at && free && !engine.acquitted;
+            let suspect = self.scheduler.suspect(RingIndex(ring)).filter(|_| may_be_acquitted);
+            events.extend(suspect.map(|_| Event::NotBegun(ring)));
             match engine.reset {
                 Reset::Asked => {
                     events.extend(free.then_some(Event::BeginReset(ring)));
                     events.extend((free && config.vouched).then_some(Event::StillRunning(ring)));
                 }
                 Reset::Begun(_) => events.extend([Event::Hold(ring), Event::ResetDone(ring, false)]),
-                Reset::Held => events.push(Event::ResetDone(ring, true)),
+                Reset::Held if config.proofs => events.extend([Event::Prove(ring), Event::ResetDone(ring, false)]),
+                Reset::Held => events.push(Event::Prove(ring)),
+                Reset::Proven => events.push(Event::ResetDone(ring, true)),
                 Reset::None | Reset::Failed => {}
             }
         }
@@ -304,6 +373,7 @@ impl World {
         match self.reset {
             Reset::Asked if !self.cut && free => events.push(Event::BeginDeviceReset),
             Reset::Begun(_) if !self.cut => events.extend([Event::HoldDevice, Event::DeviceResetDone(false)]),
+            Reset::Held if !self.cut && config.proofs => events.extend([true, false].map(Event::DeviceResetDone)),
             Reset::Held if !self.cut => events.push(Event::DeviceResetDone(true)),
             _ => {}
         }
@@ -376,7 +446,15 @@ impl World {
                     engine.reset = Reset::Held;
                 }
             }
-            Event::ResetDone(ring, succeeded) => self.reset_done(ring, succeeded),
+            Event::Prove(ring) => {
+                let engine = &mut self.engines[usize::from(ring)];
+                (engine.register, engine.reset) = (engine.register.next(), Reset::Proven);
+                if !config.proofs {
+                    self.reset_done(ring, true);
+                }
+            }
+            Event::ResetDone(ring, succeeded) => return self.reset_done(ring, succeeded),
+            Event::NotBegun(ring) => return Some(self.not_begun(ring)),
             Event::StillRunning(ring) => return self.still_running(ring),
             Event::BeginDeviceReset => {
                 for ring in 0..config.ring_count() {

@@ -67,7 +67,7 @@ impl Model {
         assert!(!self.ended() && !self.releasable() && !self.give_up);
         let ring = &mut self.rings[usize::from(ring.0)];
         let RingIs::Suspect(cause) = ring.is else { panic!("a reset that is not owed: {ring:?}") };
-        assert_eq!(suspect.map(|job| job as usize), ring.guilty().filter(|_| cause != Cause::Fault));
+        assert_eq!(suspect.map(|job| job as usize), ring.accused().filter(|_| cause != Cause::Fault));
         assert_eq!(self.device, DeviceIs::Running, "the whole device is next");
         ring.is = RingIs::Asked(cause);
     }

@@ -86,6 +86,16 @@ enum DeviceIs {
     Resetting,
     /// Its numbers mean nothing any more.
     Failed,
+    /// Nothing that could be reset has helped.
+    GivenUp,
+}
+
+/// The largest thing that was reset for a ring in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vain {
+    Nothing,
+    Ring,
+    Device,
 }
 
 #[derive(Debug)]
@@ -101,6 +111,9 @@ pub(super) struct Ring {
     passed: [u8; PRIORITIES],
     /// What the reset that failed was for, if that was the last that could be done.
     blamed: Option<Cause>,
+    /// The driver says that the ring has not begun its suspect.
+    acquitted: bool,
+    vain: Vain,
     /// All numbers ever given out, for jobs and resets, and how far the ring has come among them.
     pub(super) numbers: Vec<Seqno>,
     pub(super) at: usize,
@@ -124,6 +137,11 @@ pub(super) struct Model {
 impl Ring {
     /// The job that is guilty if the ring is reset now.
     fn guilty(&self) -> Option<usize> {
+        self.accused().filter(|_| !self.acquitted)
+    }
+
+    /// The job that is guilty if it began.
+    pub(super) fn accused(&self) -> Option<usize> {
         let cause = match self.is {
             RingIs::Running => None,
             RingIs::Dead => self.blamed,
@@ -146,6 +164,8 @@ impl Model {
             extensions: 0,
             passed: [0; PRIORITIES],
             blamed: None,
+            acquitted: false,
+            vain: Vain::Nothing,
             numbers: vec![Seqno::ZERO],
             at: 0,
         };
@@ -238,8 +258,8 @@ impl Model {
         let Some(at) = slot.numbers.iter().position(|number| *number == seqno).filter(|at| *at > slot.at) else {
             return;
         };
-        if matches!(slot.is, RingIs::Resetting(_)) && at + 1 == slot.numbers.len() {
-            return; // the number of the reset
+        if matches!(slot.is, RingIs::Resetting(_)) && at + 2 >= slot.numbers.len() {
+            return; // the numbers of the reset
         }
         slot.at = at;
         let done = slot.running.iter().position(|(number, _)| *number == seqno).map_or(0, |last| last + 1);
@@ -250,6 +270,9 @@ impl Model {
         }
         slot.since = now;
         slot.extensions = 0;
+        if done > 0 {
+            (slot.vain, slot.acquitted) = (Vain::Nothing, false);
+        }
         if let RingIs::Suspect(Cause::Overdue(job)) | RingIs::Asked(Cause::Overdue(job)) = slot.is {
             if slot.running.first().is_none_or(|(_, oldest)| *oldest != job) {
                 slot.is = RingIs::Running;
@@ -269,10 +292,16 @@ impl Model {
             return;
         }
         let slot = &mut self.rings[ring];
-        let announced = matches!(slot.is, RingIs::Resetting(_)) && slot.numbers.last() == Some(&seqno);
+        let announced =
+            matches!(slot.is, RingIs::Resetting(_)) && slot.numbers[slot.numbers.len() - 2..].contains(&seqno);
         if slot.numbers[..slot.at].contains(&seqno) || announced {
             return;
         }
+        let is_news = match slot.is {
+            RingIs::Running | RingIs::Stuck(_) | RingIs::Dead => false,
+            RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Resetting(cause) => cause != Cause::Fault,
+        };
+        slot.acquitted &= !is_news;
         match &mut slot.is {
             RingIs::Running | RingIs::Suspect(_) => slot.is = RingIs::Suspect(Cause::Fault),
             RingIs::Asked(cause) | RingIs::Resetting(cause) => *cause = Cause::Fault,
@@ -305,9 +334,17 @@ impl Model {
             return false;
         }
         slot.extensions += 1;
-        slot.is = RingIs::Running;
+        (slot.is, slot.acquitted) = (RingIs::Running, false);
         slot.since = now;
         true
+    }
+
+    /// The driver has looked at the suspect of a ring.
+    pub(super) fn suspect_began(&mut self, ring: usize, began: Began) {
+        let slot = &mut self.rings[ring];
+        if matches!(slot.is, RingIs::Suspect(_) | RingIs::Asked(_)) && slot.accused().is_some() {
+            slot.acquitted = began == Began::No;
+        }
     }
 
     pub(super) fn stop(&mut self) {
@@ -327,8 +364,48 @@ impl Model {
             assert_eq!(number, None, "a reset that is not owed");
             return;
         };
-        slot.is = RingIs::Resetting(cause);
-        Self::given_out(slot, number.expect("a reset is owed"));
+        match (slot.guilty(), slot.vain) {
+            (None, Vain::Ring) => {
+                slot.is = RingIs::Stuck(cause);
+                self.device = DeviceIs::Stuck;
+            }
+            (None, Vain::Device) => {
+                self.device = DeviceIs::GivenUp;
+                self.give_up();
+            }
+            (Some(_), _) | (None, Vain::Nothing) => {
+                slot.is = RingIs::Resetting(cause);
+                return Self::announced(slot, number.expect("a reset is owed"));
+            }
+        }
+        assert_eq!(number, None, "a reset that was in vain before");
+    }
+
+    /// The number of a reset, and that of its proof.
+    fn announced(ring: &mut Ring, number: Seqno) {
+        Self::given_out(ring, number);
+        Self::given_out(ring, number.next());
+    }
+
+    /// They never came into being.
+    fn not_announced(ring: &mut Ring) {
+        ring.numbers.truncate(ring.numbers.len() - 2);
+    }
+
+    fn give_up(&mut self) {
+        self.give_up = true;
+        for ring in &mut self.rings {
+            ring.blamed = match ring.is {
+                RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Stuck(cause) | RingIs::Resetting(cause) => {
+                    Some(cause)
+                }
+                RingIs::Running | RingIs::Dead => None,
+            };
+            if matches!(ring.is, RingIs::Resetting(_)) {
+                Self::not_announced(ring);
+            }
+            ring.is = RingIs::Dead;
+        }
     }
 
     pub(super) fn begin_device_reset(&mut self, begins: bool, scheduler: &TestScheduler) {
@@ -336,7 +413,7 @@ impl Model {
         if begins {
             self.device = DeviceIs::Resetting;
             for (number, ring) in (0..).zip(&mut self.rings) {
-                Self::given_out(ring, scheduler.number_after_reset(RingIndex(number)).unwrap());
+                Self::announced(ring, scheduler.number_after_reset(RingIndex(number)).unwrap());
             }
         }
     }
@@ -345,12 +422,12 @@ impl Model {
         let slot = &mut self.rings[ring];
         let RingIs::Resetting(cause) = slot.is else { return };
         if !succeeded {
-            slot.numbers.pop(); // it never came into being
+            Self::not_announced(slot);
             slot.is = RingIs::Stuck(cause);
             self.device = DeviceIs::Stuck;
             return;
         }
-        self.reset(&[ring]);
+        self.reset(&[ring], Vain::Ring);
     }
 
     pub(super) fn device_reset_done(&mut self, succeeded: bool) {
@@ -359,29 +436,25 @@ impl Model {
         }
         if succeeded {
             self.device = DeviceIs::Running;
-            self.reset(&[0, 1]);
+            self.reset(&[0, 1], Vain::Device);
             return;
         }
         self.device = DeviceIs::Failed;
-        self.give_up = true;
-        for ring in &mut self.rings {
-            ring.numbers.pop();
-            ring.blamed = match ring.is {
-                RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Stuck(cause) => Some(cause),
-                RingIs::Running | RingIs::Resetting(_) | RingIs::Dead => None,
-            };
-            ring.is = RingIs::Dead;
-        }
+        self.rings.iter_mut().for_each(Self::not_announced);
+        self.give_up();
     }
 
     /// These rings were reset at once.
-    fn reset(&mut self, rings: &[usize]) {
+    fn reset(&mut self, rings: &[usize], vain: Vain) {
         let context_of = |model: &Self, job: usize| model.queues[model.jobs[job].queue].context;
         let (mut lost, mut blamed, mut guilty) = (vec![], vec![], vec![]);
         for ring in rings {
             let slot = &mut self.rings[*ring];
             blamed.extend(slot.guilty());
-            slot.is = RingIs::Running;
+            if slot.guilty().is_none() && slot.is != RingIs::Running {
+                slot.vain = vain;
+            }
+            (slot.is, slot.acquitted) = (RingIs::Running, false);
             slot.extensions = 0;
             slot.at = slot.numbers.len() - 1;
             slot.credits = self.credits;
@@ -483,7 +556,7 @@ impl Model {
         self.device = if self.numbers_are_void() { DeviceIs::Failed } else { DeviceIs::Running };
         for ring in &mut self.rings {
             if all || matches!(ring.is, RingIs::Resetting(_)) {
-                ring.numbers.pop(); // it never came into being
+                Self::not_announced(ring);
             }
             ring.is = RingIs::Dead;
             for (_, job) in ring.running.drain(..) {
