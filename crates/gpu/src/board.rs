@@ -359,7 +359,8 @@ impl Board {
                 self.interrupts.look();
             }
             Fault::DeadDoorbell(lasts) => self.faults.conditions.begin(Condition::DeadDoorbell, lasts),
-            Fault::Swap(swap) => self.swap(swap),
+            // No access meets half of each card.
+            Fault::Swap(swap) => self.presence.between_crossings(|| self.swap(swap)),
         }
     }
 
@@ -374,7 +375,8 @@ impl Board {
         self.link_up();
     }
 
-    /// Another card is there, after power-on: registers and configuration space read so from now on.
+    /// Another card is there, after power-on: registers and configuration space read so from now on. To be called between
+    /// accesses.
     fn swap(&self, swap: Swap) {
         // As for a function-level reset: the rings stop first.
         self.begin_power_on();
