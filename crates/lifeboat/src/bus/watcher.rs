@@ -10,7 +10,7 @@ use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::{Failure, Method, Methods};
 use lifeboat_pci::{Function, Slot, SlotEvent, offset};
 
-use super::Shared;
+use super::{Shared, SlotState};
 use crate::probe::PCI_ID;
 use crate::{Binding, ProbeError, ProbeOptions};
 
@@ -46,6 +46,8 @@ pub(super) struct Watcher {
     binding: Option<Arc<Binding>>,
     /// What `binding` is to.
     function: Option<Arc<dyn Function>>,
+    /// The lifecycle's state, for others.
+    state: SlotState,
     /// What time is counted from.
     epoch: Instant,
 }
@@ -53,7 +55,12 @@ pub(super) struct Watcher {
 impl Watcher {
     pub(super) fn new(shared: Arc<Shared>, slot: Arc<dyn Slot>, sender: Sender<Message>) -> Self {
         let lifecycle = Lifecycle::new((shared.options)().recovery);
-        Self { shared, slot, sender, lifecycle, binding: None, function: None, epoch: Instant::now() }
+        let state = SlotState::new(lifecycle.state());
+        Self { shared, slot, sender, lifecycle, binding: None, function: None, state, epoch: Instant::now() }
+    }
+
+    pub(super) fn state(&self) -> SlotState {
+        self.state.clone()
     }
 
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
@@ -100,6 +107,7 @@ impl Watcher {
         self.shared.visits.count(before, event.kind());
         let action = self.lifecycle.handle(event, Timestamp::new(self.epoch.elapsed()));
         let (location, now) = (self.slot.location(), self.lifecycle.state());
+        self.state.set(now);
         tracing::debug!(location, event = event.kind().name(), %before, %now, "slot");
         match now {
             State::Recovering(None) if now != before => tracing::warn!(location, "the device is bound again"),
