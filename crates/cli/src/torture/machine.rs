@@ -12,7 +12,7 @@ use lifeboat::core::class::Presence;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, Subscription, UnplugReport};
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, SlotState, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
 
 use super::round::{Round, SEATS, Stage};
@@ -45,6 +45,8 @@ pub(super) enum State {
 /// A slot.
 pub(super) struct Seat {
     pub(super) slot: Arc<Slot>,
+    /// Where the bus has its slot in its lifecycle.
+    pub(super) slot_state: SlotState,
     pub(super) card: Arc<Card>,
     pub(super) state: State,
     /// The number of the device that is bound, or was last.
@@ -91,8 +93,10 @@ impl Machine {
             // A new slot is empty.
             slot.insert(card.clone()).map_err(io::Error::other)?;
             bus.attach(&slot)?;
+            let slot_state = bus.slot_state(lifeboat_pci::Slot::location(&*slot));
             Ok::<_, io::Error>(Seat {
                 slot,
+                slot_state: slot_state.ok_or_else(|| io::Error::other("a slot is not watched"))?,
                 card,
                 state: State::Coming,
                 minor: None,
