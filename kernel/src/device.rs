@@ -18,7 +18,7 @@ use kernel::{
 };
 use lifeboat_core::health::Heartbeat;
 use lifeboat_core::unplug::Loss;
-use lifeboat_lb1::{DriverError, Info, Lb1};
+use lifeboat_lb1::{regs, DriverError, Info, Lb1};
 
 use crate::binding::{self, Progress};
 use crate::clock::jiffies;
@@ -161,7 +161,13 @@ impl Device {
     pub(crate) fn new(function: &pci::Device<Core<'_>>, shared: Arc<Shared>) -> Result<Arc<Self>> {
         let enabled = Enabled::new(function)?;
         let link = Link::new(function)?;
-        let info = link.registers(|lb1| lb1.info()).map_err(|error| {
+        let vram = function.resource_len(regs::VRAM_BAR.into())?;
+        let info = link.registers(|lb1| {
+            let info = lb1.info()?;
+            info.check(regs::REGISTER_BAR_SIZE, vram)?;
+            Ok(info)
+        });
+        let info = info.map_err(|error| {
             dev_err!(function, "{}\n", Shown(error));
             errno(error)
         })?;

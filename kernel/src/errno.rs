@@ -9,7 +9,7 @@ use lifeboat_lb1::DriverError;
 /// What probe returns for it.
 pub(crate) fn errno(error: DriverError) -> Error {
     match error {
-        DriverError::Gone | DriverError::NotLb1 { .. } => ENODEV,
+        DriverError::Gone | DriverError::NotLb1 { .. } | DriverError::Impossible(_) => ENODEV,
         DriverError::ResetFailed | DriverError::Changed | DriverError::Bus(_) => EIO,
         DriverError::NoSuchThing => EINVAL,
     }

@@ -125,6 +125,8 @@ impl fmt::Display for Removal {
             Loss::Crashed => "crashed",
             Loss::Hung => "hung",
             Loss::Nonsense => "nonsense",
+            Loss::LinkDown => "link-down",
+            Loss::Replaced => "replaced",
             Loss::Wedged(_) => "wedged",
         };
         let trigger = match self.trigger {

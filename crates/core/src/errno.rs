@@ -26,6 +26,8 @@ pub enum Errno {
     ENODEV = 19,
     /// An argument is wrong.
     EINVAL = 22,
+    /// As many open files as there may be.
+    EMFILE = 24,
     /// It could end in several that wait for one another.
     EDEADLK = 35,
     /// The job hung or faulted.
@@ -56,6 +58,7 @@ impl Errno {
             Self::EBUSY => "EBUSY",
             Self::ENODEV => "ENODEV",
             Self::EINVAL => "EINVAL",
+            Self::EMFILE => "EMFILE",
             Self::EDEADLK => "EDEADLK",
             Self::ETIME => "ETIME",
             Self::EPROTO => "EPROTO",

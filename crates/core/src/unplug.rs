@@ -49,6 +49,11 @@ pub enum Loss {
     Hung,
     /// Something is there that answers, and not as this device does.
     Nonsense,
+    /// The slot reports that the link to the device is down. What was in flight is lost; the device is bound again when the link
+    /// is up.
+    LinkDown,
+    /// Another device is in its place: of another model, or another one of the same.
+    Replaced,
     /// The device has failed too often, and is kept for whoever can help it: the path stops after the cut for so long.
     Wedged(Failure),
 }
@@ -61,7 +66,7 @@ impl Loss {
             Self::Hung => Some(Failure::Hung),
             Self::Nonsense => Some(Failure::Nonsense),
             Self::Wedged(failure) => Some(failure),
-            Self::Unplugged | Self::Unbound | Self::FellOff => None,
+            Self::Unplugged | Self::Unbound | Self::FellOff | Self::LinkDown | Self::Replaced => None,
         }
     }
 }
@@ -75,6 +80,8 @@ impl fmt::Display for Loss {
             Self::Crashed => "crashed",
             Self::Hung => "hung",
             Self::Nonsense => "answered nonsense",
+            Self::LinkDown => "link went down",
+            Self::Replaced => "replaced by another device",
             Self::Wedged(_) => "wedged",
         })
     }

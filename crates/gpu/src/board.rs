@@ -49,9 +49,11 @@ pub(crate) struct Parts {
     pub(crate) vram: HostMemory,
     pub(crate) vram_is_shared: bool,
     pub(crate) iommu: Arc<Iommu>,
+    pub(crate) serial: u32,
 }
 
 pub(crate) struct Board {
+    pub(crate) serial: u32,
     pub(crate) presence: Presence,
     pub(crate) config_space: ConfigSpace,
     pub(crate) control: Control,
@@ -82,6 +84,7 @@ impl Board {
     /// `config` has been checked, and `parts.vram` is as large as it says.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         Self {
+            serial: parts.serial,
             presence: Presence::new(),
             config_space: ConfigSpace::new(config.vram_bytes),
             control: Control::new(),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
 use lifeboat_lb1::regs;
@@ -61,9 +62,18 @@ impl Card {
     /// [`io::ErrorKind::InvalidInput`] if `config` is outside its ranges, else what the system said about memory or
     /// threads.
     pub fn new(config: Config) -> io::Result<Arc<Self>> {
+        Self::with_serial(config, next_serial())
+    }
+
+    /// As [`Card::new`], with a serial number of the caller's choice; else each card of a process has its own, from 1.
+    ///
+    /// # Errors
+    /// As [`Card::new`].
+    pub fn with_serial(config: Config, serial: u32) -> io::Result<Arc<Self>> {
         config.check().map_err(invalid)?;
         let vram = HostMemory::shared(config.vram_bytes)?;
-        Self::assemble(config, Parts { vram, vram_is_shared: false, iommu: Arc::new(Iommu::new(config.seed)) })
+        let iommu = Arc::new(Iommu::new(config.seed));
+        Self::assemble(config, Parts { vram, vram_is_shared: false, iommu, serial })
     }
 
     /// As [`Card::new`], for a front end of another process: with VRAM that others may map, too, and behind an IOMMU that
@@ -77,7 +87,7 @@ impl Card {
         if vram.size() != config.vram_bytes {
             return Err(invalid("the VRAM has not the size that the card is to have"));
         }
-        Self::assemble(config, Parts { vram, vram_is_shared: true, iommu })
+        Self::assemble(config, Parts { vram, vram_is_shared: true, iommu, serial: next_serial() })
     }
 
     fn assemble(config: Config, parts: Parts) -> io::Result<Arc<Self>> {
@@ -152,6 +162,11 @@ impl Card {
         self.is_present().then(|| self.board.control.read(regs::HEARTBEAT))
     }
 
+    /// The serial number.
+    pub fn serial(&self) -> u32 {
+        self.board.serial
+    }
+
     /// The record of the driver's mistakes.
     pub fn witness(&self) -> &Witness {
         &self.board.witness
@@ -187,6 +202,12 @@ impl Card {
     pub(crate) fn board(&self) -> &Arc<Board> {
         &self.board
     }
+}
+
+/// A number that no card of this process has had.
+fn next_serial() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Relaxed)
 }
 
 fn invalid(why: &str) -> io::Error {

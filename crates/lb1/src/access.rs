@@ -30,6 +30,8 @@ pub enum DriverError {
         /// What it read.
         value: u32,
     },
+    /// The device says of itself what cannot be true; the text says what.
+    Impossible(&'static str),
     /// The device says that a reset failed.
     ResetFailed,
     /// The device has come back from a reset as another: its identity, what it has, or what it computes is not as before.
@@ -50,6 +52,7 @@ impl fmt::Display for DriverError {
             Self::Bus(error) => error.fmt(f),
             Self::Gone => f.write_str("the device is gone"),
             Self::NotLb1 { register, value } => write!(f, "not an LB1: register {register:#x} reads {value:#x}"),
+            Self::Impossible(what) => write!(f, "the device says what cannot be true: {what}"),
             Self::ResetFailed => f.write_str("the device reports a failed reset"),
             Self::Changed => f.write_str("the device is another one after its reset"),
             Self::NoSuchThing => f.write_str("the device has no such ring, context, segment or address"),

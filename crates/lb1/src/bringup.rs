@@ -7,9 +7,13 @@ use crate::regs::{self, device_ctrl, device_status};
 use crate::scanout::UNWATCHED;
 use crate::{DriverError, Lb1};
 
-/// What a device has, read once at bring-up.
+/// What a device is and has, read once at bring-up. No reset changes any of it: a device that says otherwise is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Info {
+    /// Register interface version, as in [`regs::VERSION`].
+    pub version: u32,
+    /// Serial number; 0 if the device has none.
+    pub serial: u32,
     /// Rings, 1 to [`regs::MAX_RINGS`].
     pub rings: u8,
     /// Contexts.
@@ -18,6 +22,17 @@ pub struct Info {
     pub segments: u8,
     /// VRAM in bytes.
     pub vram_bytes: u64,
+}
+
+/// Whether what answers is the device that was brought up (LIFE-8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// It is.
+    Same,
+    /// Another LB1 is in its place.
+    Other,
+    /// Nothing answers, or not as an LB1 does: this says nothing.
+    Unknown,
 }
 
 /// How far something is that the hardware takes time for.
@@ -45,6 +60,26 @@ pub fn set_bus_master(config: &(impl ConfigSpace + ?Sized), on: bool) -> Result<
 /// Those of the configuration space.
 pub fn set_memory_decode(config: &(impl ConfigSpace + ?Sized), on: bool) -> Result<(), BusError> {
     set_command(config, command::MEMORY, on)
+}
+
+impl Info {
+    /// Refuses what cannot be true. `registers` and `vram` are the sizes of the two BARs, in bytes.
+    ///
+    /// # Errors
+    /// [`DriverError::Impossible`], with a sentence.
+    pub const fn check(&self, registers: u64, vram: u64) -> Result<(), DriverError> {
+        Err(DriverError::Impossible(if self.vram_bytes == 0 {
+            "it has no VRAM"
+        } else if self.vram_bytes > vram {
+            "it has more VRAM than the BAR for it has room for"
+        } else if regs::RINGS + self.rings as u64 * regs::RING_STRIDE > registers {
+            "it has more rings than the BAR of its registers has room for"
+        } else if regs::CONTEXTS + self.contexts as u64 * regs::CONTEXT_STRIDE > registers {
+            "it has more contexts than the BAR of its registers has room for"
+        } else {
+            return Ok(());
+        }))
+    }
 }
 
 fn set_command(config: &(impl ConfigSpace + ?Sized), bits: u16, on: bool) -> Result<(), BusError> {
@@ -75,7 +110,21 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
             return Err(DriverError::NotLb1 { register: regs::CAPS, value: caps });
         }
         let vram_bytes = u64::from(self.read(regs::VRAM_PAGES)?) * regs::PAGE;
-        Ok(Info { rings, contexts, segments, vram_bytes })
+        let serial = self.read(regs::SERIAL)?;
+        Ok(Info { version, serial, rings, contexts, segments, vram_bytes })
+    }
+
+    /// Whether what answers now is the device that `before` was read of.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] or [`DriverError::Bus`].
+    pub fn identify(&self, before: &Info) -> Result<Identity, DriverError> {
+        match self.info() {
+            Ok(info) if info == *before => Ok(Identity::Same),
+            Ok(_) => Ok(Identity::Other),
+            Err(DriverError::NotLb1 { .. }) => Ok(Identity::Unknown),
+            Err(error) => Err(error),
+        }
     }
 
     /// After a reset: whether this is the device that it was before, with all that it had, and computes.
@@ -136,5 +185,27 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// [`DriverError::Bus`].
     pub fn mask_interrupts(&self) -> Result<(), DriverError> {
         self.write(regs::IRQ_MASK, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INFO: Info = Info { version: 0, serial: 0, rings: 8, contexts: 64, segments: 64, vram_bytes: 1 << 20 };
+
+    #[test]
+    fn what_cannot_be_true_is_refused() {
+        let registers = regs::CONTEXTS + 64 * regs::CONTEXT_STRIDE;
+        assert_eq!(INFO.check(registers, 1 << 20), Ok(()));
+        let refused = [
+            (Info { vram_bytes: 0, ..INFO }, registers, 1 << 20),
+            (INFO, registers, (1 << 20) - 1),
+            (INFO, registers - 1, 1 << 20),
+            (INFO, regs::RINGS + 8 * regs::RING_STRIDE - 1, 1 << 20),
+        ];
+        for (info, registers, vram) in refused {
+            assert!(matches!(info.check(registers, vram), Err(DriverError::Impossible(_))), "{info:?}");
+        }
     }
 }

@@ -39,7 +39,7 @@ mod scanout;
 
 pub use access::{DriverError, Lb1};
 pub use address::{Segment, Target};
-pub use bringup::{set_bus_master, set_memory_decode, Info, Progress};
+pub use bringup::{set_bus_master, set_memory_decode, Identity, Info, Progress};
 pub use interrupt::Interrupts;
 pub use ring::{Fault, RingWriter};
 pub use scanout::{MAX_SIDE, REFRESH_MILLIHERTZ};

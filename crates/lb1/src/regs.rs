@@ -27,11 +27,13 @@ pub const ID_VALUE: u32 = u32::from_le_bytes(*b"LB1\0");
 /// Register interface version (read-only): major in the high half, minor in the low half.
 pub const VERSION: u64 = 0x004;
 /// The interface version described here.
-pub const VERSION_VALUE: u32 = 0x0001_0000;
+pub const VERSION_VALUE: u32 = 0x0001_0001;
 /// Capabilities (read-only): rings in bits 7:0, contexts in 15:8, segments per context in 23:16.
 pub const CAPS: u64 = 0x008;
 /// VRAM size (read-only) in [`PAGE`]s.
 pub const VRAM_PAGES: u64 = 0x00c;
+/// Serial number (read-only): no two devices have the same. No reset changes it. Since version 1.1; reads 0 before.
+pub const SERIAL: u64 = 0x030;
 /// Device control; see [`device_ctrl`].
 pub const DEVICE_CTRL: u64 = 0x010;
 /// Device status (read-only, never all-ones); see [`device_status`].

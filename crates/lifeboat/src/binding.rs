@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_core::unplug::{Bound, Cut, Loss};
 use lifeboat_core::wedge::{self, Failure, Methods};
+use lifeboat_lb1::Info;
 use lifeboat_sync::Gate;
 use lifeboat_sync::lint::{Condvar, Mutex};
 
@@ -21,6 +22,8 @@ pub struct Binding {
     changed: Condvar,
     /// Filled in while the unplug goes on.
     report: Arc<Mutex<UnplugReport>>,
+    /// What the device was when it was bound.
+    info: Info,
     dumps: Arc<Recorder>,
 }
 
@@ -39,10 +42,10 @@ enum State {
 }
 
 impl Binding {
-    pub(crate) fn new(shell: Shell, dumps: Arc<Recorder>) -> Self {
+    pub(crate) fn new(shell: Shell, info: Info, dumps: Arc<Recorder>) -> Self {
         let (device, report) = (shell.device().clone(), shell.report());
         let state = State::Bound { bound: Bound::new(shell), device };
-        Self { state: Mutex::new(&locks::BINDING, state), changed: Condvar::new(), report, dumps }
+        Self { state: Mutex::new(&locks::BINDING, state), changed: Condvar::new(), report, info, dumps }
     }
 
     /// The device, also if it is wedged, or `None` once the unplug has begun.
@@ -51,6 +54,11 @@ impl Binding {
             State::Bound { device, .. } | State::Wedged { device, .. } => Some(device.clone()),
             State::Unplugging | State::Unplugged(_) => None,
         }
+    }
+
+    /// What the device was when it was bound.
+    pub(crate) fn info(&self) -> &Info {
+        &self.info
     }
 
     /// Ends the binding, by the one path that every loss takes (LIFE-5). When it returns a report, no code of the

@@ -41,6 +41,8 @@ pub struct DeviceInfo {
     pub rings: u8,
     /// VRAM in bytes.
     pub vram_bytes: u64,
+    /// Serial number; 0 if it has none.
+    pub serial: u32,
     /// Most commands of one job.
     pub max_commands: usize,
 }

@@ -36,6 +36,9 @@ pub enum CallError {
     /// A limit of the call's own has passed; the text says what has not happened.
     #[error("{0}")]
     TimedOut(&'static str),
+    /// This process or the system has as many open files as it may have.
+    #[error("too many open files; close some, or raise the limit")]
+    TooManyFiles,
     /// There is no room for another object of this kind; the text says which.
     #[error("out of {0}")]
     Exhausted(&'static str),
@@ -54,6 +57,7 @@ impl From<CallError> for Errno {
             CallError::Commit(error) => error.into(),
             CallError::TimedOut(_) => Self::ETIMEDOUT,
             CallError::Exhausted(_) => Self::ENOMEM,
+            CallError::TooManyFiles => Self::EMFILE,
             CallError::OverShare(_) => Self::EDQUOT,
         }
     }
@@ -103,6 +107,10 @@ pub enum ProbeError {
     /// The device is not an LB1, by its configuration space.
     #[error("vendor and device id {0:#010x} are not those of an LB1")]
     NotOurs(u32),
+    /// Something is there, and is not ready to be used: nothing of it answers (all-ones), or it asks to be asked again
+    /// (0xffff0001). A [`Bus`](crate::Bus) waits for it, as [`ProbeOptions::patience`](crate::ProbeOptions::patience) says.
+    #[error("the device is not ready: its id reads {0:#010x}; a bus reset or a look at its link may help")]
+    NotReady(u32),
     /// The driver could not bring it up.
     #[error("bring-up failed: {0}")]
     Driver(#[from] DriverError),

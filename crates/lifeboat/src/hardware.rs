@@ -63,6 +63,11 @@ impl Hardware {
         Lb1::new(&*self.registers)
     }
 
+    /// Size of the BAR with the registers, in bytes.
+    pub(crate) fn registers_size(&self) -> u64 {
+        self.registers.size()
+    }
+
     #[track_caller]
     pub(crate) fn vram(&self) -> &(dyn Bar + Send + Sync) {
         lint::register_access();

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::health::{Verdict, judge_identity, judge_presence};
+use lifeboat_core::recovery::Unready;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::{Health, Vitals, Watch};
-use lifeboat_lb1::DriverError;
+use lifeboat_lb1::{DriverError, Identity, Info};
 use lifeboat_pci::{ConfigSpace, offset};
 
 use crate::dump::{Reason, Recorder};
@@ -16,6 +17,8 @@ use crate::probe::PCI_ID;
 
 pub(crate) struct HealthCheck {
     vitals: Vitals,
+    /// What the device was when it was bound.
+    info: Info,
     config: Arc<dyn ConfigSpace + Send + Sync>,
     /// What time is counted from.
     epoch: Instant,
@@ -23,10 +26,10 @@ pub(crate) struct HealthCheck {
 
 impl HealthCheck {
     /// Of a device that was just found alive.
-    pub(crate) fn new(watch: Watch, minor: u32, config: Arc<dyn ConfigSpace + Send + Sync>) -> Self {
+    pub(crate) fn new(watch: Watch, minor: u32, info: Info, config: Arc<dyn ConfigSpace + Send + Sync>) -> Self {
         // Devices with other numbers are looked at at other times.
         let seed = minor.wrapping_add(1).wrapping_mul(0x9e37_79b9);
-        Self { vitals: Vitals::new(watch, Timestamp::default(), seed), config, epoch: Instant::now() }
+        Self { vitals: Vitals::new(watch, Timestamp::default(), seed), info, config, epoch: Instant::now() }
     }
 
     /// Looks, if it is time. Says when it is next.
@@ -50,7 +53,7 @@ impl HealthCheck {
             }
         };
         match self.vitals.look(now, computed, heartbeat) {
-            Health::Alive { .. } => {}
+            Health::Alive { .. } => return self.recognise(link),
             health @ (Health::Suspect { .. } | Health::Unsure { .. }) => {
                 tracing::warn!(?health, "the device is suspect");
             }
@@ -69,6 +72,19 @@ impl HealthCheck {
         Some(())
     }
 
+    /// Whether what answers is the device that was bound, and not another one of its kind in its place (LIFE-8).
+    fn recognise(&self, link: &Link) -> Option<()> {
+        match link.registers(|lb1, _| lb1.identify(&self.info)) {
+            Ok(Identity::Other) => {
+                tracing::error!("another device is in the place of this one");
+                link.lost(Loss::Replaced);
+                None
+            }
+            // One that answers strangely is noticed by what it computes.
+            _ => Some(()),
+        }
+    }
+
     /// What the device computes, and its heartbeat. Configuration space may be silent for a while, as it is while a port
     /// recovers: one silence is a suspicion, and what registers say decides.
     fn ask(&self, link: &Link) -> Result<(Verdict, u32), DriverError> {
@@ -84,8 +100,12 @@ impl HealthCheck {
         link.registers(|lb1, _| Ok((lb1.liveness(pattern)?, lb1.heartbeat()?)))
     }
 
-    /// Whether configuration space still says who it is.
+    /// Whether configuration space still has the id of the device. "Ask again later" is no answer either.
     fn present(&self) -> Verdict {
-        self.config.read32(offset::ID).map_or(Verdict::Unsure, |id| judge_identity(id, PCI_ID))
+        match self.config.read32(offset::ID) {
+            Ok(id) if Unready::of(id).is_some() => Verdict::Dead,
+            Ok(id) => judge_identity(id, PCI_ID),
+            Err(_) => Verdict::Unsure,
+        }
     }
 }

@@ -9,14 +9,15 @@ use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, Weak};
 
-use lifeboat_lb1::regs;
-use lifeboat_pci::{HostMemory, Window};
+use lifeboat_lb1::{DriverError, regs};
+use lifeboat_pci::{BusError, HostMemory, Window};
 use lifeboat_sync::lint::Mutex;
 
 use crate::buffer::{self, Buffer};
 use crate::calls::Arguments;
 use crate::device::Users;
 use crate::ledger::{Entry, Kind};
+use crate::link::Link;
 use crate::roster::{Number, Roster};
 use crate::{CallError, Device, locks};
 
@@ -37,10 +38,22 @@ enum Memory {
 
 /// All maps of one device's VRAM, by users and by other devices.
 pub(crate) struct Maps {
-    can_map: bool,
-    /// The file that is the VRAM, and where in it. None once there is no VRAM any more.
-    vram: Mutex<Option<(File, u64)>>,
+    link: Arc<Link>,
+    vram_bytes: u64,
+    vram: Mutex<Vram>,
     windows: Arc<Windows>,
+}
+
+/// What is behind maps.
+enum Vram {
+    /// The file that is the VRAM, and where in it.
+    There(File, u64),
+    /// The system could not open it. It may the next time.
+    NotYet,
+    /// The device's VRAM is nothing that can be mapped.
+    Never,
+    /// There is no VRAM any more.
+    Cut { could_be_mapped: bool },
 }
 
 /// The windows on VRAM that there are. A window that is dropped, wherever that is, takes itself
@@ -73,29 +86,44 @@ pub(crate) fn mmap(users: &Users, Mmap(buffer): Mmap<'_>) -> Result<CpuMap, Call
 }
 
 impl Maps {
-    /// Of a device whose VRAM is there, in a file, or cannot be mapped.
-    pub(crate) fn new(vram: Option<(File, u64)>) -> Self {
-        let can_map = vram.is_some();
+    /// Of a device with so much VRAM. If it cannot be opened now, for want of memory or descriptors, that is tried again at each use.
+    pub(crate) fn new(link: Arc<Link>, vram_bytes: u64) -> Self {
+        let vram = match backing(&link, vram_bytes) {
+            Ok((file, start)) => Vram::There(file, start),
+            Err(error) if is_passing(error) => Vram::NotYet,
+            // A device whose VRAM cannot be mapped is one all the same.
+            Err(_) => Vram::Never,
+        };
         let windows = Arc::new(Mutex::new(&locks::WINDOWS, Roster::new()));
-        Self { can_map, vram: Mutex::sleeping(&locks::MAPS, vram), windows }
+        Self { link, vram_bytes, vram: Mutex::sleeping(&locks::MAPS, vram), windows }
     }
 
     /// Whether the device is one whose VRAM can be mapped. Stays so after loss.
     pub(crate) fn can_map(&self) -> bool {
-        self.can_map
+        !matches!(*self.vram.lock(), Vram::Never | Vram::Cut { could_be_mapped: false })
     }
 
     /// A window on pages of VRAM, or on nothing.
     pub(crate) fn open(&self, buffer: &buffer::Shared, offset: u64) -> Result<Arc<Window>, CallError> {
-        if !self.can_map {
-            return Err(CallError::Invalid("this device's VRAM cannot be mapped, and so not shared either"));
-        }
         let bytes = buffer.pages() * regs::PAGE;
         // Held over the mapping: a cut comes before, and then there is nothing to map, or finds the window.
-        let vram = self.vram.lock();
+        let mut vram = self.vram.lock();
+        if matches!(*vram, Vram::NotYet) {
+            match backing(&self.link, self.vram_bytes) {
+                Ok((file, start)) => *vram = Vram::There(file, start),
+                Err(BusError::TooManyFiles) => return Err(CallError::TooManyFiles),
+                Err(BusError::NoMemory) => return Err(CallError::Exhausted("memory for the device's VRAM")),
+                // It is gone: its cut follows.
+                Err(BusError::Unmapped) => {}
+                Err(_) => *vram = Vram::Never,
+            }
+        }
         let window = match &*vram {
-            Some((file, start)) => Window::map(file, start + offset, bytes),
-            None => Window::dummy(bytes),
+            Vram::There(file, start) => Window::map(file, start + offset, bytes),
+            Vram::NotYet | Vram::Cut { could_be_mapped: true } => Window::dummy(bytes),
+            Vram::Never | Vram::Cut { could_be_mapped: false } => {
+                return Err(CallError::Invalid("this device's VRAM cannot be mapped, and so not shared either"));
+            }
         };
         let window = window.map_err(|_| CallError::Exhausted("address space or maps; unmap some"))?;
         Ok(Arc::new_cyclic(|entry| {
@@ -106,7 +134,11 @@ impl Maps {
 
     /// Takes the VRAM from behind all maps that there are and will be. How many there were.
     pub(crate) fn cut(&self) -> usize {
-        *self.vram.lock() = None;
+        let mut vram = self.vram.lock();
+        let could_be_mapped = !matches!(*vram, Vram::Never);
+        let before = std::mem::replace(&mut *vram, Vram::Cut { could_be_mapped });
+        drop(vram);
+        drop(before);
         let windows = self.windows.lock().take_all();
         let mut cut = 0;
         for window in windows.filter_map(|window| window.upgrade()) {
@@ -118,6 +150,19 @@ impl Maps {
         }
         cut
     }
+}
+
+/// The file behind the whole VRAM. [`BusError::Unmapped`] if the hardware has been taken away.
+fn backing(link: &Link, bytes: u64) -> Result<(File, u64), BusError> {
+    link.registers(|_, hardware| Ok(hardware.vram().backing(0, bytes)?)).map_err(|error| match error {
+        DriverError::Bus(error) => error,
+        _ => BusError::Unmapped,
+    })
+}
+
+/// Whether it may be otherwise the next time.
+fn is_passing(error: BusError) -> bool {
+    matches!(error, BusError::NoMemory | BusError::TooManyFiles)
 }
 
 impl Drop for Place {

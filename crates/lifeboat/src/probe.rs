@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::health::Verdict;
-use lifeboat_core::recovery::Budget;
+use lifeboat_core::recovery::{Budget, Patience, Spacing, Unready};
 use lifeboat_core::sched::Limits;
 use lifeboat_core::share::Share;
 use lifeboat_core::unplug::Loss;
@@ -67,6 +67,12 @@ pub struct ProbeOptions {
     /// How often a [`Bus`](crate::Bus) binds a device again that the driver gave up. By default three times, unless it has
     /// worked for a minute in between.
     pub recovery: Budget,
+    /// How far apart these recoveries are. By default the first comes at once, and the pauses before the next are 100 ms, doubled up
+    /// to 30 s.
+    pub spacing: Spacing,
+    /// How long a [`Bus`](crate::Bus) waits for a device that is not ready, or whose link is down. By default a second for a silent
+    /// device, a minute for one that asks to be asked again, and a minute for a link.
+    pub patience: Patience,
     /// Whether calls ask first if there still is a device. Default true. Without it they run on a lost device as far as
     /// they get, for tests of every such moment (CALL-4); nothing unsafe comes of it.
     pub check_entry: bool,
@@ -94,6 +100,8 @@ impl Default for ProbeOptions {
             display_limit: Duration::from_secs(1),
             watch: Watch::DEFAULT,
             recovery: Budget::default(),
+            spacing: Spacing::DEFAULT,
+            patience: Patience::DEFAULT,
             check_entry: true,
             dump_limit: 64 << 10,
             report_dump: Box::new(|| {}),
@@ -145,6 +153,9 @@ pub(crate) fn probe(
     let binding_entry = module.ledger.enlist(Kind::Binding);
     let config = function.config();
     let id = config.read32(offset::ID)?;
+    if Unready::of(id).is_some() {
+        return Err(ProbeError::NotReady(id));
+    }
     if id != PCI_ID {
         return Err(ProbeError::NotOurs(id));
     }
@@ -167,13 +178,14 @@ pub(crate) fn probe(
         location: function.location().to_owned(),
         rings: running.info.rings,
         vram_bytes: running.info.vram_bytes,
+        serial: running.info.serial,
         // A job's cost is its commands and its sequence number.
         max_commands: running.credits as usize - 1,
     };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
-    let dumps = running.dumps.clone();
+    let (dumps, info) = (running.dumps.clone(), running.info);
     let device = Device::new(module, minor, device_info, link.clone(), running);
-    Ok(Binding::new(Shell::new(device, link, function.clone(), drain_limit, binding_entry), dumps))
+    Ok(Binding::new(Shell::new(device, link, function.clone(), drain_limit, binding_entry), info, dumps))
 }
 
 /// What a device that works consists of, besides its link.
@@ -231,7 +243,7 @@ fn bring_up(
                     contexts: contexts.clone(),
                     info,
                     rings,
-                    health: HealthCheck::new(watch, minor, function.config()),
+                    health: HealthCheck::new(watch, minor, info, function.config()),
                     dumps,
                 })
             }
@@ -246,11 +258,9 @@ fn bring_up(
     })?;
     // The worker begins to look how the device is.
     scheduler.events().nudge();
-    // A device whose VRAM cannot be mapped is one all the same.
-    let vram = bound.registers(|_, hardware| Ok(hardware.vram().backing(0, info.vram_bytes)?)).ok();
     // The rings were made, and this with them.
     let dumps = recorder.ok_or(ProbeError::NotAlive)?;
-    let maps = Maps::new(vram);
+    let maps = Maps::new(link.clone(), info.vram_bytes);
     Ok(Running { info, credits, scheduler, display, contexts, context_share, maps, dumps })
 }
 
@@ -267,7 +277,11 @@ fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
 
 /// Resets the device and sets up its rings. They are enabled, but there is nothing in them.
 fn start(bound: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> Result<(Info, Vec<Ring>), ProbeError> {
-    let info = bound.registers(|lb1, _| lb1.info())?;
+    let info = bound.registers(|lb1, hardware| {
+        let info = lb1.info()?;
+        info.check(hardware.registers_size(), hardware.vram().size())?;
+        Ok(info)
+    })?;
     bound.registers(|lb1, _| lb1.begin_device_reset())?;
     if !wait_for_reset(RESET_LIMIT, || bound.registers(|lb1, _| lb1.device_reset()))? {
         return Err(ProbeError::ResetTimedOut);

@@ -74,6 +74,7 @@ impl Rings for Lb1Rings {
             DriverError::Bus(_)
             | DriverError::Gone
             | DriverError::NotLb1 { .. }
+            | DriverError::Impossible(_)
             | DriverError::ResetFailed
             | DriverError::Changed => ErrorScope::Device,
         }

@@ -23,6 +23,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lifeboat_core::recovery::{GivenUp, Remedy};
+
 use crate::Event;
 
 /// How long a listener that is busy is waited for. The kernel would not wait at all.
@@ -48,8 +50,8 @@ impl Uevents {
         Ok(Self { path: path.to_owned(), socket: Some(connected(path)?), sent: 0 })
     }
 
-    /// Tells of an event, if it is one that the kernel would tell of: a device was added, has changed by being wedged, or was
-    /// removed. A new listener at the same path is found. Waits up to a second for one that is busy.
+    /// Tells of an event, if it is one that the kernel would tell of: a device was added, has changed by being wedged, was
+    /// removed, or is left alone. A new listener at the same path is found. Waits up to a second for one that is busy.
     ///
     /// # Errors
     /// If nobody listens, or not fast enough. The event is lost then; its number (`SEQNUM`) is missing in the sequence.
@@ -82,6 +84,7 @@ fn message(event: &Event, number: u64) -> Option<String> {
         Event::Added { minor, location } => ("add", *minor, location, None),
         Event::Removed { report } => ("remove", report.minor, &report.location, None),
         Event::Wedged { minor, location, event, .. } => ("change", *minor, location, Some(event)),
+        Event::LeftAlone { location, why, helps, .. } => return Some(left_alone(location, *why, helps, number)),
         // A kernel has no event of a probe that failed, and tells of dumps as devices of another subsystem.
         Event::ProbeFailed { .. } | Event::Dumped { .. } => return None,
     };
@@ -96,13 +99,35 @@ fn message(event: &Event, number: u64) -> Option<String> {
     Some(text)
 }
 
+/// A device that is left alone has no DRM device any more, so the event is of the PCI function. Its first variables are those of
+/// the kernel for a device whose error recovery has failed (`pci_uevent_ers`); `LEFT_ALONE` says what would help, as `WEDGED` does.
+fn left_alone(location: &str, why: GivenUp, helps: &[Remedy], number: u64) -> String {
+    let path = function_path(location);
+    let location = printable(location);
+    let helps: Vec<&str> = helps.iter().map(|remedy| remedy.name()).collect();
+    format!(
+        "change@{path}\0ACTION=change\0DEVPATH={path}\0SUBSYSTEM=pci\0ERROR_EVENT=FAILED_RECOVERY\0DEVICE_ONLINE=0\0\
+         LEFT_ALONE={}\0REASON={}\0PCI_SLOT_NAME={location}\0SEQNUM={number}\0",
+        helps.join(","),
+        why.name(),
+    )
+}
+
+/// A zero would end the variable.
+fn printable(location: &str) -> String {
+    location.replace(|c: char| c.is_control(), "?")
+}
+
 /// Where the kernel would have the device: on the root bus that its location names.
 fn device_path(location: &str, minor: u32) -> String {
-    // A zero would end the variable.
-    let location = &location.replace(|c: char| c.is_control(), "?");
+    format!("{}/drm/card{minor}", function_path(location))
+}
+
+fn function_path(location: &str) -> String {
+    let location = printable(location);
     match location.rsplit_once(':') {
-        Some((bus, _)) => format!("/devices/pci{bus}/{location}/drm/card{minor}"),
-        None => format!("/devices/{location}/drm/card{minor}"),
+        Some((bus, _)) => format!("/devices/pci{bus}/{location}"),
+        None => format!("/devices/{location}"),
     }
 }
 

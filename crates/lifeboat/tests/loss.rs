@@ -240,7 +240,13 @@ fn life_5_every_loss_takes_the_same_path_and_tells_users_the_same() {
         match loss {
             Loss::Unplugged => bound.slot.remove(),
             Loss::FellOff => dead.store(true, SeqCst),
-            Loss::Unbound | Loss::Crashed | Loss::Hung | Loss::Nonsense | Loss::Wedged(_) => {}
+            Loss::Unbound
+            | Loss::Crashed
+            | Loss::Hung
+            | Loss::Nonsense
+            | Loss::LinkDown
+            | Loss::Replaced
+            | Loss::Wedged(_) => {}
         }
         if matches!(loss, Loss::FellOff | Loss::Crashed) {
             assert_eq!(told.recv_timeout(LONG), Ok(loss), "the driver finds it");

@@ -78,3 +78,33 @@ fn wedge_3_the_event_of_a_wedged_device_reaches_a_socket_in_the_kernels_form() {
     bus.shutdown().unwrap();
     assert_lint_is_silent();
 }
+
+#[test]
+fn recov_4_the_event_of_a_device_that_is_left_alone_reaches_a_socket_in_the_kernels_form() {
+    use lifeboat::core::recovery::GivenUp;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("uevents");
+    let listener = listen(&path);
+    let mut uevents = Uevents::connect(&path).unwrap();
+    for (why, helps) in [(GivenUp::Recoveries, "rebind,bus-reset,replace"), (GivenUp::Link, "bus-reset,reseat,replace")]
+    {
+        let location = "0000:01:00.0\0WEDGED=none".to_owned();
+        uevents.send(&Event::LeftAlone { minor: Some(7), location, why, helps: why.remedies() }).unwrap();
+        let told = heard(&listener);
+        let device = "/devices/pci0000:01/0000:01:00.0?WEDGED=none";
+        assert_eq!(told[0], format!("change@{device}"));
+        let reason = if why == GivenUp::Link { "link" } else { "recoveries" };
+        let variables = [
+            "ACTION=change".to_owned(),
+            format!("DEVPATH={device}"),
+            "SUBSYSTEM=pci".to_owned(),
+            "ERROR_EVENT=FAILED_RECOVERY".to_owned(),
+            "DEVICE_ONLINE=0".to_owned(),
+            format!("LEFT_ALONE={helps}"),
+            format!("REASON={reason}"),
+            "PCI_SLOT_NAME=0000:01:00.0?WEDGED=none".to_owned(),
+        ];
+        assert_eq!(told[1..9], variables);
+        assert!(told[9].starts_with("SEQNUM=") && told.len() == 10, "{told:?}");
+    }
+}

@@ -40,7 +40,8 @@ pub trait Bar {
     /// The file behind a part of the window, for a [`Window`](crate::Window) on it, and where that part begins in it.
     ///
     /// # Errors
-    /// [`BusError::Unsupported`] if it cannot be mapped, [`BusError::OutOfRange`] or [`BusError::Unmapped`].
+    /// [`BusError::Unsupported`] if it cannot be mapped, [`BusError::OutOfRange`] or [`BusError::Unmapped`]; and what may be
+    /// otherwise the next time: [`BusError::NoMemory`], [`BusError::TooManyFiles`].
     #[cfg(feature = "std")]
     fn backing(&self, offset: u64, bytes: u64) -> Result<(std::fs::File, u64), BusError> {
         let _ = (offset, bytes);

@@ -23,6 +23,8 @@ pub enum BusError {
     Unmapped,
     /// There was no memory, or no address space left.
     NoMemory,
+    /// This process, or the system, has as many open files as it may have.
+    TooManyFiles,
     /// The function cannot do this (for example: more interrupt vectors than it has).
     Unsupported,
 }
@@ -35,6 +37,7 @@ impl fmt::Display for BusError {
             Self::NoSuchBar(index) => write!(f, "the function has no BAR {index}"),
             Self::Unmapped => f.write_str("the mapping has been taken away"),
             Self::NoMemory => f.write_str("no memory or no address space left"),
+            Self::TooManyFiles => f.write_str("too many open files"),
             Self::Unsupported => f.write_str("the function does not support this"),
         }
     }

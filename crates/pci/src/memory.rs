@@ -58,12 +58,16 @@ impl HostMemory {
     /// The file behind a part of it, and where that part begins in the file, for who wants to map it.
     ///
     /// # Errors
-    /// [`BusError::OutOfRange`], or [`BusError::Unsupported`] for memory that is in no file.
+    /// [`BusError::OutOfRange`], or [`BusError::Unsupported`] for memory that is in no file; [`BusError::TooManyFiles`]
+    /// or [`BusError::NoMemory`] if the system cannot open it once more.
     pub fn backing(&self, offset: u64, bytes: u64) -> Result<(File, u64), BusError> {
         let len = usize::try_from(bytes).map_err(|_| BusError::OutOfRange { offset, len: bytes })?;
         within(self.size(), offset, len)?;
         let file = self.file.as_ref().ok_or(BusError::Unsupported)?;
-        let copy = file.try_clone().map_err(|_| BusError::NoMemory)?;
+        let copy = file.try_clone().map_err(|error| match rustix::io::Errno::from_io_error(&error) {
+            Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => BusError::TooManyFiles,
+            _ => BusError::NoMemory,
+        })?;
         Ok((copy, offset))
     }
 

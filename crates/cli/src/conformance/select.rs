@@ -63,7 +63,7 @@ pub(super) fn select<'a>(table: &'a Table, wanted: &[Wanted]) -> Result<Vec<&'a 
     Ok(table.promises().iter().filter(|promise| promise.hosted && is_wanted(promise)).collect())
 }
 
-/// `LIFE-1 to LIFE-7, GATE-1 to GATE-10, …`, as far as they are proven in the hosted stack.
+/// `LIFE-1 to LIFE-8, GATE-1 to GATE-10, …`, as far as they are proven in the hosted stack.
 fn there_are(table: &Table) -> String {
     let of_group = |group: &str| {
         let mut ids = table.promises().iter().filter(|promise| promise.hosted && promise.id.group() == group);

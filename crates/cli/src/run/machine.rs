@@ -18,7 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use super::destination::DestinationError;
 use super::dumps::DumpDirectory;
 use super::progress::{DeviceState, Progress};
-use super::report::{BindFailure, Incidents, Spread, Wedging};
+use super::report::{BindFailure, Incidents, LeftAlone, Spread, Wedging};
 use crate::args::RunArgs;
 use crate::uevents;
 
@@ -242,12 +242,7 @@ impl Watch {
                     self.removed(report, DeviceState::Gone);
                 }
                 // For those who work a wedged device is gone.
-                Event::Wedged { report, failure, event, .. } => {
-                    if self.removed(report, DeviceState::Wedged) {
-                        let wedging = self.wedging(failure, &event);
-                        self.state.lock().incidents.wedged.push(wedging);
-                    }
-                }
+                Event::Wedged { report, failure, event, .. } => self.wedged(report, failure, &event),
                 // What is in the slot now does not work; clients go on waiting, and give up in the end.
                 Event::ProbeFailed { error, .. } => {
                     let mut state = self.state.lock();
@@ -256,11 +251,21 @@ impl Watch {
                         state.incidents.bind_failures.push(failure);
                     }
                 }
+                Event::LeftAlone { why, helps, .. } => {
+                    let mut state = self.state.lock();
+                    if state.during_run.is_none() {
+                        let (why, helps) = (why.to_string(), helps.iter().map(ToString::to_string).collect());
+                        let left_alone = LeftAlone { at_seconds: self.seconds(), why, helps };
+                        state.incidents.left_alone.push(left_alone);
+                    }
+                }
                 Event::Dumped { dump, .. } => {
                     if let Some(dumps) = &self.dumps {
                         dumps.save(&dump);
                     }
                 }
+                // Nothing that this command has to know.
+                _ => {}
             }
             self.changed.notify_all();
         }
@@ -269,6 +274,13 @@ impl Watch {
     /// Seconds since the start.
     fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
+    }
+
+    fn wedged(&self, report: Arc<UnplugReport>, failure: Failure, event: &wedge::Event) {
+        if self.removed(report, DeviceState::Wedged) {
+            let wedging = self.wedging(failure, event);
+            self.state.lock().incidents.wedged.push(wedging);
+        }
     }
 
     fn wedging(&self, failure: Failure, event: &wedge::Event) -> Wedging {

@@ -9,7 +9,7 @@ mod text;
 mod verdict;
 
 pub use fate::{Fate, Place};
-pub use incidents::{BindFailure, Incidents, Wedging};
+pub use incidents::{BindFailure, Incidents, LeftAlone, Wedging};
 pub use verdict::{Reason, Verdict};
 
 use std::collections::BTreeMap;

@@ -260,7 +260,13 @@ impl Machine {
                 let rebinding = seat.rebinding.take() == Some(report.minor);
                 let recovers = match report.loss {
                     Loss::Unbound | Loss::Wedged(_) => rebinding,
-                    Loss::Unplugged | Loss::FellOff | Loss::Crashed | Loss::Hung | Loss::Nonsense => !seat.unbinding,
+                    Loss::Unplugged
+                    | Loss::FellOff
+                    | Loss::Crashed
+                    | Loss::Hung
+                    | Loss::Nonsense
+                    | Loss::LinkDown
+                    | Loss::Replaced => !seat.unbinding,
                 };
                 (seat.minor, seat.leaving) = (None, false);
                 seat.state = if recovers { State::Coming } else { State::Empty };
@@ -297,10 +303,11 @@ impl Machine {
                 seat.dumped = Some(minor);
                 tally.dumped();
             }
-            Event::ProbeFailed { location, .. } => {
+            Event::ProbeFailed { location, .. } | Event::LeftAlone { location, .. } => {
                 let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
                 seat.state = State::Empty;
             }
+            other => stage.wrong(format!("an event that torture does not know: {other:?}")),
         }
     }
 

@@ -5,6 +5,11 @@
 //! of them (RECOV-3); none is unreachable, and most that come at a strange moment only change what comes [next](Then). The table of
 //! all of them is in ARCHITECTURE.md, generated from this code.
 //!
+//! Some states end by themselves: a recovery waits for its turn ([`Spacing`](crate::recovery::Spacing)), a device that is not ready is looked at again
+//! ([`Patience`]), a link that is down is given up one day. Such a state has a [deadline](Lifecycle::deadline); then the shell
+//! tells [`Event::Tick`]. Whatever else happens meanwhile is answered at once. While the slot says that the link is down nothing
+//! is probed, and nothing that reads all-ones is held against the device (RECOV-4).
+//!
 //! A shell tells it what happens and carries out the one [`Action`] that is its answer, if any: it ends with a [completion](Event),
 //! told like any other event. What happens in the meantime may be told before that completion or after it: both are right. What
 //! ends a binding is always the one path of [`unplug`](crate::unplug); wedging is its first part.
@@ -22,8 +27,9 @@
 //! ```
 
 mod names;
+mod waits;
 
-use crate::recovery::{Attempts, Budget, Next};
+use crate::recovery::{Attempts, Budget, GivenUp, Next, Patience, Unready};
 use crate::unplug::Loss;
 use crate::wedge::Failure;
 use crate::Timestamp;
@@ -41,6 +47,10 @@ pub enum State {
     Probing(Option<Then>),
     /// The same, after it has failed.
     Recovering(Option<Then>),
+    /// It is not bound, and will be probed at the deadline, if nothing happens before.
+    Waiting(For),
+    /// The slot says that its link is down. It is not bound, and will be when the link is up.
+    LinkDown,
     /// A driver works with it.
     Bound,
     /// Its binding is being unplugged.
@@ -51,6 +61,17 @@ pub enum State {
     Wedged,
     /// Nobody watches the slot any more.
     Stopped,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum For {
+    /// That it is ready to be probed, for the first time.
+    Ready,
+    /// That it is ready again, after it has failed or its link was down.
+    ReadyAgain,
+    /// The turn of its next recovery.
+    Turn,
 }
 
 /// What comes when what is under way is over.
@@ -64,6 +85,8 @@ pub enum Then {
     Probe,
     /// It is bound again because it failed.
     Recover,
+    /// It is bound again because its link was down, as soon as that is up. This does not count as a recovery.
+    Relink,
     /// Nobody will watch.
     Stop,
 }
@@ -88,12 +111,22 @@ pub enum Event {
     Rebind,
     /// The slot is to be watched no more.
     Stop,
+    /// The slot says that its link is down.
+    LinkDown,
+    /// The slot says that its link is up again.
+    LinkUp,
+    /// The [deadline](Lifecycle::deadline) has come.
+    Tick,
     /// Completes [`Action::Probe`]: it is bound.
     Probed,
     /// Completes [`Action::Probe`]: it could not be bound.
     Refused,
     /// Completes [`Action::Probe`]: nothing was there.
     Vanished,
+    /// Completes [`Action::Probe`]: something is there, and is not ready to be bound yet.
+    NotReady(Unready),
+    /// Completes [`Action::Probe`]: something is there that is another driver's.
+    Foreign,
     /// Completes [`Action::Wedge`].
     Cut,
     /// Completes [`Action::Unplug`].
@@ -104,7 +137,8 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "the machine waits for its completion"]
 pub enum Action {
-    /// Bind what is there. Completed by [`Event::Probed`], [`Event::Refused`] or [`Event::Vanished`].
+    /// Bind what is there. Completed by [`Event::Probed`], [`Event::Refused`], [`Event::Vanished`],
+    /// [`Event::NotReady`] or [`Event::Foreign`].
     Probe {
         /// The number of this binding, from 1.
         binding: u64,
@@ -120,16 +154,49 @@ pub enum Action {
 pub struct Lifecycle {
     state: State,
     attempts: Attempts,
+    patience: Patience,
     /// Probes begun so far, so the number of the last.
     binding: u64,
     /// Why the binding is ending: the first reason there was.
     loss: Loss,
+    /// What the slot has said last.
+    link_is_down: bool,
+    /// When the state, or the one that comes next, ends by itself.
+    deadline: Option<Timestamp>,
+    /// When the last probe began.
+    looked: Timestamp,
+    /// Since when the device is found not to be ready.
+    unready: Option<NotYet>,
+    given_up: Option<GivenUp>,
+}
+
+/// A device that is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct NotYet {
+    since: Timestamp,
+    looks: u32,
 }
 
 impl Lifecycle {
-    /// An empty slot, whose devices are recovered as often as `recovery` says.
+    /// An empty slot, whose devices are recovered as often as `recovery` says, spaced and waited for as by default.
     pub const fn new(recovery: Budget) -> Self {
-        Self { state: State::Empty, attempts: Attempts::new(recovery), binding: 0, loss: Loss::Unbound }
+        Self::patient(Attempts::new(recovery), Patience::DEFAULT)
+    }
+
+    /// An empty slot, whose devices are recovered as `attempts` says, and waited for as `patience` says.
+    pub const fn patient(attempts: Attempts, patience: Patience) -> Self {
+        Self {
+            state: State::Empty,
+            attempts,
+            patience,
+            binding: 0,
+            loss: Loss::Unbound,
+            link_is_down: false,
+            deadline: None,
+            looked: Timestamp::new(core::time::Duration::ZERO),
+            unready: None,
+            given_up: None,
+        }
     }
 
     /// Where it is.
@@ -142,25 +209,51 @@ impl Lifecycle {
         self.binding
     }
 
+    /// When to tell [`Event::Tick`], if nothing else happens before.
+    pub const fn deadline(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Waiting(_) | State::LinkDown => self.deadline,
+            _ => None,
+        }
+    }
+
+    /// Why the last binding has ended or is ending, as far as is known by now: what a driver has found lost, or what had lost its
+    /// link, was removed if the slot says so afterwards.
+    pub const fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    /// Why what is in the slot is left alone, if it is.
+    pub const fn given_up(&self) -> Option<GivenUp> {
+        match self.state {
+            State::Idle | State::LinkDown => self.given_up,
+            _ => None,
+        }
+    }
+
     /// Something has happened. `now` must not go backwards.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Option<Action> {
         match event {
             Event::Failed { binding, .. } if binding != self.binding => return None,
             // Whatever was there before is not held against it.
             Event::Inserted => self.attempts.renewed(),
+            // Of nothing, this says nothing.
+            Event::LinkDown => self.link_is_down = self.state != State::Empty,
+            // Who asks for the device knows better than the slot.
+            Event::LinkUp | Event::Rebind => self.link_is_down = false,
+            Event::Removed | Event::Vanished => self.removed(),
             _ => {}
         }
         match self.state {
-            State::Empty | State::Idle if event == Event::Inserted => self.go(Then::Probe),
-            State::Idle if event == Event::Rebind => self.go(Then::Probe),
-            State::Idle if event == Event::Removed => self.go(Then::Empty),
-            State::Empty | State::Idle if event == Event::Stop => self.go(Then::Stop),
-            State::Empty | State::Idle | State::Stopped => None,
+            State::Stopped => None,
+            State::Empty | State::Idle | State::Waiting(_) | State::LinkDown => self.unbound(event, now),
             State::Bound | State::Wedged => self.at_rest(event, now),
             State::Probing(then) | State::Recovering(then) => match event {
                 Event::Probed => self.probed(then, now),
                 Event::Refused => self.refused(then, now),
-                Event::Vanished => self.vanished(then),
+                Event::NotReady(how) => self.not_ready(how, then, now),
+                Event::Foreign => self.foreign(then, now),
+                Event::Vanished => self.vanished(then, now),
                 _ => self.meanwhile(event, then),
             },
             State::Wedging(then) => match (event, then) {
@@ -169,15 +262,23 @@ impl Lifecycle {
                     None
                 }
                 (Event::Cut, Some(then)) => Some(self.end(then)),
-                // It is about to be as bad as it gets.
-                (Event::Failed { .. }, _) => None,
+                // It is about to be as bad as it gets, and nobody will reach it by any link.
+                (Event::Failed { .. } | Event::LinkDown, _) => None,
                 _ => self.meanwhile(event, then),
             },
             State::Ending(then) => match event {
-                Event::Ended => self.go(then),
+                Event::Ended => self.go(then, now),
                 // Also a driver that gives up what is ending anyway.
                 _ => self.meanwhile(event, Some(then)),
             },
+        }
+    }
+
+    /// The slot says that there is nothing: that explains what was seen before.
+    fn removed(&mut self) {
+        self.link_is_down = false;
+        if matches!(self.loss, Loss::FellOff | Loss::LinkDown) && !matches!(self.state, State::Bound | State::Wedged) {
+            self.loss = Loss::Unplugged;
         }
     }
 
@@ -186,7 +287,8 @@ impl Lifecycle {
         if let Event::Failed { loss, .. } = event {
             return (self.state == State::Bound).then(|| self.failed(loss, now));
         }
-        let then = next(None, event)?;
+        // What is cut off is kept as it is.
+        let then = next(None, event).filter(|then| self.state == State::Bound || *then != Then::Relink)?;
         self.loss = reason(event);
         Some(self.end(then))
     }
@@ -196,6 +298,10 @@ impl Lifecycle {
         let next = next(then, event);
         if then.is_none() && next.is_some() {
             self.loss = reason(event);
+        }
+        if next == Some(Then::Relink) && !matches!(self.state, State::Probing(_)) {
+            // The driver has seen it before the slot has said so.
+            self.attempts.excused();
         }
         self.state = match (self.state, next) {
             (State::Probing(_), next) => State::Probing(next),
@@ -209,6 +315,10 @@ impl Lifecycle {
 
     fn probed(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
         if matches!(self.state, State::Recovering(_)) {
+            if self.unready.take().is_some() {
+                // It was away, and is back: that was no failure of the device.
+                self.attempts.back(self.patience.outages);
+            }
             self.attempts.recovered(now);
         }
         match then {
@@ -222,62 +332,77 @@ impl Lifecycle {
     }
 
     fn refused(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
-        match (self.state, then) {
+        let recovering = matches!(self.state, State::Recovering(_));
+        if recovering {
+            self.attempts.refused(now);
+        }
+        match (recovering, then) {
             // The driver has said so itself before it failed.
-            (State::Recovering(_), None | Some(Then::Recover)) => match self.attempts.failed(now) {
-                Next::Recover(_) => self.go(Then::Recover),
-                Next::Wedge => self.go(Then::Idle),
-            },
+            (true, None | Some(Then::Recover)) => self.again(now),
             // What never worked is not tried again.
-            (_, None | Some(Then::Recover)) => self.go(Then::Idle),
-            (_, Some(then)) => self.go(then),
+            (_, None | Some(Then::Recover)) => self.go(Then::Idle, now),
+            (_, Some(then)) => self.go(then, now),
         }
     }
 
-    fn vanished(&mut self, then: Option<Then>) -> Option<Action> {
+    /// Another driver's device has taken the place of the one that was here, or was always there.
+    fn foreign(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
+        self.attempts.renewed();
+        if matches!(self.state, State::Recovering(_)) {
+            self.loss = Loss::Replaced;
+        }
+        self.go(then.filter(|then| *then != Then::Recover).unwrap_or(Then::Idle), now)
+    }
+
+    fn vanished(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
         match then {
             // Something has come since, or nobody watches any more.
-            Some(then @ (Then::Probe | Then::Stop)) => self.go(then),
-            None | Some(Then::Empty | Then::Idle | Then::Recover) => self.go(Then::Empty),
+            Some(then @ (Then::Probe | Then::Stop)) => self.go(then, now),
+            None | Some(Then::Empty | Then::Idle | Then::Recover | Then::Relink) => self.go(Then::Empty, now),
         }
     }
 
     /// The driver has given up the device that it is bound to.
     fn failed(&mut self, loss: Loss, now: Timestamp) -> Action {
         self.loss = loss;
+        if loss == Loss::Replaced {
+            // Whatever was there before is not held against it.
+            return self.end(Then::Probe);
+        }
         match (self.attempts.failed(now), loss.failure()) {
-            (Next::Recover(_), _) => self.end(Then::Recover),
+            (Next::Recover { at, .. }, _) => {
+                self.deadline = Some(at);
+                self.end(Then::Recover)
+            }
             (Next::Wedge, Some(failure)) => {
                 self.state = State::Wedging(None);
                 Action::Wedge(failure)
             }
             // What does not answer cannot be asked why.
-            (Next::Wedge, None) => self.end(Then::Idle),
+            (Next::Wedge, None) => {
+                self.given_up = Some(GivenUp::Recoveries);
+                self.end(Then::Idle)
+            }
+        }
+    }
+
+    /// A recovery has failed.
+    fn again(&mut self, now: Timestamp) -> Option<Action> {
+        match self.attempts.failed(now) {
+            Next::Recover { at, .. } => {
+                self.deadline = Some(at);
+                self.go(Then::Recover, now)
+            }
+            Next::Wedge => {
+                self.given_up = Some(GivenUp::Recoveries);
+                self.go(Then::Idle, now)
+            }
         }
     }
 
     fn end(&mut self, then: Then) -> Action {
         self.state = State::Ending(then);
         Action::Unplug(self.loss)
-    }
-
-    /// Nothing is bound, and nothing is under way.
-    fn go(&mut self, then: Then) -> Option<Action> {
-        self.state = match then {
-            Then::Empty => State::Empty,
-            Then::Idle => State::Idle,
-            Then::Stop => State::Stopped,
-            Then::Recover => State::Recovering(None),
-            Then::Probe => {
-                self.attempts.renewed();
-                State::Probing(None)
-            }
-        };
-        if !matches!(then, Then::Probe | Then::Recover) {
-            return None;
-        }
-        self.binding += 1;
-        Some(Action::Probe { binding: self.binding })
     }
 }
 
@@ -288,6 +413,7 @@ fn next(then: Option<Then>, event: Event) -> Option<Then> {
         // Or asked of what is not there.
         (_, Event::Removed) | (Some(Then::Empty), Event::Unbind | Event::Rebind) => Some(Then::Empty),
         (_, Event::Unbind) => Some(Then::Idle),
+        (None | Some(Then::Recover), Event::LinkDown) => Some(Then::Relink),
         (_, Event::Rebind) | (Some(_), Event::Inserted) => Some(Then::Probe),
         (None, Event::Failed { .. }) => Some(Then::Recover),
         // It is there, as was known; a driver gives up what is to end anyway; a completion of nothing.
@@ -300,6 +426,7 @@ fn reason(event: Event) -> Loss {
     match event {
         Event::Removed => Loss::Unplugged,
         Event::Failed { loss, .. } => loss,
+        Event::LinkDown => Loss::LinkDown,
         _ => Loss::Unbound,
     }
 }

@@ -3,25 +3,30 @@
 
 use core::fmt;
 
-use super::{Event, State, Then};
+use super::{Event, For, State, Then};
 
 impl Then {
-    const ALL: [Self; 5] = [Self::Empty, Self::Idle, Self::Probe, Self::Recover, Self::Stop];
+    const ALL: [Self; 6] = [Self::Empty, Self::Idle, Self::Probe, Self::Recover, Self::Relink, Self::Stop];
+}
+
+impl For {
+    const ALL: [Self; 3] = [Self::Ready, Self::ReadyAgain, Self::Turn];
 }
 
 impl State {
     /// How many there are.
-    pub const COUNT: usize = 5 + 4 * (Then::ALL.len() + 1) - 2;
+    pub const COUNT: usize = 6 + For::ALL.len() + 4 * (Then::ALL.len() + 1) - 3;
 
     /// Every state.
     pub fn all() -> impl Iterator<Item = Self> {
         let thens = || core::iter::once(None).chain(Then::ALL.into_iter().map(Some));
-        let wedging = thens().filter(|then| *then != Some(Then::Recover));
+        let wedging = thens().filter(|then| !matches!(then, Some(Then::Recover | Then::Relink)));
         [Self::Empty, Self::Idle]
             .into_iter()
             .chain(thens().map(Self::Probing))
             .chain(thens().map(Self::Recovering))
-            .chain([Self::Bound])
+            .chain(For::ALL.into_iter().map(Self::Waiting))
+            .chain([Self::LinkDown, Self::Bound])
             .chain(Then::ALL.into_iter().map(Self::Ending))
             .chain(wedging.map(Self::Wedging))
             .chain([Self::Wedged, Self::Stopped])
@@ -38,9 +43,10 @@ impl State {
         match kind {
             Kind::Probed | Kind::Refused => matches!(self, Self::Probing(_) | Self::Recovering(_)),
             // Whose driver has failed has been there.
-            Kind::Vanished => {
+            Kind::Vanished | Kind::NotReady | Kind::Foreign => {
                 matches!(self, Self::Probing(then) | Self::Recovering(then) if !matches!(then, Some(Then::Recover)))
             }
+            Kind::Tick => matches!(self, Self::Waiting(_) | Self::LinkDown),
             Kind::Cut => matches!(self, Self::Wedging(_)),
             Kind::Ended => matches!(self, Self::Ending(_)),
             _ => !matches!(self, Self::Stopped),
@@ -58,25 +64,35 @@ pub enum Kind {
     Unbind,
     Rebind,
     Stop,
+    LinkDown,
+    LinkUp,
+    Tick,
     Probed,
     Refused,
     Vanished,
+    NotReady,
+    Foreign,
     Cut,
     Ended,
 }
 
 impl Kind {
     /// Every kind, at the place that is its number.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::Inserted,
         Self::Removed,
         Self::Failed,
         Self::Unbind,
         Self::Rebind,
         Self::Stop,
+        Self::LinkDown,
+        Self::LinkUp,
+        Self::Tick,
         Self::Probed,
         Self::Refused,
         Self::Vanished,
+        Self::NotReady,
+        Self::Foreign,
         Self::Cut,
         Self::Ended,
     ];
@@ -92,7 +108,12 @@ impl Kind {
             Self::Stop => "stop",
             Self::Probed => "probed",
             Self::Refused => "refused",
+            Self::LinkDown => "link down",
+            Self::LinkUp => "link up",
+            Self::Tick => "tick",
             Self::Vanished => "vanished",
+            Self::NotReady => "not ready",
+            Self::Foreign => "foreign",
             Self::Cut => "cut",
             Self::Ended => "ended",
         }
@@ -111,7 +132,12 @@ impl Event {
             Self::Stop => Kind::Stop,
             Self::Probed => Kind::Probed,
             Self::Refused => Kind::Refused,
+            Self::LinkDown => Kind::LinkDown,
+            Self::LinkUp => Kind::LinkUp,
+            Self::Tick => Kind::Tick,
             Self::Vanished => Kind::Vanished,
+            Self::NotReady(_) => Kind::NotReady,
+            Self::Foreign => Kind::Foreign,
             Self::Cut => Kind::Cut,
             Self::Ended => Kind::Ended,
         }
@@ -125,7 +151,18 @@ impl fmt::Display for Then {
             Self::Idle => "idle",
             Self::Probe => "probe",
             Self::Recover => "recover",
+            Self::Relink => "relink",
             Self::Stop => "stop",
+        })
+    }
+}
+
+impl fmt::Display for For {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready => "ready",
+            Self::ReadyAgain => "ready again",
+            Self::Turn => "its turn",
         })
     }
 }
@@ -133,6 +170,8 @@ impl fmt::Display for Then {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, then) = match *self {
+            Self::Waiting(what) => return write!(f, "waiting for: {what}"),
+            Self::LinkDown => ("link down", None),
             Self::Empty => ("empty", None),
             Self::Idle => ("idle", None),
             Self::Probing(then) => ("probing", then),

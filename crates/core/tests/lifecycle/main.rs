@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod model;
+mod outages;
 mod table;
 mod world;
 
@@ -28,8 +29,8 @@ fn every_state_has_a_place_of_its_own() {
 }
 
 /// All that can happen if something happens so many times from outside; with the pairs of state and event that came to pass.
-fn explore(strokes: u8, used: bool) -> BTreeSet<(usize, Kind)> {
-    let model = model::Slot::new(strokes, used);
+fn explore(strokes: u8, used: bool, fickle: bool) -> BTreeSet<(usize, Kind)> {
+    let model = model::Slot::new(strokes, used, fickle);
     let visited = model.visited();
     let checker = model.checker().threads(2).spawn_bfs().join();
     checker.assert_properties();
@@ -40,7 +41,7 @@ fn explore(strokes: u8, used: bool) -> BTreeSet<(usize, Kind)> {
 
 #[test]
 fn recov_3_every_event_in_every_state_ends_in_a_legal_one() {
-    let visited = explore(4, false);
+    let visited = &explore(4, false, false) | &explore(3, false, true);
     let possible: BTreeSet<(usize, Kind)> = State::all()
         .flat_map(|state| Kind::ALL.into_iter().map(move |kind| (state, kind)))
         .filter(|(state, kind)| state.expects(*kind))
@@ -55,7 +56,8 @@ fn recov_3_every_event_in_every_state_ends_in_a_legal_one() {
 
 #[test]
 fn recov_3_whatever_users_do_meanwhile_no_fence_is_left_and_no_hardware_reached() {
-    explore(3, true);
+    explore(3, true, false);
+    explore(2, true, true);
 }
 
 const BUDGET: Budget = Budget { attempts: 1, grace: Duration::from_secs(10) };
@@ -101,5 +103,6 @@ fn life_5_a_binding_ends_for_the_first_reason_there_was() {
 #[test]
 #[ignore = "takes minutes"]
 fn recov_3_the_same_with_more_events() {
-    explore(4, true);
+    explore(4, true, false);
+    explore(3, true, true);
 }

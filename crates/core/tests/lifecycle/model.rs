@@ -4,23 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lifeboat_core::lifecycle::{Action, Event, Kind, Lifecycle, State};
-use lifeboat_core::recovery::Budget;
+use lifeboat_core::lifecycle::{Action, Event, For, Kind, Lifecycle, State};
+use lifeboat_core::recovery::{Attempts, Budget, GivenUp, Patience, Spacing, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::Timestamp;
 use stateright::{Model, Property};
 
 use crate::world::{step, Device, Presence, Progress};
 
-/// One recovery, ever: time stands still here, so it does not come back by itself.
-const BUDGET: Budget = Budget { attempts: 1, grace: Duration::from_secs(1) };
-const NOW: Timestamp = Timestamp::new(Duration::ZERO);
-
-/// How often a driver says that its device is lost.
-const REPORTS: u8 = 2;
+/// One recovery, ever: time stands still here but for what is waited for, so it does not come back by itself.
+const BUDGET: Budget = Budget { attempts: 1, grace: Duration::from_secs(100_000) };
+/// Every pause is one second.
+const SPACING: Spacing = Spacing { first: Duration::from_secs(1), most: Duration::from_secs(1), jitter: 0 };
+/// One look more, and it is given up.
+const PATIENCE: Patience =
+    Patience { silent: Duration::ZERO, retry: Duration::ZERO, link: Duration::from_secs(1), outages: 1 };
 
 /// More bindings than the few events can be the reason of.
-const BINDINGS: u64 = 12;
+const BINDINGS: u64 = 40;
 
 type Visited = Arc<Mutex<BTreeSet<(usize, Kind)>>>;
 
@@ -29,9 +30,14 @@ pub(crate) struct Slot {
     strokes: u8,
     /// Whether somebody uses the device.
     used: bool,
+    /// Whether links go down and up, and a probe may find that the device is not ready, or another driver's.
+    fickle: bool,
+    /// How often a driver says that its device is lost.
+    reports: u8,
     visited: Visited,
 }
 
+#[allow(clippy::struct_excessive_bools)] // independent of one another, and all of them needed
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Situation {
     machine: Lifecycle,
@@ -48,6 +54,19 @@ pub(crate) struct Situation {
     confused: bool,
     /// The watcher has heard that it is to stop.
     stopping: bool,
+    clock: Timestamp,
+    /// A recovery has begun, since the device was put in or somebody has asked for it.
+    recovery_began: bool,
+    /// When such a recovery was over last.
+    recovery_over: Option<Timestamp>,
+    /// Two recoveries were closer than they may be.
+    crowded: bool,
+    /// What the slot says of its link.
+    link_is_down: bool,
+    /// What the watcher has heard of it.
+    heard_link_is_down: bool,
+    /// Something was probed though the watcher knew that its link was down.
+    probed_in_vain: bool,
 }
 
 /// What can happen next.
@@ -68,6 +87,14 @@ pub(crate) enum Next {
     GoOn,
     /// The probe fails.
     Refuse,
+    /// The probe finds something that is not ready.
+    Defer,
+    /// The probe finds another driver's device.
+    Foreign,
+    LinkDown,
+    LinkUp,
+    /// What the watcher waits for has come.
+    Tick,
     Enter,
     Submit,
     Leave,
@@ -76,8 +103,8 @@ pub(crate) enum Next {
 }
 
 impl Slot {
-    pub(crate) fn new(strokes: u8, used: bool) -> Self {
-        Self { strokes, used, visited: Visited::default() }
+    pub(crate) fn new(strokes: u8, used: bool, fickle: bool) -> Self {
+        Self { strokes, used, fickle, reports: if fickle { 1 } else { 2 }, visited: Visited::default() }
     }
 
     /// Which events have come in which states.
@@ -88,7 +115,30 @@ impl Slot {
     fn tell(&self, now: &mut Situation, event: Event) {
         let before = now.machine.state();
         self.visited.lock().unwrap().insert((before.index(), event.kind()));
-        let action = now.machine.handle(event, NOW);
+        match event {
+            Event::LinkDown => now.heard_link_is_down = before != State::Empty,
+            Event::LinkUp | Event::Removed | Event::Rebind | Event::Vanished => now.heard_link_is_down = false,
+            _ => {}
+        }
+        if matches!(event, Event::Inserted | Event::Rebind | Event::Foreign) {
+            (now.recovery_began, now.recovery_over) = (false, None);
+        }
+        if matches!(before, State::Recovering(_))
+            && matches!(event, Event::Probed | Event::Refused)
+            && now.recovery_began
+        {
+            now.recovery_over = Some(now.clock);
+        }
+        let action = now.machine.handle(event, now.clock);
+        if let Some(Action::Probe { .. }) = action {
+            now.probed_in_vain |= now.heard_link_is_down;
+            // A look at what was not ready belongs to the recovery that it was found in.
+            let another_look = matches!(before, State::Waiting(For::ReadyAgain));
+            let recovering = matches!(now.machine.state(), State::Recovering(_)) && !another_look;
+            now.recovery_began |= recovering;
+            now.crowded |=
+                recovering && now.recovery_over.is_some_and(|over| now.clock < over.plus(Duration::from_secs(1)));
+        }
         now.confused |= action.is_some() && now.under_way.is_some();
         if let Some(action) = action {
             now.under_way = Some((action, Progress::Begun));
@@ -154,7 +204,7 @@ impl Model for Slot {
 
     fn init_states(&self) -> Vec<Situation> {
         vec![Situation {
-            machine: Lifecycle::new(BUDGET),
+            machine: Lifecycle::patient(Attempts::spaced(BUDGET, SPACING, 0), PATIENCE),
             card: None,
             cards: 0,
             news: Vec::new(),
@@ -163,6 +213,13 @@ impl Model for Slot {
             strokes: self.strokes,
             confused: false,
             stopping: false,
+            clock: Timestamp::default(),
+            recovery_began: false,
+            recovery_over: None,
+            crowded: false,
+            link_is_down: false,
+            heard_link_is_down: false,
+            probed_in_vain: false,
         }]
     }
 
@@ -173,6 +230,13 @@ impl Model for Slot {
         if now.strokes > 0 {
             next.push(if now.card.is_none() { Next::Insert } else { Next::Pull });
             next.extend([Next::Repeat, Next::Unbind, Next::Rebind, Next::Stop]);
+            // A slot may say once more what it has said; also of a link to nothing, late.
+            if self.fickle {
+                next.extend([Next::LinkDown, Next::LinkUp]);
+            }
+        }
+        if now.machine.deadline().is_some() && now.under_way.is_none() {
+            next.push(Next::Tick);
         }
         if !now.news.is_empty() {
             next.push(Next::Hear);
@@ -183,9 +247,14 @@ impl Model for Slot {
         if matches!(now.under_way, Some((Action::Probe { .. }, _))) && now.device.is_some() {
             next.push(Next::Refuse);
         }
+        if let Some((Action::Probe { .. }, Progress::Begun)) = now.under_way {
+            if self.fickle && now.device.is_none() && now.card.is_some() {
+                next.extend([Next::Defer, Next::Foreign]);
+            }
+        }
         if let Some(device) = &now.device {
             // A driver reads no more than it can reach. Its word may come late; and early, if the probe has not ended.
-            if device.reported < REPORTS && device.reached {
+            if device.reported < self.reports && device.reached {
                 next.push(Next::Fail(Loss::FellOff));
                 if now.fits(device.card) {
                     next.push(Next::Fail(Loss::Hung));
@@ -219,6 +288,7 @@ impl Model for Slot {
             Next::Insert => {
                 now.cards += 1;
                 now.card = Some(now.cards);
+                now.link_is_down = false;
                 stroke(&mut now, Event::Inserted);
             }
             Next::Pull => {
@@ -239,11 +309,23 @@ impl Model for Slot {
                 // As the hosted watcher does: it looks whether the card that it has bound is really gone.
                 let stale = event == Event::Removed && now.device.is_some_and(|device| now.fits(device.card));
                 now.stopping |= event == Event::Stop;
-                if !stale {
-                    self.tell(&mut now, event);
-                }
+                self.tell(&mut now, if stale { Event::LinkUp } else { event });
+            }
+            Next::LinkDown => {
+                now.link_is_down = true;
+                stroke(&mut now, Event::LinkDown);
+            }
+            Next::LinkUp => {
+                now.link_is_down = false;
+                stroke(&mut now, Event::LinkUp);
+            }
+            Next::Tick => {
+                now.clock = now.machine.deadline()?.max(now.clock);
+                self.tell(&mut now, Event::Tick);
             }
             Next::GoOn => self.go_on(&mut now),
+            Next::Defer => self.complete(&mut now, Event::NotReady(Unready::Silent)),
+            Next::Foreign => self.complete(&mut now, Event::Foreign),
             Next::Refuse => {
                 now.device = None;
                 self.complete(&mut now, Event::Refused);
@@ -265,7 +347,10 @@ impl Model for Slot {
             Property::always("one thing at a time", |_, now: &Situation| !now.confused),
             Property::always("it is not bound for ever", |_, now: &Situation| now.machine.binding() < BINDINGS),
             Property::always("nothing is bound where nothing is said to be", |_, now: &Situation| {
-                let unbound = matches!(now.machine.state(), State::Empty | State::Idle | State::Stopped);
+                let unbound = matches!(
+                    now.machine.state(),
+                    State::Empty | State::Idle | State::Stopped | State::Waiting(_) | State::LinkDown
+                );
                 !unbound || now.device.is_none()
             }),
             Property::always("after the sweep no fence is owed", |_, now: &Situation| {
@@ -285,7 +370,13 @@ impl Model for Slot {
             Property::always("nothing is left under way", |_, now: &Situation| {
                 let resting = matches!(
                     now.machine.state(),
-                    State::Empty | State::Idle | State::Bound | State::Wedged | State::Stopped
+                    State::Empty
+                        | State::Idle
+                        | State::Waiting(_)
+                        | State::LinkDown
+                        | State::Bound
+                        | State::Wedged
+                        | State::Stopped
                 );
                 resting == now.under_way.is_none()
             }),
@@ -294,7 +385,8 @@ impl Model for Slot {
                     || match now.machine.state() {
                         State::Stopped => true,
                         State::Empty => now.card.is_none(),
-                        State::Idle => now.card.is_some(),
+                        State::Idle | State::Waiting(_) => now.card.is_some(),
+                        State::LinkDown => now.card.is_some() && now.link_is_down,
                         _ => now.device.is_some_and(|device| now.fits(device.card)),
                     }
             }),
@@ -304,6 +396,18 @@ impl Model for Slot {
             Property::always("a driver's word is not lost", |_, now: &Situation| {
                 let working = now.at_rest() && now.machine.state() == State::Bound;
                 !(working && now.device.is_some_and(|device| device.reported > 0))
+            }),
+            Property::always("recoveries are spaced", |_, now: &Situation| !now.crowded),
+            Property::always("nothing is probed while the link is down", |_, now: &Situation| !now.probed_in_vain),
+            Property::always("a wait ends", |_, now: &Situation| {
+                let waiting = matches!(now.machine.state(), State::Waiting(_));
+                !waiting || now.machine.deadline().is_some()
+            }),
+            Property::sometimes("its link is given up", |model: &Self, now: &Situation| {
+                !model.fickle || now.machine.state() == State::LinkDown && now.machine.given_up() == Some(GivenUp::Link)
+            }),
+            Property::sometimes("it is left alone", |_, now: &Situation| {
+                now.machine.given_up() == Some(GivenUp::Recoveries)
             }),
             Property::sometimes("it is recovered", |_, now: &Situation| {
                 now.machine.state() == State::Bound && now.machine.binding() == 2 && now.cards == 1

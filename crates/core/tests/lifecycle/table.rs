@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lifeboat_core::lifecycle::{Action, Event, Kind, Lifecycle, State};
-use lifeboat_core::recovery::Budget;
+use lifeboat_core::recovery::{Budget, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::Timestamp;
 
@@ -24,13 +24,19 @@ fn events(binding: u64) -> Vec<Event> {
         Event::Unbind,
         Event::Rebind,
         Event::Stop,
+        Event::LinkDown,
+        Event::LinkUp,
+        Event::Tick,
         Event::Probed,
         Event::Refused,
         Event::Vanished,
+        Event::NotReady(Unready::Silent),
+        Event::NotReady(Unready::Retry),
+        Event::Foreign,
         Event::Cut,
         Event::Ended,
     ];
-    events.extend([Loss::FellOff, Loss::Hung].map(|loss| Event::Failed { binding, loss }));
+    events.extend([Loss::FellOff, Loss::Hung, Loss::Replaced].map(|loss| Event::Failed { binding, loss }));
     events
 }
 
@@ -48,23 +54,61 @@ fn answer(before: State, after: State, action: Option<Action>) -> String {
     }
 }
 
-/// Every machine that can come to pass, but for the number of its binding.
+/// The machine without its counters, and with moments only as far as they differ for an event that comes at the beginning of
+/// time or long after it: what does not differ in this is explored once.
+fn shape(machine: &Lifecycle) -> String {
+    let text = format!("{machine:?}");
+    let (mut shape, mut rest) = (String::new(), &*text);
+    while let Some(at) = ["Timestamp(", "binding: ", "rounds: ", "outages: ", "looks: "]
+        .into_iter()
+        .filter_map(|name| rest.find(name).map(|at| at + name.len()))
+        .min()
+    {
+        let (before, after) = rest.split_at(at);
+        let end = after.find([')', ',', ' ']).unwrap_or(after.len());
+        shape.push_str(before);
+        if before.ends_with('(') {
+            let moment = &after[..end];
+            let seconds: Option<f64> = moment.strip_suffix('s').and_then(|number| number.parse().ok());
+            shape.push_str(match moment {
+                "0ns" => "at once",
+                "3600s" => "later",
+                _ if seconds.is_some_and(|seconds| seconds > LATER.since_beginning().as_secs_f64()) => "never",
+                _ => "soon",
+            });
+        }
+        rest = &after[end..];
+    }
+    shape.push_str(rest);
+    shape
+}
+
+/// Longer than anything is waited for.
+const LATER: Timestamp = Timestamp::new(Duration::from_secs(3600));
+
+/// Every machine that can come to pass, but for the number of its binding, and where each event comes at the beginning of time
+/// or long after it.
 fn explore() -> Answers {
-    let now = Timestamp::new(Duration::ZERO);
     let mut answers = Answers::new();
-    let mut to_do = vec![Lifecycle::new(Budget { attempts: 1, grace: Duration::from_secs(1) })];
+    let budget = Budget { attempts: 2, grace: Duration::from_secs(100_000) };
+    let mut to_do = vec![(Lifecycle::new(budget), Timestamp::default())];
     let mut seen = HashSet::new();
-    while let Some(machine) = to_do.pop() {
-        // What differs in its number only is explored once.
-        if !seen.insert(format!("{machine:?}").split("binding: ").next().unwrap().to_owned()) {
+    while let Some((machine, began)) = to_do.pop() {
+        if !seen.insert((shape(&machine), began)) {
             continue;
         }
+        let times = if began == LATER { vec![LATER] } else { vec![began, LATER] };
         for event in events(machine.binding()).into_iter().filter(|event| machine.state().expects(event.kind())) {
-            let mut next = machine;
-            let action = next.handle(event, now);
-            let cell = answers.entry((machine.state().index(), event.kind())).or_default();
-            cell.insert(answer(machine.state(), next.state(), action));
-            to_do.push(next);
+            for now in times.iter().copied() {
+                let mut next = machine;
+                let action = next.handle(event, now);
+                let cell = answers.entry((machine.state().index(), event.kind())).or_default();
+                cell.insert(answer(machine.state(), next.state(), action));
+                // What is waited for after the end of time does not come.
+                if next.deadline().is_none_or(|deadline| deadline <= LATER) || now != LATER {
+                    to_do.push((next, now));
+                }
+            }
         }
     }
     answers

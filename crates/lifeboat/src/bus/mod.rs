@@ -1,6 +1,7 @@
 //! The bus side: owns the bindings, as the kernel's driver core does. It probes what is plugged in, unplugs what
 //! vanishes or what the driver finds dead, binds again what crashed, and tells subscribers.
 
+mod farewell;
 mod slot_state;
 mod subscribers;
 mod visits;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use lifeboat_core::recovery::{GivenUp, Remedy};
 use lifeboat_core::wedge::{self, Failure};
 use lifeboat_pci::Slot;
 use lifeboat_sync::lint::Mutex;
@@ -28,6 +30,7 @@ use watcher::{Message, Watcher};
 
 /// What happened on the bus.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Event {
     /// A device can be opened.
     Added {
@@ -36,7 +39,8 @@ pub enum Event {
         /// Where it is plugged in.
         location: String,
     },
-    /// A device is gone.
+    /// A device is gone. If its driver has found it lost, this is told when it is known whether the device was removed or
+    /// [replaced](lifeboat_core::unplug::Loss::Replaced), after a second at the latest.
     Removed {
         /// How its unplug went.
         report: Arc<UnplugReport>,
@@ -64,6 +68,18 @@ pub enum Event {
         location: String,
         /// The state.
         dump: Arc<Dump>,
+    },
+    /// A device that has failed is left alone: nothing more is tried by itself, and somebody has to help. Told once.
+    LeftAlone {
+        /// The number that the device had last, if it ever had one.
+        minor: Option<u32>,
+        /// Where it is plugged in.
+        location: String,
+        /// Why.
+        why: GivenUp,
+        /// What may help, from the least to the most that it does to the machine. For [`Remedy::Rebind`] there is
+        /// [`Bus::bind`].
+        helps: &'static [Remedy],
     },
     /// What was plugged in could not be bound.
     ProbeFailed {

@@ -1,15 +1,18 @@
 //! One slot's share of the bus: it hears what happens, and does what [`lifeboat_core::lifecycle`] answers.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 
 use lifeboat_core::Timestamp;
-use lifeboat_core::lifecycle::{Action, Event, Lifecycle, State};
+use lifeboat_core::lifecycle::{Action, Event, For, Lifecycle, State};
+use lifeboat_core::recovery::{Attempts, GivenUp, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::{Failure, Method, Methods};
+use lifeboat_lb1::{DriverError, Identity, Info, Lb1, regs};
 use lifeboat_pci::{Function, Slot, SlotEvent, offset};
 
+use super::farewell::Farewell;
 use super::{Shared, SlotState};
 use crate::probe::PCI_ID;
 use crate::{Binding, ProbeError, ProbeOptions};
@@ -46,6 +49,16 @@ pub(super) struct Watcher {
     binding: Option<Arc<Binding>>,
     /// What `binding` is to.
     function: Option<Arc<dyn Function>>,
+    /// The end of the last binding, until it can be told what became of the device.
+    farewell: Option<Farewell>,
+    /// How long that may take.
+    patience: Duration,
+    /// Why the device was found not to be ready when it was looked at last.
+    unready: Option<ProbeError>,
+    /// What was bound last.
+    last: Option<(u32, Info)>,
+    /// Why it was told last that the device is left alone, as long as it is.
+    told_left_alone: Option<GivenUp>,
     /// The lifecycle's state, for others.
     state: SlotState,
     /// What time is counted from.
@@ -54,9 +67,25 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn new(shared: Arc<Shared>, slot: Arc<dyn Slot>, sender: Sender<Message>) -> Self {
-        let lifecycle = Lifecycle::new((shared.options)().recovery);
+        let ProbeOptions { recovery, spacing, patience, .. } = (shared.options)();
+        let attempts = Attempts::spaced(recovery, spacing, seed(slot.location()));
+        let lifecycle = Lifecycle::patient(attempts, patience);
         let state = SlotState::new(lifecycle.state());
-        Self { shared, slot, sender, lifecycle, binding: None, function: None, state, epoch: Instant::now() }
+        Self {
+            shared,
+            slot,
+            sender,
+            lifecycle,
+            binding: None,
+            function: None,
+            farewell: None,
+            patience: patience.silent,
+            unready: None,
+            last: None,
+            told_left_alone: None,
+            state,
+            epoch: Instant::now(),
+        }
     }
 
     pub(super) fn state(&self) -> SlotState {
@@ -67,8 +96,11 @@ impl Watcher {
         Binding::ready_to_wedge();
         while self.lifecycle.state() != State::Stopped {
             // `self.sender` keeps the channel open: this ends by `Stop`.
-            let Ok(message) = messages.recv() else { return };
-            let mut action = self.hear(message);
+            let mut action = match self.next(messages) {
+                Ok(message) => self.hear(message),
+                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             while let Some(under_way) = action {
                 let completion = self.carry_out(under_way);
                 // It came while this was under way. What is to come of it, the completion answers.
@@ -81,13 +113,40 @@ impl Watcher {
         }
     }
 
+    /// What happens next, until something is to be done anyway.
+    fn next(&self, messages: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
+        let state_ends = self.lifecycle.deadline().map(|deadline| self.epoch + deadline.since_beginning());
+        let farewell_ends = self.farewell.as_ref().map(Farewell::until);
+        match [state_ends, farewell_ends].into_iter().flatten().min() {
+            Some(deadline) => messages.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// A deadline has come: of the state, or of what is to be told.
+    fn tick(&mut self) -> Option<Action> {
+        if self.lifecycle.deadline().is_some_and(|deadline| deadline <= self.now()) {
+            return self.handle(Event::Tick);
+        }
+        self.tell_news();
+        None
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::new(self.epoch.elapsed())
+    }
+
     fn hear(&mut self, message: Message) -> Option<Action> {
         let event = match message {
-            Message::Slot(SlotEvent::Present) => Event::Inserted,
-            // The news may be old: by now another device may be there and bound.
-            Message::Slot(SlotEvent::Absent) if self.is_there() => return None,
+            Message::Slot(SlotEvent::Present) => match self.recognise() {
+                Some(Identity::Other) => self.replaced(),
+                _ => Event::Inserted,
+            },
+            // The news is old: by now another device is there and bound. It answers, so its link is up.
+            Message::Slot(SlotEvent::Absent) if self.recognise() == Some(Identity::Same) => Event::LinkUp,
             Message::Slot(SlotEvent::Absent) => Event::Removed,
-            Message::Slot(SlotEvent::LinkDown | SlotEvent::LinkUp) => return None,
+            Message::Slot(SlotEvent::LinkDown) => Event::LinkDown,
+            Message::Slot(SlotEvent::LinkUp) => Event::LinkUp,
             Message::Dumped => {
                 self.tell_dumps();
                 return None;
@@ -105,21 +164,62 @@ impl Watcher {
     fn handle(&mut self, event: Event) -> Option<Action> {
         let before = self.lifecycle.state();
         self.shared.visits.count(before, event.kind());
-        let action = self.lifecycle.handle(event, Timestamp::new(self.epoch.elapsed()));
+        let action = self.lifecycle.handle(event, self.now());
         let (location, now) = (self.slot.location(), self.lifecycle.state());
         self.state.set(now);
         tracing::debug!(location, event = event.kind().name(), %before, %now, "slot");
-        match now {
-            State::Recovering(None) if now != before => tracing::warn!(location, "the device is bound again"),
-            State::Idle if matches!(before, State::Recovering(None)) => {
-                tracing::error!(
-                    location,
-                    "the device cannot be bound any more, and is left alone until it is replaced"
-                );
-            }
-            _ => {}
+        if matches!(now, State::Recovering(None)) && now != before {
+            tracing::warn!(location, "the device is bound again");
         }
+        self.tell_news();
         action
+    }
+
+    /// Tells what the last event has settled: in the order in which it came to pass.
+    fn tell_news(&mut self) {
+        let state = self.lifecycle.state();
+        if self.farewell.as_ref().is_some_and(|farewell| farewell.is_due(state, Instant::now())) {
+            self.tell_farewell(self.lifecycle.loss());
+        }
+        match state {
+            // It is looked at again.
+            State::Waiting(For::Ready | For::ReadyAgain) | State::Probing(_) | State::Recovering(_) => {}
+            // That was why.
+            State::LinkDown => self.unready = None,
+            _ => {
+                if let Some(error) = self.unready.take() {
+                    self.tell_refusal(error);
+                }
+            }
+        }
+        let given_up = self.lifecycle.given_up();
+        if given_up != self.told_left_alone {
+            self.told_left_alone = given_up;
+            if let Some(why) = given_up {
+                self.tell_farewell(self.lifecycle.loss());
+                self.tell_left_alone(why);
+            }
+        }
+    }
+
+    /// `loss` is what is known of it by now.
+    fn tell_farewell(&mut self, loss: Loss) {
+        if let Some(farewell) = self.farewell.take() {
+            self.shared.tell(&super::Event::Removed { report: farewell.report(loss) });
+        }
+    }
+
+    fn tell_refusal(&mut self, error: ProbeError) {
+        let location = self.slot.location().to_owned();
+        tracing::warn!(location, %error, "probe failed");
+        self.tell_farewell(self.lifecycle.loss());
+        self.shared.tell(&super::Event::ProbeFailed { location, error });
+    }
+
+    fn tell_left_alone(&self, why: GivenUp) {
+        let (location, minor) = (self.slot.location().to_owned(), self.last.map(|(minor, _)| minor));
+        tracing::error!(location, minor, %why, helps = ?why.remedies(), "the device is left alone");
+        self.shared.tell(&super::Event::LeftAlone { minor, location, why, helps: why.remedies() });
     }
 
     /// Gives its completion.
@@ -155,8 +255,21 @@ impl Watcher {
         let location = self.slot.location().to_owned();
         match probed {
             Ok(binding) => {
+                self.unready = None;
                 let binding = Arc::new(binding);
                 let minor = binding.device().map(|device| device.info().minor);
+                let (before, info) = (self.last, *binding.info());
+                self.last = minor.map(|minor| (minor, info));
+                let other = before.is_some_and(|(_, before)| before != info);
+                let recovering = matches!(self.lifecycle.state(), State::Recovering(_));
+                if other && recovering {
+                    tracing::warn!(location, ?before, ?info, "another device is in the place of the one before");
+                    self.tell_farewell(Loss::Replaced);
+                    // What the one before has done is not held against it.
+                    let answer = self.handle(Event::Inserted);
+                    debug_assert_eq!(answer, None, "a probe is under way");
+                }
+                self.tell_farewell(self.lifecycle.loss());
                 self.binding = Some(binding.clone());
                 self.function = Some(function);
                 self.shared.bindings.lock().push(binding);
@@ -166,9 +279,18 @@ impl Watcher {
                 Event::Probed
             }
             Err(error) => {
-                tracing::warn!(location, %error, "probe failed");
-                self.shared.tell(&super::Event::ProbeFailed { location, error });
-                Event::Refused
+                let completion = refusal(&error);
+                if let Event::NotReady(_) = completion {
+                    tracing::debug!(location, %error, "not ready");
+                    self.unready = Some(error);
+                } else {
+                    self.unready = None;
+                    if completion == Event::Foreign && matches!(self.lifecycle.state(), State::Recovering(_)) {
+                        self.tell_farewell(Loss::Replaced);
+                    }
+                    self.tell_refusal(error);
+                }
+                completion
             }
         }
     }
@@ -181,7 +303,8 @@ impl Watcher {
         let report = binding.unplug(loss);
         binding.take_dumps().iter().for_each(|dump| self.shared.tell_dump(dump));
         if let Some(report) = report {
-            self.shared.tell(&super::Event::Removed { report });
+            self.tell_farewell(self.lifecycle.loss());
+            self.farewell = Some(Farewell::new(report, Instant::now() + self.patience));
         }
     }
 
@@ -204,9 +327,45 @@ impl Watcher {
         Some(self.binding.as_ref()?.device()?.info().minor)
     }
 
-    /// Whether the bound device still answers in configuration space: it, and not another one at its address, nor one that
-    /// says that it is not ready yet.
-    fn is_there(&self) -> bool {
-        self.function.as_ref().is_some_and(|function| function.config().read32(offset::ID) == Ok(PCI_ID))
+    /// Whether what answers now is the device that is bound: in configuration space, and where that says so in its registers
+    /// (LIFE-8). `None` if none is bound.
+    fn recognise(&self) -> Option<Identity> {
+        let (function, binding) = (self.function.as_ref()?, self.binding.as_ref()?);
+        Some(match function.config().read32(offset::ID) {
+            // One that is wedged is cut off, so its registers are silent; then what the slot says is believed.
+            Ok(PCI_ID) => function
+                .bar(regs::REGISTER_BAR)
+                .map_err(DriverError::from)
+                .and_then(|registers| Lb1::new(&*registers).identify(binding.info()))
+                .unwrap_or(Identity::Unknown),
+            // Zero is what an ejected emulated device was seen to read.
+            Ok(0) | Err(_) => Identity::Unknown,
+            Ok(id) if Unready::of(id).is_some() => Identity::Unknown,
+            Ok(_) => Identity::Other,
+        })
+    }
+
+    /// Another device is in the place of the one that is bound.
+    fn replaced(&self) -> Event {
+        match self.lifecycle.state() {
+            // A wedged one has nothing more to lose.
+            State::Wedged => Event::Rebind,
+            _ => Event::Failed { binding: self.lifecycle.binding(), loss: Loss::Replaced },
+        }
+    }
+}
+
+/// Slots that fail together are not recovered at the same moments. The same slot always gets the same (FNV-1a).
+fn seed(location: &str) -> u64 {
+    location.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// What a probe that has failed says of the device. While the bus says that nothing answers, nothing else is known of it.
+fn refusal(error: &ProbeError) -> Event {
+    match *error {
+        ProbeError::NotReady(id) => Event::NotReady(Unready::of(id).unwrap_or(Unready::Silent)),
+        ProbeError::Driver(DriverError::Gone) => Event::NotReady(Unready::Silent),
+        ProbeError::NotOurs(_) => Event::Foreign,
+        _ => Event::Refused,
     }
 }

@@ -65,7 +65,8 @@ impl Recorder {
     pub(crate) fn ends(&self, loss: Loss) {
         let reason = match loss {
             // Nothing has failed; and a device that was pulled out has nothing to be read.
-            Loss::Unplugged | Loss::Unbound => return,
+            // Nothing has failed, or nothing of it can be read.
+            Loss::Unplugged | Loss::Unbound | Loss::LinkDown | Loss::Replaced => return,
             Loss::FellOff => Reason::Lost,
             Loss::Hung | Loss::Wedged(Failure::Hung) => Reason::Hung,
             Loss::Crashed => Reason::GivenUp,

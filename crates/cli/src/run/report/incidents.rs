@@ -16,6 +16,19 @@ pub struct Incidents {
     pub wedged: Vec<Wedging>,
     /// Each time what was in the slot could not be bound.
     pub bind_failures: Vec<BindFailure>,
+    /// Each time it was said that a device is left alone.
+    pub left_alone: Vec<LeftAlone>,
+}
+
+/// A device for which nothing more is tried.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LeftAlone {
+    /// Seconds after the start.
+    pub at_seconds: f64,
+    /// Why.
+    pub why: String,
+    /// What would help.
+    pub helps: Vec<String>,
 }
 
 /// A device that was given up and kept.
@@ -47,7 +60,7 @@ const WEDGED: &str = "wedged";
 impl Report {
     /// What happened to the device, in sentences.
     pub(super) fn device_story(&self) -> Vec<String> {
-        let Incidents { losses, wedged, bind_failures } = &self.incidents;
+        let Incidents { losses, wedged, bind_failures, left_alone } = &self.incidents;
         let of = |name: &str| losses.get(name).copied().unwrap_or(0);
         let failed: u64 = FAILED.into_iter().map(of).sum();
         let vanished = self.unplugs.saturating_sub(failed + of(WEDGED));
@@ -82,6 +95,11 @@ impl Report {
         for (why, (count, first)) in reasons {
             let often = if count == 1 { "once".to_owned() } else { counted(count, "time") };
             story.push(format!("A GPU could not be bound, {often}, first {first:.2} s after the start: {why}."));
+        }
+        for LeftAlone { at_seconds, why, helps } in left_alone {
+            let helps = helps.join(", ");
+            story
+                .push(format!("It is left alone since {at_seconds:.2} s after the start: {why}. What helps: {helps}."));
         }
         story
     }

@@ -192,6 +192,7 @@ fn the_json_has_exactly_these_fields() {
             "interrupted",
             "jobs",
             "leaks",
+            "left_alone",
             "longest_wait_us",
             "losses",
             "mpixel_per_s",

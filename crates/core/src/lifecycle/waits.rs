@@ -1,0 +1,120 @@
+//! What nothing is bound in: rest, and the waits that end by themselves.
+
+use super::{Action, Event, For, Lifecycle, NotYet, State, Then};
+use crate::recovery::{GivenUp, Patience, Unready};
+use crate::Timestamp;
+
+impl Lifecycle {
+    /// Something happens while nothing is bound or being bound.
+    pub(super) fn unbound(&mut self, event: Event, now: Timestamp) -> Option<Action> {
+        match (self.state, event) {
+            (_, Event::Stop) => self.go(Then::Stop, now),
+            (State::Empty, Event::Inserted) => self.go(Then::Probe, now),
+            // Nothing can be probed where nothing is; nor before the link is up, or somebody says so.
+            (State::Empty, _) | (State::LinkDown, Event::Inserted) => None,
+            (_, Event::Removed) => self.go(Then::Empty, now),
+            (_, Event::Inserted | Event::Rebind) => self.go(Then::Probe, now),
+            (State::Waiting(_) | State::LinkDown, Event::Unbind) => {
+                self.given_up = None; // It is left alone because somebody wants it so.
+                self.go(Then::Idle, now)
+            }
+            // That was why it has failed.
+            (State::Waiting(_), Event::LinkDown) => self.relink(now),
+            (State::Idle, Event::LinkDown) if self.given_up.is_some() => self.relink(now),
+            (State::LinkDown, Event::LinkUp) => self.go(Then::Relink, now),
+            (State::Waiting(what), Event::Tick) if self.is_due(now) => match what {
+                For::Ready => Some(self.probe(State::Probing(None), now)),
+                For::ReadyAgain | For::Turn => Some(self.probe(State::Recovering(None), now)),
+            },
+            (State::LinkDown, Event::Tick) if self.is_due(now) => {
+                self.deadline = None;
+                self.given_up = Some(GivenUp::Link);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// It turns out that the device has not failed: its link is down.
+    fn relink(&mut self, now: Timestamp) -> Option<Action> {
+        self.attempts.excused();
+        self.go(Then::Relink, now)
+    }
+
+    /// It is looked at again, until a limit that depends on what it says; the last look begins after that.
+    pub(super) fn not_ready(&mut self, how: Unready, then: Option<Then>, now: Timestamp) -> Option<Action> {
+        if let Some(then) = then.filter(|then| *then != Then::Recover) {
+            return self.go(then, now);
+        }
+        let NotYet { since, looks } = self.unready.unwrap_or(NotYet { since: self.looked, looks: 0 });
+        let limit = since.plus(self.patience.limit(how));
+        if limit <= self.looked && looks > 0 {
+            self.unready = None;
+            return self.refused(then, now);
+        }
+        let looks = looks.saturating_add(1);
+        self.unready = Some(NotYet { since, looks });
+        self.deadline = Some(now.plus(Patience::pause(looks)).min(limit.max(now)));
+        let recovering = matches!(self.state, State::Recovering(_));
+        self.state = State::Waiting(if recovering { For::ReadyAgain } else { For::Ready });
+        None
+    }
+
+    /// Nothing is bound, and nothing is under way.
+    pub(super) fn go(&mut self, then: Then, now: Timestamp) -> Option<Action> {
+        let decided = self.deadline.take();
+        self.unready = None;
+        if then != Then::Idle {
+            self.given_up = None;
+        }
+        match then {
+            Then::Empty => {
+                self.link_is_down = false;
+                self.rest(State::Empty)
+            }
+            // That was why it has failed, and too often.
+            Then::Idle if self.link_is_down && self.given_up.is_some() => self.relink(now),
+            Then::Idle => self.rest(State::Idle),
+            Then::Stop => self.rest(State::Stopped),
+            Then::Probe | Then::Recover | Then::Relink if self.link_is_down => {
+                self.deadline = Some(now.plus(self.patience.link));
+                self.rest(State::LinkDown)
+            }
+            Then::Recover => self.take_turn(decided.unwrap_or(now), now),
+            Then::Relink => {
+                let turn = self.attempts.interrupted(now);
+                self.take_turn(turn, now)
+            }
+            Then::Probe => {
+                self.attempts.renewed();
+                Some(self.probe(State::Probing(None), now))
+            }
+        }
+    }
+
+    fn rest(&mut self, state: State) -> Option<Action> {
+        self.state = state;
+        None
+    }
+
+    /// Recovers it now, or when it may be.
+    fn take_turn(&mut self, turn: Timestamp, now: Timestamp) -> Option<Action> {
+        if turn <= now {
+            return Some(self.probe(State::Recovering(None), now));
+        }
+        self.deadline = Some(turn);
+        self.rest(State::Waiting(For::Turn))
+    }
+
+    fn probe(&mut self, state: State, now: Timestamp) -> Action {
+        self.state = state;
+        self.deadline = None;
+        self.looked = now;
+        self.binding += 1;
+        Action::Probe { binding: self.binding }
+    }
+}

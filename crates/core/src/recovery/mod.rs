@@ -1,0 +1,248 @@
+//! How often a device that fails is recovered (RECOV-2), and how far apart (RECOV-4).
+//!
+//! A recovery that helps may be needed again one day; one that does not help is not repeated for ever. So there is a number of
+//! attempts, and a time: a device that has worked for so long has all its attempts again.
+
+mod left_alone;
+mod patience;
+mod spacing;
+
+use core::time::Duration;
+
+use crate::Timestamp;
+
+pub use left_alone::{GivenUp, Remedy};
+pub use patience::{Patience, Unready, RETRY};
+pub use spacing::Spacing;
+
+/// How patient to be with a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Budget {
+    /// Recoveries in a row that may fail to last. 0: a device is never recovered.
+    pub attempts: u32,
+    /// How long a device must work, from its recovery on, until what was before is forgotten.
+    pub grace: Duration,
+}
+
+impl Budget {
+    /// Three attempts; a minute.
+    pub const DEFAULT: Self = Self { attempts: 3, grace: Duration::from_secs(60) };
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What is to become of a device that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Recover it.
+    Recover {
+        /// The number of the attempt, from 1.
+        attempt: u32,
+        /// Not before this moment: now, or a pause after the last attempt.
+        at: Timestamp,
+    },
+    /// Leave it alone until somebody replaces it, or asks for it.
+    Wedge,
+}
+
+/// The attempts made for the device in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Attempts {
+    budget: Budget,
+    spacing: Spacing,
+    /// Decides the jitter.
+    seed: u64,
+    made: u32,
+    /// Recoveries since it has worked for long enough, also those that do not count.
+    rounds: u32,
+    /// When the last of them was over.
+    over: Option<Timestamp>,
+    /// When the last recovery was over, if the device works since.
+    recovered: Option<Timestamp>,
+    wedged: bool,
+    /// Outages that were not counted.
+    outages: u32,
+    /// Whether the recovery that was decided on last, and is not over, is one of those made.
+    counted: bool,
+}
+
+impl Attempts {
+    /// None made yet. Recoveries are spaced as by default.
+    pub const fn new(budget: Budget) -> Self {
+        Self::spaced(budget, Spacing::DEFAULT, 0)
+    }
+
+    /// None made yet. `seed` decides the jitter of `spacing`; it should differ from slot to slot.
+    pub const fn spaced(budget: Budget, spacing: Spacing, seed: u64) -> Self {
+        Self {
+            budget,
+            spacing,
+            seed,
+            made: 0,
+            rounds: 0,
+            over: None,
+            recovered: None,
+            wedged: false,
+            outages: 0,
+            counted: false,
+        }
+    }
+
+    /// The device has failed. Once this has said [`Next::Wedge`], it goes on saying so.
+    pub fn failed(&mut self, now: Timestamp) -> Next {
+        self.forget(now);
+        self.wedged |= self.made >= self.budget.attempts;
+        if self.wedged {
+            return Next::Wedge;
+        }
+        self.made += 1;
+        self.counted = true;
+        Next::Recover { attempt: self.made, at: self.turn(now) }
+    }
+
+    /// The device has to be bound again for a reason that is not its own, as a link that was down: it is spaced, and not
+    /// counted. Not before the moment that this gives.
+    pub fn interrupted(&mut self, now: Timestamp) -> Timestamp {
+        self.forget(now);
+        self.counted = false;
+        self.turn(now)
+    }
+
+    /// It turns out that the device has not failed: what was decided last is not counted, if it is not over. The pause before
+    /// the next recovery is as if it were.
+    pub fn excused(&mut self) {
+        self.made -= u32::from(self.counted);
+        (self.counted, self.wedged) = (false, false);
+    }
+
+    /// The device was away and is back, though nobody has said that its link was down: that is not counted either, up to `most`
+    /// times until it has worked for long enough.
+    pub fn back(&mut self, most: u32) {
+        if self.counted && self.outages < most {
+            self.outages += 1;
+            self.excused();
+        }
+    }
+
+    /// The recovery is over, and it has failed.
+    pub fn refused(&mut self, now: Timestamp) {
+        self.over = Some(now);
+        self.counted = false;
+    }
+
+    /// The recovery is over, and the device works: from now on it is seen for how long.
+    pub fn recovered(&mut self, now: Timestamp) {
+        self.over = Some(now);
+        self.recovered = Some(now);
+        self.counted = false;
+    }
+
+    /// The device was replaced, or somebody who knows wants it back: it has all its attempts again.
+    pub fn renewed(&mut self) {
+        *self = Self::spaced(self.budget, self.spacing, self.seed);
+    }
+
+    /// A device that has worked for long enough begins anew.
+    fn forget(&mut self, now: Timestamp) {
+        if self.recovered.take().is_some_and(|since| since.plus(self.budget.grace) <= now) {
+            (self.made, self.rounds, self.outages) = (0, 0, 0);
+        }
+    }
+
+    /// When the next recovery may begin.
+    fn turn(&mut self, now: Timestamp) -> Timestamp {
+        self.rounds = self.rounds.saturating_add(1);
+        let pause = self.spacing.before(self.rounds, self.seed);
+        self.over.map_or(now, |over| over.plus(pause).max(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: Budget = Budget { attempts: 2, grace: Duration::from_secs(10) };
+
+    /// The attempt that is made, if any is.
+    fn number(next: Next) -> Option<u32> {
+        match next {
+            Next::Recover { attempt, .. } => Some(attempt),
+            Next::Wedge => None,
+        }
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::new(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn recov_2_a_device_that_keeps_failing_is_left_alone() {
+        let mut attempts = Attempts::new(BUDGET);
+        assert_eq!(number(attempts.failed(at(0))), Some(1));
+        attempts.recovered(at(1));
+        assert_eq!(number(attempts.failed(at(9))), Some(2));
+        attempts.recovered(at(10));
+        assert_eq!(number(attempts.failed(at(19))), None, "it did not work for long enough");
+        assert_eq!(number(attempts.failed(at(1000))), None, "time alone helps nothing");
+        attempts.recovered(at(1001));
+        assert_eq!(number(attempts.failed(at(2000))), None, "nor does what comes too late");
+        attempts.renewed();
+        assert_eq!(number(attempts.failed(at(2001))), Some(1));
+    }
+
+    #[test]
+    fn recov_2_a_device_that_has_worked_has_all_its_attempts_again() {
+        let mut attempts = Attempts::new(BUDGET);
+        for round in 0..10 {
+            assert_eq!(number(attempts.failed(at(100 * round))), Some(1), "the grace has passed");
+            attempts.recovered(at(100 * round + 90));
+        }
+    }
+
+    #[test]
+    fn recov_2_a_recovery_that_fails_counts_and_time_without_a_device_does_not() {
+        let mut attempts = Attempts::new(BUDGET);
+        assert_eq!(number(attempts.failed(at(0))), Some(1));
+        assert_eq!(number(attempts.failed(at(500))), Some(2), "it never worked");
+        assert_eq!(number(attempts.failed(at(900))), None);
+        assert_eq!(number(Attempts::new(Budget { attempts: 0, ..BUDGET }).failed(at(0))), None);
+    }
+
+    #[test]
+    fn recov_4_the_first_recovery_comes_at_once_and_later_ones_a_pause_after_the_last() {
+        let spacing = Spacing { first: Duration::from_secs(1), most: Duration::from_secs(4), jitter: 0 };
+        let mut attempts = Attempts::spaced(Budget { attempts: 9, grace: Duration::from_secs(60) }, spacing, 0);
+        let mut when = at(100);
+        for (attempt, pause) in [(1, 0), (2, 1), (3, 2), (4, 4), (5, 4)] {
+            let next = when.plus(Duration::from_secs(pause));
+            assert_eq!(attempts.failed(when), Next::Recover { attempt, at: next });
+            attempts.refused(next);
+            when = next;
+        }
+        attempts.recovered(when);
+        let later = when.plus(Duration::from_secs(59));
+        assert_eq!(attempts.failed(later), Next::Recover { attempt: 6, at: later }, "the pause has passed already");
+        attempts.recovered(later);
+        let much_later = later.plus(Duration::from_secs(60));
+        assert_eq!(attempts.failed(much_later), Next::Recover { attempt: 1, at: much_later }, "all is forgotten");
+    }
+
+    #[test]
+    fn recov_4_what_is_not_the_devices_fault_is_spaced_and_spends_nothing() {
+        let mut attempts = Attempts::new(BUDGET);
+        let mut now = at(0);
+        for round in 0..20 {
+            let next = attempts.interrupted(now);
+            assert!(round == 0 || now < next, "spaced");
+            attempts.recovered(next);
+            now = next;
+        }
+        assert_eq!(number(attempts.failed(now)), Some(1));
+        attempts.excused();
+        assert_eq!(number(attempts.failed(now)), Some(1), "the one before did not count");
+    }
+}

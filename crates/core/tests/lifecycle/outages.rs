@@ -1,0 +1,186 @@
+//! Spaced recoveries, links that are down, devices that are not ready (RECOV-4).
+
+use std::time::Duration;
+
+use lifeboat_core::lifecycle::{Action, Event, For, Lifecycle, State};
+use lifeboat_core::recovery::{Attempts, Budget, GivenUp, Patience, Spacing, Unready};
+use lifeboat_core::unplug::Loss;
+use lifeboat_core::Timestamp;
+
+const SPACING: Spacing = Spacing { first: Duration::from_secs(1), most: Duration::from_secs(4), jitter: 0 };
+const PATIENCE: Patience = Patience { link: Duration::from_secs(10), outages: 2, ..Patience::DEFAULT };
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::new(Duration::from_millis(millis))
+}
+
+/// A slot with a device that was bound at the beginning.
+fn bound(attempts: u32) -> Lifecycle {
+    let budget = Budget { attempts, grace: Duration::from_secs(60) };
+    let mut slot = Lifecycle::patient(Attempts::spaced(budget, SPACING, 0), PATIENCE);
+    assert_eq!(slot.handle(Event::Inserted, at(0)), Some(Action::Probe { binding: 1 }));
+    assert_eq!(slot.handle(Event::Probed, at(0)), None);
+    slot
+}
+
+fn fails(slot: &mut Lifecycle, loss: Loss, now: Timestamp) -> Option<Action> {
+    slot.handle(Event::Failed { binding: slot.binding(), loss }, now)
+}
+
+/// Probes at the deadline, and not before.
+fn waits(slot: &mut Lifecycle) -> Timestamp {
+    let deadline = slot.deadline().unwrap();
+    if let Some(before) = deadline.since_beginning().checked_sub(Duration::from_nanos(1)) {
+        assert_eq!(slot.handle(Event::Tick, Timestamp::new(before)), None, "too early");
+    }
+    assert!(matches!(slot.handle(Event::Tick, deadline), Some(Action::Probe { .. })));
+    deadline
+}
+
+#[test]
+fn recov_4_a_million_recoveries_are_spaced() {
+    let mut slot = bound(1_000_000);
+    assert_eq!(fails(&mut slot, Loss::Hung, at(0)), Some(Action::Unplug(Loss::Hung)));
+    assert_eq!(slot.handle(Event::Ended, at(0)), Some(Action::Probe { binding: 2 }), "the first comes at once");
+    let mut now = at(0);
+    for pause in [1, 2, 4, 4, 4] {
+        assert_eq!(slot.handle(Event::Refused, now), None);
+        assert_eq!(slot.state(), State::Waiting(For::Turn));
+        let turn = waits(&mut slot);
+        assert_eq!(turn, now.plus(Duration::from_secs(pause)));
+        now = turn;
+    }
+    assert_eq!(slot.handle(Event::Probed, now), None);
+    // What works for a while fails again: its turn has come in the meantime.
+    let later = now.plus(Duration::from_secs(5));
+    assert_eq!(fails(&mut slot, Loss::Hung, later), Some(Action::Unplug(Loss::Hung)));
+    assert!(matches!(slot.handle(Event::Ended, later), Some(Action::Probe { .. })));
+}
+
+#[test]
+fn recov_4_whatever_happens_interrupts_a_wait() {
+    let waiting = || {
+        let mut slot = bound(3);
+        assert!(fails(&mut slot, Loss::FellOff, at(0)).is_some());
+        assert!(slot.handle(Event::Ended, at(0)).is_some());
+        assert_eq!(slot.handle(Event::NotReady(Unready::Retry), at(0)), None);
+        assert_eq!(slot.state(), State::Waiting(For::ReadyAgain));
+        slot
+    };
+    for (event, state, probes) in [
+        (Event::Removed, State::Empty, false),
+        (Event::Unbind, State::Idle, false),
+        (Event::Stop, State::Stopped, false),
+        (Event::LinkDown, State::LinkDown, false),
+        (Event::Inserted, State::Probing(None), true),
+        (Event::Rebind, State::Probing(None), true),
+    ] {
+        let mut slot = waiting();
+        assert_eq!(slot.handle(event, at(1)).is_some(), probes, "{event:?}");
+        assert_eq!(slot.state(), state);
+    }
+}
+
+#[test]
+fn recov_4_a_device_is_waited_for_until_its_limit_and_looked_at_once_more() {
+    for (how, limit) in [(Unready::Silent, PATIENCE.silent), (Unready::Retry, PATIENCE.retry)] {
+        let mut slot = Lifecycle::patient(Attempts::new(Budget::DEFAULT), PATIENCE);
+        assert!(slot.handle(Event::Inserted, at(500)).is_some());
+        let mut now = at(500);
+        let mut looks = 0;
+        while slot.handle(Event::NotReady(how), now).is_none() && slot.state() == State::Waiting(For::Ready) {
+            now = waits(&mut slot);
+            looks += 1;
+            assert!(looks < 1000, "for ever");
+        }
+        assert_eq!(slot.state(), State::Idle, "what never worked is not tried again");
+        assert_eq!(now, at(500).plus(limit), "the last look begins at the limit");
+        assert!(looks <= 8 + limit.as_millis() / 320, "{looks} looks");
+    }
+}
+
+#[test]
+fn recov_4_outages_spend_nothing_up_to_their_own_limit() {
+    let mut slot = bound(1);
+    let mut now = at(0);
+    let mut outages = 0;
+    loop {
+        assert_eq!(fails(&mut slot, Loss::FellOff, now), Some(Action::Unplug(Loss::FellOff)));
+        if slot.handle(Event::Ended, now).is_none() {
+            if slot.state() == State::Idle {
+                break;
+            }
+            now = waits(&mut slot);
+        }
+        assert_eq!(slot.handle(Event::NotReady(Unready::Silent), now), None);
+        now = waits(&mut slot);
+        assert_eq!(slot.handle(Event::Probed, now), None);
+        outages += 1;
+        assert!(outages < 100, "for ever");
+    }
+    assert_eq!(outages, PATIENCE.outages + 1, "and the one that it may have");
+    assert_eq!(slot.given_up(), Some(GivenUp::Recoveries));
+}
+
+#[test]
+fn recov_4_links_spend_nothing_whoever_sees_it_first() {
+    // The slot, the driver just before it, and the driver long before it.
+    for driver_first in [None, Some(false), Some(true)] {
+        let mut slot = bound(0);
+        match driver_first {
+            None => assert_eq!(slot.handle(Event::LinkDown, at(0)), Some(Action::Unplug(Loss::LinkDown))),
+            Some(long_before) => {
+                assert_eq!(fails(&mut slot, Loss::FellOff, at(0)), Some(Action::Unplug(Loss::FellOff)));
+                if long_before {
+                    assert_eq!(slot.handle(Event::Ended, at(0)), None);
+                    assert_eq!(slot.given_up(), Some(GivenUp::Recoveries));
+                }
+                assert_eq!(slot.handle(Event::LinkDown, at(0)), None);
+            }
+        }
+        if driver_first != Some(true) {
+            assert_eq!(slot.handle(Event::Ended, at(0)), None);
+        }
+        assert_eq!((slot.state(), slot.given_up()), (State::LinkDown, None));
+        assert_eq!(slot.handle(Event::Inserted, at(1)), None, "said once more: it is still down");
+        assert!(matches!(slot.handle(Event::LinkUp, at(2)), Some(Action::Probe { .. })));
+        assert_eq!(slot.handle(Event::Probed, at(3)), None);
+        assert_eq!(slot.state(), State::Bound);
+    }
+}
+
+#[test]
+fn recov_4_a_link_that_stays_down_is_given_up_and_still_used_when_it_is_up() {
+    let mut slot = bound(3);
+    assert!(slot.handle(Event::LinkDown, at(0)).is_some());
+    assert_eq!(slot.handle(Event::Ended, at(0)), None);
+    assert_eq!(slot.deadline(), Some(at(10_000)));
+    assert_eq!(slot.handle(Event::Tick, at(10_000)), None);
+    assert_eq!((slot.given_up(), slot.deadline()), (Some(GivenUp::Link), None));
+    assert!(matches!(slot.handle(Event::LinkUp, at(90_000)), Some(Action::Probe { .. })));
+    assert_eq!(slot.given_up(), None);
+}
+
+#[test]
+fn life_8_a_loss_is_a_removal_once_the_slot_says_so() {
+    for loss in [Loss::FellOff, Loss::LinkDown] {
+        let mut slot = bound(3);
+        match loss {
+            Loss::LinkDown => assert!(slot.handle(Event::LinkDown, at(0)).is_some()),
+            loss => assert!(fails(&mut slot, loss, at(0)).is_some()),
+        }
+        assert_eq!(slot.loss(), loss);
+        assert_eq!(slot.handle(Event::Removed, at(1)), None);
+        assert_eq!(slot.loss(), Loss::Unplugged);
+        assert_eq!(slot.handle(Event::Ended, at(1)), None);
+        assert_eq!(slot.state(), State::Empty);
+    }
+}
+
+#[test]
+fn life_8_another_device_has_all_its_recoveries() {
+    let mut slot = bound(0);
+    assert_eq!(fails(&mut slot, Loss::Replaced, at(0)), Some(Action::Unplug(Loss::Replaced)));
+    assert_eq!(slot.handle(Event::Ended, at(0)), Some(Action::Probe { binding: 2 }));
+    assert_eq!(slot.state(), State::Probing(None));
+}
