@@ -4,7 +4,7 @@
 //! nothing of bindings or processes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use lifeboat_lb1::regs;
@@ -12,7 +12,7 @@ use lifeboat_pci::{ALL_ONES, BusError, HostMemory};
 use parking_lot::Mutex;
 use tracing::debug;
 
-use crate::card::Config;
+use crate::card::{Config, next_serial};
 use crate::config_space::{ConfigSpace, SWAPPED_DEVICE_ID};
 use crate::context::Contexts;
 use crate::counters::LiveCounters;
@@ -53,7 +53,7 @@ pub(crate) struct Parts {
 }
 
 pub(crate) struct Board {
-    pub(crate) serial: u32,
+    serial: AtomicU32,
     pub(crate) presence: Presence,
     pub(crate) config_space: ConfigSpace,
     pub(crate) control: Control,
@@ -74,6 +74,8 @@ pub(crate) struct Board {
     pub(crate) witness: Witness,
     /// The driver could not stop the card: see [`Board::is_out_of_reach`].
     out_of_reach: AtomicBool,
+    /// Writes to registers were lost since the card was last reset: what its driver believes to be there may not be.
+    lost_writes: AtomicBool,
     pub(crate) counters: LiveCounters,
     pub(crate) recorder: RecorderCell,
     on_gone: Mutex<Vec<OnGone>>,
@@ -84,7 +86,7 @@ impl Board {
     /// `config` has been checked, and `parts.vram` is as large as it says.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         Self {
-            serial: parts.serial,
+            serial: AtomicU32::new(parts.serial),
             presence: Presence::new(),
             config_space: ConfigSpace::new(config.vram_bytes),
             control: Control::new(),
@@ -101,6 +103,7 @@ impl Board {
             faults: Faults::default(),
             witness: Witness::new(),
             out_of_reach: AtomicBool::new(false),
+            lost_writes: AtomicBool::new(false),
             counters: LiveCounters::default(),
             recorder: RecorderCell::default(),
             on_gone: Mutex::default(),
@@ -117,15 +120,31 @@ impl Board {
         if self.is_other_model.load(Ordering::Acquire) { !regs::ID_VALUE } else { regs::ID_VALUE }
     }
 
-    /// Whether the card could not be reached at some time since it was last reset, nor has it been rung since. What its
-    /// driver left it doing is then no mistake: the driver could not stop it.
+    /// The serial number.
+    pub(crate) fn serial(&self) -> u32 {
+        self.serial.load(Ordering::Acquire)
+    }
+
+    /// Whether the card could not be reached at some time since it was last reset, nor has it been rung since; or has not been
+    /// told everything that its driver has written. What it does is then no mistake: the driver cannot stop it, or know.
     pub(crate) fn is_out_of_reach(&self) -> bool {
         self.out_of_reach.load(Ordering::Acquire)
     }
 
-    /// The driver has reached the card again: it was reset, or its doorbell was rung. If it cannot be reached at this moment,
-    /// nothing changes.
-    pub(crate) fn is_reached(&self) {
+    /// The driver has rung the card. If it cannot be reached at this moment, or has missed something, nothing changes.
+    pub(crate) fn is_rung(&self) {
+        if !self.lost_writes.load(Ordering::Acquire) {
+            self.is_reached();
+        }
+    }
+
+    /// The card was reset: its driver and it know of each other again, unless it cannot be reached at this moment.
+    pub(crate) fn was_reset(&self) {
+        self.lost_writes.store(false, Ordering::Release);
+        self.is_reached();
+    }
+
+    fn is_reached(&self) {
         if self.is_out_of_reach() && self.presence.link_is_up() && !self.holds(Condition::Garbage) && self.bars_answer()
         {
             self.out_of_reach.store(false, Ordering::Release);
@@ -193,10 +212,10 @@ impl Board {
 
     /// Writes a register.
     pub(crate) fn store_register(&self, offset: u64, value: u32) {
-        if let Some(_crossing) = self.access()
-            && self.bars_answer()
-        {
-            self.write_register(offset, value);
+        match self.access() {
+            Some(_crossing) if self.bars_answer() => self.write_register(offset, value),
+            _ if self.is_out_of_reach() => self.lost_writes.store(true, Ordering::Release),
+            _ => {}
         }
     }
 
@@ -384,6 +403,7 @@ impl Board {
         // As for a function-level reset: the rings stop first.
         self.begin_power_on();
         self.faults.end_by_swap();
+        self.serial.store(next_serial(), Ordering::Release);
         match swap {
             Swap::Model => self.is_other_model.store(true, Ordering::Release),
             Swap::Size => {

@@ -19,7 +19,7 @@ impl Board {
             regs::CAPS => u32::from_le_bytes([self.ring_count(), regs::CONTEXT_COUNT, regs::SEGMENT_COUNT, 0]),
             // At most 2^20: `Card::new` sees to it.
             regs::VRAM_PAGES => half(self.vram_bytes() / regs::PAGE, 0),
-            regs::SERIAL => self.serial,
+            regs::SERIAL => self.serial(),
             regs::DEVICE_CTRL | regs::DEVICE_STATUS | regs::HEARTBEAT | regs::LIVENESS | regs::SCRATCH => {
                 self.control.read(offset)
             }

@@ -133,7 +133,7 @@ impl Board {
         }
         if end == ResetEnd::Done {
             self.faults.end_by_reset();
-            self.is_reached();
+            self.was_reset();
         }
         self.control.end_reset(end);
         debug!(?end, "device reset ends");

@@ -4,7 +4,7 @@
 //! touch it after giving it back. What happens between a card's removal and the release of its binding is no mistake,
 //! because the driver cannot know yet; nor is a user's bad job, which the card itself contains. Nor is a card that works
 //! on and that its driver could not reach to stop: from the moment that its link, its BARs or what registers read are taken
-//! away, until its next reset or its next doorbell, what it is left doing is not recorded.
+//! away, until its next reset, or its next doorbell if no write was lost, what it is left doing is not recorded.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -317,6 +317,7 @@ fn a_swapped_card_is_another_one_after_power_on() {
 fn a_card_of_another_size_has_half_the_vram() {
     let rig = Rig::cold(Config { vram_bytes: 8 << 20, ..Config::default() });
     rig.bring_up();
+    let serial = rig.card.serial();
     rig.card.inject(Fault::Swap(Swap::Size));
     assert_eq!(rig.vram.size(), 8 << 20, "the window that a driver has does not shrink");
     let_go(&rig);
@@ -330,6 +331,8 @@ fn a_card_of_another_size_has_half_the_vram() {
     assert_eq!(registers.read32(regs::ID).unwrap(), regs::ID_VALUE);
     let vram = function.bar(2).unwrap();
     assert_eq!(vram.size(), 4 << 20);
+    assert_eq!(registers.read32(regs::SERIAL).unwrap(), rig.card.serial());
+    assert_ne!(rig.card.serial(), serial);
     wait_for("power-on", || registers.read32(regs::DEVICE_STATUS) == Ok(device_status::READY));
     vram.write_bytes((4 << 20) - 4, &[9; 4]).unwrap();
     function.release();
@@ -347,6 +350,24 @@ fn what_a_driver_cannot_stop_is_no_mistake_of_it() {
         let_go(&rig);
         rig.assert_no_violation();
     }
+}
+
+#[test]
+fn what_a_card_has_never_been_told_is_no_mistake_of_its_driver() {
+    let rig = Rig::new();
+    let memory = rig::host(4096);
+    let iova = rig.map_host(0, 0, 0, &memory);
+    rig.card.inject(Fault::SilentBars(Lasts::For(MOMENT)));
+    rig.write(regs::segment_field(0, 0, regs::SEG_FLAGS), 0);
+    rig.function.dma_unmap(iova).unwrap();
+    wait_for("the BARs", || rig.read(regs::ID) == regs::ID_VALUE);
+    rig.submit(
+        0,
+        0,
+        &[Command::Work(Work::Fill(lifeboat_lb1::command::Fill { dst: rig::va(0), bytes: 4, pattern: 0 }))],
+    );
+    rig.wait_fault(0);
+    rig.assert_no_violation();
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Device, DmaBuf, Event, Module, Placement, ProbeOptions, Subscription};
+use lifeboat::{Bus, Device, DmaBuf, Event, Module, Placement, ProbeOptions, Subscription, WaitError};
 use lifeboat_gpu::{Card, Config, Slot, Trigger};
 
 use super::mode::Mode;
@@ -21,6 +22,10 @@ const SHORT: Duration = Duration::from_millis(30);
 const AFTERMATH: Duration = Duration::from_millis(50);
 /// How closely a device is watched to which something untidy happens: a fault that ends by itself is to be seen by some looks.
 const WATCH: Watch = Watch { period: Watch::SHORTEST, stalls: 3 };
+
+/// Recoveries of a device: so many, and so far apart, that a fault that ends by itself ends before them.
+const RECOVERIES: u32 = 6;
+const SPACING: Spacing = Spacing { first: Duration::from_millis(5), most: Duration::from_millis(20), jitter: 20 };
 
 /// How devices are driven in a mode. What an undisturbed run does depends on nothing else of the mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ impl Rig {
             watch,
             // As short as it may be.
             display_limit: Duration::ZERO,
+            recovery: Budget { attempts: RECOVERIES, ..Budget::DEFAULT },
+            spacing: SPACING,
             ..ProbeOptions::default()
         });
         let events = bus.subscribe();
@@ -97,7 +104,10 @@ impl Rig {
     pub(super) fn world(&self, peer: &Peer) -> Result<World, String> {
         let world = World::new(self.device()?, peer.exported.clone())
             .map_err(|error| format!("the world could not be prepared: {error}"))?;
-        world.done().wait(LIMIT).map_err(|error| format!("the first job failed: {error}"))?;
+        // On a busy machine it may be taken for hung where jobs may not take long.
+        if world.done().wait(LIMIT) == Err(WaitError::TimedOut) {
+            return Err("the first job has never ended".to_owned());
+        }
         Ok(world)
     }
 
@@ -154,6 +164,7 @@ impl Rig {
                 }
             }
             Event::Wedged { failure, .. } => heard.given_up = Some(format!("wedged: {failure}")),
+            Event::LeftAlone { why, .. } => heard.given_up = Some(format!("left alone: {why}")),
             Event::ProbeFailed { error, .. } => heard.given_up = Some(error.to_string()),
             _ => {}
         }

@@ -9,7 +9,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use lifeboat::core::class::Presence;
-use lifeboat::core::recovery::Budget;
+use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, SlotState, Subscription, UnplugReport};
@@ -25,6 +25,8 @@ const JOB_TIMEOUT: Duration = Duration::from_millis(12);
 const WATCH: Watch = Watch { period: Duration::from_millis(10), stalls: 3 };
 /// How long a recovered device must work until its attempts are forgotten.
 const GRACE: Duration = Duration::from_millis(20);
+/// How far apart recoveries are: the longest outages of a cycle last longer than the first few, and shorter than all of them.
+const SPACING: Spacing = Spacing { first: Duration::from_millis(5), most: Duration::from_millis(20), jitter: 20 };
 /// Resets that a context may cause.
 const GUILTY_LIMIT: u32 = 4;
 /// How long an unplug waits for sections: no call of a client lasts so long, even on a busy machine.
@@ -84,6 +86,7 @@ impl Machine {
             drain_limit: DRAIN_LIMIT,
             watch: WATCH,
             recovery: Budget { attempts, grace: GRACE },
+            spacing: SPACING,
             ..ProbeOptions::default()
         });
         let events = bus.subscribe();

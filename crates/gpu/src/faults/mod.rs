@@ -65,7 +65,7 @@ pub enum Fault {
     Swap(Swap),
 }
 
-/// What a card is [swapped](Fault::Swap) for.
+/// What a card is [swapped](Fault::Swap) for. Its serial number is another one in both cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Swap {
     /// One of another model: [`SWAPPED_DEVICE_ID`](crate::SWAPPED_DEVICE_ID) in configuration space, and in the register `ID`

@@ -208,7 +208,7 @@ impl Ring {
             board.witness.record(|at| Violation::DoorbellToStoppedRing { at, ring });
             return;
         }
-        board.is_reached();
+        board.is_rung();
         if board.faults.conditions.holds(Condition::DeadDoorbell) {
             return;
         }
