@@ -97,7 +97,18 @@ impl Rig {
     }
 
     pub(super) fn device(&self) -> Result<Device, String> {
-        let Event::Added { minor, .. } = self.event()? else { return Err("the device could not be bound".to_owned()) };
+        let began = Instant::now();
+        let minor = loop {
+            match self.event()? {
+                Event::Added { minor, .. } => break minor,
+                Event::ProbeFailed { error, .. } if began.elapsed() > LIMIT => {
+                    return Err(format!("the device could not be bound: {error}"));
+                }
+                // Nothing has happened to it: the machine is so busy that a reset seems to take too long.
+                Event::ProbeFailed { .. } => self.bus.bind(lifeboat_pci::Slot::location(&*self.slot)),
+                _ => {}
+            }
+        };
         self.bus.device(minor).ok_or_else(|| "the device that was announced is not there".to_owned())
     }
 
