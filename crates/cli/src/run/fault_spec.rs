@@ -85,8 +85,11 @@ const PLAIN: [(&str, FaultKind); 10] = [
     ("swap-size", FaultKind::SwapSize),
 ];
 
+/// A name, and the fault that it is with what is given besides.
+type Named<T> = (&'static str, fn(T) -> FaultKind);
+
 /// The faults that are given with how long.
-const TIMED: [(&str, fn(Duration) -> FaultKind); 4] = [
+const TIMED: [Named<Duration>; 4] = [
     ("slow", FaultKind::Slow),
     ("link-down", FaultKind::LinkDown),
     ("slow-reads", FaultKind::SlowReads),
@@ -94,7 +97,7 @@ const TIMED: [(&str, fn(Duration) -> FaultKind); 4] = [
 ];
 
 /// The faults that last until a reset of the device, unless they are given with how long.
-const LASTING: [(&str, fn(Lasts) -> FaultKind); 7] = [
+const LASTING: [Named<Lasts>; 7] = [
     ("garbage", FaultKind::Garbage),
     ("silent-bars", FaultKind::SilentBars),
     ("silent-config", FaultKind::SilentConfig),

@@ -279,7 +279,7 @@ impl Lane<'_> {
         self.tell();
         loop {
             if began.elapsed() > self.common.limit {
-                self.give_up(&works)?;
+                self.give_up(works)?;
                 began = Instant::now();
             }
             for (seat, works) in works.iter_mut().enumerate() {
@@ -299,7 +299,7 @@ impl Lane<'_> {
     }
 
     /// Devices do not come to work again of themselves: that is wrong, and new cards do.
-    fn give_up(&mut self, works: &[bool; 2]) -> io::Result<()> {
+    fn give_up(&mut self, works: [bool; 2]) -> io::Result<()> {
         for (seat, _) in works.iter().enumerate().filter(|(_, works)| !**works) {
             let what = self.machine.seats[seat].describe();
             self.stage.wrong(format!("for {:?} this was not used again: {what}", self.common.limit));
