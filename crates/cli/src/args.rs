@@ -107,22 +107,35 @@ pub enum ReportFormat {
     Json,
 }
 
-const FAULT_HELP: &str = "\
+pub(crate) const FAULT_HELP: &str = "\
 A fault to inject, as WHAT@WHEN; may be given several times
 
-WHAT                    WHEN
-unplug                  N%, access:N, job:N, reset:N
-hang, fault, lost-irq   N%, job:N
-spurious-irq            N%, job:N
-stuck-heartbeat         N%, job:N
-slow:DURATION           N%, job:N
-failed-reset            reset:N
+WHAT                        WHEN
+unplug                      N%, access:N, job:N, reset:N
+hang, fault, lost-irq       N%, job:N
+spurious-irq                N%, job:N
+stuck-heartbeat             N%, job:N
+slow:DURATION               N%, job:N
+failed-reset, lying-reset   reset:N
+link-down:DURATION          N%, access:N, job:N, reset:N, as all of the following
+garbage[:DURATION]          registers read 0xbadf1235
+silent-bars[:DURATION]      BARs read all-ones, configuration space answers
+silent-config[:DURATION]    configuration space reads all-ones, BARs answer
+stuck-scanout[:DURATION]    no flip takes effect, no vertical blank begins
+no-irqs[:DURATION]          no interrupt arrives
+irq-storm[:DURATION]        interrupts without a reason, one after the other
+dead-doorbell[:DURATION]    doorbells ring nobody
+slow-reads:DURATION         each register read takes so much longer, until a reset
+stalled-read:DURATION       one register read takes so long
+swap-model, swap-size       another card is in the slot, which has not reported it
 
+[:DURATION] is how long it lasts; without it, until a reset of the device. A reset that fails says so; one that lies says that it \
+is done, and leaves dead rings. \
 N% is the share of all tiles done so far; access, job and reset count from 1: the device's N-th register access, job \
 or reset. With `,replug:DURATION` a fresh device is plugged in that long after the fault, in place of the one that may \
 still be there. Without it an unplugged device stays away, and the run fails if it is still needed. \
 The report says of each fault where it fired, or that it never came. \
-Examples: unplug@40%   unplug@access:1234,replug:200ms   slow:5ms@job:17";
+Examples: unplug@40%   unplug@access:1234,replug:200ms   slow:5ms@job:17   garbage:50ms@40%";
 
 const RUN_AFTER_HELP: &str = "\
 Without --image, --fault and --no-faults this is a demonstration: the bundled picture is filtered many times over, the GPU is pulled \

@@ -12,17 +12,20 @@ use signals::wait_until_it_listens;
 /// Longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(200);
 
+/// The modes in which the device goes, or hangs.
+const CLEAN: &[&str] = &["--mode", "unplug", "--mode", "unchecked", "--mode", "hang"];
+
 fn exhaust(args: &[&str]) -> Output {
     let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
     command.arg("exhaust").args(args).timeout(LIMIT).output().unwrap()
 }
 
-/// Every call in every mode, but of the session only a few points: all of it is for the release build.
+/// Every call in every clean mode, but of the session only a few points: all of it is for the release build.
 #[test]
 fn call_4_the_device_is_lost_at_every_access_of_every_call() {
     let calls = lifeboat::CALLS.iter().map(|call| call.name).chain(["probe", "unbind"]);
     for call in calls {
-        let output = exhaust(&["--call", call, "--json"]);
+        let output = exhaust(&[&["--call", call, "--json"], CLEAN].concat());
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((&report["failures"], output.status.code()), (&0.into(), Some(0)), "{report:#}");
         let points: u64 = report["table"].as_array().unwrap().iter().map(|line| line["points"].as_u64().unwrap()).sum();
@@ -38,9 +41,41 @@ fn call_4_the_device_is_lost_at_every_access_of_every_call() {
         }
     }
     for at in ["1", "40", "77", "150"] {
-        let output = exhaust(&["--call", "session", "--at", at]);
+        let output = exhaust(&[&["--call", "session", "--at", at], CLEAN].concat());
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+/// A few points of each mode that is not clean; all of them are for the release build.
+#[test]
+fn recov_4_whatever_untidy_happens_a_device_is_used_again_or_given_up_with_a_reason() {
+    let output = exhaust(&["--sample", "400", "--seed", "3", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["failures"], output.status.code()), (&0.into(), Some(0)), "{report:#}");
+    assert_eq!(report["sample"], serde_json::json!({ "every": 400, "seed": 3 }));
+    let modes: std::collections::BTreeSet<&str> = report["table"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|line| line["points"] != 0)
+        .map(|line| line["mode"].as_str().unwrap())
+        .collect();
+    for mode in ["link-down", "garbage", "lying-reset", "stuck-scanout", "swap-model", "dead-doorbell", "no-interrupts"]
+    {
+        assert!(modes.contains(mode), "{mode}: {report:#}");
+    }
+}
+
+#[test]
+fn a_sample_has_so_many_points_and_says_which() {
+    let points = |args: &[&str]| {
+        let output = exhaust(&[&["--call", "map", "--json"], args, CLEAN].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let (all, half) = (points(&[]), points(&["--sample", "2", "--seed", "7"]));
+    let of = |report: &Value| report["points"].as_u64().unwrap();
+    assert!(of(&half).abs_diff(of(&all) / 2) <= 2, "{half:#}");
+    assert_eq!((&all["sample"], &half["sample"]["seed"]), (&Value::Null, &7.into()));
 }
 
 #[test]

@@ -4,19 +4,21 @@
 //! nothing of bindings or processes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use lifeboat_lb1::regs;
-use lifeboat_pci::{ALL_ONES, HostMemory};
+use lifeboat_pci::{ALL_ONES, BusError, HostMemory};
 use parking_lot::Mutex;
 use tracing::debug;
 
-use crate::card::Config;
-use crate::config_space::ConfigSpace;
+use crate::card::{Config, next_serial};
+use crate::config_space::{ConfigSpace, SWAPPED_DEVICE_ID};
 use crate::context::Contexts;
 use crate::counters::LiveCounters;
 use crate::device::Control;
 use crate::dma::TRANSFER_BYTES;
-use crate::faults::{Armed, Event, Fault, Faults, OnFault, Trigger};
+use crate::faults::{Armed, Condition, Event, Fault, Faults, GARBAGE, Lasts, OnFault, Swap, Trigger};
 use crate::interrupts::Interrupts;
 use crate::iommu::Iommu;
 use crate::presence::{Crossing, Presence};
@@ -51,7 +53,7 @@ pub(crate) struct Parts {
 }
 
 pub(crate) struct Board {
-    pub(crate) serial: u32,
+    serial: AtomicU32,
     pub(crate) presence: Presence,
     pub(crate) config_space: ConfigSpace,
     pub(crate) control: Control,
@@ -59,6 +61,10 @@ pub(crate) struct Board {
     pub(crate) rings: Vec<Ring>,
     pub(crate) seqnos: Seqnos,
     pub(crate) vram: HostMemory,
+    /// How much of `vram` the card has: all, unless it was [swapped](Fault::Swap).
+    vram_bytes: AtomicU64,
+    /// Another model is there, which has another [`ID`](regs::ID).
+    is_other_model: AtomicBool,
     /// Whether others map the VRAM too, so that it has to look gone by itself.
     vram_is_shared: bool,
     pub(crate) iommu: Arc<Iommu>,
@@ -66,6 +72,10 @@ pub(crate) struct Board {
     pub(crate) scanout: ScanoutUnit,
     pub(crate) faults: Faults,
     pub(crate) witness: Witness,
+    /// The driver could not stop the card: see [`Board::is_out_of_reach`].
+    out_of_reach: AtomicBool,
+    /// Writes to registers were lost since the card was last reset: what its driver believes to be there may not be.
+    lost_writes: AtomicBool,
     pub(crate) counters: LiveCounters,
     pub(crate) recorder: RecorderCell,
     on_gone: Mutex<Vec<OnGone>>,
@@ -76,7 +86,7 @@ impl Board {
     /// `config` has been checked, and `parts.vram` is as large as it says.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         Self {
-            serial: parts.serial,
+            serial: AtomicU32::new(parts.serial),
             presence: Presence::new(),
             config_space: ConfigSpace::new(config.vram_bytes),
             control: Control::new(),
@@ -84,12 +94,16 @@ impl Board {
             rings: (0..config.rings).map(Ring::new).collect(),
             seqnos: Seqnos::new(),
             vram: parts.vram,
+            vram_bytes: AtomicU64::new(config.vram_bytes),
+            is_other_model: AtomicBool::new(false),
             vram_is_shared: parts.vram_is_shared,
             iommu: parts.iommu,
             interrupts: Interrupts::default(),
             scanout: ScanoutUnit::default(),
             faults: Faults::default(),
             witness: Witness::new(),
+            out_of_reach: AtomicBool::new(false),
+            lost_writes: AtomicBool::new(false),
             counters: LiveCounters::default(),
             recorder: RecorderCell::default(),
             on_gone: Mutex::default(),
@@ -98,7 +112,51 @@ impl Board {
     }
 
     pub(crate) fn vram_bytes(&self) -> u64 {
-        self.vram.size()
+        self.vram_bytes.load(Ordering::Acquire)
+    }
+
+    /// What the register [`ID`](regs::ID) reads.
+    pub(crate) fn id(&self) -> u32 {
+        if self.is_other_model.load(Ordering::Acquire) { !regs::ID_VALUE } else { regs::ID_VALUE }
+    }
+
+    /// The serial number.
+    pub(crate) fn serial(&self) -> u32 {
+        self.serial.load(Ordering::Acquire)
+    }
+
+    /// Whether the card could not be reached at some time since it was last reset, nor has it been rung since; or has not been
+    /// told everything that its driver has written. What it does is then no mistake: the driver cannot stop it, or know.
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        self.out_of_reach.load(Ordering::Acquire)
+    }
+
+    /// The driver has rung the card. If it cannot be reached at this moment, or has missed something, nothing changes.
+    pub(crate) fn is_rung(&self) {
+        if !self.lost_writes.load(Ordering::Acquire) {
+            self.is_reached();
+        }
+    }
+
+    /// The card was reset: its driver and it know of each other again, unless it cannot be reached at this moment.
+    pub(crate) fn was_reset(&self) {
+        self.lost_writes.store(false, Ordering::Release);
+        self.is_reached();
+    }
+
+    fn is_reached(&self) {
+        if self.is_out_of_reach() && self.presence.link_is_up() && !self.holds(Condition::Garbage) && self.bars_answer()
+        {
+            self.out_of_reach.store(false, Ordering::Release);
+        }
+    }
+
+    fn holds(&self, condition: Condition) -> bool {
+        self.faults.conditions.holds(condition)
+    }
+
+    fn bars_answer(&self) -> bool {
+        self.config_space.decodes_memory() && !self.holds(Condition::SilentBars)
     }
 
     pub(crate) fn ring_count(&self) -> u8 {
@@ -118,36 +176,46 @@ impl Board {
         self.presence.cross()
     }
 
-    /// Reads configuration space: all-ones if the card is gone or its link is down.
+    /// Reads configuration space: all-ones if the card is gone or its link is down, or by a fault.
     pub(crate) fn read_config(&self, offset: u16, into: &mut [u8]) {
         match self.access() {
-            Some(_crossing) => self.config_space.read(offset, into),
-            None => into.fill(0xff),
+            Some(_crossing) if !self.holds(Condition::SilentConfig) => self.config_space.read(offset, into),
+            _ => into.fill(0xff),
         }
     }
 
     /// Writes configuration space.
     pub(crate) fn write_config(&self, offset: u16, from: &[u8]) {
         let Some(_crossing) = self.access() else { return };
-        if self.config_space.write(offset, from) {
+        if !self.holds(Condition::SilentConfig) && self.config_space.write(offset, from) {
             self.begin_function_reset();
         }
     }
 
     /// Reads a register: all-ones if the card is gone, its link is down, or it does not decode memory.
     pub(crate) fn load_register(&self, offset: u64) -> u32 {
-        match self.access() {
-            Some(_crossing) if self.config_space.decodes_memory() => self.read_register(offset),
-            _ => ALL_ONES,
+        let value = match self.access() {
+            Some(_crossing) if !self.bars_answer() => ALL_ONES,
+            Some(_crossing) if self.holds(Condition::Garbage) => GARBAGE,
+            Some(_crossing) => self.read_register(offset),
+            None => return ALL_ONES,
+        };
+        // The card has answered, and its answer takes its time.
+        match self.faults.take_slow_read() {
+            Duration::ZERO => value,
+            late => {
+                self.linger(late);
+                if self.presence.is_present() { value } else { ALL_ONES }
+            }
         }
     }
 
     /// Writes a register.
     pub(crate) fn store_register(&self, offset: u64, value: u32) {
-        if let Some(_crossing) = self.access()
-            && self.config_space.decodes_memory()
-        {
-            self.write_register(offset, value);
+        match self.access() {
+            Some(_crossing) if self.bars_answer() => self.write_register(offset, value),
+            _ if self.is_out_of_reach() => self.lost_writes.store(true, Ordering::Release),
+            _ => {}
         }
     }
 
@@ -156,7 +224,7 @@ impl Board {
         let mut crossing = self.access();
         for (at, piece) in (offset..).step_by(TRANSFER_BYTES).zip(into.chunks_mut(TRANSFER_BYTES)) {
             let there = crossing.take().or_else(|| self.presence.cross());
-            if there.is_none() || !self.config_space.decodes_memory() || self.vram.read(at, piece).is_err() {
+            if there.is_none() || !self.bars_answer() || self.read_vram(at, piece).is_err() {
                 piece.fill(0xff);
             }
         }
@@ -167,10 +235,33 @@ impl Board {
         let mut crossing = self.access();
         for (at, piece) in (offset..).step_by(TRANSFER_BYTES).zip(from.chunks(TRANSFER_BYTES)) {
             let there = crossing.take().or_else(|| self.presence.cross());
-            if there.is_some() && self.config_space.decodes_memory() {
+            if there.is_some() && self.bars_answer() {
                 // Past the end of VRAM writes go nowhere.
-                let _ = self.vram.write(at, piece);
+                let _ = self.write_vram(at, piece);
             }
+        }
+    }
+
+    /// Reads VRAM, for the card itself and for accesses.
+    ///
+    /// # Errors
+    /// If it does not lie within the VRAM.
+    pub(crate) fn read_vram(&self, at: u64, into: &mut [u8]) -> Result<(), BusError> {
+        self.check_vram(at, into.len())?;
+        self.vram.read(at, into)
+    }
+
+    /// Writes VRAM, as [`Board::read_vram`].
+    pub(crate) fn write_vram(&self, at: u64, from: &[u8]) -> Result<(), BusError> {
+        self.check_vram(at, from.len())?;
+        self.vram.write(at, from)
+    }
+
+    fn check_vram(&self, offset: u64, len: usize) -> Result<(), BusError> {
+        let len = len as u64;
+        match offset.checked_add(len) {
+            Some(end) if end <= self.vram_bytes() => Ok(()),
+            _ => Err(BusError::OutOfRange { offset, len }),
         }
     }
 
@@ -195,12 +286,17 @@ impl Board {
 
     /// Makes shared VRAM read as what is not there. Nothing of the card writes it any more: all that does crosses the bus.
     fn blank_vram(&self) {
-        let ones = vec![0xff; TRANSFER_BYTES];
-        let mut at = 0;
-        while at < self.vram_bytes() {
-            let piece = ones.len().min(usize::try_from(self.vram_bytes() - at).unwrap_or(ones.len()));
+        self.fill_vram(0xff);
+    }
+
+    /// Fills all of the VRAM, also what the card does not have any more.
+    pub(crate) fn fill_vram(&self, byte: u8) {
+        let bytes = vec![byte; TRANSFER_BYTES];
+        let (mut at, end) = (0, self.vram.size());
+        while at < end {
+            let piece = bytes.len().min(usize::try_from(end - at).unwrap_or(bytes.len()));
             // Within bounds, so it does not fail.
-            let _ = self.vram.write(at, &ones[..piece]);
+            let _ = self.vram.write(at, &bytes[..piece]);
             at += piece as u64;
         }
     }
@@ -222,6 +318,7 @@ impl Board {
         }
         debug!("link down");
         self.presence.set_link(false);
+        self.out_of_reach.store(true, Ordering::Release);
         (link.down, link.told_down) = (true, tell);
         if tell {
             link.listeners.iter().for_each(|notify| notify(false));
@@ -265,7 +362,57 @@ impl Board {
             Fault::StuckHeartbeat => self.control.stick_heartbeat(),
             Fault::FailedReset => self.faults.arm(Armed::FailedReset),
             Fault::SlowReset(by) => self.faults.arm_slow_reset(by),
+            Fault::LinkDown(time) => {
+                self.link_down(true);
+                self.faults.conditions.begin(Condition::LinkDown, Lasts::For(time));
+                self.control.wake(); // The clock thread takes it up again.
+            }
+            Fault::Garbage(lasts) => self.loses_reach(Condition::Garbage, lasts),
+            Fault::SilentBars(lasts) => self.loses_reach(Condition::SilentBars, lasts),
+            // The registers can still stop the card.
+            Fault::SilentConfig(lasts) => self.faults.conditions.begin(Condition::SilentConfig, lasts),
+            Fault::StuckScanout(lasts) => self.faults.conditions.begin(Condition::StuckScanout, lasts),
+            Fault::LyingReset => self.faults.arm(Armed::LyingReset),
+            Fault::SlowReads(by) => self.faults.set_slow_reads(by),
+            Fault::StalledRead(by) => self.faults.arm_stalled_read(by),
+            Fault::NoInterrupts(lasts) => self.faults.conditions.begin(Condition::NoInterrupts, lasts),
+            Fault::InterruptStorm(lasts) => {
+                self.faults.conditions.begin(Condition::InterruptStorm, lasts);
+                self.interrupts.look();
+            }
+            Fault::DeadDoorbell(lasts) => self.faults.conditions.begin(Condition::DeadDoorbell, lasts),
+            // No access meets half of each card.
+            Fault::Swap(swap) => self.presence.between_crossings(|| self.swap(swap)),
         }
+    }
+
+    fn loses_reach(&self, condition: Condition, lasts: Lasts) {
+        self.faults.conditions.begin(condition, lasts);
+        self.out_of_reach.store(true, Ordering::Release);
+    }
+
+    /// Takes the link up when the time of [`Fault::LinkDown`] is over. Must not be called inside an access.
+    pub(crate) fn end_link_down(&self) {
+        self.faults.conditions.end(Condition::LinkDown);
+        self.link_up();
+    }
+
+    /// Another card is there, after power-on: registers and configuration space read so from now on. To be called between
+    /// accesses.
+    fn swap(&self, swap: Swap) {
+        // As for a function-level reset: the rings stop first.
+        self.begin_power_on();
+        self.faults.end_by_swap();
+        self.serial.store(next_serial(), Ordering::Release);
+        match swap {
+            Swap::Model => self.is_other_model.store(true, Ordering::Release),
+            Swap::Size => {
+                let pages = self.vram_bytes() / regs::PAGE;
+                self.vram_bytes.store((pages / 2).max(1) * regs::PAGE, Ordering::Release);
+            }
+        }
+        let id = if self.is_other_model.load(Ordering::Acquire) { SWAPPED_DEVICE_ID } else { regs::DEVICE_ID };
+        self.config_space.swap(id, self.vram_bytes());
     }
 
     pub(crate) fn schedule(&self, at: Trigger, fault: Fault, tell: Option<OnFault>) {

@@ -164,7 +164,7 @@ impl Card {
 
     /// The serial number.
     pub fn serial(&self) -> u32 {
-        self.board.serial
+        self.board.serial()
     }
 
     /// The record of the driver's mistakes.
@@ -205,7 +205,7 @@ impl Card {
 }
 
 /// A number that no card of this process has had.
-fn next_serial() -> u32 {
+pub(crate) fn next_serial() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     NEXT.fetch_add(1, Relaxed)
 }

@@ -33,80 +33,71 @@ const MSI_ENABLE: u8 = 1 << 0;
 const MSI_ENABLED_SHIFT: u8 = 4;
 const MSI_64_BIT: u8 = 1 << 7;
 
+/// The device ID of a card of another model, which is there after a [`Swap::Model`](crate::Swap::Model).
+pub const SWAPPED_DEVICE_ID: u16 = 0x7357;
+const _: () = assert!(SWAPPED_DEVICE_ID != regs::DEVICE_ID);
+
 pub(crate) struct ConfigSpace {
-    power_on: [u8; SIZE],
-    writable: [u8; SIZE],
-    bytes: Mutex<[u8; SIZE]>,
-    /// Copies of what every access and every message asks for, kept under the lock of `bytes`.
+    space: Mutex<Space>,
+    /// Copies of what every access and every message asks for, kept under the lock of `space`.
     command: AtomicU16,
     vectors: AtomicU8,
+}
+
+/// The space as it is, and what it is made of.
+struct Space {
+    bytes: [u8; SIZE],
+    card: Image,
 }
 
 impl ConfigSpace {
     /// `vram_bytes` at most 2^63.
     pub(crate) fn new(vram_bytes: u64) -> Self {
-        let mut image = Image { bytes: [0; SIZE], writable: [0; SIZE] };
-        image.fixed(0x00, &regs::VENDOR_ID.to_le_bytes());
-        image.fixed(0x02, &regs::DEVICE_ID.to_le_bytes());
-        image.writable(0x04, &(command::MEMORY | command::BUS_MASTER | command::INTX_DISABLE).to_le_bytes());
-        image.fixed(0x06, &[0x10, 0]); // status: there is a capability list
-        image.fixed(0x09, &regs::CLASS_CODE.to_le_bytes()[..3]);
-        image.writable(0x0c, &[0xff]); // cache line size: without effect, as PCI Express says
-        image.bar(0, regs::REGISTER_BAR_SIZE, 0);
-        image.bar(2, bar_size(vram_bytes), 0xc); // 64-bit, prefetchable
-        image.fixed(0x2c, &regs::VENDOR_ID.to_le_bytes());
-        image.fixed(0x2e, &regs::DEVICE_ID.to_le_bytes());
-        image.fixed(usize::from(offset::CAPABILITIES), &[0x40]);
-        image.writable(0x3c, &[0xff]); // interrupt line: a note of the host's; there is no interrupt pin
-
-        image.fixed(PCIE, &[0x10, 0x80, 0x02, 0x00]);
-        image.fixed(PCIE + 0x04, &PCIE_DEVCAP.to_le_bytes());
-        image.writable(PCIE_DEVCTL, &[0xff, 0x7f]);
-        image.fixed(PCIE + 0x0c, &[LINK]);
-        image.fixed(PCIE + 0x12, &[LINK]);
-
-        let offered = regs::VECTORS.trailing_zeros().to_le_bytes()[0] << 1;
-        image.fixed(MSI, &[0x05, 0x00, MSI_64_BIT | offered, 0x00]);
-        image.writable(MSI_CONTROL, &[MSI_ENABLE | 7 << MSI_ENABLED_SHIFT]);
-        image.writable(MSI + 0x04, &[0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
-
+        let card = Image::of(regs::DEVICE_ID, vram_bytes);
         Self {
-            power_on: image.bytes,
-            writable: image.writable,
-            bytes: Mutex::new(image.bytes),
+            space: Mutex::new(Space { bytes: card.bytes, card }),
             command: AtomicU16::new(0),
             vectors: AtomicU8::new(0),
         }
     }
 
+    /// Another card is there, after power-on.
+    pub(crate) fn swap(&self, device_id: u16, vram_bytes: u64) {
+        let mut space = self.space.lock();
+        space.card = Image::of(device_id, vram_bytes);
+        space.bytes = space.card.bytes;
+        self.publish(&space.bytes);
+    }
+
     /// Reads bytes; past the end there are zeros.
     pub(crate) fn read(&self, offset: u16, into: &mut [u8]) {
-        let bytes = self.bytes.lock();
+        let space = self.space.lock();
         for (at, byte) in (usize::from(offset)..).zip(into) {
-            *byte = bytes.get(at).copied().unwrap_or(0);
+            *byte = space.bytes.get(at).copied().unwrap_or(0);
         }
     }
 
     /// Writes bytes. `true` if the write asks for a function-level reset.
     #[must_use]
     pub(crate) fn write(&self, offset: u16, from: &[u8]) -> bool {
-        let mut bytes = self.bytes.lock();
+        let mut space = self.space.lock();
+        let Space { bytes, card } = &mut *space;
         let mut reset = false;
         for (at, value) in (usize::from(offset)..).zip(from) {
-            if let (Some(byte), Some(mask)) = (bytes.get_mut(at), self.writable.get(at)) {
+            if let (Some(byte), Some(mask)) = (bytes.get_mut(at), card.writable.get(at)) {
                 *byte = *byte & !mask | value & mask;
                 reset |= at == DEVCTL_HIGH && value & DEVCTL_HIGH_FLR != 0;
             }
         }
-        self.publish(&bytes);
+        self.publish(bytes);
         reset
     }
 
     /// Back to power-on values: what a function-level reset does.
     pub(crate) fn reset(&self) {
-        let mut bytes = self.bytes.lock();
-        *bytes = self.power_on;
-        self.publish(&bytes);
+        let mut space = self.space.lock();
+        space.bytes = space.card.bytes;
+        self.publish(&space.bytes);
     }
 
     /// Whether the memory BARs answer.
@@ -148,13 +139,42 @@ pub(crate) fn msi_enable(vectors: u8) -> (u16, u16) {
     (MSI_CONTROL_OFFSET, u16::from(MSI_ENABLE | exponent << MSI_ENABLED_SHIFT))
 }
 
-/// The space while it is put together.
+/// What a card has in its space after power-on, and which bits of it a write changes.
 struct Image {
     bytes: [u8; SIZE],
     writable: [u8; SIZE],
 }
 
 impl Image {
+    /// `vram_bytes` at most 2^63.
+    fn of(device_id: u16, vram_bytes: u64) -> Self {
+        let mut image = Self { bytes: [0; SIZE], writable: [0; SIZE] };
+        image.fixed(0x00, &regs::VENDOR_ID.to_le_bytes());
+        image.fixed(0x02, &device_id.to_le_bytes());
+        image.writable(0x04, &(command::MEMORY | command::BUS_MASTER | command::INTX_DISABLE).to_le_bytes());
+        image.fixed(0x06, &[0x10, 0]); // status: there is a capability list
+        image.fixed(0x09, &regs::CLASS_CODE.to_le_bytes()[..3]);
+        image.writable(0x0c, &[0xff]); // cache line size: without effect, as PCI Express says
+        image.bar(0, regs::REGISTER_BAR_SIZE, 0);
+        image.bar(2, bar_size(vram_bytes), 0xc); // 64-bit, prefetchable
+        image.fixed(0x2c, &regs::VENDOR_ID.to_le_bytes());
+        image.fixed(0x2e, &regs::DEVICE_ID.to_le_bytes());
+        image.fixed(usize::from(offset::CAPABILITIES), &[0x40]);
+        image.writable(0x3c, &[0xff]); // interrupt line: a note of the host's; there is no interrupt pin
+
+        image.fixed(PCIE, &[0x10, 0x80, 0x02, 0x00]);
+        image.fixed(PCIE + 0x04, &PCIE_DEVCAP.to_le_bytes());
+        image.writable(PCIE_DEVCTL, &[0xff, 0x7f]);
+        image.fixed(PCIE + 0x0c, &[LINK]);
+        image.fixed(PCIE + 0x12, &[LINK]);
+
+        let offered = regs::VECTORS.trailing_zeros().to_le_bytes()[0] << 1;
+        image.fixed(MSI, &[0x05, 0x00, MSI_64_BIT | offered, 0x00]);
+        image.writable(MSI_CONTROL, &[MSI_ENABLE | 7 << MSI_ENABLED_SHIFT]);
+        image.writable(MSI + 0x04, &[0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+        image
+    }
+
     fn fixed(&mut self, at: usize, bytes: &[u8]) {
         self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
     }

@@ -23,6 +23,17 @@ pub(crate) enum ResetKind {
     Function,
     /// The bus. It does not count and does not fail: the driver may not even know.
     Bus,
+    /// Power came on: another card is there. As for the bus, and VRAM is zero.
+    PowerOn,
+}
+
+/// How a reset of the device ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResetEnd {
+    Done,
+    Failed,
+    /// It says that it is done, and was none: what could be read before can be read again.
+    Lied,
 }
 
 pub(crate) struct Control {
@@ -42,6 +53,8 @@ pub(crate) struct State {
     heartbeat: Heartbeat,
     liveness: u32,
     scratch: u32,
+    /// Liveness and scratch of before the reset that is under way.
+    before: (u32, u32),
 }
 
 enum Heartbeat {
@@ -129,8 +142,14 @@ impl Control {
         }
         self.enabled.store(false, Ordering::Release);
         hold();
-        *state = State { phase: Phase::Resetting, stop: state.stop, reset: kind, ..State::power_on() };
+        let before = (state.liveness, state.scratch);
+        *state = State { phase: Phase::Resetting, stop: state.stop, reset: kind, before, ..State::power_on() };
         true
+    }
+
+    /// Makes a reset that is under way one of another kind.
+    pub(crate) fn change_reset(&self, kind: ResetKind) {
+        self.state.lock().reset = kind;
     }
 
     /// Wakes the clock thread, for the reset that was begun or for another reason.
@@ -139,8 +158,13 @@ impl Control {
         self.changed.notify_all();
     }
 
-    pub(crate) fn end_reset(&self, failed: bool) {
-        self.state.lock().phase = if failed { Phase::ResetFailed } else { Phase::Ready };
+    pub(crate) fn end_reset(&self, end: ResetEnd) {
+        let mut state = self.state.lock();
+        state.phase = if end == ResetEnd::Failed { Phase::ResetFailed } else { Phase::Ready };
+        if end == ResetEnd::Lied {
+            (state.liveness, state.scratch) = state.before;
+        }
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -174,6 +198,7 @@ impl State {
             heartbeat: Heartbeat::Still(0),
             liveness: regs::LIVENESS_RESET,
             scratch: u32::MAX,
+            before: (regs::LIVENESS_RESET, u32::MAX),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! DMA: the one way from the card to host memory.
 
+use std::time::Duration;
+
 use lifeboat_lb1::regs::fault;
 
 use crate::board::Board;
@@ -52,7 +54,7 @@ impl Initiator<'_> {
             // A function-level reset stops the rings before it takes bus mastering away.
             self.ring.checkpoint()?;
             let (ring, context) = (self.ring.index(), self.context);
-            self.board.witness.record(|at| Violation::DmaWhileDisabled { at, ring, context });
+            self.record(|at| Violation::DmaWhileDisabled { at, ring, context });
             return Err(Stop::Fault { code: fault::DMA, address: iova });
         }
         if !crossing.link_is_up() {
@@ -70,9 +72,16 @@ impl Initiator<'_> {
             Err(NotMapped(iova)) => {
                 self.ring.checkpoint()?;
                 let (ring, context) = (self.ring.index(), self.context);
-                self.board.witness.record(|at| Violation::DmaUnmapped { at, iova, ring, context });
+                self.record(|at| Violation::DmaUnmapped { at, iova, ring, context });
                 Err(Stop::Fault { code: fault::DMA, address: iova })
             }
+        }
+    }
+
+    /// Tells the witness, unless the driver could not have stopped the card.
+    fn record(self, violation: impl FnOnce(Duration) -> Violation) {
+        if !self.board.is_out_of_reach() {
+            self.board.witness.record(violation);
         }
     }
 }

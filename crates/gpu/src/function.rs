@@ -67,7 +67,7 @@ impl Function for LocalFunction {
         self.binding.check(LateAccess::Bar { index, offset: 0 })?;
         match index {
             regs::REGISTER_BAR => Ok(Arc::new(RegisterWindow(Arc::clone(&self.binding)))),
-            regs::VRAM_BAR => Ok(Arc::new(VramWindow(Arc::clone(&self.binding)))),
+            regs::VRAM_BAR => Ok(Arc::new(VramWindow::new(Arc::clone(&self.binding)))),
             _ => Err(BusError::NoSuchBar(index)),
         }
     }
@@ -113,11 +113,15 @@ impl Function for LocalFunction {
         }
         let board = self.board();
         // In a reset rings are held, and there are none after it. How long it takes is no fault of the driver's.
-        if board.presence.is_present() && !board.control.is_resetting() {
+        if board.presence.is_present() && !board.control.is_resetting() && !board.is_out_of_reach() {
             for ring in board.rings.iter().filter(|ring| ring.is_enabled()) {
                 let ring = ring.index();
                 board.witness.record(|at| Violation::ReleasedWhileRunning { at, ring });
             }
+        }
+        let connected = self.binding.connection.lock().is_some_and(|id| board.interrupts.is_connected(id));
+        if connected {
+            board.witness.record(|at| Violation::ReleasedWithInterrupts { at });
         }
         self.irq_disable();
         let mappings = std::mem::take(&mut *self.binding.mappings.lock());
@@ -240,22 +244,31 @@ impl Bar for RegisterWindow {
     }
 }
 
-struct VramWindow(Arc<Binding>);
+struct VramWindow {
+    binding: Arc<Binding>,
+    /// As it was found: another card that comes in the place of this one does not change it.
+    size: u64,
+}
 
 impl VramWindow {
+    fn new(binding: Arc<Binding>) -> Self {
+        let size = bar_size(binding.board.vram_bytes());
+        Self { binding, size }
+    }
+
     fn check(&self, offset: u64) -> Result<(), BusError> {
-        self.0.check(LateAccess::Bar { index: regs::VRAM_BAR, offset })
+        self.binding.check(LateAccess::Bar { index: regs::VRAM_BAR, offset })
     }
 }
 
 impl Bar for VramWindow {
     fn backing(&self, offset: u64, bytes: u64) -> Result<(std::fs::File, u64), BusError> {
         self.check(offset)?;
-        self.0.board.vram.backing(offset, bytes)
+        self.binding.board.vram.backing(offset, bytes)
     }
 
     fn size(&self) -> u64 {
-        bar_size(self.0.board.vram_bytes())
+        self.size
     }
 
     fn read32(&self, offset: u64) -> Result<u32, BusError> {
@@ -273,14 +286,14 @@ impl Bar for VramWindow {
     fn read_bytes(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
         in_range(offset, into.len(), self.size())?;
         self.check(offset)?;
-        self.0.board.load_vram(offset, into);
+        self.binding.board.load_vram(offset, into);
         Ok(())
     }
 
     fn write_bytes(&self, offset: u64, from: &[u8]) -> Result<(), BusError> {
         in_range(offset, from.len(), self.size())?;
         self.check(offset)?;
-        self.0.board.store_vram(offset, from);
+        self.binding.board.store_vram(offset, from);
         Ok(())
     }
 }

@@ -32,7 +32,7 @@ impl<'a> GpuMemory<'a> {
             let (target, len) = self.piece(at, rest.len(), Access::Read)?;
             let (piece, after) = rest.split_at_mut(len);
             match target {
-                Target::Vram(offset) => self.board.vram.read(offset, piece).map_err(|_| unmapped(at))?,
+                Target::Vram(offset) => self.board.read_vram(offset, piece).map_err(|_| unmapped(at))?,
                 Target::Bus(iova) => self.initiator().read(iova, piece)?,
             }
             rest = after;
@@ -52,7 +52,7 @@ impl<'a> GpuMemory<'a> {
                 Target::Vram(offset) => {
                     // The host may have the VRAM mapped: then this is seen there, and must not be after a removal.
                     let _crossing = self.board.presence.enter().ok_or(Stop::Abandoned)?;
-                    self.board.vram.write(offset, piece).map_err(|_| unmapped(at))?;
+                    self.board.write_vram(offset, piece).map_err(|_| unmapped(at))?;
                 }
                 Target::Bus(iova) => self.initiator().write(iova, piece)?,
             }

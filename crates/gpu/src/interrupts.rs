@@ -6,12 +6,17 @@
 //! merge into it.
 
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use lifeboat_lb1::regs::{self, irq};
 use lifeboat_pci::IrqHandler;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::board::Board;
+use crate::faults::Condition;
+
+/// From one message of a storm to the next: closer than any handler likes, and a processor can still do something else.
+const STORM_PERIOD: Duration = Duration::from_micros(20);
 
 #[derive(Default)]
 pub(crate) struct Interrupts {
@@ -100,7 +105,7 @@ impl Interrupts {
     }
 
     fn post(&self, board: &Board, messages: u8) {
-        if messages == 0 || !board.presence.is_present() || !board.presence.link_is_up() {
+        if messages == 0 || !Self::can_send(board) {
             return;
         }
         board.counters.interrupts_sent.add(u64::from(messages.count_ones()));
@@ -112,6 +117,18 @@ impl Interrupts {
         }
     }
 
+    /// Whether a message gets out of the card and over the link.
+    fn can_send(board: &Board) -> bool {
+        let there = board.presence.is_present() && board.presence.link_is_up();
+        there && !board.faults.conditions.holds(Condition::NoInterrupts)
+    }
+
+    /// Makes the carrier look whether there is a storm.
+    pub(crate) fn look(&self) {
+        drop(self.line.lock());
+        self.arrived.notify_one();
+    }
+
     /// Connects the driver's handler in place of the one before. Once the card has stopped the handler is dropped.
     pub(crate) fn connect(&self, handler: IrqHandler) -> ConnectionId {
         let mut line = self.line.lock();
@@ -120,6 +137,7 @@ impl Interrupts {
         let id = ConnectionId(line.connections);
         let unused = if line.stop { Some((id, handler)) } else { line.handler.replace((id, handler)) };
         drop(line);
+        self.arrived.notify_one(); // There may be a storm.
         drop(unused);
         id
     }
@@ -164,7 +182,7 @@ impl Interrupts {
             let Some(handler) =
                 line.handler.as_ref().map(|(_, handler)| handler.clone()).filter(|_| vector < u32::from(regs::VECTORS))
             else {
-                self.arrived.wait(&mut line);
+                self.await_message(board, &mut line);
                 continue;
             };
             line.messages &= line.messages - 1;
@@ -179,6 +197,20 @@ impl Interrupts {
             drop(handler);
             drop(running);
             line = self.line.lock();
+        }
+    }
+}
+
+impl Interrupts {
+    /// Waits for a message, or for a reason to look again. In a storm one comes of itself.
+    fn await_message(&self, board: &Board, line: &mut MutexGuard<'_, Line>) {
+        if line.handler.is_none() || !board.faults.conditions.holds(Condition::InterruptStorm) {
+            return self.arrived.wait(line);
+        }
+        self.arrived.wait_for(line, STORM_PERIOD);
+        if line.handler.is_some() && board.config_space.message_vectors() > 0 && Self::can_send(board) {
+            board.counters.interrupts_sent.add(1);
+            line.messages |= 1;
         }
     }
 }

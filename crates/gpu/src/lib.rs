@@ -68,9 +68,10 @@ mod slot;
 mod witness;
 
 pub use card::{Card, Config};
+pub use config_space::SWAPPED_DEVICE_ID;
 pub use counters::Counters;
 pub use endpoint::{Endpoint, ResetTimeout};
-pub use faults::{Fault, OnFault, Trigger};
+pub use faults::{Fault, Lasts, OnFault, Swap, Trigger};
 pub use iommu::{DmaTarget, Iommu, MapError};
 pub use recorder::{Recorder, RingSpan};
 pub use scanout::{Picture, Scanout};

@@ -53,6 +53,12 @@ impl Presence {
         self.link_down.store(!up, Ordering::Relaxed);
     }
 
+    /// Does something between crossings: none begins before it is done. Must not be called inside a crossing.
+    pub(crate) fn between_crossings(&self, act: impl FnOnce()) {
+        let _exclusive = self.crossings.write();
+        act();
+    }
+
     /// Whether the link is up at this moment.
     pub(crate) fn link_is_up(&self) -> bool {
         !self.link_down.load(Ordering::Relaxed)

@@ -7,18 +7,19 @@ use lifeboat_lb1::regs::{self, device_ctrl};
 
 use crate::board::Board;
 use crate::device::Phase;
+use crate::faults::Condition;
 use crate::ring::Ring;
 
 impl Board {
     /// Reads the register at a multiple of 4.
     pub(crate) fn read_register(&self, offset: u64) -> u32 {
         match offset {
-            regs::ID => regs::ID_VALUE,
+            regs::ID => self.id(),
             regs::VERSION => regs::VERSION_VALUE,
             regs::CAPS => u32::from_le_bytes([self.ring_count(), regs::CONTEXT_COUNT, regs::SEGMENT_COUNT, 0]),
             // At most 2^20: `Card::new` sees to it.
             regs::VRAM_PAGES => half(self.vram_bytes() / regs::PAGE, 0),
-            regs::SERIAL => self.serial,
+            regs::SERIAL => self.serial(),
             regs::DEVICE_CTRL | regs::DEVICE_STATUS | regs::HEARTBEAT | regs::LIVENESS | regs::SCRATCH => {
                 self.control.read(offset)
             }
@@ -54,6 +55,9 @@ impl Board {
             regs::IRQ_FORCE => self.interrupts.raise(self, value),
             regs::SCANOUT_CTRL => {
                 self.scanout.set_enabled(value & 1 != 0, self.control.is_enabled());
+                if value & 1 == 0 {
+                    self.faults.conditions.end_unless_timed(Condition::StuckScanout);
+                }
                 self.control.wake();
             }
             regs::SCANOUT_BASE..=regs::VBLANK_COUNT => self.scanout.write(offset, value),

@@ -114,14 +114,17 @@ impl ScanoutUnit {
         self.state.lock().next
     }
 
-    /// Begins a vertical blank if it is time; says which interrupts that raises.
-    pub(crate) fn blank(&self, now: Instant) -> u32 {
+    /// Begins a vertical blank if it is time, unless the scanout is stuck; says which interrupts that raises.
+    pub(crate) fn blank(&self, now: Instant, stuck: bool) -> u32 {
         let mut state = self.state.lock();
         let Some(due) = state.next.filter(|due| *due <= now) else { return 0 };
-        state.blanks = state.blanks.wrapping_add(1);
         // A clock that fell behind (a busy machine) skips blanks instead of catching up in a burst.
         let next = due + PERIOD;
         state.next = Some(if next <= now { now + PERIOD } else { next });
+        if stuck {
+            return 0;
+        }
+        state.blanks = state.blanks.wrapping_add(1);
         match state.flip.take() {
             Some(base) => {
                 state.base = base;

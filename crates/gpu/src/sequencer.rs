@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use crate::board::Board;
-use crate::device::{Phase, ResetKind};
-use crate::faults::Armed;
+use crate::device::{Phase, ResetEnd, ResetKind};
+use crate::faults::{Armed, Condition};
 use crate::ring::Ring;
 
 /// How long a bus reset waits for the card. Reached only if a thread of the model is starved or stuck.
@@ -61,6 +61,13 @@ impl Board {
         self.config_space.reset();
     }
 
+    /// Begins what another card does that is there instead: it comes from power-on. The caller sees to configuration space.
+    pub(crate) fn begin_power_on(&self) {
+        if !self.begin_reset(ResetKind::PowerOn) {
+            self.control.change_reset(ResetKind::PowerOn);
+        }
+    }
+
     /// The clock thread, until the card stops.
     pub(crate) fn keep_time(&self) {
         let mut state = self.control.lock();
@@ -73,20 +80,28 @@ impl Board {
                 state = self.control.lock();
                 continue;
             }
-            let next = self.scanout.next_blank().filter(|_| !gone);
-            if next.is_some_and(|next| next <= Instant::now()) {
+            let link_up = self.faults.conditions.end_of(Condition::LinkDown).filter(|_| !gone);
+            if link_up.is_some_and(|link_up| link_up <= Instant::now()) {
                 drop(state);
-                self.interrupts.raise(self, self.scanout.blank(Instant::now()));
+                self.end_link_down();
                 state = self.control.lock();
                 continue;
             }
-            self.control.wait(&mut state, next);
+            let next = self.scanout.next_blank().filter(|_| !gone);
+            if next.is_some_and(|next| next <= Instant::now()) {
+                drop(state);
+                let stuck = self.faults.conditions.holds(Condition::StuckScanout);
+                self.interrupts.raise(self, self.scanout.blank(Instant::now(), stuck));
+                state = self.control.lock();
+                continue;
+            }
+            self.control.wait(&mut state, next.into_iter().chain(link_up).min());
         }
     }
 
     /// Takes its time, unless the card goes or stops.
-    fn linger(&self, time: Duration) {
-        let until = Instant::now() + time;
+    pub(crate) fn linger(&self, time: Duration) {
+        let Some(until) = Instant::now().checked_add(time) else { return };
         let mut state = self.control.lock();
         while !state.stop && self.presence.is_present() && Instant::now() < until {
             self.control.wait(&mut state, Some(until));
@@ -101,19 +116,40 @@ impl Board {
                 return;
             }
         }
+        // Meanwhile another card may have come.
+        let kind = self.control.lock().reset;
         for ring in &self.rings {
             ring.wait_until_parked();
         }
+        let end = match kind {
+            ResetKind::Function if self.faults.take(Armed::FailedReset) => ResetEnd::Failed,
+            ResetKind::Function if self.faults.take(Armed::LyingReset) => ResetEnd::Lied,
+            _ => ResetEnd::Done,
+        };
+        if end == ResetEnd::Lied {
+            self.rings.iter().for_each(Ring::die);
+        } else {
+            self.reset_parts(kind);
+        }
+        if end == ResetEnd::Done {
+            self.faults.end_by_reset();
+            self.was_reset();
+        }
+        self.control.end_reset(end);
+        debug!(?end, "device reset ends");
+    }
+
+    /// Gives all parts but the control registers their values after a reset. The rings have parked.
+    fn reset_parts(&self, kind: ResetKind) {
         self.contexts.reset();
         self.scanout.reset();
         self.interrupts.reset();
-        self.faults.set_slow(Duration::ZERO);
-        let failed = kind == ResetKind::Function && self.faults.take(Armed::FailedReset);
+        if kind == ResetKind::PowerOn {
+            self.fill_vram(0);
+        }
         for ring in &self.rings {
             self.seqnos.set(ring.index(), 0);
             ring.power_on();
         }
-        self.control.end_reset(failed);
-        debug!(failed, "device reset ends");
     }
 }

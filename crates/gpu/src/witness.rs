@@ -2,7 +2,9 @@
 //!
 //! The card can tell what no driver should ever do: let it reach for memory that is not mapped, ring a stopped ring,
 //! touch it after giving it back. What happens between a card's removal and the release of its binding is no mistake,
-//! because the driver cannot know yet; nor is a user's bad job, which the card itself contains.
+//! because the driver cannot know yet; nor is a user's bad job, which the card itself contains. Nor is a card that works
+//! on and that its driver could not reach to stop: from the moment that its link, its BARs or what registers read are taken
+//! away, until its next reset, or its next doorbell if no write was lost, what it is left doing is not recorded.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -57,6 +59,11 @@ pub enum Violation {
         /// The ring.
         ring: u8,
     },
+    /// The function was released with interrupts on, also of a card that is gone: its handler would have run on.
+    ReleasedWithInterrupts {
+        /// When.
+        at: Duration,
+    },
     /// The function was released with DMA mappings left over.
     MappingsLeaked {
         /// When.
@@ -97,6 +104,7 @@ impl Violation {
             | Self::AccessAfterRelease { at, .. }
             | Self::DoorbellToStoppedRing { at, .. }
             | Self::ReleasedWhileRunning { at, .. }
+            | Self::ReleasedWithInterrupts { at }
             | Self::MappingsLeaked { at, .. } => at,
         }
     }
@@ -115,6 +123,7 @@ impl fmt::Display for Violation {
             Self::AccessAfterRelease { access, .. } => write!(f, "{access} after the function was released"),
             Self::DoorbellToStoppedRing { ring, .. } => write!(f, "doorbell to ring {ring}, which is stopped"),
             Self::ReleasedWhileRunning { ring, .. } => write!(f, "function released while ring {ring} is enabled"),
+            Self::ReleasedWithInterrupts { .. } => f.write_str("function released with interrupts on"),
             Self::MappingsLeaked { count, .. } => write!(f, "function released with {count} DMA mappings left"),
         }
     }

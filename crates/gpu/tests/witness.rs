@@ -121,9 +121,26 @@ fn a_release_with_everything_left_behind() {
     rig.function.release();
     let violations = rig.card.witness().violations();
     assert!(matches!(violations[0], Violation::ReleasedWhileRunning { ring: 0, .. }), "{violations:?}");
-    assert!(matches!(violations[1], Violation::MappingsLeaked { count: 2, .. }), "{violations:?}");
-    assert_eq!(violations.len(), 2);
+    assert!(matches!(violations[1], Violation::ReleasedWithInterrupts { .. }), "{violations:?}");
+    assert!(matches!(violations[2], Violation::MappingsLeaked { count: 2, .. }), "{violations:?}");
+    assert_eq!(violations.len(), 3);
     assert_eq!(rig.function.dma_unmap(rig.rings[0].iova), Err(BusError::Unmapped), "already cleaned up");
+}
+
+#[test]
+fn interrupts_are_turned_off_before_the_release_also_of_a_card_that_is_gone() {
+    for gone in [false, true] {
+        let rig = Rig::new();
+        rig.reset_device();
+        if gone {
+            rig.card.remove();
+        }
+        for ring in &rig.rings {
+            rig.function.dma_unmap(ring.iova).unwrap();
+        }
+        rig.function.release();
+        assert!(matches!(only(&rig), Violation::ReleasedWithInterrupts { .. }), "{gone}");
+    }
 }
 
 #[test]

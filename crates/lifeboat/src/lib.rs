@@ -78,7 +78,7 @@ mod uevent;
 pub use about::{Capability, Version};
 pub use binding::Binding;
 pub use buffer::{Buffer, Placement};
-pub use bus::{Bus, Event, Subscription, Visit, WeakBus};
+pub use bus::{Bus, Event, SlotState, Subscription, Visit, WeakBus};
 pub use context::Context;
 pub use device::{Device, DeviceInfo};
 pub use display::{

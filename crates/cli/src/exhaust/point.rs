@@ -1,19 +1,16 @@
-//! One point: a device that is lost, or hangs, at one access of one call.
+//! One point: something that happens to the device at one access of one call.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{
-    Bus, CALLS, CallError, Device, DmaBuf, Event, Fence, Module, Placement, ProbeOptions, Subscription, WaitError,
-};
-use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
-use serde::Serialize;
+use lifeboat::{CALLS, CallError, Event, Fence, WaitError};
 
+use super::dirty;
+use super::mode::{Fate, Mode};
+use super::rig::{Peer, Rig};
 use super::verdict::{Verdict, Wrongs};
 use super::world::World;
 
@@ -21,24 +18,8 @@ use super::world::World;
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// How long a call may take that waits for nothing. With the machine busy in all its threads, but no hang.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
-/// How long a job may take where jobs hang.
-const SHORT: Duration = Duration::from_millis(30);
 /// Rounds of the session: so many that it has some thousand accesses.
 const ROUNDS: usize = 240;
-/// How long to wait for accesses that come after everything that is owed: what an interrupt handler does last.
-const AFTERMATH: Duration = Duration::from_millis(50);
-
-/// What happens to the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// It is pulled out.
-    Unplug,
-    /// It is pulled out, and calls run past their entry check.
-    Unchecked,
-    /// It hangs.
-    Hang,
-}
 
 /// What is under way meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +37,7 @@ pub enum Deed {
 impl Deed {
     /// All there are, for a mode.
     pub fn all(mode: Mode) -> impl Iterator<Item = Self> {
-        let bus_side = [Self::Probe, Self::Unbind].into_iter().filter(move |_| mode == Mode::Unplug);
+        let bus_side = [Self::Probe, Self::Unbind].into_iter().filter(move |_| mode == Mode::Unplug || mode.is_dirty());
         CALLS.iter().map(|call| Self::Call(call.name)).chain([Self::Session]).chain(bus_side)
     }
 
@@ -106,138 +87,6 @@ pub struct Ran {
     pub wrongs: Vec<String>,
 }
 
-/// A machine with a card in its slot.
-struct Rig {
-    bus: Bus,
-    events: Subscription,
-    slot: Arc<Slot>,
-    card: Arc<Card>,
-    /// The point was reached.
-    reached: Arc<AtomicBool>,
-}
-
-impl Rig {
-    /// The card is not plugged in yet.
-    fn new(mode: Mode) -> Result<Self, String> {
-        let trouble = |what: &str, error: &dyn fmt::Display| format!("{what}: {error}");
-        let card = Card::new(Config { vram_bytes: 1 << 20, ..Config::default() });
-        let card = card.map_err(|error| trouble("no card could be made", &error))?;
-        let job_timeout = if mode == Mode::Hang { SHORT } else { LIMIT };
-        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
-            job_timeout,
-            extensions: 0,
-            guilty_limit: u32::MAX,
-            drain_limit: LIMIT / 2,
-            check_entry: mode != Mode::Unchecked,
-            ..ProbeOptions::default()
-        });
-        let events = bus.subscribe();
-        let slot = Slot::new("0000:01:00.0");
-        bus.attach(&slot).map_err(|error| trouble("no thread could be started", &error))?;
-        Ok(Self { bus, events, slot, card, reached: Arc::default() })
-    }
-
-    fn plug(&self) -> Result<(), String> {
-        self.slot.insert(self.card.clone()).map_err(|error| error.to_string())
-    }
-
-    fn event(&self) -> Result<Event, String> {
-        loop {
-            match self.events.recv_timeout(LIMIT) {
-                // What a dump is good for is not asked here.
-                Ok(Event::Dumped { .. }) => {}
-                Ok(event) => return Ok(event),
-                Err(_) => return Err("nothing was heard of the bus".to_owned()),
-            }
-        }
-    }
-
-    fn device(&self) -> Result<Device, String> {
-        let Event::Added { minor, .. } = self.event()? else { return Err("the device could not be bound".to_owned()) };
-        self.bus.device(minor).ok_or_else(|| "the device that was announced is not there".to_owned())
-    }
-
-    fn world(&self, peer: &Peer) -> Result<World, String> {
-        let world = World::new(self.device()?, peer.exported.clone())
-            .map_err(|error| format!("the world could not be prepared: {error}"))?;
-        world.done().wait(LIMIT).map_err(|error| format!("the first job failed: {error}"))?;
-        Ok(world)
-    }
-
-    /// Has it happen. Says how many accesses there were before.
-    fn arm(&self, point: &Point) -> u64 {
-        let fault = if point.mode == Mode::Hang { Fault::Hang } else { Fault::Remove };
-        if let Some(at) = point.at {
-            let reached = self.reached.clone();
-            self.card.schedule_and_tell(Trigger::Access(at), fault, Box::new(move || reached.store(true, Relaxed)));
-        }
-        self.card.counters().accesses
-    }
-
-    /// Holds a point to what it promises: if there have been so many accesses since it was armed, it has happened. To be
-    /// asked before the card is pulled in any other way.
-    fn check_reached(&self, point: &Point, armed: u64, wrongs: &mut Wrongs) {
-        let since = self.card.counters().accesses - armed;
-        let Some(at) = point.at.filter(|at| *at <= since) else { return };
-        let began = Instant::now();
-        // The access is counted a moment before.
-        while !self.reached.load(Relaxed) {
-            if began.elapsed() > LIMIT {
-                wrongs.add(format!("there were {since} accesses, and nothing happened at number {at}"));
-                return;
-            }
-            thread::sleep(Duration::from_micros(100));
-        }
-    }
-
-    /// Waits a little for the point.
-    fn reach(&self) {
-        let began = Instant::now();
-        while !self.reached.load(Relaxed) && began.elapsed() < AFTERMATH {
-            thread::sleep(Duration::from_micros(100));
-        }
-    }
-
-    /// Waits for the end of the binding.
-    fn removed(&self) -> Result<(), String> {
-        match self.event()? {
-            Event::Removed { report } => {
-                match [&report.holdouts, &report.registers_held, &report.threads_held].into_iter().flatten().next() {
-                    None => Ok(()),
-                    Some(held) => Err(format!("the unplug did not wait for everyone: {held}")),
-                }
-            }
-            other => Err(format!("expected the removal, heard {other:?}")),
-        }
-    }
-}
-
-/// Another machine, of which calls import something. Nothing happens to it.
-pub struct Peer {
-    exported: DmaBuf,
-    // Dropped after what is of them.
-    _bus: Bus,
-    _slot: Arc<Slot>,
-}
-
-impl Peer {
-    /// A machine with a device that has exported a buffer.
-    ///
-    /// # Errors
-    /// In words, what of it went wrong.
-    pub fn new() -> Result<Self, String> {
-        let rig = Rig::new(Mode::Unplug)?;
-        rig.plug()?;
-        let device = rig.device()?;
-        let exported = device.open().and_then(|handle| {
-            let buffer = handle.create_buffer(Placement::Host, 4096)?;
-            handle.export(&buffer)
-        });
-        let exported = exported.map_err(|error| error.to_string())?;
-        Ok(Self { exported, _bus: rig.bus, _slot: rig.slot })
-    }
-}
-
 /// Runs a point.
 pub fn run(point: &Point, peer: &Peer) -> Ran {
     let mut wrongs = Wrongs::default();
@@ -262,6 +111,8 @@ fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<(u64, bool
             }
             Ok(())
         })?,
+        Deed::Probe if point.mode.is_dirty() => dirty::probe(&rig, point, wrongs)?,
+        Deed::Unbind if point.mode.is_dirty() => dirty::unbind(&rig, point, peer, wrongs)?,
         Deed::Probe => {
             let armed = rig.arm(point);
             rig.plug()?;
@@ -314,6 +165,9 @@ fn with_world(
     let before = rig.card.counters().accesses;
     let armed = rig.arm(point);
     deed(&world, wrongs)?;
+    if point.mode.is_dirty() && point.at.is_some() {
+        return dirty::aftermath(rig, &world, point, (before, armed), wrongs);
+    }
     if point.mode == Mode::Hang {
         settle(&world, false, wrongs);
         rig.check_reached(point, armed, wrongs);
@@ -346,9 +200,13 @@ fn call(world: &World, name: &'static str, point: &Point, wrongs: &mut Wrongs) -
         wrongs.add(format!("{name} took {took:?}"));
     }
     let allowed = match (point.at, point.mode) {
-        (None, _) | (_, Mode::Hang) => Verdict::while_it_is_there(class),
-        (Some(_), Mode::Unplug) => Verdict::while_it_goes(class),
+        (None, _) => Verdict::while_it_is_there(class),
         (Some(_), Mode::Unchecked) => Verdict::past_the_entry(class),
+        (Some(_), mode) => match mode.fate() {
+            Fate::WorksOn => Verdict::while_it_is_there(class),
+            Fate::Lost => Verdict::while_it_goes(class),
+            Fate::UsedAgain | Fate::GivenUp => Verdict::in_trouble(class),
+        },
     };
     if !allowed.fits(answer) {
         wrongs.add(format!("{name}, of class {class:?}, answered {}", text(answer)));
@@ -362,7 +220,7 @@ fn class(name: &str) -> Result<Class, String> {
 }
 
 /// Every fence that is owed signals, and every event comes, once.
-fn settle(world: &World, lost: bool, wrongs: &mut Wrongs) {
+pub(super) fn settle(world: &World, lost: bool, wrongs: &mut Wrongs) {
     world.take_owed().iter().for_each(|fence| expect_signal(fence, wrongs));
     if let Some(why) = world.miscounted(lost) {
         wrongs.add(why);
@@ -376,19 +234,19 @@ fn wait_for_job(world: &World, wrongs: &mut Wrongs) {
     }
 }
 
-fn expect_signal(fence: &Fence, wrongs: &mut Wrongs) {
+pub(super) fn expect_signal(fence: &Fence, wrongs: &mut Wrongs) {
     if fence.wait(LIMIT) == Err(WaitError::TimedOut) {
         wrongs.add(format!("the fence {} never signals", fence.name()));
     }
 }
 
 /// Every call once more: now its class leaves one answer.
-fn after_loss(world: &World, point: &Point, wrongs: &mut Wrongs) -> Result<(), String> {
+pub(super) fn after_loss(world: &World, point: &Point, wrongs: &mut Wrongs) -> Result<(), String> {
     for info in CALLS {
         let answer = world.call(info.name).map_err(|wrong| wrong.to_string())?.map_err(CallError::errno);
         let allowed = match point.mode {
             Mode::Unchecked => Verdict::past_the_entry(info.class),
-            Mode::Unplug | Mode::Hang => Verdict::after_loss(info),
+            _ => Verdict::after_loss(info),
         };
         if !allowed.fits(answer) {
             wrongs.add(format!("{}, of class {:?}, answered {} after the loss", info.name, info.class, text(answer)));
@@ -398,8 +256,8 @@ fn after_loss(world: &World, point: &Point, wrongs: &mut Wrongs) -> Result<(), S
     Ok(())
 }
 
-/// After a hang the device works: perhaps not for the first job, which may be the one that hangs.
-fn still_works(world: &World, wrongs: &mut Wrongs) -> Result<(), String> {
+/// After all that the device works: perhaps not for the first job, which may be the one that hangs.
+pub(super) fn still_works(world: &World, wrongs: &mut Wrongs) -> Result<(), String> {
     for attempt in 0.. {
         world
             .call("submit")
@@ -411,7 +269,7 @@ fn still_works(world: &World, wrongs: &mut Wrongs) -> Result<(), String> {
         }
         // More than one only if the machine is so busy that a sound job seems to hang.
         if attempt == 10 {
-            wrongs.add("the device does not work any more after a hang");
+            wrongs.add("the device does not work any more");
             break;
         }
     }

@@ -1,12 +1,18 @@
 //! What `lifeboat exhaust` reports.
 
 use std::fmt;
+use std::num::NonZero;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
-use super::point::{Mode, Point};
+use super::mode::Mode;
+use super::point::Point;
 use crate::exit::Exit;
+
+/// Modes side by side in a table.
+const COLUMNS: usize = 6;
 
 /// What was done, and what was wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +33,17 @@ pub struct Report {
     pub failed: Vec<Failure>,
     /// What the lint has seen, at whatever point.
     pub lint: Vec<String>,
+    /// Which points were chosen, unless it was all.
+    pub sample: Option<Sample>,
+}
+
+/// A choice of points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    /// One of so many.
+    pub every: NonZero<usize>,
+    /// What decides with which it begins.
+    pub seed: u64,
 }
 
 /// One call in one mode.
@@ -102,6 +119,7 @@ impl Report {
             table,
             failed,
             lint,
+            sample: None,
         }
     }
 
@@ -115,6 +133,39 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Those that were run, in order.
+    fn modes(&self) -> Vec<Mode> {
+        let was_run = |mode: &Mode| self.table.iter().any(|line| line.mode == *mode);
+        Mode::value_variants().iter().copied().filter(was_run).collect()
+    }
+
+    /// How many points each call had, for some modes.
+    fn write_table(&self, modes: &[Mode], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:20}", "points")?;
+        for mode in modes {
+            let name = mode.to_possible_value();
+            write!(f, "{:>16}", name.as_ref().map_or("", |name| name.get_name()))?;
+        }
+        writeln!(f)?;
+        let mut names: Vec<&str> = Vec::new();
+        for line in self.table.iter().filter(|line| modes.contains(&line.mode)) {
+            if !names.contains(&line.call) {
+                names.push(line.call);
+            }
+        }
+        for name in names {
+            write!(f, "{name:20}")?;
+            for mode in modes {
+                let line = self.table.iter().find(|line| line.call == name && line.mode == *mode);
+                write!(f, "{:>16}", line.map_or_else(|| "-".to_owned(), |line| line.points.to_string()))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "lifeboat exhaust {}", self.repeat)?;
@@ -124,25 +175,18 @@ impl fmt::Display for Failure {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names: Vec<&str> = Vec::new();
-        for line in &self.table {
-            if !names.contains(&line.call) {
-                names.push(line.call);
-            }
-        }
-        writeln!(f, "{:20}{:>10}{:>12}{:>8}", "points", "unplug", "unchecked", "hang")?;
-        for name in names {
-            let of = |mode| {
-                let line = self.table.iter().find(|line| line.call == name && line.mode == mode);
-                line.map_or_else(|| "-".to_owned(), |line| line.points.to_string())
-            };
-            writeln!(f, "{name:20}{:>10}{:>12}{:>8}", of(Mode::Unplug), of(Mode::Unchecked), of(Mode::Hang))?;
+        for modes in self.modes().chunks(COLUMNS) {
+            self.write_table(modes, f)?;
+            writeln!(f)?;
         }
         for failure in &self.failed {
             writeln!(f, "\n{failure}")?;
         }
         for report in &self.lint {
             writeln!(f, "\nthe lint has seen: {report}")?;
+        }
+        if let Some(Sample { every, seed }) = self.sample {
+            writeln!(f, "a sample: every point of {every}, seed {seed}")?;
         }
         let Self { points, calls, failures, seconds, .. } = self;
         let reached: usize = self.table.iter().map(|line| line.reached).sum();

@@ -47,6 +47,15 @@ impl Verdict {
         }
     }
 
+    /// It may be lost at some moment of the call, or found wedged, or come back as another one.
+    pub(super) fn in_trouble(class: Class) -> Self {
+        const WEDGED: &[Errno] = &[Errno::ENODEV, Errno::EBUSY, Errno::ETIME, Errno::ECANCELED, Errno::EPROTO];
+        match class {
+            Class::Device | Class::Driver => Self { success: true, errors: WEDGED },
+            Class::Always | Class::Complete | Class::Open => Self::while_it_goes(class),
+        }
+    }
+
     /// Nothing kept the call from trying. That it fails well is all that is asked.
     pub(super) fn past_the_entry(class: Class) -> Self {
         match class {

@@ -229,6 +229,11 @@ impl World {
         (unplugged != u32::from(lost)).then(|| format!("the screen went {unplugged} times"))
     }
 
+    /// The number of its device.
+    pub fn minor(&self) -> u32 {
+        self.device.info().minor
+    }
+
     /// The fence that `wait` waits for. It signals soon after [`World::new`].
     pub fn done(&self) -> &Fence {
         &self.done

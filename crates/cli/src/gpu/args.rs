@@ -107,7 +107,7 @@ pub struct CtlArgs {
     pub command: CtlCommand,
 }
 
-/// When a removal happens.
+/// When something happens to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct At {
     /// Not now, but at access:N, job:N or reset:N, counted from 1 from now on
@@ -129,6 +129,28 @@ pub struct AtReset {
     /// Not the next, but at reset:N, counted from 1 from now on
     #[arg(long, value_name = "WHEN", value_parser = reset_trigger)]
     pub at: Option<control::Trigger>,
+}
+
+/// How long a fault of the device lasts, and when it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct Lasting {
+    /// For how long, up to 1m [default: until a reset of the device]
+    #[arg(value_name = "DURATION", value_parser = slowness)]
+    pub time: Option<Duration>,
+    #[command(flatten)]
+    #[allow(missing_docs)] // see there
+    pub at: At,
+}
+
+/// How long something takes, and when that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub struct Timed {
+    /// How long, up to 1m
+    #[arg(value_name = "DURATION", value_parser = slowness)]
+    pub time: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs)] // see there
+    pub at: At,
 }
 
 /// What to ask a server.
@@ -167,6 +189,32 @@ pub enum CtlCommand {
     },
     /// The next reset fails
     FailReset(AtReset),
+    /// The next reset says that it is done, and was none: rings are dead until a reset of the device that is one
+    LyingReset(AtReset),
+    /// The link to the GPU is down for a while: all-ones, and nothing of it reaches the guest
+    LinkDown(Timed),
+    /// Every register reads 0xbadf1235
+    Garbage(Lasting),
+    /// The BARs read all-ones, and configuration space answers
+    SilentBars(Lasting),
+    /// Configuration space reads all-ones, and the BARs answer
+    SilentConfig(Lasting),
+    /// The display stands still: no flip takes effect, no vertical blank begins
+    StuckScanout(Lasting),
+    /// Every register read takes longer, until a reset
+    SlowReads(Timed),
+    /// The next register read takes so much longer
+    StalledRead(Timed),
+    /// No interrupt arrives
+    NoInterrupts(Lasting),
+    /// Interrupts arrive without a reason, one right after the other
+    InterruptStorm(Lasting),
+    /// Doorbells ring nobody
+    DeadDoorbell(Lasting),
+    /// A card of another model is in the place of the GPU, after power-on
+    SwapModel(At),
+    /// A card with half the memory is in the place of the GPU, after power-on
+    SwapSize(At),
     /// End the server
     Stop,
 }
@@ -177,6 +225,9 @@ impl CtlCommand {
         use control::{Fault, Request};
 
         let inject = |fault, at| Request::Inject { fault, at };
+        let lasting = |fault: fn(control::Lasts) -> Fault, Lasting { time, at: At { at } }: Lasting| {
+            inject(fault(control::Lasts { micros: time.map(microseconds) }), at)
+        };
         match self {
             Self::Status => Request::Status,
             Self::Witness { .. } => Request::Witness,
@@ -188,13 +239,32 @@ impl CtlCommand {
             Self::LoseInterrupt(AtJob { at }) => inject(Fault::LoseInterrupt, at),
             Self::SpuriousInterrupt(AtJob { at }) => inject(Fault::SpuriousInterrupt, at),
             Self::StickHeartbeat(AtJob { at }) => inject(Fault::StickHeartbeat, at),
-            // At most a minute.
-            Self::Slow { by, at: AtJob { at } } => {
-                inject(Fault::Slow { micros: u64::try_from(by.as_micros()).unwrap_or(u64::MAX) }, at)
-            }
+            Self::Slow { by, at: AtJob { at } } => inject(Fault::Slow { micros: microseconds(by) }, at),
             Self::FailReset(AtReset { at }) => inject(Fault::FailReset, at),
+            Self::LyingReset(AtReset { at }) => inject(Fault::LyingReset, at),
+            Self::LinkDown(Timed { time, at: At { at } }) => inject(Fault::LinkDown { micros: microseconds(time) }, at),
+            Self::SlowReads(Timed { time, at: At { at } }) => {
+                inject(Fault::SlowReads { micros: microseconds(time) }, at)
+            }
+            Self::StalledRead(Timed { time, at: At { at } }) => {
+                inject(Fault::StalledRead { micros: microseconds(time) }, at)
+            }
+            Self::Garbage(args) => lasting(Fault::Garbage, args),
+            Self::SilentBars(args) => lasting(Fault::SilentBars, args),
+            Self::SilentConfig(args) => lasting(Fault::SilentConfig, args),
+            Self::StuckScanout(args) => lasting(Fault::StuckScanout, args),
+            Self::NoInterrupts(args) => lasting(Fault::NoInterrupts, args),
+            Self::InterruptStorm(args) => lasting(Fault::InterruptStorm, args),
+            Self::DeadDoorbell(args) => lasting(Fault::DeadDoorbell, args),
+            Self::SwapModel(At { at }) => inject(Fault::SwapModel, at),
+            Self::SwapSize(At { at }) => inject(Fault::SwapSize, at),
         }
     }
+}
+
+/// Of at most a minute.
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn served_fault(text: &str) -> Result<FaultSpec, String> {
@@ -225,7 +295,7 @@ fn job_trigger(text: &str) -> Result<control::Trigger, String> {
 fn reset_trigger(text: &str) -> Result<control::Trigger, String> {
     match card_trigger(text)? {
         reset @ control::Trigger::Reset(_) => Ok(reset),
-        _ => Err("only a reset can fail so: give reset:N".to_owned()),
+        _ => Err("only a reset can do so: give reset:N".to_owned()),
     }
 }
 
@@ -293,6 +363,27 @@ mod tests {
             inject(Fault::Slow { micros: 5000 }, Some(Trigger::Job(2)))
         );
         assert_eq!(request(&["witness", "--check"]), Request::Witness);
+        let lasts = |micros| control::Lasts { micros };
+        let third = Some(Trigger::Access(3));
+        assert_eq!(request(&["garbage"]), inject(Fault::Garbage(lasts(None)), None));
+        assert_eq!(request(&["garbage", "5ms", "--at", "access:3"]), inject(Fault::Garbage(lasts(Some(5000))), third));
+        assert_eq!(request(&["link-down", "1s"]), inject(Fault::LinkDown { micros: 1_000_000 }, None));
+        assert_eq!(request(&["stalled-read", "1ms"]), inject(Fault::StalledRead { micros: 1000 }, None));
+        assert_eq!(request(&["swap-model", "--at", "access:3"]), inject(Fault::SwapModel, third));
+        for (name, fault) in [
+            ("silent-bars", Fault::SilentBars(lasts(None))),
+            ("silent-config", Fault::SilentConfig(lasts(None))),
+            ("stuck-scanout", Fault::StuckScanout(lasts(None))),
+            ("no-interrupts", Fault::NoInterrupts(lasts(None))),
+            ("interrupt-storm", Fault::InterruptStorm(lasts(None))),
+            ("dead-doorbell", Fault::DeadDoorbell(lasts(None))),
+            ("swap-size", Fault::SwapSize),
+            ("lying-reset", Fault::LyingReset),
+        ] {
+            assert_eq!(request(&[name]), inject(fault, None));
+        }
+        assert!(parse(&["ctl", "--control", "c", "link-down"]).is_err(), "for how long");
+        assert!(parse(&["ctl", "--control", "c", "lying-reset", "--at", "job:1"]).is_err());
         assert!(parse(&["ctl", "--control", "c", "slow", "1h"]).is_err());
         assert!(parse(&["ctl", "--control", "c", "hang", "--at", "job:0"]).is_err());
         for at in ["access:0", "access:5", "reset:1", "job:0", "50%"] {

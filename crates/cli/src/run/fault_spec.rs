@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use lifeboat_gpu as gpu;
+use lifeboat_gpu::{Lasts, Swap};
 
 /// One fault to inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,69 @@ pub enum FaultKind {
     Slow(Duration),
     /// A reset does not bring it back.
     FailedReset,
+    /// A reset says that it is done, and was none.
+    LyingReset,
+    /// Its link is down for a while.
+    LinkDown(Duration),
+    /// Its registers read nonsense.
+    Garbage(Lasts),
+    /// Its BARs do not answer, and configuration space does.
+    SilentBars(Lasts),
+    /// Its configuration space does not answer, and its BARs do.
+    SilentConfig(Lasts),
+    /// Its display stands still: flips and vertical blanks are never reported.
+    StuckScanout(Lasts),
+    /// Each register read takes this much longer, until the next reset.
+    SlowReads(Duration),
+    /// One register read takes this much longer.
+    StalledRead(Duration),
+    /// No interrupt arrives.
+    NoIrqs(Lasts),
+    /// Interrupts arrive without a reason, one right after the other.
+    IrqStorm(Lasts),
+    /// Its doorbells ring nobody.
+    DeadDoorbell(Lasts),
+    /// A card of another model is in its place, and the slot has not reported it.
+    SwapModel,
+    /// A card with half the memory is in its place, and the slot has not reported it.
+    SwapSize,
 }
+
+/// The faults that are a name and nothing else.
+const PLAIN: [(&str, FaultKind); 10] = [
+    ("unplug", FaultKind::Unplug),
+    ("hang", FaultKind::Hang),
+    ("fault", FaultKind::JobFault),
+    ("lost-irq", FaultKind::LostIrq),
+    ("spurious-irq", FaultKind::SpuriousIrq),
+    ("stuck-heartbeat", FaultKind::StuckHeartbeat),
+    ("failed-reset", FaultKind::FailedReset),
+    ("lying-reset", FaultKind::LyingReset),
+    ("swap-model", FaultKind::SwapModel),
+    ("swap-size", FaultKind::SwapSize),
+];
+
+/// A name, and the fault that it is with what is given besides.
+type Named<T> = (&'static str, fn(T) -> FaultKind);
+
+/// The faults that are given with how long.
+const TIMED: [Named<Duration>; 4] = [
+    ("slow", FaultKind::Slow),
+    ("link-down", FaultKind::LinkDown),
+    ("slow-reads", FaultKind::SlowReads),
+    ("stalled-read", FaultKind::StalledRead),
+];
+
+/// The faults that last until a reset of the device, unless they are given with how long.
+const LASTING: [Named<Lasts>; 7] = [
+    ("garbage", FaultKind::Garbage),
+    ("silent-bars", FaultKind::SilentBars),
+    ("silent-config", FaultKind::SilentConfig),
+    ("stuck-scanout", FaultKind::StuckScanout),
+    ("no-irqs", FaultKind::NoIrqs),
+    ("irq-storm", FaultKind::IrqStorm),
+    ("dead-doorbell", FaultKind::DeadDoorbell),
+];
 
 /// When a fault happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +150,7 @@ pub enum FaultSpecError {
     #[error("a fault is WHAT@WHEN, such as unplug@40% or hang@job:17")]
     NoTrigger,
     /// No fault has this name.
-    #[error(
-        "unknown fault {0:?}: choose unplug, hang, fault, lost-irq, spurious-irq, stuck-heartbeat, slow:DURATION or failed-reset"
-    )]
+    #[error("unknown fault {0:?}: choose {names}", names = names())]
     Kind(String),
     /// The time is not one of these.
     #[error("unknown time {0:?}: give N% (0 to 100), access:N, job:N or reset:N, where N counts from 1")]
@@ -118,21 +179,45 @@ const LONGEST: Duration = Duration::from_mins(1);
 impl FaultKind {
     /// Whether the fault can be tied to this kind of time.
     ///
-    /// A removal can happen at any time, even in the middle of a recovery. What befalls a job needs a job, and a reset
-    /// can only fail where there is one.
+    /// What befalls a job needs a job, and a reset can only fail or lie where there is one. What befalls the device can happen at
+    /// any time, even in the middle of a recovery.
     pub const fn allows(self, at: Trigger) -> bool {
         match self {
-            Self::Unplug => true,
-            Self::FailedReset => matches!(at, Trigger::Reset(_)),
-            _ => matches!(at, Trigger::Progress(_) | Trigger::Job(_)),
+            Self::FailedReset | Self::LyingReset => matches!(at, Trigger::Reset(_)),
+            Self::Hang | Self::JobFault | Self::LostIrq | Self::SpuriousIrq | Self::StuckHeartbeat | Self::Slow(_) => {
+                matches!(at, Trigger::Progress(_) | Trigger::Job(_))
+            }
+            _ => true,
         }
     }
 
     const fn allowed(self) -> &'static str {
         match self {
-            Self::Unplug => "N%, access:N, job:N or reset:N",
-            Self::FailedReset => "reset:N",
+            Self::FailedReset | Self::LyingReset => "reset:N",
+            // The others are allowed at any time, so nobody asks.
             _ => "N% or job:N",
+        }
+    }
+
+    /// Its name, and how long it is given with.
+    fn parts(self) -> (&'static str, Option<Duration>) {
+        let lasting = |name, lasts| match lasts {
+            Lasts::For(time) => (name, Some(time)),
+            Lasts::UntilReset => (name, None),
+        };
+        match self {
+            Self::Slow(by) => ("slow", Some(by)),
+            Self::LinkDown(time) => ("link-down", Some(time)),
+            Self::SlowReads(by) => ("slow-reads", Some(by)),
+            Self::StalledRead(by) => ("stalled-read", Some(by)),
+            Self::Garbage(lasts) => lasting("garbage", lasts),
+            Self::SilentBars(lasts) => lasting("silent-bars", lasts),
+            Self::SilentConfig(lasts) => lasting("silent-config", lasts),
+            Self::StuckScanout(lasts) => lasting("stuck-scanout", lasts),
+            Self::NoIrqs(lasts) => lasting("no-irqs", lasts),
+            Self::IrqStorm(lasts) => lasting("irq-storm", lasts),
+            Self::DeadDoorbell(lasts) => lasting("dead-doorbell", lasts),
+            plain => (PLAIN.iter().find(|(_, kind)| *kind == plain).map_or("", |(name, _)| name), None),
         }
     }
 }
@@ -148,6 +233,19 @@ impl From<FaultKind> for gpu::Fault {
             FaultKind::StuckHeartbeat => Self::StuckHeartbeat,
             FaultKind::Slow(by) => Self::Slow(by),
             FaultKind::FailedReset => Self::FailedReset,
+            FaultKind::LyingReset => Self::LyingReset,
+            FaultKind::LinkDown(time) => Self::LinkDown(time),
+            FaultKind::Garbage(lasts) => Self::Garbage(lasts),
+            FaultKind::SilentBars(lasts) => Self::SilentBars(lasts),
+            FaultKind::SilentConfig(lasts) => Self::SilentConfig(lasts),
+            FaultKind::StuckScanout(lasts) => Self::StuckScanout(lasts),
+            FaultKind::SlowReads(by) => Self::SlowReads(by),
+            FaultKind::StalledRead(by) => Self::StalledRead(by),
+            FaultKind::NoIrqs(lasts) => Self::NoInterrupts(lasts),
+            FaultKind::IrqStorm(lasts) => Self::InterruptStorm(lasts),
+            FaultKind::DeadDoorbell(lasts) => Self::DeadDoorbell(lasts),
+            FaultKind::SwapModel => Self::Swap(Swap::Model),
+            FaultKind::SwapSize => Self::Swap(Swap::Size),
         }
     }
 }
@@ -183,20 +281,29 @@ impl FromStr for FaultKind {
     type Err = FaultSpecError;
 
     fn from_str(text: &str) -> Result<Self, FaultSpecError> {
-        Ok(match text {
-            "unplug" => Self::Unplug,
-            "hang" => Self::Hang,
-            "fault" => Self::JobFault,
-            "lost-irq" => Self::LostIrq,
-            "spurious-irq" => Self::SpuriousIrq,
-            "stuck-heartbeat" => Self::StuckHeartbeat,
-            "failed-reset" => Self::FailedReset,
-            _ => {
-                let by = text.strip_prefix("slow:").ok_or_else(|| FaultSpecError::Kind(text.to_owned()))?;
-                Self::Slow(duration(by)?)
-            }
-        })
+        let unknown = || FaultSpecError::Kind(text.to_owned());
+        let Some((name, time)) = text.split_once(':') else {
+            let plain = PLAIN.iter().find(|(name, _)| *name == text).map(|(_, kind)| *kind);
+            let lasting = LASTING.iter().find(|(name, _)| *name == text).map(|(_, kind)| kind(Lasts::UntilReset));
+            return plain.or(lasting).ok_or_else(unknown);
+        };
+        let timed = TIMED.iter().find(|(timed, _)| *timed == name).map(|(_, kind)| *kind);
+        if let Some(kind) = timed {
+            return Ok(kind(duration(time)?));
+        }
+        let lasting = LASTING.iter().find(|(lasting, _)| *lasting == name).map(|(_, kind)| *kind);
+        Ok(lasting.ok_or_else(unknown)?(Lasts::For(duration(time)?)))
     }
+}
+
+/// All there are, as an enumeration.
+fn names() -> String {
+    let plain = PLAIN.iter().map(|(name, _)| (*name).to_owned());
+    let timed = TIMED.iter().map(|(name, _)| format!("{name}:DURATION"));
+    let lasting = LASTING.iter().map(|(name, _)| format!("{name}[:DURATION]"));
+    let mut names: Vec<_> = plain.chain(timed).chain(lasting).collect();
+    let last = names.pop().unwrap_or_default();
+    format!("{} or {last}", names.join(", "))
 }
 
 impl FromStr for Trigger {
@@ -241,16 +348,9 @@ impl fmt::Display for FaultSpec {
 
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unplug => f.write_str("unplug"),
-            Self::Hang => f.write_str("hang"),
-            Self::JobFault => f.write_str("fault"),
-            Self::LostIrq => f.write_str("lost-irq"),
-            Self::SpuriousIrq => f.write_str("spurious-irq"),
-            Self::StuckHeartbeat => f.write_str("stuck-heartbeat"),
-            Self::Slow(by) => write!(f, "slow:{}", without_spaces(*by)),
-            Self::FailedReset => f.write_str("failed-reset"),
-        }
+        let (name, time) = self.parts();
+        f.write_str(name)?;
+        time.map_or(Ok(()), |time| write!(f, ":{}", without_spaces(time)))
     }
 }
 

@@ -1,4 +1,7 @@
-//! Which events have met the lifecycle of a slot in which states: what of [`lifeboat::core::lifecycle`] was really run through.
+//! Which events, and which faults, have met the lifecycle of a slot in which states: what of [`lifeboat::core::lifecycle`] was
+//! really run through.
+
+use std::collections::BTreeMap;
 
 use lifeboat::Visit;
 use serde::Serialize;
@@ -23,6 +26,28 @@ pub struct Pair {
     pub event: &'static str,
     /// How often.
     pub count: u64,
+}
+
+/// Cycles in which a kind of fault must have been planned before it is wrong that it never happened: one of them may be lost in
+/// some other way first, but not so many.
+const ENOUGH: u64 = 20;
+
+/// How often a kind of fault was planned, and what has come of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Met {
+    /// Cycles that were to have it.
+    pub planned: u64,
+    /// Of these, those in which all of it has happened.
+    pub happened: u64,
+    /// How often a part of it has happened while the slot was in which state.
+    pub states: BTreeMap<String, u64>,
+}
+
+impl Met {
+    /// Whether it was planned so often that it should have happened, and never did.
+    pub fn never_happened(&self) -> bool {
+        self.planned >= ENOUGH && self.happened == 0
+    }
 }
 
 impl Coverage {
@@ -67,5 +92,13 @@ mod tests {
         assert_eq!((coverage.seen, coverage.of), (1, 2));
         assert_eq!(coverage.pairs[0], Pair { state: "empty".into(), event: "inserted", count: 5 });
         assert_eq!(coverage.missing(), [("bound", vec!["removed"])]);
+    }
+
+    #[test]
+    fn what_is_planned_often_and_never_happens_is_wrong() {
+        let met = |planned, happened| Met { planned, happened, ..Met::default() };
+        assert!(!met(ENOUGH - 1, 0).never_happened(), "too few to be sure");
+        assert!(met(ENOUGH, 0).never_happened());
+        assert!(!met(1000, 1).never_happened());
     }
 }

@@ -7,13 +7,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use lifeboat::command::Work;
-use lifeboat::{Context, Device, Fence, Handle, Module, Priority, Queue, Submission};
+use lifeboat::{Context, Device, Fence, Handle, Module, Priority, Queue, SlotState, Submission};
 use lifeboat_gpu::Card;
 use parking_lot::Mutex;
 
 use super::activity::{Activities, Activity};
 use super::clients::{self, Client};
-use super::machine::{Machine, State};
+use super::machine::{Machine, Seat, State};
 use super::plan::{Gust, Help, Kind, Plan};
 use super::round::{Round, Stage};
 use super::tally::Tally;
@@ -36,6 +36,8 @@ pub(super) struct Common {
     /// The first cycle, and that after the last one.
     pub(super) cycles: std::ops::Range<u64>,
     pub(super) kinds: Vec<Kind>,
+    /// How long a thread may stand still, and devices may take to work again.
+    pub(super) limit: Duration,
     pub(super) tally: Tally,
     pub(super) activities: Activities,
     /// No further cycle is to begin.
@@ -102,7 +104,7 @@ fn conduct(number: u64, common: &Arc<Common>) -> io::Result<()> {
 
 struct Lane<'a> {
     number: u64,
-    common: &'a Common,
+    common: &'a Arc<Common>,
     stage: &'a Stage,
     activity: &'a Activity,
     machine: Machine,
@@ -124,15 +126,16 @@ impl Lane<'_> {
             return Err(io::Error::other("the devices that were there are not"));
         };
         self.machine.begin();
-        let round = Arc::new(Round::new(self.common.seed, cycle, devices));
+        let round = Arc::new(Round::new(self.common.seed, cycle, plan.kind, devices));
         let armed = Armed::default();
         if !matches!(plan.kind, Kind::RemovalInProbe | Kind::FailedProbe) {
-            armed.arm(&plan, &self.machine.seats[plan.seat].card);
+            armed.arm(&plan, &self.machine.seats[plan.seat], self.common);
         }
         self.stage.open(round.clone());
         let (struck, module) = self.strike(&plan, &armed, &round)?;
         self.restore(Some(&round), plan.help)?;
-        if armed.left() > 0 {
+        let happened = armed.left() == 0;
+        if !happened {
             // The device was lost in some other way, and what has not happened would happen in another cycle.
             self.machine.plug(plan.seat, |_| ())?;
             self.restore(Some(&round), plan.help)?;
@@ -143,7 +146,7 @@ impl Lane<'_> {
         self.stage.empty();
         drop(round);
         self.check(module, plan.help)?;
-        self.common.tally.cycle(cycle, plan.kind, Some(recovered), self.stage.take_wrongs());
+        self.common.tally.cycle(cycle, plan.kind, happened, Some(recovered), self.stage.take_wrongs());
         Ok(())
     }
 
@@ -153,17 +156,20 @@ impl Lane<'_> {
             self.provoke(plan, armed, &round.devices[plan.seat]);
             match plan.kind {
                 // Until somebody resets it.
-                Kind::Slow => {
+                kind if kind.waits_for_reset() => {
                     self.let_work(round, plan.after);
                     self.machine.rebind(plan.seat);
                 }
                 // It works, and is found out.
-                Kind::StuckHeartbeat if armed.left() == 0 => self.machine.expect_loss(plan.seat),
+                kind if kind.ends_binding() && armed.left() == 0 => self.machine.expect_loss(plan.seat),
                 _ => {}
             }
             return Ok((armed.happened().unwrap_or_else(Instant::now), None));
         }
         self.let_work(round, plan.after);
+        if !matches!(plan.kind, Kind::RemovalInProbe | Kind::FailedProbe) {
+            self.common.tally.met(plan.kind, self.machine.seats[plan.seat].slot_state.get());
+        }
         let struck = Instant::now();
         let Plan { kind, seat, reversed, .. } = *plan;
         self.activity.does(format!("cycle {}: strikes: {kind}", round.cycle));
@@ -175,7 +181,8 @@ impl Lane<'_> {
             }
             Kind::RemovalInProbe | Kind::FailedProbe => {
                 let next = Armed::default();
-                self.machine.plug(seat, |card| next.arm(plan, card))?;
+                let state = self.machine.seats[seat].slot_state.clone();
+                self.machine.plug(seat, |card| next.arm_card(plan, card, &state, self.common))?;
             }
             Kind::Rebind => self.machine.rebind(seat),
             Kind::RebindInRemoval if reversed => {
@@ -268,8 +275,13 @@ impl Lane<'_> {
         let mut works = [false; 2];
         // Who acts on old news makes the bus make more of them.
         let mut heard = true;
+        let mut began = Instant::now();
         self.tell();
         loop {
+            if began.elapsed() > self.common.limit {
+                self.give_up(works)?;
+                began = Instant::now();
+            }
             for (seat, works) in works.iter_mut().enumerate() {
                 self.help(seat, help, works, !heard)?;
             }
@@ -284,6 +296,16 @@ impl Lane<'_> {
                 self.tell();
             }
         }
+    }
+
+    /// Devices do not come to work again of themselves: that is wrong, and new cards do.
+    fn give_up(&mut self, works: [bool; 2]) -> io::Result<()> {
+        for (seat, _) in works.iter().enumerate().filter(|(_, works)| !**works) {
+            let what = self.machine.seats[seat].describe();
+            self.stage.wrong(format!("for {:?} this was not used again: {what}", self.common.limit));
+            self.machine.plug(seat, |_| ())?;
+        }
+        Ok(())
     }
 
     /// What is known of the devices, for the watchdog.
@@ -364,11 +386,18 @@ impl Lane<'_> {
 }
 
 impl Armed {
-    fn arm(&self, plan: &Plan, card: &Card) {
+    fn arm(&self, plan: &Plan, seat: &Seat, common: &Arc<Common>) {
+        self.arm_card(plan, &seat.card, &seat.slot_state, common);
+    }
+
+    /// The same, on a card that is about to be plugged in.
+    fn arm_card(&self, plan: &Plan, card: &Card, state: &SlotState, common: &Arc<Common>) {
+        let kind = plan.kind;
         for (at, fault) in plan.armed() {
             self.left.fetch_add(1, SeqCst);
-            let armed = self.clone();
+            let (armed, state, common) = (self.clone(), state.clone(), common.clone());
             let tell = move || {
+                common.tally.met(kind, state.get());
                 *armed.last.lock() = Some(Instant::now());
                 armed.left.fetch_sub(1, SeqCst);
             };

@@ -9,10 +9,10 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use lifeboat::core::class::Presence;
-use lifeboat::core::recovery::Budget;
+use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, Subscription, UnplugReport};
+use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, SlotState, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
 
 use super::round::{Round, SEATS, Stage};
@@ -25,6 +25,8 @@ const JOB_TIMEOUT: Duration = Duration::from_millis(12);
 const WATCH: Watch = Watch { period: Duration::from_millis(10), stalls: 3 };
 /// How long a recovered device must work until its attempts are forgotten.
 const GRACE: Duration = Duration::from_millis(20);
+/// How far apart recoveries are: the longest outages of a cycle last longer than the first few, and shorter than all of them.
+const SPACING: Spacing = Spacing { first: Duration::from_millis(5), most: Duration::from_millis(20), jitter: 20 };
 /// Resets that a context may cause.
 const GUILTY_LIMIT: u32 = 4;
 /// How long an unplug waits for sections: no call of a client lasts so long, even on a busy machine.
@@ -45,6 +47,8 @@ pub(super) enum State {
 /// A slot.
 pub(super) struct Seat {
     pub(super) slot: Arc<Slot>,
+    /// Where the bus has its slot in its lifecycle.
+    pub(super) slot_state: SlotState,
     pub(super) card: Arc<Card>,
     pub(super) state: State,
     /// The number of the device that is bound, or was last.
@@ -82,6 +86,7 @@ impl Machine {
             drain_limit: DRAIN_LIMIT,
             watch: WATCH,
             recovery: Budget { attempts, grace: GRACE },
+            spacing: SPACING,
             ..ProbeOptions::default()
         });
         let events = bus.subscribe();
@@ -91,8 +96,10 @@ impl Machine {
             // A new slot is empty.
             slot.insert(card.clone()).map_err(io::Error::other)?;
             bus.attach(&slot)?;
+            let slot_state = bus.slot_state(lifeboat_pci::Slot::location(&*slot));
             Ok::<_, io::Error>(Seat {
                 slot,
+                slot_state: slot_state.ok_or_else(|| io::Error::other("a slot is not watched"))?,
                 card,
                 state: State::Coming,
                 minor: None,

@@ -29,7 +29,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_sync::lint;
 
 pub use clients::Client;
-pub use coverage::{Coverage, Pair};
+pub use coverage::{Coverage, Met, Pair};
 pub use plan::Kind;
 pub use process::Footprint;
 pub use report::{Failure, Report};
@@ -53,10 +53,13 @@ which access, job or reset it comes, how the devices are brought back, and what 
 decided by itself, so --skip leads straight to one. Not decided are the moments at which threads run: a failure that depends on these \
 may need several tries of the command that is printed with it, and a busy machine takes sound jobs for hung, which is allowed.
 
---json prints one object: {\"cycles\",\"cycles_per_s\",\"failures\",\"unplug_us\",\"recovery_us\",\"coverage\",\"seed\",..}; times are \
+--json prints one object: {\"cycles\",\"cycles_per_s\",\"failures\",\"unplug_us\",\"recovery_us\",\"coverage\",\"faults\",\"seed\",..}; times are \
 {\"median\",\"p99\",\"max\"} in microseconds.
 
-If a thread stands still for longer than --limit, that is a failure: what every thread is doing, with its fences and its sections, \
+The report says of each kind of fault in how many cycles it was planned, in how many all of it has happened, and in which \
+states of a slot's lifecycle it was met. A kind that was planned in 20 cycles or more and has never happened is a failure.
+
+If a thread stands still for longer than --limit, or devices do not work again for so long, that is a failure: what every thread is doing, with its fences and its sections, \
 goes to standard error, and the run is over.
 
 Exit codes: 0 every answer was right; 1 one was not; 2 the request makes no sense; 130 interrupted.";
@@ -130,6 +133,7 @@ pub fn torture(args: &TortureArgs, interrupt: &Interrupt) -> Result<Report, Erro
         lanes: args.lanes,
         cycles: args.skip..args.cycles.map_or(u64::MAX, |cycles| args.skip.saturating_add(cycles)),
         kinds: kinds.to_vec(),
+        limit: args.limit,
         tally: tally::Tally::default(),
         activities: activity::Activities::default(),
         stop: false.into(),
@@ -150,6 +154,7 @@ pub fn torture(args: &TortureArgs, interrupt: &Interrupt) -> Result<Report, Erro
         watched.remarks.extend(grown(&before));
     }
     let counts = common.tally.counts();
+    watched.remarks.extend(unmet(&counts));
     let last = args.skip.saturating_add(counts.cycles).saturating_sub(1);
     let found = counts.failures.clone().into_iter().chain(watched.remarks.into_iter().map(|remark| (last, remark)));
     let failed = found.map(|(cycle, wrong)| Failure { cycle, wrong, repeat: repeat(args, seed, cycle) }).collect();
@@ -212,6 +217,13 @@ fn grown(before: &Footprint) -> Vec<String> {
     };
     let threads = more("threads", before.threads, after.threads);
     threads.into_iter().chain(more("descriptors", before.descriptors, after.descriptors)).collect()
+}
+
+/// Kinds of faults that were planned often, and have never happened: nothing was shown of them.
+fn unmet(counts: &tally::Counts) -> Vec<String> {
+    let never = counts.faults.iter().filter(|(_, met)| met.never_happened());
+    let say = |(kind, met): (&Kind, &Met)| format!("{kind} was planned {} times, and has never happened", met.planned);
+    never.map(say).collect()
 }
 
 /// The command that does the same up to a cycle.

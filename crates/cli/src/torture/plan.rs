@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use fastrand::Rng;
-use lifeboat_gpu::{Fault, Trigger};
+use lifeboat_gpu::{Fault, Lasts, Swap, Trigger};
 use lifeboat_lb1::regs;
 use serde::Serialize;
 
@@ -60,6 +60,54 @@ pub enum Kind {
     ForcedUnbind,
     /// The module is to be unloaded while it is used.
     Unload,
+    /// Its link is down for a moment.
+    LinkDown,
+    /// Its registers read nonsense for a moment.
+    Garbage,
+    /// Its BARs do not answer for a moment, and configuration space does.
+    SilentBars,
+    /// Its configuration space does not answer for a moment, and its BARs do.
+    SilentConfig,
+    /// Its display stands still.
+    StuckScanout,
+    /// A job hangs, and the reset of its ring, or of the device, says that it is done, and was none.
+    LyingReset,
+    /// Its register reads take longer.
+    SlowReads,
+    /// One of its register reads stalls.
+    StalledRead,
+    /// No interrupt comes for a moment.
+    NoInterrupts,
+    /// Interrupts come that nobody sent, one right after the other, for a moment.
+    InterruptStorm,
+    /// Its doorbells ring nobody.
+    DeadDoorbell,
+    /// Another model is in its place, and the slot has not reported it.
+    SwapModel,
+    /// A card with half the memory is in its place, and the slot has not reported it.
+    SwapSize,
+}
+
+impl Kind {
+    /// Whether it keeps the display from reporting what is owed, until somebody gives up.
+    pub(super) const fn disturbs_display(self) -> bool {
+        matches!(self, Self::StuckScanout | Self::LinkDown | Self::Garbage | Self::SilentBars)
+    }
+
+    /// Whether what is written to the device, or what the device writes, may be lost although it is not.
+    pub(super) const fn loses_writes(self) -> bool {
+        matches!(self, Self::LinkDown | Self::SilentBars | Self::SwapModel | Self::SwapSize)
+    }
+
+    /// Whether it lasts until somebody resets the device, and the driver need not.
+    pub(super) const fn waits_for_reset(self) -> bool {
+        matches!(self, Self::Slow | Self::SlowReads | Self::StuckScanout)
+    }
+
+    /// Whether the device is surely lost by it, although it may seem to work for a while.
+    pub(super) const fn ends_binding(self) -> bool {
+        matches!(self, Self::StuckHeartbeat | Self::SwapModel | Self::SwapSize)
+    }
 }
 
 /// How a device comes back that is still there and will not work.
@@ -123,7 +171,14 @@ impl Plan {
         let mut random = generator(seed, cycle, 0);
         let kind = random.choice(kinds).copied().unwrap_or(Kind::Removal);
         let most = match kind {
-            Kind::RemovalAtAccess => 400,
+            Kind::RemovalAtAccess
+            | Kind::LinkDown
+            | Kind::Garbage
+            | Kind::SilentBars
+            | Kind::SilentConfig
+            | Kind::StalledRead
+            | Kind::SwapModel
+            | Kind::SwapSize => 400,
             Kind::RemovalInProbe => 60,
             _ => 24,
         };
@@ -142,7 +197,10 @@ impl Plan {
     /// What is armed on the card for it, each with when.
     pub(super) fn armed(&self) -> Vec<(Trigger, Fault)> {
         let job = Trigger::Job(self.at);
+        let access = Trigger::Access(self.at);
         let hang = (job, Fault::Hang);
+        let moment = self.moment();
+        let lasts = Lasts::For(moment);
         match self.kind {
             Kind::RemovalAtAccess | Kind::RemovalInProbe => vec![(Trigger::Access(self.at), Fault::Remove)],
             Kind::RemovalAtJob => vec![(job, Fault::Remove)],
@@ -175,6 +233,23 @@ impl Plan {
                 (Trigger::Reset(2), Fault::FailedReset),
                 (Trigger::Reset(3), Fault::FailedReset),
             ],
+            Kind::LinkDown => vec![(access, Fault::LinkDown(moment))],
+            Kind::Garbage => vec![(access, Fault::Garbage(lasts))],
+            Kind::SilentBars => vec![(access, Fault::SilentBars(lasts))],
+            Kind::SilentConfig => vec![(access, Fault::SilentConfig(lasts))],
+            Kind::StuckScanout => vec![(job, Fault::StuckScanout(Lasts::UntilReset))],
+            // That of the ring, or that of the device if that has failed.
+            Kind::LyingReset if self.reversed => {
+                vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::LyingReset)]
+            }
+            Kind::LyingReset => vec![hang, (Trigger::Reset(1), Fault::LyingReset)],
+            Kind::SlowReads => vec![(job, Fault::SlowReads(Duration::from_micros(5 * self.at)))],
+            Kind::StalledRead => vec![(access, Fault::StalledRead(moment))],
+            Kind::NoInterrupts => vec![(job, Fault::NoInterrupts(lasts))],
+            Kind::InterruptStorm => vec![(job, Fault::InterruptStorm(lasts))],
+            Kind::DeadDoorbell => vec![(job, Fault::DeadDoorbell(Lasts::UntilReset))],
+            Kind::SwapModel => vec![(access, Fault::Swap(Swap::Model))],
+            Kind::SwapSize => vec![(access, Fault::Swap(Swap::Size))],
             Kind::Removal
             | Kind::RemovalOfBoth
             | Kind::Rebind
@@ -185,6 +260,11 @@ impl Plan {
         }
     }
 
+    /// How long a fault lasts that ends by itself: from too short to be noticed to some looks at the device.
+    pub(super) fn moment(&self) -> Duration {
+        Duration::from_micros(100 << (self.after % 10))
+    }
+
     /// The storm of this cycle, if it has one.
     pub(super) fn storm(&self) -> Vec<Gust> {
         if self.kind != Kind::Storm && !(self.kind == Kind::Unload && self.reversed) {
@@ -192,12 +272,14 @@ impl Plan {
         }
         let mut random = Rng::with_seed(self.storm);
         let gust = |random: &mut Rng| match random.u8(..16) {
-            0..2 => Gust::Remove,
+            0 => Gust::Remove,
+            1 => Gust::Break(Self::untidy(random)),
             2..5 => Gust::Plug(match random.u8(..6) {
                 0 => Some((Trigger::Access(random.u64(1..120)), Fault::Remove)),
                 1 => Some((Trigger::Reset(random.u64(1..4)), Fault::FailedReset)),
                 2 => Some((Trigger::Reset(random.u64(1..4)), Fault::Remove)),
                 3 => Some((Trigger::Access(random.u64(1..120)), Fault::StuckHeartbeat)),
+                4 => Some((Trigger::Access(random.u64(1..120)), Self::untidy(random))),
                 _ => None,
             }),
             5..7 => Gust::Rebind,
@@ -220,6 +302,24 @@ impl Plan {
         storm.push(Gust::Pause(Duration::from_micros(random.u64(..3000))));
         storm.extend((0..random.usize(3..16)).map(|_| gust(&mut random)));
         storm
+    }
+}
+
+impl Plan {
+    /// Something untidy that is over soon, whatever is done about it.
+    fn untidy(random: &mut Rng) -> Fault {
+        let time = Duration::from_micros(random.u64(100..20_000));
+        let lasts = Lasts::For(time);
+        match random.u8(..8) {
+            0 => Fault::LinkDown(time),
+            1 => Fault::Garbage(lasts),
+            2 => Fault::SilentBars(lasts),
+            3 => Fault::SilentConfig(lasts),
+            4 => Fault::StalledRead(time),
+            5 => Fault::NoInterrupts(lasts),
+            6 => Fault::DeadDoorbell(lasts),
+            _ => Fault::LyingReset,
+        }
     }
 }
 

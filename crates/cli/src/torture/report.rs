@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::clients::{self, Client};
-use super::coverage::Coverage;
+use super::coverage::{Coverage, Met};
 use super::plan::Kind;
 use super::process::Footprint;
 use super::statistics::Distribution;
@@ -39,8 +39,8 @@ pub struct Report {
     pub wedged: u64,
     /// Dumps that were taken of devices.
     pub dumps: u64,
-    /// Cycles of each kind.
-    pub faults: BTreeMap<Kind, u64>,
+    /// Each kind of fault: how often it was planned and has happened, and in which states of a slot it was met.
+    pub faults: BTreeMap<Kind, Met>,
     /// Steps that clients of each kind have made: a handful of calls each, or a burst of accesses.
     pub clients: BTreeMap<Client, u64>,
     /// What the process had at first, when everything was set up.
@@ -109,9 +109,10 @@ impl fmt::Display for Failure {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:24}{:>10}", "happened", "cycles")?;
-        for (kind, count) in &self.faults {
-            writeln!(f, "{:24}{count:>10}", kind.to_string())?;
+        writeln!(f, "{:24}{:>10}{:>10}  met while its slot was", "fault", "planned", "happened")?;
+        for (kind, Met { planned, happened, states }) in &self.faults {
+            let states: Vec<_> = states.iter().map(|(state, count)| format!("{state} {count}")).collect();
+            writeln!(f, "{:24}{planned:>10}{happened:>10}  {}", kind.to_string(), states.join(" · "))?;
         }
         writeln!(f, "\n{:24}{:>10}", "clients", "steps")?;
         for (client, steps) in &self.clients {

@@ -8,6 +8,8 @@ use lifeboat::core::class::Presence;
 use lifeboat::{Device, Fence};
 use parking_lot::{Condvar, Mutex};
 
+use super::plan::Kind;
+
 /// Devices of a bus.
 pub(super) const SEATS: usize = 2;
 /// Wrongs that are kept of one cycle.
@@ -19,6 +21,8 @@ const SHARED_FENCES: usize = 64;
 pub(super) struct Round {
     pub(super) seed: u64,
     pub(super) cycle: u64,
+    /// What happens in it.
+    pub(super) kind: Kind,
     /// Those that were there when it began. What comes back is another one.
     pub(super) devices: [Device; SEATS],
     /// The bus has said that it is through with the device: all steps up to the cut are done.
@@ -42,10 +46,11 @@ pub(super) enum Standing {
 }
 
 impl Round {
-    pub(super) fn new(seed: u64, cycle: u64, devices: [Device; SEATS]) -> Self {
+    pub(super) fn new(seed: u64, cycle: u64, kind: Kind, devices: [Device; SEATS]) -> Self {
         Self {
             seed,
             cycle,
+            kind,
             devices,
             cut: Default::default(),
             over: AtomicBool::new(false),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lifeboat::Visit;
+use lifeboat::core::lifecycle::State;
 use parking_lot::Mutex;
 
 use super::clients::Client;
-use super::coverage::Coverage;
+use super::coverage::{Coverage, Met};
 use super::plan::Kind;
 use super::statistics::Durations;
 
@@ -21,7 +22,7 @@ pub(super) struct Tally(Mutex<Counts>);
 #[derive(Default, Clone)]
 pub(super) struct Counts {
     pub(super) cycles: u64,
-    pub(super) faults: BTreeMap<Kind, u64>,
+    pub(super) faults: BTreeMap<Kind, Met>,
     /// Steps of clients.
     pub(super) clients: BTreeMap<Client, u64>,
     pub(super) unplugs: Durations,
@@ -45,6 +46,12 @@ impl Tally {
         self.0.lock().unplugs.add(took);
     }
 
+    /// A fault of this kind happens now, to what is in a slot in this state.
+    pub(super) fn met(&self, kind: Kind, state: State) {
+        let mut counts = self.0.lock();
+        *counts.faults.entry(kind).or_default().states.entry(state.to_string()).or_default() += 1;
+    }
+
     pub(super) fn visited(&self, visits: &[Visit]) {
         self.0.lock().coverage.add(visits);
     }
@@ -58,10 +65,19 @@ impl Tally {
     }
 
     /// A cycle is over, and this was wrong in it.
-    pub(super) fn cycle(&self, cycle: u64, kind: Kind, recovered: Option<Duration>, wrongs: Vec<String>) {
+    pub(super) fn cycle(
+        &self,
+        cycle: u64,
+        kind: Kind,
+        happened: bool,
+        recovered: Option<Duration>,
+        wrongs: Vec<String>,
+    ) {
         let mut counts = self.0.lock();
         counts.cycles += 1;
-        *counts.faults.entry(kind).or_default() += 1;
+        let met = counts.faults.entry(kind).or_default();
+        met.planned += 1;
+        met.happened += u64::from(happened);
         if let Some(took) = recovered {
             counts.recoveries.add(took);
         }

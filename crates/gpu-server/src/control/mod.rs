@@ -63,6 +63,49 @@ pub enum Fault {
     },
     /// The next reset fails.
     FailReset,
+    /// The next reset says that it is done, and was none.
+    LyingReset,
+    /// The link to the card is down: it answers all-ones.
+    LinkDown {
+        /// For how long, in microseconds.
+        micros: u64,
+    },
+    /// Registers read nonsense.
+    Garbage(Lasts),
+    /// The BARs do not answer, and configuration space does.
+    SilentBars(Lasts),
+    /// Configuration space does not answer, and the BARs do.
+    SilentConfig(Lasts),
+    /// The display stands still.
+    StuckScanout(Lasts),
+    /// Every register read takes longer, until a reset.
+    SlowReads {
+        /// By how much, in microseconds.
+        micros: u64,
+    },
+    /// The next register read takes longer.
+    StalledRead {
+        /// By how much, in microseconds.
+        micros: u64,
+    },
+    /// No message is sent.
+    NoInterrupts(Lasts),
+    /// Messages with no reason, one right after the other.
+    InterruptStorm(Lasts),
+    /// Doorbells ring nobody.
+    DeadDoorbell(Lasts),
+    /// Another model is in the place of the card.
+    SwapModel,
+    /// A card with half the VRAM is in the place of the card.
+    SwapSize,
+}
+
+/// How long a fault lasts; see [`lifeboat_gpu::Lasts`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lasts {
+    /// In microseconds; until a reset of the device if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micros: Option<u64>,
 }
 
 /// When it goes wrong, counted from the request on, beginning with 1; see [`lifeboat_gpu::Trigger`].
@@ -149,7 +192,26 @@ impl From<Fault> for gpu::Fault {
             Fault::StickHeartbeat => Self::StuckHeartbeat,
             Fault::Slow { micros } => Self::Slow(Duration::from_micros(micros)),
             Fault::FailReset => Self::FailedReset,
+            Fault::LyingReset => Self::LyingReset,
+            Fault::LinkDown { micros } => Self::LinkDown(Duration::from_micros(micros)),
+            Fault::Garbage(lasts) => Self::Garbage(lasts.into()),
+            Fault::SilentBars(lasts) => Self::SilentBars(lasts.into()),
+            Fault::SilentConfig(lasts) => Self::SilentConfig(lasts.into()),
+            Fault::StuckScanout(lasts) => Self::StuckScanout(lasts.into()),
+            Fault::SlowReads { micros } => Self::SlowReads(Duration::from_micros(micros)),
+            Fault::StalledRead { micros } => Self::StalledRead(Duration::from_micros(micros)),
+            Fault::NoInterrupts(lasts) => Self::NoInterrupts(lasts.into()),
+            Fault::InterruptStorm(lasts) => Self::InterruptStorm(lasts.into()),
+            Fault::DeadDoorbell(lasts) => Self::DeadDoorbell(lasts.into()),
+            Fault::SwapModel => Self::Swap(gpu::Swap::Model),
+            Fault::SwapSize => Self::Swap(gpu::Swap::Size),
         }
+    }
+}
+
+impl From<Lasts> for gpu::Lasts {
+    fn from(lasts: Lasts) -> Self {
+        lasts.micros.map_or(Self::UntilReset, |micros| Self::For(Duration::from_micros(micros)))
     }
 }
 

@@ -14,6 +14,7 @@ use parking_lot::{Condvar, Mutex};
 use tracing::debug;
 
 use crate::board::Board;
+use crate::faults::Condition;
 use crate::registers::{PAGE_MASK, half, set_half};
 use crate::seqno::Seqnos;
 use crate::witness::Violation;
@@ -56,6 +57,8 @@ struct State {
     fault: FaultRegisters,
     /// Whether the next descriptor begins a job.
     between_jobs: bool,
+    /// It takes nothing up, by a reset that lied, until a reset of the device.
+    dead: bool,
 }
 
 /// What keeps a ring from working, beyond its own state. A later one outlasts the earlier ones.
@@ -88,7 +91,13 @@ impl State {
             tail: 0,
             fault: FaultRegisters::default(),
             between_jobs: true,
+            dead: false,
         }
+    }
+
+    /// As a reset leaves it that was none: it seems to be reset, and takes nothing up.
+    fn dead(&self) -> Self {
+        Self { base: self.base, order: self.order, dead: true, ..Self::power_on() }
     }
 
     fn is(&self, status: u32) -> bool {
@@ -199,6 +208,10 @@ impl Ring {
             board.witness.record(|at| Violation::DoorbellToStoppedRing { at, ring });
             return;
         }
+        board.is_rung();
+        if board.faults.conditions.holds(Condition::DeadDoorbell) {
+            return;
+        }
         state.tail = tail & state.index_mask();
         drop(state);
         self.changed.notify_all();
@@ -247,6 +260,17 @@ impl Ring {
             held => held,
         };
         *state = State { held, ..State::power_on() };
+        self.publish(&state);
+    }
+
+    /// Seems to be cleared, at the end of a device reset that was none.
+    pub(crate) fn die(&self) {
+        let mut state = self.state.lock();
+        let held = match state.held {
+            Held::ByReset => Held::No,
+            held => held,
+        };
+        *state = State { held, ..state.dead() };
         self.publish(&state);
     }
 

@@ -166,16 +166,17 @@ impl Ring {
             return;
         }
         let failed = board.faults.take(Armed::FailedReset);
+        let lied = !failed && board.faults.take(Armed::LyingReset);
         let status = if failed { ring_status::RESET_FAILED } else { 0 };
-        let (base, order) = (state.base, state.order);
-        *state = State { status, base, order, ..State::power_on() };
+        let (base, order, dead) = (state.base, state.order, state.dead);
+        *state = if lied { state.dead() } else { State { status, base, order, dead, ..State::power_on() } };
         self.publish(&state);
-        debug!(ring = self.index, failed, "ring reset ends");
+        debug!(ring = self.index, failed, lied, "ring reset ends");
     }
 }
 
 impl State {
     fn has_work(&self) -> bool {
-        self.is(ring_status::ENABLED) && !self.is(ring_status::FAULTED) && self.head != self.tail
+        !self.dead && self.is(ring_status::ENABLED) && !self.is(ring_status::FAULTED) && self.head != self.tail
     }
 }

@@ -238,6 +238,7 @@ impl Rig {
         for ring in &self.rings {
             self.function.dma_unmap(ring.iova).unwrap();
         }
+        self.function.irq_disable();
         self.function.release();
     }
 

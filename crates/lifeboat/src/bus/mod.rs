@@ -2,6 +2,7 @@
 //! vanishes or what the driver finds dead, binds again what crashed, and tells subscribers.
 
 mod farewell;
+mod slot_state;
 mod subscribers;
 mod visits;
 mod watcher;
@@ -20,6 +21,7 @@ use crate::locks;
 use crate::module::Holders;
 use crate::{Binding, Counts, Device, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
 
+pub use slot_state::SlotState;
 use subscribers::Subscribers;
 pub use subscribers::Subscription;
 pub use visits::Visit;
@@ -98,6 +100,7 @@ pub struct Bus {
 struct Watched {
     location: String,
     sender: Sender<Message>,
+    state: SlotState,
     thread: JoinHandle<()>,
 }
 
@@ -147,12 +150,13 @@ impl Bus {
         }
         let (sender, receiver) = mpsc::channel();
         let watcher = Watcher::new(self.shared.clone(), slot.clone(), sender.clone());
+        let state = watcher.state();
         let name = format!("slot {}", slot.location());
         let thread = std::thread::Builder::new().name(name).spawn(move || watcher.run(&receiver))?;
         let to_watcher = sender.clone();
         // A watcher that has stopped needs no events.
         slot.watch(Box::new(move |event| drop(to_watcher.send(Message::Slot(event)))));
-        self.watchers.push(Watched { location: slot.location().to_owned(), sender, thread });
+        self.watchers.push(Watched { location: slot.location().to_owned(), sender, state, thread });
         Ok(())
     }
 
@@ -207,6 +211,11 @@ impl Bus {
     /// What has happened to the slots so far, and where they were then: each pair that is possible.
     pub fn visits(&self) -> Vec<Visit> {
         self.shared.visits.list()
+    }
+
+    /// Tells where the slot of this name is in its lifecycle, if it is watched; also when the bus is gone.
+    pub fn slot_state(&self, location: &str) -> Option<SlotState> {
+        self.watchers.iter().find(|watched| watched.location == location).map(|watched| watched.state.clone())
     }
 
     /// Takes a dump of the device of this number as it is now, and tells the subscribers too. `None` if there is no such

@@ -12,8 +12,8 @@ use lifeboat_core::wedge::{Failure, Method, Methods};
 use lifeboat_lb1::{DriverError, Identity, Info, Lb1, regs};
 use lifeboat_pci::{Function, Slot, SlotEvent, offset};
 
-use super::Shared;
 use super::farewell::Farewell;
+use super::{Shared, SlotState};
 use crate::probe::PCI_ID;
 use crate::{Binding, ProbeError, ProbeOptions};
 
@@ -59,6 +59,8 @@ pub(super) struct Watcher {
     last: Option<(u32, Info)>,
     /// Why it was told last that the device is left alone, as long as it is.
     told_left_alone: Option<GivenUp>,
+    /// The lifecycle's state, for others.
+    state: SlotState,
     /// What time is counted from.
     epoch: Instant,
 }
@@ -67,11 +69,13 @@ impl Watcher {
     pub(super) fn new(shared: Arc<Shared>, slot: Arc<dyn Slot>, sender: Sender<Message>) -> Self {
         let ProbeOptions { recovery, spacing, patience, .. } = (shared.options)();
         let attempts = Attempts::spaced(recovery, spacing, seed(slot.location()));
+        let lifecycle = Lifecycle::patient(attempts, patience);
+        let state = SlotState::new(lifecycle.state());
         Self {
             shared,
             slot,
             sender,
-            lifecycle: Lifecycle::patient(attempts, patience),
+            lifecycle,
             binding: None,
             function: None,
             farewell: None,
@@ -79,8 +83,13 @@ impl Watcher {
             unready: None,
             last: None,
             told_left_alone: None,
+            state,
             epoch: Instant::now(),
         }
+    }
+
+    pub(super) fn state(&self) -> SlotState {
+        self.state.clone()
     }
 
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
@@ -157,6 +166,7 @@ impl Watcher {
         self.shared.visits.count(before, event.kind());
         let action = self.lifecycle.handle(event, self.now());
         let (location, now) = (self.slot.location(), self.lifecycle.state());
+        self.state.set(now);
         tracing::debug!(location, event = event.kind().name(), %before, %now, "slot");
         if matches!(now, State::Recovering(None)) && now != before {
             tracing::warn!(location, "the device is bound again");

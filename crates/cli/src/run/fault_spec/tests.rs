@@ -23,14 +23,10 @@ fn any_spec() -> impl Strategy<Value = FaultSpec> {
         number.prop_map(Trigger::Reset),
     ];
     let what = prop_oneof![
-        Just(FaultKind::Unplug),
-        Just(FaultKind::Hang),
-        Just(FaultKind::JobFault),
-        Just(FaultKind::LostIrq),
-        Just(FaultKind::SpuriousIrq),
-        Just(FaultKind::StuckHeartbeat),
-        Just(FaultKind::FailedReset),
-        any_duration().prop_map(FaultKind::Slow),
+        (0..PLAIN.len()).prop_map(|n| PLAIN[n].1),
+        ((0..TIMED.len()), any_duration()).prop_map(|(n, time)| TIMED[n].1(time)),
+        ((0..LASTING.len()), proptest::option::of(any_duration()))
+            .prop_map(|(n, time)| LASTING[n].1(time.map_or(Lasts::UntilReset, Lasts::For))),
     ];
     (what, at, proptest::option::of(any_duration()))
         .prop_filter("must be allowed", |(what, at, _)| what.allows(*at))
@@ -64,6 +60,11 @@ fn the_documented_examples() {
         spec(FaultKind::Unplug, Trigger::Access(n(1234)), Some(ms(200)))
     );
     assert_eq!(parse("hang@job:17"), spec(FaultKind::Hang, Trigger::Job(n(17)), None));
+    let garbage = |lasts| spec(FaultKind::Garbage(lasts), Trigger::Access(n(9)), None);
+    assert_eq!(parse("garbage@access:9"), garbage(Lasts::UntilReset));
+    assert_eq!(parse("garbage:50ms@access:9"), garbage(Lasts::For(ms(50))));
+    assert_eq!(parse("link-down:200ms@40%"), spec(FaultKind::LinkDown(ms(200)), Trigger::Progress(Percent(40)), None));
+    assert_eq!(parse("swap-size@reset:2"), spec(FaultKind::SwapSize, Trigger::Reset(n(2)), None));
     assert_eq!(parse("slow:5ms@job:3"), spec(FaultKind::Slow(ms(5)), Trigger::Job(n(3)), None));
     assert_eq!(
         parse("failed-reset@reset:1,replug:1s"),
@@ -86,6 +87,10 @@ fn each_mistake_has_its_own_explanation() {
         ("unplug@job:0", "counts from 1"),
         ("unplug@tile:3", "unknown time \"tile:3\""),
         ("hang@access:5", "hang cannot happen at access:5: give it N% or job:N"),
+        ("link-down@job:1", "link-down:DURATION"),
+        ("hang:5ms@job:1", "unknown fault \"hang:5ms\""),
+        ("garbage:soon@job:1", "\"soon\" is not a duration"),
+        ("lying-reset@job:1", "lying-reset cannot happen at job:1: give it reset:N"),
         ("failed-reset@40%", "failed-reset cannot happen at 40%: give it reset:N"),
         ("unplug@40%,", "unknown option \"\""),
         ("unplug@40%,replug", "only replug:DURATION"),
@@ -104,4 +109,15 @@ fn a_share_is_rounded_up_and_never_exceeds_the_whole() {
     assert_eq!(Percent(40).of(11), 5);
     assert_eq!(Percent(0).of(11), 0);
     assert_eq!(Percent(100).of(u64::MAX), u64::MAX);
+}
+
+#[test]
+fn the_message_and_the_help_name_every_fault() {
+    let unknown = parse("meteor@40%").unwrap_err().to_string();
+    let help = crate::args::FAULT_HELP;
+    let names = PLAIN.iter().map(|(name, _)| *name);
+    let names = names.chain(TIMED.iter().map(|(name, _)| *name)).chain(LASTING.iter().map(|(name, _)| *name));
+    for name in names {
+        assert!(unknown.contains(name) && help.contains(name), "{name}: {unknown}");
+    }
 }

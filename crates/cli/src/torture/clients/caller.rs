@@ -39,8 +39,9 @@ pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
     }
     for fence in world.take_owed() {
         // Somebody else's mode set may take the place of a flip.
-        let depends = fence.name().ends_with("/flips");
-        let _ = desk.settle(&fence, Work { context: Some(world.context()), depends });
+        let is_jobs = !["/flips", "/vblanks"].iter().any(|end| fence.name().ends_with(end));
+        let context = is_jobs.then_some(world.context());
+        let _ = desk.settle(&fence, Work { context, depends: fence.name().ends_with("/flips") });
     }
     let lost = match desk.standing() {
         Standing::Live => world.miscounted(false).filter(|_| desk.standing() == Standing::Live),

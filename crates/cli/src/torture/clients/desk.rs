@@ -178,8 +178,8 @@ impl<'a> Desk<'a> {
             Err(FenceError::Guilty) => stats.is_some_and(|stats| stats.guilty > 0),
             Err(FenceError::Innocent) => stats.is_some_and(|stats| stats.innocent > 0),
             Err(FenceError::Canceled) => depends || stats.is_some_and(|stats| stats.banned),
-            // No job ends so, and none of the faults stops the display.
-            Err(FenceError::TimedOut) => false,
+            // No job ends so.
+            Err(FenceError::TimedOut) => context.is_none() && self.round.kind.disturbs_display(),
         };
         if !right {
             self.wrong(format!(

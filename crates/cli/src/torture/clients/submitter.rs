@@ -107,7 +107,8 @@ impl<'a> Bench<'a> {
         let mut bytes = [0; BYTES as usize];
         // What is in host memory stays there, whatever has become of the device since.
         self.desk.call("read-host-buffer", || self.host.read(0, &mut bytes));
-        if let Some(wrong) = bytes.as_chunks::<4>().0.iter().find(|word| **word != job.pattern.to_le_bytes()) {
+        let wrong = bytes.as_chunks::<4>().0.iter().find(|word| **word != job.pattern.to_le_bytes());
+        if let Some(wrong) = wrong.filter(|_| !self.desk.round.kind.loses_writes()) {
             let found = u32::from_le_bytes(*wrong);
             self.desk.wrong(format!("{:?} has succeeded, and left {found:#x} instead of {:#x}", job.copy, job.pattern));
         }

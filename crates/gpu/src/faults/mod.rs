@@ -1,12 +1,19 @@
 //! Misbehaviour on demand.
 //!
-//! A fault either takes effect at once (removal, a spurious message) or is armed and taken by the next event it is
-//! about (the next done interrupt, the next reset). A [`Trigger`] puts off both to a chosen moment.
+//! A fault takes effect at once (removal, a spurious message), or lasts for a while ([`lasting`]), or is armed and taken
+//! by the next event it is about (the next done interrupt, the next reset). A [`Trigger`] puts off all of them to a chosen
+//! moment.
+
+mod lasting;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+
+pub use lasting::Lasts;
+use lasting::nanos;
+pub(crate) use lasting::{Condition, Conditions, GARBAGE};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +39,42 @@ pub enum Fault {
     FailedReset,
     /// The next reset of the device takes this much longer, possibly longer than a device may take.
     SlowReset(Duration),
+    /// The link to the card is down for this long; see [`Card::link_down`](crate::Card::link_down). A slot reports both ends.
+    LinkDown(Duration),
+    /// Every register reads 0xbadf1235. Writes arrive, and VRAM is as it was.
+    Garbage(Lasts),
+    /// Both BARs read all-ones and writes to them are lost. Configuration space answers, and the card goes on.
+    SilentBars(Lasts),
+    /// Configuration space reads all-ones and writes to it are lost. The BARs answer, and the card goes on.
+    SilentConfig(Lasts),
+    /// The display stands still: no vertical blank begins, no flip takes effect, and neither is reported. Unless it lasts
+    /// for a time, it also ends when the display is turned off.
+    StuckScanout(Lasts),
+    /// The next reset, of a ring or of the device, says that it is done, and was none. What it was to reset takes nothing
+    /// up any more until a reset of the device that is one; a device keeps its other registers.
+    LyingReset,
+    /// Every register read takes this much longer, until a device reset.
+    SlowReads(Duration),
+    /// The next register read takes this much longer.
+    StalledRead(Duration),
+    /// No message is sent. Status bits are set all the same.
+    NoInterrupts(Lasts),
+    /// Messages of vector 0 without a reason, one right after the other.
+    InterruptStorm(Lasts),
+    /// What is written to the tail of any ring is lost.
+    DeadDoorbell(Lasts),
+    /// Another card is in the place of this one, after power-on, and the slot has reported nothing.
+    Swap(Swap),
+}
+
+/// What a card is [swapped](Fault::Swap) for. Its serial number is another one in both cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Swap {
+    /// One of another model: [`SWAPPED_DEVICE_ID`](crate::SWAPPED_DEVICE_ID) in configuration space, and in the register `ID`
+    /// its complement.
+    Model,
+    /// One with half the VRAM, in whole pages, at least one.
+    Size,
 }
 
 /// When it goes wrong. All counts begin with 1 for the next one after [`Card::schedule`](crate::Card::schedule); 0 is
@@ -43,7 +86,7 @@ pub enum Trigger {
     /// When a ring begins the n-th job. [`Fault::Hang`] and [`Fault::JobFault`] hit that very job.
     Job(u64),
     /// When the n-th reset begins, of a ring or of the device, a function-level reset included.
-    /// [`Fault::FailedReset`] and [`Fault::SlowReset`] hit that very reset.
+    /// [`Fault::FailedReset`], [`Fault::LyingReset`] and [`Fault::SlowReset`] hit that very reset.
     Reset(u64),
 }
 
@@ -66,16 +109,20 @@ pub(crate) enum Armed {
     JobFault,
     LostInterrupt,
     FailedReset,
+    LyingReset,
 }
 
 #[derive(Default)]
 pub(crate) struct Faults {
+    pub(crate) conditions: Conditions,
     planned: Mutex<Vec<Planned>>,
     /// The smallest access number that is planned, so that an access need not look; `NEVER` if none is.
     next_access: AtomicNever,
-    armed: Mutex<[u32; 4]>,
+    armed: Mutex<[u32; Armed::LyingReset as usize + 1]>,
     slow_nanos: AtomicU64,
     slow_reset_nanos: AtomicU64,
+    slow_read_nanos: AtomicU64,
+    stalled_read_nanos: AtomicU64,
 }
 
 struct Planned {
@@ -140,14 +187,45 @@ impl Faults {
         Duration::from_nanos(self.slow_reset_nanos.swap(0, Ordering::Relaxed))
     }
 
+    pub(crate) fn set_slow_reads(&self, by: Duration) {
+        self.slow_read_nanos.store(nanos(by), Ordering::Relaxed);
+    }
+
+    pub(crate) fn arm_stalled_read(&self, by: Duration) {
+        self.stalled_read_nanos.store(nanos(by), Ordering::Relaxed);
+    }
+
+    /// How much longer the register read takes that is under way.
+    pub(crate) fn take_slow_read(&self) -> Duration {
+        let slow = self.slow_read_nanos.load(Ordering::Relaxed);
+        // Looked at first: every read asks.
+        let stalled = match self.stalled_read_nanos.load(Ordering::Relaxed) {
+            0 => 0,
+            _ => self.stalled_read_nanos.swap(0, Ordering::Relaxed),
+        };
+        Duration::from_nanos(slow.saturating_add(stalled))
+    }
+
+    /// Ends what lasts until a reset of the device.
+    pub(crate) fn end_by_reset(&self) {
+        self.set_slow(Duration::ZERO);
+        self.set_slow_reads(Duration::ZERO);
+        self.conditions.end_by_reset();
+    }
+
+    /// Ends what is wrong with a card that is there no more.
+    pub(crate) fn end_by_swap(&self) {
+        self.end_by_reset();
+        self.arm_stalled_read(Duration::ZERO);
+        self.arm_slow_reset(Duration::ZERO);
+        *self.armed.lock() = Default::default();
+        self.conditions.end_by_swap();
+    }
+
     /// How much longer each command takes.
     pub(crate) fn slow(&self) -> Duration {
         Duration::from_nanos(self.slow_nanos.load(Ordering::Relaxed))
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A count that is `u64::MAX` as long as nothing is planned.

@@ -1,0 +1,132 @@
+//! What is asked of a device to which something untidy has happened: that it is used again, or given up with a reason.
+
+use std::time::{Duration, Instant};
+
+use lifeboat::command::Work;
+use lifeboat::{CallError, Device, Priority, Submission};
+
+use super::mode::Fate;
+use super::point::{self, LIMIT, Point};
+use super::rig::{Heard, Peer, Rig};
+use super::verdict::Wrongs;
+use super::world::World;
+
+/// Between two looks whether the device works.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// After a deed: every fence signals, the device meets its fate, and then it is pulled out. Gives the accesses since `before`;
+/// `armed` is when the point was armed.
+pub(super) fn aftermath(
+    rig: &Rig,
+    world: &World,
+    point: &Point,
+    (before, armed): (u64, u64),
+    wrongs: &mut Wrongs,
+) -> Result<u64, String> {
+    world.owed().iter().for_each(|fence| point::expect_signal(fence, wrongs));
+    rig.reach();
+    rig.check_reached(point, armed, wrongs);
+    let mut heard = Heard { bound: Some(world.minor()), ..Heard::default() };
+    // What has not happened has changed nothing.
+    let fate = if rig.was_reached() { point.mode.fate() } else { Fate::WorksOn };
+    meet(fate, rig, world, &mut heard, wrongs)?;
+    let accesses = rig.card.counters().accesses - before;
+    pull(rig, &mut heard, wrongs);
+    point::settle(world, true, wrongs);
+    point::after_loss(world, point, wrongs)?;
+    Ok(accesses)
+}
+
+/// Waits until the device has met its fate.
+fn meet(fate: Fate, rig: &Rig, world: &World, heard: &mut Heard, wrongs: &mut Wrongs) -> Result<(), String> {
+    if fate == Fate::WorksOn {
+        if let Err(why) = point::still_works(world, wrongs) {
+            while rig.hear(LOOK, heard, wrongs) {}
+            return Err(format!("{why}; the bus has told: {heard:?}"));
+        }
+        return Ok(());
+    }
+    let began = Instant::now();
+    loop {
+        while rig.hear(Duration::ZERO, heard, wrongs) {}
+        let bound = heard.bound.and_then(|minor| rig.bus.device(minor)).filter(Device::is_live);
+        let met = match fate {
+            Fate::GivenUp => bound.is_none() && heard.given_up.is_some(),
+            _ => bound.is_some_and(|device| works(&device) && device.is_live()),
+        };
+        if met {
+            return Ok(());
+        }
+        if began.elapsed() > LIMIT {
+            let wanted = if fate == Fate::GivenUp { "given up with a reason" } else { "used again" };
+            wrongs.add(format!("the device is not {wanted}; the bus has told: {heard:?}"));
+            return Ok(());
+        }
+        rig.hear(LOOK, heard, wrongs);
+    }
+}
+
+/// Whether a device executes a job, on both rings.
+fn works(device: &Device) -> bool {
+    let ends = || {
+        let handle = device.open()?;
+        let context = handle.create_context()?;
+        let queue = |ring| handle.create_queue(&context, ring, Priority::Normal);
+        let queues = [queue(0)?, queue(1)?];
+        let job = |queue| handle.submit(&Submission::new(queue, &[Work::Nop]));
+        let jobs = [job(&queues[0])?, job(&queues[1])?];
+        // The queues stay until both have ended.
+        Ok::<_, CallError>(jobs.iter().all(|job| job.wait(LIMIT).is_ok()))
+    };
+    ends() == Ok(true)
+}
+
+/// Pulls out what is there, and waits until nothing is bound.
+fn pull(rig: &Rig, heard: &mut Heard, wrongs: &mut Wrongs) {
+    rig.slot.remove();
+    while heard.bound.is_some() {
+        if !rig.hear(LIMIT, heard, wrongs) {
+            wrongs.add(format!("the card was pulled out, and the bus has told: {heard:?}"));
+            return;
+        }
+    }
+}
+
+/// Whether the device comes to be bound is left to when it happens. Then it must go.
+pub(super) fn probe(rig: &Rig, point: &Point, wrongs: &mut Wrongs) -> Result<u64, String> {
+    let armed = rig.arm(point);
+    rig.plug()?;
+    let mut heard = Heard::default();
+    while heard.bound.is_none() && heard.given_up.is_none() {
+        if !rig.hear(LIMIT, &mut heard, wrongs) {
+            return Err("nothing was heard of the bus".to_owned());
+        }
+    }
+    if point.at.is_none() && heard.bound.is_none() {
+        return Err(format!("the device could not be bound: {heard:?}"));
+    }
+    let accesses = rig.card.counters().accesses;
+    rig.check_reached(point, armed, wrongs);
+    pull(rig, &mut heard, wrongs);
+    Ok(accesses)
+}
+
+/// A device is unbound while it happens to it.
+pub(super) fn unbind(rig: &Rig, point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<u64, String> {
+    rig.plug()?;
+    let world = rig.world(peer)?;
+    let mut heard = Heard { bound: Some(world.minor()), ..Heard::default() };
+    let before = rig.card.counters().accesses;
+    let armed = rig.arm(point);
+    rig.bus.unbind_all();
+    while heard.bound.is_some() {
+        if !rig.hear(LIMIT, &mut heard, wrongs) {
+            return Err(format!("the device was unbound, and the bus has told: {heard:?}"));
+        }
+    }
+    let accesses = rig.card.counters().accesses - before;
+    rig.check_reached(point, armed, wrongs);
+    pull(rig, &mut heard, wrongs);
+    point::after_loss(&world, point, wrongs)?;
+    Ok(accesses)
+}
