@@ -114,15 +114,23 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         Ok(Info { version, serial, rings, contexts, segments, vram_bytes })
     }
 
-    /// Whether what answers now is the device that `before` was read of.
+    /// Compares the device that answers now with the one that `before` was read of. Another one must
+    /// give the same answers twice and compute, with `pattern`: a device that begins to answer nonsense
+    /// is not a replacement.
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn identify(&self, before: &Info) -> Result<Identity, DriverError> {
+    pub fn identify(&self, before: &Info, pattern: u32) -> Result<Identity, DriverError> {
+        let info = match self.info() {
+            Ok(info) if info == *before => return Ok(Identity::Same),
+            Ok(info) => info,
+            Err(DriverError::NotLb1 { .. }) => return Ok(Identity::Unknown),
+            Err(error) => return Err(error),
+        };
+        let computes = self.liveness(pattern)? == Verdict::Alive;
         match self.info() {
-            Ok(info) if info == *before => Ok(Identity::Same),
-            Ok(_) => Ok(Identity::Other),
-            Err(DriverError::NotLb1 { .. }) => Ok(Identity::Unknown),
+            Ok(again) if again == info && computes => Ok(Identity::Other),
+            Ok(_) | Err(DriverError::NotLb1 { .. }) => Ok(Identity::Unknown),
             Err(error) => Err(error),
         }
     }

@@ -13,7 +13,7 @@ use lifeboat_pci::{ConfigSpace, offset};
 
 use crate::dump::{Reason, Recorder};
 use crate::link::Link;
-use crate::probe::PCI_ID;
+use crate::probe::{LIVENESS_PATTERN, PCI_ID};
 
 pub(crate) struct HealthCheck {
     vitals: Vitals,
@@ -74,7 +74,7 @@ impl HealthCheck {
 
     /// Whether what answers is the device that was bound, and not another one of its kind in its place (LIFE-8).
     fn recognise(&self, link: &Link) -> Option<()> {
-        match link.registers(|lb1, _| lb1.identify(&self.info)) {
+        match link.registers(|lb1, _| lb1.identify(&self.info, LIVENESS_PATTERN)) {
             Ok(Identity::Other) => {
                 tracing::error!("another device is in the place of this one");
                 link.lost(Loss::Replaced);

@@ -14,7 +14,7 @@ use lifeboat_pci::{Function, Slot, SlotEvent, offset};
 
 use super::farewell::Farewell;
 use super::{Shared, SlotState};
-use crate::probe::PCI_ID;
+use crate::probe::{LIVENESS_PATTERN, PCI_ID};
 use crate::{Binding, ProbeError, ProbeOptions};
 
 /// What may help a wedged device: to bind it anew, which resets it, or to reset its bus before.
@@ -336,7 +336,7 @@ impl Watcher {
             Ok(PCI_ID) => function
                 .bar(regs::REGISTER_BAR)
                 .map_err(DriverError::from)
-                .and_then(|registers| Lb1::new(&*registers).identify(binding.info()))
+                .and_then(|registers| Lb1::new(&*registers).identify(binding.info(), LIVENESS_PATTERN))
                 .unwrap_or(Identity::Unknown),
             // Zero is what an ejected emulated device was seen to read.
             Ok(0) | Err(_) => Identity::Unknown,
