@@ -78,8 +78,8 @@ pub(crate) struct Shell {
     announced: Instant,
     /// Until when is waited for what was under way when the loss was announced.
     deadline: Instant,
-    /// An interrupt handler had not ended when interrupts were to be turned off.
-    handler_stays: bool,
+    /// Interrupts that go off on another thread, because a handler has not ended; closes when they are.
+    going_off: Option<mpsc::Receiver<()>>,
     /// Threads that were waited for in vain.
     stragglers: Vec<Holdout>,
     report: Arc<Mutex<UnplugReport>>,
@@ -117,7 +117,7 @@ impl Shell {
             drain_limit,
             announced: Instant::now(),
             deadline: Instant::now(),
-            handler_stays: false,
+            going_off: None,
             stragglers: Vec::new(),
             report: Arc::new(Mutex::new(&locks::REPORT, report)),
             _entry: entry,
@@ -172,9 +172,13 @@ impl Shell {
     fn interrupts_off(&mut self, deadline: Instant) {
         let Err(place) = self.interrupts.close(deadline) else { return self.function.irq_disable() };
         self.straggler(Some(place), "an interrupt handler".to_owned());
-        self.handler_stays = true;
         let function = self.function.clone();
-        aside("lifeboat-irq-off", Duration::ZERO, move || function.irq_disable());
+        let (done, off) = mpsc::channel::<()>();
+        aside("lifeboat-irq-off", Duration::ZERO, move || {
+            function.irq_disable();
+            drop(done);
+        });
+        self.going_off = Some(off);
     }
 }
 
@@ -274,13 +278,13 @@ impl Teardown for Shell {
     fn release(&mut self) {
         self.step("release", |shell| {
             shell.link.announce(None);
-            if shell.handler_stays {
-                // It waits for the handler.
-                let function = shell.function.clone();
-                aside("lifeboat-release", Duration::ZERO, move || function.release());
-            } else {
-                shell.function.release();
-            }
+            let Some(off) = shell.going_off.take() else { return shell.function.release() };
+            // Not before interrupts are off, which waits for the handler.
+            let function = shell.function.clone();
+            aside("lifeboat-release", Duration::ZERO, move || {
+                let _ = off.recv();
+                function.release();
+            });
         });
     }
 }
