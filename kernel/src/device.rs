@@ -161,7 +161,11 @@ impl Device {
     pub(crate) fn new(function: &pci::Device<Core<'_>>, shared: Arc<Shared>) -> Result<Arc<Self>> {
         let enabled = Enabled::new(function)?;
         let link = Link::new(function)?;
-        let vram = function.resource_len(regs::VRAM_BAR.into())?;
+        // A BAR that the kernel found no room for has no length. This driver does without VRAM.
+        let vram = match function.resource_len(regs::VRAM_BAR.into())? {
+            0 => u64::MAX,
+            bytes => bytes,
+        };
         let info = link.registers(|lb1| {
             let info = lb1.info()?;
             info.check(regs::REGISTER_BAR_SIZE, vram)?;
