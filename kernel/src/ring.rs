@@ -10,7 +10,7 @@ use kernel::{
     sync::{atomic::Relaxed, Arc},
     time::{delay::fsleep, Delta},
 };
-use lifeboat_core::{fence::Seqno, patience::Patience, sched::Began};
+use lifeboat_core::{fence::Seqno, polling::Polling, sched::Began};
 use lifeboat_lb1::{regs, DriverError, Extent, Progress, RingWriter, Unproven, PROOF_LIMIT};
 use lifeboat_pci::DmaMemory;
 
@@ -106,22 +106,22 @@ pub(crate) fn wait_for_reset(ask: impl FnMut() -> Result<Progress, DriverError>)
     wait_until_done(RESET_LIMIT, ask)
 }
 
-/// The same for whatever the hardware takes time for, by the core's [`Patience`]. Ends early if the device is gone.
+/// The same for whatever the hardware takes time for, by the core's [`Polling`]. Ends early if the device is gone.
 fn wait_until_done(
     limit: Duration,
     mut ask: impl FnMut() -> Result<Progress, DriverError>,
 ) -> Result<bool, DriverError> {
     let clock = Clock::start();
     let pause = Duration::from_micros(POLL_US.into());
-    let mut patience = Patience::new(limit, pause, clock.now());
+    let mut polling = Polling::new(limit, pause, clock.now());
     loop {
-        let last = patience.looks(clock.now());
+        let last = polling.looks(clock.now());
         match ask()? {
             Progress::Done => return Ok(true),
             Progress::Failed => return Ok(false),
             Progress::UnderWay if last => return Ok(false),
             Progress::UnderWay => {
-                patience.pauses(clock.now());
+                polling.pauses(clock.now());
                 fsleep(Delta::from_micros(POLL_US.into()));
             }
         }

@@ -19,7 +19,7 @@
 //! | [`kms`] | commits of a display: rules, and the one under way |
 //! | [`fence`] | the ways a fence can end, and sequence numbers |
 //! | [`health`] | distinction between a dead device and a register that reads all-ones |
-//! | [`patience`] | limits for polling hardware, on a machine that may be busy |
+//! | [`polling`] | limits for polling hardware, on a machine that may be busy |
 //! | [`vitals`] | watch over a device: it answers, and it goes on |
 //! | [`lifecycle`] | the states of the device in a slot, with an answer for every event |
 //! | [`incident`] | grouping of failures, for dumps |
@@ -41,7 +41,7 @@ pub mod incident;
 pub mod kms;
 pub mod lifecycle;
 pub mod minor;
-pub mod patience;
+pub mod polling;
 pub mod recovery;
 pub mod sched;
 pub mod share;

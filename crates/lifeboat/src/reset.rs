@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::health::Verdict;
-use lifeboat_core::patience::Patience;
+use lifeboat_core::polling::Polling;
 use lifeboat_lb1::{DriverError, PROOF_LIMIT, Progress, Unproven, regs, set_bus_master, set_memory_decode};
 use lifeboat_pci::ConfigSpace;
 use lifeboat_sync::lint;
@@ -106,7 +106,7 @@ pub(crate) fn wait_for_heartbeat(
 }
 
 /// Asks until there is an answer, with pauses of `pause`; `None` if there is none within the limit, which is
-/// [`Patience`]'s: it does not depend on how busy this machine is.
+/// [`Polling`]'s: it does not depend on how busy this machine is.
 fn ask_until<T>(
     limit: Duration,
     pause: Duration,
@@ -114,14 +114,14 @@ fn ask_until<T>(
 ) -> Result<Option<T>, DriverError> {
     let began = Instant::now();
     let now = || Timestamp::new(began.elapsed());
-    let mut patience = Patience::new(limit, pause, now());
+    let mut polling = Polling::new(limit, pause, now());
     loop {
-        let last = patience.looks(now());
+        let last = polling.looks(now());
         let answer = ask()?;
         if answer.is_some() || last {
             return Ok(answer);
         }
-        patience.pauses(now());
+        polling.pauses(now());
         std::thread::sleep(pause);
     }
 }

@@ -1,9 +1,10 @@
-//! How long to go on asking hardware for something that it takes time for.
+//! Limits for polling hardware, on a machine that may be busy.
 //!
-//! A clock alone does not say it: on a busy machine the thread that asks may sleep for much longer than it wants to, and find
-//! the limit passed at its second look. So what counts is how often it got to look. A pause between two looks is
-//! charged as it was meant, with some grace, and a look that took long as a part of the limit; the last look begins after all of
-//! the limit was charged (HEALTH-5). On a machine that is idle this is the clock's time.
+//! A clock alone is no limit: on a busy machine the polling thread may sleep for much longer than it
+//! wants to, and find the limit passed at its second look. So looks count, too. A pause between two
+//! looks is charged as it was meant, with some grace, and a long look as a part of the limit; the last
+//! look begins after all of the limit was charged (HEALTH-5). On an idle machine this is the clock's
+//! time.
 
 use core::time::Duration;
 
@@ -17,7 +18,7 @@ const SLOW_LOOKS: u32 = 4;
 
 /// The time that is left for one wait.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Polling {
     left: Duration,
     longest_pause: Duration,
     longest_look: Duration,
@@ -25,7 +26,7 @@ pub struct Patience {
     since: Timestamp,
 }
 
-impl Patience {
+impl Polling {
     /// A wait of `limit` that begins at `now` with a look, with pauses of `pause` between looks.
     #[must_use]
     pub fn new(limit: Duration, pause: Duration, now: Timestamp) -> Self {
@@ -66,15 +67,15 @@ mod tests {
     fn looks(mut took: impl FnMut() -> (Duration, Duration)) -> (u32, Duration) {
         let mut now = Timestamp::new(Duration::from_secs(5));
         let began = now;
-        let mut patience = Patience::new(LIMIT, PAUSE, now);
+        let mut polling = Polling::new(LIMIT, PAUSE, now);
         for look in 1.. {
-            let last = patience.looks(now);
+            let last = polling.looks(now);
             let (look_took, paused) = took();
             now = now.plus(look_took);
             if last {
                 return (look, now.since_beginning().saturating_sub(began.since_beginning()));
             }
-            patience.pauses(now);
+            polling.pauses(now);
             now = now.plus(paused);
         }
         unreachable!()
