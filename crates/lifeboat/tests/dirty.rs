@@ -18,11 +18,10 @@ use lifeboat::dump::Reason;
 use lifeboat::{Bus, Event, Module, ProbeOptions};
 use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs::{self, device_ctrl, device_status, ring_ctrl, ring_status};
-use lifeboat_pci::{
-    ALL_ONES, Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler, Slot, SlotEvent, SlotWatcher,
-};
+use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, Slot, SlotEvent, SlotWatcher};
 use machine::LONG;
 use machine::bound::{Bound, Hook, options, plugged};
+use machine::forward::forward;
 use machine::interposer::{Access, Interposer};
 
 const WATCH: Watch = Watch { period: Duration::from_millis(20), stalls: 3 };
@@ -128,36 +127,10 @@ impl Bar for DisturbedBar {
 }
 
 impl Function for Disturbed {
-    fn location(&self) -> &str {
-        self.inner.location()
-    }
-
-    fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
-        self.inner.config()
-    }
+    forward!(location config dma_map dma_unmap irq_enable irq_disable release);
 
     fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
         Ok(Arc::new(DisturbedBar { inner: self.inner.bar(index)?, on: self.on.clone() }))
-    }
-
-    fn dma_map(&self, memory: &Arc<HostMemory>) -> Result<Iova, BusError> {
-        self.inner.dma_map(memory)
-    }
-
-    fn dma_unmap(&self, iova: Iova) -> Result<(), BusError> {
-        self.inner.dma_unmap(iova)
-    }
-
-    fn irq_enable(&self, vectors: u8, handler: IrqHandler) -> Result<(), BusError> {
-        self.inner.irq_enable(vectors, handler)
-    }
-
-    fn irq_disable(&self) {
-        self.inner.irq_disable();
-    }
-
-    fn release(&self) {
-        self.inner.release();
     }
 }
 

@@ -15,6 +15,7 @@ use lifeboat::{Commit, CommitKind, Module, WaitError};
 use lifeboat_gpu::{Fault, Trigger};
 use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
 use machine::bound::{options, plugged};
+use machine::forward::forward;
 use machine::{Client, LONG, assert_lint_is_silent};
 
 /// During which accesses the handler is called.
@@ -122,9 +123,8 @@ impl ConfigSpace for SynchronousConfig {
 }
 
 impl Function for Synchronous {
-    fn location(&self) -> &str {
-        self.inner.location()
-    }
+    forward!(location release);
+
     fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
         Arc::new(SynchronousConfig(self.inner.config(), self.line.clone()))
     }
@@ -149,9 +149,6 @@ impl Function for Synchronous {
         self.inner.irq_disable();
         self.line.if_during(During::Writes);
         *self.line.handler.lock().unwrap() = None;
-    }
-    fn release(&self) {
-        self.inner.release();
     }
 }
 

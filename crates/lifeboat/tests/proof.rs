@@ -18,8 +18,9 @@ use lifeboat::{Bus, Event, Fence, Module, ProbeError, ProbeOptions, WaitError};
 use lifeboat_gpu::{Card, Config};
 use lifeboat_lb1::regs::{self, device_ctrl, irq, ring_ctrl};
 use lifeboat_lb1::{DriverError, Unproven};
-use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler, Slot, SlotWatcher};
+use lifeboat_pci::{Bar, BusError, Function, HostMemory, Iova, Slot, SlotWatcher};
 use machine::bound::{Bound, Hook, options, plugged};
+use machine::forward::forward;
 use machine::interposer::{Access, Interposer};
 use machine::{Client, JOB_TIMEOUT, LONG};
 
@@ -361,13 +362,7 @@ fn carry([from, to]: [&HostMemory; 2]) {
 }
 
 impl Function for OneWay {
-    fn location(&self) -> &str {
-        self.inner.location()
-    }
-
-    fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
-        self.inner.config()
-    }
+    forward!(location config dma_unmap irq_enable irq_disable release);
 
     fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
         let (memories, drops) = (self.memories.clone(), self.drops_writes.clone());
@@ -392,22 +387,6 @@ impl Function for OneWay {
         let its = Arc::new(HostMemory::new(memory.size()).unwrap());
         self.memories.lock().unwrap().push([memory.clone(), its.clone()]);
         self.inner.dma_map(&its)
-    }
-
-    fn dma_unmap(&self, iova: Iova) -> Result<(), BusError> {
-        self.inner.dma_unmap(iova)
-    }
-
-    fn irq_enable(&self, vectors: u8, handler: IrqHandler) -> Result<(), BusError> {
-        self.inner.irq_enable(vectors, handler)
-    }
-
-    fn irq_disable(&self) {
-        self.inner.irq_disable();
-    }
-
-    fn release(&self) {
-        self.inner.release();
     }
 }
 

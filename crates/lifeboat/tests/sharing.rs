@@ -13,8 +13,9 @@ use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::{Binding, Buffer, CallError, Device, DmaBuf, Fence, Kind, Module, Placement, WaitError};
 use lifeboat_gpu::{Card, Config, Iommu};
-use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
+use lifeboat_pci::{BusError, Function, HostMemory, Iova};
 use machine::bound::{options, plugged};
+use machine::forward::forward;
 use machine::{BYTES, Client, LONG, Machine, assert_lint_is_silent, counts};
 
 /// A client of another device, with a buffer that it has imported.
@@ -306,17 +307,7 @@ impl Given {
 }
 
 impl Function for Noting {
-    fn location(&self) -> &str {
-        self.inner.location()
-    }
-
-    fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
-        self.inner.config()
-    }
-
-    fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
-        self.inner.bar(index)
-    }
+    forward!(location config bar dma_unmap irq_enable irq_disable release);
 
     fn dma_map(&self, memory: &Arc<HostMemory>) -> Result<Iova, BusError> {
         if memory.is_peers() && !self.peers {
@@ -324,22 +315,6 @@ impl Function for Noting {
         }
         self.given.0.lock().unwrap().push(Arc::downgrade(memory));
         self.inner.dma_map(memory)
-    }
-
-    fn dma_unmap(&self, iova: Iova) -> Result<(), BusError> {
-        self.inner.dma_unmap(iova)
-    }
-
-    fn irq_enable(&self, vectors: u8, handler: IrqHandler) -> Result<(), BusError> {
-        self.inner.irq_enable(vectors, handler)
-    }
-
-    fn irq_disable(&self) {
-        self.inner.irq_disable();
-    }
-
-    fn release(&self) {
-        self.inner.release();
     }
 }
 

@@ -19,8 +19,9 @@ use lifeboat::core::vitals::Watch;
 use lifeboat::{DisplayEvent, Fence, ProbeOptions, UnplugReport, WaitError};
 use lifeboat_gpu::Violation;
 use lifeboat_lb1::regs;
-use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
+use lifeboat_pci::{BusError, ConfigSpace, Function};
 use machine::bound::{Hook, no_hook, options, plugged};
+use machine::forward::forward;
 use machine::interposer::{Access, Interposer};
 use machine::{Client, LONG, assert_lint_is_silent};
 
@@ -116,29 +117,10 @@ impl ConfigSpace for SlowConfig {
 }
 
 impl Function for Slow {
-    fn location(&self) -> &str {
-        self.inner.location()
-    }
+    forward!(location bar dma_map dma_unmap irq_enable irq_disable release);
+
     fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
         Arc::new(SlowConfig(self.inner.config(), self.stall.clone()))
-    }
-    fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
-        self.inner.bar(index)
-    }
-    fn dma_map(&self, memory: &Arc<HostMemory>) -> Result<Iova, BusError> {
-        self.inner.dma_map(memory)
-    }
-    fn dma_unmap(&self, iova: Iova) -> Result<(), BusError> {
-        self.inner.dma_unmap(iova)
-    }
-    fn irq_enable(&self, vectors: u8, handler: IrqHandler) -> Result<(), BusError> {
-        self.inner.irq_enable(vectors, handler)
-    }
-    fn irq_disable(&self) {
-        self.inner.irq_disable();
-    }
-    fn release(&self) {
-        self.inner.release();
     }
 }
 

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use lifeboat::core::vitals::Watch;
 use lifeboat::{Bus, Event, Module, ProbeOptions, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config};
-use lifeboat_pci::{
-    ALL_ONES, Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler, Slot, SlotEvent, SlotWatcher,
-};
+use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, Slot, SlotEvent, SlotWatcher};
 
 use crate::machine::bound::options;
+use crate::machine::forward::forward;
 
 /// What the slot does to accesses.
 #[derive(Default)]
@@ -38,7 +37,10 @@ pub(crate) struct Fickle {
     watchers: Mutex<Vec<SlotWatcher>>,
 }
 
-struct FickleFunction(Arc<dyn Function>, Arc<Mood>);
+struct FickleFunction {
+    inner: Arc<dyn Function>,
+    mood: Arc<Mood>,
+}
 struct FickleBar(u8, Arc<dyn Bar + Send + Sync>, Arc<Mood>);
 struct FickleConfig(Arc<dyn ConfigSpace + Send + Sync>, Arc<Mood>);
 
@@ -123,36 +125,14 @@ impl ConfigSpace for FickleConfig {
 }
 
 impl Function for FickleFunction {
-    fn location(&self) -> &str {
-        self.0.location()
-    }
+    forward!(location dma_map dma_unmap irq_enable irq_disable release);
 
     fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
-        Arc::new(FickleConfig(self.0.config(), self.1.clone()))
+        Arc::new(FickleConfig(self.inner.config(), self.mood.clone()))
     }
 
     fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
-        Ok(Arc::new(FickleBar(index, self.0.bar(index)?, self.1.clone())))
-    }
-
-    fn dma_map(&self, memory: &Arc<HostMemory>) -> Result<Iova, BusError> {
-        self.0.dma_map(memory)
-    }
-
-    fn dma_unmap(&self, iova: Iova) -> Result<(), BusError> {
-        self.0.dma_unmap(iova)
-    }
-
-    fn irq_enable(&self, vectors: u8, handler: IrqHandler) -> Result<(), BusError> {
-        self.0.irq_enable(vectors, handler)
-    }
-
-    fn irq_disable(&self) {
-        self.0.irq_disable();
-    }
-
-    fn release(&self) {
-        self.0.release();
+        Ok(Arc::new(FickleBar(index, self.inner.bar(index)?, self.mood.clone())))
     }
 }
 
@@ -164,7 +144,7 @@ impl Slot for Fickle {
     fn function(&self) -> Option<Arc<dyn Function>> {
         self.mood.begun.fetch_add(1, SeqCst);
         let function = self.inner.lock().unwrap().function()?;
-        Some(Arc::new(FickleFunction(function, self.mood.clone())))
+        Some(Arc::new(FickleFunction { inner: function, mood: self.mood.clone() }))
     }
 
     fn watch(&self, watcher: SlotWatcher) {

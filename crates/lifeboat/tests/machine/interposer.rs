@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
+use lifeboat_pci::{Bar, BusError, ConfigSpace, Function};
+
+use super::forward::forward;
 
 /// An access to a BAR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +93,7 @@ impl Bar for InterposedBar {
 }
 
 impl Function for Interposer {
-    fn location(&self) -> &str {
-        self.inner.location()
-    }
+    forward!(location dma_map dma_unmap irq_enable irq_disable release);
 
     fn config(&self) -> Arc<dyn ConfigSpace + Send + Sync> {
         self.config.clone().unwrap_or_else(|| self.inner.config())
@@ -101,25 +101,5 @@ impl Function for Interposer {
 
     fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
         Ok(Arc::new(InterposedBar { index, inner: self.inner.bar(index)?, hook: self.hook.clone() }))
-    }
-
-    fn dma_map(&self, memory: &Arc<HostMemory>) -> Result<Iova, BusError> {
-        self.inner.dma_map(memory)
-    }
-
-    fn dma_unmap(&self, iova: Iova) -> Result<(), BusError> {
-        self.inner.dma_unmap(iova)
-    }
-
-    fn irq_enable(&self, vectors: u8, handler: IrqHandler) -> Result<(), BusError> {
-        self.inner.irq_enable(vectors, handler)
-    }
-
-    fn irq_disable(&self) {
-        self.inner.irq_disable();
-    }
-
-    fn release(&self) {
-        self.inner.release();
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
 pub(crate) mod bound;
+pub(crate) mod forward;
 pub(crate) mod interposer;
 
 use std::sync::mpsc::Receiver;
