@@ -6,6 +6,9 @@
 //! take a millisecond each on a ring that has one at a time, as one queue, or as two that depend on each other in turn.
 #![allow(clippy::unwrap_used)] // a benchmark that panicked has no figure
 
+#[path = "../tests/at_once/mod.rs"]
+mod at_once;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -49,41 +52,10 @@ fn rayon_pool() -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(WORKERS).build().unwrap()
 }
 
-/// A ring that has completed every job when it was given it.
-struct NullRing(Events<()>);
-
-impl Rings for NullRing {
-    type Job = ();
-    type Error = Infallible;
-
-    fn run(&mut self, ring: RingIndex, _: &Arc<()>, seqno: Seqno) -> Result<(), Infallible> {
-        self.0.hw_done(ring, seqno);
-        Ok(())
-    }
-
-    fn reset_ring(&mut self, _: RingIndex, _: Seqno) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn reset_device(&mut self, _numbers: &[Seqno]) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: RingIndex) -> Option<Seqno> {
-        None
-    }
-
-    fn give_up(&mut self) {}
-
-    fn quiesce(&mut self) -> AtRest {
-        AtRest::Yes
-    }
-}
-
 fn null_scheduler() -> Scheduler<()> {
     // For those that run ahead, and those that have signalled and are not released yet.
     let options = Options { jobs: 8 * BATCH, ..Options::default() };
-    Scheduler::open(&options, |events| Ok::<_, Infallible>(NullRing(events.clone()))).unwrap()
+    at_once::open(&options, true)
 }
 
 fn round_trip(c: &mut Criterion) {

@@ -3,51 +3,20 @@
 #![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
+mod at_once;
 mod model;
 
 use std::cell::RefCell;
-use std::convert::Infallible;
 use std::sync::{Arc, Barrier, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
-use lifeboat::core::fence::{FenceError, Seqno};
-use lifeboat::sched::{AtRest, Events, NewJob, Options, RingIndex, Rings, Scheduler};
+use lifeboat::core::fence::FenceError;
+use lifeboat::sched::{NewJob, Options, RingIndex, Scheduler};
 use lifeboat::{Module, Priority};
 use model::{Hardware, LONG, Mode, queue, until};
 
-/// Hardware that completes everything at once, for jobs of any kind.
-struct AtOnce<J>(Events<J>);
-
-impl<J: Send + Sync + 'static> Rings for AtOnce<J> {
-    type Job = J;
-    type Error = Infallible;
-
-    fn run(&mut self, ring: RingIndex, _: &Arc<J>, seqno: Seqno) -> Result<(), Infallible> {
-        self.0.hw_done(ring, seqno);
-        Ok(())
-    }
-
-    fn reset_ring(&mut self, _: RingIndex, _: Seqno) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn reset_device(&mut self, _: &[Seqno]) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: RingIndex) -> Option<Seqno> {
-        None
-    }
-
-    fn give_up(&mut self) {}
-
-    fn quiesce(&mut self) -> AtRest {
-        AtRest::Yes
-    }
-}
-
 fn at_once<J: Send + Sync + 'static>(options: &Options) -> Scheduler<J> {
-    Scheduler::open(options, |events: &Events<J>| Ok::<_, Infallible>(AtOnce(events.clone()))).unwrap()
+    at_once::open(options, true)
 }
 
 static DELIVERED: OnceLock<Scheduler<Delivers>> = OnceLock::new();

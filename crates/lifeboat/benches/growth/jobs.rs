@@ -3,15 +3,14 @@
 //! Where queues are to stay ready, the ring is full: it has room for one job, and that never
 //! completes.
 
-use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat::core::fence::Seqno;
-use lifeboat::sched::{AtRest, Events, Limits, NewJob, Options, Queue, RingIndex, Rings, Scheduler};
+use lifeboat::sched::{Limits, NewJob, Options, Queue, RingIndex, Scheduler};
 use lifeboat::{Fence, Module, Priority};
 
+use crate::at_once;
 use crate::case::{Case, Sample};
 
 pub(crate) const CASES: &[&Case] = &[
@@ -37,49 +36,13 @@ pub(crate) const CASES: &[&Case] = &[
 const LIMIT: Duration = Duration::from_mins(1);
 const RING: RingIndex = RingIndex(0);
 
-/// Hardware that completes every job at once, or none.
-struct Hardware {
-    events: Events<()>,
-    completes: bool,
-}
-
-impl Rings for Hardware {
-    type Job = ();
-    type Error = Infallible;
-
-    fn run(&mut self, ring: RingIndex, _: &Arc<()>, seqno: Seqno) -> Result<(), Infallible> {
-        if self.completes {
-            self.events.hw_done(ring, seqno);
-        }
-        Ok(())
-    }
-
-    fn reset_ring(&mut self, _: RingIndex, _: Seqno) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn reset_device(&mut self, _: &[Seqno]) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: RingIndex) -> Option<Seqno> {
-        None
-    }
-
-    fn give_up(&mut self) {}
-
-    fn quiesce(&mut self) -> AtRest {
-        AtRest::Yes
-    }
-}
-
 /// A scheduler with room for so many of everything, and no share for a client that would be less.
 fn open(count: usize, completes: bool) -> Scheduler<()> {
     // One of each for the job that fills the ring.
     let room = count + 1;
     let limits = Limits::new(if completes { 64 } else { 1 }, LIMIT);
     let options = Options { limits, jobs: room, queues: room, contexts: room, ..Options::default() };
-    Scheduler::open(&options, |events| Ok::<_, Infallible>(Hardware { events: events.clone(), completes })).unwrap()
+    at_once::open(&options, completes)
 }
 
 fn queue(scheduler: &Scheduler<()>) -> Queue<()> {
