@@ -123,16 +123,13 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     pub fn identify(&self, before: &Info, pattern: u32) -> Result<Identity, DriverError> {
         let info = match self.info() {
             Ok(info) if info == *before => return Ok(Identity::Same),
-            Ok(info) => info,
+            // A model of another version has the same identity register.
+            info @ (Ok(_) | Err(DriverError::NotLb1 { register: regs::VERSION | regs::CAPS, .. })) => info,
             Err(DriverError::NotLb1 { .. }) => return Ok(Identity::Unknown),
             Err(error) => return Err(error),
         };
         let computes = self.liveness(pattern)? == Verdict::Alive;
-        match self.info() {
-            Ok(again) if again == info && computes => Ok(Identity::Other),
-            Ok(_) | Err(DriverError::NotLb1 { .. }) => Ok(Identity::Unknown),
-            Err(error) => Err(error),
-        }
+        Ok(if computes && self.info() == info { Identity::Other } else { Identity::Unknown })
     }
 
     /// After a reset: whether this is the device that it was before, with all that it had, and computes.

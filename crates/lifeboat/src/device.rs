@@ -113,6 +113,11 @@ impl Device {
         self.0.link.presence()
     }
 
+    /// The way to its registers.
+    pub(crate) fn link(&self) -> &Link {
+        &self.0.link
+    }
+
     /// Opens the device. A wedged one can be opened, and refuses work.
     ///
     /// # Errors

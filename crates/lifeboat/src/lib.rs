@@ -32,6 +32,7 @@
 #![allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // the handlers of calls have the shape of their class
 
 mod about;
+mod aside;
 mod binding;
 mod buffer;
 mod bus;

@@ -2,17 +2,17 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_pci::{ConfigSpace, Function};
 use lifeboat_sync::deadline::deadline_after;
-use lifeboat_sync::lint::{self, Mutex};
+use lifeboat_sync::lint::Mutex;
 use lifeboat_sync::{Holdout, Holdouts};
 
+use crate::aside::aside;
 use crate::device::{self, Device};
 use crate::irq::Interrupts;
 use crate::ledger::Entry;
@@ -78,7 +78,7 @@ pub(crate) struct Shell {
     announced: Instant,
     /// Until when is waited for what was under way when the loss was announced.
     deadline: Instant,
-    /// Interrupts that go off on another thread, because a handler has not ended; closes when they are.
+    /// Interrupts that go off on another thread, because a handler has not ended; tells when they are.
     going_off: Option<mpsc::Receiver<()>>,
     /// Threads that were waited for in vain.
     stragglers: Vec<Holdout>,
@@ -176,27 +176,15 @@ impl Shell {
         let (done, off) = mpsc::channel::<()>();
         aside("lifeboat-irq-off", Duration::ZERO, move || {
             function.irq_disable();
-            drop(done);
+            // The release may have been given up.
+            let _ = done.send(());
         });
         self.going_off = Some(off);
     }
 }
 
-/// Does something that a bus may take any time for, on a thread of its own. Says whether it was done within `limit`; if not,
-/// it is done later.
-fn aside(name: &str, limit: Duration, f: impl FnOnce() + Send + 'static) -> bool {
-    lint::might_block("waiting for a bus");
-    let (done, told) = mpsc::channel::<()>();
-    let act = move || {
-        f();
-        drop(done);
-    };
-    if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(act) {
-        tracing::error!(%error, name, "no thread for what a bus may take long for; it is left out");
-        return false;
-    }
-    told.recv_timeout(limit) == Err(RecvTimeoutError::Disconnected)
-}
+/// Time that handlers and sections have at least to end in the cut.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// How much time is left.
 fn left(deadline: Instant) -> Duration {
@@ -263,6 +251,8 @@ impl Teardown for Shell {
             cut_dma_off(&*shell.config);
             let maps = shell.device.0.maps.cut();
             shell.report.lock().maps_cut = maps;
+            // Also if the worker took all of the time: a handler or a section that has just begun is not blamed.
+            let deadline = deadline.max(Instant::now() + LEAST);
             shell.interrupts_off(deadline);
             if let Err(held) = shell.link.hardware.revoke(left(deadline)) {
                 tracing::error!(%held, "the hardware's mappings stay until they end");
@@ -282,7 +272,10 @@ impl Teardown for Shell {
             // Not before interrupts are off, which waits for the handler.
             let function = shell.function.clone();
             aside("lifeboat-release", Duration::ZERO, move || {
-                let _ = off.recv();
+                if off.recv().is_err() {
+                    // No thread could be started for it.
+                    function.irq_disable();
+                }
                 function.release();
             });
         });

@@ -39,8 +39,10 @@ pub enum Event {
         /// Where it is plugged in.
         location: String,
     },
-    /// A device is gone. If its driver has found it lost, this is told when it is known whether the device was removed or
-    /// [replaced](lifeboat_core::unplug::Loss::Replaced), after a second at the latest.
+    /// A device is gone. If the driver found the loss, this event waits until the slot or the next probe has told
+    /// whether the device was removed or [replaced](lifeboat_core::unplug::Loss::Replaced), at most
+    /// [`Patience::silent`](lifeboat_core::recovery::Patience::silent) (1 s by default) and the time of a probe that is
+    /// under way.
     Removed {
         /// How its unplug went.
         report: Arc<UnplugReport>,
@@ -120,8 +122,8 @@ impl Bus {
         Self::with_options(module, move || ProbeOptions { job_timeout, drain_limit, ..ProbeOptions::default() })
     }
 
-    /// A bus without slots, whose devices are driven as `options` says; it is asked for each, and for a slot's recoveries when that is attached. The bus itself listens for their
-    /// losses and dumps ([`ProbeOptions::report_loss`], [`ProbeOptions::report_dump`]).
+    /// A bus without slots, whose devices are driven as `options` says. `options` is called once when a slot is attached, for
+    /// its recoveries, and once for each probe. The bus itself listens for losses and dumps of its devices ([`ProbeOptions::report_loss`], [`ProbeOptions::report_dump`]).
     pub fn with_options(module: Module, options: impl Fn() -> ProbeOptions + Send + Sync + 'static) -> Self {
         let shared = Shared {
             module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),

@@ -9,16 +9,21 @@ use lifeboat_core::lifecycle::{Action, Event, For, Lifecycle, State};
 use lifeboat_core::recovery::{Attempts, GivenUp, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::{Failure, Method, Methods};
-use lifeboat_lb1::{DriverError, Identity, Info, Lb1, regs};
+use lifeboat_lb1::{DriverError, Identity, Info};
 use lifeboat_pci::{Function, Slot, SlotEvent, offset};
+use lifeboat_sync::deadline::{deadline_after, later};
 
 use super::farewell::Farewell;
 use super::{Shared, SlotState};
+use crate::aside::aside;
 use crate::probe::{LIVENESS_PATTERN, PCI_ID};
-use crate::{Binding, ProbeError, ProbeOptions};
+use crate::{Binding, Device, ProbeError, ProbeOptions};
 
 /// What may help a wedged device: to bind it anew, which resets it, or to reset its bus before.
 const METHODS: Methods = Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset);
+
+/// Limit for the answer to a question after the identity of a device. One that takes longer is unknown.
+const IDENTITY_LIMIT: Duration = Duration::from_millis(500);
 
 /// What a watcher is told.
 pub(super) enum Message {
@@ -115,7 +120,7 @@ impl Watcher {
 
     /// What happens next, until something is to be done anyway.
     fn next(&self, messages: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
-        let state_ends = self.lifecycle.deadline().map(|deadline| self.epoch + deadline.since_beginning());
+        let state_ends = self.lifecycle.deadline().map(|deadline| later(self.epoch, deadline.since_beginning()));
         let farewell_ends = self.farewell.as_ref().map(Farewell::until);
         match [state_ends, farewell_ends].into_iter().flatten().min() {
             Some(deadline) => messages.recv_timeout(deadline.saturating_duration_since(Instant::now())),
@@ -304,7 +309,7 @@ impl Watcher {
         binding.take_dumps().iter().for_each(|dump| self.shared.tell_dump(dump));
         if let Some(report) = report {
             self.tell_farewell(self.lifecycle.loss());
-            self.farewell = Some(Farewell::new(report, Instant::now() + self.patience));
+            self.farewell = Some(Farewell::new(report, deadline_after(self.patience)));
         }
     }
 
@@ -327,31 +332,36 @@ impl Watcher {
         Some(self.binding.as_ref()?.device()?.info().minor)
     }
 
-    /// Whether what answers now is the device that is bound: in configuration space, and where that says so in its registers
-    /// (LIFE-8). `None` if none is bound.
+    /// Compares the device that answers now with the bound one (LIFE-8). `None` if none is bound.
     fn recognise(&self) -> Option<Identity> {
-        let (function, binding) = (self.function.as_ref()?, self.binding.as_ref()?);
-        Some(match function.config().read32(offset::ID) {
-            // One that is wedged is cut off, so its registers are silent; then what the slot says is believed.
-            Ok(PCI_ID) => function
-                .bar(regs::REGISTER_BAR)
-                .map_err(DriverError::from)
-                .and_then(|registers| Lb1::new(&*registers).identify(binding.info(), LIVENESS_PATTERN))
-                .unwrap_or(Identity::Unknown),
-            // Zero is what an ejected emulated device was seen to read.
-            Ok(0) | Err(_) => Identity::Unknown,
-            Ok(id) if Unready::of(id).is_some() => Identity::Unknown,
-            Ok(_) => Identity::Other,
-        })
+        let (function, binding) = (self.function.clone()?, self.binding.as_ref()?);
+        let (device, info) = (binding.device()?, *binding.info());
+        // An access that stands still must not delay the unplug that this decides on (HEALTH-5).
+        let answer = aside("lifeboat-identity", IDENTITY_LIMIT, move || identity(&*function, &device, &info));
+        Some(answer.unwrap_or(Identity::Unknown))
     }
 
     /// Another device is in the place of the one that is bound.
     fn replaced(&self) -> Event {
         match self.lifecycle.state() {
             // A wedged one has nothing more to lose.
-            State::Wedged => Event::Rebind,
+            State::Wedged | State::Wedging(_) => Event::Rebind,
             _ => Event::Failed { binding: self.lifecycle.binding(), loss: Loss::Replaced },
         }
+    }
+}
+
+/// Compares the device that answers with the one that `info` was read of: in configuration space, and
+/// where that says so in its registers. Those of a wedged device are cut off: it is unknown, and the
+/// word of the slot is believed.
+fn identity(function: &dyn Function, device: &Device, info: &Info) -> Identity {
+    match function.config().read32(offset::ID) {
+        Ok(PCI_ID) => {
+            let identity = device.link().access(|hardware| hardware.lb1().identify(info, LIVENESS_PATTERN));
+            identity.and_then(Result::ok).unwrap_or(Identity::Unknown)
+        }
+        Ok(id) if Unready::of(id).is_none() => Identity::Other,
+        Ok(_) | Err(_) => Identity::Unknown,
     }
 }
 

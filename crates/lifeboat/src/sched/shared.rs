@@ -325,13 +325,19 @@ impl<J> Shared<J> {
     #[track_caller]
     pub(super) fn carry_out<T>(&self, state: &mut MutexGuard<'_, State<J>>, f: impl FnOnce() -> T) -> T {
         state.in_hand += 1;
-        let before = state.doing.replace(Location::caller());
+        let here = Location::caller();
+        let before = state.doing.replace(here);
         let result = MutexGuard::unlocked(state, || {
             let _in_hand = InHand::begin();
             catch_unwind(AssertUnwindSafe(f))
         });
         state.in_hand -= 1;
-        state.doing = before;
+        // Another thread may have begun something since, and what was `before` may have ended.
+        state.doing = match state.doing {
+            _ if state.in_hand == 0 => None,
+            Some(place) if std::ptr::eq(place, here) => before,
+            other => other,
+        };
         if state.in_hand == 0 {
             self.notify_watchers(state);
         }

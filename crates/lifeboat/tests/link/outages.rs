@@ -150,3 +150,20 @@ fn life_8_a_loss_that_a_read_has_found_is_told_as_a_removal_when_the_slot_says_s
     rig.quiet(MOMENT);
     rig.finish();
 }
+
+#[test]
+fn recov_4_a_patience_without_end_is_one() {
+    fn options() -> ProbeOptions {
+        let most = Duration::MAX;
+        ProbeOptions { patience: Patience { silent: most, retry: most, link: most, ..Patience::DEFAULT }, ..watched() }
+    }
+    let rig = Rig::new(options);
+    rig.slot.tell(SlotEvent::LinkDown);
+    rig.slot.down();
+    std::thread::sleep(Duration::from_millis(100));
+    rig.slot.up();
+    rig.slot.tell(SlotEvent::LinkUp);
+    assert_eq!(rig.removed().loss, Loss::LinkDown);
+    rig.added();
+    rig.finish();
+}

@@ -68,6 +68,18 @@ fn life_8_a_card_swapped_behind_the_slots_back_is_another_device() {
 }
 
 #[test]
+fn life_8_a_card_of_a_version_that_nobody_knows_is_another_device() {
+    let rig = Rig::new(watched);
+    rig.slot.mood.set_register(regs::VERSION, 0x0002_0000);
+    assert_eq!(rig.removed().loss, Loss::Replaced);
+    assert!(matches!(rig.event(), Event::ProbeFailed { .. }));
+    rig.slot.mood.register.1.store(0, SeqCst);
+    rig.bus.bind("0000:01:00.0");
+    rig.added();
+    rig.finish();
+}
+
+#[test]
 fn life_8_what_comes_back_as_another_is_told_as_replaced_and_has_all_its_recoveries() {
     let rig = Rig::new(watched);
     let before = rig.bus.devices()[0].info().clone();
