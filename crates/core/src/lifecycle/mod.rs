@@ -81,7 +81,7 @@ pub enum Then {
     Empty,
     /// It will be left alone.
     Idle,
-    /// It, or what was put in its place, is probed, with all recoveries before it.
+    /// The device, or its replacement, is probed with a fresh recovery budget.
     Probe,
     /// It is bound again because it failed.
     Recover,
@@ -107,7 +107,7 @@ pub enum Event {
     },
     /// The binding is to be ended.
     Unbind,
-    /// The device is to be bound anew, by who knows that it is worth it: all recoveries are before it again.
+    /// Bind the device again on request. It has its whole recovery budget again.
     Rebind,
     /// The slot is to be watched no more.
     Stop,
@@ -174,6 +174,8 @@ pub struct Lifecycle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct NotYet {
     since: Timestamp,
+    /// Begin of the silence that goes on.
+    silent_since: Option<Timestamp>,
     looks: u32,
 }
 

@@ -41,9 +41,9 @@ impl State {
     /// Whether an event of this kind can come here. Completions come only while what they complete is under way.
     pub const fn expects(self, kind: Kind) -> bool {
         match kind {
-            Kind::Probed | Kind::Refused => matches!(self, Self::Probing(_) | Self::Recovering(_)),
+            Kind::Probed | Kind::Refused | Kind::NotReady => matches!(self, Self::Probing(_) | Self::Recovering(_)),
             // Whose driver has failed has been there.
-            Kind::Vanished | Kind::NotReady | Kind::Foreign => {
+            Kind::Vanished | Kind::Foreign => {
                 matches!(self, Self::Probing(then) | Self::Recovering(then) if !matches!(then, Some(Then::Recover)))
             }
             Kind::Tick => matches!(self, Self::Waiting(_) | Self::LinkDown),

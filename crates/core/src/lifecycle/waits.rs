@@ -50,14 +50,23 @@ impl Lifecycle {
         if let Some(then) = then.filter(|then| *then != Then::Recover) {
             return self.go(then, now);
         }
-        let NotYet { since, looks } = self.unready.unwrap_or(NotYet { since: self.looked, looks: 0 });
-        let limit = since.plus(self.patience.limit(how));
+        let first = NotYet { since: self.looked, silent_since: None, looks: 0 };
+        let NotYet { since, silent_since, looks } = self.unready.unwrap_or(first);
+        let Patience { silent, retry, .. } = self.patience;
+        let (silent_since, limit) = match how {
+            Unready::Retry => (None, since.plus(retry)),
+            // A device that is silent and asks for time in turn has no more of it than one that asks.
+            Unready::Silent => {
+                let silent_since = silent_since.unwrap_or(self.looked);
+                (Some(silent_since), silent_since.plus(silent).min(since.plus(silent.max(retry))))
+            }
+        };
         if limit <= self.looked && looks > 0 {
             self.unready = None;
             return self.refused(then, now);
         }
         let looks = looks.saturating_add(1);
-        self.unready = Some(NotYet { since, looks });
+        self.unready = Some(NotYet { since, silent_since, looks });
         self.deadline = Some(now.plus(Patience::pause(looks)).min(limit.max(now)));
         let recovering = matches!(self.state, State::Recovering(_));
         self.state = State::Waiting(if recovering { For::ReadyAgain } else { For::Ready });

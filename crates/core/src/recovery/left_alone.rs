@@ -5,7 +5,7 @@ use core::fmt;
 /// Why nothing more is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GivenUp {
-    /// It has failed, also after as many recoveries as it may have.
+    /// The device failed again after its last allowed recovery.
     Recoveries,
     /// The slot reports that its link is down, and it has not come up within the limit. If it comes up one day, the device is
     /// bound again.

@@ -112,8 +112,8 @@ impl Attempts {
         self.turn(now)
     }
 
-    /// It turns out that the device has not failed: what was decided last is not counted, if it is not over. The pause before
-    /// the next recovery is as if it were.
+    /// The last failure was not the device's: the recovery decided for it does not count, unless it has ended. The next
+    /// pause is as long as if it counted.
     pub fn excused(&mut self) {
         self.made -= u32::from(self.counted);
         (self.counted, self.wedged) = (false, false);
@@ -134,7 +134,7 @@ impl Attempts {
         self.counted = false;
     }
 
-    /// The recovery is over, and the device works: from now on it is seen for how long.
+    /// The recovery has succeeded. The grace period of the [`Budget`] begins.
     pub fn recovered(&mut self, now: Timestamp) {
         self.over = Some(now);
         self.recovered = Some(now);

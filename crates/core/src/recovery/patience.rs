@@ -22,7 +22,8 @@ impl Unready {
     /// What an id read from configuration space says: `None` if it is an id.
     pub const fn of(id: u32) -> Option<Self> {
         match id {
-            u32::MAX => Some(Self::Silent),
+            // Zeroes were read of an ejected emulated device; the kernel takes all four for no device.
+            u32::MAX | 0 | 0x0000_ffff | 0xffff_0000 => Some(Self::Silent),
             RETRY => Some(Self::Retry),
             _ => None,
         }
@@ -57,14 +58,6 @@ impl Patience {
     const SHORTEST: Duration = Duration::from_millis(20);
     /// The longest: a device that is ready is not kept waiting for longer.
     const LONGEST: Duration = Duration::from_millis(320);
-
-    /// How long a device that is not ready in this way is waited for.
-    pub(crate) const fn limit(&self, how: Unready) -> Duration {
-        match how {
-            Unready::Silent => self.silent,
-            Unready::Retry => self.retry,
-        }
-    }
 
     /// The pause after so many looks, from 1.
     pub(crate) fn pause(looks: u32) -> Duration {

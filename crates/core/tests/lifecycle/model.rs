@@ -246,6 +246,9 @@ impl Model for Slot {
         }
         if matches!(now.under_way, Some((Action::Probe { .. }, _))) && now.device.is_some() {
             next.push(Next::Refuse);
+            if self.fickle {
+                next.push(Next::Defer);
+            }
         }
         if let Some((Action::Probe { .. }, Progress::Begun)) = now.under_way {
             if self.fickle && now.device.is_none() && now.card.is_some() {
@@ -324,7 +327,10 @@ impl Model for Slot {
                 self.tell(&mut now, Event::Tick);
             }
             Next::GoOn => self.go_on(&mut now),
-            Next::Defer => self.complete(&mut now, Event::NotReady(Unready::Silent)),
+            Next::Defer => {
+                now.device = None;
+                self.complete(&mut now, Event::NotReady(Unready::Silent));
+            }
             Next::Foreign => self.complete(&mut now, Event::Foreign),
             Next::Refuse => {
                 now.device = None;

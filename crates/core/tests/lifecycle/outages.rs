@@ -100,6 +100,37 @@ fn recov_4_a_device_is_waited_for_until_its_limit_and_looked_at_once_more() {
 }
 
 #[test]
+fn recov_4_a_device_that_asked_for_time_and_falls_silent_has_the_time_of_a_silent_one() {
+    let mut slot = Lifecycle::patient(Attempts::new(Budget::DEFAULT), PATIENCE);
+    assert_eq!(slot.handle(Event::Inserted, at(0)), Some(Action::Probe { binding: 1 }));
+    let mut now = at(0);
+    while now < at(5000) {
+        assert_eq!(slot.handle(Event::NotReady(Unready::Retry), now), None);
+        now = waits(&mut slot);
+    }
+    let silent = now;
+    assert_eq!(slot.handle(Event::NotReady(Unready::Silent), now), None);
+    assert_eq!(slot.state(), State::Waiting(For::Ready), "one look is no proof");
+    while slot.state() == State::Waiting(For::Ready) {
+        now = waits(&mut slot);
+        assert_eq!(slot.handle(Event::NotReady(Unready::Silent), now), None);
+    }
+    assert_eq!(now, silent.plus(PATIENCE.silent), "the last look");
+    // Nor does changing between the two last for ever.
+    let mut slot = Lifecycle::patient(Attempts::new(Budget::DEFAULT), PATIENCE);
+    assert_eq!(slot.handle(Event::Inserted, at(0)), Some(Action::Probe { binding: 1 }));
+    let mut now = at(0);
+    for how in [Unready::Silent, Unready::Retry].into_iter().cycle() {
+        assert_eq!(slot.handle(Event::NotReady(how), now), None);
+        if slot.state() != State::Waiting(For::Ready) {
+            break;
+        }
+        now = waits(&mut slot);
+    }
+    assert!(now <= at(0).plus(PATIENCE.retry).plus(PATIENCE.silent), "{now:?}");
+}
+
+#[test]
 fn recov_4_outages_spend_nothing_up_to_their_own_limit() {
     let mut slot = bound(1);
     let mut now = at(0);
