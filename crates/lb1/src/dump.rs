@@ -176,26 +176,45 @@ pub fn register(name: &str) -> Option<&'static Register> {
 }
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
-    /// Reads the [device's registers](DEVICE). One that cannot be read is `None`, and the next is tried.
+    /// Reads the [device's registers](DEVICE) while `go_on` says so, which is asked before each. One that cannot be
+    /// read is `None`, and the next is tried.
     ///
     /// # Errors
     /// [`DriverError::Gone`] as soon as the device is found gone: the registers that were left are `None` and have not been
     /// tried.
-    pub fn dump_device(&self, into: &mut Values<{ DEVICE.len() }>) -> Result<(), DriverError> {
-        self.dump(0, &DEVICE, into)
+    pub fn dump_device(
+        &self,
+        into: &mut Values<{ DEVICE.len() }>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<(), DriverError> {
+        self.dump(0, &DEVICE, into, go_on)
     }
 
     /// Reads the [registers of a ring](RING), in the same way.
     ///
     /// # Errors
     /// As [`Lb1::dump_device`].
-    pub fn dump_ring(&self, ring: u8, into: &mut Values<{ RING.len() }>) -> Result<(), DriverError> {
-        self.dump(regs::ring(ring, 0), &RING, into)
+    pub fn dump_ring(
+        &self,
+        ring: u8,
+        into: &mut Values<{ RING.len() }>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<(), DriverError> {
+        self.dump(regs::ring(ring, 0), &RING, into, go_on)
     }
 
-    fn dump(&self, base: u64, block: &[Register], into: &mut [Option<u32>]) -> Result<(), DriverError> {
+    fn dump(
+        &self,
+        base: u64,
+        block: &[Register],
+        into: &mut [Option<u32>],
+        go_on: impl Fn() -> bool,
+    ) -> Result<(), DriverError> {
         into.fill(None);
         for (register, value) in block.iter().zip(into) {
+            if !go_on() {
+                break;
+            }
             match self.read(base + register.offset) {
                 Ok(read) => *value = Some(read),
                 Err(DriverError::Gone) => return Err(DriverError::Gone),
@@ -262,13 +281,13 @@ mod tests {
     fn each_register_is_read_once_and_what_cannot_be_read_is_no_zero() {
         let bar = Mock::new(u32::MAX, regs::HEARTBEAT);
         let mut values = [Some(1); DEVICE.len()];
-        Lb1::new(&bar).dump_device(&mut values).unwrap();
+        Lb1::new(&bar).dump_device(&mut values, || true).unwrap();
         assert_eq!(value(&DEVICE, &values, "HEARTBEAT"), None);
         assert_eq!(value(&DEVICE, &values, "VBLANK_COUNT"), Some(0x118));
         assert_eq!(values.iter().flatten().count(), DEVICE.len() - 1);
         assert_eq!(bar.reads.get() as usize, DEVICE.len());
         let mut values = [None; RING.len()];
-        Lb1::new(&bar).dump_ring(3, &mut values).unwrap();
+        Lb1::new(&bar).dump_ring(3, &mut values, || true).unwrap();
         assert_eq!(value(&RING, &values, "RING_TAIL"), Some(0x1318));
     }
 
@@ -276,7 +295,7 @@ mod tests {
     fn the_dump_of_a_device_that_vanishes_ends_there() {
         let bar = Mock::new(4, u64::MAX);
         let mut values = [Some(7); DEVICE.len()];
-        assert_eq!(Lb1::new(&bar).dump_device(&mut values), Err(DriverError::Gone));
+        assert_eq!(Lb1::new(&bar).dump_device(&mut values, || true), Err(DriverError::Gone));
         assert_eq!(values.iter().flatten().count(), 4, "{values:?}");
         assert_eq!(bar.reads.get(), 6, "the fifth, and the identity that decides");
     }

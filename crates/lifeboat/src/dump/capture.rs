@@ -148,7 +148,7 @@ impl Capture {
     /// ring that the reason is about.
     pub(super) fn fill(&mut self, source: &Source, reason: Reason) {
         self.begin(source, reason);
-        self.read(source);
+        self.read(source, || true);
     }
 
     /// The first part: the jobs, and what there is room for. Asks the device nothing.
@@ -168,8 +168,8 @@ impl Capture {
     }
 
     /// The second part: registers, and what the rings hold.
-    pub(super) fn read(&mut self, source: &Source) {
-        self.registers(source);
+    pub(super) fn read(&mut self, source: &Source, go_on: impl Fn() -> bool) {
+        self.registers(source, go_on);
         self.descriptors(source);
     }
 
@@ -210,16 +210,16 @@ impl Capture {
     }
 
     /// A section for each block, so that an unplug waits for one at most.
-    fn registers(&mut self, source: &Source) {
+    fn registers(&mut self, source: &Source, go_on: impl Fn() -> bool) {
         let mut there = self.reason != Reason::Lost;
         if let Some(read) = self.device.as_mut().filter(|_| there) {
-            there = source.link.registers(|lb1, _| lb1.dump_device(read)).is_ok();
+            there = source.link.registers(|lb1, _| lb1.dump_device(read, &go_on)).is_ok();
         }
         for at in self.in_order() {
             let ring = &mut self.rings[at];
             // Also if there is no room for them: they say which descriptors matter.
             let (number, read) = (ring.number, &mut ring.read);
-            there = there && source.link.registers(|lb1, _| lb1.dump_ring(number, read)).is_ok();
+            there = there && source.link.registers(|lb1, _| lb1.dump_ring(number, read, &go_on)).is_ok();
         }
     }
 

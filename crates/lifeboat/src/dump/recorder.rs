@@ -21,7 +21,7 @@ use crate::submit::Job;
 /// Tells that there is a dump to be taken. Must not block.
 pub(crate) type ReportDump = Box<dyn Fn() + Send + Sync>;
 
-/// How long a device that is lost may take for its first answer. One that takes longer is not asked anything else: its binding
+/// How long a device that is lost may take for its answers. One that takes longer is not asked anything else: its binding
 /// waits to be ended.
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 
@@ -93,7 +93,7 @@ impl Recorder {
         let Some(Ending { mut capture, reason }) = ending else { return };
         let asked = Instant::now();
         if reason != Reason::Lost && self.answers() && asked.elapsed() < ANSWER_LIMIT {
-            capture.read(&self.source);
+            capture.read(&self.source, || asked.elapsed() < ANSWER_LIMIT);
         } else {
             capture.nothing_to_read();
         }
