@@ -89,6 +89,9 @@ struct State {
     watched: bool,
     /// When to ask the hardware if no interrupt has come.
     ask_at: Option<Instant>,
+    /// An interrupt has come while another thread had the turn: the worker asks in its next round, whatever
+    /// that thread makes of `ask_at`.
+    asked: bool,
     silences: Silences,
 }
 
@@ -149,6 +152,7 @@ impl Display {
             waits: Waits::default(),
             watched: false,
             ask_at: None,
+            asked: false,
             silences: Silences::new(limit),
         };
         Self {
@@ -208,6 +212,7 @@ impl Display {
         let mut state = self.lock();
         if !state.crtc.is_lost() {
             state.ask_at = Some(Instant::now());
+            state.asked = true;
         }
     }
 
@@ -215,12 +220,16 @@ impl Display {
     /// interrupt should have reported, and ends what is overdue. Says when to look again.
     pub(crate) fn look(&self, link: &Link) -> Option<Instant> {
         let mut complete = self.resume(link);
-        let state = self.lock();
+        let mut state = self.lock();
         // Read before the hardware is: what is overdue by it was so when the hardware answered.
         let (due, now) = (state.ask_at, state.silences.now());
+        let asked = std::mem::take(&mut state.asked);
         drop(state);
-        if due.is_some_and(|due| due <= Instant::now()) {
-            complete &= self.advance(link) && self.judge(link, now);
+        if asked || due.is_some_and(|due| due <= Instant::now()) {
+            let answered = self.advance(link) && self.judge(link, now);
+            // The thread that had the turn may have asked before the interrupt came.
+            self.lock().asked |= asked && !answered;
+            complete &= answered;
         }
         // Both at one moment: whoever ends a flip later finds that this looks again.
         let mut state = self.lock();
@@ -257,7 +266,7 @@ impl Display {
     /// Waits for nobody, also not for a thread that is programming the display.
     pub(crate) fn lose(&self) {
         let mut state = self.lock();
-        state.ask_at = None;
+        (state.ask_at, state.asked) = (None, false);
         let commit = state.crtc.lose();
         let waits = std::mem::take(&mut state.waits);
         let ended = Ended { commit, waits, ..state.nothing_ended() };
