@@ -109,13 +109,20 @@ impl Maps {
         // Held over the mapping: a cut comes before, and then there is nothing to map, or finds the window.
         let mut vram = self.vram.lock();
         if matches!(*vram, Vram::NotYet) {
-            match backing(&self.link, self.vram_bytes) {
-                Ok((file, start)) => *vram = Vram::There(file, start),
-                Err(BusError::TooManyFiles) => return Err(CallError::TooManyFiles),
-                Err(BusError::NoMemory) => return Err(CallError::Exhausted("memory for the device's VRAM")),
-                // It is gone: its cut follows.
-                Err(BusError::Unmapped) => {}
-                Err(_) => *vram = Vram::Never,
+            drop(vram);
+            let opened = backing(&self.link, self.vram_bytes);
+            vram = self.vram.lock();
+            match (&*vram, opened) {
+                (Vram::NotYet, Ok((file, start))) => *vram = Vram::There(file, start),
+                (Vram::NotYet, Err(BusError::TooManyFiles)) => return Err(CallError::TooManyFiles),
+                (Vram::NotYet, Err(BusError::NoMemory)) => {
+                    return Err(CallError::Exhausted("memory for the device's VRAM"));
+                }
+                // The device is gone, and its cut follows.
+                (Vram::NotYet, Err(BusError::Unmapped)) => {}
+                (Vram::NotYet, Err(_)) => *vram = Vram::Never,
+                // Another thread was faster.
+                _ => {}
             }
         }
         let window = match &*vram {
