@@ -66,7 +66,7 @@ pub struct ExhaustArgs {
     #[arg(long, value_name = "MODE", value_enum)]
     pub mode: Vec<Mode>,
 
-    /// Only every N-th point of all that there are; --seed says with which it begins
+    /// Run only one point in N; --seed chooses which
     #[arg(long, value_name = "N", conflicts_with = "at")]
     pub sample: Option<NonZero<usize>>,
 
@@ -174,6 +174,8 @@ impl Plan {
     /// Leaves only the points of a sample.
     fn thin_out(&mut self, sample: Option<Sample>) {
         let Some(Sample { every, seed }) = sample else { return };
+        // A sample of few points has one at least.
+        let every = every.min(NonZero::new(self.points.len()).unwrap_or(NonZero::<usize>::MIN));
         let first = usize::try_from(seed % every.get() as u64).unwrap_or(0);
         let (kept, left_out): (Vec<_>, Vec<_>) =
             self.points.drain(..).enumerate().partition(|(number, _)| *number % every == first);

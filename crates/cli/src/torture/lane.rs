@@ -180,9 +180,8 @@ impl Lane<'_> {
                 }
             }
             Kind::RemovalInProbe | Kind::FailedProbe => {
-                let next = Armed::default();
                 let state = self.machine.seats[seat].slot_state.clone();
-                self.machine.plug(seat, |card| next.arm_card(plan, card, &state, self.common))?;
+                self.machine.plug(seat, |card| armed.arm_card(plan, card, &state, self.common))?;
             }
             Kind::Rebind => self.machine.rebind(seat),
             Kind::RebindInRemoval if reversed => {
@@ -302,7 +301,7 @@ impl Lane<'_> {
     fn give_up(&mut self, works: [bool; 2]) -> io::Result<()> {
         for (seat, _) in works.iter().enumerate().filter(|(_, works)| !**works) {
             let what = self.machine.seats[seat].describe();
-            self.stage.wrong(format!("for {:?} this was not used again: {what}", self.common.limit));
+            self.stage.wrong(format!("not working again within {:?}: {what}", self.common.limit));
             self.machine.plug(seat, |_| ())?;
         }
         Ok(())

@@ -96,7 +96,10 @@ impl Kind {
 
     /// Whether what is written to the device, or what the device writes, may be lost although it is not.
     pub(super) const fn loses_writes(self) -> bool {
-        matches!(self, Self::LinkDown | Self::SilentBars | Self::SwapModel | Self::SwapSize)
+        matches!(
+            self,
+            Self::LinkDown | Self::SilentBars | Self::SwapModel | Self::SwapSize | Self::Storm | Self::Unload
+        )
     }
 
     /// Whether it lasts until somebody resets the device, and the driver need not.
