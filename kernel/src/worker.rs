@@ -123,13 +123,15 @@ fn reset(device: &Device, ring: &mut Ring, index: RingIndex, seqno: Seqno) -> Re
 /// A reset forgets everything but VRAM: interrupts, address tables and rings are set up again as at probe.
 fn reset_device(device: &Device, rings: &mut [Ring]) -> Result<(), DriverError> {
     device.counters.device_resets.add(1);
-    // Nobody looks at its health meanwhile: it would answer wrongly.
-    let _vitals = device.vitals.lock();
     dev_warn!(device.pci, "resetting the device\n");
     let link = &device.link;
-    bringup::reset(device)?;
-    link.registers(|lb1| lb1.is_still(&device.info, LIVENESS_PATTERN))?;
-    link.registers(|lb1| lb1.enable_device())?;
+    {
+        // Nobody looks at its health meanwhile: it would answer wrongly.
+        let _vitals = device.vitals.lock();
+        bringup::reset(device)?;
+        link.registers(|lb1| lb1.is_still(&device.info, LIVENESS_PATTERN))?;
+        link.registers(|lb1| lb1.enable_device())?;
+    }
     for (number, ring) in (0..).zip(rings) {
         let seqno = device.engine.number_after_reset(number).ok_or(DriverError::NoSuchThing)?;
         ring.start(link, seqno)?;
