@@ -51,8 +51,9 @@ fn a_link_comes_up_by_itself_and_the_slot_tells_both() {
     rig.card.schedule(Trigger::Access(2), Fault::LinkDown(MOMENT));
     assert_eq!(rig.read(regs::ID), regs::ID_VALUE);
     let began = Instant::now();
-    assert_eq!(rig.read(regs::ID), ALL_ONES, "at the access it was planned for: {count}");
-    assert_eq!(rig.config.read32(offset::ID).unwrap(), ALL_ONES);
+    let read = [rig.read(regs::ID), rig.config.read32(offset::ID).unwrap()];
+    // On a busy machine the link may be up again.
+    assert!(began.elapsed() >= MOMENT || read == [ALL_ONES; 2], "at the access it was planned for: {count}");
     wait_for("the link", || rig.read(regs::ID) == regs::ID_VALUE);
     assert!(began.elapsed() >= MOMENT);
     assert_eq!(rig.read(regs::SCRATCH), 5);
@@ -100,9 +101,12 @@ fn silent_bars_leave_configuration_space_which_can_reset_them() {
 
     rig.write(regs::SCRATCH, 5);
     rig.card.inject(Fault::SilentBars(Lasts::For(MOMENT)));
+    let began = Instant::now();
     rig.write(regs::SCRATCH, 6);
+    // On a busy machine they may have answered again before the write.
+    let in_time = began.elapsed() < MOMENT;
     wait_for("the BARs", || rig.read(regs::ID) == regs::ID_VALUE);
-    assert_eq!(rig.read(regs::SCRATCH), 5);
+    assert!(!in_time || rig.read(regs::SCRATCH) == 5, "the write was not lost");
 }
 
 #[test]
@@ -259,10 +263,12 @@ fn a_storm_goes_on_until_it_ends_and_has_no_status() {
     rig.card.inject(Fault::InterruptStorm(Lasts::UntilReset));
     wait_for("a storm", || rig.interrupts.count(0) > 100);
     rig.reset_device();
-    std::thread::sleep(MOMENT);
-    let after = rig.interrupts.count(0);
-    std::thread::sleep(NOTHING);
-    assert_eq!(rig.interrupts.count(0), after);
+    // A message may still be on its way.
+    wait_for("the end of the storm", || {
+        let before = rig.interrupts.count(0);
+        std::thread::sleep(NOTHING);
+        rig.interrupts.count(0) == before
+    });
 }
 
 #[test]
