@@ -117,7 +117,8 @@ spurious-irq                N%, job:N
 stuck-heartbeat             N%, job:N
 slow:DURATION               N%, job:N
 failed-reset, lying-reset   reset:N
-link-down:DURATION          N%, access:N, job:N, reset:N, as all of the following
+The following come N%, access:N, job:N, reset:N:
+link-down:DURATION          the link to the device is down
 garbage[:DURATION]          registers read 0xbadf1235
 silent-bars[:DURATION]      BARs read all-ones, configuration space answers
 silent-config[:DURATION]    configuration space reads all-ones, BARs answer
@@ -125,12 +126,12 @@ stuck-scanout[:DURATION]    no flip takes effect, no vertical blank begins
 no-irqs[:DURATION]          no interrupt arrives
 irq-storm[:DURATION]        interrupts without a reason, one after the other
 dead-doorbell[:DURATION]    doorbells ring nobody
-slow-reads:DURATION         each register read takes so much longer, until a reset
-stalled-read:DURATION       one register read takes so long
+slow-reads:DURATION         each register read takes DURATION longer, until a reset
+stalled-read:DURATION       one register read takes DURATION
 swap-model, swap-size       another card is in the slot, which has not reported it
 
-[:DURATION] is how long it lasts; without it, until a reset of the device. A reset that fails says so; one that lies says that it \
-is done, and leaves dead rings. \
+[:DURATION] is how long it lasts; without it, until a reset of the device. failed-reset: the reset reports failure; lying-reset: it reports success, but \
+the ring executes nothing until the whole device is reset. \
 N% is the share of all tiles done so far; access, job and reset count from 1: the device's N-th register access, job \
 or reset. With `,replug:DURATION` a fresh device is plugged in that long after the fault, in place of the one that may \
 still be there. Without it an unplugged device stays away, and the run fails if it is still needed. \

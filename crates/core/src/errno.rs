@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn numbers_and_names_are_those_of_the_c_library() {
         let all = as_in_libc!(
-            ENOENT ENXIO EAGAIN ENOMEM EBUSY ENODEV EINVAL EDEADLK ETIME EPROTO ETIMEDOUT EDQUOT ECANCELED
+            ENOENT ENXIO EAGAIN ENOMEM EBUSY ENODEV EINVAL EMFILE EDEADLK ETIME EPROTO ETIMEDOUT EDQUOT ECANCELED
         );
         for (errno, number, name) in all {
             assert_eq!((errno.code(), errno.name()), (number, name));

@@ -49,7 +49,7 @@ impl RingWriter {
         (regs::RING_ORDER_MIN..=regs::RING_ORDER_MAX).contains(&order).then_some(Self { order, tail: 0, proofs: 0 })
     }
 
-    /// Memory the ring needs, in bytes: its descriptors, and behind them what it proves itself on.
+    /// Memory the ring needs, in bytes: the descriptors, then a page for its proof.
     pub fn bytes(&self) -> u64 {
         self.descriptor_bytes() + PROOF_BYTES
     }

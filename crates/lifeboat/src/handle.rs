@@ -226,8 +226,9 @@ impl Handle {
         display::atomic(&self.device, &self.tenant, &self.mailbox, commit)
     }
 
-    /// An event at the next vertical blank. After loss it comes at once. If no blank comes it is late, by the limit and as
-    /// much again after the display was turned off and on, and the fence fails with ETIME.
+    /// An event at the next vertical blank. After loss it comes at once. If no blank comes within
+    /// [`ProbeOptions::display_limit`](crate::ProbeOptions::display_limit), the display is turned off and on. If none comes
+    /// within that time again, the event is sent and the fence fails with ETIME.
     ///
     /// # Errors
     /// EINVAL if the display is off, ENOMEM if 128 events are promised or unread, ENOENT for a lessee whose lease was revoked.

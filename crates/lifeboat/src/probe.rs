@@ -57,10 +57,11 @@ pub struct ProbeOptions {
     /// refused with EDQUOT, so that others find some (SCHED-9). At least 1; more than the device
     /// has is no limit. Default: a quarter of the device's.
     pub context_share: Option<u16>,
-    /// How long an unplug waits for open sections. Default 5 s.
+    /// How long an unplug waits for whoever is still in the driver: calls, interrupt handlers, the worker. It waits so long
+    /// at most after the announcement, and as long again when it cuts the hardware off, plus half a second. Default 5 s.
     pub drain_limit: Duration,
-    /// How long the hardware may take to report a flip or a vertical blank. Then the display is turned off and on, and who
-    /// waits is answered with the real outcome (KMS-5). Default 1 s; less than ten frames are taken as ten frames.
+    /// How long the hardware may take to report a flip or a vertical blank. After it the display is turned off and on, and
+    /// waiters get the real outcome (KMS-5). Default 1 s. Values below ten frames count as ten frames.
     pub display_limit: Duration,
     /// How closely the device is watched. Default: every 2 s, and a heartbeat that stands still for three looks is a hang.
     pub watch: Watch,

@@ -27,10 +27,10 @@ pub(super) struct Stage {
 /// The checks of each change, the quick ones first. Their budgets are less than an hour together.
 pub(super) const STAGES: &[Stage] = &[
     Stage { name: "format", about: "rustfmt finds nothing to change", budget: 1, run: format },
-    Stage { name: "clippy", about: "no warning in any target", budget: 5, run: clippy },
+    Stage { name: "clippy", about: "no warning in any target", budget: 4, run: clippy },
     Stage { name: "build", about: "everything builds, also the benchmarks", budget: 9, run: build },
     Stage { name: "test", about: "unit, integration, property and documentation tests", budget: 6, run: test },
-    Stage { name: "conformance", about: "every promise has its tests, and they pass", budget: 4, run: conformance },
+    Stage { name: "conformance", about: "every promise has its tests, and they pass", budget: 5, run: conformance },
     Stage { name: "doc", about: "the documentation builds without warnings", budget: 2, run: doc },
     Stage {
         name: "freestanding",

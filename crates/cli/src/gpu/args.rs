@@ -203,7 +203,7 @@ pub enum CtlCommand {
     StuckScanout(Lasting),
     /// Every register read takes longer, until a reset
     SlowReads(Timed),
-    /// The next register read takes so much longer
+    /// The next register read takes DURATION longer
     StalledRead(Timed),
     /// No interrupt arrives
     NoInterrupts(Lasting),

@@ -1,6 +1,7 @@
 //! Leases: one client lets another program a part of the display, and only that (KMS-4).
 //!
-//! The rules are those of the kernel's DRM leases: a lease has a CRTC, a connector and a plane at least; an object is in one
+//! The rules are those of the kernel's DRM leases, with these differences: a lease of nothing is refused, a lease
+//! that was revoked or is another handle's is not found (ENOENT), and every opened handle is a master. A lease has a CRTC, a connector and a plane at least; an object is in one
 //! lease at a time; a lessee sees and programs what it was leased and grants no leases itself; who granted a lease keeps all of
 //! its own rights, and can revoke it. A revoked lease leaves its lessee with nothing. A lease is software alone, so the
 //! loss of the device changes none of this but that no new ones are granted.

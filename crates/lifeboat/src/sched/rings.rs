@@ -55,7 +55,8 @@ pub trait Rings: Send + 'static {
 
     /// Whether a ring has begun the job that is guilty if the ring is reset now, and has not come
     /// to its end. Asked before the ring or the device is reset. If not, nobody is guilty: the ring
-    /// itself is suspect. A driver that cannot tell says so, which is taken as yes.
+    /// itself is suspect. Return [`Began::Unknown`] if the driver cannot tell; the job then counts as
+    /// begun.
     fn began(&mut self, ring: RingIndex, job: &Arc<Self::Job>) -> Began {
         let _ = (ring, job);
         Began::Unknown

@@ -98,8 +98,9 @@ impl Report {
         }
         for LeftAlone { at_seconds, why, helps } in left_alone {
             let helps = helps.join(", ");
-            story
-                .push(format!("It is left alone since {at_seconds:.2} s after the start: {why}. What helps: {helps}."));
+            story.push(format!(
+                "Nothing more was tried with it from {at_seconds:.2} s after the start on: {why}. What helps: {helps}."
+            ));
         }
         story
     }
