@@ -25,6 +25,8 @@ pub enum BusError {
     NoMemory,
     /// This process, or the system, has as many open files as it may have.
     TooManyFiles,
+    /// Configuration space did not take a write: it reads all-ones, or as before.
+    NotTaken,
     /// The function cannot do this (for example: more interrupt vectors than it has).
     Unsupported,
 }
@@ -38,6 +40,7 @@ impl fmt::Display for BusError {
             Self::Unmapped => f.write_str("the mapping has been taken away"),
             Self::NoMemory => f.write_str("no memory or no address space left"),
             Self::TooManyFiles => f.write_str("too many open files"),
+            Self::NotTaken => f.write_str("configuration space did not take a write"),
             Self::Unsupported => f.write_str("the function does not support this"),
         }
     }
