@@ -53,11 +53,11 @@ pub(super) const STAGES: &[Stage] = &[
     Stage {
         name: "exhaust",
         about: "something happens to the device at every access of every call",
-        budget: 5,
+        budget: 6,
         run: exhaust,
     },
     Stage { name: "torture", about: "faults and clients of every kind at once, for a minute", budget: 2, run: torture },
-    Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", budget: 10, run: guest },
+    Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", budget: 9, run: guest },
 ];
 
 /// Checks that take too long for each change, run by `--long` before an issue is closed.
