@@ -56,7 +56,7 @@ fn ask_progress(device: &Arc<Device>, ring: u8) {
 /// Asks a ring whether it has begun the job that is guilty if it is reset now, and tells the
 /// scheduler.
 fn ask_whether_begun(device: &Arc<Device>, ring: &Ring, index: RingIndex) {
-    // What has completed is not to be asked about.
+    // A job that has completed is no suspect.
     ask_progress(device, index.0);
     let Some((suspect, job)) = device.engine.suspect(index) else { return };
     let began = ring.began(&device.link, &job);

@@ -151,7 +151,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
         self.write(regs::ring(ring, regs::RING_CTRL), ring_ctrl::ENABLE)?;
         match self.read(regs::ring(ring, regs::RING_CTRL))? {
             ring_ctrl::ENABLE => Ok(()),
-            // Its doorbell must not be rung.
+            // A disabled ring's doorbell must not be rung.
             control => Err(DriverError::Unproven { ring, what: Unproven::NotEnabled { control } }),
         }
     }

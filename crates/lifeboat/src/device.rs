@@ -161,7 +161,7 @@ pub(crate) struct Undo<'a>(&'a Link);
 impl Undo<'_> {
     /// Empties a context's address table.
     pub(crate) fn clear_segments(&self, context: ContextId, slots: impl IntoIterator<Item = u8>) {
-        // Of a lost device nobody uses the table again, and every access may take seconds.
+        // The table of a lost device is not used again, and every access may take seconds.
         if self.0.presence() != Presence::Live {
             return;
         }

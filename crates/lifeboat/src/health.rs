@@ -80,7 +80,7 @@ impl HealthCheck {
                 link.lost(Loss::Replaced);
                 None
             }
-            // One that answers strangely is noticed by what it computes.
+            // The liveness check notices a device that answers strangely.
             _ => Some(()),
         }
     }

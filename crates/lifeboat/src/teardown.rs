@@ -160,7 +160,7 @@ impl Shell {
 
     /// Notes who was waited for in vain.
     fn straggler(&mut self, place: Option<&'static Location<'static>>, thread: String) {
-        // It has come back since.
+        // The thread has come back since.
         let Some(place) = place else { return };
         tracing::error!(%place, thread, "unplug goes on without waiting for this thread");
         self.stragglers.retain(|other| other.place != place);
@@ -241,7 +241,7 @@ impl Teardown for Shell {
                 shell.straggler(place, device::name(shell.device.info().minor));
             }
             if stalled {
-                // What keeps the worker waiting would perhaps keep this thread waiting, too.
+                // The access that holds the worker could hold this thread, too.
                 let (rest, link) = (shell.rest.clone(), shell.link.clone());
                 aside("lifeboat-stop", RESET_LIMIT, move || rest.bring(&link));
             } else {

@@ -105,7 +105,7 @@ impl World {
             "create-lease" => {
                 let mut lease = self.lease.lock().unwrap();
                 if self.device.is_live() {
-                    // It would be in the way.
+                    // A lease in force would refuse the next one.
                     drop(lease.take());
                 }
                 handle.create_lease(Objects::ALL).map(|granted| *lease = Some(granted))

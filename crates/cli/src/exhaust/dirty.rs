@@ -27,7 +27,7 @@ pub(super) fn aftermath(
     rig.reach();
     rig.check_reached(point, armed, wrongs);
     let mut heard = Heard { bound: Some(world.minor()), ..Heard::default() };
-    // What has not happened has changed nothing.
+    // A fault that has not happened has changed nothing.
     let fate = if rig.was_reached() { point.mode.fate() } else { Fate::WorksOn };
     meet(fate, rig, world, &mut heard, wrongs)?;
     let accesses = rig.card.counters().accesses - before;

@@ -190,7 +190,7 @@ fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interr
     let (mut lines, mut points) = (Vec::new(), Vec::new());
     let (mut beyond, mut most) = (None, 0);
     let mut cut_short = false;
-    // Of each deed, in each manner of driving: modes have them in common.
+    // Counts of accesses, shared by all modes that drive a deed in the same manner.
     let mut undisturbed: Vec<(Deed, Manner, u64)> = Vec::new();
     for &(deed, mode) in deeds {
         if interrupt.is_requested() {

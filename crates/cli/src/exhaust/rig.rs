@@ -69,7 +69,7 @@ impl Rig {
             drain_limit: LIMIT / 2,
             check_entry,
             watch,
-            // As short as it may be.
+            // The shortest limit there is: ten frames.
             display_limit: Duration::ZERO,
             recovery: Budget { attempts: RECOVERIES, ..Budget::DEFAULT },
             spacing: SPACING,
@@ -88,7 +88,7 @@ impl Rig {
     pub(super) fn event(&self) -> Result<Event, String> {
         loop {
             match self.events.recv_timeout(LIMIT) {
-                // What a dump is good for is not asked here.
+                // Dumps are no subject of this search.
                 Ok(Event::Dumped { .. }) => {}
                 Ok(event) => return Ok(event),
                 Err(_) => return Err("nothing was heard of the bus".to_owned()),

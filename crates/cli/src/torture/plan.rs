@@ -207,7 +207,7 @@ impl Plan {
         match self.kind {
             Kind::RemovalAtAccess | Kind::RemovalInProbe => vec![(Trigger::Access(self.at), Fault::Remove)],
             Kind::RemovalAtJob => vec![(job, Fault::Remove)],
-            // That of the ring, or that of the device if that has failed.
+            // The reset of the ring, or the reset of the device after a failed one of the ring.
             Kind::RemovalInRecovery if self.reversed => {
                 vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::Remove)]
             }
@@ -241,7 +241,7 @@ impl Plan {
             Kind::SilentBars => vec![(access, Fault::SilentBars(lasts))],
             Kind::SilentConfig => vec![(access, Fault::SilentConfig(lasts))],
             Kind::StuckScanout => vec![(job, Fault::StuckScanout(Lasts::UntilReset))],
-            // That of the ring, or that of the device if that has failed.
+            // The reset of the ring, or the reset of the device after a failed one of the ring.
             Kind::LyingReset if self.reversed => {
                 vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::LyingReset)]
             }

@@ -59,7 +59,7 @@ pub(super) fn judge(call: &str, before: Standing, answer: Result<(), CallError>)
                 // More than the display can show, or unread events. Cut off, it shows everything.
                 (Class::Complete, Errno::EBUSY) => !matches!(before, Standing::Cut(_)),
                 (Class::Complete, Errno::ENOMEM) => true,
-                // Of leases there is one at a time.
+                // The display has one lease at a time.
                 (Class::Device, Errno::EBUSY) => {
                     ["mode-set", "create-lease"].contains(&call) && before == Standing::Live
                 }

@@ -237,11 +237,11 @@ impl Lifecycle {
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Option<Action> {
         match event {
             Event::Failed { binding, .. } if binding != self.binding => return None,
-            // Whatever was there before is not held against it.
+            // A new device is not charged for failures of the one before.
             Event::Inserted => self.attempts.renewed(),
             // Of nothing, this says nothing.
             Event::LinkDown => self.link_is_down = self.state != State::Empty,
-            // Who asks for the device knows better than the slot.
+            // A request to bind overrides the slot's report.
             Event::LinkUp | Event::Rebind => self.link_is_down = false,
             Event::Removed | Event::Vanished => self.removed(),
             _ => {}
@@ -264,7 +264,7 @@ impl Lifecycle {
                     None
                 }
                 (Event::Cut, Some(then)) => Some(self.end(then)),
-                // It is about to be as bad as it gets, and nobody will reach it by any link.
+                // The device is being cut off: nothing is worse, and no link leads to it any more.
                 (Event::Failed { .. } | Event::LinkDown, _) => None,
                 _ => self.meanwhile(event, then),
             },
@@ -289,7 +289,7 @@ impl Lifecycle {
         if let Event::Failed { loss, .. } = event {
             return (self.state == State::Bound).then(|| self.failed(loss, now));
         }
-        // What is cut off is kept as it is.
+        // A wedged device is kept as it is.
         let then = next(None, event).filter(|then| self.state == State::Bound || *then != Then::Relink)?;
         self.loss = reason(event);
         Some(self.end(then))
@@ -318,7 +318,7 @@ impl Lifecycle {
     fn probed(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
         if matches!(self.state, State::Recovering(_)) {
             if self.unready.take().is_some() {
-                // It was away, and is back: that was no failure of the device.
+                // The device was away and is back: an outage is no failure of the device.
                 self.attempts.back(self.patience.outages);
             }
             self.attempts.recovered(now);
@@ -368,7 +368,7 @@ impl Lifecycle {
     fn failed(&mut self, loss: Loss, now: Timestamp) -> Action {
         self.loss = loss;
         if loss == Loss::Replaced {
-            // Whatever was there before is not held against it.
+            // A new device is not charged for failures of the one before.
             return self.end(Then::Probe);
         }
         match (self.attempts.failed(now), loss.failure()) {

@@ -18,7 +18,7 @@ impl Lifecycle {
                 self.given_up = None; // It is left alone because somebody wants it so.
                 self.go(Then::Idle, now)
             }
-            // That was why it has failed.
+            // The link explains the failure.
             (State::Waiting(_), Event::LinkDown) => self.relink(now),
             (State::Idle, Event::LinkDown) if self.given_up.is_some() => self.relink(now),
             (State::LinkDown, Event::LinkUp) => self.go(Then::Relink, now),
@@ -85,7 +85,7 @@ impl Lifecycle {
                 self.link_is_down = false;
                 self.rest(State::Empty)
             }
-            // That was why it has failed, and too often.
+            // The link explains the failures: bind again when it is up.
             Then::Idle if self.link_is_down && self.given_up.is_some() => self.relink(now),
             Then::Idle => self.rest(State::Idle),
             Then::Stop => self.rest(State::Stopped),

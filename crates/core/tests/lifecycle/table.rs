@@ -104,7 +104,7 @@ fn explore() -> Answers {
                 let action = next.handle(event, now);
                 let cell = answers.entry((machine.state().index(), event.kind())).or_default();
                 cell.insert(answer(machine.state(), next.state(), action));
-                // What is waited for after the end of time does not come.
+                // No deadline lies after the end of time.
                 if next.deadline().is_none_or(|deadline| deadline <= LATER) || now != LATER {
                     to_do.push((next, now));
                 }

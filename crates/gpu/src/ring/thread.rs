@@ -68,7 +68,7 @@ impl Ring {
         let descriptor = Descriptor::from_bytes(&bytes);
         let (context, opcode) = (descriptor.context().0, descriptor.opcode_byte());
 
-        // What the driver does for itself is part of no job, and faults of jobs are not its own.
+        // The driver's own commands belong to no job: planned faults of jobs do not hit them.
         let injected = if descriptor.is_own() { self.checkpoint() } else { self.inject(board) };
         let result = injected.and_then(|()| self.execute(board, &descriptor));
         let result = match result {

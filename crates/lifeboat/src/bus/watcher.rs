@@ -187,7 +187,7 @@ impl Watcher {
             self.tell_farewell(self.lifecycle.loss());
         }
         match state {
-            // It is looked at again.
+            // The lifecycle looks again.
             State::Waiting(For::Ready | For::ReadyAgain) | State::Probing(_) | State::Recovering(_) => {}
             // That was why.
             State::LinkDown => self.unready = None,
@@ -270,7 +270,7 @@ impl Watcher {
                 if other && recovering {
                     tracing::warn!(location, ?before, ?info, "another device is in the place of the one before");
                     self.tell_farewell(Loss::Replaced);
-                    // What the one before has done is not held against it.
+                    // A new device is not charged for failures of the one before.
                     let answer = self.handle(Event::Inserted);
                     debug_assert_eq!(answer, None, "a probe is under way");
                 }

@@ -65,7 +65,7 @@ impl<R: Rings> Runner<'_, R> {
 
     /// Asks whether a ring has begun the job that is guilty if it is reset now, and tells the core.
     fn ask_whether_begun(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex) {
-        // What has completed is not to be asked about.
+        // A job that has completed is no suspect.
         self.ask_progress(state, ring);
         let Some(suspect) = state.core.suspect(ring) else { return };
         let Some(job) = state.core.payload(suspect).map(|held| held.job.clone()) else { return };

@@ -69,7 +69,7 @@ fn kms_4_a_revoked_lease_leaves_its_lessee_nothing_of_the_display_and_all_else()
     let next = client.handle.create_lease(Objects::ALL).unwrap();
     assert_ne!(next.lessee, lessee);
     assert_eq!((answers(&next.handle, &picture), handle.leased()), (all(None), Ok(Objects::NONE)));
-    // It ends when its lessee closes; and with its lessor.
+    // A lease ends when its lessee closes, and when its lessor does.
     drop(next);
     let lessor = device.open().unwrap();
     let last = lessor.create_lease(Objects::ALL).unwrap();
