@@ -21,6 +21,7 @@
 mod bar;
 mod config;
 mod dma;
+mod enable;
 mod error;
 #[cfg(feature = "std")]
 mod function;
@@ -38,6 +39,7 @@ mod window;
 pub use bar::{Bar, ALL_ONES};
 pub use config::{command, find_capability, offset, CapabilityId, ConfigSpace};
 pub use dma::{DmaMemory, Iova};
+pub use enable::{set_bus_master, set_memory_decode};
 pub use error::BusError;
 #[cfg(feature = "std")]
 pub use function::{Function, IrqHandler};

@@ -1,0 +1,279 @@
+//! What a driver is.
+
+use core::fmt;
+
+use lifeboat_core::fence::Seqno;
+use lifeboat_core::health::{judge_identity, Verdict};
+use lifeboat_core::sched::Began;
+use lifeboat_core::wedge::Methods;
+use lifeboat_pci::DmaMemory;
+
+use crate::dump::Layout;
+use crate::{DriverError, Io, Sequence};
+
+/// A driver: all that is known of one kind of device, and nothing of who uses it.
+///
+/// No function waits, blocks or allocates; each gets the hardware [lent](Io) for the section that it is called in. What
+/// has to wait is a [`Sequence`]. The same source is compiled into processes and into the kernel (DRV-1).
+///
+/// | called | functions |
+/// |---|---|
+/// | at probe | [`info`](Self::info), [`ring_shape`](Self::ring_shape), [`ring`](Self::ring), [`bring_up`](Self::bring_up) |
+/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`place`](Self::place), [`began`](Self::began), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
+/// | by interrupts | [`pending`](Self::pending) |
+/// | now and then | [`presence`](Self::presence), [`computes`](Self::computes), [`heartbeat`](Self::heartbeat), [`identify`](Self::identify) |
+/// | by a dump | [`read`](Self::read) |
+/// | at the end | [`presence`](Self::presence), [`shut_down`](Self::shut_down) |
+pub trait Driver: Sized + 'static {
+    /// What is true of every device of this kind.
+    const FACTS: Facts;
+
+    /// Properties of one device, read once at probe. They survive the loss of the device, and no reset changes them: a device that
+    /// says otherwise is another one.
+    type Info: Copy + Eq + fmt::Debug + Send + Sync + 'static;
+
+    /// A ring as its owner holds it: its memory, and where the next job is written.
+    type Ring<M: DmaMemory>;
+
+    /// A job, as it is given to a ring.
+    type Work<'a>: Copy;
+
+    /// Why a ring has stopped.
+    type Fault: fmt::Debug;
+
+    /// The interrupt sources that were pending.
+    type Pending: Pending;
+
+    /// Reads the properties of a device that nobody has brought up yet, and refuses what cannot be true.
+    ///
+    /// # Errors
+    /// [`DriverError::Foreign`] for a device that this driver does not know, [`DriverError::Impossible`],
+    /// [`DriverError::Gone`], [`DriverError::Bus`].
+    fn info(io: &Io<'_>) -> Result<Self::Info, DriverError>;
+
+    /// Rings of the device.
+    fn rings(info: &Self::Info) -> u8;
+
+    /// The shape of a ring for about so many `entries`, which the driver rounds to a number that the device can have.
+    fn ring_shape(info: &Self::Info, ring: u8, entries: u32) -> RingShape;
+
+    /// A ring of that shape over its memory.
+    fn ring<M: DmaMemory>(info: &Self::Info, ring: u8, shape: RingShape, memory: M) -> Self::Ring<M>;
+
+    /// From a device that answers to one whose rings have proved that they work. Each has nothing in it then, and 0 as its
+    /// number. Asks for all duties.
+    fn bring_up<M: DmaMemory>(info: Self::Info, rings: &mut [Self::Ring<M>]) -> impl Sequence<Output = ()> + '_;
+
+    /// Resets one ring. Afterwards it has nothing in it, has `seqno` or the number after it as its own, and has proved that it works.
+    fn reset_ring<M: DmaMemory>(
+        info: Self::Info,
+        ring: &mut Self::Ring<M>,
+        seqno: Seqno,
+    ) -> impl Sequence<Output = ()> + '_;
+
+    /// Resets the device. Afterwards it is the one it was, and its rings are as after [`Driver::reset_ring`], each with the number that
+    /// `numbers` gives for it. Asks for [`Duty::Restore`](crate::Duty::Restore).
+    fn reset_device<'a, M: DmaMemory>(
+        info: Self::Info,
+        rings: &'a mut [Self::Ring<M>],
+        numbers: impl FnMut(u8) -> Seqno + 'a,
+    ) -> impl Sequence<Output = ()> + 'a;
+
+    /// Stops a device that answers: it raises no interrupt and starts no transfer then.
+    fn shut_down() -> impl Sequence<Output = ()>;
+
+    /// Credits of a ring that a job takes.
+    fn cost(work: Self::Work<'_>) -> u32;
+
+    /// Writes a job into its ring and tells the device, to report `seqno` when it is done. Says where the job begins.
+    ///
+    /// # Errors
+    /// Of scope [`Job`](lifeboat_core::sched::ErrorScope::Job): the device was given nothing of it. Others: see
+    /// [`DriverError::scope`].
+    fn run<M: DmaMemory>(
+        io: &Io<'_>,
+        ring: &mut Self::Ring<M>,
+        work: Self::Work<'_>,
+        seqno: Seqno,
+    ) -> Result<Place, DriverError>;
+
+    /// The last sequence number that a ring has reported.
+    ///
+    /// # Errors
+    /// [`DriverError::Foreign`] for a number that none has, [`DriverError::Gone`], [`DriverError::Bus`].
+    fn progress(io: &Io<'_>, ring: u8) -> Result<Seqno, DriverError>;
+
+    /// Where a ring is; `None` if it has stopped. While this changes, the ring gets on.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`].
+    fn place<M: DmaMemory>(io: &Io<'_>, ring: &Self::Ring<M>) -> Result<Option<Place>, DriverError>;
+
+    /// Whether a ring has begun a job and not ended it. `begins` is from [`Driver::run`].
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`].
+    fn began<M: DmaMemory>(
+        io: &Io<'_>,
+        ring: &Self::Ring<M>,
+        work: Self::Work<'_>,
+        begins: Place,
+    ) -> Result<Began, DriverError>;
+
+    /// Why a ring has stopped, if it has.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`].
+    fn fault(io: &Io<'_>, ring: u8) -> Result<Option<Self::Fault>, DriverError>;
+
+    /// Takes up and acknowledges what is pending. For interrupt handlers.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Foreign`], [`DriverError::Bus`].
+    fn pending(io: &Io<'_>) -> Result<Self::Pending, DriverError>;
+
+    /// Whether the device answers as only one of its kind can. One read.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`].
+    fn presence(io: &Io<'_>) -> Result<Verdict, DriverError>;
+
+    /// Whether the device makes of `pattern` what only a living one does. `pattern` is neither all-ones nor zero.
+    ///
+    /// # Errors
+    /// [`DriverError::Bus`]. A dead device is a verdict.
+    fn computes(io: &Io<'_>, pattern: u32) -> Result<Verdict, DriverError>;
+
+    /// A counter that moves as long as the device gets on.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`].
+    fn heartbeat(io: &Io<'_>) -> Result<u32, DriverError>;
+
+    /// Compares the device that answers now with the one that `before` was read of (LIFE-8). A device that begins to answer
+    /// nonsense is no replacement: another one gives the same answers twice, and [computes](Self::computes).
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`].
+    fn identify(io: &Io<'_>, before: &Self::Info, pattern: u32) -> Result<Identity, DriverError>;
+
+    /// Reads a register for a dump, with a loss check. Changes nothing.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`].
+    fn read(io: &Io<'_>, register: u64) -> Result<u32, DriverError>;
+}
+
+/// What is true of every device of a kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// The driver's name.
+    pub name: &'static str,
+    /// The device's name, as dumps have it: at most 16 characters of ASCII.
+    pub model: &'static str,
+    /// What the driver binds to.
+    pub ids: &'static [PciId],
+    /// BARs that the driver uses.
+    pub bars: &'static [u8],
+    /// Interrupt vectors that the driver uses.
+    pub vectors: u8,
+    /// What may help a device that has failed for good.
+    pub methods: Methods,
+    /// What a dump shows.
+    pub dump: Layout,
+}
+
+/// Vendor and device, as configuration space has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PciId {
+    /// Vendor.
+    pub vendor: u16,
+    /// Device.
+    pub device: u16,
+}
+
+/// Shape of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingShape {
+    /// Entries.
+    pub entries: u32,
+    /// Host memory that it needs, in bytes.
+    pub bytes: u64,
+    /// Credits: how much may be in it at once, in what [`Driver::cost`] counts.
+    pub credits: u32,
+}
+
+/// A place in a ring, as its driver encodes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(pub u32);
+
+/// What interrupt sources tell.
+pub trait Pending {
+    /// The rings that have reported something, each once.
+    fn rings(&self) -> impl Iterator<Item = RingReport>;
+}
+
+/// What a ring has reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingReport {
+    /// Number of the ring.
+    pub ring: u8,
+    /// Its last sequence number.
+    pub completed: Seqno,
+    /// Whether it has stopped with a fault behind that.
+    pub faulted: bool,
+}
+
+/// Whether what answers is the device that was brought up (LIFE-8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// It is.
+    Same,
+    /// Another device of its kind is in its place.
+    Other,
+    /// Nothing answers, or not as such a device does: this says nothing.
+    Unknown,
+}
+
+impl PciId {
+    /// The value of the first register of configuration space.
+    #[must_use]
+    pub const fn register(self) -> u32 {
+        self.vendor as u32 | (self.device as u32) << 16
+    }
+}
+
+impl Facts {
+    /// Whether the driver binds to a function whose configuration space begins with `register`.
+    #[must_use]
+    pub fn binds_to(&self, register: u32) -> bool {
+        self.ids.iter().any(|id| id.register() == register)
+    }
+
+    /// Judges the first register of configuration space: whether a device of this kind answers there.
+    #[must_use]
+    pub fn judge(&self, register: u32) -> Verdict {
+        // No value is its own complement.
+        judge_identity(register, if self.binds_to(register) { register } else { !register })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_configuration_space_has_it() {
+        let id = PciId { vendor: 0x4c42, device: 1 };
+        assert_eq!(id.register(), 0x0001_4c42);
+    }
+
+    #[test]
+    fn configuration_space_says_whether_a_device_of_the_kind_is_there() {
+        const IDS: &[PciId] = &[PciId { vendor: 0x4c42, device: 1 }, PciId { vendor: 0x4c42, device: 2 }];
+        let dump = Layout { device: &[], ring: &[], ring_at: |_| 0, head_tail_seqno: [0; 3], entry_bytes: 0 };
+        let facts = Facts { name: "a", model: "A", ids: IDS, bars: &[], vectors: 0, methods: Methods::UNKNOWN, dump };
+        let verdicts = [0x0002_4c42, 0x0003_4c42, u32::MAX, 0].map(|register| facts.judge(register));
+        assert_eq!(verdicts, [Verdict::Alive, Verdict::Unsure, Verdict::Dead, Verdict::Dead]);
+    }
+}
