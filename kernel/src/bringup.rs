@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! From an identified device to one that works: the order of docs/lb1.md, then the self-test.
+//! From an identified device to one that works: the driver's bring-up, then the self-test.
 
 use kernel::{device::Core, pci, prelude::*, sync::Arc};
-use lifeboat_core::{fence::Seqno, health::Verdict};
-use lifeboat_lb1::{regs, DriverError};
+use lifeboat_driver::{Driver, Duty};
 
 use crate::device::{Device, State};
-use crate::errno::errno;
+use crate::drive::Stopped;
+use crate::driver::Driven;
 use crate::glue::Interrupts;
 use crate::interrupt::Handler;
-use crate::ring::{wait_for_reset, Ring};
+use crate::ring::Rings;
 use crate::shown::Shown;
 use crate::workspace::Workspace;
 use crate::{health, module_parameters, selftest};
@@ -22,20 +22,12 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
         dev_err!(function, "too few contexts or too little VRAM for {} rings\n", info.rings);
         return Err(ENODEV);
     }
-    reset(device).map_err(errno)?;
-    set_master(device)?;
-    let interrupts = Interrupts::request(function, regs::VECTORS, || Handler(device.clone()))?;
-    *device.interrupts.lock() = Some(interrupts);
-    device.link.registers(|lb1| lb1.enable_device()).map_err(errno)?;
-    start_rings(function, device)?;
-    match health::verdict(device) {
-        Verdict::Alive => {}
-        Verdict::Dead => return Err(ENODEV),
-        Verdict::Unsure => {
-            dev_err!(function, "the liveness register does not answer as an LB1's\n");
-            return Err(ENODEV);
+    start_device(function, device).map_err(|stopped| {
+        if let Stopped::Driver(error) = stopped {
+            dev_err!(function, "bring-up failed: {}\n", Shown(error));
         }
-    }
+        stopped.errno()
+    })?;
     device.load.open(device)?;
     selftest::run(device)?;
     // Unless it was lost meanwhile.
@@ -54,31 +46,19 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
     Ok(())
 }
 
-/// Resets the device, at probe or when nothing less helps. Ends early if it is gone.
-pub(crate) fn reset(device: &Device) -> Result<(), DriverError> {
-    device.link.registers(|lb1| lb1.begin_device_reset())?;
-    if wait_for_reset(|| device.link.registers(|lb1| lb1.device_reset()))? {
-        return Ok(());
-    }
-    dev_err!(device.pci, "the device does not come out of reset\n");
-    Err(DriverError::ResetFailed)
-}
-
-fn set_master(device: &Device) -> Result {
-    device.enabled.lock().as_ref().ok_or(ENODEV)?.set_master();
-    Ok(())
-}
-
-fn start_rings(function: &pci::Device<Core<'_>>, device: &Device) -> Result {
+fn start_device(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result<(), Stopped> {
     let mut rings = device.rings.lock();
-    for number in 0..device.info.rings {
-        let mut ring = Ring::new(function.as_ref(), number)?;
-        // Its proof makes that the number 0, which the scheduler counts from.
-        ring.start(&device.link, Seqno::BEFORE_ZERO).map_err(|error| {
-            dev_err!(function, "{}\n", Shown(error));
-            errno(error)
-        })?;
-        rings.push(ring, GFP_KERNEL)?;
-    }
-    Ok(())
+    *rings = Rings::new(function.as_ref(), &device.info).map_err(Stopped::Kernel)?;
+    rings.bring_up(&device.link, &device.info, |duty| match duty {
+        Duty::BusMaster => {
+            device.enabled.lock().as_ref().ok_or(ENODEV)?.set_master();
+            Ok(())
+        }
+        Duty::Interrupts => {
+            let interrupts = Interrupts::request(function, Driven::FACTS.vectors, || Handler(device.clone()))?;
+            *device.interrupts.lock() = Some(interrupts);
+            Ok(())
+        }
+        _ => Ok(()),
+    })
 }

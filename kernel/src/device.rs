@@ -16,22 +16,22 @@ use kernel::{
     },
     workqueue::{impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work, WorkItem},
 };
-use lifeboat_core::health::Heartbeat;
 use lifeboat_core::unplug::Loss;
-use lifeboat_lb1::{regs, DriverError, Info, Lb1};
+use lifeboat_driver::{Driver, DriverError, Io};
 
 use crate::binding::{self, Progress};
 use crate::clock::jiffies;
 use crate::counters::Counters;
+use crate::driver::Driven;
 use crate::engine::Engine;
 use crate::errno::errno;
-use crate::glue::{Enabled, Interrupts, Window};
-use crate::health;
+use crate::glue::{Enabled, Interrupts};
+use crate::health::{self, Watcher};
 use crate::interrupt::Handler;
 use crate::link::Link;
 use crate::load::Load;
 use crate::removals::Removal;
-use crate::ring::Ring;
+use crate::ring::{self, Rings};
 use crate::shared::Shared;
 use crate::shown::Shown;
 use crate::{module_parameters, worker};
@@ -74,7 +74,7 @@ pub(crate) struct Device {
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) link: Link,
-    pub(crate) info: Info,
+    pub(crate) info: <Driven as Driver>::Info,
     state: Atomic<u32>,
     #[pin]
     pub(crate) engine: Engine,
@@ -83,9 +83,9 @@ pub(crate) struct Device {
     /// Why the device is lost, as whoever noticed it first saw it.
     #[pin]
     pub(crate) loss: SpinLock<Option<Loss>>,
-    /// Held for a look: the liveness register serves one at a time.
+    /// Held for a look.
     #[pin]
-    pub(crate) vitals: Mutex<Heartbeat>,
+    pub(crate) watcher: Mutex<Watcher>,
     #[pin]
     pub(crate) removal: Mutex<Removal>,
     // What the release gives back.
@@ -94,7 +94,7 @@ pub(crate) struct Device {
     #[pin]
     pub(crate) interrupts: Mutex<Option<Devres<Interrupts<Handler>>>>,
     #[pin]
-    pub(crate) rings: Mutex<KVec<Ring>>,
+    pub(crate) rings: Mutex<Rings>,
     /// Refers back to the device until it is carried through.
     #[pin]
     pub(crate) binding: Mutex<Progress>,
@@ -157,20 +157,11 @@ impl WorkItem<LOAD> for Device {
 }
 
 impl Device {
-    /// Enables the function, maps its registers, checks that it is an LB1, and reads what it has.
+    /// Enables the function, maps its registers, and reads what it is and has.
     pub(crate) fn new(function: &pci::Device<Core<'_>>, shared: Arc<Shared>) -> Result<Arc<Self>> {
         let enabled = Enabled::new(function)?;
         let link = Link::new(function)?;
-        // A BAR that the kernel found no room for has no length. This driver does without VRAM.
-        let vram = match function.resource_len(regs::VRAM_BAR.into())? {
-            0 => u64::MAX,
-            bytes => bytes,
-        };
-        let info = link.registers(|lb1| {
-            let info = lb1.info()?;
-            info.check(regs::REGISTER_BAR_SIZE, vram)?;
-            Ok(info)
-        });
+        let info = link.io(Driven::info);
         let info = info.map_err(|error| {
             dev_err!(function, "{}\n", Shown(error));
             errno(error)
@@ -179,14 +170,14 @@ impl Device {
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         Arc::pin_init(
             try_pin_init!(Self {
-                engine <- Engine::new(info.rings, Ring::credits(), job_timeout, counters.clone()),
+                engine <- Engine::new(Driven::rings(&info), ring::credits(&info), job_timeout, counters.clone()),
                 load <- Load::new(),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
-                vitals <- new_mutex!(Heartbeat::default(), "lifeboat::vitals"),
+                watcher <- new_mutex!(Watcher::new(), "lifeboat::watcher"),
                 removal <- new_mutex!(Removal::of(function.as_ref()), "lifeboat::removal"),
                 enabled <- new_mutex!(Some(enabled), "lifeboat::enabled"),
                 interrupts <- new_mutex!(None, "lifeboat::interrupts"),
-                rings <- new_mutex!(KVec::new(), "lifeboat::rings"),
+                rings <- new_mutex!(Rings::default(), "lifeboat::rings"),
                 binding <- new_mutex!(Progress::Released, "lifeboat::binding"),
                 work <- new_work!("lifeboat::worker"),
                 tick <- new_delayed_work!("lifeboat::tick"),
@@ -204,12 +195,12 @@ impl Device {
         )
     }
 
-    /// Runs `access` in a register section. A device that turns out to be gone is reported.
-    pub(crate) fn registers<T>(
+    /// Runs code of the driver in a register section. A device that turns out to be gone is reported.
+    pub(crate) fn io<T>(
         self: &Arc<Self>,
-        access: impl FnOnce(&Lb1<'_, Window<'_, '_>>) -> Result<T, DriverError>,
+        code: impl FnOnce(&Io<'_>) -> Result<T, DriverError>,
     ) -> Result<T, DriverError> {
-        self.noticed(self.link.registers(access))
+        self.noticed(self.link.io(code))
     }
 
     /// Passes a result on; if it says that the device is gone, reports that.

@@ -11,8 +11,11 @@ use crate::device::Device;
 use crate::glue::registered;
 use crate::removals::Trigger;
 
-/// The driver of LB1.
-pub(crate) struct Lb1Driver;
+/// The driver that this module is the shell of.
+pub(crate) type Driven = lifeboat_lb1::Lb1Driver;
+
+/// What the bus calls.
+pub(crate) struct PciDriver;
 
 /// What the bus keeps for a bound device. Dropped in this order.
 #[pin_data]
@@ -31,7 +34,7 @@ impl Drop for Held {
     }
 }
 
-impl pci::Driver for Lb1Driver {
+impl pci::Driver for PciDriver {
     type IdInfo = ();
     type Data<'bound> = Data;
 

@@ -15,14 +15,15 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex,
-    RingSlot, Scheduler, Stores, TurnSlot, WaitSlot,
+    self, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot,
+    RingIndex, RingSlot, Scheduler, Stores, TurnSlot, WaitSlot,
 };
 use lifeboat_core::{errno::Errno, Timestamp};
-use lifeboat_lb1::RingWriter;
+use lifeboat_driver::Driver as _;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::driver::Driven;
 use crate::fence::Unsignalled;
 use crate::job::Job;
 use crate::storage::Storage;
@@ -65,12 +66,7 @@ pub(crate) enum Task {
     /// Drop it.
     Release(Arc<Job>),
     /// Write it to its ring, then call [`Engine::started`] or [`Engine::start_failed`].
-    Run {
-        id: JobId,
-        job: Arc<Job>,
-        ring: RingIndex,
-        seqno: Seqno,
-    },
+    Run { id: JobId, job: Arc<Job>, ring: RingIndex, seqno: Seqno },
     /// Find out whether the ring has begun its [suspect](Engine::suspect) and how far it is, call
     /// [`Engine::begin_reset`], and if that gives a number, reset it, let it prove itself, and call
     /// [`Engine::reset_done`].
@@ -120,7 +116,7 @@ impl Engine {
 
     /// Hands a job over. From here on its fence will signal.
     pub(crate) fn submit(&self, queue: QueueId, fence: Unsignalled, job: Arc<Job>) -> Result<(), Errno> {
-        let spec = JobSpec { cost: RingWriter::cost(job.commands.len()), restartable: true, ..JobSpec::default() };
+        let spec = JobSpec { cost: Driven::cost(job.work()), restartable: true, ..JobSpec::default() };
         let mut core = self.core.lock();
         let reservation = core.reserve(queue, spec).map_err(Errno::from)?;
         core.commit(reservation, fence, job);

@@ -4,14 +4,14 @@
 
 use kernel::prelude::*;
 use lifeboat_core::errno::Errno;
-use lifeboat_lb1::DriverError;
+use lifeboat_driver::DriverError;
 
 /// What probe returns for it.
 pub(crate) fn errno(error: DriverError) -> Error {
     match error {
-        DriverError::Gone | DriverError::NotLb1 { .. } | DriverError::Impossible(_) => ENODEV,
-        DriverError::ResetFailed | DriverError::Changed | DriverError::Unproven { .. } | DriverError::Bus(_) => EIO,
+        DriverError::Gone | DriverError::Foreign { .. } | DriverError::Impossible(_) | DriverError::NotAlive => ENODEV,
         DriverError::NoSuchThing => EINVAL,
+        _ => EIO,
     }
 }
 

@@ -1,27 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Looks at the device now and then: does it answer, and does it move?
+//! Looks at the device now and then. What they mean is `lifeboat_core::vitals`'s to say.
 
 use core::time::Duration;
 
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
-use lifeboat_core::vitals::Watch;
-use lifeboat_lb1::DriverError;
+use lifeboat_core::vitals::{Health, Vitals, Watch};
+use lifeboat_core::Timestamp;
+use lifeboat_driver::{Driver, DriverError, Identity};
+use lifeboat_pci::BusError;
 
 use crate::clock::Clock;
 use crate::device::{Device, State};
+use crate::driver::Driven;
 use crate::glue::Enabled;
 use crate::module_parameters;
 
-/// After how many looks a heartbeat that stands still is a hang. How often to look is a module parameter.
-const WATCH: Watch = Watch::DEFAULT;
+/// The looks at one device.
+pub(crate) struct Watcher {
+    vitals: Vitals,
+    clock: Clock,
+}
 
-/// The liveness pattern: neither it nor its complement, rotated or not, is all-ones or zero.
-pub(crate) const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
+impl Watcher {
+    /// Of a device that is about to be brought up.
+    pub(crate) fn new() -> Self {
+        let watch = Watch { period: period().unwrap_or(Watch::DEFAULT.period), ..Watch::DEFAULT };
+        // Any seed does: devices are not bound at the same moment.
+        Self { vitals: Vitals::new(watch, Timestamp::default(), 1), clock: Clock::start() }
+    }
 
-/// How long between two looks, or `None` if nobody is to look.
+    /// How long until the next look, or `None` if there is nothing more to be learned.
+    fn due_in(&self) -> Option<Duration> {
+        Some(self.vitals.due()?.since_beginning().saturating_sub(self.clock.elapsed()))
+    }
+}
+
+/// How far apart looks are, or `None` if nobody is to look.
 fn period() -> Option<Duration> {
     let ms = *module_parameters::health_ms.value_ref();
     (ms > 0).then(|| Duration::from_millis(ms.into()))
@@ -29,42 +46,68 @@ fn period() -> Option<Duration> {
 
 /// Begins to look.
 pub(crate) fn start(device: &Arc<Device>) {
-    look_next(device, Duration::ZERO);
-}
-
-/// Looks a period after the last look began, so that the time a look takes does not add to it.
-fn look_next(device: &Arc<Device>, since: Duration) {
-    if let Some(period) = period() {
-        device.health_in(period.saturating_sub(since));
+    if period().is_some() {
+        look_next(device);
     }
 }
 
-/// One look. A device that is gone ends here and now; one that is not well is called suspect until it is well again.
+fn look_next(device: &Arc<Device>) {
+    let due = device.watcher.lock().due_in();
+    if let Some(wait) = due {
+        device.health_in(wait);
+    }
+}
+
+/// One look. A device that is gone, hung, or replaced ends here and now; one that is not well is called suspect until it is
+/// well again or found to be one of these.
 pub(crate) fn poll(device: &Arc<Device>) {
-    let clock = Clock::start();
     device.counters.health_polls.add(1);
-    match look(device) {
-        Ok((Verdict::Dead, _)) | Err(DriverError::Gone) => {
-            device.counters.health_failures.add(1);
-            device.report_loss(Loss::FellOff);
-            return;
+    let health = match look(device) {
+        Ok(health) => health,
+        // Cut off meanwhile: nothing is left to look at.
+        Err(DriverError::Bus(BusError::Unmapped)) => return,
+        Err(DriverError::Gone) => Health::Dead,
+        Err(_) => device.watcher.lock().unsure(),
+    };
+    if !matches!(health, Health::Alive { .. }) {
+        device.counters.health_failures.add(1);
+    }
+    match health {
+        Health::Alive { .. } if is_another(device) => {
+            dev_err!(device.pci, "another device is in the place of this one\n");
+            return device.report_loss(Loss::Replaced);
         }
-        Ok((Verdict::Alive, still)) if still < WATCH.stalls => {
+        Health::Alive { .. } => {
             if device.change(State::Suspect, State::Ready) {
                 dev_notice!(device.pci, "the device is well again\n");
             }
         }
-        Ok((verdict, _)) => {
-            device.counters.health_failures.add(1);
-            if device.change(State::Ready, State::Suspect) {
-                let hung = if verdict == Verdict::Alive { "its heartbeat stands still" } else { "it answers wrongly" };
-                dev_warn!(device.pci, "the device is suspect: {hung}\n");
-            }
+        Health::Suspect { .. } => suspect(device, "its heartbeat stands still"),
+        Health::Unsure { .. } => suspect(device, "it answers wrongly"),
+        Health::Hung { .. } => {
+            dev_err!(device.pci, "the device answers, and does not go on\n");
+            return device.report_loss(Loss::Hung);
         }
-        // Cut off meanwhile: nothing is left to look at.
-        Err(_) => return,
+        Health::Nonsense => {
+            dev_err!(device.pci, "the device answers nonsense\n");
+            return device.report_loss(Loss::Nonsense);
+        }
+        Health::Dead => return device.report_loss(Loss::FellOff),
     }
-    look_next(device, clock.elapsed());
+    look_next(device);
+}
+
+fn suspect(device: &Device, why: &str) {
+    if device.change(State::Ready, State::Suspect) {
+        dev_warn!(device.pci, "the device is suspect: {why}\n");
+    }
+}
+
+impl Watcher {
+    /// A look that has ended in an error of the bus.
+    fn unsure(&mut self) -> Health {
+        self.vitals.look(self.clock.now(), Verdict::Unsure, 0)
+    }
 }
 
 /// Whether the device is there, for who has to know now. Asks the bus, then the device; waits for nothing but a reset of
@@ -73,28 +116,31 @@ pub(crate) fn verdict(device: &Device) -> Verdict {
     if device.enabled.lock().as_ref().is_some_and(Enabled::is_disconnected) {
         return Verdict::Dead;
     }
-    let _vitals = device.vitals.lock();
-    match liveness(device) {
+    let watcher = device.watcher.lock();
+    let pattern = watcher.vitals.pattern();
+    match device.link.io(|io| Driven::computes(io, pattern)) {
         Ok(verdict) => verdict,
         Err(DriverError::Gone) => Verdict::Dead,
         Err(_) => Verdict::Unsure,
     }
 }
 
-/// Whether the device answers, and for how many looks its heartbeat has stood still.
-fn look(device: &Device) -> Result<(Verdict, u32), DriverError> {
-    let mut vitals = device.vitals.lock();
-    let verdict = liveness(device)?;
-    if verdict != Verdict::Alive {
-        return Ok((verdict, 0));
-    }
-    let heartbeat = device.link.registers(|lb1| lb1.heartbeat())?;
+/// What the device computes, and its heartbeat. The watcher is locked: what the device is asked to compute serves one at a time.
+fn look(device: &Device) -> Result<Health, DriverError> {
+    let mut watcher = device.watcher.lock();
+    let pattern = watcher.vitals.pattern();
+    let (computed, heartbeat) = device.link.io(|io| match Driven::computes(io, pattern)? {
+        Verdict::Alive => Ok((Verdict::Alive, Driven::heartbeat(io)?)),
+        verdict => Ok((verdict, 0)),
+    })?;
     device.counters.heartbeat.set(heartbeat.into());
-    Ok((verdict, vitals.look(heartbeat)))
+    let now = watcher.clock.now();
+    Ok(watcher.vitals.look(now, computed, heartbeat))
 }
 
-/// The vitals' lock must be held. Another pattern each time, so that an old answer is not taken for a new one.
-fn liveness(device: &Device) -> Result<Verdict, DriverError> {
-    let turns = (device.counters.health_polls.get() % 32) as u32;
-    device.link.registers(|lb1| lb1.liveness(LIVENESS_PATTERN.rotate_left(turns)))
+/// Whether another device of this kind answers (LIFE-8).
+fn is_another(device: &Device) -> bool {
+    let watcher = device.watcher.lock();
+    let pattern = watcher.vitals.pattern();
+    device.link.io(|io| Driven::identify(io, &device.info, pattern)) == Ok(Identity::Other)
 }

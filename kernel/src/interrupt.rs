@@ -6,18 +6,13 @@ use kernel::{
     irq::{IrqReturn, ThreadedHandler},
     sync::Arc,
 };
-use lifeboat_core::fence::Seqno;
-use lifeboat_lb1::{regs, DriverError, Lb1};
-use lifeboat_pci::Bar;
+use lifeboat_driver::{Driver, DriverError, Pending, RingReport};
 
 use crate::device::Device;
+use crate::driver::Driven;
 
 /// The same handler for every vector: one read tells what all of them announce.
 pub(crate) struct Handler(pub(crate) Arc<Device>);
-
-/// What one interrupt reported, read in one register section: of each ring that reported something, how far it is, and
-/// whether it has stopped with a fault.
-type Report = [Option<(Seqno, bool)>; regs::MAX_RINGS as usize];
 
 impl ThreadedHandler for Handler {
     fn handle_threaded(&self) -> IrqReturn {
@@ -35,24 +30,15 @@ impl ThreadedHandler for Handler {
 
 /// Acknowledges what is pending and tells the scheduler. `false` if there was nothing.
 pub(crate) fn attend(device: &Arc<Device>) -> Result<bool, DriverError> {
-    let report = device.registers(|lb1| read(lb1))?;
-    for (ring, news) in (0..).zip(report) {
-        let Some((seqno, faulted)) = news else { continue };
-        device.engine.hw_done(ring, seqno);
+    let pending = device.io(Driven::pending)?;
+    let mut any = false;
+    for RingReport { ring, completed, faulted } in pending.rings() {
+        any = true;
+        device.engine.hw_done(ring, completed);
         // After the completions: a job that completed is not the one that faulted.
         if faulted {
-            device.engine.fault(ring, seqno);
+            device.engine.fault(ring, completed);
         }
     }
-    Ok(report.iter().any(Option::is_some))
-}
-
-fn read<B: Bar + ?Sized>(lb1: &Lb1<'_, B>) -> Result<Report, DriverError> {
-    let interrupts = lb1.take_interrupts()?;
-    let mut report = [None; regs::MAX_RINGS as usize];
-    for ring in interrupts.done().chain(interrupts.faulted()) {
-        // The status bit may be from before a reset: the ring itself says whether it is stopped now.
-        report[usize::from(ring)] = Some(lb1.ring_report(ring)?);
-    }
-    Ok(report)
+    Ok(any)
 }

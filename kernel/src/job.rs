@@ -4,26 +4,40 @@
 
 use kernel::{
     prelude::*,
-    sync::{atomic::Atomic, Arc},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
 };
-use lifeboat_lb1::command::{ContextId, Work};
+use lifeboat_driver::Place;
+use lifeboat_lb1::{command::Work, Commands};
 
 use crate::workspace::Workspace;
 
 /// Commands, and the memory they work on.
 pub(crate) struct Job {
     pub(crate) commands: KVec<Work>,
-    /// The index of its first descriptor, once it was written to its ring.
-    pub(crate) begins_at: Atomic<u32>,
+    /// Where in its ring it begins, once it was written. Used by the worker alone.
+    begins: Atomic<u32>,
     workspace: Arc<Workspace>,
 }
 
 impl Job {
     pub(crate) fn new(workspace: Arc<Workspace>, commands: KVec<Work>) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { commands, begins_at: Atomic::new(0), workspace }, GFP_KERNEL)?)
+        Ok(Arc::new(Self { commands, begins: Atomic::new(0), workspace }, GFP_KERNEL)?)
     }
 
-    pub(crate) fn context(&self) -> ContextId {
-        self.workspace.context
+    /// As the driver gives it to a ring.
+    pub(crate) fn work(&self) -> Commands<'_> {
+        Commands { context: self.workspace.context, work: &self.commands }
+    }
+
+    /// The job was written.
+    pub(crate) fn begins_at(&self, begins: Place) {
+        self.begins.store(begins.0, Relaxed);
+    }
+
+    pub(crate) fn begins(&self) -> Place {
+        Place(self.begins.load(Relaxed))
     }
 }

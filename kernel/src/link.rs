@@ -16,11 +16,12 @@ use kernel::{
     sync::atomic::{Acquire, Atomic, Full, Release},
     time::{delay::fsleep, Delta},
 };
-use lifeboat_lb1::{regs, DriverError, Lb1};
+use lifeboat_driver::{DriverError, Io};
+use lifeboat_lb1::{regs, Lb1};
 use lifeboat_pci::BusError;
 
 use crate::clock::Clock;
-use crate::glue::Window;
+use crate::glue::{Window, BARS};
 
 const SIZE: usize = regs::REGISTER_BAR_SIZE as usize;
 
@@ -32,6 +33,8 @@ const SECTION_POLL: Delta = Delta::from_micros(20);
 /// The registers of one binding. They can be reached only inside a section, which must not block, and until the cut.
 pub(crate) struct Link {
     bar: DevresBar<SIZE>,
+    /// Sizes of all BARs, in bytes.
+    sizes: [u64; BARS],
     /// Sections that are open, or about to find that they may not.
     open: Atomic<i32>,
     cut: Atomic<bool>,
@@ -41,20 +44,37 @@ impl Link {
     /// Maps BAR0 for as long as the binding lasts.
     pub(crate) fn new(function: &pci::Device<Bound>) -> Result<Self> {
         let bar = function.iomap_region_sized::<SIZE>(regs::REGISTER_BAR.into(), c"lifeboat")?.into_devres()?;
-        Ok(Self { bar, open: Atomic::new(0), cut: Atomic::new(false) })
+        let mut sizes = [0; BARS];
+        for (number, size) in (0..).zip(&mut sizes) {
+            // A BAR that the kernel found no room for has no length. This driver does without VRAM.
+            *size = match function.resource_len(number)? {
+                0 => u64::MAX,
+                bytes => bytes,
+            };
+        }
+        Ok(Self { bar, sizes, open: Atomic::new(0), cut: Atomic::new(false) })
     }
 
-    /// Runs `access` in a register section. `BusError::Unmapped` after the cut.
+    /// Runs code of the driver in a register section. `BusError::Unmapped` after the cut.
+    pub(crate) fn io<T>(&self, code: impl FnOnce(&Io<'_>) -> Result<T, DriverError>) -> Result<T, DriverError> {
+        self.window(|window| code(&Io::new(window)))
+    }
+
+    /// Runs `access` on the registers of an LB1, as [`Link::io`].
     pub(crate) fn registers<T>(
         &self,
         access: impl FnOnce(&Lb1<'_, Window<'_, '_>>) -> Result<T, DriverError>,
     ) -> Result<T, DriverError> {
+        self.window(|window| access(&Lb1::new(window)))
+    }
+
+    fn window<T>(&self, access: impl FnOnce(&Window<'_, '_>) -> Result<T, DriverError>) -> Result<T, DriverError> {
         // Counted before the flag is read; `cut` sets the flag before it reads the count. One of them sees the other.
         self.open.fetch_add(1, Full);
         let result = if self.cut.load(Acquire) {
             None
         } else {
-            self.bar.try_access_with(|bar| access(&Lb1::new(&Window::new(bar))))
+            self.bar.try_access_with(|bar| access(&Window::new(bar, &self.sizes)))
         };
         self.open.fetch_sub(1, Release);
         result.unwrap_or(Err(DriverError::Bus(BusError::Unmapped)))

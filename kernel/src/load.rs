@@ -48,11 +48,11 @@ impl Load {
     pub(crate) fn open(&self, device: &Device) -> Result {
         let context = device.engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
         let rings = device.rings.lock();
-        for (number, ring) in (0..).zip(rings.iter()) {
+        for (number, workspace) in (0..).zip(&rings.workspaces) {
             let queue = device.engine.open_queue(context, number).ok_or(ENOSPC)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
             for kind in KINDS {
-                let exercise = Exercise::new(kind, ring.workspace.clone())?;
+                let exercise = Exercise::new(kind, workspace.clone())?;
                 self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
             }
         }

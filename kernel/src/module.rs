@@ -2,8 +2,8 @@
 
 //! `lifeboat.ko`: the LB1 driver as a kernel module.
 //!
-//! The policy is `lifeboat-core`, the hardware is `lifeboat-lb1`: the crates that every other build has, compiled for
-//! the kernel. This crate is the shell around them, as `crates/lifeboat` is in a process: it brings memory, locks,
+//! The policy is `lifeboat-core`, the hardware is `lifeboat-lb1`, a `lifeboat-driver`: the crates that every other build
+//! has, compiled for the kernel. This crate is the shell around them, as `crates/lifeboat` is in a process: it brings memory, locks,
 //! time, interrupts and work queues.
 //!
 //! | file | concept |
@@ -12,6 +12,7 @@
 //! | `binding`, `teardown` | its one end |
 //! | `device` | what there is of a device, and its work items |
 //! | `link` | the only way to the registers |
+//! | `drive` | carries out the driver's sequences |
 //! | `engine`, `worker`, `interrupt` | the scheduler's shell |
 //! | `ring`, `workspace`, `job`, `fence` | what a job consists of |
 //! | `health` | is the device alive |
@@ -32,6 +33,7 @@ mod clock;
 mod counters;
 mod debugfs;
 mod device;
+mod drive;
 mod driver;
 mod engine;
 mod errno;
@@ -54,13 +56,13 @@ mod teardown;
 mod worker;
 mod workspace;
 
-use driver::Lb1Driver;
+use driver::PciDriver;
 use glue::Registered;
 use shared::Shared;
 
 kernel::pci_device_table!(
     PCI_TABLE,
-    <Lb1Driver as pci::Driver>::IdInfo,
+    <PciDriver as pci::Driver>::IdInfo,
     [(glue::pci_id(regs::VENDOR_ID, regs::DEVICE_ID), ())]
 );
 
@@ -68,7 +70,7 @@ kernel::pci_device_table!(
 #[pin_data]
 struct Lifeboat {
     #[pin]
-    driver: Registration<pci::Adapter<Lb1Driver>>,
+    driver: Registration<pci::Adapter<PciDriver>>,
     #[pin]
     removals: File<Arc<Shared>>,
     registered: Registered,

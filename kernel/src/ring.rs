@@ -1,129 +1,114 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A ring as the worker holds it: its descriptors, and writing jobs to it.
-
-use core::time::Duration;
+//! The rings of a device as the worker holds them, and what their jobs work on.
 
 use kernel::{
     device::{Bound, Device},
     prelude::*,
-    sync::{atomic::Relaxed, Arc},
-    time::{delay::fsleep, Delta},
+    sync::Arc,
 };
-use lifeboat_core::{fence::Seqno, polling::Polling, sched::Began};
-use lifeboat_lb1::{regs, DriverError, Extent, Progress, RingWriter, Unproven, PROOF_LIMIT};
-use lifeboat_pci::DmaMemory;
+use lifeboat_core::{fence::Seqno, sched::Began};
+use lifeboat_driver::{Driver, DriverError, Duty};
 
-use crate::clock::Clock;
+use crate::drive::{drive, Stopped};
+use crate::driver::Driven;
 use crate::glue::Memory;
 use crate::job::Job;
 use crate::link::Link;
 use crate::workspace::Workspace;
 
-/// Descriptors of a ring, as a power of two: 128, or 16 KiB.
-const ORDER: u8 = 7;
-/// How long to wait for a reset: twice what the device states.
-pub(crate) const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
-/// Pause between two looks, in microseconds. A reset or a proof takes well under a millisecond on a
-/// healthy device.
-const POLL_US: u32 = 100;
+/// Entries that a ring is to have: of an LB1, 16 KiB of memory.
+const ENTRIES: u32 = 128;
 
-/// One ring.
-pub(crate) struct Ring {
-    number: u8,
-    writer: RingWriter,
-    memory: Memory,
-    pub(crate) workspace: Arc<Workspace>,
+type Ring = <Driven as Driver>::Ring<Memory>;
+
+/// All rings of one device. Empty until bring-up, and after the release.
+#[derive(Default)]
+pub(crate) struct Rings {
+    rings: KVec<Ring>,
+    /// Of each ring.
+    pub(crate) workspaces: KVec<Arc<Workspace>>,
 }
 
-impl Ring {
-    pub(crate) fn new(device: &Device<Bound>, number: u8) -> Result<Self> {
-        let writer = RingWriter::new(ORDER).ok_or(EINVAL)?;
-        let memory = Memory::new(device, usize::try_from(writer.bytes())?)?;
-        Ok(Self { number, writer, memory, workspace: Workspace::new(device, number)? })
-    }
+/// Credits of each ring: the fewest that one has.
+pub(crate) fn credits(info: &<Driven as Driver>::Info) -> u32 {
+    let credits = |ring| Driven::ring_shape(info, ring, ENTRIES).credits;
+    (0..Driven::rings(info)).map(credits).min().unwrap_or(1)
+}
 
-    /// Credits of each ring.
-    pub(crate) fn credits() -> u32 {
-        RingWriter::new(ORDER).map_or(1, |writer| writer.credits())
-    }
-
-    /// Maps the workspace and enables the ring, with nothing in it and `seqno` as its number; then
-    /// the ring proves itself. The device must be enabled.
-    pub(crate) fn start(&mut self, link: &Link, seqno: Seqno) -> Result<(), DriverError> {
-        link.registers(|lb1| {
-            self.workspace.map(lb1)?;
-            lb1.enable_ring(self.number, &mut self.writer, self.memory.iova(), seqno)
-        })?;
-        self.prove(link, seqno)
-    }
-
-    /// A job of the driver's own, right after the ring was enabled with `seqno` as its number; it
-    /// writes the next (RECOV-5).
-    fn prove(&mut self, link: &Link, seqno: Seqno) -> Result<(), DriverError> {
-        let ring = self.number;
-        let proof = link.registers(|lb1| lb1.begin_proof(ring, &mut self.writer, &self.memory, seqno.next()))?;
-        if !wait_until_done(PROOF_LIMIT, || link.registers(|lb1| lb1.proof(&proof, &self.memory)))? {
-            return Err(DriverError::Unproven { ring, what: Unproven::Silent });
+impl Rings {
+    /// Memory for all rings, and for their jobs.
+    pub(crate) fn new(device: &Device<Bound>, info: &<Driven as Driver>::Info) -> Result<Self> {
+        let mut this = Self::default();
+        for number in 0..Driven::rings(info) {
+            let shape = Driven::ring_shape(info, number, ENTRIES);
+            let memory = Memory::new(device, usize::try_from(shape.bytes)?)?;
+            this.rings.push(Driven::ring(info, number, shape, memory), GFP_KERNEL)?;
+            this.workspaces.push(Workspace::new(device, number)?, GFP_KERNEL)?;
         }
-        link.registers(|lb1| lb1.end_proof(&proof, &mut self.writer, self.memory.iova()))
+        Ok(this)
     }
 
-    /// Writes the job and rings the doorbell.
-    pub(crate) fn run(&mut self, link: &Link, job: &Job, seqno: Seqno) -> Result<(), DriverError> {
-        job.begins_at.store(self.writer.next_descriptor(), Relaxed);
-        link.registers(|lb1| {
-            let tail = self.writer.write_job(&self.memory, job.context(), &job.commands, seqno)?;
-            lb1.doorbell(self.number, tail)
+    /// Brings the device up; `duty` does what only probe can.
+    pub(crate) fn bring_up(
+        &mut self,
+        link: &Link,
+        info: &<Driven as Driver>::Info,
+        mut duty: impl FnMut(Duty) -> Result,
+    ) -> Result<(), Stopped> {
+        let Self { rings, workspaces } = self;
+        drive(link, Driven::bring_up(*info, rings), |asked| match asked {
+            Duty::Restore => Ok(restore(link, workspaces)?),
+            asked => duty(asked).map_err(Stopped::Kernel),
         })
     }
 
-    /// Whether the ring is in this job.
-    pub(crate) fn began(&self, link: &Link, job: &Job) -> Began {
-        let commands = RingWriter::cost(job.commands.len()) - 1;
-        let extent = Extent { first: job.begins_at.load(Relaxed), commands };
-        match link.registers(|lb1| lb1.is_in_job(self.number, &self.writer, extent, job.context())) {
-            Ok(true) => Began::Yes,
-            // A device that cannot be asked accuses nobody.
-            Ok(false) | Err(_) => Began::No,
-        }
+    /// Writes the job and rings the doorbell.
+    pub(crate) fn run(&mut self, link: &Link, number: u8, job: &Job, seqno: Seqno) -> Result<(), DriverError> {
+        let ring = self.rings.get_mut(usize::from(number)).ok_or(DriverError::NoSuchThing)?;
+        job.begins_at(link.io(|io| Driven::run(io, ring, job.work(), seqno))?);
+        Ok(())
     }
 
-    /// Resets the ring and enables it again, to count from `seqno`; then it proves itself. Ends
-    /// early if the device is gone.
-    pub(crate) fn reset(&mut self, link: &Link, seqno: Seqno) -> Result<(), DriverError> {
-        link.registers(|lb1| lb1.begin_ring_reset(self.number))?;
-        if !wait_for_reset(|| link.registers(|lb1| lb1.ring_reset(self.number)))? {
-            return Err(DriverError::ResetFailed);
-        }
-        link.registers(|lb1| lb1.enable_ring(self.number, &mut self.writer, self.memory.iova(), seqno))?;
-        self.prove(link, seqno)
+    /// Whether a ring is in this job.
+    pub(crate) fn began(&self, link: &Link, number: u8, job: &Job) -> Began {
+        let Some(ring) = self.rings.get(usize::from(number)) else { return Began::No };
+        // A device that cannot be asked accuses nobody.
+        link.io(|io| Driven::began(io, ring, job.work(), job.begins())).unwrap_or(Began::No)
     }
-}
 
-/// Asks until a reset is no longer under way, for [`RESET_LIMIT`]; `true` if it has succeeded.
-pub(crate) fn wait_for_reset(ask: impl FnMut() -> Result<Progress, DriverError>) -> Result<bool, DriverError> {
-    wait_until_done(RESET_LIMIT, ask)
-}
+    /// Resets one ring.
+    pub(crate) fn reset(
+        &mut self,
+        link: &Link,
+        info: &<Driven as Driver>::Info,
+        number: u8,
+        seqno: Seqno,
+    ) -> Result<(), DriverError> {
+        let ring = self.rings.get_mut(usize::from(number)).ok_or(DriverError::NoSuchThing)?;
+        drive(link, Driven::reset_ring(*info, ring, seqno), |_| Ok(()))
+    }
 
-/// The same for whatever the hardware takes time for, by the core's [`Polling`]. Ends early if the device is gone.
-fn wait_until_done(
-    limit: Duration,
-    mut ask: impl FnMut() -> Result<Progress, DriverError>,
-) -> Result<bool, DriverError> {
-    let clock = Clock::start();
-    let pause = Duration::from_micros(POLL_US.into());
-    let mut polling = Polling::new(limit, pause, clock.now());
-    loop {
-        let last = polling.looks(clock.now());
-        match ask()? {
-            Progress::Done => return Ok(true),
-            Progress::Failed => return Ok(false),
-            Progress::UnderWay if last => return Ok(false),
-            Progress::UnderWay => {
-                polling.pauses(clock.now());
-                fsleep(Delta::from_micros(POLL_US.into()));
+    /// Resets the device. Calls `restored` when it works again, before its rings do.
+    pub(crate) fn reset_device(
+        &mut self,
+        link: &Link,
+        info: &<Driven as Driver>::Info,
+        numbers: impl FnMut(u8) -> Seqno,
+        mut restored: impl FnMut(),
+    ) -> Result<(), DriverError> {
+        let Self { rings, workspaces } = self;
+        drive(link, Driven::reset_device(*info, rings, numbers), |asked| match asked {
+            Duty::Restore => {
+                restored();
+                restore(link, workspaces)
             }
-        }
+            _ => Ok(()),
+        })
     }
+}
+
+/// A reset forgets the address tables.
+fn restore(link: &Link, workspaces: &[Arc<Workspace>]) -> Result<(), DriverError> {
+    workspaces.iter().try_for_each(|workspace| link.registers(|lb1| workspace.map(lb1)))
 }

@@ -47,7 +47,7 @@ pub(crate) fn run(device: &Arc<Device>) -> Result {
 fn exercises(device: &Device, ring: u8) -> Result<KVec<Exercise>> {
     let workspace = {
         let rings = device.rings.lock();
-        rings.get(usize::from(ring)).ok_or(ENODEV)?.workspace.clone()
+        rings.workspaces.get(usize::from(ring)).ok_or(ENODEV)?.clone()
     };
     let mut exercises = KVec::with_capacity(KINDS.len(), GFP_KERNEL)?;
     for kind in KINDS {

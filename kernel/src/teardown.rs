@@ -9,13 +9,15 @@
 
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::unplug::{Loss, Teardown};
-use lifeboat_lb1::DriverError;
+use lifeboat_driver::{Driver, DriverError};
 
 use crate::clock::Clock;
 use crate::device::{Device, State, HEALTH, LOAD, TICK, WORKER};
+use crate::drive::drive;
+use crate::driver::Driven;
 use crate::glue::{disable, disable_delayed};
 use crate::removals::{Step, Stopwatch};
-use crate::ring::wait_for_reset;
+use crate::ring::Rings;
 use crate::shown::Shown;
 
 /// The binding's end of the device.
@@ -32,14 +34,6 @@ impl Shell {
 
     fn lap(&mut self, step: Step) {
         self.stopwatch.lap(step, &mut self.device.removal.lock());
-    }
-
-    /// Masks interrupts and resets. Each access has a section of its own: the waiting is outside.
-    fn shut_down(&self) -> Result<bool, DriverError> {
-        let link = &self.device.link;
-        link.registers(|lb1| lb1.mask_interrupts())?;
-        link.registers(|lb1| lb1.begin_device_reset())?;
-        wait_for_reset(|| link.registers(|lb1| lb1.device_reset()))
     }
 }
 
@@ -75,10 +69,9 @@ impl Teardown for Shell {
         disable::<Device, WORKER>(&device);
         self.lap(Step::Work);
         if device.removal.lock().is_ordered() {
-            match self.shut_down() {
-                Ok(true) => {}
-                Ok(false) => dev_notice!(device.pci, "no end of the reset; DMA is cut off all the same\n"),
-                Err(error) => dev_notice!(device.pci, "lost while it was shut down: {}\n", Shown(error)),
+            let down: Result<(), DriverError> = drive(&device.link, Driven::shut_down(), |_| Ok(()));
+            if let Err(error) = down {
+                dev_notice!(device.pci, "not shut down, DMA is cut off all the same: {}\n", Shown(error));
             }
         }
         // Also if it did not answer as it should: what is there at all must not reach memory.
@@ -108,7 +101,7 @@ impl Teardown for Shell {
         self.stopwatch = Stopwatch::start();
         let device = &self.device;
         device.load.close();
-        let rings = core::mem::take(&mut *device.rings.lock());
+        let rings: Rings = core::mem::take(&mut *device.rings.lock());
         drop(rings);
         let enabled = device.enabled.lock().take();
         drop(enabled);

@@ -7,15 +7,14 @@ use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::{Began, ErrorScope, RingIndex};
 use lifeboat_core::unplug::Loss;
-use lifeboat_lb1::DriverError;
+use lifeboat_driver::{Driver, DriverError};
 use lifeboat_pci::BusError;
 
-use crate::bringup;
 use crate::device::Device;
+use crate::driver::Driven;
 use crate::engine::Task;
-use crate::health::LIVENESS_PATTERN;
 use crate::interrupt;
-use crate::ring::Ring;
+use crate::ring::Rings;
 use crate::shown::Shown;
 
 /// Carries out all that is to be done now.
@@ -39,7 +38,7 @@ pub(crate) fn work(device: &Arc<Device>) {
 pub(crate) fn tick(device: &Arc<Device>) {
     // A source whose message was lost sends no other before it is acknowledged. An error is reported already.
     let _ = interrupt::attend(device);
-    for ring in 0..device.info.rings {
+    for ring in 0..Driven::rings(&device.info) {
         ask_progress(device, ring);
     }
     device.engine.tick();
@@ -48,30 +47,29 @@ pub(crate) fn tick(device: &Arc<Device>) {
 
 /// Asks a ring how far it is. An error is reported already.
 fn ask_progress(device: &Arc<Device>, ring: u8) {
-    if let Ok(seqno) = device.registers(|lb1| lb1.seqno(ring)) {
+    if let Ok(seqno) = device.io(|io| Driven::progress(io, ring)) {
         device.engine.hw_done(ring, seqno);
     }
 }
 
 /// Asks a ring whether it has begun the job that is guilty if it is reset now, and tells the
 /// scheduler.
-fn ask_whether_begun(device: &Arc<Device>, ring: &Ring, index: RingIndex) {
+fn ask_whether_begun(device: &Arc<Device>, rings: &Rings, index: RingIndex) {
     // A job that has completed is no suspect.
     ask_progress(device, index.0);
     let Some((suspect, job)) = device.engine.suspect(index) else { return };
-    let began = ring.began(&device.link, &job);
+    let began = rings.began(&device.link, index.0, &job);
     if began == Began::No {
         dev_warn!(device.pci, "ring {} is not in the job that is overdue or faulted: nobody is to blame\n", index.0);
     }
     device.engine.suspect_began(suspect, began);
 }
 
-fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
+fn perform(device: &Arc<Device>, rings: &mut Rings, task: Task) {
     match task {
         Task::Release(job) => drop(job),
         Task::Run { id, job, ring: index, seqno } => {
-            let Some(ring) = rings.get_mut(usize::from(index.0)) else { return };
-            match device.noticed(ring.run(&device.link, &job, seqno)) {
+            match device.noticed(rings.run(&device.link, index.0, &job, seqno)) {
                 Ok(()) => device.engine.started(index, seqno),
                 Err(DriverError::Gone | DriverError::Bus(BusError::Unmapped)) => {}
                 Err(error) if error.scope() == ErrorScope::Job => {
@@ -87,18 +85,17 @@ fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
             }
         }
         Task::Reset(index) => {
-            let Some(ring) = rings.get_mut(usize::from(index.0)) else { return };
-            ask_whether_begun(device, ring, index);
+            ask_whether_begun(device, rings, index);
             // The overdue job may have completed since.
             ask_progress(device, index.0);
             // If it is not to be reset, something larger may be: that is the next task.
             let Some(seqno) = device.engine.begin_reset(index) else { return };
-            let done = device.noticed(reset(device, ring, index, seqno));
+            let done = device.noticed(reset(device, rings, index, seqno));
             device.engine.reset_done(index, done.is_ok());
         }
         Task::ResetDevice => {
-            for (number, ring) in (0..).zip(rings.iter()) {
-                ask_whether_begun(device, ring, RingIndex(number));
+            for number in 0..Driven::rings(&device.info) {
+                ask_whether_begun(device, rings, RingIndex(number));
                 ask_progress(device, number);
             }
             if !device.engine.begin_device_reset() {
@@ -111,30 +108,21 @@ fn perform(device: &Arc<Device>, rings: &mut [Ring], task: Task) {
     }
 }
 
-fn reset(device: &Device, ring: &mut Ring, index: RingIndex, seqno: Seqno) -> Result<(), DriverError> {
-    let fault = device.link.registers(|lb1| lb1.ring_fault(index.0))?;
+fn reset(device: &Device, rings: &mut Rings, index: RingIndex, seqno: Seqno) -> Result<(), DriverError> {
+    let fault = device.link.io(|io| Driven::fault(io, index.0))?;
     device.counters.ring_resets.add(1);
     dev_notice!(device.pci, "resetting ring {}: {fault:?}\n", index.0);
-    ring.reset(&device.link, seqno).inspect_err(|error| {
+    rings.reset(&device.link, &device.info, index.0, seqno).inspect_err(|error| {
         dev_notice!(device.pci, "ring {} was not reset: {}\n", index.0, Shown(*error));
     })
 }
 
-/// A reset forgets everything but VRAM: interrupts, address tables and rings are set up again as at probe.
-fn reset_device(device: &Device, rings: &mut [Ring]) -> Result<(), DriverError> {
+fn reset_device(device: &Device, rings: &mut Rings) -> Result<(), DriverError> {
     device.counters.device_resets.add(1);
     dev_warn!(device.pci, "resetting the device\n");
-    let link = &device.link;
-    {
-        // Nobody looks at its health meanwhile: it would answer wrongly.
-        let _vitals = device.vitals.lock();
-        bringup::reset(device)?;
-        link.registers(|lb1| lb1.is_still(&device.info, LIVENESS_PATTERN))?;
-        link.registers(|lb1| lb1.enable_device())?;
-    }
-    for (number, ring) in (0..).zip(rings) {
-        let seqno = device.engine.number_after_reset(number).ok_or(DriverError::NoSuchThing)?;
-        ring.start(link, seqno)?;
-    }
-    Ok(())
+    // The engine has a number for each of its rings.
+    let number = |ring| device.engine.number_after_reset(ring).unwrap_or(Seqno::ZERO);
+    // Nobody looks at its health until it works again: it would answer wrongly.
+    let mut watcher = Some(device.watcher.lock());
+    rings.reset_device(&device.link, &device.info, number, || drop(watcher.take()))
 }

@@ -7,8 +7,9 @@ use kernel::{
     prelude::*,
     sync::Arc,
 };
+use lifeboat_driver::DriverError;
 use lifeboat_lb1::command::{ContextId, GpuVa};
-use lifeboat_lb1::{regs, DriverError, Lb1, Segment, Target};
+use lifeboat_lb1::{regs, Lb1, Segment, Target};
 use lifeboat_pci::{Bar, DmaMemory};
 
 use crate::glue::Memory;

@@ -1,10 +1,11 @@
 //! Contexts' address tables: which memory a context's commands reach, and where.
 
+use lifeboat_driver::DriverError;
 use lifeboat_pci::{Bar, Iova};
 
 use crate::command::{ContextId, GpuVa};
 use crate::regs::{self, segment, segment_field};
-use crate::{DriverError, Lb1};
+use crate::Lb1;
 
 /// Memory behind a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! Identity, enabling and device reset.
 
 use lifeboat_core::health::Verdict;
-use lifeboat_pci::{command, offset, Bar, BusError, ConfigSpace};
+use lifeboat_driver::{DriverError, Identity};
+use lifeboat_pci::Bar;
 
 use crate::regs::{self, device_ctrl, device_status};
 use crate::scanout::UNWATCHED;
-use crate::{DriverError, Lb1};
+use crate::Lb1;
 
 /// What a device is and has, read once at bring-up. No reset changes any of it: a device that says otherwise is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,20 +25,9 @@ pub struct Info {
     pub vram_bytes: u64,
 }
 
-/// Whether what answers is the device that was brought up (LIFE-8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Identity {
-    /// It is.
-    Same,
-    /// Another LB1 is in its place.
-    Other,
-    /// Nothing answers, or not as an LB1 does: this says nothing.
-    Unknown,
-}
-
 /// How far something is that the hardware takes time for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// Ask again.
     UnderWay,
     /// It has succeeded.
@@ -46,31 +36,12 @@ pub enum Progress {
     Failed,
 }
 
-/// What the command register reads if nothing answers: no function has all its bits.
-const NO_ANSWER: u16 = u16::MAX;
-
-/// Lets the function start DMA and messages, or stops it.
-///
-/// # Errors
-/// Those of the configuration space, and [`BusError::NotTaken`] if it is not on afterwards.
-pub fn set_bus_master(config: &(impl ConfigSpace + ?Sized), on: bool) -> Result<(), BusError> {
-    set_command(config, command::BUS_MASTER, on)
-}
-
-/// Lets the function answer on its BARs, or stops it.
-///
-/// # Errors
-/// As [`set_bus_master`].
-pub fn set_memory_decode(config: &(impl ConfigSpace + ?Sized), on: bool) -> Result<(), BusError> {
-    set_command(config, command::MEMORY, on)
-}
-
 impl Info {
     /// Refuses what cannot be true. `registers` and `vram` are the sizes of the two BARs, in bytes.
     ///
     /// # Errors
     /// [`DriverError::Impossible`], with a sentence.
-    pub const fn check(&self, registers: u64, vram: u64) -> Result<(), DriverError> {
+    pub(crate) const fn check(&self, registers: u64, vram: u64) -> Result<(), DriverError> {
         Err(DriverError::Impossible(if self.vram_bytes == 0 {
             "it has no VRAM"
         } else if self.vram_bytes > vram {
@@ -85,33 +56,19 @@ impl Info {
     }
 }
 
-fn set_command(config: &(impl ConfigSpace + ?Sized), bits: u16, on: bool) -> Result<(), BusError> {
-    let old = match config.read16(offset::COMMAND)? {
-        // Nothing answers. What may hear it all the same is told to stop everything.
-        NO_ANSWER => 0,
-        old => old,
-    };
-    config.write16(offset::COMMAND, if on { old | bits } else { old & !bits })?;
-    // A ring that reaches for memory although bus mastering was not turned on would be the driver's mistake.
-    match config.read16(offset::COMMAND)? {
-        now if on && (now == NO_ANSWER || now & bits != bits) => Err(BusError::NotTaken),
-        _ => Ok(()),
-    }
-}
-
 impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// Checks that this is an LB1 of a known version and reads what it has.
     ///
     /// # Errors
-    /// [`DriverError::Gone`], or [`DriverError::NotLb1`] naming the register that is wrong.
-    pub fn info(&self) -> Result<Info, DriverError> {
+    /// [`DriverError::Gone`], or [`DriverError::Foreign`] naming the register that is wrong.
+    pub(crate) fn info(&self) -> Result<Info, DriverError> {
         let id = self.read(regs::ID)?;
         if id != regs::ID_VALUE {
-            return Err(DriverError::NotLb1 { register: regs::ID, value: id });
+            return Err(DriverError::Foreign { register: regs::ID, value: id });
         }
         let version = self.read(regs::VERSION)?;
         if version >> 16 != regs::VERSION_VALUE >> 16 {
-            return Err(DriverError::NotLb1 { register: regs::VERSION, value: version });
+            return Err(DriverError::Foreign { register: regs::VERSION, value: version });
         }
         let caps = self.read(regs::CAPS)?;
         let [rings, contexts, segments, _] = caps.to_le_bytes();
@@ -119,7 +76,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
             && (1..=regs::CONTEXT_COUNT).contains(&contexts)
             && (1..=regs::SEGMENT_COUNT).contains(&segments);
         if !within {
-            return Err(DriverError::NotLb1 { register: regs::CAPS, value: caps });
+            return Err(DriverError::Foreign { register: regs::CAPS, value: caps });
         }
         let vram_bytes = u64::from(self.read(regs::VRAM_PAGES)?) * regs::PAGE;
         let serial = self.read(regs::SERIAL)?;
@@ -132,12 +89,12 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn identify(&self, before: &Info, pattern: u32) -> Result<Identity, DriverError> {
+    pub(crate) fn identify(&self, before: &Info, pattern: u32) -> Result<Identity, DriverError> {
         let info = match self.info() {
             Ok(info) if info == *before => return Ok(Identity::Same),
             // A model of another version has the same identity register.
-            info @ (Ok(_) | Err(DriverError::NotLb1 { register: regs::VERSION | regs::CAPS, .. })) => info,
-            Err(DriverError::NotLb1 { .. }) => return Ok(Identity::Unknown),
+            info @ (Ok(_) | Err(DriverError::Foreign { register: regs::VERSION | regs::CAPS, .. })) => info,
+            Err(DriverError::Foreign { .. }) => return Ok(Identity::Unknown),
             Err(error) => return Err(error),
         };
         let computes = self.liveness(pattern)? == Verdict::Alive;
@@ -148,10 +105,10 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Changed`] if not, or [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn is_still(&self, before: &Info, pattern: u32) -> Result<(), DriverError> {
+    pub(crate) fn is_still(&self, before: &Info, pattern: u32) -> Result<(), DriverError> {
         match self.info() {
             Ok(info) if info == *before => {}
-            Ok(_) | Err(DriverError::NotLb1 { .. }) => return Err(DriverError::Changed),
+            Ok(_) | Err(DriverError::Foreign { .. }) => return Err(DriverError::Changed),
             Err(error) => return Err(error),
         }
         match self.liveness(pattern)? {
@@ -166,7 +123,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Bus`].
-    pub fn begin_device_reset(&self) -> Result<(), DriverError> {
+    pub(crate) fn begin_device_reset(&self) -> Result<(), DriverError> {
         self.write(regs::DEVICE_CTRL, device_ctrl::RESET)
     }
 
@@ -174,7 +131,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn device_reset(&self) -> Result<Progress, DriverError> {
+    pub(crate) fn device_reset(&self) -> Result<Progress, DriverError> {
         let status = self.read(regs::DEVICE_STATUS)?;
         Ok(if status & device_status::RESETTING != 0 {
             Progress::UnderWay
@@ -190,7 +147,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Bus`].
-    pub fn enable_device(&self) -> Result<(), DriverError> {
+    pub(crate) fn enable_device(&self) -> Result<(), DriverError> {
         self.write(regs::DEVICE_CTRL, device_ctrl::ENABLE)?;
         self.write(regs::IRQ_STATUS, regs::irq::ALL)?;
         self.write(regs::IRQ_MASK, UNWATCHED)
@@ -200,7 +157,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Bus`].
-    pub fn mask_interrupts(&self) -> Result<(), DriverError> {
+    pub(crate) fn mask_interrupts(&self) -> Result<(), DriverError> {
         self.write(regs::IRQ_MASK, 0)
     }
 }

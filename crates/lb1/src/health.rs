@@ -1,9 +1,10 @@
 //! Is the device alive? Seed 0: an interactive operation proves device and bus; a heartbeat proves progress.
 
 use lifeboat_core::health::Verdict;
+use lifeboat_driver::DriverError;
 use lifeboat_pci::Bar;
 
-use crate::{regs, DriverError, Lb1};
+use crate::{regs, Lb1};
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// Writes `pattern` to the liveness register and expects its complement back: nothing but a living device computes
@@ -11,7 +12,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Bus`]. A dead device is a verdict, not an error.
-    pub fn liveness(&self, pattern: u32) -> Result<Verdict, DriverError> {
+    pub(crate) fn liveness(&self, pattern: u32) -> Result<Verdict, DriverError> {
         self.write(regs::LIVENESS, pattern)?;
         match self.read(regs::LIVENESS) {
             Ok(value) if value == !pattern => Ok(Verdict::Alive),
@@ -26,7 +27,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn heartbeat(&self) -> Result<u32, DriverError> {
+    pub(crate) fn heartbeat(&self) -> Result<u32, DriverError> {
         self.read(regs::HEARTBEAT)
     }
 }

@@ -5,8 +5,8 @@
 //! only through the [`lifeboat_pci`] traits that the caller lends for each operation, so this code can only ever run
 //! inside a section that lends them (GATE-1).
 //!
-//! Nothing here waits. What the hardware takes time for is begun by one call and asked about by another
-//! ([`Lb1::begin_device_reset`], [`Lb1::device_reset`]); the shell waits in between, outside any section, with a limit.
+//! Nothing here waits. What the hardware takes time for is a step of a [`Sequence`](lifeboat_driver::Sequence), which a
+//! shell drives.
 //!
 //! What it is not: policy. Which job runs next, what a timeout means and when a device is given up is decided in
 //! `lifeboat-core`.
@@ -15,15 +15,17 @@
 //! |---|---|
 //! | [`regs`] | the register map |
 //! | [`command`] | what a ring can hold, and its encoding |
-//! | `access` | register access with a loss check |
-//! | `bringup` | identity, enabling, device reset |
+//! | `driver` | LB1, as a shell drives it |
+//! | `sequences` | bring-up, resets and shutdown, as steps |
+//! | `access` | the registers |
+//! | `bringup` | identity, what a device has, enabling, device reset |
 //! | `ring` | writing jobs, doorbell, ring reset, faults |
 //! | `proof` | a job of the driver's own, by which a ring proves that it works |
 //! | `address` | contexts' address tables |
 //! | `interrupt` | what an interrupt means |
 //! | `scanout` | what is shown |
 //! | `health` | is the device alive |
-//! | [`dump`] | which registers tell how it is |
+//! | `dump` | which registers tell how it is |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -31,18 +33,19 @@ mod access;
 mod address;
 mod bringup;
 pub mod command;
-pub mod dump;
+mod driver;
+mod dump;
 mod health;
 mod interrupt;
 mod proof;
 pub mod regs;
 mod ring;
 mod scanout;
+mod sequences;
 
-pub use access::{DriverError, Lb1};
+pub use access::Lb1;
 pub use address::{Segment, Target};
-pub use bringup::{set_bus_master, set_memory_decode, Identity, Info, Progress};
-pub use interrupt::Interrupts;
-pub use proof::{Proof, Unproven, PROOF_LIMIT};
-pub use ring::{Extent, Fault, RingWriter};
+pub use bringup::Info;
+pub use driver::{Commands, Lb1Driver, Lb1Pending};
+pub use ring::{Fault, Ring};
 pub use scanout::{MAX_SIDE, REFRESH_MILLIHERTZ};

@@ -14,27 +14,27 @@
 //!
 //! Afterwards the ring is enabled anew, so that users' jobs begin at its first descriptor.
 //!
-//! A shell enables the ring, calls [`Lb1::begin_proof`], asks [`Lb1::proof`] until it is done, for
-//! [`PROOF_LIMIT`] and once more, and takes [`Unproven::Silent`] as the answer of a ring that has
-//! none. Then it calls [`Lb1::end_proof`].
+//! The sequences enable the ring, call [`Lb1::begin_proof`], ask [`Lb1::proof`] until it is done, for
+//! [`PROOF_LIMIT`] and once more, and take [`Unproven::Silent`] as the answer of a ring that has
+//! none. Then they call [`Lb1::end_proof`].
 
-use core::fmt;
 use core::time::Duration;
 
 use lifeboat_core::fence::Seqno;
+use lifeboat_driver::{DriverError, Unproven};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Iova};
 
 use crate::bringup::Progress;
 use crate::command::{Command, Copy, Descriptor, GpuVa, Work};
 use crate::regs;
 use crate::ring::RingWriter;
-use crate::{DriverError, Lb1};
+use crate::Lb1;
 
 /// How long a ring may take for its proof, which takes microseconds on a healthy device. Much
 /// longer, since a ring that has not done it costs all users of the device what they have there: a
 /// card that is served by a busy machine is no broken one. Bounded, since jobs wait meanwhile. As
 /// long as amdgpu gives a ring for its test.
-pub const PROOF_LIMIT: Duration = Duration::from_secs(1);
+pub(crate) const PROOF_LIMIT: Duration = Duration::from_secs(1);
 /// Bytes that are copied.
 const PATTERN_BYTES: usize = 64;
 /// Memory behind the descriptors: whole pages, as all that a device is given.
@@ -43,7 +43,7 @@ const _: () = assert!(2 * PATTERN_BYTES as u64 <= PROOF_BYTES);
 
 /// A proof that is under way.
 #[derive(Debug)]
-pub struct Proof {
+pub(crate) struct Proof {
     ring: u8,
     /// What the ring is to write.
     seqno: Seqno,
@@ -51,56 +51,6 @@ pub struct Proof {
     /// Where in the ring's memory the copy is to be.
     copy: u64,
 }
-
-/// What a ring has not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unproven {
-    /// The ring says that its reset is done, and is not as after a reset.
-    NotReset {
-        /// [`regs::RING_CTRL`], which should be 0.
-        control: u32,
-        /// [`regs::RING_HEAD`], which should be 0.
-        head: u32,
-    },
-    /// The ring was enabled, and says that it is not.
-    NotEnabled {
-        /// [`regs::RING_CTRL`], which should be [`regs::ring_ctrl::ENABLE`].
-        control: u32,
-    },
-    /// The ring was disabled, and says that it is not.
-    NotDisabled {
-        /// [`regs::RING_CTRL`], which should be 0.
-        control: u32,
-    },
-    /// The ring has stopped with a fault.
-    Faulted {
-        /// One of [`regs::fault`].
-        code: u8,
-    },
-    /// The ring has not written the sequence number in time.
-    Silent,
-    /// The ring has written the sequence number, and not the memory.
-    NotWritten,
-}
-
-impl fmt::Display for Unproven {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotReset { control, head } => {
-                write!(f, "it says that it was reset, and was not (control {control:#x}, head {head})")
-            }
-            Self::NotEnabled { control } => write!(f, "it cannot be enabled (control {control:#x})"),
-            Self::NotDisabled { control } => write!(f, "it cannot be disabled (control {control:#x})"),
-            Self::Faulted { code } => write!(f, "it stopped with fault {code} in the driver's own job"),
-            Self::Silent => f.write_str("it has not done the driver's own job in time"),
-            Self::NotWritten => {
-                f.write_str("it says that the driver's own job is done, and has not written its result")
-            }
-        }
-    }
-}
-
-impl core::error::Error for Unproven {}
 
 impl RingWriter {
     /// Writes a proof behind what is there, and gives the doorbell's new value.
@@ -143,7 +93,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// Those of the memory, [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn begin_proof(
+    pub(crate) fn begin_proof(
         &self,
         ring: u8,
         writer: &mut RingWriter,
@@ -160,12 +110,12 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// # Errors
     /// [`DriverError::Unproven`] if the ring does not work; [`DriverError::Gone`] or
     /// [`DriverError::Bus`].
-    pub fn proof(&self, proof: &Proof, memory: &(impl DmaMemory + ?Sized)) -> Result<Progress, DriverError> {
+    pub(crate) fn proof(&self, proof: &Proof, memory: &(impl DmaMemory + ?Sized)) -> Result<Progress, DriverError> {
         let &Proof { ring, seqno, pattern, copy } = proof;
         let unproven = |what| DriverError::Unproven { ring, what };
         let number = match self.seqno(ring) {
             // A number that is read wrong once is read again.
-            Err(DriverError::NotLb1 { .. }) => None,
+            Err(DriverError::Foreign { .. }) => None,
             number => Some(number?),
         };
         if number == Some(seqno) {
@@ -186,7 +136,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Unproven`], [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn end_proof(&self, proof: &Proof, writer: &mut RingWriter, base: Iova) -> Result<(), DriverError> {
+    pub(crate) fn end_proof(&self, proof: &Proof, writer: &mut RingWriter, base: Iova) -> Result<(), DriverError> {
         let ring = proof.ring;
         self.write(regs::ring(ring, regs::RING_CTRL), 0)?;
         match self.read(regs::ring(ring, regs::RING_CTRL))? {

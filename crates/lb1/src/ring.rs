@@ -1,20 +1,29 @@
 //! Rings: writing jobs, ringing the doorbell, resetting, asking why one stopped.
 
 use lifeboat_core::fence::Seqno;
+use lifeboat_driver::{DriverError, RingShape, Unproven};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Iova};
 
 use crate::bringup::Progress;
 use crate::command::{Command, ContextId, Descriptor, Work, DESCRIPTOR_BYTES};
-use crate::proof::{Unproven, PROOF_BYTES};
+use crate::proof::PROOF_BYTES;
 use crate::regs::{self, ring_ctrl, ring_status};
-use crate::{DriverError, Lb1};
+use crate::Lb1;
+
+/// A ring, as its owner holds it.
+#[derive(Debug)]
+pub struct Ring<M> {
+    pub(crate) number: u8,
+    pub(crate) writer: RingWriter,
+    pub(crate) memory: M,
+}
 
 /// The driver's end of a ring: where the next descriptor goes.
 ///
-/// It does not watch the device's head. The scheduler's credits do: a ring has [`RingWriter::credits`], a job costs
+/// It does not watch the device's head. The scheduler's credits do: a ring has those of its [`RingWriter::shape`], a job costs
 /// [`RingWriter::cost`], and a job is only written while there are credits for it.
 #[derive(Debug)]
-pub struct RingWriter {
+pub(crate) struct RingWriter {
     order: u8,
     tail: u32,
     /// Proofs that were begun: each has another pattern.
@@ -23,11 +32,11 @@ pub struct RingWriter {
 
 /// Where a job's commands stand in its ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
+pub(crate) struct Extent {
     /// Index of its first descriptor.
-    pub first: u32,
+    pub(crate) first: u32,
     /// Its commands, without the sequence number that follows them.
-    pub commands: u32,
+    pub(crate) commands: u32,
 }
 
 /// Why a ring stopped.
@@ -44,14 +53,19 @@ pub struct Fault {
 }
 
 impl RingWriter {
-    /// A ring of `2^order` descriptors, or `None` if the device knows no such order.
-    pub fn new(order: u8) -> Option<Self> {
-        (regs::RING_ORDER_MIN..=regs::RING_ORDER_MAX).contains(&order).then_some(Self { order, tail: 0, proofs: 0 })
+    /// A ring of about so many descriptors: as many as the device can have.
+    pub(crate) fn of_entries(entries: u32) -> Self {
+        // At most 31.
+        #[allow(clippy::cast_possible_truncation)]
+        let order = entries.max(1).ilog2() as u8;
+        Self { order: order.clamp(regs::RING_ORDER_MIN, regs::RING_ORDER_MAX), tail: 0, proofs: 0 }
     }
 
-    /// Memory the ring needs, in bytes: the descriptors, then a page for its proof.
-    pub fn bytes(&self) -> u64 {
-        self.descriptor_bytes() + PROOF_BYTES
+    /// Its descriptors, and memory for them and a page for its proof. One that is full would look empty, so it has a
+    /// credit less than descriptors.
+    pub(crate) fn shape(&self) -> RingShape {
+        let entries = 1 << self.order;
+        RingShape { entries, bytes: self.descriptor_bytes() + PROOF_BYTES, credits: entries - 1 }
     }
 
     /// Where the descriptors end.
@@ -59,18 +73,13 @@ impl RingWriter {
         (DESCRIPTOR_BYTES as u64) << self.order
     }
 
-    /// Descriptors that may be in the ring at once: one less than it has, since a full ring would look empty.
-    pub fn credits(&self) -> u32 {
-        (1 << self.order) - 1
-    }
-
     /// Index of the descriptor that the next job begins with.
-    pub fn next_descriptor(&self) -> u32 {
+    pub(crate) fn next_descriptor(&self) -> u32 {
         self.tail
     }
 
     /// Credits of a job with `commands` commands: the sequence number is one more.
-    pub fn cost(commands: usize) -> u32 {
+    pub(crate) fn cost(commands: usize) -> u32 {
         u32::try_from(commands).unwrap_or(u32::MAX).saturating_add(1)
     }
 
@@ -79,7 +88,7 @@ impl RingWriter {
     ///
     /// # Errors
     /// Those of the memory; then the ring is as before.
-    pub fn write_job(
+    pub(crate) fn write_job(
         &mut self,
         memory: &(impl DmaMemory + ?Sized),
         context: ContextId,
@@ -121,7 +130,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// [`DriverError::Unproven`] if it was not reset, though it may have said so: it would read
     /// descriptors while they are written; or if it is not enabled then. Else [`DriverError::Gone`]
     /// or [`DriverError::Bus`].
-    pub fn enable_ring(
+    pub(crate) fn enable_ring(
         &self,
         ring: u8,
         writer: &mut RingWriter,
@@ -160,7 +169,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Bus`].
-    pub fn doorbell(&self, ring: u8, tail: u32) -> Result<(), DriverError> {
+    pub(crate) fn doorbell(&self, ring: u8, tail: u32) -> Result<(), DriverError> {
         self.write(regs::ring(ring, regs::RING_TAIL), tail)
     }
 
@@ -168,10 +177,10 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn seqno(&self, ring: u8) -> Result<Seqno, DriverError> {
+    pub(crate) fn seqno(&self, ring: u8) -> Result<Seqno, DriverError> {
         let register = regs::ring(ring, regs::RING_SEQNO);
         let value = self.read(register)?;
-        Seqno::from_register(value).ok_or(DriverError::NotLb1 { register, value })
+        Seqno::from_register(value).ok_or(DriverError::Foreign { register, value })
     }
 
     /// How far the ring is, and whether it stopped with a fault there. Asked for the fault before and after: a ring that
@@ -179,7 +188,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// As [`Lb1::seqno`].
-    pub fn ring_report(&self, ring: u8) -> Result<(Seqno, bool), DriverError> {
+    pub(crate) fn ring_report(&self, ring: u8) -> Result<(Seqno, bool), DriverError> {
         let faulted = self.ring_fault(ring)?.is_some();
         let seqno = self.seqno(ring)?;
         Ok((seqno, faulted && self.ring_fault(ring)?.is_some()))
@@ -189,7 +198,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn ring_head(&self, ring: u8) -> Result<u32, DriverError> {
+    pub(crate) fn ring_head(&self, ring: u8) -> Result<u32, DriverError> {
         self.read(regs::ring(ring, regs::RING_HEAD))
     }
 
@@ -199,7 +208,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn is_in_job(
+    pub(crate) fn is_in_job(
         &self,
         ring: u8,
         writer: &RingWriter,
@@ -223,7 +232,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Bus`].
-    pub fn begin_ring_reset(&self, ring: u8) -> Result<(), DriverError> {
+    pub(crate) fn begin_ring_reset(&self, ring: u8) -> Result<(), DriverError> {
         self.write(regs::ring(ring, regs::RING_CTRL), ring_ctrl::RESET)
     }
 
@@ -231,7 +240,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn ring_reset(&self, ring: u8) -> Result<Progress, DriverError> {
+    pub(crate) fn ring_reset(&self, ring: u8) -> Result<Progress, DriverError> {
         let status = self.read(regs::ring(ring, regs::RING_STATUS))?;
         Ok(if status & ring_status::RESET_FAILED != 0 {
             Progress::Failed
@@ -247,7 +256,7 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::Gone`] or [`DriverError::Bus`].
-    pub fn ring_fault(&self, ring: u8) -> Result<Option<Fault>, DriverError> {
+    pub(crate) fn ring_fault(&self, ring: u8) -> Result<Option<Fault>, DriverError> {
         if self.read(regs::ring(ring, regs::RING_STATUS))? & ring_status::FAULTED == 0 {
             return Ok(None);
         }

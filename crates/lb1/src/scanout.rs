@@ -1,9 +1,10 @@
 //! What is shown.
 
+use lifeboat_driver::DriverError;
 use lifeboat_pci::Bar;
 
 use crate::regs::{self, irq};
-use crate::{DriverError, Lb1};
+use crate::Lb1;
 
 /// The one refresh rate there is, in pictures per thousand seconds: a vertical blank every 16.666 ms.
 pub const REFRESH_MILLIHERTZ: u32 = 60_002;

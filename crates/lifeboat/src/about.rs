@@ -44,7 +44,7 @@ pub(crate) fn version(_: &Users, _: GetVersion) -> Result<Version, CallError> {
 
 pub(crate) fn capability(users: &Users, GetCapability(capability): GetCapability) -> Result<u64, CallError> {
     Ok(match capability {
-        Capability::MapVram => u64::from(users.maps.can_map()),
+        Capability::MapVram => u64::from(users.gpu.maps.can_map()),
         Capability::ResetStats => 1,
     })
 }

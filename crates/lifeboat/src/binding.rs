@@ -10,6 +10,7 @@ use lifeboat_sync::Gate;
 use lifeboat_sync::lint::{Condvar, Mutex};
 
 use crate::dump::{Dump, Recorder};
+use crate::gpu::Gpu;
 use crate::teardown::{Shell, UnplugReport};
 use crate::{Device, locks};
 
@@ -24,7 +25,7 @@ pub struct Binding {
     report: Arc<Mutex<UnplugReport>>,
     /// What the device was when it was bound.
     info: Info,
-    dumps: Arc<Recorder>,
+    dumps: Arc<Recorder<Gpu>>,
 }
 
 enum State {
@@ -42,7 +43,7 @@ enum State {
 }
 
 impl Binding {
-    pub(crate) fn new(shell: Shell, info: Info, dumps: Arc<Recorder>) -> Self {
+    pub(crate) fn new(shell: Shell, info: Info, dumps: Arc<Recorder<Gpu>>) -> Self {
         let (device, report) = (shell.device().clone(), shell.report());
         let state = State::Bound { bound: Bound::new(shell), device };
         Self { state: Mutex::new(&locks::BINDING, state), changed: Condvar::new(), report, info, dumps }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use lifeboat_core::class::Refusal;
+use lifeboat_driver::DriverError;
 use lifeboat_lb1::{Target, regs};
 use lifeboat_pci::{Bar, BusError, HostMemory};
 
@@ -147,10 +148,10 @@ pub(crate) fn imported(bound: &Bound<'_, Device>, origin: &DmaBuf) -> Result<Buf
 
 /// Gives the device memory to reach by DMA.
 fn reach(bound: &Bound<'_, Device>, memory: Arc<HostMemory>) -> Result<Mapped, CallError> {
-    let mapped = bound.registers(|_, hardware| hardware.map(memory));
+    let mapped = bound.link().hardware(|hardware| hardware.map(memory));
     mapped.map_err(|error| match error {
-        lifeboat_lb1::DriverError::Bus(BusError::NoMemory) => CallError::Exhausted("bus addresses"),
-        lifeboat_lb1::DriverError::Bus(BusError::Unsupported) => CallError::Invalid(
+        DriverError::Bus(BusError::NoMemory) => CallError::Exhausted("bus addresses"),
+        DriverError::Bus(BusError::Unsupported) => CallError::Invalid(
             "this device cannot reach another one's VRAM; copy to a buffer in host memory and share that",
         ),
         _ => Refusal::Gone.into(),
@@ -172,7 +173,7 @@ pub(crate) fn read_vram(bound: &Bound<'_, Device>, ReadVram(read): ReadVram<'_>)
     in_chunks(start, read.into.chunks_mut(VRAM_CHUNK), |at, chunk| on_vram(bound, |bar| bar.read_bytes(at, chunk)))?;
     // From where the device went, there are only ones. But a buffer may hold them, too.
     if read.into.last() == Some(&u8::MAX) {
-        bound.registers(|lb1, _| lb1.check()).map_err(|_| Refusal::Gone)?;
+        bound.registers(|lb1| lb1.check()).map_err(|_| Refusal::Gone)?;
     }
     Ok(())
 }
@@ -305,7 +306,7 @@ fn on_vram(
     bound: &Bound<'_, Device>,
     access: impl FnOnce(&(dyn Bar + Send + Sync)) -> Result<(), BusError>,
 ) -> Result<(), CallError> {
-    match bound.hardware(|hardware| access(hardware.vram())) {
+    match bound.hardware(|hardware| access(hardware.vram()?)) {
         Some(Ok(())) => Ok(()),
         Some(Err(BusError::Unmapped)) | None => Err(Refusal::Gone.into()),
         Some(Err(error)) => Err(past_the_end(error)),

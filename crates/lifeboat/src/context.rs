@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use lifeboat_core::class::Refusal;
 use lifeboat_core::sched::ResetStats;
+use lifeboat_driver::DriverError;
 use lifeboat_lb1::command::{ContextId, GpuVa};
-use lifeboat_lb1::{DriverError, Segment, regs};
+use lifeboat_lb1::{Segment, regs};
 use lifeboat_sync::lint::Mutex;
 
 use crate::buffer::{self, Buffer};
@@ -114,9 +115,9 @@ pub(crate) fn create(
     let device = bound.device();
     let held = client.hold_context(device.0.context_share).ok_or(CallError::OverShare("contexts; close some"))?;
     let exhausted = CallError::Exhausted("contexts; close some");
-    let id = device.0.contexts.take().ok_or(exhausted)?;
+    let id = device.0.gpu.contexts.take().ok_or(exhausted)?;
     let Some(scheduled) = device.0.scheduler.context() else {
-        device.0.contexts.give_back(id);
+        device.0.gpu.contexts.give_back(id);
         return Err(exhausted);
     };
     let space = Space {
@@ -134,14 +135,14 @@ pub(crate) fn create(
         _held: held,
     };
     let shared = Arc::new(shared);
-    device.0.contexts.register(&shared);
+    device.0.gpu.contexts.register(&shared);
     Ok(Context(shared))
 }
 
 /// Makes a buffer reachable for a context's commands, and says where.
 pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa, CallError> {
     let Map { context: Context(context), buffer } = arguments;
-    let _turn = context.device.0.contexts.tables.take().ok_or(Refusal::Gone)?;
+    let _turn = context.device.0.gpu.contexts.tables.take().ok_or(Refusal::Gone)?;
     let mut space = context.space.lock();
     let slot = space.free_slots.pop().ok_or(CallError::Exhausted("segments; unmap some buffers"))?;
     let Some(range) = space.free.take(buffer.0.pages()) else {
@@ -152,10 +153,10 @@ pub(crate) fn map(bound: &Bound<'_, Device>, arguments: Map<'_>) -> Result<GpuVa
     let segment = mapping.segment();
     // The turn keeps the slot and its register; the lock is free while they are written.
     drop(space);
-    let written = bound.registers(|lb1, _| lb1.set_segment(context.id, slot, &segment));
+    let written = bound.registers(|lb1| lb1.set_segment(context.id, slot, &segment));
     if let Err(error) = written {
         // Perhaps half written; it is not valid, and on a lost device there is no table.
-        let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, slot));
+        let _ = bound.registers(|lb1| lb1.clear_segment(context.id, slot));
         let mut space = context.space.lock();
         space.free_slots.push(slot);
         space.free.give_back(mapping.pages.clone());
@@ -173,14 +174,14 @@ pub(crate) fn unmap(doorway: &Doorway<'_, Device>, arguments: Unmap<'_>) -> Resu
     let Unmap { context: Context(context), va } = arguments;
     // On a lost device there is no table to change, and no turn to wait for.
     let bound = doorway.enter();
-    let turn = bound.as_ref().and_then(|_| context.device.0.contexts.tables.take());
+    let turn = bound.as_ref().and_then(|_| context.device.0.gpu.contexts.tables.take());
     let mut space = context.space.lock();
     let found = space.mappings.iter().position(|mapping| mapping.va() == va);
     let mapping = space.mappings.swap_remove(found.ok_or(CallError::Invalid("nothing is mapped there"))?);
     drop(space);
     // In the turn: nobody is given the slot, or restores the table, before it is cleared.
     if let (Some(bound), Some(_)) = (&bound, &turn) {
-        let _ = bound.registers(|lb1, _| lb1.clear_segment(context.id, mapping.slot));
+        let _ = bound.registers(|lb1| lb1.clear_segment(context.id, mapping.slot));
     }
     let mut space = context.space.lock();
     space.free_slots.push(mapping.slot);
@@ -215,7 +216,7 @@ impl Shared {
     pub(crate) fn restore(&self, link: &Link, _: &Turn<'_>) -> Result<(), DriverError> {
         let mut next = 0;
         while let Some((slot, segment)) = self.mapped(next) {
-            link.registers(|lb1, _| lb1.set_segment(self.id, slot, &segment))?;
+            link.registers(|lb1| lb1.set_segment(self.id, slot, &segment))?;
             next += 1;
         }
         Ok(())
@@ -232,7 +233,7 @@ impl Drop for Shared {
         // a loss it never does.
         let slots = self.space.get_mut().mappings.iter().map(|mapping| mapping.slot);
         self.device.0.undo().clear_segments(self.id, slots);
-        self.device.0.contexts.give_back(self.id.0);
+        self.device.0.gpu.contexts.give_back(self.id.0);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use lifeboat_lb1::DriverError;
+use lifeboat_driver::DriverError;
 use lifeboat_sync::lint::Mutex;
 
 use crate::context::Shared;

@@ -7,18 +7,18 @@ use std::{fmt, ptr};
 use lifeboat_core::class::Presence;
 use lifeboat_core::core_call;
 use lifeboat_core::share::Share;
+use lifeboat_driver::DriverError;
+use lifeboat_lb1::Lb1;
 use lifeboat_lb1::command::ContextId;
-use lifeboat_lb1::{DriverError, Lb1};
 use lifeboat_pci::{Bar, Iova};
 use lifeboat_sync::lint::Mutex;
 
 use crate::calls::{Bound, Call, Driver, Entrance, Key, Reach};
-use crate::contexts::Contexts;
-use crate::display::{Display, Tenant};
+use crate::display::Tenant;
+use crate::gpu::Gpu;
 use crate::hardware::Hardware;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
-use crate::maps::Maps;
 use crate::module::{Minor, Shared as Module};
 use crate::pages::Pages;
 use crate::probe::Running;
@@ -57,14 +57,11 @@ pub(crate) struct Shared {
 pub struct Users {
     pub(crate) info: DeviceInfo,
     pub(crate) scheduler: Scheduler<Job>,
-    pub(crate) display: Arc<Display>,
     /// Free VRAM, in pages.
     pub(crate) vram: Mutex<Pages>,
-    pub(crate) contexts: Arc<Contexts>,
-    /// How many of them one client may hold.
+    pub(crate) gpu: Arc<Gpu>,
+    /// How many contexts one client may hold.
     pub(crate) context_share: Share,
-    /// Users' maps of its VRAM.
-    pub(crate) maps: Maps,
     pub(crate) segments: u8,
     pub(crate) ledger: Ledger,
     // Declared last: the number is free again only after all else of the device is gone.
@@ -79,16 +76,14 @@ pub(crate) fn name(minor: u32) -> String {
 
 impl Device {
     pub(crate) fn new(module: &Arc<Module>, minor: Minor, info: DeviceInfo, link: Arc<Link>, running: Running) -> Self {
-        let Running { info: hardware, scheduler, display, contexts, context_share, maps, .. } = running;
+        let Running { info: hardware, scheduler, gpu, context_share, .. } = running;
         let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
         let users = Users {
             info,
             scheduler,
-            display,
             vram: Mutex::new(&locks::VRAM, Pages::new(0..pages)),
-            contexts,
+            gpu,
             context_share,
-            maps,
             segments: hardware.segments,
             ledger: module.ledger.clone(),
             _minor: minor,
@@ -124,7 +119,7 @@ impl Device {
     /// ENXIO if it has vanished (CALL-3).
     pub fn open(&self) -> Result<Handle, CallError> {
         self.0.link.enter(core_call::OPEN.class)?;
-        Ok(Handle::new(self.clone(), Tenant::new(&self.0.display, None), self.0.ledger.enlist(Kind::Handle)))
+        Ok(Handle::new(self.clone(), Tenant::new(&self.0.gpu.display, None), self.0.ledger.enlist(Kind::Handle)))
     }
 
     /// Makes a call.
@@ -166,9 +161,10 @@ impl Undo<'_> {
             return;
         }
         self.0.access(|hardware| {
+            let Ok(lb1) = hardware.lb1() else { return };
             for slot in slots {
                 // On a lost device there is no table to clear.
-                let _ = hardware.lb1().clear_segment(context, slot);
+                let _ = lb1.clear_segment(context, slot);
             }
         });
     }
@@ -194,7 +190,7 @@ impl<'a> Bound<'a, Device> {
     #[track_caller]
     pub(crate) fn registers<R>(
         &self,
-        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>) -> Result<R, DriverError>,
     ) -> Result<R, DriverError> {
         self.driver().0.link.registers(f)
     }

@@ -56,7 +56,7 @@ pub(crate) fn export(users: &Users, Export(buffer): Export<'_>) -> Result<DmaBuf
         return Ok(origin.clone());
     }
     let memory = match (shared.vram_offset(), shared.host_memory()) {
-        (Some(offset), _) => Arc::new(HostMemory::of_peer(users.maps.open(shared, offset)?)),
+        (Some(offset), _) => Arc::new(HostMemory::of_peer(users.gpu.maps.open(shared, offset)?)),
         (None, Some(memory)) => memory.clone(),
         (None, None) => return Err(CallError::Invalid("the buffer has no memory")),
     };

@@ -5,7 +5,7 @@ use lifeboat_core::errno::Errno;
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::kms::{CommitError, LeaseError};
 use lifeboat_core::sched::SubmitError;
-use lifeboat_lb1::DriverError;
+use lifeboat_driver::DriverError;
 use lifeboat_lb1::command::InvalidArgument;
 use lifeboat_pci::BusError;
 use thiserror::Error;
@@ -108,8 +108,8 @@ impl From<WaitError> for Errno {
 /// Why a device could not be bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ProbeError {
-    /// The device is not an LB1, by its configuration space.
-    #[error("vendor and device id {0:#010x} are not those of an LB1")]
+    /// Configuration space has another vendor and device than the driver binds to.
+    #[error("no driver binds to vendor and device id {0:#010x}")]
     NotOurs(u32),
     /// Something is there, and is not ready to be used: nothing of it answers (all-ones), or it asks to be asked again
     /// (0xffff0001). A [`Bus`](crate::Bus) waits for it, as [`ProbeOptions::patience`](crate::ProbeOptions::patience) says.

@@ -37,7 +37,7 @@ pub struct Handle {
 
 impl Handle {
     pub(crate) fn new(device: Device, tenant: Tenant, entry: Entry) -> Self {
-        let mailbox = device.0.display.listen();
+        let mailbox = device.0.gpu.display.listen();
         Self { device, mailbox, tenant, client: Client::default(), _entry: entry }
     }
 

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use lifeboat_lb1::{DriverError, Lb1};
+use lifeboat_driver::{DriverError, Windows};
+use lifeboat_lb1::{Lb1, regs};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova};
 use lifeboat_sync::lint::{self, Mutex};
 
@@ -13,8 +14,8 @@ use crate::locks;
 /// The windows and DMA mappings of one binding.
 pub struct Hardware {
     function: Arc<dyn Function>,
-    registers: Arc<dyn Bar + Send + Sync>,
-    vram: Arc<dyn Bar + Send + Sync>,
+    /// The BARs that the driver uses, by number. At most six.
+    windows: Vec<(u8, Arc<dyn Bar + Send + Sync>)>,
     /// Addresses the device can reach. Taken back on drop: nothing outlives the binding.
     mapped: Mutex<HashSet<Iova>>,
 }
@@ -47,31 +48,31 @@ impl DmaMemory for Mapped {
 }
 
 impl Hardware {
-    pub(crate) fn new(
-        function: Arc<dyn Function>,
-        registers: Arc<dyn Bar + Send + Sync>,
-        vram: Arc<dyn Bar + Send + Sync>,
-    ) -> Self {
-        Self { function, registers, vram, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) }
+    /// Maps BARs of a function.
+    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[u8]) -> Result<Self, BusError> {
+        let windows = bars.iter().map(|bar| Ok((*bar, function.bar(*bar)?))).collect::<Result<_, BusError>>()?;
+        Ok(Self { function: function.clone(), windows, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
     }
 
-    /// The registers. To be used inside a section: the only way here is through the link's revocable, and the lint
+    /// A window. To be used inside a section: the only way here is through the link's revocable, and the lint
     /// looks all the same.
     #[track_caller]
-    pub(crate) fn lb1(&self) -> Lb1<'_, dyn Bar + Send + Sync> {
+    pub(crate) fn bar(&self, bar: u8) -> Result<&(dyn Bar + Send + Sync + 'static), BusError> {
         lint::register_access();
-        Lb1::new(&*self.registers)
+        let window = self.windows.iter().find(|(number, _)| *number == bar);
+        window.map(|(_, window)| &**window).ok_or(BusError::NoSuchBar(bar))
     }
 
-    /// Size of the BAR with the registers, in bytes.
-    pub(crate) fn registers_size(&self) -> u64 {
-        self.registers.size()
-    }
-
+    /// The registers of an LB1.
     #[track_caller]
-    pub(crate) fn vram(&self) -> &(dyn Bar + Send + Sync) {
-        lint::register_access();
-        &*self.vram
+    pub(crate) fn lb1(&self) -> Result<Lb1<'_, dyn Bar + Send + Sync>, BusError> {
+        Ok(Lb1::new(self.bar(regs::REGISTER_BAR)?))
+    }
+
+    /// The video memory of an LB1.
+    #[track_caller]
+    pub(crate) fn vram(&self) -> Result<&(dyn Bar + Send + Sync), BusError> {
+        self.bar(regs::VRAM_BAR)
     }
 
     pub(crate) fn map(&self, memory: Arc<HostMemory>) -> Result<Mapped, DriverError> {
@@ -90,6 +91,14 @@ impl Hardware {
         if let Err(error) = self.function.dma_unmap(iova) {
             tracing::warn!(?iova, %error, "the bus did not know a mapping of ours");
         }
+    }
+}
+
+impl Windows for Hardware {
+    #[track_caller]
+    fn window(&self, bar: u8) -> Result<&dyn Bar, BusError> {
+        let window: &dyn Bar = self.bar(bar)?;
+        Ok(window)
     }
 }
 

@@ -4,36 +4,36 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat_core::Timestamp;
-use lifeboat_core::health::{Verdict, judge_identity, judge_presence};
+use lifeboat_core::health::{Verdict, judge_presence};
 use lifeboat_core::recovery::Unready;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::{Health, Vitals, Watch};
-use lifeboat_lb1::{DriverError, Identity, Info};
+use lifeboat_driver::{Driver, DriverError, Identity};
 use lifeboat_pci::{ConfigSpace, offset};
 
 use crate::dump::{Reason, Recorder};
 use crate::link::Link;
-use crate::probe::{LIVENESS_PATTERN, PCI_ID};
+use crate::subsystem::Subsystem;
 
-pub(crate) struct HealthCheck {
+pub(crate) struct HealthCheck<D: Driver> {
     vitals: Vitals,
     /// What the device was when it was bound.
-    info: Info,
+    info: D::Info,
     config: Arc<dyn ConfigSpace + Send + Sync>,
     /// What time is counted from.
     epoch: Instant,
 }
 
-impl HealthCheck {
+impl<D: Driver> HealthCheck<D> {
     /// Of a device that was just found alive.
-    pub(crate) fn new(watch: Watch, minor: u32, info: Info, config: Arc<dyn ConfigSpace + Send + Sync>) -> Self {
+    pub(crate) fn new(watch: Watch, minor: u32, info: D::Info, config: Arc<dyn ConfigSpace + Send + Sync>) -> Self {
         // Devices with other numbers are looked at at other times.
         let seed = minor.wrapping_add(1).wrapping_mul(0x9e37_79b9);
         Self { vitals: Vitals::new(watch, Timestamp::default(), seed), info, config, epoch: Instant::now() }
     }
 
     /// Looks, if it is time. Says when it is next.
-    pub(crate) fn look(&mut self, link: &Link, dumps: &Recorder) -> Option<Instant> {
+    pub(crate) fn look<S: Subsystem<Driver = D>>(&mut self, link: &Link, dumps: &Recorder<S>) -> Option<Instant> {
         let now = Timestamp::new(self.epoch.elapsed());
         if self.vitals.due()? <= now {
             self.examine(link, dumps, now)?;
@@ -42,7 +42,7 @@ impl HealthCheck {
     }
 
     /// `None` if there is nothing to be examined any more.
-    fn examine(&mut self, link: &Link, dumps: &Recorder, now: Timestamp) -> Option<()> {
+    fn examine<S: Subsystem<Driver = D>>(&mut self, link: &Link, dumps: &Recorder<S>, now: Timestamp) -> Option<()> {
         let (computed, heartbeat) = match self.ask(link) {
             Ok(answer) => answer,
             // The link has told the bus side that it is gone; or it has been cut off.
@@ -74,7 +74,7 @@ impl HealthCheck {
 
     /// Whether what answers is the device that was bound, and not another one of its kind in its place (LIFE-8).
     fn recognise(&self, link: &Link) -> Option<()> {
-        match link.registers(|lb1, _| lb1.identify(&self.info, LIVENESS_PATTERN)) {
+        match link.io(|io| D::identify(io, &self.info, self.vitals.pattern())) {
             Ok(Identity::Other) => {
                 tracing::error!("another device is in the place of this one");
                 link.lost(Loss::Replaced);
@@ -90,23 +90,23 @@ impl HealthCheck {
     fn ask(&self, link: &Link) -> Result<(Verdict, u32), DriverError> {
         let silent = self.present(link)?;
         if silent != Verdict::Alive {
-            let register = link.registers(|lb1, _| lb1.identity())?;
+            let register = link.io(D::presence)?;
             if register != Verdict::Alive {
                 return Ok((judge_presence(silent, register), 0));
             }
             tracing::warn!("configuration space does not answer, and the device does");
         }
         let pattern = self.vitals.pattern();
-        link.registers(|lb1, _| Ok((lb1.liveness(pattern)?, lb1.heartbeat()?)))
+        link.io(|io| Ok((D::computes(io, pattern)?, D::heartbeat(io)?)))
     }
 
     /// Whether configuration space still has the id of the device. "Ask again later" is no answer either.
     fn present(&self, link: &Link) -> Result<Verdict, DriverError> {
         // In a section, so that an unplug that waits for this access can name it.
-        link.registers(|_, _| {
+        link.hardware(|_| {
             Ok(match self.config.read32(offset::ID) {
                 Ok(id) if Unready::of(id).is_some() => Verdict::Dead,
-                Ok(id) => judge_identity(id, PCI_ID),
+                Ok(id) => D::FACTS.judge(id),
                 Err(_) => Verdict::Unsure,
             })
         })

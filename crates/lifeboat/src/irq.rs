@@ -11,17 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use lifeboat_core::fence::Seqno;
-use lifeboat_lb1::{DriverError, Lb1, regs};
-use lifeboat_pci::Bar;
+use lifeboat_driver::{Driver, Pending, RingReport};
 use lifeboat_sync::lint::{self, Condvar, Mutex};
 
 use crate::calls::is_inside_access;
-use crate::display::Display;
 use crate::link::Link;
 use crate::locks;
 use crate::sched::{Events, RingIndex};
-use crate::submit::Job;
+use crate::subsystem::Subsystem;
 
 /// How often the worker handles what is noted in one round. Another interrupt may be noted while it does.
 const PASSES: u32 = 2;
@@ -34,22 +31,27 @@ thread_local! {
 }
 
 /// The interrupts of one binding.
-pub(crate) struct Interrupts {
+pub(crate) struct Interrupts<S: Subsystem> {
     link: Arc<Link>,
-    events: Events<Job>,
-    display: Arc<Display>,
+    events: Events<S::Job>,
+    subsystem: Arc<S>,
+    handlers: Handlers,
     /// One has come that nobody has handled.
     noted: AtomicBool,
     /// The worker is handling, and looks at `noted` when it has done so.
     in_round: AtomicBool,
-    handlers: Mutex<Handlers>,
+}
+
+/// The threads that handle interrupts of one binding.
+struct Handlers {
+    running: Mutex<Running>,
     /// None handles any more.
     ended: Condvar,
 }
 
-struct Handlers {
+struct Running {
     /// Threads that handle an interrupt at this moment.
-    running: usize,
+    count: usize,
     /// No more are handled.
     closed: bool,
     /// Where that begins.
@@ -58,29 +60,20 @@ struct Handlers {
 
 /// As long as it lives, its thread handles an interrupt.
 struct Handler<'a> {
-    interrupts: &'a Interrupts,
+    handlers: &'a Handlers,
     /// Whether it handled one already.
     outer: bool,
 }
 
-/// What one interrupt reported, read in one register section.
-struct Report {
-    /// A flip took effect, or a vertical blank began.
-    blanked: bool,
-    /// Each ring that reported something: how far it is, and whether it has stopped with a fault.
-    rings: [Option<(Seqno, bool)>; regs::MAX_RINGS as usize],
-}
-
-impl Interrupts {
-    pub(crate) fn new(link: Arc<Link>, events: Events<Job>, display: Arc<Display>) -> Self {
+impl<S: Subsystem> Interrupts<S> {
+    pub(crate) fn new(link: Arc<Link>, events: Events<S::Job>, subsystem: Arc<S>) -> Self {
         Self {
             link,
             events,
-            display,
+            subsystem,
+            handlers: Handlers::new(),
             noted: AtomicBool::new(false),
             in_round: AtomicBool::new(false),
-            handlers: Mutex::new(&locks::INTERRUPTS, Handlers { running: 0, closed: false, place: Location::caller() }),
-            ended: Condvar::new(),
         }
     }
 
@@ -91,7 +84,7 @@ impl Interrupts {
             if !self.in_round.load(SeqCst) {
                 self.events.nudge();
             }
-        } else if let Some(_handler) = self.begin() {
+        } else if let Some(_handler) = self.handlers.begin() {
             lint::interrupt(|| self.handle());
         }
     }
@@ -114,18 +107,16 @@ impl Interrupts {
 
     fn handle(&self) {
         // If the device is gone, the link has told the bus side, and the unplug does the rest.
-        let Ok(report) = self.link.registers(|lb1, _| read(lb1)) else { return };
-        for (ring, news) in (0..).zip(report.rings) {
-            let Some((seqno, faulted)) = news else { continue };
+        let Ok(pending) = self.link.io(S::Driver::pending) else { return };
+        for RingReport { ring, completed, faulted } in pending.rings() {
             let ring = RingIndex(ring);
-            self.events.hw_done(ring, seqno);
+            self.events.hw_done(ring, completed);
             // After the completions: a job that completed is not the one that faulted.
             if faulted {
-                self.events.fault(ring, seqno);
+                self.events.fault(ring, completed);
             }
         }
-        if report.blanked && !self.display.advance(&self.link) {
-            self.display.ask_soon();
+        if !self.subsystem.interrupt(&self.link, &pending) {
             self.events.nudge();
         }
     }
@@ -135,11 +126,22 @@ impl Interrupts {
     /// # Errors
     /// If one of them still is at `deadline`: where.
     pub(crate) fn close(&self, deadline: Instant) -> Result<(), &'static Location<'static>> {
-        let mut handlers = self.handlers.lock();
-        handlers.closed = true;
-        while handlers.running > 0 && !HANDLES.get() {
-            if self.ended.wait_until(&mut handlers, deadline).timed_out() {
-                return if handlers.running == 0 { Ok(()) } else { Err(handlers.place) };
+        self.handlers.close(deadline)
+    }
+}
+
+impl Handlers {
+    fn new() -> Self {
+        let running = Running { count: 0, closed: false, place: Location::caller() };
+        Self { running: Mutex::new(&locks::INTERRUPTS, running), ended: Condvar::new() }
+    }
+
+    fn close(&self, deadline: Instant) -> Result<(), &'static Location<'static>> {
+        let mut running = self.running.lock();
+        running.closed = true;
+        while running.count > 0 && !HANDLES.get() {
+            if self.ended.wait_until(&mut running, deadline).timed_out() {
+                return if running.count == 0 { Ok(()) } else { Err(running.place) };
             }
         }
         Ok(())
@@ -147,37 +149,27 @@ impl Interrupts {
 
     #[track_caller]
     fn begin(&self) -> Option<Handler<'_>> {
-        let mut handlers = self.handlers.lock();
-        if handlers.closed {
+        let mut running = self.running.lock();
+        if running.closed {
             return None;
         }
-        handlers.running += 1;
-        handlers.place = Location::caller();
-        drop(handlers);
+        running.count += 1;
+        running.place = Location::caller();
+        drop(running);
         let outer = HANDLES.replace(true);
-        Some(Handler { interrupts: self, outer })
+        Some(Handler { handlers: self, outer })
     }
 }
 
 impl Drop for Handler<'_> {
     fn drop(&mut self) {
         HANDLES.set(self.outer);
-        let mut handlers = self.interrupts.handlers.lock();
-        handlers.running -= 1;
-        let waited_for = handlers.closed && handlers.running == 0;
-        drop(handlers);
+        let mut running = self.handlers.running.lock();
+        running.count -= 1;
+        let waited_for = running.closed && running.count == 0;
+        drop(running);
         if waited_for {
-            self.interrupts.ended.notify_all();
+            self.handlers.ended.notify_all();
         }
     }
-}
-
-fn read(lb1: &Lb1<'_, dyn Bar + Send + Sync>) -> Result<Report, DriverError> {
-    let interrupts = lb1.take_interrupts()?;
-    let mut rings = [None; regs::MAX_RINGS as usize];
-    for ring in interrupts.done().chain(interrupts.faulted()) {
-        // The status bit may be from before a reset: the ring itself says whether it is stopped now.
-        rings[usize::from(ring)] = Some(lb1.ring_report(ring)?);
-    }
-    Ok(Report { blanked: interrupts.flipped() || interrupts.blanked(), rings })
 }

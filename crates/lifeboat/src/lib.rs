@@ -30,6 +30,7 @@
 //! last step ([`Binding::wedge`], [`Event::Wedged`]) and waits there for help ([`Bus::rebind`]).
 #![forbid(unsafe_code)]
 #![allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // the handlers of calls have the shape of their class
+#![allow(clippy::redundant_closure_for_method_calls)] // a method of borrowed registers is not general enough
 
 mod about;
 mod aside;
@@ -43,9 +44,11 @@ mod contexts;
 mod device;
 mod display;
 mod dma_buf;
+mod drive;
 pub mod dump;
 mod error;
 mod fence;
+mod gpu;
 mod handle;
 mod hardware;
 mod health;
@@ -63,7 +66,6 @@ mod panics;
 mod primitive;
 mod probe;
 mod queue;
-mod reset;
 mod rest;
 mod retained;
 mod rings;
@@ -71,6 +73,7 @@ mod roster;
 pub mod sched;
 mod spin;
 mod submit;
+mod subsystem;
 mod table;
 mod teardown;
 mod turns;
@@ -111,6 +114,8 @@ pub use lifeboat_core::kms::{LeaseError, LesseeId, Objects};
 pub use lifeboat_core::sched::Priority;
 /// What resets a context has seen, and whose fault the last was.
 pub use lifeboat_core::sched::{ResetStats, ResetStatus};
+/// What a driver is.
+pub use lifeboat_driver as driver;
 /// Commands and their arguments.
 pub use lifeboat_lb1::command;
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use lifeboat_core::class::Presence;
 use lifeboat_core::unplug::Loss;
-use lifeboat_lb1::{DriverError, Lb1};
+use lifeboat_driver::{DriverError, Io};
+use lifeboat_lb1::Lb1;
 use lifeboat_pci::Bar;
 use lifeboat_sync::{Bound, Revocable};
 
@@ -40,42 +41,30 @@ impl Deref for Link {
     }
 }
 
-/// Either way to the registers, for a procedure that is the same in a bus callback and outside of one.
-pub(crate) trait Registers {
-    /// As [`Link::registers`].
-    fn registers<R>(
-        &self,
-        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
-    ) -> Result<R, DriverError>;
+/// Either way to the hardware, for a procedure that is the same in a bus callback and outside of one.
+pub(crate) trait Sections {
+    /// As [`Link::io`].
+    fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError>;
 }
 
-impl Registers for Link {
+impl Sections for Link {
     #[track_caller]
-    fn registers<R>(
-        &self,
-        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
-    ) -> Result<R, DriverError> {
-        self.registers(f)
+    fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
+        self.io(f)
     }
 }
 
-impl Registers for BoundLink<'_> {
-    fn registers<R>(
-        &self,
-        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
-    ) -> Result<R, DriverError> {
-        self.registers(f)
+impl Sections for BoundLink<'_> {
+    fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
+        self.hardware(|hardware| f(&Io::new(hardware)))
     }
 }
 
 impl BoundLink<'_> {
-    /// As [`Link::registers`].
-    pub(crate) fn registers<R>(
-        &self,
-        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
-    ) -> Result<R, DriverError> {
+    /// As [`Link::hardware`].
+    pub(crate) fn hardware<R>(&self, f: impl FnOnce(&Hardware) -> Result<R, DriverError>) -> Result<R, DriverError> {
         let _inside = Inside::begin();
-        let result = f(&self.hardware.lb1(), &self.hardware);
+        let result = f(&self.hardware);
         self.link.notice(&result);
         result
     }
@@ -91,17 +80,28 @@ impl Link {
         }
     }
 
-    /// Runs `f` on the registers, in a section. If there are none any more, or `f` finds the device dead, that is
+    /// Runs `f` on the hardware, in a section. If there is none any more, or `f` finds the device dead, that is
     /// [`DriverError::Gone`], and the bus side learns of it.
+    #[track_caller]
+    pub(crate) fn hardware<R>(&self, f: impl FnOnce(&Hardware) -> Result<R, DriverError>) -> Result<R, DriverError> {
+        let result = self.access(f).unwrap_or(Err(DriverError::Gone));
+        self.notice(&result);
+        result
+    }
+
+    /// Runs code of the driver, as [`Link::hardware`].
+    #[track_caller]
+    pub(crate) fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
+        self.hardware(|hardware| f(&Io::new(hardware)))
+    }
+
+    /// Runs `f` on the registers of an LB1, as [`Link::hardware`].
     #[track_caller]
     pub(crate) fn registers<R>(
         &self,
-        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>, &Hardware) -> Result<R, DriverError>,
+        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>) -> Result<R, DriverError>,
     ) -> Result<R, DriverError> {
-        let result = self.access(|hardware| f(&hardware.lb1(), hardware));
-        let result = result.unwrap_or(Err(DriverError::Gone));
-        self.notice(&result);
-        result
+        self.hardware(|hardware| f(&hardware.lb1()?))
     }
 
     fn notice<R>(&self, result: &Result<R, DriverError>) {

@@ -9,7 +9,8 @@ use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, Weak};
 
-use lifeboat_lb1::{DriverError, regs};
+use lifeboat_driver::DriverError;
+use lifeboat_lb1::regs;
 use lifeboat_pci::{BusError, HostMemory, Window};
 use lifeboat_sync::lint::Mutex;
 
@@ -78,7 +79,7 @@ impl Arguments<Device> for Mmap<'_> {
 pub(crate) fn mmap(users: &Users, Mmap(buffer): Mmap<'_>) -> Result<CpuMap, CallError> {
     let shared = &buffer.0;
     let memory = match (shared.vram_offset(), shared.host_memory()) {
-        (Some(offset), _) => Memory::Vram(users.maps.open(shared, offset)?),
+        (Some(offset), _) => Memory::Vram(users.gpu.maps.open(shared, offset)?),
         (None, Some(memory)) => Memory::Host(memory.clone()),
         (None, None) => return Err(CallError::Invalid("the buffer has no memory")),
     };
@@ -161,7 +162,7 @@ impl Maps {
 
 /// The file behind the whole VRAM. [`BusError::Unmapped`] if the hardware has been taken away.
 fn backing(link: &Link, bytes: u64) -> Result<(File, u64), BusError> {
-    link.registers(|_, hardware| Ok(hardware.vram().backing(0, bytes)?)).map_err(|error| match error {
+    link.hardware(|hardware| Ok(hardware.vram()?.backing(0, bytes)?)).map_err(|error| match error {
         DriverError::Bus(error) => error,
         _ => BusError::Unmapped,
     })

@@ -3,42 +3,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_core::fence::Seqno;
-use lifeboat_core::health::Verdict;
 use lifeboat_core::recovery::{Budget, Patience, Spacing, Unready};
 use lifeboat_core::sched::Limits;
 use lifeboat_core::share::Share;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::Watch;
-use lifeboat_lb1::{DriverError, Info, RingWriter, regs, set_bus_master, set_memory_decode};
-use lifeboat_pci::{ConfigSpace, Function, HostMemory, offset};
+use lifeboat_driver::{Driver, DriverError, Duty, RingShape};
+use lifeboat_lb1::{Info, Lb1Driver};
+use lifeboat_pci::{Function, HostMemory, offset, set_bus_master, set_memory_decode};
 
 use crate::ProbeError;
 use crate::binding::Binding;
 use crate::contexts::Contexts;
 use crate::device::{self, Device, DeviceInfo};
 use crate::display::Display;
-use crate::dump::{Recorder, ReportDump};
-use crate::hardware::Hardware;
+use crate::drive::drive;
+use crate::dump::{Recorder, ReportDump, RingMemory};
+use crate::gpu::Gpu;
+use crate::hardware::{Hardware, Mapped};
 use crate::health::HealthCheck;
 use crate::irq::Interrupts;
 use crate::ledger::Kind;
-use crate::link::{BoundLink, Link, ReportLoss};
+use crate::link::{BoundLink, Link, ReportLoss, Sections};
 use crate::maps::Maps;
 use crate::module::Shared as Module;
-use crate::reset::{HEARTBEAT_LIMIT, RESET_LIMIT, quiesce, wait_for_heartbeat, wait_for_reset};
-use crate::rest::Rest;
-use crate::rings::{Lb1Rings, Ring};
+use crate::rest::{Rest, quiesce};
+use crate::rings::{DeviceRings, Ring};
 use crate::sched::{OpenError, Options, OptionsError, Scheduler};
 use crate::submit::Job;
 use crate::teardown::Shell;
 
-/// Descriptors of a ring, as a power of two: 1024, or 128 KiB of host memory.
-const RING_ORDER: u8 = 10;
-/// Vendor and device, as configuration space has them.
-pub(crate) const PCI_ID: u32 = regs::VENDOR_ID as u32 | (regs::DEVICE_ID as u32) << 16;
-/// The liveness pattern: neither it nor its complement is all-ones or zero.
-pub(crate) const LIVENESS_PATTERN: u32 = 0x0f1e_2d3c;
+/// Entries that a ring is to have: of an LB1, 128 KiB of host memory.
+const RING_ENTRIES: u32 = 1024;
 
 /// How a device is to be driven.
 pub struct ProbeOptions {
@@ -157,11 +153,11 @@ pub(crate) fn probe(
     if Unready::of(id).is_some() {
         return Err(ProbeError::NotReady(id));
     }
-    if id != PCI_ID {
+    if !Lb1Driver::FACTS.binds_to(id) {
         return Err(ProbeError::NotOurs(id));
     }
     set_memory_decode(&*config, true)?;
-    let hardware = Hardware::new(function.clone(), function.bar(regs::REGISTER_BAR)?, function.bar(regs::VRAM_BAR)?);
+    let hardware = Hardware::new(function, Lb1Driver::FACTS.bars)?;
     let ProbeOptions { drain_limit, display_limit, watch, .. } = options;
     let allowance = Allowance { scheduler, context_share, display_limit, watch };
     let dumps = (options.dump_limit, options.report_dump);
@@ -197,12 +193,10 @@ pub(crate) struct Running {
     /// Of each ring.
     credits: u32,
     pub(crate) scheduler: Scheduler<Job>,
-    pub(crate) display: Arc<Display>,
-    pub(crate) contexts: Arc<Contexts>,
+    pub(crate) gpu: Arc<Gpu>,
     pub(crate) context_share: Share,
-    pub(crate) maps: Maps,
-    pub(crate) dumps: Arc<Recorder>,
-    pub(crate) interrupts: Arc<Interrupts>,
+    pub(crate) dumps: Arc<Recorder<Gpu>>,
+    pub(crate) interrupts: Arc<Interrupts<Gpu>>,
     pub(crate) rest: Arc<Rest>,
 }
 
@@ -216,48 +210,47 @@ fn bring_up(
     (dump_limit, report_dump): (usize, ReportDump),
 ) -> Result<Running, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
-    let (info, mut rings) = start(&bound, &*function.config())?;
-    let credits = rings.first().map_or(1, |ring| ring.writer.credits());
+    let info = bound.io(Lb1Driver::info)?;
+    let (memories, mut rings) = make_rings(&bound, info)?;
+    let credits = memories.first().map_or(1, |ring| ring.credits);
     let Allowance { scheduler, context_share, display_limit, watch } = allowance;
     let limits = Limits { ring_credits: credits, ..scheduler.limits };
-    let contexts = Arc::new(Contexts::new(info.contexts));
     let context_share = context_share.unwrap_or(Share::quarter_of(info.contexts.into()));
     let options = Options { rings: info.rings, limits, contexts: info.contexts.into(), ..scheduler };
-    let display = Arc::new(Display::new(&module.ledger, &device::name(minor), display_limit));
+    let gpu = Arc::new(Gpu {
+        display: Arc::new(Display::new(&module.ledger, &device::name(minor), display_limit)),
+        contexts: Contexts::new(info.contexts),
+        maps: Maps::new(link.clone(), info.vram_bytes),
+    });
     let (mut recorder, mut end) = (None, None);
     let rest = Arc::new(Rest::default());
+    let config = function.config();
     let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
-        let interrupts = Arc::new(Interrupts::new(link.clone(), events.clone(), display.clone()));
-        let handler = interrupts.clone();
-        function.irq_enable(1, Arc::new(move |_vector| handler.arrived()))?;
-        bound.registers(|lb1, _| lb1.enable_device())?;
-        match bound.registers(|lb1, _| lb1.liveness(LIVENESS_PATTERN))? {
-            // It computes. Does it go on?
-            Verdict::Alive if !wait_for_heartbeat(HEARTBEAT_LIMIT, || bound.registers(|lb1, _| lb1.heartbeat()))? => {
-                Err(ProbeError::NotAlive)
+        let interrupts = Arc::new(Interrupts::new(link.clone(), events.clone(), gpu.clone()));
+        drive(&bound, Lb1Driver::bring_up(info, &mut rings), |duty| match duty {
+            Duty::BusMaster => Ok(set_bus_master(&*config, true)?),
+            Duty::Interrupts => {
+                let handler = interrupts.clone();
+                Ok(function.irq_enable(Lb1Driver::FACTS.vectors, Arc::new(move |_vector| handler.arrived()))?)
             }
-            Verdict::Alive => {
-                rings.iter_mut().try_for_each(|ring| ring.prove(&bound, Seqno::BEFORE_ZERO))?;
-                let memories = rings.iter().map(Ring::memory).collect();
-                let whose = (minor, function.location());
-                let dumps = Recorder::new(link.clone(), events.clone(), memories, whose, dump_limit, report_dump);
-                let dumps = recorder.insert(Arc::new(dumps)).clone();
-                end = Some((interrupts.clone(), rest.clone()));
-                Ok(Lb1Rings {
-                    link: link.clone(),
-                    display: display.clone(),
-                    contexts: contexts.clone(),
-                    info,
-                    rings,
-                    health: HealthCheck::new(watch, minor, info, function.config()),
-                    dumps,
-                    interrupts,
-                    rest,
-                })
-            }
-            Verdict::Dead => Err(DriverError::Gone.into()),
-            Verdict::Unsure => Err(ProbeError::NotAlive),
-        }
+            // There are no users yet.
+            _ => Ok(()),
+        })
+        .map_err(not_brought_up)?;
+        let whose = (minor, function.location());
+        let dumps = Recorder::new(link.clone(), events.clone(), memories.into(), whose, dump_limit, report_dump);
+        let dumps = recorder.insert(Arc::new(dumps)).clone();
+        end = Some((interrupts.clone(), rest.clone()));
+        Ok(DeviceRings {
+            link: link.clone(),
+            subsystem: gpu.clone(),
+            info,
+            rings,
+            health: HealthCheck::new(watch, minor, info, config.clone()),
+            dumps,
+            interrupts,
+            rest,
+        })
     });
     let scheduler = scheduler.map_err(|error| match error {
         OpenError::Rings(error) => error,
@@ -269,14 +262,13 @@ fn bring_up(
     // The rings were made, and this with them.
     let dumps = recorder.ok_or(ProbeError::NotAlive)?;
     let (interrupts, rest) = end.ok_or(ProbeError::NotAlive)?;
-    let maps = Maps::new(link.clone(), info.vram_bytes);
-    Ok(Running { info, credits, scheduler, display, contexts, context_share, maps, dumps, interrupts, rest })
+    Ok(Running { info, credits, scheduler, gpu, context_share, dumps, interrupts, rest })
 }
 
 fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
     link.announce(None);
     if let Some(bound) = link.bound() {
-        quiesce(&bound, &*function.config());
+        quiesce::<Lb1Driver>(&bound, &*function.config());
     }
     function.irq_disable();
     if let Err(held) = link.hardware.revoke(drain_limit) {
@@ -284,27 +276,24 @@ fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
     }
 }
 
-/// Resets the device and sets up its rings. They are enabled, but there is nothing in them, and
-/// they are yet to prove themselves: then they have the number 0.
-fn start(bound: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) -> Result<(Info, Vec<Ring>), ProbeError> {
-    let info = bound.registers(|lb1, hardware| {
-        let info = lb1.info()?;
-        info.check(hardware.registers_size(), hardware.vram().size())?;
-        Ok(info)
-    })?;
-    bound.registers(|lb1, _| lb1.begin_device_reset())?;
-    if !wait_for_reset(RESET_LIMIT, || bound.registers(|lb1, _| lb1.device_reset()))? {
-        return Err(ProbeError::ResetTimedOut);
+/// The rings of a device, in memory that it reaches once it may start transfers; and that memory, for dumps.
+fn make_rings(bound: &BoundLink<'_>, info: Info) -> Result<(Vec<RingMemory>, Vec<Ring<Gpu>>), ProbeError> {
+    let make = |number| {
+        let shape = Lb1Driver::ring_shape(&info, number, RING_ENTRIES);
+        let RingShape { entries, bytes, credits } = shape;
+        let memory = Arc::new(HostMemory::new(bytes).map_err(|_| ProbeError::NoMemory)?);
+        let memory: Mapped = bound.hardware(|hardware| hardware.map(memory))?;
+        let ring = Lb1Driver::ring(&info, number, shape, memory.clone());
+        Ok((RingMemory { number, entries, credits, memory }, ring))
+    };
+    (0..Lb1Driver::rings(&info)).map(make).collect()
+}
+
+/// What users are told of a device that could not be brought up.
+fn not_brought_up(error: ProbeError) -> ProbeError {
+    match error {
+        ProbeError::Driver(DriverError::ResetFailed) => ProbeError::ResetTimedOut,
+        ProbeError::Driver(DriverError::NotAlive) => ProbeError::NotAlive,
+        error => error,
     }
-    set_bus_master(config, true)?;
-    let mut rings = Vec::new();
-    for number in 0..info.rings {
-        let writer = RingWriter::new(RING_ORDER).ok_or(ProbeError::NoMemory)?;
-        let memory = Arc::new(HostMemory::new(writer.bytes()).map_err(|_| ProbeError::NoMemory)?);
-        let memory = bound.registers(|_, hardware| hardware.map(memory))?;
-        let mut ring = Ring { number, writer, memory };
-        bound.registers(|lb1, _| ring.enable(lb1, Seqno::BEFORE_ZERO))?;
-        rings.push(ring);
-    }
-    Ok((info, rings))
 }

@@ -1,26 +1,36 @@
-//! Who brings the device to rest when its binding ends: the worker, as the last thing it does, so that an unplug waits no
-//! longer for an access that stalls than its limit allows; or the unplug itself, if the worker never comes to it, as when a
-//! fence callback blocks it.
+//! Brings a device to rest.
+//!
+//! When a binding ends, the worker does that as its last act, so that an unplug waits no longer for an access that stalls than its limit
+//! allows; or the unplug itself, if the worker never comes to it, as when a fence callback blocks it.
 
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::time::Duration;
 
-use crate::link::Link;
-use crate::reset;
+use lifeboat_core::health::Verdict;
+use lifeboat_driver::Driver;
+use lifeboat_pci::{ConfigSpace, set_bus_master, set_memory_decode};
+
+use crate::drive::{drive, nothing};
+use crate::link::{BoundLink, Link, Sections};
+
+/// How long somebody who is to bring the device to rest is waited for besides what is waited for otherwise: as long as a
+/// shutdown takes that the device does not end.
+pub(crate) const REST_LIMIT: Duration = Duration::from_millis(200);
 
 const NOBODY: u8 = 0;
 const UNDER_WAY: u8 = 1;
 const ALIVE: u8 = 2;
 const NOT_ALIVE: u8 = 3;
 
-/// Whether it is done, and what came of it.
+/// Whether the device of a binding has been brought to rest, and whether it was alive.
 #[derive(Default)]
 pub(crate) struct Rest(AtomicU8);
 
 impl Rest {
     /// Stops the device, if nobody else does or has done so. Nothing waits for a device that is dead (HEALTH-3).
-    pub(crate) fn bring(&self, link: &Link) {
+    pub(crate) fn bring<D: Driver>(&self, link: &Link) {
         if self.0.compare_exchange(NOBODY, UNDER_WAY, SeqCst, SeqCst).is_ok() {
-            let alive = reset::stop(link);
+            let alive = stop::<D>(link);
             self.0.store(if alive { ALIVE } else { NOT_ALIVE }, SeqCst);
         }
     }
@@ -30,5 +40,28 @@ impl Rest {
     pub(crate) fn end(&self) -> bool {
         let _ = self.0.compare_exchange(NOBODY, NOT_ALIVE, SeqCst, SeqCst);
         self.0.load(SeqCst) == ALIVE
+    }
+}
+
+/// Brings a device to rest that was not bound.
+pub(crate) fn quiesce<D: Driver>(link: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) {
+    stop::<D>(link);
+    cut_dma_off(config);
+}
+
+/// Shuts the device down if it is alive. Says whether it was.
+fn stop<D: Driver>(link: &impl Sections) -> bool {
+    let alive = link.io(D::presence) == Ok(Verdict::Alive);
+    if alive && let Err(error) = drive(link, D::shut_down(), nothing) {
+        tracing::warn!(%error, "the device could not be shut down; its DMA is cut off all the same");
+    }
+    alive
+}
+
+/// The rest of it, also of a device that did not answer as it should: what is there at all must not reach memory.
+pub(crate) fn cut_dma_off(config: &(impl ConfigSpace + ?Sized)) {
+    let off = set_bus_master(config, false).and_then(|()| set_memory_decode(config, false));
+    if let Err(error) = off {
+        tracing::debug!(%error, "configuration space could not be written");
     }
 }

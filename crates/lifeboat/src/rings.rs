@@ -1,174 +1,118 @@
-//! LB1's rings, as the [scheduler](crate::sched) uses them. Each access is in a section of its own, so that an unplug
-//! need not wait for what waits in here.
+//! The rings of a device, for its scheduler: each call of the worker is a few sections with the driver's code in them, or
+//! one of its sequences.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::RingIndex;
 use lifeboat_core::unplug::Loss;
-use lifeboat_lb1::{DriverError, Extent, Info, Lb1, RingWriter};
-use lifeboat_pci::Bar;
+use lifeboat_driver::{Driver, DriverError, Duty};
 
-use crate::contexts::Contexts;
-use crate::display::Display;
-use crate::dump::{Reason, Recorder, RingMemory};
+use crate::drive::{drive, nothing};
+use crate::dump::{Reason, Recorder};
 use crate::hardware::Mapped;
 use crate::health::HealthCheck;
 use crate::irq::Interrupts;
-use crate::link::{Link, Registers};
-use crate::probe::LIVENESS_PATTERN;
-use crate::reset::{RESET_LIMIT, wait_for_proof, wait_for_reset};
+use crate::link::Link;
 use crate::rest::Rest;
-use crate::sched::{AtRest, Began, ErrorScope, Rings};
-use crate::submit::Job;
+use crate::sched::{AtRest, Began, ErrorScope, RingIndex, Rings};
+use crate::subsystem::{Job, Subsystem};
 
-pub(crate) struct Ring {
-    pub(crate) number: u8,
-    pub(crate) writer: RingWriter,
-    pub(crate) memory: Mapped,
-}
-
-impl Ring {
-    /// Enables it with nothing in it and `seqno` as its number.
-    pub(crate) fn enable(&mut self, lb1: &Lb1<'_, dyn Bar + Send + Sync>, seqno: Seqno) -> Result<(), DriverError> {
-        lb1.enable_ring(self.number, &mut self.writer, self.memory.iova, seqno)
-    }
-
-    /// Lets it prove itself, right after it was enabled with `seqno` as its number: it does a job
-    /// of the driver's own, which writes the next (RECOV-5). Waits outside the sections.
-    pub(crate) fn prove(&mut self, link: &impl Registers, seqno: Seqno) -> Result<(), DriverError> {
-        let Self { number, writer, memory } = self;
-        let proof = link.registers(|lb1, _| lb1.begin_proof(*number, writer, memory, seqno.next()))?;
-        wait_for_proof(*number, || link.registers(|lb1, _| lb1.proof(&proof, memory)))?;
-        link.registers(|lb1, _| lb1.end_proof(&proof, writer, memory.iova))
-    }
-
-    /// Where its descriptors are, for a dump.
-    pub(crate) fn memory(&self) -> RingMemory {
-        RingMemory { number: self.number, size: self.writer.credits() + 1, memory: self.memory.clone() }
-    }
-}
+/// A ring of a driver, in host memory.
+pub(crate) type Ring<S> = <<S as Subsystem>::Driver as Driver>::Ring<Mapped>;
 
 /// The rings of one binding, and the way to them.
-pub(crate) struct Lb1Rings {
+pub(crate) struct DeviceRings<S: Subsystem> {
     pub(crate) link: Arc<Link>,
-    pub(crate) display: Arc<Display>,
-    pub(crate) contexts: Arc<Contexts>,
+    pub(crate) subsystem: Arc<S>,
     /// What the device had at probe.
-    pub(crate) info: Info,
-    pub(crate) rings: Vec<Ring>,
-    pub(crate) health: HealthCheck,
-    pub(crate) dumps: Arc<Recorder>,
-    pub(crate) interrupts: Arc<Interrupts>,
+    pub(crate) info: <S::Driver as Driver>::Info,
+    pub(crate) rings: Vec<Ring<S>>,
+    pub(crate) health: HealthCheck<S::Driver>,
+    pub(crate) dumps: Arc<Recorder<S>>,
+    pub(crate) interrupts: Arc<Interrupts<S>>,
     pub(crate) rest: Arc<Rest>,
 }
 
-impl Lb1Rings {
-    fn ring(&mut self, ring: RingIndex) -> (&Link, &mut Ring) {
+impl<S: Subsystem> DeviceRings<S> {
+    fn ring(&mut self, ring: RingIndex) -> (&Link, &mut Ring<S>) {
         // The scheduler was opened for so many.
         (&self.link, &mut self.rings[usize::from(ring.0)])
     }
 }
 
-impl Rings for Lb1Rings {
-    type Job = Job;
+impl<S: Subsystem> Rings for DeviceRings<S>
+where
+    Ring<S>: Send,
+{
+    type Job = S::Job;
     type Error = DriverError;
 
-    /// Writes the job into its ring and rings the doorbell.
-    fn run(&mut self, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Result<(), DriverError> {
+    fn run(&mut self, ring: RingIndex, job: &Arc<S::Job>, seqno: Seqno) -> Result<(), DriverError> {
         let (link, ring) = self.ring(ring);
-        let first = ring.writer.next_descriptor();
-        job.begins_at.store(first, Relaxed);
-        job.seen_at.store(first, Relaxed);
-        link.registers(|lb1, _| {
-            let tail = ring.writer.write_job(&ring.memory, job.context.id, &job.commands, seqno)?;
-            lb1.doorbell(ring.number, tail)
-        })
+        let begins = link.io(|io| S::Driver::run(io, ring, job.work(), seqno))?;
+        job.notes().written(begins);
+        Ok(())
     }
 
     fn scope(&self, error: &DriverError) -> ErrorScope {
         error.scope()
     }
 
-    /// Resets one ring, enables it again and lets it prove itself. Waits outside the sections, and
-    /// stops early if the device is gone (GATE-9).
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Result<(), DriverError> {
-        let dumps = self.dumps.clone();
+        let (dumps, info) = (self.dumps.clone(), self.info);
+        let number = ring.0;
         let (link, ring) = self.ring(ring);
-        let fault = link.registers(|lb1, _| lb1.ring_fault(ring.number))?;
-        let number = ring.number;
+        let fault = link.io(|io| S::Driver::fault(io, number))?;
         dumps.failed(if fault.is_some() {
             Reason::Fault { ring: number }
         } else {
             Reason::JobTimeout { ring: number }
         });
-        tracing::info!(ring = ring.number, ?fault, "resetting a ring");
-        link.registers(|lb1, _| lb1.begin_ring_reset(ring.number))?;
-        if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.ring_reset(ring.number)))? {
-            return Err(DriverError::ResetFailed);
-        }
-        link.registers(|lb1, _| ring.enable(lb1, seqno))?;
-        ring.prove(link, seqno)?;
+        tracing::info!(ring = number, ?fault, "resetting a ring");
+        drive(link, S::Driver::reset_ring(info, ring, seqno), nothing)?;
         dumps.mended();
         Ok(())
     }
 
-    /// A long job of many commands is no hang as long as the ring comes from one to the next.
-    fn still_running(&mut self, ring: RingIndex, job: &Arc<Job>) -> bool {
+    /// A long job is no hang as long as its ring gets on.
+    fn still_running(&mut self, ring: RingIndex, job: &Arc<S::Job>) -> bool {
+        let number = ring.0;
         let (link, ring) = self.ring(ring);
-        let at = link.registers(|lb1, _| {
-            let stopped = lb1.ring_fault(ring.number)?.is_some();
-            Ok((!stopped).then_some(lb1.ring_head(ring.number)?))
-        });
-        let Ok(Some(at)) = at else { return false };
-        let moves = job.seen_at.swap(at, Relaxed) != at;
+        let Ok(Some(at)) = link.io(|io| S::Driver::place(io, ring)) else { return false };
+        let moves = job.notes().moves(at);
         if moves {
-            tracing::info!(ring = ring.number, at, "a job is overdue, and moves");
+            tracing::info!(ring = number, ?at, "a job is overdue, and moves");
         }
         moves
     }
 
-    fn began(&mut self, ring: RingIndex, job: &Arc<Job>) -> Began {
+    fn began(&mut self, ring: RingIndex, job: &Arc<S::Job>) -> Began {
         let (link, ring) = self.ring(ring);
-        let commands = RingWriter::cost(job.commands.len()) - 1;
-        let extent = Extent { first: job.begins_at.load(Relaxed), commands };
-        match link.registers(|lb1, _| lb1.is_in_job(ring.number, &ring.writer, extent, job.context.id)) {
-            Ok(true) => Began::Yes,
-            // A device that cannot be asked accuses nobody.
-            Ok(false) | Err(_) => Began::No,
-        }
+        // A device that cannot be asked accuses nobody.
+        link.io(|io| S::Driver::began(io, ring, job.work(), job.notes().begins())).unwrap_or(Began::No)
     }
 
-    /// A reset forgets everything but VRAM: what users have set up is written again. Waits outside the sections, as
-    /// above.
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), DriverError> {
         self.dumps.failed(Reason::ResetFailed);
         tracing::warn!("resetting the device");
-        let link = &self.link;
-        link.registers(|lb1, _| lb1.begin_device_reset())?;
-        if !wait_for_reset(RESET_LIMIT, || link.registers(|lb1, _| lb1.device_reset()))? {
-            return Err(DriverError::ResetFailed);
-        }
-        link.registers(|lb1, _| lb1.is_still(&self.info, LIVENESS_PATTERN))?;
-        link.registers(|lb1, _| lb1.enable_device())?;
-        self.contexts.restore(link)?;
-        self.display.restore(link)?;
-        for (ring, seqno) in self.rings.iter_mut().zip(numbers) {
-            link.registers(|lb1, _| ring.enable(lb1, *seqno))?;
-            ring.prove(&**link, *seqno)?;
-        }
+        // The scheduler gives one for each ring.
+        let number = |ring: u8| numbers.get(usize::from(ring)).copied().unwrap_or(Seqno::ZERO);
+        let reset = S::Driver::reset_device(self.info, &mut self.rings, number);
+        let (link, subsystem) = (&self.link, &self.subsystem);
+        drive(&**link, reset, |duty| match duty {
+            Duty::Restore => subsystem.restore(link),
+            _ => Ok(()),
+        })?;
         self.dumps.mended();
         Ok(())
     }
 
     fn progress(&mut self, ring: RingIndex) -> Option<Seqno> {
-        let (link, ring) = self.ring(ring);
-        if link.is_lost() {
+        if self.link.is_lost() {
             return None;
         }
-        link.registers(|lb1, _| lb1.seqno(ring.number)).ok()
+        self.link.io(|io| S::Driver::progress(io, ring.0)).ok()
     }
 
     /// The bus side learns of it, and its unplug loses the scheduler. A device that is gone is reported already.
@@ -177,19 +121,18 @@ impl Rings for Lb1Rings {
         self.link.lost(Loss::Crashed);
     }
 
-    /// Handles interrupts that could not be handled where they came, asks about a flip whose interrupt has not come, and how
-    /// the device is.
+    /// Handles interrupts that could not be handled where they came; lets the subsystem look; asks how the device is.
     fn look(&mut self) -> Option<Instant> {
         let interrupts = self.interrupts.look();
-        let display = self.display.look(&self.link);
+        let subsystem = self.subsystem.look(&self.link);
         let health = self.health.look(&self.link, &self.dumps);
-        [interrupts, display, health].into_iter().flatten().min()
+        [interrupts, subsystem, health].into_iter().flatten().min()
     }
 
     /// In the cut of an unplug, which sees to the rest: interrupts, DMA, mappings. Only then is the device known to be done
     /// with the jobs.
     fn quiesce(&mut self) -> AtRest {
-        self.rest.bring(&self.link);
+        self.rest.bring::<S::Driver>(&self.link);
         AtRest::NotYet
     }
 }

@@ -1,12 +1,12 @@
 //! Submitting jobs: from a user's commands to a place in the scheduler.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use lifeboat_core::sched::IfDependencyFails;
-use lifeboat_lb1::RingWriter;
+use lifeboat_driver::Driver as _;
 use lifeboat_lb1::command::Work;
+use lifeboat_lb1::{Commands, Lb1Driver};
 
 use crate::calls::{Arguments, Doorway};
 use crate::context;
@@ -14,6 +14,7 @@ use crate::device::{Device, Users};
 use crate::ledger::{Entry, Kind};
 use crate::retained::Retained;
 use crate::sched::NewJob;
+use crate::subsystem::{self, AboutJob, Job as _, Notes};
 use crate::{CallError, Fence, Queue};
 
 /// A job to be: commands for one ring, and what they wait for.
@@ -41,17 +42,29 @@ impl<'a> Submission<'a> {
 
 /// What a job keeps alive for the hardware, until the hardware is known to be done with it.
 pub(crate) struct Job {
-    pub(crate) context: Arc<context::Shared>,
-    pub(crate) commands: Box<[Work]>,
-    /// Its first descriptor, once it was written.
-    pub(crate) begins_at: AtomicU32,
-    /// The descriptor that its ring was at when the job was looked at last; until then, its first.
-    pub(crate) seen_at: AtomicU32,
+    context: Arc<context::Shared>,
+    commands: Box<[Work]>,
+    notes: Notes,
     /// For the age that a dump states.
-    pub(crate) submitted: Instant,
+    submitted: Instant,
     /// Buffers that are unmapped while the job may still use them.
     _retained: Arc<Retained>,
     _entry: Entry,
+}
+
+impl subsystem::Job<Lb1Driver> for Job {
+    fn work(&self) -> Commands<'_> {
+        Commands { context: self.context.id, work: &self.commands }
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    fn about(&self) -> AboutJob {
+        let commands = u32::try_from(self.commands.len()).unwrap_or(u32::MAX);
+        AboutJob { context: self.context.id.0, commands, submitted: self.submitted }
+    }
 }
 
 impl Arguments<Device> for &Submission<'_> {
@@ -72,13 +85,12 @@ pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>)
     let job = Arc::new(Job {
         context: context.clone(),
         commands: submission.commands.into(),
-        begins_at: AtomicU32::new(0),
-        seen_at: AtomicU32::new(0),
+        notes: Notes::default(),
         submitted: Instant::now(),
         _retained: context.retained(),
         _entry: ledger.enlist(Kind::Job),
     });
     let Submission { after, restartable, if_dependency_fails, .. } = *submission;
-    let cost = RingWriter::cost(submission.commands.len());
+    let cost = Lb1Driver::cost(job.work());
     Ok(submission.queue.scheduled.submit(NewJob { job, cost, after, restartable, if_dependency_fails })?)
 }

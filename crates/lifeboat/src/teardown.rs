@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::unplug::{Loss, Teardown};
+use lifeboat_lb1::Lb1Driver;
 use lifeboat_pci::{ConfigSpace, Function};
 use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::Mutex;
@@ -14,12 +15,13 @@ use lifeboat_sync::{Holdout, Holdouts};
 
 use crate::aside::aside;
 use crate::device::{self, Device};
+use crate::gpu::Gpu;
 use crate::irq::Interrupts;
 use crate::ledger::Entry;
 use crate::link::Link;
 use crate::locks;
-use crate::reset::{RESET_LIMIT, cut_dma_off};
-use crate::rest::Rest;
+use crate::rest::{REST_LIMIT, Rest, cut_dma_off};
+use crate::subsystem::Subsystem;
 
 /// How long one step took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +70,11 @@ impl UnplugReport {
 /// The binding's end of the device, as the unplug needs it.
 pub(crate) struct Shell {
     device: Device,
+    subsystem: Arc<Gpu>,
     link: Arc<Link>,
     function: Arc<dyn Function>,
     config: Arc<dyn ConfigSpace + Send + Sync>,
-    interrupts: Arc<Interrupts>,
+    interrupts: Arc<Interrupts<Gpu>>,
     rest: Arc<Rest>,
     /// How long is waited twice: from the announcement on, and in the cut.
     drain_limit: Duration,
@@ -91,7 +94,7 @@ impl Shell {
         device: Device,
         link: Arc<Link>,
         function: Arc<dyn Function>,
-        (interrupts, rest): (Arc<Interrupts>, Arc<Rest>),
+        (interrupts, rest): (Arc<Interrupts<Gpu>>, Arc<Rest>),
         drain_limit: Duration,
         entry: Entry,
     ) -> Self {
@@ -108,6 +111,7 @@ impl Shell {
             threads_held: None,
         };
         Self {
+            subsystem: device.0.gpu.clone(),
             device,
             link,
             config: function.config(),
@@ -143,8 +147,7 @@ impl Shell {
     /// is held for long, nor for a thread that is in an access to a register.
     fn tell_users(&self) {
         self.device.0.scheduler.signal();
-        self.device.0.display.lose();
-        self.device.0.contexts.tables.close();
+        self.subsystem.retire();
         self.report.lock().fences_retired = self.device.0.scheduler.lost();
     }
 
@@ -224,7 +227,7 @@ impl Teardown for Shell {
         self.step("sweep", |shell| {
             // Submissions that were past their entry when the loss was announced. The display has taken nothing since.
             shell.tell_users();
-            shell.device.0.display.disconnect();
+            shell.subsystem.sweep();
             shell.settle(shell.deadline);
         });
     }
@@ -234,7 +237,7 @@ impl Teardown for Shell {
             let deadline = deadline_after(shell.drain_limit);
             let scheduler = &shell.device.0.scheduler;
             // The worker stops the device before it ends, which takes no longer than a reset.
-            let ended = scheduler.close(shell.drain_limit.saturating_add(RESET_LIMIT));
+            let ended = scheduler.close(shell.drain_limit.saturating_add(REST_LIMIT));
             let stalled = !ended && scheduler.is_at_rings();
             if !ended && left(deadline).is_zero() {
                 let place = scheduler.doing();
@@ -243,13 +246,13 @@ impl Teardown for Shell {
             if stalled {
                 // The access that holds the worker could hold this thread, too.
                 let (rest, link) = (shell.rest.clone(), shell.link.clone());
-                aside("lifeboat-stop", RESET_LIMIT, move || rest.bring(&link));
+                aside("lifeboat-stop", REST_LIMIT, move || rest.bring::<Lb1Driver>(&link));
             } else {
-                shell.rest.bring(&shell.link);
+                shell.rest.bring::<Lb1Driver>(&shell.link);
             }
             shell.report.lock().device_alive = shell.rest.end();
             cut_dma_off(&*shell.config);
-            let maps = shell.device.0.maps.cut();
+            let maps = shell.subsystem.cut();
             shell.report.lock().maps_cut = maps;
             // Also if the worker took all of the time: a handler or a section that has just begun is not blamed.
             let deadline = deadline.max(Instant::now() + LEAST);
@@ -261,7 +264,7 @@ impl Teardown for Shell {
             shell.device.0.scheduler.hardware_gone();
             shell.tell_users();
             shell.settle(deadline);
-            shell.device.0.display.clear();
+            shell.subsystem.clear();
         });
     }
 

@@ -10,9 +10,10 @@ use lifeboat_core::sched::{
     TurnSlot, WaitSlot,
 };
 use lifeboat_core::Timestamp;
+use lifeboat_driver::{Driver, DriverError, Io, Pace, Sequence, Turn, Windows};
 use lifeboat_lb1::command::{ContextId, Work};
-use lifeboat_lb1::{DriverError, Lb1, RingWriter};
-use lifeboat_pci::{Bar, ConfigSpace, DmaMemory};
+use lifeboat_lb1::{Commands, Lb1Driver};
+use lifeboat_pci::DmaMemory;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -76,19 +77,28 @@ pub fn schedule(ring_done: fn() -> Seqno) -> Result<(), FenceError> {
     Ok(())
 }
 
-/// One job to a device.
-pub fn submit(
-    config: &dyn ConfigSpace,
-    bar: &dyn Bar,
-    memory: &dyn DmaMemory,
-) -> Result<Option<Seqno>, DriverError> {
-    lifeboat_lb1::set_bus_master(config, true)?;
-    let lb1 = Lb1::new(bar);
-    lb1.info()?;
-    let Some(mut writer) = RingWriter::new(4) else { return Ok(None) };
-    lb1.enable_ring(0, &mut writer, memory.iova(), Seqno::ZERO)?;
-    let tail = writer.write_job(memory, ContextId(0), &[Work::Nop], Seqno::ZERO.next())?;
-    lb1.doorbell(0, tail)?;
-    lb1.take_interrupts()?;
-    lb1.seqno(0).map(Some)
+/// One job to a device, after a reset of its ring.
+pub fn submit<M: DmaMemory>(windows: &dyn Windows, memory: M, now: fn() -> Timestamp) -> Result<Seqno, DriverError> {
+    let io = Io::new(windows);
+    let info = Lb1Driver::info(&io)?;
+    let mut ring = Lb1Driver::ring(&info, 0, Lb1Driver::ring_shape(&info, 0, 16), memory);
+    reset(&io, Lb1Driver::reset_ring(info, &mut ring, Seqno::ZERO), now)?;
+    let work = Commands { context: ContextId(0), work: &[Work::Nop] };
+    Lb1Driver::run(&io, &mut ring, work, Seqno::ZERO.next())?;
+    Lb1Driver::pending(&io)?;
+    Lb1Driver::progress(&io, 0)
+}
+
+/// A shell that never sleeps.
+fn reset(io: &Io<'_>, mut sequence: impl Sequence<Output = ()>, now: fn() -> Timestamp) -> Result<(), DriverError> {
+    let mut pace = Pace::new();
+    loop {
+        pace.begin(now());
+        let step = sequence.step(io)?;
+        match pace.end(step, now()) {
+            Turn::Step | Turn::Pause(_) | Turn::Do(_) => {}
+            Turn::Done(()) => return Ok(()),
+            Turn::Overdue => return Err(sequence.overdue()),
+        }
+    }
 }

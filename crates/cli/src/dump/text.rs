@@ -3,8 +3,10 @@
 use std::fmt::{self, Write};
 
 use lifeboat::Dump;
+use lifeboat::driver::Driver as _;
+use lifeboat::driver::dump::Field;
 use lifeboat::dump::{PendingJob, Reason, RegisterValue, RingState};
-use lifeboat_lb1::dump::{Field, register};
+use lifeboat_lb1::Lb1Driver;
 
 use super::command;
 
@@ -73,7 +75,7 @@ fn write_register(out: &mut String, read: &RegisterValue) -> fmt::Result {
     write!(out, "  {:#07x}  {name:NAME$}  ", read.offset)?;
     let Some(value) = read.value else { return writeln!(out, "could not be read") };
     write!(out, "{value:#010x}")?;
-    let fields = register(&read.name).map_or(&[][..], |register| register.fields);
+    let fields = Lb1Driver::FACTS.dump.register(&read.name).map_or(&[][..], |register| register.fields);
     for (at, words) in fields.iter().filter_map(|field| in_words(field, value)).enumerate() {
         write!(out, "{}{words}", if at == 0 { "  " } else { ", " })?;
     }

@@ -8,22 +8,23 @@ use lifeboat_core::Timestamp;
 use lifeboat_core::lifecycle::{Action, Event, For, Lifecycle, State};
 use lifeboat_core::recovery::{Attempts, GivenUp, Unready};
 use lifeboat_core::unplug::Loss;
-use lifeboat_core::wedge::{Failure, Method, Methods};
-use lifeboat_lb1::{DriverError, Identity, Info};
+use lifeboat_core::wedge::Failure;
+use lifeboat_driver::{Driver, DriverError, Identity, Io};
+use lifeboat_lb1::{Info, Lb1Driver};
 use lifeboat_pci::{Function, Slot, SlotEvent, offset};
 use lifeboat_sync::deadline::{deadline_after, later};
 
 use super::farewell::Farewell;
 use super::{Shared, SlotState};
 use crate::aside::aside;
-use crate::probe::{LIVENESS_PATTERN, PCI_ID};
+use crate::hardware::Hardware;
 use crate::{Binding, Device, ProbeError, ProbeOptions};
-
-/// What may help a wedged device: to bind it anew, which resets it, or to reset its bus before.
-const METHODS: Methods = Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset);
 
 /// Limit for the answer to a question after the identity of a device. One that takes longer is unknown.
 const IDENTITY_LIMIT: Duration = Duration::from_millis(500);
+
+/// What the device computes with then: neither it nor its complement is all-ones or zero.
+const IDENTITY_PATTERN: u32 = 0x0f1e_2d3c;
 
 /// What a watcher is told.
 pub(super) enum Message {
@@ -316,7 +317,7 @@ impl Watcher {
     /// The driver has done what it could.
     fn wedge(&self, failure: Failure) {
         let Some(binding) = &self.binding else { return };
-        let Some(event) = binding.wedge(failure, METHODS) else { return };
+        let Some(event) = binding.wedge(failure, Lb1Driver::FACTS.methods) else { return };
         let (report, location) = (Arc::new(binding.report()), self.slot.location().to_owned());
         self.tell_dumps();
         self.shared.tell(&super::Event::Wedged { minor: report.minor, location, failure, event, report });
@@ -356,8 +357,9 @@ impl Watcher {
 /// word of the slot is believed.
 fn identity(function: &dyn Function, device: &Device, info: &Info) -> Identity {
     match function.config().read32(offset::ID) {
-        Ok(PCI_ID) => {
-            let identity = device.link().access(|hardware| hardware.lb1().identify(info, LIVENESS_PATTERN));
+        Ok(id) if Lb1Driver::FACTS.binds_to(id) => {
+            let ask = |hardware: &Hardware| Lb1Driver::identify(&Io::new(hardware), info, IDENTITY_PATTERN);
+            let identity = device.link().access(ask);
             identity.and_then(Result::ok).unwrap_or(Identity::Unknown)
         }
         Ok(id) if Unready::of(id).is_none() => Identity::Other,

@@ -114,7 +114,7 @@ pub(crate) fn set_mode(bound: &Bound<'_, Device>, SetMode { picture, .. }: SetMo
     let commit = Commit { mode, plane, allow_modeset: true, ..Commit::default() };
     let mut wish = wish(&commit, None);
     wish.request.at_once = true;
-    let accepted = bound.users().display.commit(Some(bound.link()), wish)?;
+    let accepted = bound.users().gpu.display.commit(Some(bound.link()), wish)?;
     Ok(accepted.told.map_err(|_| Refusal::Gone)?)
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn commit(
     Atomic { commit, mailbox, .. }: Atomic<'_>,
 ) -> Result<Fence, CallError> {
     if commit.kind == CommitKind::TestOnly {
-        users.display.check(&wish(commit, None).request)?;
+        users.gpu.display.check(&wish(commit, None).request)?;
         return Ok(Fence::signalled(Ok(())));
     }
     start(bound, users, commit, mailbox)
@@ -160,7 +160,7 @@ pub(crate) fn atomic(
             Err(CallError::Commit(CommitError::Pending)) if !left().is_zero() => {
                 // It may have ended by now; then it is our turn. Its end is all that is of interest.
                 // A mode set waits no longer than the limit: then the other one makes way for it.
-                let _ = device.0.display.pending().map(|fence| fence.wait(left().min(device.0.display.limit)));
+                let _ = device.0.gpu.display.pending().map(|fence| fence.wait(left().min(device.0.gpu.display.limit)));
             }
             started => break started?,
         }
@@ -182,7 +182,7 @@ fn start(
 ) -> Result<Fence, CallError> {
     let event = commit.event.map(|token| mailbox.promise(Source::Flip, token)).transpose()?;
     let link = bound.map(Bound::link);
-    let Accepted { fence, awaits, .. } = users.display.commit(link, wish(commit, event))?;
+    let Accepted { fence, awaits, .. } = users.gpu.display.commit(link, wish(commit, event))?;
     let events = users.scheduler.events();
     match awaits {
         // The worker goes on then. It is the only one that waits; of a commit that has ended otherwise, by a loss, nothing

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lifeboat_core::class::Refusal;
 use lifeboat_core::kms::{Mode, Next, Program, Request};
-use lifeboat_lb1::DriverError;
+use lifeboat_driver::DriverError;
 use lifeboat_sync::lint::MutexGuard;
 
 use super::events::Promise;
@@ -64,13 +64,13 @@ impl Frame {
     /// Has the hardware show this at once.
     pub(super) fn show(&self, link: &Link) -> Result<(), DriverError> {
         let (offset, Mode { width, height, .. }) = (self.offset()?, self.mode);
-        link.registers(|lb1, _| lb1.show(offset, u32::from(width) * 4, width, height))
+        link.registers(|lb1| lb1.show(offset, u32::from(width) * 4, width, height))
     }
 
     /// Has the hardware show this from the next vertical blank on.
     pub(super) fn flip(&self, link: &Link) -> Result<(), DriverError> {
         let offset = self.offset()?;
-        link.registers(|lb1, _| lb1.flip(offset))
+        link.registers(|lb1| lb1.flip(offset))
     }
 }
 
@@ -235,13 +235,13 @@ fn tell(link: &Link, program: Program, frame: Option<&Frame>) -> Result<Counts, 
     match (program, frame) {
         (Program::Flip, Some(frame)) => frame.flip(link).map(|()| Counts::default()),
         (Program::Modeset(_), Some(frame)) => {
-            let before = link.registers(|lb1, _| lb1.vblank_count())?;
+            let before = link.registers(|lb1| lb1.vblank_count())?;
             frame.show(link)?;
-            let after = link.registers(|lb1, _| lb1.vblank_count()).ok();
+            let after = link.registers(|lb1| lb1.vblank_count()).ok();
             Ok(Counts { before: Some(before), restarted: true, after })
         }
         (Program::TurnOff, _) => {
-            let before = link.registers(|lb1, _| {
+            let before = link.registers(|lb1| {
                 let count = lb1.vblank_count()?;
                 lb1.turn_off()?;
                 Ok(count)

@@ -30,7 +30,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::kms::{Crtc, Leases, Vblanks, report_limit};
-use lifeboat_lb1::{DriverError, REFRESH_MILLIHERTZ};
+use lifeboat_driver::DriverError;
+use lifeboat_lb1::REFRESH_MILLIHERTZ;
 use lifeboat_sync::lint::{Mutex, MutexGuard};
 
 use crate::fence::{Outcome, Timeline, Unsignalled};
@@ -256,7 +257,7 @@ impl Display {
             next.flip(link)?;
         }
         if watched {
-            link.registers(|lb1, _| lb1.watch_vblanks(true))?;
+            link.registers(|lb1| lb1.watch_vblanks(true))?;
         }
         self.lock().silences.asked_again();
         Ok(())
@@ -300,7 +301,7 @@ impl Display {
         if !awaited {
             return None;
         }
-        let asked = link.registers(|lb1, _| Ok((lb1.flip_pending()?, lb1.vblank_count()?)));
+        let asked = link.registers(|lb1| Ok((lb1.flip_pending()?, lb1.vblank_count()?)));
         // If it does not answer, the unplug follows.
         let (flipping, count) = asked.ok()?;
         let mut state = self.lock();
@@ -316,7 +317,7 @@ impl Display {
             state.watched = false;
             drop(state);
             // If it fails, the device is gone.
-            let _ = link.registers(|lb1, _| lb1.watch_vblanks(false));
+            let _ = link.registers(|lb1| lb1.watch_vblanks(false));
             state = self.lock();
         }
         if state.crtc.is_lost() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::kms::{Request, Silence, Verdict};
-use lifeboat_lb1::DriverError;
+use lifeboat_driver::DriverError;
 
 use super::crtc::Pending;
 use super::{Display, INTERRUPT_LIMIT, State};
@@ -126,7 +126,7 @@ impl Display {
         let Some(frame) = frame else { return Ok(false) };
         frame.show(link)?;
         let wanted = frame.offset()?;
-        let (shows, count) = link.registers(|lb1, _| Ok((lb1.showing()?, lb1.vblank_count()?)))?;
+        let (shows, count) = link.registers(|lb1| Ok((lb1.showing()?, lb1.vblank_count()?)))?;
         self.lock().vblanks.goes_on_from(count);
         Ok(shows == Some(wanted))
     }
@@ -148,7 +148,7 @@ impl Display {
         let state = self.lock();
         let wanted = state.crtc.awaits_blank().and_then(|commit| commit.frame.as_ref()?.offset().ok());
         drop(state);
-        let shown = wanted.is_some() && link.registers(|lb1, _| lb1.showing()).ok().flatten() == wanted;
+        let shown = wanted.is_some() && link.registers(|lb1| lb1.showing()).ok().flatten() == wanted;
         let mut state = self.lock();
         if shown {
             return state.flipped();

@@ -87,7 +87,7 @@ pub(crate) fn resources(_: &Users, GetResources(tenant): GetResources<'_>) -> Re
 }
 
 pub(crate) fn connector(users: &Users, _: GetConnector<'_>) -> Result<ConnectorInfo, CallError> {
-    if users.display.is_lost() {
+    if users.gpu.display.is_lost() {
         return Ok(ConnectorInfo { status: ConnectorStatus::Disconnected, modes: Vec::new() });
     }
     // Two pictures must fit, so that there can be flips.

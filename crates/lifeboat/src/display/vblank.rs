@@ -50,7 +50,7 @@ pub(crate) fn queue_vblank(
     QueueVblank { mailbox, token, .. }: QueueVblank<'_>,
 ) -> Result<Fence, CallError> {
     let event = mailbox.promise(Source::Vblank, token)?;
-    let display = &users.display;
+    let display = &users.gpu.display;
     // If the device is lost before the turn comes, the blank has come.
     let way = bound.and_then(|bound| Some((bound.link(), display.turns.take()?)));
     let mut state = display.lock();
@@ -83,7 +83,7 @@ pub(crate) fn queue_vblank(
 /// Has vertical blanks reported, and counts them then: a blank after the one that is counted is reported. `None` if the
 /// hardware could not be asked: it is gone, and the unplug answers.
 fn watch(link: &Link, watched: bool) -> Option<u32> {
-    let count = link.registers(|lb1, _| {
+    let count = link.registers(|lb1| {
         if !watched {
             lb1.watch_vblanks(true)?;
         }

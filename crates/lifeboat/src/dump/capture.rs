@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lifeboat_core::sched::{RingIndex, RingNumbers, Unfinished};
-use lifeboat_lb1::command::DESCRIPTOR_BYTES;
-use lifeboat_lb1::dump::{DEVICE, RING, Register, Values, value};
-use lifeboat_lb1::regs;
+use lifeboat_driver::dump::{Layout, Register, read};
+use lifeboat_driver::{Driver as _, Facts};
 use lifeboat_pci::DmaMemory;
 
 use super::format::{
@@ -19,7 +18,7 @@ use crate::hardware::Mapped;
 use crate::link::Link;
 use crate::sched::Events;
 use crate::sched::Held;
-use crate::submit::Job;
+use crate::subsystem::{AboutJob, Job as _, Subsystem};
 
 /// The least that a dump may be limited to, in bytes: it holds the reason, and what was left out.
 const LEAST: usize = 4096;
@@ -30,7 +29,6 @@ const BASE: usize = 1024;
 /// A ring, without what is in lists.
 const RING_COST: usize = 256;
 const REGISTER: usize = 66;
-const DESCRIPTOR: usize = 2 * DESCRIPTOR_BYTES + 40;
 const JOB: usize = 250;
 
 /// Of a location.
@@ -39,9 +37,9 @@ const LOCATION: usize = 64;
 const PASSED: u32 = 2;
 
 /// What there is to be captured.
-pub(super) struct Source {
+pub(super) struct Source<S: Subsystem> {
     pub(super) link: Arc<Link>,
-    pub(super) events: Events<Job>,
+    pub(super) events: Events<S::Job>,
     pub(super) rings: Box<[RingMemory]>,
     pub(super) minor: u32,
     pub(super) location: String,
@@ -50,20 +48,20 @@ pub(super) struct Source {
     pub(super) limit: usize,
 }
 
-/// Where a ring's descriptors are.
+/// Where a ring's entries are.
 pub(crate) struct RingMemory {
     pub(crate) number: u8,
-    /// Descriptors.
-    pub(crate) size: u32,
+    pub(crate) entries: u32,
+    pub(crate) credits: u32,
     pub(crate) memory: Mapped,
 }
 
 pub(super) struct Capture {
+    about: &'static Facts,
     reason: Reason,
     at: SystemTime,
     since_bind: Duration,
-    /// `None` if there was no room, or nothing to ask.
-    device: Option<Values<{ DEVICE.len() }>>,
+    device: Block,
     rings: Box<[Ring]>,
     jobs: Vec<Pending>,
     /// Which of `jobs`.
@@ -74,13 +72,18 @@ pub(super) struct Capture {
     budget: Budget,
 }
 
-#[derive(Clone, Copy)]
 struct Ring {
     number: u8,
     size: u32,
     numbers: Option<RingNumbers>,
-    /// What it reads.
-    read: Values<{ RING.len() }>,
+    block: Block,
+}
+
+/// Registers that belong together.
+struct Block {
+    registers: &'static [Register],
+    /// What they read; `None` for one that could not be read, or was not because the device is gone.
+    read: Box<[Option<u32>]>,
     /// Whether that is to be written: there was room, and somebody to ask.
     shown: bool,
 }
@@ -100,11 +103,19 @@ struct Pending {
 struct Raw {
     ring: u8,
     index: u32,
-    bytes: Option<[u8; DESCRIPTOR_BYTES]>,
+    /// Of which a layout says how many there are.
+    bytes: Option<[u8; Layout::MOST_ENTRY_BYTES]>,
 }
 
 /// What room is left.
 struct Budget(usize);
+
+/// The indices of the rings. The ring that the dump is about comes before the others.
+fn in_order(rings: &[Ring], reason: Reason) -> impl Iterator<Item = usize> + use<> {
+    let first = rings.iter().position(|ring| Some(ring.number) == reason.ring()).unwrap_or(0);
+    let count = rings.len();
+    (0..count).map(move |step| (first + step) % count)
+}
 
 impl Budget {
     /// Room for so many things of a cost.
@@ -119,26 +130,56 @@ impl Budget {
     }
 }
 
+impl Block {
+    fn new(registers: &'static [Register]) -> Self {
+        Self { registers, read: vec![None; registers.len()].into(), shown: false }
+    }
+
+    /// Begins anew; `shown` if there is room for it and somebody to ask.
+    fn plan(&mut self, shown: bool) {
+        self.read.fill(None);
+        self.shown = shown;
+    }
+
+    /// For people and files. The registers begin at `base`.
+    fn values(&self, base: u64) -> Vec<RegisterValue> {
+        let read = self.registers.iter().zip(&self.read).filter(|_| self.shown);
+        let value = |(register, value): (&Register, &Option<u32>)| RegisterValue {
+            name: register.name.to_owned(),
+            offset: base + register.offset,
+            value: *value,
+        };
+        read.map(value).collect()
+    }
+}
+
+/// What an entry of a ring takes in a file, in bytes.
+const fn entry_cost(layout: &Layout) -> usize {
+    2 * layout.entry_bytes + 40
+}
+
 impl Capture {
     /// Room for all that a dump of this source may have.
-    pub(super) fn new(source: &Source) -> Self {
+    pub(super) fn new<S: Subsystem>(source: &Source<S>) -> Self {
+        let about = &S::Driver::FACTS;
+        let layout = &about.dump;
         let limit = source.limit.clamp(LEAST, Dump::LARGEST);
         let rings = source.rings.iter().map(|ring| Ring {
             number: ring.number,
-            size: ring.size,
+            size: ring.entries,
             numbers: None,
-            read: [None; RING.len()],
-            shown: false,
+            block: Block::new(layout.ring),
         });
         Self {
+            about,
             reason: Reason::ByHand,
             at: SystemTime::UNIX_EPOCH,
             since_bind: Duration::ZERO,
-            device: None,
+            device: Block::new(layout.device),
             rings: rings.collect(),
             jobs: Vec::with_capacity(limit / JOB),
             guilty: None,
-            descriptors: Vec::with_capacity(limit / DESCRIPTOR),
+            descriptors: Vec::with_capacity(limit / entry_cost(layout)),
             left_out: LeftOut::default(),
             budget: Budget(0),
         }
@@ -146,17 +187,16 @@ impl Capture {
 
     /// Captures the state as it is now. The most important comes first: registers, jobs, descriptors; of these those of the
     /// ring that the reason is about.
-    pub(super) fn fill(&mut self, source: &Source, reason: Reason) {
+    pub(super) fn fill<S: Subsystem>(&mut self, source: &Source<S>, reason: Reason) {
         self.begin(source, reason);
         self.read(source, || true);
     }
 
     /// The first part: the jobs, and what there is room for. Asks the device nothing.
-    pub(super) fn begin(&mut self, source: &Source, reason: Reason) {
+    pub(super) fn begin<S: Subsystem>(&mut self, source: &Source<S>, reason: Reason) {
         self.reason = reason;
         self.at = SystemTime::now();
         self.since_bind = source.bound.elapsed();
-        self.device = None;
         self.guilty = None;
         self.jobs.clear();
         self.descriptors.clear();
@@ -168,7 +208,7 @@ impl Capture {
     }
 
     /// The second part: registers, and what the rings hold.
-    pub(super) fn read(&mut self, source: &Source, go_on: impl Fn() -> bool) {
+    pub(super) fn read<S: Subsystem>(&mut self, source: &Source<S>, go_on: impl Fn() -> bool) {
         self.registers(source, go_on);
         self.descriptors(source);
     }
@@ -176,55 +216,53 @@ impl Capture {
     /// Instead of the second part: the device does not answer.
     pub(super) fn nothing_to_read(&mut self) {
         self.reason = Reason::Lost;
-        self.device = None;
         self.left_out.registers = 0;
+        self.device.plan(false);
         for ring in &mut self.rings {
-            ring.shown = false;
+            ring.block.plan(false);
         }
-    }
-
-    /// The ring that this is about comes before the others.
-    fn in_order(&self) -> impl Iterator<Item = usize> + use<> {
-        let first = self.rings.iter().position(|ring| Some(ring.number) == self.reason.ring()).unwrap_or(0);
-        let count = self.rings.len();
-        (0..count).map(move |step| (first + step) % count)
     }
 
     /// Which registers there is room for.
     fn plan(&mut self) {
         // A dead device costs no reads beyond the one that finds it so.
-        let asked = self.reason != Reason::Lost;
-        if asked && self.budget.take(DEVICE.len(), REGISTER) {
-            self.device = Some([None; DEVICE.len()]);
-        } else if asked {
-            self.left_out.registers += DEVICE.len() as u64;
+        if self.reason == Reason::Lost {
+            self.device.plan(false);
+            self.rings.iter_mut().for_each(|ring| ring.block.plan(false));
+            return;
         }
-        for at in self.in_order() {
-            let ring = &mut self.rings[at];
-            ring.read = [None; RING.len()];
-            ring.shown = asked && self.budget.take(RING.len(), REGISTER);
-            if asked && !ring.shown {
-                self.left_out.registers += RING.len() as u64;
-            }
+        let Self { budget, left_out, .. } = self;
+        let mut plan = |block: &mut Block| {
+            let count = block.registers.len();
+            let shown = budget.take(count, REGISTER);
+            block.plan(shown);
+            left_out.registers += if shown { 0 } else { count as u64 };
+        };
+        plan(&mut self.device);
+        for at in in_order(&self.rings, self.reason) {
+            plan(&mut self.rings[at].block);
         }
     }
 
     /// A section for each block, so that an unplug waits for one at most.
-    fn registers(&mut self, source: &Source, go_on: impl Fn() -> bool) {
+    fn registers<S: Subsystem>(&mut self, source: &Source<S>, go_on: impl Fn() -> bool) {
         let mut there = self.reason != Reason::Lost;
-        if let Some(read) = self.device.as_mut().filter(|_| there) {
-            there = source.link.registers(|lb1, _| lb1.dump_device(read, &go_on)).is_ok();
+        let mut ask = |base, block: &mut Block| {
+            let Block { registers, read: into, .. } = block;
+            there = there && source.link.io(|io| read::<S::Driver>(io, base, registers, into, &go_on)).is_ok();
+        };
+        if self.device.shown {
+            ask(0, &mut self.device);
         }
-        for at in self.in_order() {
+        for at in in_order(&self.rings, self.reason) {
             let ring = &mut self.rings[at];
-            // Also if there is no room for them: they say which descriptors matter.
-            let (number, read) = (ring.number, &mut ring.read);
-            there = there && source.link.registers(|lb1, _| lb1.dump_ring(number, read, &go_on)).is_ok();
+            // Also if there is no room for them: they say which entries matter.
+            ask((self.about.dump.ring_at)(ring.number), &mut ring.block);
         }
     }
 
     /// At most half of the room, so that there is some for what the rings hold.
-    fn jobs(&mut self, source: &Source) {
+    fn jobs<S: Subsystem>(&mut self, source: &Source<S>) {
         let room = self.budget.holds(JOB).div_ceil(2).min(self.jobs.capacity());
         let now = Instant::now();
         source.events.inspect(|core| {
@@ -232,8 +270,8 @@ impl Capture {
                 ring.numbers = core.numbers(RingIndex(ring.number));
             }
             let on_ring = |at: usize| core.on_ring(RingIndex(self.rings[at].number));
-            let oldest = self.in_order().filter_map(|at| on_ring(at).next());
-            let others = self.in_order().flat_map(|at| on_ring(at).skip(1));
+            let oldest = in_order(&self.rings, self.reason).filter_map(|at| on_ring(at).next());
+            let others = in_order(&self.rings, self.reason).flat_map(|at| on_ring(at).skip(1));
             for job in oldest.chain(others).chain(core.waiting()) {
                 if self.jobs.len() == room {
                     self.left_out.jobs += 1;
@@ -242,26 +280,25 @@ impl Capture {
                 if job.suspect && self.guilty.is_none() {
                     self.guilty = Some(self.jobs.len());
                 }
-                self.jobs.push(Pending::of(&job, now));
+                self.jobs.push(Pending::of::<S>(&job, now));
             }
         });
         self.budget.take(self.jobs.len(), JOB);
     }
 
-    fn descriptors(&mut self, source: &Source) {
-        let mut room = self.budget.holds(DESCRIPTOR).min(self.descriptors.capacity());
+    fn descriptors<S: Subsystem>(&mut self, source: &Source<S>) {
+        let layout = &self.about.dump;
+        let mut room = self.budget.holds(entry_cost(layout)).min(self.descriptors.capacity());
         let mut rings_left = self.rings.len();
-        for at in self.in_order() {
+        for at in in_order(&self.rings, self.reason) {
             // The one that matters most may have what is there, but for one each for the others.
             let share =
                 if rings_left == self.rings.len() { room.saturating_sub(rings_left - 1) } else { room / rings_left };
             rings_left -= 1;
-            let ring = self.rings[at];
+            let ring = &self.rings[at];
+            let [head, tail, _] = ring.head_tail_seqno(layout);
             let memory = source.rings.iter().find(|memory| memory.number == ring.number);
-            let (Some(memory), Some(head), Some(tail)) = (memory, ring.reads("RING_HEAD"), ring.reads("RING_TAIL"))
-            else {
-                continue;
-            };
+            let (Some(memory), Some(head), Some(tail)) = (memory, head, tail) else { continue };
             // What the device says is taken for no index.
             let (head, tail) = (head % ring.size, tail % ring.size);
             let between = (tail + ring.size - head) % ring.size;
@@ -271,8 +308,9 @@ impl Capture {
             self.left_out.descriptors += u64::from(between - ahead);
             for step in 0..passed + ahead {
                 let index = (head + ring.size - passed + step) % ring.size;
-                let mut bytes = [0; DESCRIPTOR_BYTES];
-                let read = memory.memory.read(u64::from(index) * DESCRIPTOR_BYTES as u64, &mut bytes);
+                let mut bytes = [0; Layout::MOST_ENTRY_BYTES];
+                let entry = &mut bytes[..layout.entry_bytes];
+                let read = memory.memory.read(u64::from(index) * layout.entry_bytes as u64, entry);
                 self.descriptors.push(Raw { ring: ring.number, index, bytes: read.ok().map(|()| bytes) });
                 room -= 1;
             }
@@ -280,17 +318,21 @@ impl Capture {
     }
 
     /// What was captured, for people and files.
-    pub(super) fn dump(&self, source: &Source) -> Dump {
+    pub(super) fn dump<S: Subsystem>(&self, source: &Source<S>) -> Dump {
         Dump {
             driver: Driver { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-            device: About { model: "LB1".to_owned(), minor: source.minor, location: short(&source.location) },
+            device: About {
+                model: self.about.model.to_owned(),
+                minor: source.minor,
+                location: short(&source.location),
+            },
             taken: Taken {
                 utc: utc(self.at),
                 since_bind_ms: u64::try_from(self.since_bind.as_millis()).unwrap_or(u64::MAX),
             },
             reason: self.reason,
             guilty: self.guilty.and_then(|at| self.jobs.get(at)).map(Pending::guilty),
-            registers: self.device.iter().flat_map(|read| registers(0, &DEVICE, read)).collect(),
+            registers: self.device.values(0),
             rings: self.rings.iter().map(|ring| self.ring(ring)).collect(),
             jobs: self.jobs.iter().map(Pending::job).collect(),
             left_out: self.left_out,
@@ -299,42 +341,48 @@ impl Capture {
 
     fn ring(&self, ring: &Ring) -> RingState {
         let descriptors = self.descriptors.iter().filter(|raw| raw.ring == ring.number);
-        let shown = ring.shown.then_some(&ring.read);
+        let layout = &self.about.dump;
+        let [head, tail, seqno] = ring.head_tail_seqno(layout);
         RingState {
             ring: ring.number,
             size: ring.size,
-            head: ring.reads("RING_HEAD"),
-            tail: ring.reads("RING_TAIL"),
-            seqno: ring.reads("RING_SEQNO"),
+            head,
+            tail,
+            seqno,
             issued: ring.numbers.map(|numbers| numbers.issued.value()),
             completed: ring.numbers.map(|numbers| numbers.completed.value()),
-            registers: shown.into_iter().flat_map(|read| registers(regs::ring(ring.number, 0), &RING, read)).collect(),
+            registers: ring.block.values((layout.ring_at)(ring.number)),
             descriptors: descriptors
-                .map(|raw| Descriptor { index: raw.index, bytes: raw.bytes.as_ref().map(|bytes| hex(bytes)) })
+                .map(|raw| Descriptor {
+                    index: raw.index,
+                    bytes: raw.bytes.as_ref().map(|bytes| hex(&bytes[..layout.entry_bytes])),
+                })
                 .collect(),
         }
     }
 }
 
 impl Ring {
-    fn reads(&self, register: &str) -> Option<u32> {
-        value(&RING, &self.read, register)
+    /// What these registers read.
+    fn head_tail_seqno(&self, layout: &Layout) -> [Option<u32>; 3] {
+        layout.head_tail_seqno.map(|at| self.block.read.get(at).copied().flatten())
     }
 }
 
 impl Pending {
     /// Only references are counted up: nothing is allocated, and nothing dropped.
-    fn of(job: &Unfinished<'_, Unsignalled, Held<Job>>, now: Instant) -> Self {
+    fn of<S: Subsystem>(job: &Unfinished<'_, Unsignalled, Held<S::Job>>, now: Instant) -> Self {
+        let AboutJob { context, commands, submitted } = job.payload.job.about();
         Self {
             ring: job.ring.0,
             queue: job.queue,
-            context: job.payload.job.context.id.0,
+            context,
             seqno: job.seqno.map(lifeboat_core::fence::Seqno::value),
             waits: job.waits,
-            commands: u32::try_from(job.payload.job.commands.len()).unwrap_or(u32::MAX),
+            commands,
             timeline: job.fence.timeline().cloned(),
             number: job.fence.seqno().unwrap_or(0),
-            age: now.saturating_duration_since(job.payload.job.submitted),
+            age: now.saturating_duration_since(submitted),
         }
     }
 
@@ -351,14 +399,6 @@ impl Pending {
         let age_us = u64::try_from(self.age.as_micros()).unwrap_or(u64::MAX);
         PendingJob { ring, queue, context, seqno, waits, commands, fence: self.fence(), number, age_us }
     }
-}
-
-fn registers(base: u64, block: &[Register], read: &[Option<u32>]) -> impl Iterator<Item = RegisterValue> {
-    block.iter().zip(read).map(move |(register, value)| RegisterValue {
-        name: register.name.to_owned(),
-        offset: base + register.offset,
-        value: *value,
-    })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -386,6 +426,7 @@ fn utc(at: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_lb1::{Lb1Driver, regs};
     use serde::Serialize;
 
     use super::*;
@@ -398,13 +439,14 @@ mod tests {
     #[test]
     fn wedge_4_nothing_takes_more_of_a_file_than_it_is_counted_as() {
         let number = Some(u32::MAX);
-        let names = DEVICE.iter().chain(&RING).map(|register| register.name.to_owned());
+        let layout = &Lb1Driver::FACTS.dump;
+        let names = layout.device.iter().chain(layout.ring).map(|register| register.name.to_owned());
         for name in names {
             let offset = regs::ring(regs::MAX_RINGS - 1, regs::RING_FAULT_ADDR_HI);
             assert!(length(&RegisterValue { name, offset, value: number }) <= REGISTER);
         }
-        let bytes = Some(hex(&[0xff; DESCRIPTOR_BYTES]));
-        assert!(length(&Descriptor { index: 1 << regs::RING_ORDER_MAX, bytes }) <= DESCRIPTOR);
+        let bytes = Some(hex(&vec![0xff; layout.entry_bytes]));
+        assert!(length(&Descriptor { index: 1 << regs::RING_ORDER_MAX, bytes }) <= entry_cost(layout));
         // As `device::name` and `Queue::open` make it.
         let fence = format!("lifeboat{0}/ring{1}.queue{0}", u32::MAX, u8::MAX);
         let (ring, queue, context) = (u8::MAX, u32::MAX, u8::MAX);
@@ -435,7 +477,11 @@ mod tests {
         assert!(length(&state) <= RING_COST, "{}", length(&state));
         let nothing = Dump {
             driver: Driver { name: "lifeboat".to_owned(), version: "4294967295.4294967295.4294967295".to_owned() },
-            device: About { model: "LB1".to_owned(), minor: u32::MAX, location: short(&"\"\u{fe}\n\\".repeat(100)) },
+            device: About {
+                model: Lb1Driver::FACTS.model.to_owned(),
+                minor: u32::MAX,
+                location: short(&"\"\u{fe}\n\\".repeat(100)),
+            },
             taken: Taken { utc: utc(SystemTime::now()), since_bind_ms: u64::MAX },
             reason: Reason::JobTimeout { ring },
             guilty: Some(Guilty { ring, context, fence, number: u64::MAX }),

@@ -7,6 +7,7 @@ use lifeboat_sync::lint::Mutex;
 use super::Dump;
 use super::capture::{Capture, Source};
 use crate::locks;
+use crate::subsystem::Subsystem;
 
 /// Captures that can be made before somebody wants them. More than one, so that who wants them may be busy.
 const CAPTURES: usize = 2;
@@ -22,7 +23,7 @@ struct State {
 }
 
 impl Kept {
-    pub(super) fn new(source: &Source) -> Self {
+    pub(super) fn new<S: Subsystem>(source: &Source<S>) -> Self {
         let free = (0..CAPTURES).map(|_| Capture::new(source)).collect();
         Self(Mutex::new(&locks::DUMPS, State { free, full: Vec::with_capacity(CAPTURES), last: None }))
     }
@@ -37,7 +38,7 @@ impl Kept {
     }
 
     /// What was captured since this was asked last, oldest first.
-    pub(super) fn take(&self, source: &Source) -> Vec<Arc<Dump>> {
+    pub(super) fn take<S: Subsystem>(&self, source: &Source<S>) -> Vec<Arc<Dump>> {
         let mut taken = Vec::new();
         while let Some(capture) = self.oldest() {
             let dump = Arc::new(capture.dump(source));

@@ -8,6 +8,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::incident::Incident;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
+use lifeboat_driver::Driver;
 use lifeboat_sync::lint::Mutex;
 
 use super::capture::{Capture, RingMemory, Source};
@@ -16,7 +17,7 @@ use super::{Dump, Reason};
 use crate::link::Link;
 use crate::locks;
 use crate::sched::Events;
-use crate::submit::Job;
+use crate::subsystem::Subsystem;
 
 /// Tells that there is a dump to be taken. Must not block.
 pub(crate) type ReportDump = Box<dyn Fn() + Send + Sync>;
@@ -32,17 +33,17 @@ pub(crate) struct Ending {
 }
 
 /// Takes the dumps of one binding.
-pub(crate) struct Recorder {
-    source: Source,
+pub(crate) struct Recorder<S: Subsystem> {
+    source: Source<S>,
     incident: Mutex<Incident>,
     kept: Kept,
     report: ReportDump,
 }
 
-impl Recorder {
+impl<S: Subsystem> Recorder<S> {
     pub(crate) fn new(
         link: Arc<Link>,
-        events: Events<Job>,
+        events: Events<S::Job>,
         rings: Box<[RingMemory]>,
         (minor, location): (u32, &str),
         limit: usize,
@@ -101,7 +102,7 @@ impl Recorder {
     }
 
     fn answers(&self) -> bool {
-        let verdict = self.source.link.registers(|lb1, _| lb1.identity());
+        let verdict = self.source.link.io(S::Driver::presence);
         matches!(verdict, Ok(Verdict::Alive | Verdict::Unsure))
     }
 

@@ -1,0 +1,91 @@
+//! What a kind of device adds to the base: the hooks that an unplug, a reset, an interrupt and the worker call.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Instant;
+
+use lifeboat_driver::{Driver, DriverError, Place};
+
+use crate::link::Link;
+
+/// What the users of one kind of device have of it, beyond jobs. One per binding.
+///
+/// None of the hooks may wait for users, or hold a lock across an access to the device.
+pub(crate) trait Subsystem: Send + Sync + 'static {
+    /// The driver of its devices.
+    type Driver: Driver;
+
+    /// What a job keeps alive for the hardware, and what the driver is to write.
+    type Job: Job<Self::Driver>;
+
+    /// The device is lost: answers everything that is owed to users, besides the fences of jobs, and whatever is asked
+    /// for from now on. Waits for nobody. Called several times.
+    fn retire(&self);
+
+    /// Nobody is in a call on the device any more: tells users what they have lost. Once.
+    fn sweep(&self);
+
+    /// The device starts no transfer any more: takes from users what leads to its memory. Says how many ways there were.
+    fn cut(&self) -> usize;
+
+    /// The hardware has been cut off: drops what was kept for it.
+    fn clear(&self);
+
+    /// The device has been reset, and works: gives back to it what users have set up. The rings start afterwards.
+    ///
+    /// # Errors
+    /// Those of the driver; then the reset has failed.
+    fn restore(&self, link: &Link) -> Result<(), DriverError>;
+
+    /// An interrupt has come. `false` if the worker is to be nudged.
+    fn interrupt(&self, link: &Link, pending: &<Self::Driver as Driver>::Pending) -> bool;
+
+    /// The worker's round. Says when the next is due.
+    fn look(&self, link: &Link) -> Option<Instant>;
+}
+
+/// A job of a subsystem.
+pub(crate) trait Job<D: Driver>: Send + Sync + 'static {
+    /// The job, as the driver gives it to a ring.
+    fn work(&self) -> D::Work<'_>;
+
+    /// The notes of whoever gives it to a ring.
+    fn notes(&self) -> &Notes;
+
+    /// For a dump.
+    fn about(&self) -> AboutJob;
+}
+
+/// What a dump says of a job.
+pub(crate) struct AboutJob {
+    /// Number of the context that it belongs to.
+    pub(crate) context: u8,
+    /// How many commands it has.
+    pub(crate) commands: u32,
+    pub(crate) submitted: Instant,
+}
+
+/// Where a job is in its ring. Written by the worker alone.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Where it begins, once it was written.
+    begins: AtomicU32,
+    /// Where its ring was when the job was looked at last; until then, where it begins.
+    seen: AtomicU32,
+}
+
+impl Notes {
+    /// The job was written.
+    pub(crate) fn written(&self, begins: Place) {
+        self.begins.store(begins.0, Relaxed);
+        self.seen.store(begins.0, Relaxed);
+    }
+
+    pub(crate) fn begins(&self) -> Place {
+        Place(self.begins.load(Relaxed))
+    }
+
+    /// Its ring is there now. Whether that is elsewhere than at the last look.
+    pub(crate) fn moves(&self, to: Place) -> bool {
+        self.seen.swap(to.0, Relaxed) != to.0
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Drives a driver's sequences: each step in a section of its own, and the waiting outside of them.
+
+use kernel::{
+    prelude::*,
+    time::{delay::fsleep, Delta},
+};
+use lifeboat_driver::{DriverError, Duty, Pace, Sequence, Turn};
+
+use crate::clock::Clock;
+use crate::errno::errno;
+use crate::link::Link;
+
+/// Why a sequence was not carried through.
+pub(crate) enum Stopped {
+    /// By the driver or its device.
+    Driver(DriverError),
+    /// By the kernel, which refused what the sequence needs.
+    Kernel(Error),
+}
+
+impl Stopped {
+    /// What probe returns for it.
+    pub(crate) fn errno(self) -> Error {
+        match self {
+            Self::Driver(error) => errno(error),
+            Self::Kernel(error) => error,
+        }
+    }
+}
+
+impl From<DriverError> for Stopped {
+    fn from(error: DriverError) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// Carries a sequence through; `duty` does what the sequence asks of the shell. Ends early if the device is gone.
+pub(crate) fn drive<T, E: From<DriverError>>(
+    link: &Link,
+    mut sequence: impl Sequence<Output = T>,
+    mut duty: impl FnMut(Duty) -> Result<(), E>,
+) -> Result<T, E> {
+    let clock = Clock::start();
+    let mut pace = Pace::new();
+    loop {
+        pace.begin(clock.now());
+        let step = link.io(|io| sequence.step(io))?;
+        match pace.end(step, clock.now()) {
+            Turn::Step => {}
+            Turn::Pause(pause) => fsleep(Delta::from_nanos(i64::try_from(nanos(pause)).unwrap_or(i64::MAX))),
+            Turn::Do(asked) => duty(asked)?,
+            Turn::Done(output) => return Ok(output),
+            Turn::Overdue => return Err(sequence.overdue().into()),
+        }
+    }
+}
+
+/// Not by `as_nanos`: its result has 128 bits.
+fn nanos(time: core::time::Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
+}
