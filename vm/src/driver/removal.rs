@@ -19,6 +19,8 @@ pub struct Removal {
     pub path: Path,
     /// What the driver found: `alive`, `dead` or `unsure`.
     pub verdict: String,
+    /// The reason, as the driver has it: `unbound`, `unplugged`, `hung` and so on.
+    pub loss: String,
     /// What began it: `remove`, `health` or `probe`.
     pub trigger: String,
     /// Jobs whose fences were signalled with ENODEV.
@@ -80,6 +82,7 @@ impl FromStr for Removal {
             bdf: value("bdf")?.to_owned(),
             path,
             verdict: value("verdict")?.to_owned(),
+            loss: value("loss")?.to_owned(),
             trigger: value("trigger")?.to_owned(),
             retired: number("retired")?,
             took: Duration::from_micros(number("remove_us")?),
@@ -111,6 +114,7 @@ mod tests {
             bdf: "0000:01:00.0".into(),
             path: Path::Short,
             verdict: "dead".into(),
+            loss: "unplugged".into(),
             trigger: "remove".into(),
             retired: 6,
             took: Duration::from_micros(812),

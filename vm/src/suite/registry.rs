@@ -27,6 +27,7 @@ pub fn all() -> Vec<Test> {
         tests::lifecycle::TESTS,
         tests::orderly::TESTS,
         tests::loss::TESTS,
+        tests::sick::TESTS,
         tests::hangs::TESTS,
         tests::races::TESTS,
     ]

@@ -6,6 +6,7 @@ pub mod loss;
 pub mod orderly;
 pub mod races;
 pub mod runner;
+pub mod sick;
 
 use crate::guest::qemu::Hotplug;
 use crate::suite::bench::{Card, PLAIN, Plan};

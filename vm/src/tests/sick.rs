@@ -1,0 +1,56 @@
+//! The device is there and answers, and is not well.
+
+use lifeboat_gpu_server::control::{Fault, Lasts};
+
+use crate::card::hotplug::SLOT;
+use crate::driver::removal::{Path, Removal};
+use crate::pace;
+use crate::suite::bench::{Bench, Failure, expect};
+use crate::suite::registry::Test;
+use crate::tests::ACPI_GPU;
+
+/// The tests.
+pub const TESTS: &[Test] = &[
+    Test {
+        name: "heartbeat_stands_still",
+        shows: "a GPU that answers and does not go on is a hang after three looks, and is shut down in order",
+        proves: &["HEALTH-2", "FENCE-2", "DRV-1"],
+        plan: ACPI_GPU,
+        alone: false,
+        body: heartbeat_stands_still,
+    },
+    Test {
+        name: "answers_nonsense",
+        shows: "a GPU whose registers read nonsense is given up after three looks",
+        proves: &["HEALTH-4", "FENCE-2", "DRV-1"],
+        plan: ACPI_GPU,
+        alone: false,
+        body: answers_nonsense,
+    },
+];
+
+fn heartbeat_stands_still(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let removal = lost_by(bench, Fault::StickHeartbeat, "hung")?;
+    removal.went(Path::Ordered, bench.flavour())
+}
+
+fn answers_nonsense(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let removal = lost_by(bench, Fault::Garbage(Lasts::default()), "nonsense")?;
+    expect(removal.verdict == "unsure", || format!("the driver was not unsure of it: {removal:?}"))?;
+    // Its release is not timed: another guest may run beside this one.
+    expect(removal.path == Path::Short, || format!("the driver waited for it: {removal:?}"))
+}
+
+/// Has the driver notice a fault by its own looks, and says how the binding ended.
+fn lost_by(bench: &mut Bench<'_>, fault: Fault, loss: &str) -> Result<Removal, Failure> {
+    let driver = bench.driver();
+    driver.load("load=1 health_ms=100")?;
+    driver.is_busy()?;
+    bench.gpu()?.inject(fault, None)?;
+    driver.wait_for_state("gone")?;
+    bench.machine.agent.write(&format!("/sys/bus/pci/devices/{SLOT}/remove"), "1", pace::DRIVER)?;
+    let removal = driver.only_removal()?;
+    expect(removal.trigger == "health", || format!("health polling did not notice first: {removal:?}"))?;
+    expect(removal.loss == loss, || format!("not lost by {loss}: {removal:?}"))?;
+    Ok(removal)
+}
