@@ -113,10 +113,10 @@ pub(crate) fn create(
     CreateContext { client }: CreateContext<'_>,
 ) -> Result<Context, CallError> {
     let device = bound.device();
-    let held = client.hold_context(device.0.context_share).ok_or(CallError::OverShare("contexts; close some"))?;
+    let held = client.hold_context(device.0.gpu.context_share).ok_or(CallError::OverShare("contexts; close some"))?;
     let exhausted = CallError::Exhausted("contexts; close some");
     let id = device.0.gpu.contexts.take().ok_or(exhausted)?;
-    let Some(scheduled) = device.0.scheduler.context() else {
+    let Some(scheduled) = device.0.base.scheduler.context() else {
         device.0.gpu.contexts.give_back(id);
         return Err(exhausted);
     };

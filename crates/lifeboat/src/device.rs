@@ -6,24 +6,20 @@ use std::{fmt, ptr};
 
 use lifeboat_core::class::Presence;
 use lifeboat_core::core_call;
-use lifeboat_core::share::Share;
 use lifeboat_driver::DriverError;
 use lifeboat_lb1::Lb1;
 use lifeboat_lb1::command::ContextId;
 use lifeboat_pci::{Bar, Iova};
 use lifeboat_sync::lint::Mutex;
 
+use crate::base::Base;
 use crate::calls::{Bound, Call, Driver, Entrance, Key, Reach};
 use crate::display::Tenant;
 use crate::gpu::Gpu;
 use crate::hardware::Hardware;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
-use crate::module::{Minor, Shared as Module};
 use crate::pages::Pages;
-use crate::probe::Running;
-use crate::sched::Scheduler;
-use crate::submit::Job;
 use crate::{CallError, Handle, locks};
 
 /// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context, job and export is.
@@ -56,38 +52,34 @@ pub(crate) struct Shared {
 /// The users' side of a device: what it is when its hardware is gone.
 pub struct Users {
     pub(crate) info: DeviceInfo,
-    pub(crate) scheduler: Scheduler<Job>,
     /// Free VRAM, in pages.
     pub(crate) vram: Mutex<Pages>,
     pub(crate) gpu: Arc<Gpu>,
-    /// How many contexts one client may hold.
-    pub(crate) context_share: Share,
     pub(crate) segments: u8,
     pub(crate) ledger: Ledger,
     // Declared last: the number is free again only after all else of the device is gone.
-    _minor: Minor,
-    _module: Arc<Module>,
-}
-
-/// What a device is called in the names of its fences and threads.
-pub(crate) fn name(minor: u32) -> String {
-    format!("lifeboat{minor}")
+    pub(crate) base: Arc<Base<Gpu>>,
 }
 
 impl Device {
-    pub(crate) fn new(module: &Arc<Module>, minor: Minor, info: DeviceInfo, link: Arc<Link>, running: Running) -> Self {
-        let Running { info: hardware, scheduler, gpu, context_share, .. } = running;
-        let pages = hardware.vram_bytes / lifeboat_pci::PAGE_SIZE;
+    pub(crate) fn new(base: Arc<Base<Gpu>>, link: Arc<Link>) -> Self {
+        let info = DeviceInfo {
+            minor: base.minor,
+            location: base.location.clone(),
+            rings: base.info.rings,
+            vram_bytes: base.info.vram_bytes,
+            serial: base.info.serial,
+            // A job's cost is its commands and its sequence number.
+            max_commands: base.credits as usize - 1,
+        };
+        let pages = base.info.vram_bytes / lifeboat_pci::PAGE_SIZE;
         let users = Users {
             info,
-            scheduler,
             vram: Mutex::new(&locks::VRAM, Pages::new(0..pages)),
-            gpu,
-            context_share,
-            segments: hardware.segments,
-            ledger: module.ledger.clone(),
-            _minor: minor,
-            _module: module.clone(),
+            gpu: base.subsystem.clone(),
+            segments: base.info.segments,
+            ledger: base.ledger.clone(),
+            base,
         };
         Self(Arc::new(Shared { link, users }))
     }
@@ -106,11 +98,6 @@ impl Device {
     /// returned.
     pub fn presence(&self) -> Presence {
         self.0.link.presence()
-    }
-
-    /// The way to its registers.
-    pub(crate) fn link(&self) -> &Link {
-        &self.0.link
     }
 
     /// Opens the device. A wedged one can be opened, and refuses work.

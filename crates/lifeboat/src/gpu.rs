@@ -3,27 +3,57 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use lifeboat_core::share::Share;
 use lifeboat_driver::DriverError;
-use lifeboat_lb1::{Lb1Driver, Lb1Pending};
+use lifeboat_lb1::{Info, Lb1Driver, Lb1Pending};
 
+use crate::base::Base;
 use crate::contexts::Contexts;
+use crate::device::Device;
 use crate::display::Display;
 use crate::link::Link;
 use crate::maps::Maps;
 use crate::submit::Job;
-use crate::subsystem::Subsystem;
+use crate::subsystem::{Place, Subsystem};
+use crate::{ProbeError, ProbeOptions};
 
 /// The GPU side of one binding.
 pub(crate) struct Gpu {
     pub(crate) display: Arc<Display>,
     pub(crate) contexts: Contexts,
+    /// How many of them one client may hold.
+    pub(crate) context_share: Share,
     /// Users' maps of its VRAM.
     pub(crate) maps: Maps,
 }
 
 impl Subsystem for Gpu {
     type Driver = Lb1Driver;
+    type Device = Device;
     type Job = Job;
+
+    fn check(options: &ProbeOptions) -> Result<(), ProbeError> {
+        if options.context_share == Some(0) { Err(ProbeError::NoContextShare) } else { Ok(()) }
+    }
+
+    fn contexts(info: &Info) -> usize {
+        info.contexts.into()
+    }
+
+    fn new(at: &Place<'_, Self>, options: &ProbeOptions) -> Self {
+        let Place { ledger, name, link, info } = at;
+        let share = options.context_share.and_then(|limit| Share::new(limit.into()));
+        Self {
+            display: Arc::new(Display::new(ledger, name, options.display_limit)),
+            contexts: Contexts::new(info.contexts),
+            context_share: share.unwrap_or(Share::quarter_of(info.contexts.into())),
+            maps: Maps::new((*link).clone(), info.vram_bytes),
+        }
+    }
+
+    fn device(base: Arc<Base<Self>>, link: Arc<Link>) -> Device {
+        Device::new(base, link)
+    }
 
     fn retire(&self) {
         self.display.lose();

@@ -34,6 +34,7 @@
 
 mod about;
 mod aside;
+mod base;
 mod binding;
 mod buffer;
 mod bus;

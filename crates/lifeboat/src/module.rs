@@ -4,20 +4,36 @@ use std::fmt;
 use std::sync::Arc;
 
 use lifeboat_core::minor::Minors;
-use lifeboat_pci::Function;
+use lifeboat_core::recovery::Unready;
+use lifeboat_driver::{Driver, Facts};
+use lifeboat_pci::{Function, offset};
 use lifeboat_sync::lint::Mutex;
 
+use crate::gpu::Gpu;
 use crate::ledger::{Counts, Entry, Kind, Ledger};
-use crate::{Binding, ProbeError, ProbeOptions, Timeline, locks, probe};
+use crate::probe::probe;
+use crate::subsystem::Subsystem;
+use crate::{Binding, ProbeError, ProbeOptions, Timeline, locks};
 
 /// Words of 64 device numbers: more than any machine has slots, and room for lost devices that are still held open.
 const MINOR_WORDS: usize = 16;
 
-/// A loaded driver.
+/// Loaded drivers.
 #[derive(Debug)]
 pub struct Module {
     shared: Arc<Shared>,
+    drivers: Vec<Registered>,
 }
+
+/// A driver that a module has, with its subsystem.
+#[derive(Debug)]
+struct Registered {
+    facts: &'static Facts,
+    probe: Probe,
+}
+
+/// Binds a function for a module.
+type Probe = fn(&Arc<Shared>, &Arc<dyn Function>, ProbeOptions) -> Result<Binding, ProbeError>;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -56,7 +72,15 @@ impl Module {
     /// Loads the LB1 driver.
     pub fn load() -> Self {
         let minors = Mutex::new(&locks::MINORS, Some(Minors::new([0; MINOR_WORDS])));
-        Self { shared: Arc::new(Shared { ledger: Ledger::default(), minors }) }
+        let shared = Arc::new(Shared { ledger: Ledger::default(), minors });
+        let mut module = Self { shared, drivers: Vec::new() };
+        module.register::<Gpu>();
+        module
+    }
+
+    /// From now on the module binds what the driver of a subsystem binds to.
+    fn register<S: Subsystem>(&mut self) {
+        self.drivers.push(Registered { facts: &S::Driver::FACTS, probe: probe::<S> });
     }
 
     /// Binds a function: brings it up and gives it to users as a new device with a new number.
@@ -64,11 +88,21 @@ impl Module {
     /// # Errors
     /// Each [`ProbeError`]; then the function is released and can be probed again.
     pub fn probe(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
-        let result = probe::probe(&self.shared, function, options);
+        let result = self.probe_by(function, options);
         if result.is_err() {
             function.release();
         }
         result
+    }
+
+    /// By the driver that binds to it.
+    fn probe_by(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
+        let id = function.config().read32(offset::ID)?;
+        if Unready::of(id).is_some() {
+            return Err(ProbeError::NotReady(id));
+        }
+        let driver = self.drivers.iter().find(|driver| driver.facts.binds_to(id)).ok_or(ProbeError::NotOurs(id))?;
+        (driver.probe)(&self.shared, function, options)
     }
 
     /// What of this module exists.

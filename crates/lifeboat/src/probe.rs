@@ -3,34 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_core::recovery::{Budget, Patience, Spacing, Unready};
+use lifeboat_core::recovery::{Budget, Patience, Spacing};
 use lifeboat_core::sched::Limits;
-use lifeboat_core::share::Share;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::Watch;
 use lifeboat_driver::{Driver, DriverError, Duty, RingShape};
-use lifeboat_lb1::{Info, Lb1Driver};
-use lifeboat_pci::{Function, HostMemory, offset, set_bus_master, set_memory_decode};
+use lifeboat_pci::{Function, HostMemory, set_bus_master, set_memory_decode};
 
 use crate::ProbeError;
+use crate::base::{self, Base};
 use crate::binding::Binding;
-use crate::contexts::Contexts;
-use crate::device::{self, Device, DeviceInfo};
-use crate::display::Display;
 use crate::drive::drive;
-use crate::dump::{Recorder, ReportDump, RingMemory};
-use crate::gpu::Gpu;
+use crate::dump::{Recorder, RingMemory};
 use crate::hardware::{Hardware, Mapped};
 use crate::health::HealthCheck;
 use crate::irq::Interrupts;
 use crate::ledger::Kind;
 use crate::link::{BoundLink, Link, ReportLoss, Sections};
-use crate::maps::Maps;
 use crate::module::Shared as Module;
 use crate::rest::{Rest, quiesce};
 use crate::rings::{DeviceRings, Ring};
 use crate::sched::{OpenError, Options, OptionsError, Scheduler};
-use crate::submit::Job;
+use crate::subsystem::{Place, Subsystem};
 use crate::teardown::Shell;
 
 /// Entries that a ring is to have: of an LB1, 128 KiB of host memory.
@@ -113,7 +107,7 @@ impl ProbeOptions {
         let defaults = Options::default();
         let (job_timeout, extensions) = (self.job_timeout, self.extensions);
         Options {
-            name: device::name(minor),
+            name: base::name(minor),
             limits: Limits { job_timeout, extensions, ..defaults.limits },
             guilty_limit: self.guilty_limit,
             job_share: self.job_share,
@@ -123,24 +117,14 @@ impl ProbeOptions {
     }
 }
 
-/// What a device, its jobs and its clients are allowed.
-struct Allowance {
-    scheduler: Options,
-    /// `None` for a part of what the device has.
-    context_share: Option<Share>,
-    display_limit: Duration,
-    watch: Watch,
-}
-
 /// Brings the device up. On an error it is quiet again, and the caller releases the function.
-pub(crate) fn probe(
+pub(crate) fn probe<S: Subsystem>(
     module: &Arc<Module>,
     function: &Arc<dyn Function>,
     options: ProbeOptions,
 ) -> Result<Binding, ProbeError> {
     // What is wrong with the options is said before the hardware is touched.
-    let context_share = options.context_share.map(|limit| Share::new(limit.into()).ok_or(ProbeError::NoContextShare));
-    let context_share = context_share.transpose()?;
+    S::check(&options)?;
     let minor = module.allocate_minor()?;
     let scheduler = options.scheduler(minor.number);
     scheduler.check()?;
@@ -148,90 +132,74 @@ pub(crate) fn probe(
         return Err(OptionsError::TooShort { what: "watch.period", least: Watch::SHORTEST }.into());
     }
     let binding_entry = module.ledger.enlist(Kind::Binding);
-    let config = function.config();
-    let id = config.read32(offset::ID)?;
-    if Unready::of(id).is_some() {
-        return Err(ProbeError::NotReady(id));
-    }
-    if !Lb1Driver::FACTS.binds_to(id) {
-        return Err(ProbeError::NotOurs(id));
-    }
-    set_memory_decode(&*config, true)?;
-    let hardware = Hardware::new(function, Lb1Driver::FACTS.bars)?;
-    let ProbeOptions { drain_limit, display_limit, watch, .. } = options;
-    let allowance = Allowance { scheduler, context_share, display_limit, watch };
-    let dumps = (options.dump_limit, options.report_dump);
-    let link = Arc::new(Link::new(hardware, options.check_entry, options.report_loss));
-    let running = match bring_up(module, &link, function, minor.number, allowance, dumps) {
+    set_memory_decode(&*function.config(), true)?;
+    let hardware = Hardware::new(function, S::Driver::FACTS.bars)?;
+    let drain_limit = options.drain_limit;
+    let (link, brought_up) = {
+        let mut options = options;
+        let report_loss = std::mem::replace(&mut options.report_loss, Box::new(|_| {}));
+        let link = Arc::new(Link::new(hardware, options.check_entry, report_loss));
+        let brought_up = bring_up::<S>(module, &link, function, minor.number, scheduler, options);
+        (link, brought_up)
+    };
+    let running = match brought_up {
         Ok(running) => running,
         Err(error) => {
             // The device may run by now. It comes to rest before its mappings go.
-            bring_to_rest(&link, &**function, drain_limit);
+            bring_to_rest::<S>(&link, &**function, drain_limit);
             return Err(error);
         }
     };
-    let device_info = DeviceInfo {
-        minor: minor.number,
-        location: function.location().to_owned(),
-        rings: running.info.rings,
-        vram_bytes: running.info.vram_bytes,
-        serial: running.info.serial,
-        // A job's cost is its commands and its sequence number.
-        max_commands: running.credits as usize - 1,
-    };
     tracing::info!(minor = minor.number, location = function.location(), "bound");
-    let (dumps, info) = (running.dumps.clone(), running.info);
-    let (interrupts, rest) = (running.interrupts.clone(), running.rest.clone());
-    let device = Device::new(module, minor, device_info, link.clone(), running);
-    let shell = Shell::new(device, link, function.clone(), (interrupts, rest), drain_limit, binding_entry);
-    Ok(Binding::new(shell, info, dumps))
+    let Running { info, credits, scheduler, subsystem, dumps, interrupts, rest } = running;
+    let base = Base::new(module, minor, function.location(), (info, credits), scheduler, subsystem);
+    let base = Arc::new(base);
+    let device = S::device(base.clone(), link.clone());
+    let shell = Shell::new(base, link, function.clone(), (interrupts, rest), drain_limit, binding_entry);
+    Ok(Binding::new(shell, device, dumps))
 }
 
 /// What a device that works consists of, besides its link.
-pub(crate) struct Running {
-    pub(crate) info: Info,
+struct Running<S: Subsystem> {
+    info: <S::Driver as Driver>::Info,
     /// Of each ring.
     credits: u32,
-    pub(crate) scheduler: Scheduler<Job>,
-    pub(crate) gpu: Arc<Gpu>,
-    pub(crate) context_share: Share,
-    pub(crate) dumps: Arc<Recorder<Gpu>>,
-    pub(crate) interrupts: Arc<Interrupts<Gpu>>,
-    pub(crate) rest: Arc<Rest>,
+    scheduler: Scheduler<S::Job>,
+    subsystem: Arc<S>,
+    dumps: Arc<Recorder<S>>,
+    interrupts: Arc<Interrupts<S>>,
+    rest: Arc<Rest>,
 }
 
 /// From a device that answers to one that takes jobs. On an error it may be anywhere between.
-fn bring_up(
+fn bring_up<S: Subsystem>(
     module: &Module,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
     minor: u32,
-    allowance: Allowance,
-    (dump_limit, report_dump): (usize, ReportDump),
-) -> Result<Running, ProbeError> {
+    scheduler: Options,
+    options: ProbeOptions,
+) -> Result<Running<S>, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
-    let info = bound.io(Lb1Driver::info)?;
-    let (memories, mut rings) = make_rings(&bound, info)?;
+    let info = bound.io(S::Driver::info)?;
+    let (memories, mut rings) = make_rings::<S>(&bound, info)?;
     let credits = memories.first().map_or(1, |ring| ring.credits);
-    let Allowance { scheduler, context_share, display_limit, watch } = allowance;
     let limits = Limits { ring_credits: credits, ..scheduler.limits };
-    let context_share = context_share.unwrap_or(Share::quarter_of(info.contexts.into()));
-    let options = Options { rings: info.rings, limits, contexts: info.contexts.into(), ..scheduler };
-    let gpu = Arc::new(Gpu {
-        display: Arc::new(Display::new(&module.ledger, &device::name(minor), display_limit)),
-        contexts: Contexts::new(info.contexts),
-        maps: Maps::new(link.clone(), info.vram_bytes),
-    });
+    let contexts = S::contexts(&info);
+    let scheduler = Options { rings: S::Driver::rings(&info), limits, contexts, ..scheduler };
+    let name = base::name(minor);
+    let subsystem = Arc::new(S::new(&Place { ledger: &module.ledger, name: &name, link, info }, &options));
+    let ProbeOptions { watch, dump_limit, report_dump, .. } = options;
     let (mut recorder, mut end) = (None, None);
     let rest = Arc::new(Rest::default());
     let config = function.config();
-    let scheduler = Scheduler::open_counted(&options, &module.ledger, |events| {
-        let interrupts = Arc::new(Interrupts::new(link.clone(), events.clone(), gpu.clone()));
-        drive(&bound, Lb1Driver::bring_up(info, &mut rings), |duty| match duty {
+    let scheduler = Scheduler::open_counted(&scheduler, &module.ledger, |events| {
+        let interrupts = Arc::new(Interrupts::new(link.clone(), events.clone(), subsystem.clone()));
+        drive(&bound, S::Driver::bring_up(info, &mut rings), |duty| match duty {
             Duty::BusMaster => Ok(set_bus_master(&*config, true)?),
             Duty::Interrupts => {
                 let handler = interrupts.clone();
-                Ok(function.irq_enable(Lb1Driver::FACTS.vectors, Arc::new(move |_vector| handler.arrived()))?)
+                Ok(function.irq_enable(S::Driver::FACTS.vectors, Arc::new(move |_vector| handler.arrived()))?)
             }
             // There are no users yet.
             _ => Ok(()),
@@ -243,7 +211,7 @@ fn bring_up(
         end = Some((interrupts.clone(), rest.clone()));
         Ok(DeviceRings {
             link: link.clone(),
-            subsystem: gpu.clone(),
+            subsystem: subsystem.clone(),
             info,
             rings,
             health: HealthCheck::new(watch, minor, info, config.clone()),
@@ -262,13 +230,13 @@ fn bring_up(
     // The rings were made, and this with them.
     let dumps = recorder.ok_or(ProbeError::NotAlive)?;
     let (interrupts, rest) = end.ok_or(ProbeError::NotAlive)?;
-    Ok(Running { info, credits, scheduler, gpu, context_share, dumps, interrupts, rest })
+    Ok(Running { info, credits, scheduler, subsystem, dumps, interrupts, rest })
 }
 
-fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
+fn bring_to_rest<S: Subsystem>(link: &Link, function: &dyn Function, drain_limit: Duration) {
     link.announce(None);
     if let Some(bound) = link.bound() {
-        quiesce::<Lb1Driver>(&bound, &*function.config());
+        quiesce::<S::Driver>(&bound, &*function.config());
     }
     function.irq_disable();
     if let Err(held) = link.hardware.revoke(drain_limit) {
@@ -277,16 +245,19 @@ fn bring_to_rest(link: &Link, function: &dyn Function, drain_limit: Duration) {
 }
 
 /// The rings of a device, in memory that it reaches once it may start transfers; and that memory, for dumps.
-fn make_rings(bound: &BoundLink<'_>, info: Info) -> Result<(Vec<RingMemory>, Vec<Ring<Gpu>>), ProbeError> {
+fn make_rings<S: Subsystem>(
+    bound: &BoundLink<'_>,
+    info: <S::Driver as Driver>::Info,
+) -> Result<(Vec<RingMemory>, Vec<Ring<S>>), ProbeError> {
     let make = |number| {
-        let shape = Lb1Driver::ring_shape(&info, number, RING_ENTRIES);
+        let shape = S::Driver::ring_shape(&info, number, RING_ENTRIES);
         let RingShape { entries, bytes, credits } = shape;
         let memory = Arc::new(HostMemory::new(bytes).map_err(|_| ProbeError::NoMemory)?);
         let memory: Mapped = bound.hardware(|hardware| hardware.map(memory))?;
-        let ring = Lb1Driver::ring(&info, number, shape, memory.clone());
+        let ring = S::Driver::ring(&info, number, shape, memory.clone());
         Ok((RingMemory { number, entries, credits, memory }, ring))
     };
-    (0..Lb1Driver::rings(&info)).map(make).collect()
+    (0..S::Driver::rings(&info)).map(make).collect()
 }
 
 /// What users are told of a device that could not be brought up.

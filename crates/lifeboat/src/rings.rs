@@ -41,10 +41,7 @@ impl<S: Subsystem> DeviceRings<S> {
     }
 }
 
-impl<S: Subsystem> Rings for DeviceRings<S>
-where
-    Ring<S>: Send,
-{
+impl<S: Subsystem> Rings for DeviceRings<S> {
     type Job = S::Job;
     type Error = DriverError;
 

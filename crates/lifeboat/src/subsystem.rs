@@ -1,21 +1,44 @@
 //! What a kind of device adds to the base: the hooks that an unplug, a reset, an interrupt and the worker call.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
-use lifeboat_driver::{Driver, DriverError, Place};
+use lifeboat_driver::{self as driver, Driver, DriverError};
 
+use crate::base::Base;
+use crate::hardware::Mapped;
+use crate::ledger::Ledger;
 use crate::link::Link;
+use crate::{ProbeError, ProbeOptions};
 
 /// What the users of one kind of device have of it, beyond jobs. One per binding.
 ///
 /// None of the hooks may wait for users, or hold a lock across an access to the device.
-pub(crate) trait Subsystem: Send + Sync + 'static {
+pub(crate) trait Subsystem: Sized + Send + Sync + 'static {
     /// The driver of its devices.
-    type Driver: Driver;
+    type Driver: Driver<Ring<Mapped>: Send>;
+
+    /// A device, as users open it.
+    type Device: Clone + Send + Sync + 'static;
 
     /// What a job keeps alive for the hardware, and what the driver is to write.
     type Job: Job<Self::Driver>;
+
+    /// Refuses options before the device is touched.
+    ///
+    /// # Errors
+    /// [`ProbeError`], with the option.
+    fn check(options: &ProbeOptions) -> Result<(), ProbeError>;
+
+    /// Contexts of the scheduler: users who are held responsible for resets.
+    fn contexts(info: &<Self::Driver as Driver>::Info) -> usize;
+
+    /// The subsystem's part of a device that is about to be brought up. Touches nothing of it.
+    fn new(at: &Place<'_, Self>, options: &ProbeOptions) -> Self;
+
+    /// The device for users. `link` is its way to the hardware.
+    fn device(base: Arc<Base<Self>>, link: Arc<Link>) -> Self::Device;
 
     /// The device is lost: answers everything that is owed to users, besides the fences of jobs, and whatever is asked
     /// for from now on. Waits for nobody. Called several times.
@@ -41,6 +64,16 @@ pub(crate) trait Subsystem: Send + Sync + 'static {
 
     /// The worker's round. Says when the next is due.
     fn look(&self, link: &Link) -> Option<Instant>;
+}
+
+/// Where a subsystem's part of a device is to be.
+pub(crate) struct Place<'a, S: Subsystem> {
+    /// Counts its objects.
+    pub(crate) ledger: &'a Ledger,
+    /// What the device is called.
+    pub(crate) name: &'a str,
+    pub(crate) link: &'a Arc<Link>,
+    pub(crate) info: <S::Driver as Driver>::Info,
 }
 
 /// A job of a subsystem.
@@ -75,17 +108,17 @@ pub(crate) struct Notes {
 
 impl Notes {
     /// The job was written.
-    pub(crate) fn written(&self, begins: Place) {
+    pub(crate) fn written(&self, begins: driver::Place) {
         self.begins.store(begins.0, Relaxed);
         self.seen.store(begins.0, Relaxed);
     }
 
-    pub(crate) fn begins(&self) -> Place {
-        Place(self.begins.load(Relaxed))
+    pub(crate) fn begins(&self) -> driver::Place {
+        driver::Place(self.begins.load(Relaxed))
     }
 
     /// Its ring is there now. Whether that is elsewhere than at the last look.
-    pub(crate) fn moves(&self, to: Place) -> bool {
+    pub(crate) fn moves(&self, to: driver::Place) -> bool {
         self.seen.swap(to.0, Relaxed) != to.0
     }
 }

@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::unplug::{Loss, Teardown};
-use lifeboat_lb1::Lb1Driver;
+use lifeboat_driver::Driver;
 use lifeboat_pci::{ConfigSpace, Function};
 use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::Mutex;
 use lifeboat_sync::{Holdout, Holdouts};
 
 use crate::aside::aside;
-use crate::device::{self, Device};
-use crate::gpu::Gpu;
+use crate::base::{self, Base};
 use crate::irq::Interrupts;
 use crate::ledger::Entry;
 use crate::link::Link;
@@ -68,13 +67,12 @@ impl UnplugReport {
 }
 
 /// The binding's end of the device, as the unplug needs it.
-pub(crate) struct Shell {
-    device: Device,
-    subsystem: Arc<Gpu>,
+pub(crate) struct Shell<S: Subsystem> {
+    base: Arc<Base<S>>,
     link: Arc<Link>,
     function: Arc<dyn Function>,
     config: Arc<dyn ConfigSpace + Send + Sync>,
-    interrupts: Arc<Interrupts<Gpu>>,
+    interrupts: Arc<Interrupts<S>>,
     rest: Arc<Rest>,
     /// How long is waited twice: from the announcement on, and in the cut.
     drain_limit: Duration,
@@ -89,18 +87,18 @@ pub(crate) struct Shell {
     _entry: Entry,
 }
 
-impl Shell {
+impl<S: Subsystem> Shell<S> {
     pub(crate) fn new(
-        device: Device,
+        base: Arc<Base<S>>,
         link: Arc<Link>,
         function: Arc<dyn Function>,
-        (interrupts, rest): (Arc<Interrupts<Gpu>>, Arc<Rest>),
+        (interrupts, rest): (Arc<Interrupts<S>>, Arc<Rest>),
         drain_limit: Duration,
         entry: Entry,
     ) -> Self {
         let report = UnplugReport {
-            minor: device.info().minor,
-            location: device.info().location.clone(),
+            minor: base.minor,
+            location: base.location.clone(),
             loss: Loss::Unbound,
             device_alive: false,
             steps: Vec::with_capacity(6),
@@ -111,8 +109,7 @@ impl Shell {
             threads_held: None,
         };
         Self {
-            subsystem: device.0.gpu.clone(),
-            device,
+            base,
             link,
             config: function.config(),
             function,
@@ -128,8 +125,13 @@ impl Shell {
         }
     }
 
-    pub(crate) fn device(&self) -> &Device {
-        &self.device
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// What the driver has read at probe.
+    pub(crate) fn info(&self) -> <S::Driver as Driver>::Info {
+        self.base.info
     }
 
     /// Filled in as the steps go by.
@@ -146,19 +148,19 @@ impl Shell {
     /// Signals every fence, and answers every flip and vertical blank, that is owed. Waits for nobody: neither for a lock that
     /// is held for long, nor for a thread that is in an access to a register.
     fn tell_users(&self) {
-        self.device.0.scheduler.signal();
-        self.subsystem.retire();
-        self.report.lock().fences_retired = self.device.0.scheduler.lost();
+        self.base.scheduler.signal();
+        self.base.subsystem.retire();
+        self.report.lock().fences_retired = self.base.scheduler.lost();
     }
 
     /// Drops what jobs kept, and waits for what other threads have in hand.
     fn settle(&mut self, deadline: Instant) {
-        let scheduler = &self.device.0.scheduler;
+        let scheduler = &self.base.scheduler;
         if !scheduler.deliver(left(deadline)) && left(deadline).is_zero() {
             let place = scheduler.doing();
-            self.straggler(place, device::name(self.device.info().minor));
+            self.straggler(place, base::name(self.base.minor));
         }
-        self.report.lock().fences_retired = self.device.0.scheduler.lost();
+        self.report.lock().fences_retired = self.base.scheduler.lost();
     }
 
     /// Notes who was waited for in vain.
@@ -194,7 +196,7 @@ fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-impl Teardown for Shell {
+impl<S: Subsystem> Teardown for Shell<S> {
     fn announce(&mut self, loss: Loss) {
         self.step("announce", |shell| {
             shell.announced = Instant::now();
@@ -202,7 +204,7 @@ impl Teardown for Shell {
             shell.report.lock().loss = loss;
             // Wedged: out of use, and not gone.
             shell.link.announce(if let Loss::Wedged(failure) = loss { Some(failure) } else { None });
-            shell.device.0.scheduler.lose(FenceError::Lost);
+            shell.base.scheduler.lose(FenceError::Lost);
         });
     }
 
@@ -227,7 +229,7 @@ impl Teardown for Shell {
         self.step("sweep", |shell| {
             // Submissions that were past their entry when the loss was announced. The display has taken nothing since.
             shell.tell_users();
-            shell.subsystem.sweep();
+            shell.base.subsystem.sweep();
             shell.settle(shell.deadline);
         });
     }
@@ -235,24 +237,24 @@ impl Teardown for Shell {
     fn cut(&mut self) {
         self.step("cut", |shell| {
             let deadline = deadline_after(shell.drain_limit);
-            let scheduler = &shell.device.0.scheduler;
+            let scheduler = &shell.base.scheduler;
             // The worker stops the device before it ends, which takes no longer than a reset.
             let ended = scheduler.close(shell.drain_limit.saturating_add(REST_LIMIT));
             let stalled = !ended && scheduler.is_at_rings();
             if !ended && left(deadline).is_zero() {
                 let place = scheduler.doing();
-                shell.straggler(place, device::name(shell.device.info().minor));
+                shell.straggler(place, base::name(shell.base.minor));
             }
             if stalled {
                 // The access that holds the worker could hold this thread, too.
                 let (rest, link) = (shell.rest.clone(), shell.link.clone());
-                aside("lifeboat-stop", REST_LIMIT, move || rest.bring::<Lb1Driver>(&link));
+                aside("lifeboat-stop", REST_LIMIT, move || rest.bring::<S::Driver>(&link));
             } else {
-                shell.rest.bring::<Lb1Driver>(&shell.link);
+                shell.rest.bring::<S::Driver>(&shell.link);
             }
             shell.report.lock().device_alive = shell.rest.end();
             cut_dma_off(&*shell.config);
-            let maps = shell.subsystem.cut();
+            let maps = shell.base.subsystem.cut();
             shell.report.lock().maps_cut = maps;
             // Also if the worker took all of the time: a handler or a section that has just begun is not blamed.
             let deadline = deadline.max(Instant::now() + LEAST);
@@ -261,10 +263,10 @@ impl Teardown for Shell {
                 tracing::error!(%held, "the hardware's mappings stay until they end");
                 shell.report.lock().registers_held = Some(held);
             }
-            shell.device.0.scheduler.hardware_gone();
+            shell.base.scheduler.hardware_gone();
             shell.tell_users();
             shell.settle(deadline);
-            shell.subsystem.clear();
+            shell.base.subsystem.clear();
         });
     }
 

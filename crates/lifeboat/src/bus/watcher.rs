@@ -9,22 +9,18 @@ use lifeboat_core::lifecycle::{Action, Event, For, Lifecycle, State};
 use lifeboat_core::recovery::{Attempts, GivenUp, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
-use lifeboat_driver::{Driver, DriverError, Identity, Io};
-use lifeboat_lb1::{Info, Lb1Driver};
-use lifeboat_pci::{Function, Slot, SlotEvent, offset};
+use lifeboat_driver::{DriverError, Identity};
+use lifeboat_pci::{Function, Slot, SlotEvent};
 use lifeboat_sync::deadline::{deadline_after, later};
 
 use super::farewell::Farewell;
 use super::{Shared, SlotState};
 use crate::aside::aside;
-use crate::hardware::Hardware;
-use crate::{Binding, Device, ProbeError, ProbeOptions};
+use crate::binding::AnyInfo;
+use crate::{Binding, ProbeError, ProbeOptions};
 
 /// Limit for the answer to a question after the identity of a device. One that takes longer is unknown.
 const IDENTITY_LIMIT: Duration = Duration::from_millis(500);
-
-/// What the device computes with then: neither it nor its complement is all-ones or zero.
-const IDENTITY_PATTERN: u32 = 0x0f1e_2d3c;
 
 /// What a watcher is told.
 pub(super) enum Message {
@@ -62,7 +58,7 @@ pub(super) struct Watcher {
     /// Why the device was found not to be ready when it was looked at last.
     unready: Option<ProbeError>,
     /// What was bound last.
-    last: Option<(u32, Info)>,
+    last: Option<(u32, Arc<dyn AnyInfo>)>,
     /// Why it was told last that the device is left alone, as long as it is.
     told_left_alone: Option<GivenUp>,
     /// The lifecycle's state, for others.
@@ -223,7 +219,7 @@ impl Watcher {
     }
 
     fn tell_left_alone(&self, why: GivenUp) {
-        let (location, minor) = (self.slot.location().to_owned(), self.last.map(|(minor, _)| minor));
+        let (location, minor) = (self.slot.location().to_owned(), self.last.as_ref().map(|(minor, _)| *minor));
         tracing::error!(location, minor, %why, helps = ?why.remedies(), "the device is left alone");
         self.shared.tell(&super::Event::LeftAlone { minor, location, why, helps: why.remedies() });
     }
@@ -264,9 +260,10 @@ impl Watcher {
                 self.unready = None;
                 let binding = Arc::new(binding);
                 let minor = binding.device().map(|device| device.info().minor);
-                let (before, info) = (self.last, *binding.info());
-                self.last = minor.map(|minor| (minor, info));
-                let other = before.is_some_and(|(_, before)| before != info);
+                let info = binding.any().info();
+                let last = minor.map(|minor| (minor, info.clone()));
+                let before = std::mem::replace(&mut self.last, last);
+                let other = before.as_ref().is_some_and(|(_, before)| !before.is_same_as(&*info));
                 let recovering = matches!(self.lifecycle.state(), State::Recovering(_));
                 if other && recovering {
                     tracing::warn!(location, ?before, ?info, "another device is in the place of the one before");
@@ -317,7 +314,7 @@ impl Watcher {
     /// The driver has done what it could.
     fn wedge(&self, failure: Failure) {
         let Some(binding) = &self.binding else { return };
-        let Some(event) = binding.wedge(failure, Lb1Driver::FACTS.methods) else { return };
+        let Some(event) = binding.wedge(failure, binding.any().methods()) else { return };
         let (report, location) = (Arc::new(binding.report()), self.slot.location().to_owned());
         self.tell_dumps();
         self.shared.tell(&super::Event::Wedged { minor: report.minor, location, failure, event, report });
@@ -336,9 +333,10 @@ impl Watcher {
     /// Compares the device that answers now with the bound one (LIFE-8). `None` if none is bound.
     fn recognise(&self) -> Option<Identity> {
         let (function, binding) = (self.function.clone()?, self.binding.as_ref()?);
-        let (device, info) = (binding.device()?, *binding.info());
+        binding.device()?;
+        let binding = binding.any().clone();
         // An access that stands still must not delay the unplug that this decides on (HEALTH-5).
-        let answer = aside("lifeboat-identity", IDENTITY_LIMIT, move || identity(&*function, &device, &info));
+        let answer = aside("lifeboat-identity", IDENTITY_LIMIT, move || binding.identify(&*function));
         Some(answer.unwrap_or(Identity::Unknown))
     }
 
@@ -349,21 +347,6 @@ impl Watcher {
             State::Wedged | State::Wedging(_) => Event::Rebind,
             _ => Event::Failed { binding: self.lifecycle.binding(), loss: Loss::Replaced },
         }
-    }
-}
-
-/// Compares the device that answers with the one that `info` was read of: in configuration space, and
-/// where that says so in its registers. Those of a wedged device are cut off: it is unknown, and the
-/// word of the slot is believed.
-fn identity(function: &dyn Function, device: &Device, info: &Info) -> Identity {
-    match function.config().read32(offset::ID) {
-        Ok(id) if Lb1Driver::FACTS.binds_to(id) => {
-            let ask = |hardware: &Hardware| Lb1Driver::identify(&Io::new(hardware), info, IDENTITY_PATTERN);
-            let identity = device.link().access(ask);
-            identity.and_then(Result::ok).unwrap_or(Identity::Unknown)
-        }
-        Ok(id) if Unready::of(id).is_none() => Identity::Other,
-        Ok(_) | Err(_) => Identity::Unknown,
     }
 }
 

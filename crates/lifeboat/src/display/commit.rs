@@ -183,7 +183,7 @@ fn start(
     let event = commit.event.map(|token| mailbox.promise(Source::Flip, token)).transpose()?;
     let link = bound.map(Bound::link);
     let Accepted { fence, awaits, .. } = users.gpu.display.commit(link, wish(commit, event))?;
-    let events = users.scheduler.events();
+    let events = users.base.scheduler.events();
     match awaits {
         // The worker goes on then. It is the only one that waits; of a commit that has ended otherwise, by a loss, nothing
         // stays with a fence that perhaps nobody ever signals.

@@ -70,7 +70,7 @@ pub(crate) fn queue_vblank(
         drop(state);
         drop(way);
         // The worker asks if no interrupt comes.
-        users.scheduler.events().nudge();
+        users.base.scheduler.events().nudge();
     } else {
         let sequence = state.vblanks.count();
         drop(state);

@@ -30,4 +30,4 @@ pub use format::{
 };
 
 pub(crate) use capture::RingMemory;
-pub(crate) use recorder::{Recorder, ReportDump};
+pub(crate) use recorder::Recorder;

@@ -1,0 +1,56 @@
+//! The base's part of a device: what every device has for its users, whatever its kind. It gives no way to the hardware.
+
+use std::sync::Arc;
+
+use lifeboat_driver::Driver;
+
+use crate::ledger::Ledger;
+use crate::module::{Minor, Shared as Module};
+use crate::sched::Scheduler;
+use crate::subsystem::Subsystem;
+
+/// One device. Freed when its binding and its last user are gone.
+pub(crate) struct Base<S: Subsystem> {
+    /// The device's number.
+    pub(crate) minor: u32,
+    /// Where it is, or was, plugged in.
+    pub(crate) location: String,
+    /// What the driver has read at probe.
+    pub(crate) info: <S::Driver as Driver>::Info,
+    /// Credits of each ring.
+    pub(crate) credits: u32,
+    pub(crate) scheduler: Scheduler<S::Job>,
+    pub(crate) subsystem: Arc<S>,
+    pub(crate) ledger: Ledger,
+    // Declared last: the number is free again only after all else of the device is gone.
+    _number: Minor,
+    _module: Arc<Module>,
+}
+
+/// What a device is called in the names of its fences and threads.
+pub(crate) fn name(minor: u32) -> String {
+    format!("lifeboat{minor}")
+}
+
+impl<S: Subsystem> Base<S> {
+    pub(crate) fn new(
+        module: &Arc<Module>,
+        number: Minor,
+        location: &str,
+        (info, credits): (<S::Driver as Driver>::Info, u32),
+        scheduler: Scheduler<S::Job>,
+        subsystem: Arc<S>,
+    ) -> Self {
+        Self {
+            minor: number.number,
+            location: location.to_owned(),
+            info,
+            credits,
+            scheduler,
+            subsystem,
+            ledger: module.ledger.clone(),
+            _number: number,
+            _module: module.clone(),
+        }
+    }
+}
