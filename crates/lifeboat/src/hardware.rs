@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use lifeboat_driver::{DriverError, Windows};
-use lifeboat_lb1::{Lb1, regs};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova};
 use lifeboat_sync::lint::{self, Mutex};
 
@@ -61,18 +60,6 @@ impl Hardware {
         lint::register_access();
         let window = self.windows.iter().find(|(number, _)| *number == bar);
         window.map(|(_, window)| &**window).ok_or(BusError::NoSuchBar(bar))
-    }
-
-    /// The registers of an LB1.
-    #[track_caller]
-    pub(crate) fn lb1(&self) -> Result<Lb1<'_, dyn Bar + Send + Sync>, BusError> {
-        Ok(Lb1::new(self.bar(regs::REGISTER_BAR)?))
-    }
-
-    /// The video memory of an LB1.
-    #[track_caller]
-    pub(crate) fn vram(&self) -> Result<&(dyn Bar + Send + Sync), BusError> {
-        self.bar(regs::VRAM_BAR)
     }
 
     pub(crate) fn map(&self, memory: Arc<HostMemory>) -> Result<Mapped, DriverError> {

@@ -14,13 +14,13 @@
 //!
 //! # The life of a job, as it runs through these files
 //!
-//! `handle` (the call) → [`mod@calls`] (what its class gives it) → `submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
+//! `gpu::handle` (the call) → [`mod@calls`] (what its class gives it) → `gpu::submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
 //! out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the device → `irq` (what completed) →
 //! [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
 //!
 //! # The life of a commit
 //!
-//! `handle` → [`calls`](mod@calls) → `display` ([`lifeboat_core::kms`] accepts it; its fence is waited for by the worker, its flip by
+//! `gpu::handle` → [`calls`](mod@calls) → `gpu::display` ([`lifeboat_core::kms`] accepts it; its fence is waited for by the worker, its flip by
 //! the interrupt handler) → [`Fence`] and [`DisplayEvent`].
 //!
 //! # The life of an unplug
@@ -32,25 +32,16 @@
 #![allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // the handlers of calls have the shape of their class
 #![allow(clippy::redundant_closure_for_method_calls)] // a method of borrowed registers is not general enough
 
-mod about;
 mod aside;
 mod base;
 mod binding;
-mod buffer;
 mod bus;
 pub mod calls;
-mod client;
-mod context;
-mod contexts;
-mod device;
-mod display;
-mod dma_buf;
 mod drive;
 pub mod dump;
 mod error;
 mod fence;
 mod gpu;
-mod handle;
 mod hardware;
 mod health;
 mod irq;
@@ -60,48 +51,42 @@ mod ledger;
 mod lifetimes;
 mod link;
 mod locks;
-mod maps;
 mod module;
-mod pages;
 mod panics;
 mod primitive;
 mod probe;
-mod queue;
 mod rest;
-mod retained;
 mod rings;
 mod roster;
 pub mod sched;
 mod spin;
-mod submit;
 mod subsystem;
-mod table;
 mod teardown;
 mod turns;
 mod uevent;
 
-pub use about::{Capability, Version};
 pub use binding::Binding;
-pub use buffer::{Buffer, Placement};
 pub use bus::{Bus, Event, SlotState, Subscription, Visit, WeakBus};
-pub use context::Context;
-pub use device::{Device, DeviceInfo};
-pub use display::{
-    Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Lease,
-    Resources,
-};
-pub use dma_buf::DmaBuf;
 pub use dump::Dump;
 pub use error::{CallError, ProbeError, WaitError};
 pub use fence::{Callback, Eventfd, Fence, Outcome, Signalled, Timeline, Unsignalled};
-pub use handle::Handle;
+pub use gpu::about::{Capability, Version};
+pub use gpu::buffer::{Buffer, Placement};
+pub use gpu::context::Context;
+pub use gpu::device::{Device, DeviceInfo};
+pub use gpu::display::{
+    Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Lease,
+    Resources,
+};
+pub use gpu::dma_buf::DmaBuf;
+pub use gpu::handle::Handle;
+pub use gpu::maps::CpuMap;
+pub use gpu::queue::Queue;
+pub use gpu::submit::Submission;
+pub use gpu::table::CALLS;
 pub use ledger::{Counts, Kind};
-pub use maps::CpuMap;
 pub use module::{Holders, Module};
 pub use probe::ProbeOptions;
-pub use queue::Queue;
-pub use submit::Submission;
-pub use table::CALLS;
 pub use teardown::{StepTime, UnplugReport};
 pub use uevent::Uevents;
 

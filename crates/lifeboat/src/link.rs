@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use lifeboat_core::class::Presence;
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{DriverError, Io};
-use lifeboat_lb1::Lb1;
-use lifeboat_pci::Bar;
 use lifeboat_sync::{Bound, Revocable};
 
 use crate::calls::{Inside, Reach};
@@ -93,15 +91,6 @@ impl Link {
     #[track_caller]
     pub(crate) fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
         self.hardware(|hardware| f(&Io::new(hardware)))
-    }
-
-    /// Runs `f` on the registers of an LB1, as [`Link::hardware`].
-    #[track_caller]
-    pub(crate) fn registers<R>(
-        &self,
-        f: impl FnOnce(&Lb1<'_, dyn Bar + Send + Sync>) -> Result<R, DriverError>,
-    ) -> Result<R, DriverError> {
-        self.hardware(|hardware| f(&hardware.lb1()?))
     }
 
     fn notice<R>(&self, result: &Result<R, DriverError>) {

@@ -14,9 +14,9 @@ use lifeboat_lb1::regs;
 use lifeboat_pci::{BusError, HostMemory, Window};
 use lifeboat_sync::lint::Mutex;
 
-use crate::buffer::{self, Buffer};
 use crate::calls::Arguments;
-use crate::device::Users;
+use crate::gpu::buffer::{self, Buffer};
+use crate::gpu::device::Users;
 use crate::ledger::{Entry, Kind};
 use crate::link::Link;
 use crate::roster::{Number, Roster};

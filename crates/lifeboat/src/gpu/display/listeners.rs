@@ -73,7 +73,7 @@ impl fmt::Debug for Place {
 mod tests {
     use std::time::Duration;
 
-    use crate::display::{Display, Mailbox};
+    use crate::gpu::display::{Display, Mailbox};
     use crate::key;
     use crate::ledger::Ledger;
 

@@ -12,7 +12,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::buffer;
+use crate::gpu::buffer;
 
 /// The time between two unmappings of a context.
 #[derive(Default)]

@@ -14,12 +14,12 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::base::Base;
 use crate::calls::{Bound, Call, Driver, Entrance, Key, Reach};
-use crate::display::Tenant;
 use crate::gpu::Gpu;
+use crate::gpu::display::Tenant;
+use crate::gpu::pages::Pages;
 use crate::hardware::Hardware;
 use crate::ledger::{Kind, Ledger};
 use crate::link::Link;
-use crate::pages::Pages;
 use crate::{CallError, Handle, locks};
 
 /// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context, job and export is.

@@ -9,12 +9,13 @@ use lifeboat_driver::DriverError;
 use lifeboat_lb1::{Target, regs};
 use lifeboat_pci::{Bar, BusError, HostMemory};
 
+use crate::CallError;
 use crate::calls::{Arguments, Bound};
-use crate::device::{Device, Users};
-use crate::dma_buf::DmaBuf;
+use crate::gpu::context;
+use crate::gpu::device::{Device, Users};
+use crate::gpu::dma_buf::DmaBuf;
 use crate::hardware::Mapped;
 use crate::ledger::{Entry, Kind};
-use crate::{CallError, context};
 
 /// Bytes of VRAM copied in one register section, which must stay short.
 const VRAM_CHUNK: usize = 64 * 1024;

@@ -5,7 +5,7 @@ use lifeboat_lb1::{MAX_SIDE, REFRESH_MILLIHERTZ};
 
 use super::Tenant;
 use crate::calls::Arguments;
-use crate::device::Users;
+use crate::gpu::device::Users;
 use crate::{CallError, Device};
 
 /// What the display consists of, and how large its pictures may be. The same after loss.

@@ -8,7 +8,7 @@ use lifeboat_core::kms::{ClientId, LeaseError, LesseeId, Objects};
 
 use super::Display;
 use crate::calls::{Arguments, Bound};
-use crate::device::{Device, Users};
+use crate::gpu::device::{Device, Users};
 use crate::ledger::Kind;
 use crate::{CallError, Handle};
 

@@ -11,7 +11,7 @@ use lifeboat_core::kms::CommitError;
 use super::events::{Mailbox, Source};
 use super::{Owed, State, Tenant};
 use crate::calls::{Arguments, Bound};
-use crate::device::{Device, Users};
+use crate::gpu::device::{Device, Users};
 use crate::link::Link;
 use crate::{CallError, Fence};
 

@@ -11,16 +11,16 @@ use lifeboat_lb1::command::{ContextId, GpuVa};
 use lifeboat_lb1::{Segment, regs};
 use lifeboat_sync::lint::Mutex;
 
-use crate::buffer::{self, Buffer};
 use crate::calls::{Arguments, Bound, Doorway};
-use crate::client::{Client, Held};
-use crate::device::{Device, Users};
+use crate::gpu::buffer::{self, Buffer};
+use crate::gpu::client::{Client, Held};
+use crate::gpu::device::{Device, Users};
+use crate::gpu::pages::Pages;
+use crate::gpu::retained::Retained;
+use crate::gpu::submit::Job;
 use crate::ledger::{Entry, Kind};
 use crate::link::Link;
-use crate::pages::Pages;
-use crate::retained::Retained;
 use crate::sched;
-use crate::submit::Job;
 use crate::turns::Turn;
 use crate::{CallError, locks};
 

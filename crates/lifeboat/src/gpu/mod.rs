@@ -1,4 +1,31 @@
-//! The GPU subsystem: what users of a GPU have of it beyond jobs, as the base calls it.
+//! The GPU subsystem: what users of a GPU have of it, and what the base calls of that.
+//!
+//! | module | concept |
+//! |---|---|
+//! | `table`, `about` | the calls there are, and what can be asked of a driver |
+//! | `device`, `handle`, `client` | a device as users see it; an open handle; what its client holds |
+//! | `context`, `contexts`, `retained` | address spaces, and what a job keeps of them |
+//! | `buffer`, `pages`, `maps`, `dma_buf` | memory: of the device and of the host, mapped and shared |
+//! | `queue`, `submit` | jobs |
+//! | [`display`] | the screen |
+//! | `registers` | the hardware, in the sections of the base |
+
+pub(crate) mod about;
+pub(crate) mod buffer;
+pub(crate) mod client;
+pub(crate) mod context;
+pub(crate) mod contexts;
+pub(crate) mod device;
+pub(crate) mod display;
+pub(crate) mod dma_buf;
+pub(crate) mod handle;
+pub(crate) mod maps;
+pub(crate) mod pages;
+pub(crate) mod queue;
+mod registers;
+pub(crate) mod retained;
+pub(crate) mod submit;
+pub(crate) mod table;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,12 +35,12 @@ use lifeboat_driver::DriverError;
 use lifeboat_lb1::{Info, Lb1Driver, Lb1Pending};
 
 use crate::base::Base;
-use crate::contexts::Contexts;
-use crate::device::Device;
-use crate::display::Display;
+use crate::gpu::contexts::Contexts;
+use crate::gpu::device::Device;
+use crate::gpu::display::Display;
+use crate::gpu::maps::Maps;
+use crate::gpu::submit::Job;
 use crate::link::Link;
-use crate::maps::Maps;
-use crate::submit::Job;
 use crate::subsystem::{Place, Subsystem};
 use crate::{ProbeError, ProbeOptions};
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use lifeboat_driver::DriverError;
 use lifeboat_sync::lint::Mutex;
 
-use crate::context::Shared;
+use crate::gpu::context::Shared;
 use crate::link::Link;
 use crate::locks;
 use crate::turns::Turns;

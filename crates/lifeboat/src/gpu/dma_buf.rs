@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use lifeboat_pci::HostMemory;
 
-use crate::buffer::{self, Buffer};
 use crate::calls::{Arguments, Bound};
-use crate::device::Users;
+use crate::gpu::buffer::{self, Buffer};
+use crate::gpu::device::Users;
 use crate::ledger::{Entry, Kind};
 use crate::{CallError, Device, Placement};
 

@@ -2,17 +2,17 @@
 
 use lifeboat_lb1::command::GpuVa;
 
-use crate::about::{self, GetCapability, GetVersion};
-use crate::buffer::{self, CreateBuffer, ReadHost, ReadVram, WriteHost, WriteVram};
-use crate::context::{self, CreateContext, Map, Unmap};
-use crate::display::{
+use crate::gpu::about::{self, GetCapability, GetVersion};
+use crate::gpu::buffer::{self, CreateBuffer, ReadHost, ReadVram, WriteHost, WriteVram};
+use crate::gpu::context::{self, CreateContext, Map, Unmap};
+use crate::gpu::display::{
     self, Atomic, CreateLease, Flip, GetConnector, GetLease, GetResources, Lease, ListLessees, QueueVblank,
     RevokeLease, SetMode,
 };
-use crate::dma_buf::{self, Export, Import};
-use crate::maps::{self, Mmap};
-use crate::queue::{self, CreateQueue, MoveQueue, SetPriority};
-use crate::submit::{self, Submission};
+use crate::gpu::dma_buf::{self, Export, Import};
+use crate::gpu::maps::{self, Mmap};
+use crate::gpu::queue::{self, CreateQueue, MoveQueue, SetPriority};
+use crate::gpu::submit::{self, Submission};
 use crate::{
     Buffer, ConnectorInfo, Context, CpuMap, Device, DmaBuf, Fence, LesseeId, Objects, Queue, Resources, Version,
 };

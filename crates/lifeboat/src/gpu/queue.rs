@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use lifeboat_core::sched::{Priority, QueueError, RingIndex};
 
 use crate::calls::{Arguments, Bound};
-use crate::context::{self, Context};
-use crate::device::Users;
+use crate::gpu::context::{self, Context};
+use crate::gpu::device::Users;
+use crate::gpu::submit::Job;
 use crate::ledger::{Entry, Kind};
-use crate::submit::Job;
 use crate::{CallError, Device, sched};
 
 /// A queue. Dropped, it cancels what has not reached the ring; what has runs on.

@@ -1,7 +1,7 @@
 //! What a user can learn of a driver and its device. None of this fails after loss (CALL-2).
 
 use crate::calls::Arguments;
-use crate::device::Users;
+use crate::gpu::device::Users;
 use crate::{CallError, Device};
 
 /// Which driver drives a device.

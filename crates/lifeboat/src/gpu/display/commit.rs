@@ -9,9 +9,9 @@ use lifeboat_sync::deadline::deadline_after;
 use super::Tenant;
 use super::crtc::{Accepted, Wish};
 use super::events::{Mailbox, Promise, Source};
-use crate::buffer::Buffer;
 use crate::calls::{Arguments, Bound};
-use crate::device::{Device, Users};
+use crate::gpu::buffer::Buffer;
+use crate::gpu::device::{Device, Users};
 use crate::{CallError, Fence, Placement, WaitError};
 
 /// How long a blocking commit waits for its turn and its end together. Each flip has a limit of its own, which the

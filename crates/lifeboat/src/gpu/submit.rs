@@ -9,10 +9,10 @@ use lifeboat_lb1::command::Work;
 use lifeboat_lb1::{Commands, Lb1Driver};
 
 use crate::calls::{Arguments, Doorway};
-use crate::context;
-use crate::device::{Device, Users};
+use crate::gpu::context;
+use crate::gpu::device::{Device, Users};
+use crate::gpu::retained::Retained;
 use crate::ledger::{Entry, Kind};
-use crate::retained::Retained;
 use crate::sched::NewJob;
 use crate::subsystem::{self, AboutJob, Job as _, Notes};
 use crate::{CallError, Fence, Queue};

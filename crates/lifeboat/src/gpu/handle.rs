@@ -3,19 +3,19 @@
 use lifeboat_core::class::Presence;
 use lifeboat_lb1::command::GpuVa;
 
-use crate::about::{GetCapability, GetVersion};
-use crate::buffer::CreateBuffer;
 use crate::calls::Call;
-use crate::client::Client;
-use crate::context::{CreateContext, Map, Unmap};
-use crate::display::{
+use crate::gpu::about::{GetCapability, GetVersion};
+use crate::gpu::buffer::CreateBuffer;
+use crate::gpu::client::Client;
+use crate::gpu::context::{CreateContext, Map, Unmap};
+use crate::gpu::display::{
     self, CreateLease, Flip, GetConnector, GetLease, GetResources, ListLessees, Mailbox, QueueVblank, RevokeLease,
     SetMode, Tenant,
 };
-use crate::dma_buf::{Export, Import};
+use crate::gpu::dma_buf::{Export, Import};
+use crate::gpu::maps::Mmap;
+use crate::gpu::queue::CreateQueue;
 use crate::ledger::Entry;
-use crate::maps::Mmap;
-use crate::queue::CreateQueue;
 use crate::{
     Buffer, CallError, Capability, Commit, ConnectorInfo, Context, CpuMap, Device, DeviceInfo, DisplayEvents, DmaBuf,
     Fence, Lease, LesseeId, Mode, Objects, Placement, Priority, Queue, Resources, Submission, Version,
