@@ -19,7 +19,7 @@ fn fingerprint(world: &World) -> Fingerprint {
 }
 
 /// More than any configuration here has, and still little enough for a small machine's memory.
-const MOST_STATES: usize = 4_000_000;
+const MOST_STATES: usize = 6_000_000;
 
 /// What a search has found.
 #[derive(Debug)]
