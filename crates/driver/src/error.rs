@@ -24,6 +24,8 @@ pub enum DriverError {
     Impossible(&'static str),
     /// The device answers, but it does not compute, or its heartbeat does not move.
     NotAlive,
+    /// The driver's code has panicked: whatever state it had is no longer known.
+    Panicked,
     /// A reset has failed, or has taken longer than the device states.
     ResetFailed,
     /// The device has come back from a reset as another: its identity, its properties, or its
@@ -99,6 +101,7 @@ impl fmt::Display for DriverError {
             }
             Self::Impossible(what) => write!(f, "the device says what cannot be true: {what}"),
             Self::NotAlive => f.write_str("the device answers but shows no life"),
+            Self::Panicked => f.write_str("the driver's code has panicked"),
             Self::ResetFailed => f.write_str("the device did not come out of a reset"),
             Self::Changed => f.write_str("the device is another one after its reset"),
             Self::Unproven { ring, what } => write!(f, "ring {ring} does not work: {what}"),

@@ -82,6 +82,9 @@ pub enum Turn<T> {
 /// Steps without a wait that a sequence may make: hundreds of times as many as any has. A sequence that makes more never
 /// ends (DRV-3).
 const MOST_STEPS: u32 = 100_000;
+/// Time that a sequence may take, whatever limits it asks for. The longest that the devices we know may take for a step is two
+/// minutes (`CAP.TO` of NVMe).
+const MOST_TIME: Duration = Duration::from_secs(600);
 
 /// How a sequence gets on: decides when a wait is over.
 ///
@@ -90,6 +93,8 @@ const MOST_STEPS: u32 = 100_000;
 pub struct Pace {
     /// The wait that goes on.
     wait: Option<Polling>,
+    /// When the sequence has begun; before its first step, `None`.
+    first: Option<Timestamp>,
     /// When the step that goes on has begun.
     began: Timestamp,
     /// Whether that is the last one of its wait.
@@ -101,12 +106,13 @@ impl Pace {
     /// The pace of a sequence that begins.
     #[must_use]
     pub const fn new() -> Self {
-        Self { wait: None, began: Timestamp::new(Duration::ZERO), last: false, steps: 0 }
+        Self { wait: None, first: None, began: Timestamp::new(Duration::ZERO), last: false, steps: 0 }
     }
 
     /// A step begins at `now`.
     pub fn begin(&mut self, now: Timestamp) {
         self.began = now;
+        self.first.get_or_insert(now);
         self.last = self.wait.as_mut().is_some_and(|wait| wait.looks(now));
     }
 
@@ -116,17 +122,22 @@ impl Pace {
             self.wait = None;
             return match step {
                 Step::Done(output) => Turn::Done(output),
-                _ if self.counts() > MOST_STEPS => Turn::Overdue,
+                _ if self.counts() > MOST_STEPS || self.has_taken(now) > MOST_TIME => Turn::Overdue,
                 Step::First(duty) => Turn::Do(duty),
                 Step::Next | Step::Again { .. } => Turn::Step,
             };
         };
-        if self.last {
+        if self.last || self.has_taken(now) > MOST_TIME {
             return Turn::Overdue;
         }
         let began = self.began;
         self.wait.get_or_insert_with(|| Polling::new(within, after, began)).pauses(now);
         Turn::Pause(after)
+    }
+
+    fn has_taken(&self, now: Timestamp) -> Duration {
+        let first = self.first.unwrap_or(now);
+        now.since_beginning().saturating_sub(first.since_beginning())
     }
 
     fn counts(&mut self) -> u32 {
@@ -185,5 +196,16 @@ mod tests {
     fn drv_3_a_sequence_that_only_makes_steps_ends() {
         let (end, steps, _) = drive(|_| Step::Next);
         assert_eq!((end, steps), (Turn::Overdue, MOST_STEPS + 1));
+    }
+
+    #[test]
+    fn drv_3_a_sequence_that_waits_for_ever_ends() {
+        let (after, within) = (Duration::from_secs(1), Duration::MAX);
+        let (end, _, took) = drive(|_| Step::Again { after, within });
+        assert_eq!((end, took), (Turn::Overdue, MOST_TIME + after));
+        // Also one wait after the other.
+        let (end, _, took) =
+            drive(|step| if step % 2 == 0 { Step::Again { after, within: 2 * after } } else { Step::Next });
+        assert_eq!((end, took), (Turn::Overdue, MOST_TIME + after));
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn drive<T, E: From<DriverError>>(
             Turn::Pause(pause) => std::thread::sleep(pause),
             Turn::Do(asked) => duty(asked)?,
             Turn::Done(output) => return Ok(output),
-            Turn::Overdue => return Err(sequence.overdue().into()),
+            // In a section, as all code of the driver.
+            Turn::Overdue => return Ok(link.io(|_| Err(sequence.overdue()))?),
         }
     }
 }

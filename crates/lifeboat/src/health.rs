@@ -45,8 +45,8 @@ impl<D: Driver> HealthCheck<D> {
     fn examine<S: Subsystem<Driver = D>>(&mut self, link: &Link, dumps: &Recorder<S>, now: Timestamp) -> Option<()> {
         let (computed, heartbeat) = match self.ask(link) {
             Ok(answer) => answer,
-            // The link has told the bus side that it is gone; or it has been cut off.
-            Err(DriverError::Gone) => return None,
+            // The link has told the bus side; or it has been cut off.
+            Err(DriverError::Gone | DriverError::Panicked) => return None,
             Err(error) => {
                 tracing::warn!(%error, "a look at the device failed");
                 (Verdict::Unsure, 0)

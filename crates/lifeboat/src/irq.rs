@@ -11,12 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, Pending, RingReport};
 use lifeboat_sync::lint::{self, Condvar, Mutex};
 
 use crate::calls::is_inside_access;
 use crate::link::Link;
 use crate::locks;
+use crate::panics::caught;
 use crate::sched::{Events, RingIndex};
 use crate::subsystem::Subsystem;
 
@@ -108,13 +110,18 @@ impl<S: Subsystem> Interrupts<S> {
     fn handle(&self) {
         // If the device is gone, the link has told the bus side, and the unplug does the rest.
         let Ok(pending) = self.link.io(S::Driver::pending) else { return };
-        for RingReport { ring, completed, faulted } in pending.rings() {
-            let ring = RingIndex(ring);
-            self.events.hw_done(ring, completed);
-            // After the completions: a job that completed is not the one that faulted.
-            if faulted {
-                self.events.fault(ring, completed);
+        let told = caught("the driver", || {
+            for RingReport { ring, completed, faulted } in pending.rings() {
+                let ring = RingIndex(ring);
+                self.events.hw_done(ring, completed);
+                // After the completions: a job that completed is not the one that faulted.
+                if faulted {
+                    self.events.fault(ring, completed);
+                }
             }
+        });
+        if told.is_none() {
+            self.link.lost(Loss::Crashed);
         }
         if !self.subsystem.interrupt(&self.link, &pending) {
             self.events.nudge();

@@ -14,6 +14,7 @@ use lifeboat_sync::{Bound, Revocable};
 use crate::calls::{Inside, Reach};
 use crate::hardware::Hardware;
 use crate::locks;
+use crate::panics::caught;
 
 /// Tells the bus side that the driver found the device lost. Must not block.
 pub(crate) type ReportLoss = Box<dyn Fn(Loss) + Send + Sync>;
@@ -54,8 +55,14 @@ impl Sections for Link {
 
 impl Sections for BoundLink<'_> {
     fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
-        self.hardware(|hardware| f(&Io::new(hardware)))
+        self.hardware(|hardware| run(hardware, f))
     }
+}
+
+/// Runs code of the driver. Its panic ends here (DRV-3): it must not take the caller with it, which may be an interrupt
+/// handler or an unplug.
+fn run<R>(hardware: &Hardware, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
+    caught("the driver", || f(&Io::new(hardware))).unwrap_or(Err(DriverError::Panicked))
 }
 
 impl BoundLink<'_> {
@@ -87,15 +94,18 @@ impl Link {
         result
     }
 
-    /// Runs code of the driver, as [`Link::hardware`].
+    /// Runs code of the driver, as [`Link::hardware`]. Its panic is [`DriverError::Panicked`], and the bus side learns of
+    /// that, too.
     #[track_caller]
     pub(crate) fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
-        self.hardware(|hardware| f(&Io::new(hardware)))
+        self.hardware(|hardware| run(hardware, f))
     }
 
     fn notice<R>(&self, result: &Result<R, DriverError>) {
-        if matches!(result, Err(DriverError::Gone)) {
-            self.lost(Loss::FellOff);
+        match result {
+            Err(DriverError::Gone) => self.lost(Loss::FellOff),
+            Err(DriverError::Panicked) => self.lost(Loss::Crashed),
+            _ => {}
         }
     }
 

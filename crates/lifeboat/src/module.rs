@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lifeboat_core::minor::Minors;
 use lifeboat_core::recovery::Unready;
+use lifeboat_driver::dump::Layout;
 use lifeboat_driver::{Driver, Facts};
 use lifeboat_pci::{Function, offset};
 use lifeboat_sync::lint::Mutex;
@@ -71,15 +72,25 @@ impl std::error::Error for Holders {}
 impl Module {
     /// Loads the LB1 driver.
     pub fn load() -> Self {
-        let minors = Mutex::new(&locks::MINORS, Some(Minors::new([0; MINOR_WORDS])));
-        let shared = Arc::new(Shared { ledger: Ledger::default(), minors });
-        let mut module = Self { shared, drivers: Vec::new() };
+        let mut module = Self::empty();
         module.register::<Gpu>();
         module
     }
 
+    /// A module that binds nothing.
+    pub(crate) fn empty() -> Self {
+        let minors = Mutex::new(&locks::MINORS, Some(Minors::new([0; MINOR_WORDS])));
+        Self { shared: Arc::new(Shared { ledger: Ledger::default(), minors }), drivers: Vec::new() }
+    }
+
     /// From now on the module binds what the driver of a subsystem binds to.
-    fn register<S: Subsystem>(&mut self) {
+    pub(crate) fn register<S: Subsystem>(&mut self) {
+        const {
+            assert!(
+                S::Driver::FACTS.dump.entry_bytes <= Layout::MOST_ENTRY_BYTES,
+                "an entry of a ring is too large for a dump"
+            )
+        };
         self.drivers.push(Registered { facts: &S::Driver::FACTS, probe: probe::<S> });
     }
 

@@ -21,6 +21,7 @@ use crate::irq::Interrupts;
 use crate::ledger::Kind;
 use crate::link::{BoundLink, Link, ReportLoss, Sections};
 use crate::module::Shared as Module;
+use crate::panics::caught;
 use crate::rest::{Rest, quiesce};
 use crate::rings::{DeviceRings, Ring};
 use crate::sched::{OpenError, Options, OptionsError, Scheduler};
@@ -139,7 +140,8 @@ pub(crate) fn probe<S: Subsystem>(
         let mut options = options;
         let report_loss = std::mem::replace(&mut options.report_loss, Box::new(|_| {}));
         let link = Arc::new(Link::new(hardware, options.check_entry, report_loss));
-        let brought_up = bring_up::<S>(module, &link, function, minor.number, scheduler, options);
+        let bring_up = || bring_up::<S>(module, &link, function, minor.number, scheduler, options);
+        let brought_up = caught("the driver", bring_up).unwrap_or(Err(DriverError::Panicked.into()));
         (link, brought_up)
     };
     let running = match brought_up {

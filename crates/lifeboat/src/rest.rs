@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::Duration;
 
 use lifeboat_core::health::Verdict;
-use lifeboat_driver::Driver;
+use lifeboat_driver::{Driver, DriverError};
 use lifeboat_pci::{ConfigSpace, set_bus_master, set_memory_decode};
 
 use crate::drive::{drive, nothing};
 use crate::link::{BoundLink, Link, Sections};
+use crate::panics::caught;
 
 /// How long somebody who is to bring the device to rest is waited for besides what is waited for otherwise: as long as a
 /// shutdown takes that the device does not end.
@@ -52,7 +53,8 @@ pub(crate) fn quiesce<D: Driver>(link: &BoundLink<'_>, config: &(impl ConfigSpac
 /// Shuts the device down if it is alive. Says whether it was.
 fn stop<D: Driver>(link: &impl Sections) -> bool {
     let alive = link.io(D::presence) == Ok(Verdict::Alive);
-    if alive && let Err(error) = drive(link, D::shut_down(), nothing) {
+    let down = || caught("the driver", || drive(link, D::shut_down(), nothing)).unwrap_or(Err(DriverError::Panicked));
+    if alive && let Err(error) = down() {
         tracing::warn!(%error, "the device could not be shut down; its DMA is cut off all the same");
     }
     alive

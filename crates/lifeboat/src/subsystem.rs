@@ -122,3 +122,6 @@ impl Notes {
         self.seen.swap(to.0, Relaxed) != to.0
     }
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

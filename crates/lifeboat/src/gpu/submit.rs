@@ -13,6 +13,7 @@ use crate::gpu::context;
 use crate::gpu::device::{Device, Users};
 use crate::gpu::retained::Retained;
 use crate::ledger::{Entry, Kind};
+use crate::panics::caught;
 use crate::sched::NewJob;
 use crate::subsystem::{self, AboutJob, Job as _, Notes};
 use crate::{CallError, Fence, Queue};
@@ -91,6 +92,7 @@ pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>)
         _entry: ledger.enlist(Kind::Job),
     });
     let Submission { after, restartable, if_dependency_fails, .. } = *submission;
-    let cost = Lb1Driver::cost(job.work());
+    // One that cannot be told is larger than any ring.
+    let cost = caught("the driver", || Lb1Driver::cost(job.work())).unwrap_or(u32::MAX);
     Ok(submission.queue.scheduled.submit(NewJob { job, cost, after, restartable, if_dependency_fails })?)
 }
