@@ -193,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn drv_3_a_sequence_that_only_makes_steps_ends() {
+    fn a_sequence_that_only_makes_steps_ends() {
         let (end, steps, _) = drive(|_| Step::Next);
         assert_eq!((end, steps), (Turn::Overdue, MOST_STEPS + 1));
     }
 
     #[test]
-    fn drv_3_a_sequence_that_waits_for_ever_ends() {
+    fn a_sequence_that_waits_for_ever_ends() {
         let (after, within) = (Duration::from_secs(1), Duration::MAX);
         let (end, _, took) = drive(|_| Step::Again { after, within });
         assert_eq!((end, took), (Turn::Overdue, MOST_TIME + after));

@@ -387,14 +387,14 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn drv_3_a_driver_without_a_mistake_is_the_control() {
+fn a_driver_without_a_mistake_is_the_control() {
     let _turn = turn();
     let Ended { short, hung } = bound(At::Nowhere, true, None);
     assert_eq!((short, hung), (Ok(()), Err(FenceError::Guilty)));
 }
 
 #[test]
-fn drv_3_a_panic_in_any_function_is_a_crash_of_the_device_alone() {
+fn a_panic_in_any_function_is_a_crash_of_the_device_alone() {
     let _turn = turn();
     for at in [
         At::Run,
@@ -425,7 +425,7 @@ fn drv_3_a_panic_in_any_function_is_a_crash_of_the_device_alone() {
 }
 
 #[test]
-fn drv_3_what_cannot_be_true_ends_jobs_or_the_device() {
+fn what_cannot_be_true_ends_jobs_or_the_device() {
     let _turn = turn();
     for (at, loss) in [
         (At::Run, None),
@@ -450,7 +450,7 @@ fn drv_3_what_cannot_be_true_ends_jobs_or_the_device() {
 }
 
 #[test]
-fn drv_3_a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() {
+fn a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() {
     let _turn = turn();
     let refused = |nonsense| if nonsense { DriverError::Impossible("a mistake") } else { DriverError::Panicked };
     for (at, nonsense, error) in [
@@ -476,7 +476,7 @@ fn drv_3_a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() 
 }
 
 #[test]
-fn drv_2_a_device_that_shows_no_rings_is_bound_and_unplugged_all_the_same() {
+fn a_device_that_shows_no_rings_is_bound_and_unplugged_all_the_same() {
     let _turn = turn();
     let (card, function) = plugged();
     let mut module = Module::empty();
