@@ -83,7 +83,7 @@ pub enum Turn<T> {
 /// ends (DRV-3).
 const MOST_STEPS: u32 = 100_000;
 /// Time that a sequence may take, whatever limits it asks for. The longest that the devices we know may take for a step is two
-/// minutes (`CAP.TO` of NVMe).
+/// minutes (the field `CAP.TO` of NVM Express).
 const MOST_TIME: Duration = Duration::from_secs(600);
 
 /// How a sequence gets on: decides when a wait is over.
