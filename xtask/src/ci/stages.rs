@@ -1,8 +1,9 @@
 //! One function per tool. Each says what it proves and what bounds it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use crate::proof::{self, Proof};
 use crate::{CARGO, vm};
 
 /// How a stage ended.
@@ -92,15 +93,9 @@ fn test() -> Outcome {
     cargo(&["test", "--workspace", "--locked"])
 }
 
-/// What `build` and `test` have built is what it builds; so this takes little more than the tests themselves.
+/// What `test` has built is what it builds; so this takes little more than the tests themselves.
 fn conformance() -> Outcome {
-    // Not `cargo run`, which builds the crates once more with the features that the command alone wants of them.
-    if let failed @ Outcome::Failed(_) = build() {
-        return failed;
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let mut command = Command::new(target.join("debug/lifeboat"));
-    run(command.arg("conformance"))
+    prove(Proof::Conformance, &[])
 }
 
 fn doc() -> Outcome {
@@ -233,8 +228,7 @@ fn untidy() -> Outcome {
 
 fn exhaust_in(modes: &[&'static str], sample: &[&'static str]) -> Outcome {
     let modes = modes.iter().flat_map(|mode| ["--mode", mode]);
-    let args = ["run", "--release", "--locked", "--quiet", "--", "exhaust", "--quiet"];
-    cargo(&args.into_iter().chain(modes).chain(sample.iter().copied()).collect::<Vec<_>>())
+    prove(Proof::Exhaust, &["--quiet"].into_iter().chain(modes).chain(sample.iter().copied()).collect::<Vec<_>>())
 }
 
 fn torture() -> Outcome {
@@ -248,8 +242,7 @@ fn long_torture() -> Outcome {
 
 /// A test without progress ends at the limit.
 fn torture_for(time: &str, seed: &str) -> Outcome {
-    let args = ["--time", time, "--seed", seed, "--limit", "60s", "--quiet"];
-    cargo(&[&["run", "--release", "--locked", "--quiet", "--", "torture"], &args[..]].concat())
+    prove(Proof::Torture, &["--time", time, "--seed", seed, "--limit", "60s", "--quiet"])
 }
 
 /// Bounded by the number of states that each search allows.
@@ -276,6 +269,14 @@ fn guest_with(kernel: &[&str]) -> Outcome {
         }
         Ok(status) => Outcome::Failed(format!("{status}")),
         Err(error) => Outcome::Failed(format!("cannot start: {error}")),
+    }
+}
+
+fn prove(proof: Proof, args: &[&str]) -> Outcome {
+    match proof::status(proof, args) {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(format!("{status}")),
+        Err(error) => Outcome::Failed(error),
     }
 }
 

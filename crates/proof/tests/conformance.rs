@@ -1,4 +1,4 @@
-//! `lifeboat conformance` as a user runs it, where that builds nothing: outside of a checkout, and with arguments that make no sense.
+//! `cargo xtask conformance` as a developer runs it, where that builds nothing: outside of a checkout, and with arguments that make no sense.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_mins(1);
 
 fn conformance(folder: &Path, args: &[&str]) -> Output {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat-proof"));
     command.arg("conformance").args(args).current_dir(folder).timeout(LIMIT).output().unwrap()
 }
 
@@ -63,7 +63,7 @@ fn tests_need_a_checkout() {
 #[test]
 fn a_checkout_with_another_table_is_refused() {
     let root = tempfile::tempdir().unwrap();
-    for package in ["lifeboat-core", "lifeboat-cli"] {
+    for package in ["lifeboat-core", "lifeboat-proof"] {
         let folder = root.path().join(package);
         std::fs::create_dir_all(folder.join("src")).unwrap();
         std::fs::write(folder.join("src/lib.rs"), "").unwrap();

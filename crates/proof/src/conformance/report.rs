@@ -9,7 +9,7 @@ use super::discover::Test;
 use super::execute::TestResult;
 use super::outcome::Outcome;
 use super::table::Promise;
-use crate::exit::Exit;
+use lifeboat_cli::exit::Exit;
 
 /// Results of all promises that were selected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,4 +1,4 @@
-//! `lifeboat conformance`: the table of promises, made true or false by tests.
+//! `cargo xtask conformance`: the table of promises, made true or false by tests.
 //!
 //! `table` reads docs/conformance.md, `select` takes what the user wants. `checkout` finds the project, `discover` builds
 //! its tests and asks them for their names, `name` reads the promises out of those. `execute` runs each test in a `process` of its
@@ -26,9 +26,9 @@ pub use error::ConformanceError;
 pub use select::Wanted;
 
 use crate::args::ConformanceArgs;
-use crate::exit::Exit;
-use crate::interrupt::Interrupt;
 use checkout::Checkout;
+use lifeboat_cli::exit::Exit;
+use lifeboat_cli::interrupt::Interrupt;
 use listing::Listing;
 use progress::Progress;
 use report::Report;

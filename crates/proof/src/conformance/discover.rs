@@ -13,7 +13,7 @@ use super::outcome::{self, proofs};
 use super::process::{self, NoAnswer, Stderr};
 use super::progress::Progress;
 use super::table::{Id, Table};
-use crate::interrupt::Interrupt;
+use lifeboat_cli::interrupt::Interrupt;
 
 /// More than all tests take to build on a slow machine with nothing there.
 const BUILD_LIMIT: Duration = Duration::from_hours(2);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::interrupt::Interrupt;
+use lifeboat_cli::interrupt::Interrupt;
 
 /// Polls a program for its end this often: little against the time that any takes.
 const LOOK: Duration = Duration::from_millis(2);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::run::report::microseconds;
+use lifeboat_cli::run::report::microseconds;
 
 /// Durations, each rounded to about 1 %: so that a run of any length needs the same memory.
 #[derive(Debug, Clone, Default)]

@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
     use crate::conformance::process::{Stderr, run};
-    use crate::interrupt::Interrupt;
+    use lifeboat_cli::interrupt::Interrupt;
 
     /// Whether it accepts an example that does not compile because of E0308.
     fn accepts(error: &str) -> bool {

@@ -10,7 +10,7 @@ use super::rustdoc::Rustdoc;
 use super::table::Table;
 
 /// Packages that no other workspace has together.
-const OURS: [&str; 2] = ["lifeboat-core", "lifeboat-cli"];
+const OURS: [&str; 2] = ["lifeboat-core", "lifeboat-proof"];
 
 /// A checkout, as cargo knows it.
 #[derive(Debug)]

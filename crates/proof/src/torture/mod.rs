@@ -1,4 +1,4 @@
-//! `lifeboat torture`: everything at once, for a long time.
+//! `cargo xtask torture`: everything at once, for a long time.
 //!
 //! Several machines of two devices each, with clients of every kind on them. One fault of a random kind after the other happens to
 //! each, the devices come back, and everything is as it must be: calls answer as their class allows, every fence that was
@@ -35,10 +35,10 @@ pub use process::Footprint;
 pub use report::{Failure, Report};
 pub use statistics::{Distribution, Durations};
 
-use crate::exit::Exit;
-use crate::interrupt::Interrupt;
-use crate::usage::error_line;
 use lane::Common;
+use lifeboat_cli::exit::Exit;
+use lifeboat_cli::interrupt::Interrupt;
+use lifeboat_cli::usage::error_line;
 
 /// How often the main thread looks around.
 const LOOK: Duration = Duration::from_millis(20);
@@ -64,7 +64,7 @@ goes to standard error, and the run is over.
 
 Exit codes: 0 every answer was right; 1 one was not; 2 the request makes no sense; 130 interrupted.";
 
-/// Arguments of `lifeboat torture`.
+/// Arguments of `cargo xtask torture`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct TortureArgs {
@@ -231,7 +231,7 @@ fn repeat(args: &TortureArgs, seed: u64, cycle: u64) -> String {
     let cycles = cycle.saturating_sub(args.skip).saturating_add(1);
     let skip = if args.skip > 0 { format!(" --skip {}", args.skip) } else { String::new() };
     let faults: String = args.fault.iter().flat_map(|kind| [" --fault ".to_owned(), kind.to_string()]).collect();
-    format!("lifeboat torture --seed {seed} --lanes {} --cycles {cycles}{skip}{faults}", args.lanes)
+    format!("cargo xtask torture --seed {seed} --lanes {} --cycles {cycles}{skip}{faults}", args.lanes)
 }
 
 fn progress(args: &TortureArgs, time: Option<Duration>) -> ProgressBar {

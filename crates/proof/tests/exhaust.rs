@@ -1,6 +1,7 @@
-//! `lifeboat exhaust` as a user runs it.
+//! `cargo xtask exhaust` as a developer runs it.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
+#[path = "../../cli/tests/signals/mod.rs"]
 mod signals;
 
 use std::process::{Output, Stdio};
@@ -16,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(200);
 const CLEAN: &[&str] = &["--mode", "unplug", "--mode", "unchecked", "--mode", "hang"];
 
 fn exhaust(args: &[&str]) -> Output {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat-proof"));
     command.arg("exhaust").args(args).timeout(LIMIT).output().unwrap()
 }
 
@@ -89,7 +90,7 @@ fn one_point_is_repeated_by_its_arguments() {
 
 #[test]
 fn interrupted_it_prints_what_it_has_found() {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lifeboat-proof"));
     let child = command.args(["exhaust", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until_it_listens(&child);
     // All of it takes minutes; how far it gets is not what is tested.

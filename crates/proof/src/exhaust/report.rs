@@ -1,4 +1,4 @@
-//! What `lifeboat exhaust` reports.
+//! What `cargo xtask exhaust` reports.
 
 use std::fmt;
 use std::num::NonZero;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::mode::Mode;
 use super::point::Point;
-use crate::exit::Exit;
+use lifeboat_cli::exit::Exit;
 
 /// Modes side by side in a table.
 const COLUMNS: usize = 6;
@@ -168,7 +168,7 @@ impl Report {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "lifeboat exhaust {}", self.repeat)?;
+        write!(f, "cargo xtask exhaust {}", self.repeat)?;
         self.wrong.iter().try_for_each(|wrong| write!(f, "\n    {wrong}"))
     }
 }

@@ -11,7 +11,7 @@ use super::discover::Test;
 use super::outcome::{self, Outcome};
 use super::process::{self, Finished, Stderr};
 use super::progress::Progress;
-use crate::interrupt::Interrupt;
+use lifeboat_cli::interrupt::Interrupt;
 
 /// Tests that run at the same time, at most: many of them use several threads, and some judge by time.
 const AT_ONCE: usize = 2;

@@ -1,4 +1,4 @@
-//! What `lifeboat torture` reports.
+//! What `cargo xtask torture` reports.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::plan::Kind;
 use super::process::Footprint;
 use super::statistics::Distribution;
 use super::tally::Counts;
-use crate::exit::Exit;
+use lifeboat_cli::exit::Exit;
 
 /// What was done, and what was wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -1,4 +1,4 @@
-//! `lifeboat torture` as a user runs it.
+//! `cargo xtask torture` as a developer runs it.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 #![allow(clippy::cast_precision_loss)] // small numbers
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 const LIMIT: Duration = Duration::from_secs(200);
 
 fn torture(args: &[&str]) -> Output {
-    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_lifeboat-proof"));
     command.arg("torture").args(args).timeout(LIMIT).output().unwrap()
 }
 
@@ -89,7 +89,7 @@ fn only_what_is_asked_for_happens() {
 
 #[test]
 fn who_interrupts_it_gets_the_report_so_far() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lifeboat-proof"))
         .args(["torture", "--time", "1h", "--seed", "3", "--json", "--limit", STILL])
         .stdout(Stdio::piped())
         .spawn()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::select::Wanted;
 use super::table::{Id, TableError};
-use crate::exit::Exit;
+use lifeboat_cli::exit::Exit;
 
 /// Reasons why promises cannot be checked. The text is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +31,12 @@ pub enum ConformanceError {
     /// There are no tests here.
     #[error(
         "the tests are built from a checkout of Lifeboat, and this folder is not in one: change into it and run \
-         `cargo run -- conformance`; `--list` shows the promises anywhere ({0})"
+         `cargo xtask conformance`; `--list` shows the promises anywhere ({0})"
     )]
     NoCheckout(String),
     /// The checkout is another version than this command.
     #[error(
-        "docs/conformance.md in {} is not the table that this command was built with: run `cargo run -- conformance` there",
+        "docs/conformance.md in {} is not the table that this command was built with: run `cargo xtask conformance` there",
         .0.display()
     )]
     OtherTable(PathBuf),

@@ -1,4 +1,4 @@
-//! `lifeboat exhaust`: something happens to the device at every hardware access of every call, one run each (CALL-4).
+//! `cargo xtask exhaust`: something happens to the device at every hardware access of every call, one run each (CALL-4).
 //!
 //! For each call of the table, for a session of all of them, for the driver's probe and for a forced unbind: the accesses of
 //! an undisturbed run are counted, and then it is run again once for each of them, on a machine of its own, with the device
@@ -32,8 +32,8 @@ pub use report::{Failure, Line, Report, Sample};
 pub use rig::Peer;
 pub use world::{World, Wrong};
 
-use crate::exit::Exit;
-use crate::interrupt::Interrupt;
+use lifeboat_cli::exit::Exit;
+use lifeboat_cli::interrupt::Interrupt;
 use rig::Manner;
 
 /// How often an undisturbed run is tried: on a busy machine a sound device may seem not to come out of its reset.
@@ -50,7 +50,7 @@ each time: an interrupt comes when it comes.
 
 Exit codes: 0 every point was as it must be; 1 one was not; 2 the request makes no sense; 130 interrupted: what was found until then is printed.";
 
-/// Arguments of `lifeboat exhaust`.
+/// Arguments of `cargo xtask exhaust`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ExhaustArgs {
