@@ -33,21 +33,26 @@ pub enum Command {
 const CONFORMANCE_AFTER_HELP: &str = "\
 The promises are those of docs/conformance.md that are proven in the hosted stack. A test proves the promises that its name gives \
 (CONTRIBUTING.md says how). The command runs in a checkout of Lifeboat and builds its tests first, which takes minutes if \
-nothing is built yet. Each test runs in a process of its own, two at a time at most.
+nothing is built yet. Each test executable runs once, with all tests that are asked for; a test that did not run has not passed.
 
 --json prints one object: {\"rows\":[{\"id\",\"promise\",\"test\",\"result\",\"ms\",\"tests\":[{\"name\",\"target\",\"result\",\"ms\"}]}],\
 \"summary\":{..}}. A result is pass, fail or missing; test is the one that decides it, and ms what all tests of the promise took.
 
-Exit codes: 0 every promise is kept; 1 one is not, or has no test, or the tests do not build; 2 an argument is not usable, or \
+Exit codes: 0 every promise is kept; 1 one is not, or has no test, or a test fails, or the tests do not build; 2 an argument is not usable, or \
 there is no checkout here; 130 interrupted.";
 
 /// Arguments of `lifeboat conformance`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = CONFORMANCE_AFTER_HELP)]
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
 pub struct ConformanceArgs {
     /// Only this promise, or this group of them; may be given several times. Examples: GATE-4   LIFE
     #[arg(long, value_name = "ID")]
     pub id: Vec<Wanted>,
+
+    /// Run every test of the workspace, not only those of promises; the exit code is 1 if any fails
+    #[arg(long, conflicts_with_all = ["id", "list"])]
+    pub all: bool,
 
     /// Show the promises and the names of their tests, and run none
     #[arg(long)]
@@ -57,7 +62,7 @@ pub struct ConformanceArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// How long a test may take before it is killed and has failed, 1s to 1h
+    /// How long a test executable may go without the end of a test before it is killed and its tests have failed, 1s to 1h
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
     pub timeout: Duration,
 

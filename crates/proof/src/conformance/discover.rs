@@ -9,7 +9,7 @@ use cargo_metadata::{Artifact, Message, Package};
 use super::checkout::{Checkout, folder};
 use super::error::ConformanceError;
 use super::name;
-use super::outcome::{self, proofs};
+use super::outcome::proofs;
 use super::process::{self, NoAnswer, Stderr};
 use super::progress::Progress;
 use super::table::{Id, Table};
@@ -20,23 +20,29 @@ const BUILD_LIMIT: Duration = Duration::from_hours(2);
 /// Limit for an executable to list its tests.
 const LIST_LIMIT: Duration = Duration::from_mins(1);
 
-/// A test that proves something.
+/// A test: a function, or all examples of an item of the documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Test {
-    /// Its name, with its modules.
+    /// The name, with its modules.
     pub name: String,
-    /// Where it is: `lifeboat-core` for a library's own tests, `lifeboat::loss` for those in `tests/loss.rs`,
-    /// `lifeboat-core::doc` for those in the documentation.
+    /// `lifeboat-core` for a library's own tests, `lifeboat::loss` for those in `tests/loss.rs`, `lifeboat-core::doc` for
+    /// those in the documentation.
     pub target: String,
-    /// The promises that it proves.
+    /// The promises that the test proves; empty if it proves none.
     pub ids: Vec<Id>,
-    how: How,
+    /// Names that libtest gives: an item of the documentation has one for each example.
+    pub parts: Vec<String>,
+    /// The program that runs the test.
+    pub suite: Suite,
 }
 
+/// A program that runs several tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum How {
+pub(super) enum Suite {
+    /// A test executable of a package, run in the package's folder.
     Executable { path: PathBuf, package: String, folder: PathBuf },
-    Documentation { item: String, examples: usize },
+    /// The examples in the documentation of all packages, run by rustdoc.
+    Documentation,
 }
 
 impl Test {
@@ -47,40 +53,41 @@ impl Test {
             name: name.to_owned(),
             target: target.to_owned(),
             ids: name::ids_in_test(name, groups),
-            how: How::Documentation { item: name.to_owned(), examples: 1 },
-        }
-    }
-
-    /// The command that runs this test alone.
-    pub(super) fn command(&self, checkout: &Checkout) -> Command {
-        match &self.how {
-            How::Executable { path, package, folder } => {
-                let mut command = Command::new(path);
-                command.args(["--exact", &self.name]);
-                // The working directory that cargo uses.
-                command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("CARGO_PKG_NAME", package);
-                command
-            }
-            How::Documentation { item, .. } => {
-                let mut command = checkout.cargo();
-                // Of the whole workspace: cargo would build a package alone once more, with the features that it alone wants. Without
-                // `--exact`: rustdoc takes a name with spaces for several.
-                command.args(["test", "--quiet", "--workspace", "--doc", "--", item]);
-                command
-            }
-        }
-    }
-
-    /// The number of libtest's tests: an item of the documentation has one for each example.
-    pub(super) fn parts(&self) -> usize {
-        match self.how {
-            How::Executable { .. } => 1,
-            How::Documentation { examples, .. } => examples,
+            parts: vec![name.to_owned()],
+            suite: Suite::Documentation,
         }
     }
 }
 
-/// Builds all tests of the checkout, and finds those that prove a promise.
+impl Suite {
+    /// The command that runs these tests of the suite; with `None` all of them.
+    pub(super) fn command(&self, checkout: &Checkout, tests: Option<&[&Test]>) -> Command {
+        // Stable executables give times only if they are told to be the compiler's own. rustdoc is told by its wrapper: cargo
+        // would build everything again.
+        const TIMES: [&str; 3] = ["-Z", "unstable-options", "--report-time"];
+        let mut command = match self {
+            Self::Executable { path, package, folder } => {
+                let mut command = Command::new(path);
+                // The working directory that cargo uses.
+                command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).env("CARGO_PKG_NAME", package);
+                command.env("RUSTC_BOOTSTRAP", "1").args(TIMES);
+                if let Some(tests) = tests {
+                    command.arg("--exact").args(tests.iter().map(|test| &test.name));
+                }
+                return command;
+            }
+            Self::Documentation => checkout.cargo(),
+        };
+        // Of the whole workspace: cargo would build a package alone once more, with the features that it alone wants.
+        command.args(["test", "--quiet", "--workspace", "--doc", "--no-fail-fast", "--"]).args(TIMES);
+        // Without `--exact`: rustdoc takes a name with spaces for several.
+        let items = tests.into_iter().flatten().filter_map(|test| test.name.split(" - ").nth(1));
+        command.args(items);
+        command
+    }
+}
+
+/// Builds all tests of the checkout, and lists those that are not ignored.
 ///
 /// Everything is built, so that cargo makes of each crate what it makes for `cargo test --workspace`, and nothing twice.
 ///
@@ -102,7 +109,7 @@ pub(super) fn discover(
             continue;
         };
         let target = target(package, artifact);
-        let how = How::Executable { path: path.into(), package: package.name.to_string(), folder: folder(package) };
+        let suite = Suite::Executable { path: path.into(), package: package.name.to_string(), folder: folder(package) };
         let list = |more: &[&str]| {
             let mut command = Command::new(path);
             command.args(["--list", "--format", "terse"]).args(more).current_dir(folder(package));
@@ -110,13 +117,13 @@ pub(super) fn discover(
         };
         for name in proofs(&list(&[])?, &list(&["--ignored"])?) {
             let ids = name::ids_in_test(name, &groups);
-            tests.push(Test { name: name.to_owned(), target: target.clone(), ids, how: how.clone() });
+            let (name, target, suite) = (name.to_owned(), target.clone(), suite.clone());
+            tests.push(Test { parts: vec![name.clone()], name, target, ids, suite });
         }
-        progress.done();
+        progress.done(1);
     }
     progress.clear();
     tests.extend(documentation(checkout, &groups, quiet, interrupt)?);
-    tests.retain(|test| !test.ids.is_empty());
     // cargo names what it has built as it comes.
     tests.sort_by(|one, other| (&one.target, &one.name).cmp(&(&other.target, &other.name)));
     check(&tests, table)?;
@@ -141,41 +148,49 @@ fn build(checkout: &Checkout, quiet: bool, interrupt: &Interrupt) -> Result<Vec<
     Ok(artifacts)
 }
 
-/// The proofs in the documentation: those that do not compile show what types forbid.
+/// The tests in the documentation: those that do not compile show what types forbid.
 fn documentation(
     checkout: &Checkout,
     groups: &[&str],
     quiet: bool,
     interrupt: &Interrupt,
 ) -> Result<Vec<Test>, ConformanceError> {
-    let mut command = checkout.cargo();
-    command.args(["test", "--workspace", "--doc"]).args(quiet.then_some("--quiet"));
-    command.args(["--", "--list", "--format", "terse"]);
-    let answer = cargo(&mut command, "cargo test --workspace --doc", interrupt)?;
-    let listed = outcome::listed(&answer).filter_map(|name| {
+    let command = || {
+        let mut command = checkout.cargo();
+        command.args(["test", "--workspace", "--doc"]).args(quiet.then_some("--quiet"));
+        command
+    };
+    let list = |command: &mut Command, more: &[&str]| {
+        command.args(["--", "--list", "--format", "terse"]).args(more);
+        cargo(command, "cargo test --workspace --doc", interrupt)
+    };
+    let all = list(&mut command(), &[])?;
+    let ignored = list(&mut command(), &["--ignored"])?;
+    let listed = proofs(&all, &ignored).into_iter().filter_map(|name| {
         let (file, _) = name.split_once(" - ")?;
         Some((checkout.package_of(file)?.name.as_str(), name))
     });
-    Ok(proofs_in_documentation(&listed.collect::<Vec<_>>(), groups))
+    Ok(tests_in_documentation(&listed.collect::<Vec<_>>(), groups))
 }
 
-/// Of examples, by package and name, those that prove something: one test for each item, whose examples say one thing together.
-fn proofs_in_documentation(listed: &[(&str, &str)], groups: &[&str]) -> Vec<Test> {
+/// One test for each item, whose examples say one thing together, and for each example on a crate or a file. The examples are given
+/// by package and name.
+fn tests_in_documentation(listed: &[(&str, &str)], groups: &[&str]) -> Vec<Test> {
     let mut tests: Vec<Test> = Vec::new();
-    for (package, name) in listed {
-        let Some((file, item)) = name::documented(name) else { continue };
-        let test = Test {
-            name: format!("{file} - {item}"),
-            target: format!("{package}::doc"),
-            ids: name::ids_in_item(item, groups),
-            how: How::Documentation {
-                item: item.to_owned(),
-                // rustdoc runs all that has the item in its name.
-                examples: listed.iter().filter(|(_, name)| name.contains(item)).count(),
-            },
+    for (package, part) in listed {
+        let (name, ids) = match name::documented(part) {
+            Some((file, item)) => (format!("{file} - {item}"), name::ids_in_item(item, groups)),
+            None => ((*part).to_owned(), Vec::new()),
         };
-        if !test.ids.is_empty() && !tests.contains(&test) {
-            tests.push(test);
+        match tests.iter_mut().find(|test| test.name == name) {
+            Some(test) => test.parts.push((*part).to_owned()),
+            None => tests.push(Test {
+                name,
+                target: format!("{package}::doc"),
+                ids,
+                parts: vec![(*part).to_owned()],
+                suite: Suite::Documentation,
+            }),
         }
     }
     tests
@@ -241,16 +256,19 @@ mod tests {
             ("core", "crates/core/src/unplug.rs - unplug::life_6_in_order_and_once (line 40)"),
             ("other", "crates/other/src/unplug.rs - unplug::life_6_in_order (line 1)"),
         ];
-        let tests = proofs_in_documentation(&listed, &["LIFE"]);
-        let seen: Vec<_> = tests.iter().map(|test| (test.name.as_str(), test.target.as_str(), test.parts())).collect();
+        let tests = tests_in_documentation(&listed, &["LIFE"]);
+        let seen: Vec<_> =
+            tests.iter().map(|test| (test.name.as_str(), test.target.as_str(), test.parts.len())).collect();
         assert_eq!(
             seen,
             [
-                ("crates/core/src/unplug.rs - unplug::life_6_in_order", "core::doc", 4),
+                ("crates/core/src/unplug.rs - unplug", "core::doc", 1),
+                ("crates/core/src/unplug.rs - unplug::life_6_in_order", "core::doc", 2),
                 ("crates/core/src/unplug.rs - unplug::life_6_in_order_and_once", "core::doc", 1),
-                ("crates/other/src/unplug.rs - unplug::life_6_in_order", "other::doc", 4),
+                ("crates/other/src/unplug.rs - unplug::life_6_in_order", "other::doc", 1),
             ]
         );
+        assert!(tests[0].ids.is_empty() && tests[1..].iter().all(|test| !test.ids.is_empty()));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `cargo xtask conformance`: the table of promises, made true or false by tests.
 //!
 //! `table` reads docs/conformance.md, `select` takes what the user wants. `checkout` finds the project, `discover` builds
-//! its tests and asks them for their names, `name` reads the promises out of those. `execute` runs each test in a `process` of its
-//! own, `outcome` understands what it says, and `report` and `listing` show it.
+//! its tests and asks them for their names, `name` reads the promises out of those. `execute` runs each suite once, in a `process`,
+//! `outcome` understands what it says of each test, and `report` and `listing` show it.
 
 mod checkout;
 mod discover;
@@ -27,6 +27,8 @@ pub use select::Wanted;
 
 use crate::args::ConformanceArgs;
 use checkout::Checkout;
+use discover::Test;
+use execute::Choice;
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::interrupt::Interrupt;
 use listing::Listing;
@@ -88,10 +90,11 @@ fn in_checkout(
             exit: Exit::Success,
         });
     }
-    let of_promises = tests.iter().filter(|test| promises.iter().any(|promise| test.ids.contains(&promise.id)));
-    let tests: Vec<_> = of_promises.collect();
+    let is_asked_for = |test: &&Test| args.all || promises.iter().any(|promise| test.ids.contains(&promise.id));
+    let tests: Vec<_> = tests.iter().filter(is_asked_for).collect();
+    let choice = if args.all { Choice::Whole } else { Choice::Given };
     let began = Instant::now();
-    let results = execute::execute(checkout, &tests, args.timeout, progress, interrupt)?;
+    let results = execute::execute(checkout, &tests, choice, args.timeout, progress, interrupt)?;
     if interrupt.is_requested() {
         return Err(ConformanceError::Interrupted);
     }

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(2);
 pub(super) enum Ended {
     /// By itself.
     Exited(ExitStatus),
-    /// Killed at its limit.
+    /// Killed: nothing was said for the limit.
     TimedOut,
     /// Killed because the user wants to stop.
     Interrupted,
@@ -74,7 +74,8 @@ pub(super) enum Stderr {
     Kept,
 }
 
-/// Runs a program without input until it ends, its limit, or the user's wish; then it and what it has started are gone.
+/// Runs a program without input until it ends, says nothing on standard output for `limit`, or the user wants to stop; then the
+/// program and what it has started are gone.
 ///
 /// # Errors
 /// The program cannot be started, or there is no place for its output.
@@ -93,19 +94,24 @@ pub(super) fn run(
     };
     let began = Instant::now();
     let mut child = command.spawn()?;
-    let ended = wait(&mut child, stderr, began + limit, interrupt)?;
+    let ended = wait(&mut child, &out, stderr, limit, interrupt)?;
     let took = began.elapsed();
     Ok(Finished { ended, stdout: text(&mut out)?, stderr: text(&mut err)?, took })
 }
 
-fn wait(child: &mut Child, stderr: Stderr, deadline: Instant, interrupt: &Interrupt) -> io::Result<Ended> {
+fn wait(child: &mut Child, out: &File, stderr: Stderr, limit: Duration, interrupt: &Interrupt) -> io::Result<Ended> {
+    let (mut said, mut since) = (0, Instant::now());
     loop {
+        let length = out.metadata()?.len();
+        if length != said {
+            (said, since) = (length, Instant::now());
+        }
         if let Some(status) = child.try_wait()? {
             return Ok(Ended::Exited(status));
         }
         let ended = if interrupt.is_requested() {
             Ended::Interrupted
-        } else if Instant::now() >= deadline {
+        } else if since.elapsed() >= limit {
             Ended::TimedOut
         } else {
             thread::sleep(LOOK);
@@ -166,6 +172,14 @@ mod tests {
             assert!(began.elapsed() < LONG, "it is still there");
             thread::sleep(LOOK);
         }
+    }
+
+    #[test]
+    fn a_program_that_goes_on_saying_something_is_not_killed() {
+        let limit = Duration::from_secs(10);
+        let finished = shell("for i in 1 2 3 4; do echo $i; sleep 3; done", limit, &Interrupt::default());
+        assert!(matches!(finished.ended, Ended::Exited(status) if status.success()), "{finished:?}");
+        assert!(finished.took > limit);
     }
 
     #[test]

@@ -46,9 +46,9 @@ impl Progress {
         self.bar.set_message(what.to_owned());
     }
 
-    /// Counts a finished step.
-    pub(super) fn done(&self) {
-        self.bar.inc(1);
+    /// Counts so many finished steps.
+    pub(super) fn done(&self, steps: usize) {
+        self.bar.inc(steps as u64);
     }
 
     /// Takes the display away, to make room for the results or for cargo's.
@@ -71,11 +71,11 @@ mod tests {
         let progress = Progress::new(true);
         assert!(progress.bar.is_hidden());
         progress.begin("one", 3);
-        progress.done();
+        progress.done(1);
         progress.clear();
         progress.begin("other", 5);
-        progress.done();
-        progress.done();
+        progress.done(1);
+        progress.done(1);
         progress.now("a test");
         assert_eq!(
             (progress.bar.position(), progress.bar.length(), progress.bar.message()),

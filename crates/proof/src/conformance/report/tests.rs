@@ -54,6 +54,13 @@ fn only_what_is_kept_is_a_success() {
     let kept = Report { rows: all.rows[..2].to_vec(), ..all };
     assert_eq!(kept.exit(), Exit::Success);
     assert_eq!(report([failed(1), passed(1), passed(1)]).exit(), Exit::Failed);
+    // A test of no promise fails, and every promise is kept.
+    let other = Test::listed("of_no_promise", "k::t", &["A"]);
+    let table = table();
+    let results = [(&Test::listed("a_1_x", "k::t", &["A"]), passed(1)), (&other, failed(1))];
+    let report = Report::new(&[&table.promises()[0]], &results, Duration::ZERO);
+    assert_eq!((report.rows[0].result, report.exit()), (Verdict::Pass, Exit::Failed));
+    assert!(report.failures().contains("of_no_promise"));
 }
 
 #[test]
