@@ -11,3 +11,4 @@ pub mod args;
 pub mod conformance;
 pub mod exhaust;
 pub mod torture;
+pub mod untidy;

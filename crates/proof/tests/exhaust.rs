@@ -80,6 +80,16 @@ fn a_sample_has_so_many_points_and_says_which() {
 }
 
 #[test]
+fn the_untidy_modes_are_those_that_are_not_clean() {
+    let output = exhaust(&["--untidy", "--call", "map", "--at", "1", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let modes: Vec<&str> =
+        report["table"].as_array().unwrap().iter().map(|line| line["mode"].as_str().unwrap()).collect();
+    assert_eq!((modes.len(), output.status.code()), (13, Some(0)), "{report:#}");
+    assert!(modes.contains(&"swap-size") && !CLEAN.iter().any(|mode| modes.contains(mode)), "{modes:?}");
+}
+
+#[test]
 fn one_point_is_repeated_by_its_arguments() {
     let output = exhaust(&["--call", "map", "--at", "3", "--mode", "unplug", "--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -66,6 +66,10 @@ pub struct ExhaustArgs {
     #[arg(long, value_name = "MODE", value_enum)]
     pub mode: Vec<Mode>,
 
+    /// Every untidy mode: the device neither goes nor stays as it was; with --mode, these too
+    #[arg(long)]
+    pub untidy: bool,
+
     /// Run only one point in N; --seed chooses which
     #[arg(long, value_name = "N", conflicts_with = "at")]
     pub sample: Option<NonZero<usize>>,
@@ -154,7 +158,8 @@ pub fn exhaust(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Erro
 
 /// What to do, and how.
 fn chosen(args: &ExhaustArgs) -> Result<Vec<(Deed, Mode)>, Error> {
-    let wanted = |mode: &Mode| args.mode.is_empty() || args.mode.contains(mode);
+    let all = args.mode.is_empty() && !args.untidy;
+    let wanted = |mode: &Mode| all || args.mode.contains(mode) || args.untidy && mode.is_dirty();
     let modes = || Mode::value_variants().iter().copied().filter(wanted);
     let all = modes().flat_map(|mode| Deed::all(mode).map(move |deed| (deed, mode)));
     let Some(name) = &args.call else { return Ok(all.collect()) };

@@ -1,9 +1,14 @@
 //! What happens to the device, and what must become of it then.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use lifeboat_gpu::{Fault, Lasts, Swap, Trigger};
-use serde::Serialize;
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use lifeboat_gpu::{Fault, Trigger};
+use serde::{Serialize, Serializer};
+
+use crate::untidy::{self, Untidy};
 
 /// How long a fault lasts that ends by itself: some looks at the device.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -15,8 +20,7 @@ const STORM: Duration = Duration::from_millis(5);
 const SLOW: Duration = Duration::from_micros(50);
 
 /// What happens to the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// It is pulled out.
     Unplug,
@@ -24,32 +28,37 @@ pub enum Mode {
     Unchecked,
     /// It hangs.
     Hang,
-    /// Its link is down for a moment.
-    LinkDown,
-    /// Its registers read nonsense for a moment.
-    Garbage,
-    /// Its BARs do not answer for a moment, and configuration space does.
-    SilentBars,
-    /// Its configuration space does not answer for a moment, and its BARs do.
-    SilentConfig,
-    /// Its display stands still.
-    StuckScanout,
-    /// It hangs, and the reset of its ring says that it is done, and was none.
-    LyingReset,
-    /// Each register read takes longer.
-    SlowReads,
-    /// One register read stalls.
-    StalledRead,
-    /// No interrupt arrives for a moment.
-    NoInterrupts,
-    /// Interrupts arrive without a reason, one right after the other, for a moment.
-    InterruptStorm,
-    /// Its doorbells ring nobody until it is reset.
-    DeadDoorbell,
-    /// A card of another model is in its place.
-    SwapModel,
-    /// A card with half the memory is in its place.
-    SwapSize,
+    /// It neither goes nor stays as it was.
+    Untidy(Untidy),
+}
+
+/// All modes, the clean ones first.
+static ALL: LazyLock<Vec<Mode>> = LazyLock::new(|| {
+    let untidy = Untidy::value_variants().iter().copied().map(Mode::Untidy);
+    [Mode::Unplug, Mode::Unchecked, Mode::Hang].into_iter().chain(untidy).collect()
+});
+
+impl ValueEnum for Mode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Unplug => Some(PossibleValue::new("unplug").help("It is pulled out")),
+            Self::Unchecked => {
+                Some(PossibleValue::new("unchecked").help("It is pulled out, and calls run past their entry check"))
+            }
+            Self::Hang => Some(PossibleValue::new("hang").help("It hangs")),
+            Self::Untidy(untidy) => untidy.to_possible_value(),
+        }
+    }
+}
+
+impl Serialize for Mode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&untidy::name(self))
+    }
 }
 
 /// What must become of a device.
@@ -68,28 +77,25 @@ pub(super) enum Fate {
 impl Mode {
     /// Those that are not clean: the device neither goes nor stays as it was.
     pub(super) const fn is_dirty(self) -> bool {
-        !matches!(self, Self::Unplug | Self::Unchecked | Self::Hang)
+        matches!(self, Self::Untidy(_))
     }
 
     /// What is armed for it, each with when: that of `Access` is what the point is.
     pub(super) fn faults(self, at: u64) -> Vec<(Trigger, Fault)> {
         let fault = match self {
             Self::Unplug | Self::Unchecked => Fault::Remove,
-            Self::Hang | Self::LyingReset => Fault::Hang,
-            Self::LinkDown => Fault::LinkDown(DOWN),
-            Self::Garbage => Fault::Garbage(Lasts::For(MOMENT)),
-            Self::SilentBars => Fault::SilentBars(Lasts::For(MOMENT)),
-            Self::SilentConfig => Fault::SilentConfig(Lasts::For(MOMENT)),
-            Self::StuckScanout => Fault::StuckScanout(Lasts::UntilReset),
-            Self::SlowReads => Fault::SlowReads(SLOW),
-            Self::StalledRead => Fault::StalledRead(MOMENT),
-            Self::NoInterrupts => Fault::NoInterrupts(Lasts::For(MOMENT)),
-            Self::InterruptStorm => Fault::InterruptStorm(Lasts::For(STORM)),
-            Self::DeadDoorbell => Fault::DeadDoorbell(Lasts::UntilReset),
-            Self::SwapModel => Fault::Swap(Swap::Model),
-            Self::SwapSize => Fault::Swap(Swap::Size),
+            Self::Hang => Fault::Hang,
+            Self::Untidy(untidy) => {
+                let moment = match untidy {
+                    Untidy::LinkDown => DOWN,
+                    Untidy::InterruptStorm => STORM,
+                    _ => MOMENT,
+                };
+                untidy.fault(moment, SLOW)
+            }
         };
-        let reset = (self == Self::LyingReset).then_some((Trigger::Reset(1), Fault::LyingReset));
+        let lies = self == Self::Untidy(Untidy::LyingReset);
+        let reset = lies.then_some((Trigger::Reset(1), Fault::LyingReset));
         [(Trigger::Access(at), fault)].into_iter().chain(reset).collect()
     }
 
@@ -97,28 +103,28 @@ impl Mode {
     pub(super) const fn fate(self) -> Fate {
         match self {
             Self::Unplug | Self::Unchecked => Fate::Lost,
-            Self::Hang
-            | Self::SilentConfig
-            | Self::StuckScanout
-            | Self::SlowReads
-            | Self::StalledRead
-            | Self::NoInterrupts
-            | Self::InterruptStorm => Fate::WorksOn,
-            Self::LinkDown
-            | Self::Garbage
-            | Self::SilentBars
-            | Self::LyingReset
-            | Self::DeadDoorbell
-            | Self::SwapSize => Fate::UsedAgain,
-            Self::SwapModel => Fate::GivenUp,
+            Self::Hang => Fate::WorksOn,
+            Self::Untidy(untidy) => match untidy {
+                Untidy::SilentConfig
+                | Untidy::StuckScanout
+                | Untidy::SlowReads
+                | Untidy::StalledRead
+                | Untidy::NoInterrupts
+                | Untidy::InterruptStorm => Fate::WorksOn,
+                Untidy::LinkDown
+                | Untidy::Garbage
+                | Untidy::SilentBars
+                | Untidy::LyingReset
+                | Untidy::DeadDoorbell
+                | Untidy::SwapSize => Fate::UsedAgain,
+                Untidy::SwapModel => Fate::GivenUp,
+            },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum;
-
     use super::*;
 
     #[test]

@@ -13,6 +13,7 @@ use super::mode::{Fate, Mode};
 use super::rig::{Peer, Rig};
 use super::verdict::{Verdict, Wrongs};
 use super::world::World;
+use crate::untidy;
 
 /// What no wait in here is to reach: something hangs.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -70,8 +71,7 @@ pub struct Point {
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mode = clap::ValueEnum::to_possible_value(&self.mode);
-        let mode = mode.as_ref().map_or("", |value| value.get_name());
+        let mode = untidy::name(&self.mode);
         write!(f, "--call {} --mode {mode} --at {}", self.deed.name(), self.at.unwrap_or(0))
     }
 }

@@ -13,8 +13,9 @@ use parking_lot::Mutex;
 
 use super::activity::{Activities, Activity};
 use super::clients::{self, Client};
+use super::kind::{Kind, Plain};
 use super::machine::{Machine, Seat, State};
-use super::plan::{Gust, Help, Kind, Plan};
+use super::plan::{Gust, Help, Plan};
 use super::round::{Round, Stage};
 use super::tally::Tally;
 
@@ -128,7 +129,7 @@ impl Lane<'_> {
         self.machine.begin();
         let round = Arc::new(Round::new(self.common.seed, cycle, plan.kind, devices));
         let armed = Armed::default();
-        if !matches!(plan.kind, Kind::RemovalInProbe | Kind::FailedProbe) {
+        if !matches!(plan.kind, Kind::Plain(Plain::RemovalInProbe | Plain::FailedProbe)) {
             armed.arm(&plan, &self.machine.seats[plan.seat], self.common);
         }
         self.stage.open(round.clone());
@@ -167,39 +168,39 @@ impl Lane<'_> {
             return Ok((armed.happened().unwrap_or_else(Instant::now), None));
         }
         self.let_work(round, plan.after);
-        if !matches!(plan.kind, Kind::RemovalInProbe | Kind::FailedProbe) {
+        if !matches!(plan.kind, Kind::Plain(Plain::RemovalInProbe | Plain::FailedProbe)) {
             self.common.tally.met(plan.kind, self.machine.seats[plan.seat].slot_state.get());
         }
         let struck = Instant::now();
         let Plan { kind, seat, reversed, .. } = *plan;
         self.activity.does(format!("cycle {}: strikes: {kind}", round.cycle));
         match kind {
-            Kind::RemovalOfBoth => {
+            Kind::Plain(Plain::RemovalOfBoth) => {
                 for seat in if reversed { [1, 0] } else { [0, 1] } {
                     self.machine.seats[seat].slot.remove();
                 }
             }
-            Kind::RemovalInProbe | Kind::FailedProbe => {
+            Kind::Plain(Plain::RemovalInProbe | Plain::FailedProbe) => {
                 let state = self.machine.seats[seat].slot_state.clone();
                 self.machine.plug(seat, |card| armed.arm_card(plan, card, &state, self.common))?;
             }
-            Kind::Rebind => self.machine.rebind(seat),
-            Kind::RebindInRemoval if reversed => {
+            Kind::Plain(Plain::Rebind) => self.machine.rebind(seat),
+            Kind::Plain(Plain::RebindInRemoval) if reversed => {
                 self.machine.seats[seat].slot.remove();
                 self.machine.rebind(seat);
             }
-            Kind::RebindInRemoval => {
+            Kind::Plain(Plain::RebindInRemoval) => {
                 self.machine.rebind(seat);
                 thread::sleep(Duration::from_micros(50 * plan.at));
                 self.machine.seats[seat].slot.remove();
             }
-            Kind::ForcedUnbind => self.machine.unbind_all(),
-            Kind::Storm => {
+            Kind::Plain(Plain::ForcedUnbind) => self.machine.unbind_all(),
+            Kind::Plain(Plain::Storm) => {
                 self.storm(plan)?;
                 // Whatever the bus makes of all this, this comes last.
                 self.machine.plug(seat, |_| ())?;
             }
-            Kind::Unload => {
+            Kind::Plain(Plain::Unload) => {
                 self.storm(plan)?;
                 let before = std::mem::replace(&mut self.machine, Machine::new(self.number)?);
                 return Ok((struck, before.unload_in_use(round, self.stage, &self.common.tally)));

@@ -8,6 +8,7 @@
 mod activity;
 mod clients;
 mod coverage;
+mod kind;
 mod lane;
 mod machine;
 mod plan;
@@ -30,7 +31,7 @@ use lifeboat_sync::lint;
 
 pub use clients::Client;
 pub use coverage::{Coverage, Met, Pair};
-pub use plan::Kind;
+pub use kind::{Kind, Plain};
 pub use process::Footprint;
 pub use report::{Failure, Report};
 pub use statistics::{Distribution, Durations};

@@ -1,117 +1,16 @@
 //! What happens in a cycle: all of it is decided by the seed.
 
-use std::fmt;
 use std::time::Duration;
 
-use clap::ValueEnum;
 use fastrand::Rng;
-use lifeboat_gpu::{Fault, Lasts, Swap, Trigger};
+use lifeboat_gpu::{Fault, Lasts, Trigger};
 use lifeboat_lb1::regs;
-use serde::Serialize;
+
+use super::kind::{Kind, Plain};
+use crate::untidy::Untidy;
 
 /// The longest that a reset of the device may take.
 const RESET_MAX: Duration = Duration::from_millis(regs::RESET_MAX_MS);
-
-/// What happens to a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// It is pulled out.
-    Removal,
-    /// It is pulled out right before its n-th access.
-    RemovalAtAccess,
-    /// It is pulled out when it begins its n-th job.
-    RemovalAtJob,
-    /// It is pulled out when a reset of it begins: in the middle of a recovery.
-    RemovalInRecovery,
-    /// It is pulled out right after it was plugged in, in the middle of its probe.
-    RemovalInProbe,
-    /// Both devices of a bus are pulled out.
-    RemovalOfBoth,
-    /// A job hangs.
-    Hang,
-    /// A job faults.
-    JobFault,
-    /// An interrupt does not come.
-    LostInterrupt,
-    /// Interrupts come that nobody sent.
-    SpuriousInterrupt,
-    /// Its heartbeat stands still.
-    StuckHeartbeat,
-    /// A job hangs, and the reset of its ring fails.
-    FailedRingReset,
-    /// A job hangs, and neither its ring nor the device can be reset.
-    FailedReset,
-    /// A job hangs, its ring cannot be reset, and the reset of the device takes long; sometimes longer than it may.
-    SlowReset,
-    /// It cannot be reset when it is bound.
-    FailedProbe,
-    /// Its heartbeat stands still, and when it is bound again because of that it cannot be reset.
-    FailedRecovery,
-    /// It is pulled out, plugged in, unbound, bound, and fails, one right after the other and before anything of it is over.
-    Storm,
-    /// Everything takes longer.
-    Slow,
-    /// It is unbound and bound again while it is used.
-    Rebind,
-    /// It is recovered while it is pulled out, or pulled out while it is recovered.
-    RebindInRemoval,
-    /// It is unbound by force, and so is its neighbour.
-    ForcedUnbind,
-    /// The module is to be unloaded while it is used.
-    Unload,
-    /// Its link is down for a moment.
-    LinkDown,
-    /// Its registers read nonsense for a moment.
-    Garbage,
-    /// Its BARs do not answer for a moment, and configuration space does.
-    SilentBars,
-    /// Its configuration space does not answer for a moment, and its BARs do.
-    SilentConfig,
-    /// Its display stands still.
-    StuckScanout,
-    /// A job hangs, and the reset of its ring, or of the device, says that it is done, and was none.
-    LyingReset,
-    /// Its register reads take longer.
-    SlowReads,
-    /// One of its register reads stalls.
-    StalledRead,
-    /// No interrupt comes for a moment.
-    NoInterrupts,
-    /// Interrupts come that nobody sent, one right after the other, for a moment.
-    InterruptStorm,
-    /// Its doorbells ring nobody.
-    DeadDoorbell,
-    /// Another model is in its place, and the slot has not reported it.
-    SwapModel,
-    /// A card with half the memory is in its place, and the slot has not reported it.
-    SwapSize,
-}
-
-impl Kind {
-    /// Whether it keeps the display from reporting what is owed, until somebody gives up.
-    pub(super) const fn disturbs_display(self) -> bool {
-        matches!(self, Self::StuckScanout | Self::LinkDown | Self::Garbage | Self::SilentBars)
-    }
-
-    /// Whether what is written to the device, or what the device writes, may be lost although it is not.
-    pub(super) const fn loses_writes(self) -> bool {
-        matches!(
-            self,
-            Self::LinkDown | Self::SilentBars | Self::SwapModel | Self::SwapSize | Self::Storm | Self::Unload
-        )
-    }
-
-    /// Whether it lasts until somebody resets the device, and the driver need not.
-    pub(super) const fn waits_for_reset(self) -> bool {
-        matches!(self, Self::Slow | Self::SlowReads | Self::StuckScanout)
-    }
-
-    /// Whether the device is surely lost by it, although it may seem to work for a while.
-    pub(super) const fn ends_binding(self) -> bool {
-        matches!(self, Self::StuckHeartbeat | Self::SwapModel | Self::SwapSize)
-    }
-}
 
 /// How a device comes back that is still there and will not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,17 +71,11 @@ impl Plan {
     /// What is to happen in a cycle. Only one of `kinds`.
     pub(super) fn new(seed: u64, cycle: u64, kinds: &[Kind]) -> Self {
         let mut random = generator(seed, cycle, 0);
-        let kind = random.choice(kinds).copied().unwrap_or(Kind::Removal);
+        let kind = random.choice(kinds).copied().unwrap_or(Kind::Plain(Plain::Removal));
         let most = match kind {
-            Kind::RemovalAtAccess
-            | Kind::LinkDown
-            | Kind::Garbage
-            | Kind::SilentBars
-            | Kind::SilentConfig
-            | Kind::StalledRead
-            | Kind::SwapModel
-            | Kind::SwapSize => 400,
-            Kind::RemovalInProbe => 60,
+            Kind::Plain(Plain::RemovalAtAccess) => 400,
+            Kind::Untidy(untidy) if Self::comes_at_access(untidy) => 400,
+            Kind::Plain(Plain::RemovalInProbe) => 60,
             _ => 24,
         };
         Self {
@@ -200,67 +93,70 @@ impl Plan {
     /// What is armed on the card for it, each with when.
     pub(super) fn armed(&self) -> Vec<(Trigger, Fault)> {
         let job = Trigger::Job(self.at);
-        let access = Trigger::Access(self.at);
         let hang = (job, Fault::Hang);
-        let moment = self.moment();
-        let lasts = Lasts::For(moment);
-        match self.kind {
-            Kind::RemovalAtAccess | Kind::RemovalInProbe => vec![(Trigger::Access(self.at), Fault::Remove)],
-            Kind::RemovalAtJob => vec![(job, Fault::Remove)],
+        let kind = match self.kind {
+            Kind::Plain(plain) => plain,
+            Kind::Untidy(untidy) => return self.armed_untidy(untidy),
+        };
+        match kind {
+            Plain::RemovalAtAccess | Plain::RemovalInProbe => vec![(Trigger::Access(self.at), Fault::Remove)],
+            Plain::RemovalAtJob => vec![(job, Fault::Remove)],
             // The reset of the ring, or the reset of the device after a failed one of the ring.
-            Kind::RemovalInRecovery if self.reversed => {
+            Plain::RemovalInRecovery if self.reversed => {
                 vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::Remove)]
             }
-            Kind::RemovalInRecovery => vec![hang, (Trigger::Reset(1), Fault::Remove)],
-            Kind::Hang => vec![hang],
-            Kind::JobFault => vec![(job, Fault::JobFault)],
-            Kind::LostInterrupt => vec![(job, Fault::LostInterrupt)],
-            Kind::SpuriousInterrupt => vec![(job, Fault::SpuriousInterrupt)],
-            Kind::FailedRingReset => vec![hang, (Trigger::Reset(1), Fault::FailedReset)],
-            Kind::FailedReset => {
+            Plain::RemovalInRecovery => vec![hang, (Trigger::Reset(1), Fault::Remove)],
+            Plain::Hang => vec![hang],
+            Plain::JobFault => vec![(job, Fault::JobFault)],
+            Plain::LostInterrupt => vec![(job, Fault::LostInterrupt)],
+            Plain::SpuriousInterrupt => vec![(job, Fault::SpuriousInterrupt)],
+            Plain::FailedRingReset => vec![hang, (Trigger::Reset(1), Fault::FailedReset)],
+            Plain::FailedReset => {
                 vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::FailedReset)]
             }
-            Kind::SlowReset => {
+            Plain::SlowReset => {
                 let time = if self.reversed && self.at.is_multiple_of(8) { 3 * RESET_MAX } else { RESET_MAX / 20 };
                 vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::SlowReset(time))]
             }
-            Kind::FailedProbe => vec![(Trigger::Reset(1), Fault::FailedReset)],
-            Kind::Slow => vec![(job, Fault::Slow(Duration::from_micros(100 * self.at)))],
-            Kind::StuckHeartbeat => vec![(job, Fault::StuckHeartbeat)],
+            Plain::FailedProbe => vec![(Trigger::Reset(1), Fault::FailedReset)],
+            Plain::Slow => vec![(job, Fault::Slow(Duration::from_micros(100 * self.at)))],
+            Plain::StuckHeartbeat => vec![(job, Fault::StuckHeartbeat)],
             // The first is that of its end.
-            Kind::FailedRecovery if self.reversed => {
+            Plain::FailedRecovery if self.reversed => {
                 vec![(job, Fault::StuckHeartbeat), (Trigger::Reset(2), Fault::FailedReset)]
             }
-            Kind::FailedRecovery => vec![
+            Plain::FailedRecovery => vec![
                 (job, Fault::StuckHeartbeat),
                 (Trigger::Reset(2), Fault::FailedReset),
                 (Trigger::Reset(3), Fault::FailedReset),
             ],
-            Kind::LinkDown => vec![(access, Fault::LinkDown(moment))],
-            Kind::Garbage => vec![(access, Fault::Garbage(lasts))],
-            Kind::SilentBars => vec![(access, Fault::SilentBars(lasts))],
-            Kind::SilentConfig => vec![(access, Fault::SilentConfig(lasts))],
-            Kind::StuckScanout => vec![(job, Fault::StuckScanout(Lasts::UntilReset))],
-            // The reset of the ring, or the reset of the device after a failed one of the ring.
-            Kind::LyingReset if self.reversed => {
-                vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::LyingReset)]
-            }
-            Kind::LyingReset => vec![hang, (Trigger::Reset(1), Fault::LyingReset)],
-            Kind::SlowReads => vec![(job, Fault::SlowReads(Duration::from_micros(5 * self.at)))],
-            Kind::StalledRead => vec![(access, Fault::StalledRead(moment))],
-            Kind::NoInterrupts => vec![(job, Fault::NoInterrupts(lasts))],
-            Kind::InterruptStorm => vec![(job, Fault::InterruptStorm(lasts))],
-            Kind::DeadDoorbell => vec![(job, Fault::DeadDoorbell(Lasts::UntilReset))],
-            Kind::SwapModel => vec![(access, Fault::Swap(Swap::Model))],
-            Kind::SwapSize => vec![(access, Fault::Swap(Swap::Size))],
-            Kind::Removal
-            | Kind::RemovalOfBoth
-            | Kind::Rebind
-            | Kind::RebindInRemoval
-            | Kind::ForcedUnbind
-            | Kind::Storm
-            | Kind::Unload => vec![],
+            Plain::Removal
+            | Plain::RemovalOfBoth
+            | Plain::Rebind
+            | Plain::RebindInRemoval
+            | Plain::ForcedUnbind
+            | Plain::Storm
+            | Plain::Unload => vec![],
         }
+    }
+
+    /// The same for an untidy fault.
+    fn armed_untidy(&self, untidy: Untidy) -> Vec<(Trigger, Fault)> {
+        let when = if Self::comes_at_access(untidy) { Trigger::Access(self.at) } else { Trigger::Job(self.at) };
+        let mut armed = vec![(when, untidy.fault(self.moment(), Duration::from_micros(5 * self.at)))];
+        if untidy == Untidy::LyingReset {
+            // The reset of the ring, or the reset of the device after a failed one of the ring.
+            let resets = [Fault::FailedReset, Fault::LyingReset];
+            let lies = &resets[usize::from(!self.reversed)..];
+            armed.extend((1..).zip(lies).map(|(number, fault)| (Trigger::Reset(number), *fault)));
+        }
+        armed
+    }
+
+    /// Whether it comes at an access, and not with a job.
+    const fn comes_at_access(untidy: Untidy) -> bool {
+        use Untidy::{Garbage, LinkDown, SilentBars, SilentConfig, StalledRead, SwapModel, SwapSize};
+        matches!(untidy, LinkDown | Garbage | SilentBars | SilentConfig | StalledRead | SwapModel | SwapSize)
     }
 
     /// How long a fault lasts that ends by itself: from too short to be noticed to some looks at the device.
@@ -270,7 +166,7 @@ impl Plan {
 
     /// The storm of this cycle, if it has one.
     pub(super) fn storm(&self) -> Vec<Gust> {
-        if self.kind != Kind::Storm && !(self.kind == Kind::Unload && self.reversed) {
+        if self.kind != Kind::Plain(Plain::Storm) && !(self.kind == Kind::Plain(Plain::Unload) && self.reversed) {
             return Vec::new();
         }
         let mut random = Rng::with_seed(self.storm);
@@ -326,16 +222,11 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value();
-        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use clap::ValueEnum;
 
     use super::*;
 
@@ -359,8 +250,8 @@ mod tests {
     fn every_kind_happens_to_both_devices() {
         let seen: BTreeSet<_> = plans(1).iter().map(|plan| (plan.kind, plan.seat)).collect();
         assert_eq!(seen.len(), 2 * Kind::value_variants().len());
-        let only = Plan::new(1, 5, &[Kind::Hang]);
-        assert_eq!(only.kind, Kind::Hang);
+        let only = Plan::new(1, 5, &[Kind::Plain(Plain::Hang)]);
+        assert_eq!(only.kind, Kind::Plain(Plain::Hang));
         assert!(only.armed().len() == 1 && only.armed()[0].1 == Fault::Hang);
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::clients::{self, Client};
 use super::coverage::{Coverage, Met};
-use super::plan::Kind;
+use super::kind::Kind;
 use super::process::Footprint;
 use super::statistics::Distribution;
 use super::tally::Counts;

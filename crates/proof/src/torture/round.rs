@@ -8,7 +8,7 @@ use lifeboat::core::class::Presence;
 use lifeboat::{Device, Fence};
 use parking_lot::{Condvar, Mutex};
 
-use super::plan::Kind;
+use super::kind::Kind;
 
 /// Devices of a bus.
 pub(super) const SEATS: usize = 2;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::clients::Client;
 use super::coverage::{Coverage, Met};
-use super::plan::Kind;
+use super::kind::Kind;
 use super::statistics::Durations;
 
 /// Failures after which there is no sense in going on.
