@@ -78,8 +78,9 @@ impl Suite {
             }
             Self::Documentation => checkout.cargo(),
         };
-        // Of the whole workspace: cargo would build a package alone once more, with the features that it alone wants.
-        command.args(["test", "--quiet", "--workspace", "--doc", "--no-fail-fast", "--"]).args(TIMES);
+        // Not quiet, which makes dots of the tests. Of the whole workspace: cargo would build a package alone once more, with the
+        // features that it alone wants.
+        command.args(["test", "--workspace", "--doc", "--no-fail-fast", "--"]).args(TIMES);
         // Without `--exact`: rustdoc takes a name with spaces for several.
         let items = tests.into_iter().flatten().filter_map(|test| test.name.split(" - ").nth(1));
         command.args(items);
