@@ -3,11 +3,14 @@
 
 mod bench;
 mod ci;
+mod proof;
 mod vm;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use proof::Proof;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The project's chores")]
@@ -22,6 +25,12 @@ enum Chore {
     Bench(bench::Args),
     /// Run every check, as CI does.
     Ci(ci::Args),
+    /// Run the tests behind each promise that the project makes, and show which are kept.
+    Conformance(proof::Args),
+    /// Pull the device out at every single hardware access of every call.
+    Exhaust(proof::Args),
+    /// Let everything happen to many devices at once, and see that nothing breaks.
+    Torture(proof::Args),
     /// A Debian guest with our GPU on its PCI bus: set up, shell, tests.
     Vm(vm::Args),
 }
@@ -36,6 +45,9 @@ fn main() -> ExitCode {
     match Args::parse().chore {
         Chore::Bench(args) => bench::run(&args),
         Chore::Ci(args) => ci::run(&args),
+        Chore::Conformance(args) => Proof::Conformance.run(&args),
+        Chore::Exhaust(args) => Proof::Exhaust.run(&args),
+        Chore::Torture(args) => Proof::Torture.run(&args),
         Chore::Vm(args) => vm::run(&args),
     }
 }

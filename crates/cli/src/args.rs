@@ -12,13 +12,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::vitals::Watch;
 
-use crate::conformance::Wanted;
 use crate::dump::DumpCommand;
-use crate::exhaust::ExhaustArgs;
+use crate::forward::ForwardArgs;
 use crate::gpu::args::GpuCommand;
 use crate::run::fault_spec::{FaultKind, FaultSpec, Percent, Trigger};
 use crate::run::filter::Filter;
-use crate::torture::TortureArgs;
 
 /// Runs GPU work that survives the loss of its GPU.
 #[derive(Debug, Parser)]
@@ -40,18 +38,21 @@ pub enum Command {
     Run(RunArgs),
     /// What each call does before, during and after the loss of its device
     Calls(CallsArgs),
-    /// Pull the device out at every single hardware access of every call
-    Exhaust(ExhaustArgs),
     /// The state of a device when something went wrong with it
     #[command(subcommand, arg_required_else_help = true)]
     Dump(DumpCommand),
-    /// Let everything happen to many devices at once, and see that nothing breaks
-    Torture(TortureArgs),
-    /// Run the tests behind each promise that the project makes, and show which are kept
-    Conformance(ConformanceArgs),
     /// The GPU model as a device for virtual machines
     #[command(subcommand, arg_required_else_help = true)]
     Gpu(GpuCommand),
+    /// For developers, in a checkout: pull the device out at every single hardware access of every call
+    #[command(disable_help_flag = true)]
+    Exhaust(ForwardArgs),
+    /// For developers, in a checkout: let everything happen to many devices at once, and see that nothing breaks
+    #[command(disable_help_flag = true)]
+    Torture(ForwardArgs),
+    /// For developers, in a checkout: run the tests behind each promise that the project makes
+    #[command(disable_help_flag = true)]
+    Conformance(ForwardArgs),
 }
 
 /// Arguments of `lifeboat calls`.
@@ -60,42 +61,6 @@ pub struct CallsArgs {
     /// Print one JSON object: {"rows":[{"number","name","class","before","during","after"}]}
     #[arg(long)]
     pub json: bool,
-}
-
-const CONFORMANCE_AFTER_HELP: &str = "\
-The promises are those of docs/conformance.md that are proven in the hosted stack. A test proves the promises that its name gives \
-(CONTRIBUTING.md says how). The command runs in a checkout of Lifeboat and builds its tests first, which takes minutes if \
-nothing is built yet. Each test runs in a process of its own, two at a time at most.
-
---json prints one object: {\"rows\":[{\"id\",\"promise\",\"test\",\"result\",\"ms\",\"tests\":[{\"name\",\"target\",\"result\",\"ms\"}]}],\
-\"summary\":{..}}. A result is pass, fail or missing; test is the one that decides it, and ms what all tests of the promise took.
-
-Exit codes: 0 every promise is kept; 1 one is not, or has no test, or the tests do not build; 2 an argument is not usable, or \
-there is no checkout here; 130 interrupted.";
-
-/// Arguments of `lifeboat conformance`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = CONFORMANCE_AFTER_HELP)]
-pub struct ConformanceArgs {
-    /// Only this promise, or this group of them; may be given several times. Examples: GATE-4   LIFE
-    #[arg(long, value_name = "ID")]
-    pub id: Vec<Wanted>,
-
-    /// Show the promises and the names of their tests, and run none
-    #[arg(long)]
-    pub list: bool,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub json: bool,
-
-    /// How long a test may take before it is killed and has failed, 1s to 1h
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = test_timeout)]
-    pub timeout: Duration,
-
-    /// Show no progress, neither here nor of cargo
-    #[arg(long, short)]
-    pub quiet: bool,
 }
 
 /// How to print the closing report.
@@ -297,10 +262,6 @@ fn job_timeout(text: &str) -> Result<Duration, String> {
 
 fn watch(text: &str) -> Result<Duration, String> {
     timeout(text, Duration::from_millis(10)..=Duration::from_mins(1), "give a time from 10ms to 1m, such as 2s")
-}
-
-fn test_timeout(text: &str) -> Result<Duration, String> {
-    timeout(text, Duration::from_secs(1)..=Duration::from_hours(1), "give a time from 1s to 1h, such as 2m")
 }
 
 fn timeout(text: &str, allowed: RangeInclusive<Duration>, advice: &str) -> Result<Duration, String> {

@@ -14,6 +14,20 @@ struct Shared {
 }
 
 impl Interrupt {
+    /// Makes Ctrl-C and termination a request. Called once, before anything that takes time.
+    ///
+    /// # Errors
+    /// The system refuses to tell of signals, or something in this process hears them already.
+    pub fn by_signals() -> Result<Self, String> {
+        let interrupt = Self::default();
+        let on_signal = interrupt.clone();
+        let handled = ctrlc::set_handler(move || {
+            // The first asks for all that can be asked for; later ones change nothing, so that the end is as clean.
+            on_signal.request();
+        });
+        handled.map(|()| interrupt).map_err(|error| format!("Ctrl-C cannot be handled: {error}"))
+    }
+
     /// Asks to stop. `false` if that was asked for before.
     pub fn request(&self) -> bool {
         let first = !self.0.requested.swap(true, SeqCst);

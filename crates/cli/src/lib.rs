@@ -9,13 +9,12 @@
 
 pub mod args;
 pub mod calls;
-pub mod conformance;
 pub mod dump;
-pub mod exhaust;
 pub mod exit;
+pub mod forward;
 pub mod gpu;
 pub mod interrupt;
+pub mod output;
 pub mod run;
-pub mod torture;
 pub mod uevents;
 pub mod usage;

@@ -26,16 +26,19 @@ pub enum Outcome {
 /// Help and version, which were asked for, and everything that is not a valid command.
 pub fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Command, Outcome> {
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
-    let cli = Cli::try_parse_from(&args).map_err(|error| {
-        let text = error.render().to_string();
-        match error.kind() {
-            ErrorKind::DisplayHelp
-            | ErrorKind::DisplayVersion
-            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Outcome::Help(text),
-            _ => Outcome::Wrong(format!("{}; see `{} --help`", condense(&text), subcommand(&args))),
-        }
-    })?;
+    let cli = Cli::try_parse_from(&args).map_err(|error| outcome(&error, subcommand(&args)))?;
     Ok(cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())))
+}
+
+/// What the user is told instead of a command; `command --help` answers questions about it.
+pub fn outcome(error: &clap::Error, command: &str) -> Outcome {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Outcome::Help(text)
+        }
+        _ => Outcome::Wrong(format!("{}; see `{command} --help`", condense(&text))),
+    }
 }
 
 /// Writes one line to standard error, whatever the text contains.
@@ -74,11 +77,8 @@ fn subcommand(args: &[OsString]) -> &'static str {
         (Some("gpu"), Some("ctl")) => "lifeboat gpu ctl",
         (Some("gpu"), _) => "lifeboat gpu",
         (Some("calls"), _) => "lifeboat calls",
-        (Some("conformance"), _) => "lifeboat conformance",
         (Some("dump"), Some("show")) => "lifeboat dump show",
         (Some("dump"), _) => "lifeboat dump",
-        (Some("torture"), _) => "lifeboat torture",
-        (Some("exhaust"), _) => "lifeboat exhaust",
         (Some("run"), _) => "lifeboat run",
         _ => "lifeboat",
     }
@@ -116,8 +116,6 @@ mod tests {
             (&["run", "--report", "xml"], "[possible values: text, json]"),
             (&["run", "--imgae", "a.png"], "a similar argument exists: '--image'"),
             (&["run", "a.png"], "unexpected argument 'a.png'"),
-            (&["conformance", "--id", "gate 4"], "give a promise, such as GATE-4, or a group, such as GATE"),
-            (&["conformance", "--timeout", "1ms"], "give a time from 1s to 1h"),
             (&["sail"], "unrecognized subcommand 'sail'"),
             (&["gpu", "sail"], "unrecognized subcommand 'sail'"),
             (&["gpu", "serve"], "--socket <PATH>"),
@@ -142,13 +140,10 @@ mod tests {
         assert!(wrong(&["run", "--tiles", "0"]).ends_with("; see `lifeboat run --help`"));
         assert!(wrong(&["bogus"]).ends_with("; see `lifeboat --help`"));
         assert!(wrong(&["--bogus"]).ends_with("; see `lifeboat --help`"));
-        assert!(wrong(&["exhaust", "--mode", "flood"]).ends_with("; see `lifeboat exhaust --help`"));
         assert!(wrong(&["gpu", "sail"]).ends_with("; see `lifeboat gpu --help`"));
         assert!(wrong(&["calls", "--xml"]).ends_with("; see `lifeboat calls --help`"));
-        assert!(wrong(&["conformance", "--id"]).ends_with("; see `lifeboat conformance --help`"));
         assert!(wrong(&["dump", "show"]).ends_with("; see `lifeboat dump show --help`"));
         assert!(wrong(&["dump", "sink"]).ends_with("; see `lifeboat dump --help`"));
-        assert!(wrong(&["torture", "--cycles", "0"]).ends_with("; see `lifeboat torture --help`"));
         assert!(wrong(&["gpu", "serve"]).ends_with("; see `lifeboat gpu serve --help`"));
         assert!(wrong(&["gpu", "ctl", "status"]).ends_with("; see `lifeboat gpu ctl --help`"));
     }

@@ -1,8 +1,9 @@
 //! One function per tool. Each says what it proves and what bounds it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use crate::proof::{self, Proof};
 use crate::{CARGO, vm};
 
 /// How a stage ended.
@@ -29,8 +30,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "format", about: "rustfmt finds nothing to change", budget: 1, run: format },
     Stage { name: "clippy", about: "no warning in any target", budget: 4, run: clippy },
     Stage { name: "build", about: "everything builds, also the benchmarks", budget: 9, run: build },
-    Stage { name: "test", about: "unit, integration, property and documentation tests", budget: 6, run: test },
-    Stage { name: "conformance", about: "every promise has its tests, and they pass", budget: 5, run: conformance },
+    Stage { name: "test", about: "every test passes, and every promise has its tests", budget: 6, run: test },
     Stage { name: "doc", about: "the documentation builds without warnings", budget: 2, run: doc },
     Stage {
         name: "freestanding",
@@ -87,20 +87,9 @@ fn build() -> Outcome {
     cargo(&["build", "--workspace", "--all-targets", "--locked"])
 }
 
-/// Bounded by the tests' own limits: every wait in them has one.
+/// Every test of the workspace, once: what the promises' tests say in this run decides about the promises.
 fn test() -> Outcome {
-    cargo(&["test", "--workspace", "--locked"])
-}
-
-/// What `build` and `test` have built is what it builds; so this takes little more than the tests themselves.
-fn conformance() -> Outcome {
-    // Not `cargo run`, which builds the crates once more with the features that the command alone wants of them.
-    if let failed @ Outcome::Failed(_) = build() {
-        return failed;
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let mut command = Command::new(target.join("debug/lifeboat"));
-    run(command.arg("conformance"))
+    prove(Proof::Conformance, &["--all", "--quiet"])
 }
 
 fn doc() -> Outcome {
@@ -198,43 +187,18 @@ fn demo() -> Outcome {
     cargo(&["run", "--release", "--locked", "--quiet"])
 }
 
-/// Modes of `exhaust` in which the device goes or hangs.
-const CLEAN: [&str; 3] = ["unplug", "unchecked", "hang"];
-/// Modes in which it misbehaves untidily.
-const UNTIDY: [&str; 13] = [
-    "link-down",
-    "garbage",
-    "silent-bars",
-    "silent-config",
-    "stuck-scanout",
-    "lying-reset",
-    "slow-reads",
-    "stalled-read",
-    "no-interrupts",
-    "interrupt-storm",
-    "dead-doorbell",
-    "swap-model",
-    "swap-size",
-];
-
 /// All clean points: twenty thousand; four minutes. Of the untidy ones one of a hundred and fifty, with a new seed each
 /// time, which is printed: half a minute.
 fn exhaust() -> Outcome {
-    match exhaust_in(&CLEAN, &[]) {
-        Outcome::Passed => exhaust_in(&UNTIDY, &["--sample", "150"]),
+    match prove(Proof::Exhaust, &["--quiet", "--mode", "unplug", "--mode", "unchecked", "--mode", "hang"]) {
+        Outcome::Passed => prove(Proof::Exhaust, &["--quiet", "--untidy", "--sample", "150"]),
         other => other,
     }
 }
 
 /// All of them take hours.
 fn untidy() -> Outcome {
-    exhaust_in(&UNTIDY, &["--sample", "10"])
-}
-
-fn exhaust_in(modes: &[&'static str], sample: &[&'static str]) -> Outcome {
-    let modes = modes.iter().flat_map(|mode| ["--mode", mode]);
-    let args = ["run", "--release", "--locked", "--quiet", "--", "exhaust", "--quiet"];
-    cargo(&args.into_iter().chain(modes).chain(sample.iter().copied()).collect::<Vec<_>>())
+    prove(Proof::Exhaust, &["--quiet", "--untidy", "--sample", "10"])
 }
 
 fn torture() -> Outcome {
@@ -248,8 +212,7 @@ fn long_torture() -> Outcome {
 
 /// A test without progress ends at the limit.
 fn torture_for(time: &str, seed: &str) -> Outcome {
-    let args = ["--time", time, "--seed", seed, "--limit", "60s", "--quiet"];
-    cargo(&[&["run", "--release", "--locked", "--quiet", "--", "torture"], &args[..]].concat())
+    prove(Proof::Torture, &["--time", time, "--seed", seed, "--limit", "60s", "--quiet"])
 }
 
 /// Bounded by the number of states that each search allows.
@@ -276,6 +239,14 @@ fn guest_with(kernel: &[&str]) -> Outcome {
         }
         Ok(status) => Outcome::Failed(format!("{status}")),
         Err(error) => Outcome::Failed(format!("cannot start: {error}")),
+    }
+}
+
+fn prove(proof: Proof, args: &[&str]) -> Outcome {
+    match proof::status(proof, args) {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(format!("{status}")),
+        Err(error) => Outcome::Failed(error),
     }
 }
 
