@@ -15,17 +15,19 @@
 //! A *vanished* device does not fail an access: as on a real bus, its reads give all-ones and its writes go nowhere
 //! ([`ALL_ONES`]). An access fails with [`BusError`] only for what is wrong on this side: out of range, misaligned, or
 //! a mapping that has been taken away. Telling "gone" from "really reads all-ones" is the driver's job (HEALTH-1).
-#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![deny(unsafe_code)] // but in `window` and `sigbus`
 
 mod bar;
 mod config;
 mod dma;
 mod error;
+mod extended;
 #[cfg(feature = "std")]
 mod function;
 #[cfg(feature = "std")]
 mod guarded;
+mod halves;
 #[cfg(feature = "std")]
 mod memory;
 #[cfg(feature = "std")]
@@ -36,11 +38,13 @@ mod slot;
 mod window;
 
 pub use bar::{Bar, ALL_ONES};
-pub use config::{command, find_capability, offset, CapabilityId, ConfigSpace};
+pub use config::{command, find_capability, offset, CapabilityId, ConfigSpace, CONFIG_BYTES, EXTENDED_CONFIG_BYTES};
 pub use dma::{DmaMemory, Iova};
 pub use error::BusError;
+pub use extended::{find_extended_capability, serial_number, ExtendedCapabilityId};
 #[cfg(feature = "std")]
 pub use function::{Function, IrqHandler};
+pub use halves::Halves;
 #[cfg(feature = "std")]
 pub use memory::{HostMemory, PAGE_SIZE};
 #[cfg(feature = "std")]
