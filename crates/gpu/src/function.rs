@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lifeboat_lb1::regs;
-use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
+use lifeboat_pci::{
+    ALL_ONES, Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler, LinkState, ResetKind, ResetKinds,
+    offset,
+};
 use parking_lot::Mutex;
 
 use crate::board::Board;
@@ -105,6 +108,29 @@ impl Function for LocalFunction {
             self.board().write_config(config_space::MSI_CONTROL_OFFSET, &[0, 0]);
         }
         self.board().interrupts.disconnect(id);
+    }
+
+    fn resets(&self) -> ResetKinds {
+        ResetKinds::NONE.with(ResetKind::Function).with(ResetKind::Bus)
+    }
+
+    fn reset(&self, kind: ResetKind) -> Result<(), BusError> {
+        self.binding.check(LateAccess::Reset)?;
+        let board = self.board();
+        let in_time = match kind {
+            ResetKind::Function => board.function_reset(),
+            ResetKind::Bus => board.bus_reset(),
+            _ => return Err(BusError::Unsupported),
+        };
+        let mut id = [0; 4];
+        board.read_config(offset::ID, &mut id);
+        if in_time && u32::from_le_bytes(id) != ALL_ONES { Ok(()) } else { Err(BusError::NotReady) }
+    }
+
+    fn link(&self) -> LinkState {
+        let presence = &self.board().presence;
+        let up = presence.is_present() && presence.link_is_up();
+        if up { LinkState::from_status(config_space::LINK_STATUS) } else { LinkState::Down }
     }
 
     fn release(&self) {

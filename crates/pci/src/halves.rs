@@ -111,8 +111,9 @@ impl Halves {
 
 impl From<u64> for Halves {
     fn from(value: u64) -> Self {
-        let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-        Self { low: u32::from_le_bytes([a, b, c, d]), high: u32::from_le_bytes([e, f, g, h]) }
+        // Both fit: one is masked, the other shifted.
+        let half = |half| u32::try_from(half).unwrap_or(ALL_ONES);
+        Self { low: half(value & 0xffff_ffff), high: half(value >> 32) }
     }
 }
 

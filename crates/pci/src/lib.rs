@@ -28,8 +28,11 @@ mod function;
 #[cfg(feature = "std")]
 mod guarded;
 mod halves;
+mod irq;
+mod link;
 #[cfg(feature = "std")]
 mod memory;
+mod reset;
 #[cfg(feature = "std")]
 mod sigbus;
 #[cfg(feature = "std")]
@@ -43,10 +46,13 @@ pub use dma::{DmaMemory, Iova};
 pub use error::BusError;
 pub use extended::{find_extended_capability, serial_number, ExtendedCapabilityId};
 #[cfg(feature = "std")]
-pub use function::{Function, IrqHandler};
+pub use function::{Function, IrqHandler, VectorHandler};
 pub use halves::Halves;
+pub use irq::{irq_vectors, IrqKind};
+pub use link::{LinkSpeed, LinkState};
 #[cfg(feature = "std")]
 pub use memory::{HostMemory, PAGE_SIZE};
+pub use reset::{ResetKind, ResetKinds};
 #[cfg(feature = "std")]
 pub use slot::{Slot, SlotEvent, SlotWatcher};
 #[cfg(feature = "std")]
