@@ -7,11 +7,12 @@
 use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use lifeboat_lb1::regs;
-use lifeboat_pci::{command, offset};
+use lifeboat_pci::{CONFIG_BYTES, command, offset};
 use parking_lot::Mutex;
 
 /// Size of the space in bytes.
 pub(crate) const SIZE: usize = 256;
+const _: () = assert!(SIZE == CONFIG_BYTES as usize); // So the default of `ConfigSpace::size` is right.
 
 /// The PCI Express capability: endpoint, version 2.
 const PCIE: usize = 0x40;
@@ -22,8 +23,13 @@ const PCIE_DEVCTL: usize = PCIE + 0x08;
 /// High byte of device control; its bit 7 is "initiate function-level reset", which reads 0.
 const DEVCTL_HIGH: usize = PCIE_DEVCTL + 1;
 const DEVCTL_HIGH_FLR: u8 = 1 << 7;
+/// Function-level reset as the bus begins it: where, and the one byte. It changes no other bit of device control.
+pub(crate) const FUNCTION_RESET: (u16, u8) = (0x49, DEVCTL_HIGH_FLR);
+const _: () = assert!(FUNCTION_RESET.0 as usize == DEVCTL_HIGH);
 /// Link capabilities and status: 2.5 GT/s, one lane. Nothing depends on it; tools print it.
 const LINK: u8 = 0x11;
+/// The link status register.
+pub(crate) const LINK_STATUS: u16 = LINK as u16;
 
 /// The MSI capability: 64-bit addresses, no per-vector masks.
 const MSI: usize = 0x80;

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lifeboat_lb1::regs;
-use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
+use lifeboat_pci::{
+    ALL_ONES, Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler, LinkState, ResetKind, ResetKinds,
+    offset,
+};
 use parking_lot::Mutex;
 
 use crate::board::Board;
@@ -107,6 +110,29 @@ impl Function for LocalFunction {
         self.board().interrupts.disconnect(id);
     }
 
+    fn resets(&self) -> ResetKinds {
+        ResetKinds::NONE.with(ResetKind::Function).with(ResetKind::Bus)
+    }
+
+    fn reset(&self, kind: ResetKind) -> Result<(), BusError> {
+        self.binding.check(LateAccess::Reset)?;
+        let board = self.board();
+        let in_time = match kind {
+            ResetKind::Function => board.function_reset(),
+            ResetKind::Bus => board.bus_reset(),
+            _ => return Err(BusError::Unsupported),
+        };
+        let mut id = [0; 4];
+        board.read_config(offset::ID, &mut id);
+        if in_time && u32::from_le_bytes(id) != ALL_ONES { Ok(()) } else { Err(BusError::NotReady) }
+    }
+
+    fn link(&self) -> LinkState {
+        let presence = &self.board().presence;
+        let up = presence.is_present() && presence.link_is_up();
+        if up { LinkState::from_status(config_space::LINK_STATUS) } else { LinkState::Down }
+    }
+
     fn release(&self) {
         if self.binding.released.swap(true, Ordering::AcqRel) {
             return;
@@ -175,6 +201,19 @@ impl ConfigSpace for ConfigWindow {
         self.0.board.write_config(offset, &value.to_le_bytes());
         Ok(())
     }
+
+    fn read8(&self, offset: u16) -> Result<u8, BusError> {
+        self.check(offset, 1)?;
+        let mut bytes = [0];
+        self.0.board.read_config(offset, &mut bytes);
+        Ok(bytes[0])
+    }
+
+    fn write8(&self, offset: u16, value: u8) -> Result<(), BusError> {
+        self.check(offset, 1)?;
+        self.0.board.write_config(offset, &[value]);
+        Ok(())
+    }
 }
 
 /// Checks an access against a window's size.
@@ -186,10 +225,10 @@ fn in_range(offset: u64, len: usize, size: u64) -> Result<(), BusError> {
     }
 }
 
-/// Checks an access to one register.
-fn register(offset: u64, size: u64) -> Result<(), BusError> {
-    in_range(offset, 4, size)?;
-    if offset.is_multiple_of(4) { Ok(()) } else { Err(BusError::Misaligned { offset }) }
+/// Checks an access to one register of `bytes` bytes.
+fn register(offset: u64, bytes: usize, size: u64) -> Result<(), BusError> {
+    in_range(offset, bytes, size)?;
+    if offset.is_multiple_of(bytes as u64) { Ok(()) } else { Err(BusError::Misaligned { offset }) }
 }
 
 struct RegisterWindow(Arc<Binding>);
@@ -200,19 +239,20 @@ impl RegisterWindow {
     }
 }
 
+/// LB1's registers are accessed as 32 bits and no other width, so the others are [`BusError::Unsupported`].
 impl Bar for RegisterWindow {
     fn size(&self) -> u64 {
         regs::REGISTER_BAR_SIZE
     }
 
     fn read32(&self, offset: u64) -> Result<u32, BusError> {
-        register(offset, self.size())?;
+        register(offset, 4, self.size())?;
         self.check(offset)?;
         Ok(self.0.board.load_register(offset))
     }
 
     fn write32(&self, offset: u64, value: u32) -> Result<(), BusError> {
-        register(offset, self.size())?;
+        register(offset, 4, self.size())?;
         self.check(offset)?;
         self.0.board.store_register(offset, value);
         Ok(())
@@ -259,6 +299,20 @@ impl VramWindow {
     fn check(&self, offset: u64) -> Result<(), BusError> {
         self.binding.check(LateAccess::Bar { index: regs::VRAM_BAR, offset })
     }
+
+    /// Reads `N` aligned bytes in one access.
+    fn load<const N: usize>(&self, offset: u64) -> Result<[u8; N], BusError> {
+        register(offset, N, self.size)?;
+        let mut bytes = [0; N];
+        self.read_bytes(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes `N` aligned bytes in one access.
+    fn store<const N: usize>(&self, offset: u64, bytes: [u8; N]) -> Result<(), BusError> {
+        register(offset, N, self.size)?;
+        self.write_bytes(offset, &bytes)
+    }
 }
 
 impl Bar for VramWindow {
@@ -272,15 +326,35 @@ impl Bar for VramWindow {
     }
 
     fn read32(&self, offset: u64) -> Result<u32, BusError> {
-        register(offset, self.size())?;
-        let mut bytes = [0; 4];
-        self.read_bytes(offset, &mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
+        Ok(u32::from_le_bytes(self.load(offset)?))
     }
 
     fn write32(&self, offset: u64, value: u32) -> Result<(), BusError> {
-        register(offset, self.size())?;
-        self.write_bytes(offset, &value.to_le_bytes())
+        self.store(offset, value.to_le_bytes())
+    }
+
+    fn read8(&self, offset: u64) -> Result<u8, BusError> {
+        Ok(u8::from_le_bytes(self.load(offset)?))
+    }
+
+    fn write8(&self, offset: u64, value: u8) -> Result<(), BusError> {
+        self.store(offset, value.to_le_bytes())
+    }
+
+    fn read16(&self, offset: u64) -> Result<u16, BusError> {
+        Ok(u16::from_le_bytes(self.load(offset)?))
+    }
+
+    fn write16(&self, offset: u64, value: u16) -> Result<(), BusError> {
+        self.store(offset, value.to_le_bytes())
+    }
+
+    fn read64(&self, offset: u64) -> Result<u64, BusError> {
+        Ok(u64::from_le_bytes(self.load(offset)?))
+    }
+
+    fn write64(&self, offset: u64, value: u64) -> Result<(), BusError> {
+        self.store(offset, value.to_le_bytes())
     }
 
     fn read_bytes(&self, offset: u64, into: &mut [u8]) -> Result<(), BusError> {

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use crate::board::Board;
+use crate::config_space::FUNCTION_RESET;
 use crate::device::{Phase, ResetEnd, ResetKind};
 use crate::faults::{Armed, Condition};
 use crate::ring::Ring;
 
-/// How long a bus reset waits for the card. Reached only if a thread of the model is starved or stuck.
-const BUS_RESET_LIMIT: Duration = Duration::from_secs(5);
+/// How long a reset by the bus waits for the card. Reached only by a fault, or if a thread of the model is starved or stuck.
+const BUS_LIMIT: Duration = Duration::from_secs(5);
 
 impl Board {
     /// Begins a device reset. One that is under way already stands for this one too.
@@ -36,22 +37,38 @@ impl Board {
     /// A reset by the bus: a function-level reset that does not fail, and is done when this returns. `false` if it was
     /// not done in time. Nothing happens to a card that is gone. Must not be called inside an access, or by a ring.
     pub(crate) fn bus_reset(&self) -> bool {
-        let deadline = Instant::now() + BUS_RESET_LIMIT;
+        let deadline = Instant::now() + BUS_LIMIT;
         loop {
             // A reset of another kind that is under way may fail, so it does not stand for this one.
             let begun = self.begin_reset(ResetKind::Bus);
             self.config_space.reset();
-            let mut state = self.control.lock();
-            while state.phase == Phase::Resetting && self.presence.is_present() && !state.stop {
-                if Instant::now() >= deadline {
-                    return false;
-                }
-                self.control.wait(&mut state, Some(deadline));
+            if !self.wait_for_reset(deadline) {
+                return false;
             }
-            if begun || !self.presence.is_present() || state.stop {
+            if begun || !self.presence.is_present() || self.control.lock().stop {
                 return true;
             }
         }
+    }
+
+    /// A function-level reset as the bus does one: asked for in configuration space, where it can be lost, and waited for.
+    /// `false` if it was not done in time. It may fail: the card says so. Must not be called inside an access, or by a ring.
+    pub(crate) fn function_reset(&self) -> bool {
+        let (at, value) = FUNCTION_RESET;
+        self.write_config(at, &[value]);
+        self.wait_for_reset(Instant::now() + BUS_LIMIT)
+    }
+
+    /// Waits until no reset is under way, the card is gone or it stops. `false` at the deadline.
+    fn wait_for_reset(&self, deadline: Instant) -> bool {
+        let mut state = self.control.lock();
+        while state.phase == Phase::Resetting && self.presence.is_present() && !state.stop {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.control.wait(&mut state, Some(deadline));
+        }
+        true
     }
 
     /// A function-level reset: a device reset that also clears the configuration space.

@@ -91,6 +91,8 @@ pub enum LateAccess {
     },
     /// A new DMA mapping.
     DmaMap,
+    /// A reset by the bus.
+    Reset,
     /// Interrupts turned on.
     IrqEnable,
 }
@@ -135,6 +137,7 @@ impl fmt::Display for LateAccess {
             Self::Config { offset } => write!(f, "configuration access at {offset:#x}"),
             Self::Bar { index, offset } => write!(f, "access to BAR {index} at {offset:#x}"),
             Self::DmaMap => f.write_str("DMA mapping made"),
+            Self::Reset => f.write_str("reset"),
             Self::IrqEnable => f.write_str("interrupts turned on"),
         }
     }

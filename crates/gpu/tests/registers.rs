@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lifeboat_gpu::Config;
 use lifeboat_lb1::regs::{self, device_ctrl, irq, ring_ctrl, segment};
-use lifeboat_pci::{BusError, CapabilityId, command, find_capability, offset};
+use lifeboat_pci::{BusError, CapabilityId, Halves, command, find_capability, offset};
 use rig::{Rig, wait_for};
 
 #[test]
@@ -60,6 +60,56 @@ fn accesses_are_checked() {
     let mut id = [0; 8];
     rig.registers.read_bytes(0, &mut id).unwrap();
     assert_eq!(&id[..4], b"LB1\0");
+}
+
+#[test]
+fn video_memory_is_accessed_with_any_width_and_registers_with_one() {
+    let rig = Rig::new();
+    rig.vram.write64(8, 0x0807_0605_0403_0201).unwrap();
+    assert_eq!(rig.vram.read8(15), Ok(8));
+    assert_eq!(rig.vram.read16(14), Ok(0x0807));
+    assert_eq!(rig.vram.read32(12), Ok(0x0807_0605));
+    assert_eq!(rig.vram.read64(8), Ok(0x0807_0605_0403_0201));
+    rig.vram.write8(9, 0xaa).unwrap();
+    rig.vram.write16(10, 0xbbcc).unwrap();
+    assert_eq!(rig.vram.read64(8), Ok(0x0807_0605_bbcc_aa01), "neighbours stay");
+    let size = rig.vram.size();
+    assert_eq!(rig.vram.read8(size), Err(BusError::OutOfRange { offset: size, len: 1 }));
+    assert_eq!(rig.vram.read16(size - 1), Err(BusError::OutOfRange { offset: size - 1, len: 2 }));
+    assert_eq!(rig.vram.read64(size - 4), Err(BusError::OutOfRange { offset: size - 4, len: 8 }));
+    assert_eq!(rig.vram.read16(1), Err(BusError::Misaligned { offset: 1 }));
+    assert_eq!(rig.vram.write64(4, 0), Err(BusError::Misaligned { offset: 4 }));
+    assert_eq!(rig.registers.read64(regs::ID), Err(BusError::Unsupported));
+    assert_eq!(rig.registers.read8(regs::ID), Err(BusError::Unsupported));
+    assert_eq!(rig.registers.write16(regs::SCRATCH, 0), Err(BusError::Unsupported));
+    assert_eq!(rig.read(regs::SCRATCH), u32::MAX);
+    let identity = Halves::read_low_first(&*rig.registers, regs::ID).unwrap();
+    assert_eq!((identity.low, identity.high), (regs::ID_VALUE, regs::VERSION_VALUE));
+    rig.assert_no_violation();
+}
+
+#[test]
+fn health_1_every_width_reads_all_ones_once_the_card_is_gone() {
+    let rig = Rig::new();
+    rig.card.remove();
+    assert_eq!((rig.vram.read8(1), rig.vram.read16(2)), (Ok(u8::MAX), Ok(u16::MAX)));
+    assert_eq!((rig.vram.read32(4), rig.vram.read64(8)), (Ok(u32::MAX), Ok(u64::MAX)));
+    assert_eq!(rig.vram.write64(8, 0), Ok(()), "a write goes nowhere");
+    assert!(Halves::read_low_first(&*rig.registers, regs::ID).unwrap().may_be_lost());
+    assert_eq!(rig.config.read8(1), Ok(u8::MAX));
+    rig.function.release();
+    assert_eq!(rig.vram.read64(8), Err(BusError::Unmapped));
+    assert_eq!(rig.config.read8(1), Err(BusError::Unmapped));
+}
+
+#[test]
+fn configuration_space_is_accessed_by_bytes_too() {
+    let rig = Rig::cold(Config::default());
+    assert_eq!((rig.config.read8(0), rig.config.read8(1)), (Ok(0x42), Ok(0x4c)));
+    // The command register's low byte alone; the high one, INTx disable, stays.
+    rig.config.write16(offset::COMMAND, command::INTX_DISABLE).unwrap();
+    rig.config.write8(offset::COMMAND, 0xff).unwrap();
+    assert_eq!(rig.config.read16(offset::COMMAND), Ok(command::MEMORY | command::BUS_MASTER | command::INTX_DISABLE));
 }
 
 #[test]

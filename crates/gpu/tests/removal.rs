@@ -3,13 +3,14 @@
 mod rig;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use lifeboat_gpu::{Card, Config, Fault, Slot, SlotOccupied, Trigger};
 use lifeboat_lb1::command::{Command, Copy, Fill, Work};
 use lifeboat_lb1::regs;
-use lifeboat_pci::{SlotEvent, command, offset};
+use lifeboat_pci::{BusError, IrqKind, LinkSpeed, LinkState, SlotEvent, VectorHandler, command, offset};
 use rig::{Rig, bytes_of, host, va, wait_for};
 
 #[test]
@@ -160,6 +161,71 @@ fn no_handler_runs_once_interrupts_are_off() {
         assert!(!running.load(std::sync::atomic::Ordering::SeqCst));
         assert_eq!(Arc::strong_count(&running), 1, "the handler is gone");
     }
+}
+
+#[test]
+fn each_vector_has_its_handler_and_none_runs_once_interrupts_are_off() {
+    let rig = Rig::new();
+    assert_eq!(rig.function.irq_vectors(IrqKind::Msi), Ok(regs::VECTORS.into()));
+    assert_eq!(rig.function.irq_vectors(IrqKind::MsiX), Err(BusError::Unsupported), "LB1 has none");
+    let counts: [Arc<AtomicU64>; 4] = Default::default();
+    let handlers = |n: usize| -> Vec<VectorHandler> {
+        let handler = |count: &Arc<AtomicU64>| -> VectorHandler {
+            let count = Arc::clone(count);
+            Arc::new(move || {
+                count.fetch_add(1, SeqCst);
+                std::thread::sleep(Duration::from_micros(100));
+                count.fetch_add(1, SeqCst);
+            })
+        };
+        counts.iter().cycle().take(n).map(handler).collect()
+    };
+    for n in [0, 3, 5, 8, 256] {
+        assert_eq!(rig.function.irq_enable_each(IrqKind::Msi, handlers(n)), Err(BusError::Unsupported), "{n} handlers");
+    }
+    assert_eq!(rig.function.irq_enable_each(IrqKind::MsiX, handlers(4)), Err(BusError::Unsupported));
+    let seen = || counts.each_ref().map(|count| count.load(SeqCst));
+    for _ in 0..50 {
+        rig.write(regs::IRQ_MASK, regs::irq::ALL);
+        rig.write(regs::IRQ_STATUS, regs::irq::ALL);
+        rig.function.irq_enable_each(IrqKind::Msi, handlers(4)).unwrap();
+        // Whichever of the three runs when interrupts are turned off, it has ended.
+        rig.write(regs::IRQ_FORCE, regs::irq::ALL);
+        std::thread::sleep(Duration::from_micros(150));
+        rig.function.irq_disable();
+        let after = seen();
+        assert!(after.iter().all(|count| count % 2 == 0), "a handler still runs: {after:?}");
+        assert!(counts.iter().all(|count| Arc::strong_count(count) == 1), "the handlers are gone");
+    }
+    for (source, vector) in [(regs::irq::ring_done(0), 0), (regs::irq::ring_fault(0), 1), (regs::irq::VBLANK, 2)] {
+        rig.function.irq_enable_each(IrqKind::Msi, handlers(4)).unwrap();
+        rig.write(regs::IRQ_STATUS, regs::irq::ALL);
+        let before = seen();
+        rig.write(regs::IRQ_FORCE, source);
+        wait_for("the handler of the vector", || seen()[vector] == before[vector] + 2);
+        rig.function.irq_disable();
+        let others = (0..4).filter(|other| *other != vector);
+        assert!(others.into_iter().all(|other| seen()[other] == before[other]), "another vector's handler ran");
+    }
+    rig.shut_down();
+    rig.assert_no_violation();
+}
+
+#[test]
+fn the_bus_knows_the_state_of_the_link_whatever_the_function_answers() {
+    let rig = Rig::new();
+    let up = LinkState::Up { speed: LinkSpeed::GEN_1, lanes: 1 };
+    assert_eq!((rig.function.link(), LinkState::of_function(&*rig.config)), (up, Ok(up)));
+    rig.card.link_down();
+    // The function itself cannot say that it is out of reach.
+    assert_eq!((rig.function.link(), LinkState::of_function(&*rig.config)), (LinkState::Down, Ok(LinkState::Unknown)));
+    rig.card.link_up();
+    assert_eq!(rig.function.link(), up);
+    rig.shut_down();
+    assert_eq!(rig.function.link(), up, "asks nothing of the function, so it is allowed after the release");
+    rig.card.remove();
+    assert_eq!(rig.function.link(), LinkState::Down);
+    rig.assert_no_violation();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lifeboat_gpu::{Config, Fault, Trigger};
 use lifeboat_lb1::command::{Command, Copy, Fill, Work};
 use lifeboat_lb1::regs::{self, device_ctrl, device_status, ring_ctrl, ring_status, segment};
-use lifeboat_pci::{command, offset};
+use lifeboat_pci::{BusError, ResetKind, command, offset};
 use rig::{Rig, va, wait_for};
 
 /// Takes many seconds if it is not stopped: a byte at a time through 512 MiB of address space.
@@ -228,4 +228,63 @@ fn who_releases_a_card_that_takes_too_long_for_its_reset_has_done_what_there_is_
     let rig = Rig::new();
     rig.function.release();
     assert!(rig.card.witness().violations().iter().any(|seen| seen.to_string().contains("is enabled")));
+}
+
+#[test]
+fn the_bus_resets_the_function_and_says_when_it_answers_again() {
+    let rig = Rig::new();
+    let kinds: Vec<_> = rig.function.resets().iter().collect();
+    assert_eq!(kinds, [ResetKind::Function, ResetKind::Bus]);
+    for kind in kinds {
+        rig.submit(0, 0, &[Command::Work(Work::Hang)]);
+        rig.wait_busy(0);
+        rig.vram.write32(0, 7).unwrap();
+        rig.write(regs::SCRATCH, 5);
+        rig.function.reset(kind).unwrap();
+        assert_eq!(rig.config.read16(offset::COMMAND).unwrap(), 0, "{kind:?} returns to power-on");
+        rig.function.irq_disable();
+        rig.bring_up();
+        assert_eq!(rig.read(regs::DEVICE_STATUS), device_status::READY);
+        assert_eq!(rig.read(regs::SCRATCH), u32::MAX);
+        assert_eq!(rig.vram.read32(0).unwrap(), 7, "VRAM is kept");
+        let seqno = rig.submit(0, 0, &[]);
+        rig.wait(0, seqno); // DMA mappings have stayed
+    }
+    rig.assert_no_violation();
+}
+
+#[test]
+fn a_reset_by_the_bus_that_fails_is_told_by_the_device() {
+    let rig = Rig::new();
+    rig.card.inject(Fault::FailedReset);
+    assert_eq!(rig.function.reset(ResetKind::Function), Ok(()), "it answers");
+    rig.config.write16(offset::COMMAND, command::MEMORY).unwrap();
+    assert_eq!(rig.read(regs::DEVICE_STATUS), device_status::RESET_FAILED);
+    assert_eq!(rig.function.reset(ResetKind::Bus), Ok(()));
+    rig.config.write16(offset::COMMAND, command::MEMORY).unwrap();
+    assert_eq!(rig.read(regs::DEVICE_STATUS), device_status::READY, "and a harder one helps");
+}
+
+#[test]
+fn a_function_that_does_not_answer_is_not_ready_after_its_reset() {
+    let rig = Rig::new();
+    let both = [ResetKind::Function, ResetKind::Bus];
+    rig.card.link_down();
+    assert_eq!(both.map(|kind| rig.function.reset(kind)), [Err(BusError::NotReady); 2], "the link is down");
+    rig.card.link_up();
+    assert_eq!(both.map(|kind| rig.function.reset(kind)), [Ok(()); 2]);
+    // Gone in the middle of it.
+    rig.card.inject(Fault::SlowReset(Duration::from_hours(1)));
+    std::thread::scope(|scope| {
+        let reset = scope.spawn(|| rig.function.reset(ResetKind::Function));
+        rig.config.write16(offset::COMMAND, command::MEMORY).unwrap();
+        wait_for("the reset to begin", || {
+            rig.config.write16(offset::COMMAND, command::MEMORY).unwrap();
+            rig.read(regs::DEVICE_STATUS) == device_status::RESETTING
+        });
+        rig.card.remove();
+        assert_eq!(reset.join().unwrap(), Err(BusError::NotReady));
+    });
+    assert_eq!(both.map(|kind| rig.function.reset(kind)), [Err(BusError::NotReady); 2], "the card is gone");
+    assert!(rig.card.witness().is_empty(), "{:?}", rig.card.witness().violations());
 }

@@ -86,6 +86,7 @@ fn use_after_release() {
     assert_eq!(rig.function.dma_map(&host(4096)), Err(BusError::Unmapped));
     assert!(rig.function.bar(0).is_err());
     assert_eq!(rig.function.irq_enable(1, std::sync::Arc::new(|_| {})), Err(BusError::Unmapped));
+    assert_eq!(rig.function.reset(lifeboat_pci::ResetKind::Bus), Err(BusError::Unmapped));
     let accesses = rig.card.witness().violations().into_iter().map(|violation| match violation {
         Violation::AccessAfterRelease { access, .. } => access,
         other => panic!("{other}"),
@@ -97,6 +98,7 @@ fn use_after_release() {
         LateAccess::DmaMap,
         LateAccess::Bar { index: 0, offset: 0 },
         LateAccess::IrqEnable,
+        LateAccess::Reset,
     ];
     assert_eq!(accesses.collect::<Vec<_>>(), expected);
     rig.function.release();

@@ -39,14 +39,28 @@ impl CapabilityId {
     pub const MSI: Self = Self(0x05);
     /// PCI Express; function-level reset is announced here.
     pub const PCI_EXPRESS: Self = Self(0x10);
+    /// Message signalled interrupts with a table in a BAR.
+    pub const MSI_X: Self = Self(0x11);
 }
 
-/// Access to the 256 bytes of configuration space.
+/// Size of the configuration space of a conventional function, in bytes.
+pub const CONFIG_BYTES: u16 = 0x100;
+
+/// Size of the configuration space of a PCI Express function, in bytes: [`CONFIG_BYTES`], and the
+/// [extended](crate::find_extended_capability) part from there on.
+pub const EXTENDED_CONFIG_BYTES: u16 = 0x1000;
+
+/// Access to configuration space: 256 bytes, or 4 KiB where function, bus and backend have its extended part.
 pub trait ConfigSpace {
-    /// Reads the aligned 32-bit register at `offset`. All-ones if the function is gone.
+    /// How many bytes can be accessed: [`CONFIG_BYTES`], as by default, or [`EXTENDED_CONFIG_BYTES`].
+    fn size(&self) -> u16 {
+        CONFIG_BYTES
+    }
+
+    /// Reads the aligned 32-bit register at `offset`. All-ones if the function is gone, as from every read here.
     ///
     /// # Errors
-    /// [`BusError::OutOfRange`] or [`BusError::Misaligned`].
+    /// [`BusError::OutOfRange`] past [`size`](Self::size), or [`BusError::Misaligned`].
     fn read32(&self, offset: u16) -> Result<u32, BusError>;
 
     /// Reads the aligned 16-bit register at `offset`.
@@ -66,6 +80,26 @@ pub trait ConfigSpace {
     /// # Errors
     /// As [`ConfigSpace::read32`].
     fn write32(&self, offset: u16, value: u32) -> Result<(), BusError>;
+
+    /// Reads the 8-bit register at `offset`. By default half of a 16-bit read, which does the same: reads of configuration
+    /// space change nothing.
+    ///
+    /// # Errors
+    /// [`BusError::OutOfRange`].
+    fn read8(&self, offset: u16) -> Result<u8, BusError> {
+        let [low, high] = self.read16(offset & !1)?.to_le_bytes();
+        Ok(if offset % 2 == 0 { low } else { high })
+    }
+
+    /// Writes the 8-bit register at `offset`, and not its neighbour. Bits that are read-only keep their value.
+    ///
+    /// # Errors
+    /// [`BusError::OutOfRange`], or [`BusError::Unsupported`], as by default: a 16-bit write of what was read would clear the
+    /// neighbour's bits that are cleared by writing ones.
+    fn write8(&self, offset: u16, value: u8) -> Result<(), BusError> {
+        let _ = (offset, value);
+        Err(BusError::Unsupported)
+    }
 }
 
 /// More capabilities than fit into 192 bytes: the list is a loop, or the function is gone.
@@ -134,6 +168,14 @@ mod tests {
         let config = with(&[(0x40, 0x10, 0x80), (0x80, 0x05, 0)]);
         assert_eq!(find_capability(&config, CapabilityId::MSI), Ok(Some(0x80)));
         assert_eq!(find_capability(&config, CapabilityId(0x11)), Ok(None));
+    }
+
+    #[test]
+    fn a_byte_is_read_by_its_half_of_a_word_and_never_written_so() {
+        let config = with(&[(0x40, 0x10, 0x80)]);
+        assert_eq!((config.read8(0x40), config.read8(0x41), config.read8(0x42)), (Ok(0x10), Ok(0x80), Ok(0)));
+        assert_eq!(config.write8(0x40, 1), Err(BusError::Unsupported));
+        assert_eq!(config.size(), 0x100);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use core::fmt;
 
 /// Why an access could not be attempted. Never says that the device vanished: see the crate documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BusError {
     /// The access reaches past the end of the window or memory.
     OutOfRange {
@@ -27,7 +28,9 @@ pub enum BusError {
     TooManyFiles,
     /// Configuration space did not take a write: it reads all-ones, or as before.
     NotTaken,
-    /// The function cannot do this (for example: more interrupt vectors than it has).
+    /// The function does not answer after a reset: it takes longer than its bus allows, or is gone.
+    NotReady,
+    /// The function, or what is between it and the driver, cannot do this (for example: more interrupt vectors than it has).
     Unsupported,
 }
 
@@ -41,6 +44,7 @@ impl fmt::Display for BusError {
             Self::NoMemory => f.write_str("no memory or no address space left"),
             Self::TooManyFiles => f.write_str("too many open files"),
             Self::NotTaken => f.write_str("configuration space did not take a write"),
+            Self::NotReady => f.write_str("the function does not answer after its reset"),
             Self::Unsupported => f.write_str("the function does not support this"),
         }
     }

@@ -15,7 +15,7 @@
 //! A *vanished* device does not fail an access: as on a real bus, its reads give all-ones and its writes go nowhere
 //! ([`ALL_ONES`]). An access fails with [`BusError`] only for what is wrong on this side: out of range, misaligned, or
 //! a mapping that has been taken away. Telling "gone" from "really reads all-ones" is the driver's job (HEALTH-1).
-#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![deny(unsafe_code)] // but in `window` and `sigbus`
 
 mod bar;
@@ -23,12 +23,17 @@ mod config;
 mod dma;
 mod enable;
 mod error;
+mod extended;
 #[cfg(feature = "std")]
 mod function;
 #[cfg(feature = "std")]
 mod guarded;
+mod halves;
+mod irq;
+mod link;
 #[cfg(feature = "std")]
 mod memory;
+mod reset;
 #[cfg(feature = "std")]
 mod sigbus;
 #[cfg(feature = "std")]
@@ -37,14 +42,19 @@ mod slot;
 mod window;
 
 pub use bar::{Bar, ALL_ONES};
-pub use config::{command, find_capability, offset, CapabilityId, ConfigSpace};
+pub use config::{command, find_capability, offset, CapabilityId, ConfigSpace, CONFIG_BYTES, EXTENDED_CONFIG_BYTES};
 pub use dma::{DmaMemory, Iova};
 pub use enable::{set_bus_master, set_memory_decode};
 pub use error::BusError;
+pub use extended::{find_extended_capability, serial_number, ExtendedCapabilityId};
 #[cfg(feature = "std")]
-pub use function::{Function, IrqHandler};
+pub use function::{Function, IrqHandler, VectorHandler};
+pub use halves::Halves;
+pub use irq::{irq_vectors, IrqKind};
+pub use link::{LinkSpeed, LinkState};
 #[cfg(feature = "std")]
 pub use memory::{HostMemory, PAGE_SIZE};
+pub use reset::{ResetKind, ResetKinds};
 #[cfg(feature = "std")]
 pub use slot::{Slot, SlotEvent, SlotWatcher};
 #[cfg(feature = "std")]

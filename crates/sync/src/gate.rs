@@ -140,6 +140,10 @@ impl Gate {
         }
     }
 
+    pub(crate) fn turnstile(&self) -> &Turnstile {
+        &self.0
+    }
+
     /// Whether the gate is shut.
     pub fn is_shut(&self) -> bool {
         self.0.is_shut()
@@ -150,7 +154,8 @@ impl Gate {
         self.0.shut();
     }
 
-    /// Shuts, and waits until no section is open. May be called by several threads, and again.
+    /// Shuts, and waits until no section is open. May be called by several threads, and again. [`Gate::drain_async`] is the
+    /// same without blocking.
     ///
     /// # Errors
     /// The sections still open when `limit` has passed. Called from inside a section of the same gate it can only end

@@ -13,6 +13,9 @@
 //! To begin and end a section costs one or two nanoseconds: three stores, a few loads, no atomic read-modify-write, no
 //! hardware fence. All that is dear is done by who takes away.
 //!
+//! Who takes away waits with a thread and a deadline ([`Gate::drain`], [`Revocable::revoke`]), or as a future
+//! ([`Gate::drain_async`], [`Revocable::revoke_async`]), for shells that must not block.
+//!
 //! Both are per device, so one device's stuck reader never delays another's unplug (GATE-3).
 //!
 //! A guard that is leaked (`mem::forget`, a reference cycle) cannot make anything unsound: what was protected is then
@@ -31,7 +34,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`gate`], [`revocable`] | the two kinds of section, as users see them |
-//! | `turnstile` | the protocol of both: enter, leave, shut, wait |
+//! | `drain`, `revoke` | their ends as futures |
+//! | `turnstile`, `waiter` | the protocol of both: enter, leave, shut, wait; and to wait without a thread |
 //! | `registry`, `slot`, `reader` | who is inside of what, written where only the owner writes |
 //! | [`barrier`] | why a reader needs no fence |
 //! | [`lint`] | finds what could deadlock before it does |
@@ -41,6 +45,7 @@
 
 pub mod barrier;
 pub mod deadline;
+mod drain;
 pub mod gate;
 mod holdouts;
 pub mod lint;
@@ -48,13 +53,17 @@ mod primitive;
 pub mod reader;
 mod registry;
 pub mod revocable;
+mod revoke;
 mod slot;
 mod turnstile;
+mod waiter;
 
+pub use drain::Drain;
 pub use gate::{Gate, Section, TaskSection};
 pub use holdouts::{Holdout, Holdouts, OpenSection, open_sections};
 pub use reader::Reader;
 pub use revocable::{Access, Bound, Revocable};
+pub use revoke::Revoke;
 
 /// Whether the lint wants to know of sections. In models, whose threads are not the system's, never.
 fn watched() -> bool {

@@ -9,12 +9,14 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::Location;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::lint::{self, Class, hooks::SectionKind};
 use crate::primitive::UnsafeCell;
 use crate::slot::{Place, Slot};
 use crate::turnstile::{Kind, Ticket, Turnstile};
+use crate::waiter::Waiter;
 use crate::{Holdouts, Reader, reader};
 
 const ON_THREAD: Kind = Kind::OnThread(SectionKind::Revocable);
@@ -181,6 +183,28 @@ impl<T> Revocable<T> {
             // SAFETY: as in `Drop`; `dropped` is set, so nobody takes it again.
             Some(unsafe { ManuallyDrop::take(&mut *object) })
         })
+    }
+
+    pub(crate) fn begin_wait(&self, begun: &'static Location<'static>) -> Waiter {
+        self.turnstile.begin_wait(begun)
+    }
+
+    pub(crate) fn poll_wait(&self, waiter: &mut Waiter, context: &mut Context<'_>) -> Poll<()> {
+        self.turnstile.poll_wait(waiter, context, || {
+            // SAFETY: the turnstile runs this when it is still.
+            unsafe { self.drop_object() }
+        })
+    }
+
+    pub(crate) fn end_wait(&self, waiter: &mut Waiter) {
+        self.turnstile.end_wait(waiter, || {
+            // SAFETY: the turnstile runs this when it is still.
+            unsafe { self.drop_object() }
+        });
+    }
+
+    pub(crate) fn holdouts(&self) -> Holdouts {
+        self.turnstile.holdouts()
     }
 
     /// `f` is compiled twice, so that the fast path needs to remember nothing of how it came in.

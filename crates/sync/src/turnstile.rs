@@ -15,11 +15,18 @@
 //! the word and takes the lock, under which the waiter looks at the list and goes to sleep. So no wake-up is lost. Who
 //! gives up waiting leaves its duty to the last section.
 //!
+//! - *Wait without a thread* ([`Waiter`]): the same, but to go to sleep is to leave a waker under the lock. The leaver that
+//!   finds the list empty takes the wakers, and calls them when it has given the lock back: a waker is an executor's code.
+//!   The waiter that is woken does what is to be done; one that is dropped instead does it too, if it was the last to wait.
+//!   A leaver looks for wakers only where it looks for sleeping threads, so sections that end before the turnstile is shut
+//!   know nothing of them.
+//!
 //! All of this is explored by loom (`tests/loom/`), with fences; larger scenarios by shuttle.
 
 use std::panic::Location;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::deadline::deadline_after;
@@ -29,6 +36,7 @@ use crate::lint::hooks::{self, SectionKind, Token};
 use crate::primitive::{AtomicU32, Condvar, MODEL, Mutex, MutexGuard, lock, wait};
 use crate::registry::{Open, Registry};
 use crate::slot::{Place, Slot, state};
+use crate::waiter::{Waiter, Wakers};
 use crate::{barrier, reader};
 
 /// Sections may begin.
@@ -63,8 +71,10 @@ struct State {
     open: Option<Vec<Open>>,
     /// Inline storage of `open`: a look takes no memory unless very many sections are open.
     room: Vec<Open>,
-    /// Threads that wait: they do what is to be done at the end.
+    /// Threads and futures that wait: they do what is to be done at the end.
     waiting: usize,
+    /// For the futures among them.
+    wakers: Wakers,
     settling: bool,
 }
 
@@ -202,11 +212,16 @@ impl Turnstile {
         if self.word.load(Acquire) == STILL {
             return;
         }
-        let state = lock(&self.state);
-        if state.waiting > 0 {
-            self.moved.notify_all();
-        } else {
+        let mut state = lock(&self.state);
+        if state.waiting == 0 {
             drop(self.settle(state, &mut Some(finish)));
+            return;
+        }
+        self.moved.notify_all();
+        if !state.wakers.is_empty() && state.all_left(self.key) {
+            let wake = state.wakers.take();
+            drop(state);
+            wake.wake();
         }
     }
 
@@ -234,11 +249,7 @@ impl Turnstile {
         let (begun, deadline) = (Instant::now(), deadline_after(limit));
         let mut finish = Some(finish);
         let mut state = lock(&self.state);
-        if state.open.is_none() {
-            let mut open = std::mem::take(&mut state.room);
-            Registry::get().look(self.key, &mut open);
-            state.open = Some(open);
-        }
+        state.look(self.key);
         state.waiting += 1;
         loop {
             state = self.settle(state, &mut finish);
@@ -268,15 +279,72 @@ impl Turnstile {
         }
     }
 
+    /// Shuts, and begins a wait without a thread. From now on the open sections are known.
+    pub(crate) fn begin_wait(&self, begun: &'static Location<'static>) -> Waiter {
+        self.shut();
+        let mut state = lock(&self.state);
+        state.look(self.key);
+        state.waiting += 1;
+        state.wakers.begin(begun)
+    }
+
+    /// Whether no section is open and `finish` (of whoever's call it was) has run. If not, wakes the task at the time when it
+    /// is to ask again.
+    pub(crate) fn poll_wait(&self, waiter: &mut Waiter, context: &Context<'_>, finish: impl FnOnce()) -> Poll<()> {
+        if waiter.over {
+            return Poll::Ready(());
+        }
+        if !waiter.polled && crate::watched() {
+            hooks::awaiting(self.class, waiter.begun);
+        }
+        waiter.polled = true;
+        // Wakers are cloned and dropped without the lock: both run an executor's code.
+        let waker = context.waker().clone();
+        let mut state = lock(&self.state);
+        let before = state.wakers.remove(waiter);
+        state = self.settle(state, &mut Some(finish));
+        if self.word.load(Acquire) == STILL {
+            state.waiting -= 1;
+            waiter.over = true;
+            drop(state);
+            drop((before, waker));
+            return Poll::Ready(());
+        }
+        state.wakers.keep(waiter, waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Ends a wait, over or not. The duty of one that was not is left to the others who wait, or to the last section; if there
+    /// is neither, it is done here.
+    pub(crate) fn end_wait(&self, waiter: &mut Waiter, finish: impl FnOnce()) {
+        if waiter.over {
+            return;
+        }
+        waiter.over = true;
+        let mut state = lock(&self.state);
+        let before = state.wakers.remove(waiter);
+        state.waiting -= 1;
+        if state.waiting == 0 {
+            state = self.settle(state, &mut Some(finish));
+        }
+        drop(state);
+        drop(before);
+    }
+
+    /// The sections that are open now. None are known before the first wait.
+    pub(crate) fn holdouts(&self) -> Holdouts {
+        lock(&self.state).holdouts(self.key)
+    }
+
     /// If the last section has left, runs `finish`, without the lock, unless somebody does or did.
     fn settle<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         finish: &mut Option<impl FnOnce()>,
     ) -> MutexGuard<'a, State> {
-        let Some(open) = &mut state.open else { return state };
-        open.retain(|open| open.place.holds(self.key));
-        if !open.is_empty() || state.settling {
+        if !state.all_left(self.key) || state.settling {
             return state;
         }
         state.settling = true;
@@ -304,15 +372,41 @@ struct NowStill<'a>(&'a Turnstile);
 
 impl Drop for NowStill<'_> {
     fn drop(&mut self) {
-        let _state = lock(&self.0.state);
+        let mut state = lock(&self.0.state);
         self.0.word.store(STILL, Release);
         self.0.moved.notify_all();
+        let wake = state.wakers.take();
+        drop(state);
+        wake.wake();
     }
 }
 
 impl State {
     fn new() -> Self {
-        Self { shut_at: None, open: None, room: Vec::with_capacity(ROOM), waiting: 0, settling: false }
+        Self {
+            shut_at: None,
+            open: None,
+            room: Vec::with_capacity(ROOM),
+            waiting: 0,
+            wakers: Wakers::default(),
+            settling: false,
+        }
+    }
+
+    /// Finds the open sections, once. The turnstile must have been shut.
+    fn look(&mut self, key: u64) {
+        if self.open.is_none() {
+            let mut open = std::mem::take(&mut self.room);
+            Registry::get().look(key, &mut open);
+            self.open = Some(open);
+        }
+    }
+
+    /// Whether all sections that were open at the look have left. Not before it.
+    fn all_left(&mut self, key: u64) -> bool {
+        let Some(open) = &mut self.open else { return false };
+        open.retain(|open| open.place.holds(key));
+        open.is_empty()
     }
 
     fn holdouts(&self, key: u64) -> Holdouts {

@@ -40,9 +40,9 @@ impl Windows for Window<'_, '_> {
     }
 }
 
-/// Why an access did not happen: the kernel's mapping refuses just these two.
+/// Why an access of `len` bytes did not happen: the kernel's mapping refuses just these two.
 fn refusal(offset: u64, len: u64) -> BusError {
-    if offset % 4 == 0 {
+    if offset % len == 0 {
         BusError::OutOfRange { offset, len }
     } else {
         BusError::Misaligned { offset }
@@ -62,6 +62,39 @@ impl Bar for Window<'_, '_> {
     fn write32(&self, offset: u64, value: u32) -> Result<(), BusError> {
         let at = usize::try_from(offset).map_err(|_| refusal(offset, 4))?;
         self.bar.try_write32(value, at).map_err(|_| refusal(offset, 4))
+    }
+
+    fn read8(&self, offset: u64) -> Result<u8, BusError> {
+        let at = usize::try_from(offset).map_err(|_| refusal(offset, 1))?;
+        self.0.try_read8(at).map_err(|_| refusal(offset, 1))
+    }
+
+    fn write8(&self, offset: u64, value: u8) -> Result<(), BusError> {
+        let at = usize::try_from(offset).map_err(|_| refusal(offset, 1))?;
+        self.0.try_write8(value, at).map_err(|_| refusal(offset, 1))
+    }
+
+    fn read16(&self, offset: u64) -> Result<u16, BusError> {
+        let at = usize::try_from(offset).map_err(|_| refusal(offset, 2))?;
+        self.0.try_read16(at).map_err(|_| refusal(offset, 2))
+    }
+
+    fn write16(&self, offset: u64, value: u16) -> Result<(), BusError> {
+        let at = usize::try_from(offset).map_err(|_| refusal(offset, 2))?;
+        self.0.try_write16(value, at).map_err(|_| refusal(offset, 2))
+    }
+
+    // A 32-bit processor has no such access: there the trait's default says `Unsupported`.
+    #[cfg(CONFIG_64BIT)]
+    fn read64(&self, offset: u64) -> Result<u64, BusError> {
+        let at = usize::try_from(offset).map_err(|_| refusal(offset, 8))?;
+        self.0.try_read64(at).map_err(|_| refusal(offset, 8))
+    }
+
+    #[cfg(CONFIG_64BIT)]
+    fn write64(&self, offset: u64, value: u64) -> Result<(), BusError> {
+        let at = usize::try_from(offset).map_err(|_| refusal(offset, 8))?;
+        self.0.try_write64(value, at).map_err(|_| refusal(offset, 8))
     }
 
     // BAR0 holds registers only; video memory is reached by the device's own copies.

@@ -122,3 +122,9 @@ pub(crate) fn draining(class: &'static Class, place: &'static Location<'static>)
     check::blocking(format_args!("waiting for the sections of `{}` to end", class.name()), place, None);
     wait::before(class, For::Sections, place, None);
 }
+
+/// A future that this thread polls is about to wait for the same, begun at `place`. The thread itself does not block: so this
+/// is allowed everywhere but where the future, or the task that it belongs to, could never complete.
+pub(crate) fn awaiting(class: &'static Class, place: &'static Location<'static>) {
+    wait::before(class, For::Sections, place, None);
+}
