@@ -16,7 +16,7 @@ use lifeboat_driver::{Driver, DriverError, Facts, Identity, Io, RingReport, Ring
 use lifeboat_gpu::{Card, Config, Fault, Slot};
 use lifeboat_lb1::command::{ContextId, Work};
 use lifeboat_lb1::{Commands, Info, Lb1Driver, Lb1Pending, Ring};
-use lifeboat_pci::{DmaMemory, Function, Slot as _};
+use lifeboat_pci::{DmaMemory, Function};
 
 use super::{AboutJob, Notes, Place, Subsystem};
 use crate::base::Base;
