@@ -195,7 +195,8 @@ impl Device {
         )
     }
 
-    /// Runs code of the driver in a register section. A device that turns out to be gone is reported.
+    /// Runs code of the driver in a register section. A device that turns out to be gone is
+    /// reported.
     pub(crate) fn io<T>(
         self: &Arc<Self>,
         code: impl FnOnce(&Io<'_>) -> Result<T, DriverError>,

@@ -36,7 +36,8 @@ impl From<DriverError> for Stopped {
     }
 }
 
-/// Carries a sequence through; `duty` does what the sequence asks of the shell. Ends early if the device is gone.
+/// Carries a sequence through; `duty` does what the sequence asks of the shell. Ends early if the
+/// device is gone.
 pub(crate) fn drive<T, E: From<DriverError>>(
     link: &Link,
     mut sequence: impl Sequence<Output = T>,

@@ -58,8 +58,8 @@ fn look_next(device: &Arc<Device>) {
     }
 }
 
-/// One look. A device that is gone, hung, or replaced ends here and now; one that is not well is called suspect until it is
-/// well again or found to be one of these.
+/// One look. A device that is gone, hung, or replaced ends here and now; one that is not well is
+/// called suspect until it is well again or found to be one of these.
 pub(crate) fn poll(device: &Arc<Device>) {
     device.counters.health_polls.add(1);
     let health = match look(device) {
@@ -125,7 +125,8 @@ pub(crate) fn verdict(device: &Device) -> Verdict {
     }
 }
 
-/// What the device computes, and its heartbeat. The watcher is locked: what the device is asked to compute serves one at a time.
+/// What the device computes, and its heartbeat. The watcher is locked: what the device is asked to
+/// compute serves one at a time.
 fn look(device: &Device) -> Result<Health, DriverError> {
     let mut watcher = device.watcher.lock();
     let pattern = watcher.vitals.pattern();

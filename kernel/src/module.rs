@@ -2,9 +2,9 @@
 
 //! `lifeboat.ko`: the LB1 driver as a kernel module.
 //!
-//! The policy is `lifeboat-core`, the hardware is `lifeboat-lb1`, a `lifeboat-driver`: the crates that every other build
-//! has, compiled for the kernel. This crate is the shell around them, as `crates/lifeboat` is in a process: it brings memory, locks,
-//! time, interrupts and work queues.
+//! The policy is `lifeboat-core`, the hardware is `lifeboat-lb1`, a `lifeboat-driver`: the crates
+//! that every other build has, compiled for the kernel. This crate is the shell around them, as
+//! `crates/lifeboat` is in a process: it brings memory, locks, time, interrupts and work queues.
 //!
 //! | file | concept |
 //! |---|---|

@@ -5,7 +5,8 @@ use lifeboat_pci::Bar;
 
 use crate::DriverError;
 
-/// A register whose value is fixed, and neither all-ones nor zero. It decides whether the device is there.
+/// A register whose value is fixed, and neither all-ones nor zero. It decides whether the device is
+/// there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdRegister {
     /// Offset in its BAR, in bytes.
@@ -18,7 +19,8 @@ impl IdRegister {
     /// A register at `offset` that always reads `value`.
     ///
     /// # Panics
-    /// If the value is all-ones or zero, which an absent device may read as, too; at compile time, in a constant.
+    /// If the value is all-ones or zero, which an absent device may read as, too; at compile time,
+    /// in a constant.
     #[must_use]
     pub const fn new(offset: u64, value: u32) -> Self {
         assert!(value != 0 && value != u32::MAX, "an absent device may read as that, too");
@@ -28,8 +30,8 @@ impl IdRegister {
 
 /// The registers of a device, borrowed for one section.
 ///
-/// Every read is checked: if it gives all-ones, the [identity register](IdRegister) is read too. It decides
-/// whether the device is gone or the register really holds that (HEALTH-1).
+/// Every read is checked: if it gives all-ones, the [identity register](IdRegister) is read too. It
+/// decides whether the device is gone or the register really holds that (HEALTH-1).
 #[derive(Debug)]
 pub struct Registers<'a, B: ?Sized> {
     bar: &'a B,
@@ -50,7 +52,8 @@ impl<'a, B: Bar + ?Sized> Registers<'a, B> {
         Ok(judge_identity(self.bar.read32(self.id.offset)?, self.id.value))
     }
 
-    /// Checks that the device is there: for a caller that has read all-ones from elsewhere than a register. One read.
+    /// Checks that the device is there: for a caller that has read all-ones from elsewhere than a
+    /// register. One read.
     ///
     /// # Errors
     /// [`DriverError::Gone`] if it is not, [`DriverError::Bus`].

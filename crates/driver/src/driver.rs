@@ -13,8 +13,9 @@ use crate::{DriverError, Io, Sequence};
 
 /// A driver: all that is known of one kind of device, and nothing of who uses it.
 ///
-/// No function waits, blocks or allocates; each gets the hardware [lent](Io) for the section that it is called in. What
-/// has to wait is a [`Sequence`]. The same source is compiled into processes and into the kernel (DRV-1).
+/// No function waits, blocks or allocates; each gets the hardware [lent](Io) for the section that
+/// it is called in. What has to wait is a [`Sequence`]. The same source is compiled into processes
+/// and into the kernel (DRV-1).
 ///
 /// | called | functions |
 /// |---|---|
@@ -28,8 +29,8 @@ pub trait Driver: Sized + 'static {
     /// What is true of every device of this kind.
     const FACTS: Facts;
 
-    /// Properties of one device, read once at probe. They survive the loss of the device, and no reset changes them: a device that
-    /// says otherwise is another one.
+    /// Properties of one device, read once at probe. They survive the loss of the device, and no
+    /// reset changes them: a device that says otherwise is another one.
     type Info: Copy + Eq + fmt::Debug + Send + Sync + 'static;
 
     /// A ring as its owner holds it: its memory, and where the next job is written.
@@ -44,35 +45,39 @@ pub trait Driver: Sized + 'static {
     /// The interrupt sources that were pending.
     type Pending: Pending;
 
-    /// Reads the properties of a device that nobody has brought up yet, and refuses what cannot be true.
+    /// Reads the properties of a device that nobody has brought up yet, and refuses what cannot be
+    /// true.
     ///
     /// # Errors
-    /// [`DriverError::Foreign`] for a device that this driver does not know, [`DriverError::Impossible`],
-    /// [`DriverError::Gone`], [`DriverError::Bus`].
+    /// [`DriverError::Foreign`] for a device that this driver does not know,
+    /// [`DriverError::Impossible`], [`DriverError::Gone`], [`DriverError::Bus`].
     fn info(io: &Io<'_>) -> Result<Self::Info, DriverError>;
 
     /// Rings of the device.
     fn rings(info: &Self::Info) -> u8;
 
-    /// The shape of a ring for about so many `entries`, which the driver rounds to a number that the device can have.
+    /// The shape of a ring for about so many `entries`, which the driver rounds to a number that
+    /// the device can have.
     fn ring_shape(info: &Self::Info, ring: u8, entries: u32) -> RingShape;
 
     /// A ring of that shape over its memory.
     fn ring<M: DmaMemory>(info: &Self::Info, ring: u8, shape: RingShape, memory: M) -> Self::Ring<M>;
 
-    /// From a device that answers to one whose rings have proved that they work. Each has nothing in it then, and 0 as its
-    /// number. Asks for all duties.
+    /// From a device that answers to one whose rings have proved that they work. Each has nothing
+    /// in it then, and 0 as its number. Asks for all duties.
     fn bring_up<M: DmaMemory>(info: Self::Info, rings: &mut [Self::Ring<M>]) -> impl Sequence<Output = ()> + '_;
 
-    /// Resets one ring. Afterwards it has nothing in it, has `seqno` or the number after it as its own, and has proved that it works.
+    /// Resets one ring. Afterwards it has nothing in it, has `seqno` or the number after it as its
+    /// own, and has proved that it works.
     fn reset_ring<M: DmaMemory>(
         info: Self::Info,
         ring: &mut Self::Ring<M>,
         seqno: Seqno,
     ) -> impl Sequence<Output = ()> + '_;
 
-    /// Resets the device. Afterwards it is the one it was, and its rings are as after [`Driver::reset_ring`], each with the number that
-    /// `numbers` gives for it. Asks for [`Duty::Restore`](crate::Duty::Restore).
+    /// Resets the device. Afterwards it is the one it was, and its rings are as after
+    /// [`Driver::reset_ring`], each with the number that `numbers` gives for it. Asks for
+    /// [`Duty::Restore`](crate::Duty::Restore).
     fn reset_device<'a, M: DmaMemory>(
         info: Self::Info,
         rings: &'a mut [Self::Ring<M>],
@@ -85,11 +90,12 @@ pub trait Driver: Sized + 'static {
     /// Credits of a ring that a job takes.
     fn cost(work: Self::Work<'_>) -> u32;
 
-    /// Writes a job into its ring and tells the device, to report `seqno` when it is done. Says where the job begins.
+    /// Writes a job into its ring and tells the device, to report `seqno` when it is done. Says
+    /// where the job begins.
     ///
     /// # Errors
-    /// Of scope [`Job`](lifeboat_core::sched::ErrorScope::Job): the device was given nothing of it. Others: see
-    /// [`DriverError::scope`].
+    /// Of scope [`Job`](lifeboat_core::sched::ErrorScope::Job): the device was given nothing of it.
+    /// Others: see [`DriverError::scope`].
     fn run<M: DmaMemory>(
         io: &Io<'_>,
         ring: &mut Self::Ring<M>,
@@ -100,7 +106,8 @@ pub trait Driver: Sized + 'static {
     /// The last sequence number that a ring has reported.
     ///
     /// # Errors
-    /// [`DriverError::Foreign`] for a number that none has, [`DriverError::Gone`], [`DriverError::Bus`].
+    /// [`DriverError::Foreign`] for a number that none has, [`DriverError::Gone`],
+    /// [`DriverError::Bus`].
     fn progress(io: &Io<'_>, ring: u8) -> Result<Seqno, DriverError>;
 
     /// Where a ring is; `None` if it has stopped. While this changes, the ring gets on.
@@ -138,7 +145,8 @@ pub trait Driver: Sized + 'static {
     /// [`DriverError::Bus`].
     fn presence(io: &Io<'_>) -> Result<Verdict, DriverError>;
 
-    /// Whether the device makes of `pattern` what only a living one does. `pattern` is neither all-ones nor zero.
+    /// Whether the device makes of `pattern` what only a living one does. `pattern` is neither
+    /// all-ones nor zero.
     ///
     /// # Errors
     /// [`DriverError::Bus`]. A dead device is a verdict.
@@ -150,8 +158,9 @@ pub trait Driver: Sized + 'static {
     /// [`DriverError::Gone`], [`DriverError::Bus`].
     fn heartbeat(io: &Io<'_>) -> Result<u32, DriverError>;
 
-    /// Compares the device that answers now with the one that `before` was read of (LIFE-8). A device that begins to answer
-    /// nonsense is no replacement: another one gives the same answers twice, and [computes](Self::computes).
+    /// Compares the device that answers now with the one that `before` was read of (LIFE-8). A
+    /// device that begins to answer nonsense is no replacement: another one gives the same answers
+    /// twice, and [computes](Self::computes).
     ///
     /// # Errors
     /// [`DriverError::Gone`], [`DriverError::Bus`].
@@ -250,7 +259,8 @@ impl Facts {
         self.ids.iter().any(|id| id.register() == register)
     }
 
-    /// Judges the first register of configuration space: whether a device of this kind answers there.
+    /// Judges the first register of configuration space: whether a device of this kind answers
+    /// there.
     #[must_use]
     pub fn judge(&self, register: u32) -> Verdict {
         // No value is its own complement.

@@ -13,7 +13,8 @@ pub struct Layout {
     pub ring: &'static [Register],
     /// Where the registers of a ring begin.
     pub ring_at: fn(u8) -> u64,
-    /// Indices in `ring` of the registers with the entry that the ring is at, the one behind its last, and its sequence number.
+    /// Indices in `ring` of the registers with the entry that the ring is at, the one behind its
+    /// last, and its sequence number.
     pub head_tail_seqno: [usize; 3],
     /// Bytes of an entry of a ring, at most [`Layout::MOST_ENTRY_BYTES`].
     pub entry_bytes: usize,
@@ -90,12 +91,12 @@ impl Field {
     }
 }
 
-/// Reads the registers of a block that begins at `base`, while `go_on` says so, which is asked before each. One that cannot be read
-/// is `None`, and the next is tried.
+/// Reads the registers of a block that begins at `base`, while `go_on` says so, which is asked
+/// before each. One that cannot be read is `None`, and the next is tried.
 ///
 /// # Errors
-/// [`DriverError::Gone`] as soon as the device is found gone: the registers that were left are `None` and have not been
-/// tried.
+/// [`DriverError::Gone`] as soon as the device is found gone: the registers that were left are
+/// `None` and have not been tried.
 pub fn read<D: Driver>(
     io: &Io<'_>,
     base: u64,

@@ -21,8 +21,8 @@ pub trait Windows {
     }
 }
 
-/// The windows of one device, borrowed for one section. A driver's code gets no other way to its hardware, and
-/// cannot keep this one (GATE-1):
+/// The windows of one device, borrowed for one section. A driver's code gets no other way to its
+/// hardware, and cannot keep this one (GATE-1):
 ///
 /// ```compile_fail,E0521
 /// use lifeboat_driver::Io;

@@ -1,13 +1,13 @@
 //! What a driver is, portable.
 //!
-//! A [`Driver`] is what is known of one kind of device: its facts, how its registers are read, how a job is written, and
-//! its procedures as [`Sequence`]s. It is written once. Shells bring memory, time, sections and exclusion: `lifeboat`
-//! in a process, `kernel/` as a kernel module.
+//! A [`Driver`] is what is known of one kind of device: its facts, how its registers are read, how
+//! a job is written, and its procedures as [`Sequence`]s. It is written once. Shells bring memory,
+//! time, sections and exclusion: `lifeboat` in a process, `kernel/` as a kernel module.
 //!
 //! `no_std`, no allocator, no `unsafe`, no locks and no clock. Nothing here or in a driver waits.
 //!
-//! What it is not: policy. Which job runs next, what a timeout means and when a device is given up is decided in
-//! `lifeboat-core`.
+//! What it is not: policy. Which job runs next, what a timeout means and when a device is given up
+//! is decided in `lifeboat-core`.
 //!
 //! | module | concept |
 //! |---|---|

@@ -1,9 +1,10 @@
 //! Procedures that wait for hardware, as steps that a shell drives.
 //!
-//! A driver never waits. A procedure that has to (bring-up, resets, shutdown) is a [`Sequence`]: each step is a few
-//! accesses to registers in one section, and says what is to come before the next. Everything else is the shell's: it
-//! opens the sections, waits between them, carries out the [duties](Duty) that only it can, and stops when the device
-//! is gone. So a process and a kernel run the same procedure, and an unplug never waits longer than for one step.
+//! A driver never waits. A procedure that has to (bring-up, resets, shutdown) is a [`Sequence`]:
+//! each step is a few accesses to registers in one section, and says what is to come before the
+//! next. Everything else is the shell's: it opens the sections, waits between them, carries out the
+//! [duties](Duty) that only it can, and stops when the device is gone. So a process and a kernel
+//! run the same procedure, and an unplug never waits longer than for one step.
 //!
 //! How long is waited is [`Pace`]'s to say, the same for all shells.
 
@@ -27,8 +28,8 @@ pub trait Sequence {
     /// Each [`DriverError`]: the procedure has failed.
     fn step(&mut self, io: &Io<'_>) -> Result<Step<Self::Output>, DriverError>;
 
-    /// The error that the procedure ends with if the hardware has not answered within the limit of its
-    /// last [`Step::Again`].
+    /// The error that the procedure ends with if the hardware has not answered within the limit of
+    /// its last [`Step::Again`].
     fn overdue(&self) -> DriverError;
 }
 
@@ -37,7 +38,8 @@ pub trait Sequence {
 pub enum Step<T> {
     /// The next step, at once and in a section of its own.
     Next,
-    /// The same step again, after a pause: the hardware takes time. Steps that say this in a row belong to one wait.
+    /// The same step again, after a pause: the hardware takes time. Steps that say this in a row
+    /// belong to one wait.
     Again {
         /// The pause.
         after: Duration,
@@ -54,13 +56,14 @@ pub enum Step<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Duty {
-    /// Let the device start transfers: bus mastering on. Asked in bring-up, when whatever ran on the device before has
-    /// been stopped.
+    /// Let the device start transfers: bus mastering on. Asked in bring-up, when whatever ran on
+    /// the device before has been stopped.
     BusMaster,
     /// Connect the interrupt handlers. Asked in bring-up, before the driver unmasks interrupts.
     Interrupts,
-    /// Give back to the device what users have set up, such as address tables and what is displayed. Asked when the device has
-    /// been reset and works again, before its rings do; in bring-up, too, when there may be nothing yet.
+    /// Give back to the device what users have set up, such as address tables and what is
+    /// displayed. Asked when the device has been reset and works again, before its rings do; in
+    /// bring-up, too, when there may be nothing yet.
     Restore,
 }
 
@@ -79,16 +82,17 @@ pub enum Turn<T> {
     Overdue,
 }
 
-/// Steps without a wait that a sequence may make: hundreds of times as many as any has. A sequence that makes more never
-/// ends (DRV-3).
+/// Steps without a wait that a sequence may make: hundreds of times as many as any has. A sequence
+/// that makes more never ends (DRV-3).
 const MOST_STEPS: u32 = 100_000;
-/// Time that a sequence may take, whatever limits it asks for. The longest that the devices we know may take for a step is two
-/// minutes (the field `CAP.TO` of NVM Express).
+/// Time that a sequence may take, whatever limits it asks for. The longest that the devices we know
+/// may take for a step is two minutes (the field `CAP.TO` of NVM Express).
 const MOST_TIME: Duration = Duration::from_secs(600);
 
 /// How a sequence gets on: decides when a wait is over.
 ///
-/// A limit is [`Polling`]'s: it does not depend on how busy the machine is, and a last step is made after it (HEALTH-5).
+/// A limit is [`Polling`]'s: it does not depend on how busy the machine is, and a last step is made
+/// after it (HEALTH-5).
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// The wait that goes on.
@@ -159,7 +163,8 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
     const AGAIN: Step<u8> = Step::Again { after: MS, within: Duration::from_millis(10) };
 
-    /// Drives what `step` says, with steps that take no time; gives how it ended, the steps, and the time.
+    /// Drives what `step` says, with steps that take no time; gives how it ended, the steps, and
+    /// the time.
     fn drive(mut step: impl FnMut(u32) -> Step<u8>) -> (Turn<u8>, u32, Duration) {
         let (mut pace, mut now) = (Pace::new(), Timestamp::new(Duration::from_secs(7)));
         let began = now;

@@ -156,7 +156,8 @@ impl Driver for Lb1Driver {
         let interrupts = lb1.take_interrupts()?;
         let mut rings = [None; regs::MAX_RINGS as usize];
         for ring in interrupts.done().chain(interrupts.faulted()) {
-            // The status bit may be from before a reset: the ring itself says whether it is stopped now.
+            // The status bit may be from before a reset: the ring itself says whether it is stopped
+            // now.
             let (completed, faulted) = lb1.ring_report(ring)?;
             rings[usize::from(ring)] = Some(RingReport { ring, completed, faulted });
         }

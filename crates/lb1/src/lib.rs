@@ -5,8 +5,8 @@
 //! only through the [`lifeboat_pci`] traits that the caller lends for each operation, so this code can only ever run
 //! inside a section that lends them (GATE-1).
 //!
-//! Nothing here waits. What the hardware takes time for is a step of a [`Sequence`](lifeboat_driver::Sequence), which a
-//! shell drives.
+//! Nothing here waits. What the hardware takes time for is a step of a
+//! [`Sequence`](lifeboat_driver::Sequence), which a shell drives.
 //!
 //! What it is not: policy. Which job runs next, what a timeout means and when a device is given up is decided in
 //! `lifeboat-core`.

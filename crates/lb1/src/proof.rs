@@ -14,9 +14,9 @@
 //!
 //! Afterwards the ring is enabled anew, so that users' jobs begin at its first descriptor.
 //!
-//! The sequences enable the ring, call [`Lb1::begin_proof`], ask [`Lb1::proof`] until it is done, for
-//! [`PROOF_LIMIT`] and once more, and take [`Unproven::Silent`] as the answer of a ring that has
-//! none. Then they call [`Lb1::end_proof`].
+//! The sequences enable the ring, call [`Lb1::begin_proof`], ask [`Lb1::proof`] until it is done,
+//! for [`PROOF_LIMIT`] and once more, and take [`Unproven::Silent`] as the answer of a ring that
+//! has none. Then they call [`Lb1::end_proof`].
 
 use core::time::Duration;
 

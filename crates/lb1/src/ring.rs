@@ -20,8 +20,9 @@ pub struct Ring<M> {
 
 /// The driver's end of a ring: where the next descriptor goes.
 ///
-/// It does not watch the device's head. The scheduler's credits do: a ring has those of its [`RingWriter::shape`], a job costs
-/// [`RingWriter::cost`], and a job is only written while there are credits for it.
+/// It does not watch the device's head. The scheduler's credits do: a ring has those of its
+/// [`RingWriter::shape`], a job costs [`RingWriter::cost`], and a job is only written while there
+/// are credits for it.
 #[derive(Debug)]
 pub(crate) struct RingWriter {
     order: u8,
@@ -61,8 +62,8 @@ impl RingWriter {
         Self { order: order.clamp(regs::RING_ORDER_MIN, regs::RING_ORDER_MAX), tail: 0, proofs: 0 }
     }
 
-    /// Its descriptors, and memory for them and a page for its proof. One that is full would look empty, so it has a
-    /// credit less than descriptors.
+    /// Its descriptors, and memory for them and a page for its proof. One that is full would look
+    /// empty, so it has a credit less than descriptors.
     pub(crate) fn shape(&self) -> RingShape {
         let entries = 1 << self.order;
         RingShape { entries, bytes: self.descriptor_bytes() + PROOF_BYTES, credits: entries - 1 }

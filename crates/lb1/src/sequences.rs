@@ -1,7 +1,7 @@
 //! What waits for the hardware: bring-up, reset of the device, reset of a ring, shutdown.
 //!
-//! Their order is that of docs/lb1.md. Bring-up and a reset of the device are the same from the reset on, but for what only a
-//! device that nobody knows yet must show.
+//! Their order is that of docs/lb1.md. Bring-up and a reset of the device are the same from the
+//! reset on, but for what only a device that nobody knows yet must show.
 
 use core::time::Duration;
 
@@ -18,7 +18,8 @@ use crate::Lb1;
 
 /// Limit for a reset: twice what the device states.
 const RESET_LIMIT: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS);
-/// Pause between two looks at a reset or a proof, which take well under a millisecond on a healthy device.
+/// Pause between two looks at a reset or a proof, which take well under a millisecond on a healthy
+/// device.
 const POLL: Duration = Duration::from_micros(100);
 /// Limit for the heartbeat to move: it counts milliseconds.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(100);
@@ -226,7 +227,8 @@ impl Sequence for ShutDown {
 }
 
 impl<M: DmaMemory> Ring<M> {
-    /// Enables the ring with `seqno` as its number; then the ring proves itself by a job that writes the next (RECOV-5).
+    /// Enables the ring with `seqno` as its number; then the ring proves itself by a job that
+    /// writes the next (RECOV-5).
     fn start<B: Bar + ?Sized>(
         &mut self,
         start: &mut Start,

@@ -1,4 +1,5 @@
-//! The base's part of a device: what every device has for its users, whatever its kind. It gives no way to the hardware.
+//! The base's part of a device: what every device has for its users, whatever its kind. It gives no
+//! way to the hardware.
 
 use std::sync::Arc;
 

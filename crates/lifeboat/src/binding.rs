@@ -21,7 +21,8 @@ use crate::{Device, locks};
 
 /// How long a second caller of [`Binding::unplug`] waits for the first.
 const SECOND_CALLER_LIMIT: Duration = Duration::from_mins(1);
-/// Pattern that a device computes with to show which one it is: neither the pattern nor its complement is all-ones or zero.
+/// Pattern that a device computes with to show which one it is: neither the pattern nor its
+/// complement is all-ones or zero.
 const IDENTITY_PATTERN: u32 = 0x0f1e_2d3c;
 
 /// A driver bound to a function. Dropped, it unplugs.
@@ -29,7 +30,8 @@ pub struct Binding(Arc<dyn AnyBinding>);
 
 /// A binding of whatever driver.
 pub(crate) trait AnyBinding: Send + Sync {
-    /// The device, as its subsystem gives it to users; also if it is wedged. `None` once the unplug has begun.
+    /// The device, as its subsystem gives it to users; also if it is wedged. `None` once the unplug
+    /// has begun.
     fn device(&self) -> Option<Box<dyn Any>>;
     /// See [`Binding::unplug`].
     fn unplug(&self, loss: Loss) -> Option<Arc<UnplugReport>>;
@@ -39,8 +41,9 @@ pub(crate) trait AnyBinding: Send + Sync {
     fn methods(&self) -> Methods;
     /// What the driver has read of the device at probe.
     fn info(&self) -> Arc<dyn AnyInfo>;
-    /// Compares the device that answers with the one that was bound: in configuration space, and where that says so in its
-    /// registers. Those of a wedged device are cut off: it is unknown, and the word of the slot is believed.
+    /// Compares the device that answers with the one that was bound: in configuration space, and
+    /// where that says so in its registers. Those of a wedged device are cut off: it is unknown,
+    /// and the word of the slot is believed.
     fn identify(&self, function: &dyn Function) -> Identity;
     /// How its end has gone so far.
     fn report(&self) -> UnplugReport;
@@ -118,19 +121,21 @@ impl Binding {
         self.0.unplug(loss)
     }
 
-    /// Takes a device that has failed for good out of use, by the same path up to its cut: it reaches no memory, its fences
-    /// have signalled, maps lead to nothing (MAP-4), and it refuses work with what failed (CALL-5). It stays bound, and can
-    /// be opened, until it is [unplugged](Self::unplug): that is the first half of any recovery (WEDGE-2).
+    /// Takes a device that has failed for good out of use, by the same path up to its cut: it
+    /// reaches no memory, its fences have signalled, maps lead to nothing (MAP-4), and it refuses
+    /// work with what failed (CALL-5). It stays bound, and can be opened, until it is
+    /// [unplugged](Self::unplug): that is the first half of any recovery (WEDGE-2).
     ///
-    /// Gives what is to be told of it, or `None` if the binding has ended already or is ending. Allocates nothing (WEDGE-5) on
-    /// a thread that is [ready](Self::ready_to_wedge), unless sections do not end in time and are to be named, or more than 32 are
-    /// open at once. Who tells of it may, and gets [how it went](Self::report).
+    /// Gives what is to be told of it, or `None` if the binding has ended already or is ending.
+    /// Allocates nothing (WEDGE-5) on a thread that is [ready](Self::ready_to_wedge), unless
+    /// sections do not end in time and are to be named, or more than 32 are open at once. Who tells
+    /// of it may, and gets [how it went](Self::report).
     pub fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::Event> {
         self.0.wedge(failure, methods)
     }
 
-    /// To be called once by a thread that may have to [wedge](Self::wedge) a device: what threads set up at their first wait and
-    /// at their first section takes memory, so it is done now.
+    /// To be called once by a thread that may have to [wedge](Self::wedge) a device: what threads
+    /// set up at their first wait and at their first section takes memory, so it is done now.
     pub fn ready_to_wedge() {
         let (lock, never) = (Mutex::new(&locks::BINDING, ()), Condvar::new());
         let _ = never.wait_until(&mut lock.lock(), Instant::now());
@@ -142,21 +147,23 @@ impl Binding {
         self.0.report()
     }
 
-    /// Takes a dump of the device as it is now, whatever it is: recovery by hand begins with one. It is no incident, and is the
-    /// [last](Self::last_dump) afterwards. `None` if the device is wedged, or the binding is ending or has ended;
-    /// of one that begins to end meanwhile it has what was found.
+    /// Takes a dump of the device as it is now, whatever it is: recovery by hand begins with one.
+    /// It is no incident, and is the [last](Self::last_dump) afterwards. `None` if the device is
+    /// wedged, or the binding is ending or has ended; of one that begins to end meanwhile it has
+    /// what was found.
     pub fn dump(&self) -> Option<Arc<Dump>> {
         self.0.dump()
     }
 
-    /// The dumps that were captured since this was asked last, oldest first (WEDGE-4): one per incident, from before anything was
-    /// reset. There is room for two that nobody has taken; a third is not captured. A [`Bus`](crate::Bus) takes those of its
-    /// bindings.
+    /// The dumps that were captured since this was asked last, oldest first (WEDGE-4): one per
+    /// incident, from before anything was reset. There is room for two that nobody has taken; a
+    /// third is not captured. A [`Bus`](crate::Bus) takes those of its bindings.
     pub fn take_dumps(&self) -> Vec<Arc<Dump>> {
         self.0.take_dumps()
     }
 
-    /// The dump that was taken last, or made by hand; until the next one, also when the binding has ended.
+    /// The dump that was taken last, or made by hand; until the next one, also when the binding has
+    /// ended.
     pub fn last_dump(&self) -> Option<Arc<Dump>> {
         self.0.last_dump()
     }

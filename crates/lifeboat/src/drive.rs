@@ -1,4 +1,5 @@
-//! Drives a driver's [`Sequence`]s: makes each step in a section of its own, and waits outside of them.
+//! Drives a driver's [`Sequence`]s: makes each step in a section of its own, and waits outside of
+//! them.
 
 use std::time::Instant;
 
@@ -8,8 +9,8 @@ use lifeboat_sync::lint;
 
 use crate::link::Sections;
 
-/// Carries a sequence through; `duty` does what it asks of the shell. Ends early if the device is gone (GATE-9). Its sections are
-/// known by the place of the call.
+/// Carries a sequence through; `duty` does what it asks of the shell. Ends early if the device is
+/// gone (GATE-9). Its sections are known by the place of the call.
 ///
 /// # Errors
 /// Those of the sequence and of `duty`.

@@ -53,8 +53,8 @@ impl Hardware {
         Ok(Self { function: function.clone(), windows, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
     }
 
-    /// A window. To be used inside a section: the only way here is through the link's revocable, and the lint
-    /// looks all the same.
+    /// A window. To be used inside a section: the only way here is through the link's revocable,
+    /// and the lint looks all the same.
     #[track_caller]
     pub(crate) fn bar(&self, bar: u8) -> Result<&(dyn Bar + Send + Sync + 'static), BusError> {
         lint::register_access();

@@ -14,14 +14,16 @@
 //!
 //! # The life of a job, as it runs through these files
 //!
-//! `gpu::handle` (the call) → [`mod@calls`] (what its class gives it) → `gpu::submit` (builds the job) → [`sched`] (reserve, then commit; its worker carries
-//! out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the device → `irq` (what completed) →
-//! [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
+//! `gpu::handle` (the call) → [`mod@calls`] (what its class gives it) → `gpu::submit` (builds the
+//! job) → [`sched`] (reserve, then commit; its worker carries out `Action::Run`) → `rings` (ring
+//! and doorbell, in a revocable section) → the device → `irq` (what completed) → [`sched`]
+//! (`Action::Signal`) → [`Fence`] → whoever waits.
 //!
 //! # The life of a commit
 //!
-//! `gpu::handle` → [`calls`](mod@calls) → `gpu::display` ([`lifeboat_core::kms`] accepts it; its fence is waited for by the worker, its flip by
-//! the interrupt handler) → [`Fence`] and [`DisplayEvent`].
+//! `gpu::handle` → [`calls`](mod@calls) → `gpu::display` ([`lifeboat_core::kms`] accepts it; its
+//! fence is waited for by the worker, its flip by the interrupt handler) → [`Fence`] and
+//! [`DisplayEvent`].
 //!
 //! # The life of an unplug
 //!

@@ -40,7 +40,8 @@ impl Deref for Link {
     }
 }
 
-/// Either way to the hardware, for a procedure that is the same in a bus callback and outside of one.
+/// Either way to the hardware, for a procedure that is the same in a bus callback and outside of
+/// one.
 pub(crate) trait Sections {
     /// As [`Link::io`].
     fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError>;
@@ -59,8 +60,8 @@ impl Sections for BoundLink<'_> {
     }
 }
 
-/// Runs code of the driver. Its panic ends here (DRV-3): it must not take the caller with it, which may be an interrupt
-/// handler or an unplug.
+/// Runs code of the driver. Its panic ends here (DRV-3): it must not take the caller with it, which
+/// may be an interrupt handler or an unplug.
 fn run<R>(hardware: &Hardware, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
     caught("the driver", || f(&Io::new(hardware))).unwrap_or(Err(DriverError::Panicked))
 }
@@ -85,8 +86,8 @@ impl Link {
         }
     }
 
-    /// Runs `f` on the hardware, in a section. If there is none any more, or `f` finds the device dead, that is
-    /// [`DriverError::Gone`], and the bus side learns of it.
+    /// Runs `f` on the hardware, in a section. If there is none any more, or `f` finds the device
+    /// dead, that is [`DriverError::Gone`], and the bus side learns of it.
     #[track_caller]
     pub(crate) fn hardware<R>(&self, f: impl FnOnce(&Hardware) -> Result<R, DriverError>) -> Result<R, DriverError> {
         let result = self.access(f).unwrap_or(Err(DriverError::Gone));
@@ -94,8 +95,8 @@ impl Link {
         result
     }
 
-    /// Runs code of the driver, as [`Link::hardware`]. Its panic is [`DriverError::Panicked`], and the bus side learns of
-    /// that, too.
+    /// Runs code of the driver, as [`Link::hardware`]. Its panic is [`DriverError::Panicked`], and
+    /// the bus side learns of that, too.
     #[track_caller]
     pub(crate) fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
         self.hardware(|hardware| run(hardware, f))

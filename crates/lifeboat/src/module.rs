@@ -85,12 +85,8 @@ impl Module {
 
     /// From now on the module binds what the driver of a subsystem binds to.
     pub(crate) fn register<S: Subsystem>(&mut self) {
-        const {
-            assert!(
-                S::Driver::FACTS.dump.entry_bytes <= Layout::MOST_ENTRY_BYTES,
-                "an entry of a ring is too large for a dump"
-            )
-        };
+        // Checked when it is compiled.
+        const { assert!(S::Driver::FACTS.dump.entry_bytes <= Layout::MOST_ENTRY_BYTES, "too large for a dump") };
         self.drivers.push(Registered { facts: &S::Driver::FACTS, probe: probe::<S> });
     }
 

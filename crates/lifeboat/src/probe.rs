@@ -25,7 +25,7 @@ use crate::panics::caught;
 use crate::rest::{Rest, quiesce};
 use crate::rings::{DeviceRings, Ring};
 use crate::sched::{OpenError, Options, OptionsError, Scheduler};
-use crate::subsystem::{Place, Subsystem};
+use crate::subsystem::{Site, Subsystem};
 use crate::teardown::Shell;
 
 /// Entries that a ring is to have: of an LB1, 128 KiB of host memory.
@@ -190,7 +190,7 @@ fn bring_up<S: Subsystem>(
     let contexts = S::contexts(&info);
     let scheduler = Options { rings: S::Driver::rings(&info), limits, contexts, ..scheduler };
     let name = base::name(minor);
-    let subsystem = Arc::new(S::new(&Place { ledger: &module.ledger, name: &name, link, info }, &options));
+    let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info }, &options));
     let ProbeOptions { watch, dump_limit, report_dump, .. } = options;
     let (mut recorder, mut end) = (None, None);
     let rest = Arc::new(Rest::default());
@@ -246,7 +246,8 @@ fn bring_to_rest<S: Subsystem>(link: &Link, function: &dyn Function, drain_limit
     }
 }
 
-/// The rings of a device, in memory that it reaches once it may start transfers; and that memory, for dumps.
+/// The rings of a device, in memory that it reaches once it may start transfers; and that memory,
+/// for dumps.
 fn make_rings<S: Subsystem>(
     bound: &BoundLink<'_>,
     info: <S::Driver as Driver>::Info,

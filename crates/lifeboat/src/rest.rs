@@ -1,7 +1,8 @@
 //! Brings a device to rest.
 //!
-//! When a binding ends, the worker does that as its last act, so that an unplug waits no longer for an access that stalls than its limit
-//! allows; or the unplug itself, if the worker never comes to it, as when a fence callback blocks it.
+//! When a binding ends, the worker does that as its last act, so that an unplug waits no longer for
+//! an access that stalls than its limit allows; or the unplug itself, if the worker never comes to
+//! it, as when a fence callback blocks it.
 
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::time::Duration;
@@ -14,8 +15,8 @@ use crate::drive::{drive, nothing};
 use crate::link::{BoundLink, Link, Sections};
 use crate::panics::caught;
 
-/// How long somebody who is to bring the device to rest is waited for besides what is waited for otherwise: as long as a
-/// shutdown takes that the device does not end.
+/// How long somebody who is to bring the device to rest is waited for besides what is waited for
+/// otherwise: as long as a shutdown takes that the device does not end.
 pub(crate) const REST_LIMIT: Duration = Duration::from_millis(200);
 
 const NOBODY: u8 = 0;
@@ -60,7 +61,8 @@ fn stop<D: Driver>(link: &impl Sections) -> bool {
     alive
 }
 
-/// The rest of it, also of a device that did not answer as it should: what is there at all must not reach memory.
+/// The rest of it, also of a device that did not answer as it should: what is there at all must not
+/// reach memory.
 pub(crate) fn cut_dma_off(config: &(impl ConfigSpace + ?Sized)) {
     let off = set_bus_master(config, false).and_then(|()| set_memory_decode(config, false));
     if let Err(error) = off {

@@ -1,5 +1,5 @@
-//! The rings of a device, for its scheduler: each call of the worker is a few sections with the driver's code in them, or
-//! one of its sequences.
+//! The rings of a device, for its scheduler: each call of the worker is a few sections with the
+//! driver's code in them, or one of its sequences.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -118,7 +118,8 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
         self.link.lost(Loss::Crashed);
     }
 
-    /// Handles interrupts that could not be handled where they came; lets the subsystem look; asks how the device is.
+    /// Handles interrupts that could not be handled where they came; lets the subsystem look; asks
+    /// how the device is.
     fn look(&mut self) -> Option<Instant> {
         let interrupts = self.interrupts.look();
         let subsystem = self.subsystem.look(&self.link);

@@ -1,4 +1,5 @@
-//! What a kind of device adds to the base: the hooks that an unplug, a reset, an interrupt and the worker call.
+//! What a kind of device adds to the base: the hooks that an unplug, a reset, an interrupt and the
+//! worker call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -35,25 +36,27 @@ pub(crate) trait Subsystem: Sized + Send + Sync + 'static {
     fn contexts(info: &<Self::Driver as Driver>::Info) -> usize;
 
     /// The subsystem's part of a device that is about to be brought up. Touches nothing of it.
-    fn new(at: &Place<'_, Self>, options: &ProbeOptions) -> Self;
+    fn new(at: &Site<'_, Self>, options: &ProbeOptions) -> Self;
 
     /// The device for users. `link` is its way to the hardware.
     fn device(base: Arc<Base<Self>>, link: Arc<Link>) -> Self::Device;
 
-    /// The device is lost: answers everything that is owed to users, besides the fences of jobs, and whatever is asked
-    /// for from now on. Waits for nobody. Called several times.
+    /// The device is lost: answers everything that is owed to users, besides the fences of jobs,
+    /// and whatever is asked for from now on. Waits for nobody. Called several times.
     fn retire(&self);
 
     /// Nobody is in a call on the device any more: tells users what they have lost. Once.
     fn sweep(&self);
 
-    /// The device starts no transfer any more: takes from users what leads to its memory. Says how many ways there were.
+    /// The device starts no transfer any more: takes from users what leads to its memory. Says how
+    /// many ways there were.
     fn cut(&self) -> usize;
 
     /// The hardware has been cut off: drops what was kept for it.
     fn clear(&self);
 
-    /// The device has been reset, and works: gives back to it what users have set up. The rings start afterwards.
+    /// The device has been reset, and works: gives back to it what users have set up. The rings
+    /// start afterwards.
     ///
     /// # Errors
     /// Those of the driver; then the reset has failed.
@@ -67,7 +70,7 @@ pub(crate) trait Subsystem: Sized + Send + Sync + 'static {
 }
 
 /// Where a subsystem's part of a device is to be.
-pub(crate) struct Place<'a, S: Subsystem> {
+pub(crate) struct Site<'a, S: Subsystem> {
     /// Counts its objects.
     pub(crate) ledger: &'a Ledger,
     /// What the device is called.

@@ -1,4 +1,5 @@
-//! The sequences of LB1's driver, one step at a time, without the framework: only a driver and its device.
+//! The sequences of LB1's driver, one step at a time, without the framework: only a driver and its
+//! device.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod machine;
@@ -14,7 +15,8 @@ use lifeboat_lb1::{Info, Lb1Driver, Ring, regs};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova, set_bus_master, set_memory_decode};
 use machine::bound::plugged;
 
-/// Accesses that a step may make: an unplug waits for one step. The most are those of a look at whether the device is the same one.
+/// Accesses that a step may make: an unplug waits for one step. The most are those of a look at
+/// whether the device is the same one.
 const MOST_ACCESSES: usize = 16;
 /// Steps that no procedure of a healthy device has, the looks at it included.
 const MANY: usize = 100_000;
@@ -118,8 +120,8 @@ impl Shell {
         (step, self.registers.accesses.load(SeqCst) - before)
     }
 
-    /// Carries a sequence through, or until the device is removed before a step. Says what duties it asked for, how many
-    /// steps it made, and how it ended.
+    /// Carries a sequence through, or until the device is removed before a step. Says what duties
+    /// it asked for, how many steps it made, and how it ended.
     fn drive(
         &self,
         mut sequence: impl Sequence<Output = ()>,

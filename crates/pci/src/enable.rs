@@ -28,7 +28,8 @@ fn set_command(config: &(impl ConfigSpace + ?Sized), bits: u16, on: bool) -> Res
         old => old,
     };
     config.write16(offset::COMMAND, if on { old | bits } else { old & !bits })?;
-    // A ring that reaches for memory although bus mastering was not turned on would be the driver's mistake.
+    // A ring that reaches for memory although bus mastering was not turned on would be the driver's
+    // mistake.
     match config.read16(offset::COMMAND)? {
         now if on && (now == NO_ANSWER || now & bits != bits) => Err(BusError::NotTaken),
         _ => Ok(()),

@@ -82,7 +82,8 @@ struct Ring {
 /// Registers that belong together.
 struct Block {
     registers: &'static [Register],
-    /// What they read; `None` for one that could not be read, or was not because the device is gone.
+    /// What they read; `None` for one that could not be read, or was not because the device is
+    /// gone.
     read: Box<[Option<u32>]>,
     /// Whether that is to be written: there was room, and somebody to ask.
     shown: bool,

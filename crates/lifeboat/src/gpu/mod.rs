@@ -41,7 +41,7 @@ use crate::gpu::display::Display;
 use crate::gpu::maps::Maps;
 use crate::gpu::submit::Job;
 use crate::link::Link;
-use crate::subsystem::{Place, Subsystem};
+use crate::subsystem::{Site, Subsystem};
 use crate::{ProbeError, ProbeOptions};
 
 /// The GPU side of one binding.
@@ -67,8 +67,8 @@ impl Subsystem for Gpu {
         info.contexts.into()
     }
 
-    fn new(at: &Place<'_, Self>, options: &ProbeOptions) -> Self {
-        let Place { ledger, name, link, info } = at;
+    fn new(at: &Site<'_, Self>, options: &ProbeOptions) -> Self {
+        let Site { ledger, name, link, info } = at;
         let share = options.context_share.and_then(|limit| Share::new(limit.into()));
         Self {
             display: Arc::new(Display::new(ledger, name, options.display_limit)),

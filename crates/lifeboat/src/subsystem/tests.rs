@@ -1,7 +1,9 @@
 //! The base with another subsystem, which does nothing, and a driver that makes mistakes (DRV-3).
 //!
-//! The driver is that of LB1 but for one function, which panics, or gives what cannot be true. Whatever it is, the device ends by
-//! the one path of an unplug: every fence signals, nobody else panics, nothing leaks.
+//! The driver is that of LB1 but for one function, which panics, or gives what cannot be true.
+//! Whatever it is, the device ends by the one path of an unplug: every fence signals, nobody else
+//! panics, nothing leaks.
+#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -18,7 +20,7 @@ use lifeboat_lb1::command::{ContextId, Work};
 use lifeboat_lb1::{Commands, Info, Lb1Driver, Lb1Pending, Ring};
 use lifeboat_pci::{DmaMemory, Function};
 
-use super::{AboutJob, Notes, Place, Subsystem};
+use super::{AboutJob, Notes, Site, Subsystem};
 use crate::base::Base;
 use crate::link::Link;
 use crate::sched::{NewJob, RingIndex};
@@ -270,7 +272,7 @@ impl Subsystem for Plain {
         0
     }
 
-    fn new(_: &Place<'_, Self>, _: &ProbeOptions) -> Self {
+    fn new(_: &Site<'_, Self>, _: &ProbeOptions) -> Self {
         Self
     }
 
@@ -350,8 +352,8 @@ fn plugged() -> (Arc<Card>, Arc<dyn Function>) {
     (card, slot.function().unwrap())
 }
 
-/// Runs a device whose driver makes a mistake from the moment that it is bound, until the driver has reported this loss, or if none is
-/// expected, until both jobs have ended. Then unplugs it.
+/// Runs a device whose driver makes a mistake from the moment that it is bound, until the driver
+/// has reported this loss, or if none is expected, until both jobs have ended. Then unplugs it.
 fn bound(at: At, nonsense: bool, expected: Option<Loss>) -> Ended {
     let (card, function) = plugged();
     let mut module = Module::empty();
