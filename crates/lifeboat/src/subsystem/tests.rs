@@ -3,7 +3,7 @@
 //! The driver is that of LB1 but for one function, which panics, or gives what cannot be true.
 //! Whatever it is, the device ends by the one path of an unplug: every fence signals, nobody else
 //! panics, nothing leaks.
-#![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
