@@ -62,7 +62,7 @@ impl LinkState {
     pub fn from_status(status: u16) -> Self {
         let [low, high] = status.to_le_bytes();
         let (speed, lanes) = (low & 0xf, low >> 4 | (high & 3) << 4);
-        if status == u16::MAX || speed == 0 || !(1..=32).contains(&lanes) {
+        if speed == 0 || !(1..=32).contains(&lanes) {
             return Self::Unknown;
         }
         Self::Up { speed: LinkSpeed(speed), lanes }

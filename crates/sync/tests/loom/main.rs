@@ -6,6 +6,7 @@
 //! drop.
 #![cfg(loom)]
 
+mod futures;
 mod gate;
 mod readers;
 mod revocable;
