@@ -10,6 +10,15 @@
 //! come the parts that only a process has: [`HostMemory`] and [`Function`], a whole PCI function as the hosted
 //! framework sees it. The built-in GPU model implements them; a VFIO backend fits behind the same traits.
 //!
+//! | for | there is |
+//! |---|---|
+//! | registers that are not 32 bits wide | [`Bar::read8`] and so on; [`Halves`] where 64 bits take two accesses |
+//! | capabilities | [`find_capability`], [`find_extended_capability`], [`serial_number`], [`irq_vectors`] |
+//! | letting a function answer and start transfers | [`set_memory_decode`], [`set_bus_master`] |
+//! | interrupts, resets, the link | [`IrqKind`], [`ResetKind`], [`LinkState`], as `Function` has them |
+//!
+//! What a backend need not have answers [`BusError::Unsupported`] by default.
+//!
 //! # What "fallible" means here
 //!
 //! A *vanished* device does not fail an access: as on a real bus, its reads give all-ones and its writes go nowhere
