@@ -11,6 +11,9 @@ use super::process::{Ended, Finished};
 /// Lines of a suite's output that are shown of a test that has none of its own.
 const LAST_WORDS: usize = 40;
 
+/// What libtest says after the name of a test in its results, and not in its list.
+const MODES: [&str; 3] = [" - should panic", " - compile fail", " - compile"];
+
 /// The end of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -119,7 +122,7 @@ impl<'a> Run<'a> {
 /// The test that a line is about, and what it says.
 fn line(text: &str) -> Option<(&str, Line)> {
     let (name, end) = text.strip_prefix("test ")?.rsplit_once(" ... ")?;
-    let name = name.strip_suffix(" - should panic").unwrap_or(name);
+    let name = MODES.iter().find_map(|mode| name.strip_suffix(mode)).unwrap_or(name);
     let (word, time) = end.split_once(" <").unwrap_or((end, ""));
     let said = match word {
         "ok" => Said::Ok,
@@ -148,7 +151,8 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(90);
     const SAID: &str = "\nrunning 5 tests\ntest m::good ... ok <0.250s>\ntest m::panics - should panic ... ok\n\
-        test m::slow ... ignored, takes hours\ntest m::bad ... FAILED <1.000s>\ntest a.rs - b (line 3) - compile fail ... ok\n\n\
+        test m::slow ... ignored, takes hours\ntest m::bad ... FAILED <1.000s>\ntest a.rs - b (line 3) - compile fail ... ok\n\
+        test a.rs - c (line 9) - compile ... ok\n\n\
         failures:\n\n---- m::bad stdout ----\n\nthread 'm::bad' panicked\nhere\n\nfailures:\n    m::bad\n\n\
         test result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s\n\n";
 
@@ -182,7 +186,7 @@ mod tests {
     #[test]
     fn each_test_of_a_run_has_its_own_end() {
         let run = finished(exited(101), SAID);
-        for good in ["m::good", "m::panics", "a.rs - b (line 3) - compile fail"] {
+        for good in ["m::good", "m::panics", "a.rs - b (line 3)", "a.rs - c (line 9)"] {
             assert_eq!(outcome(&run, &[good]), Outcome::Passed, "{good}");
         }
         assert_eq!(why(&run, "m::bad"), "failed");
