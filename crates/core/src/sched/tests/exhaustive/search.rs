@@ -111,7 +111,10 @@ pub(super) fn explore(config: &Config) -> Explored {
             }
         }
         explored.states += next.len();
-        assert!(explored.states <= MOST_STATES, "more states than any configuration has; see `MOST_STATES` and `canonical`");
+        assert!(
+            explored.states <= MOST_STATES,
+            "more states than any configuration has; see `MOST_STATES` and `canonical`"
+        );
         explored.depth += usize::from(!next.is_empty());
         frontier = next;
     }
