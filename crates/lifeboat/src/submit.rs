@@ -80,5 +80,11 @@ pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>)
     });
     let Submission { after, restartable, if_dependency_fails, .. } = *submission;
     let cost = RingWriter::cost(submission.commands.len());
-    Ok(submission.queue.scheduled.submit(NewJob { job, cost, after, restartable, if_dependency_fails })?)
+    Ok(submission.queue.scheduled.submit(NewJob {
+        cost,
+        after,
+        restartable,
+        if_dependency_fails,
+        ..NewJob::new(job)
+    })?)
 }
