@@ -25,7 +25,8 @@ pub(crate) fn work(device: &Arc<Device>) {
             perform(device, &mut rings, task);
         }
     }
-    // Every job has the same limit, so a tick that is armed already comes in time for the oldest.
+    // `Engine::submit` gives no job a limit of its own, so all have the same one, and a tick that is armed already
+    // comes in time for the oldest. A job with a shorter limit would need the armed tick to be moved.
     if let Some(wait) = device.engine.due_in() {
         device.tick_in(wait);
     }

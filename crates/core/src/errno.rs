@@ -118,7 +118,7 @@ impl From<QueueError> for Errno {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::StaleQueue | QueueError::StaleContext => Self::ENOENT,
-            QueueError::NoSuchRing => Self::EINVAL,
+            QueueError::NoSuchRing | QueueError::TooLarge => Self::EINVAL,
             QueueError::Full => Self::ENOMEM,
             QueueError::OverShare => Self::EDQUOT,
         }

@@ -34,22 +34,24 @@ fn refused(options: &Options) -> OptionsError {
 #[test]
 fn sched_1_bad_options_are_refused_before_anything_is_touched() {
     assert_eq!(refused(&with(|options| options.name = "gpu\0".into())), OptionsError::Name);
-    let zeros: [(&str, Change); 5] = [
+    let zeros: [(&str, Change); 6] = [
         ("jobs", |options| options.jobs = 0),
         ("queues", |options| options.queues = 0),
         ("job_share", |options| options.job_share = Some(0)),
         ("queue_share", |options| options.queue_share = Some(0)),
         ("limits.ring_credits", |options| options.limits = Limits::new(0, LONG)),
+        ("ring_credits", |options| options.ring_credits = vec![0]),
     ];
     for (what, change) in zeros {
         assert_eq!(refused(&with(change)), OptionsError::Zero { what });
     }
-    let large: [(&str, Change); 5] = [
+    let large: [(&str, Change); 6] = [
         ("jobs", |options| options.jobs = usize::MAX),
         ("queues", |options| options.queues = usize::MAX),
         ("contexts", |options| options.contexts = usize::MAX),
         ("own_jobs", |options| options.own_jobs = u32::MAX),
         ("own_queues", |options| options.own_queues = u32::MAX),
+        ("ring_credits", |options| options.ring_credits = vec![1; 1 + usize::from(options.rings)]),
     ];
     for (name, change) in large {
         let error = refused(&with(change));

@@ -66,35 +66,35 @@ impl Bar for Window<'_, '_> {
 
     fn read8(&self, offset: u64) -> Result<u8, BusError> {
         let at = usize::try_from(offset).map_err(|_| refusal(offset, 1))?;
-        self.0.try_read8(at).map_err(|_| refusal(offset, 1))
+        self.bar.try_read8(at).map_err(|_| refusal(offset, 1))
     }
 
     fn write8(&self, offset: u64, value: u8) -> Result<(), BusError> {
         let at = usize::try_from(offset).map_err(|_| refusal(offset, 1))?;
-        self.0.try_write8(value, at).map_err(|_| refusal(offset, 1))
+        self.bar.try_write8(value, at).map_err(|_| refusal(offset, 1))
     }
 
     fn read16(&self, offset: u64) -> Result<u16, BusError> {
         let at = usize::try_from(offset).map_err(|_| refusal(offset, 2))?;
-        self.0.try_read16(at).map_err(|_| refusal(offset, 2))
+        self.bar.try_read16(at).map_err(|_| refusal(offset, 2))
     }
 
     fn write16(&self, offset: u64, value: u16) -> Result<(), BusError> {
         let at = usize::try_from(offset).map_err(|_| refusal(offset, 2))?;
-        self.0.try_write16(value, at).map_err(|_| refusal(offset, 2))
+        self.bar.try_write16(value, at).map_err(|_| refusal(offset, 2))
     }
 
     // A 32-bit processor has no such access: there the trait's default says `Unsupported`.
     #[cfg(CONFIG_64BIT)]
     fn read64(&self, offset: u64) -> Result<u64, BusError> {
         let at = usize::try_from(offset).map_err(|_| refusal(offset, 8))?;
-        self.0.try_read64(at).map_err(|_| refusal(offset, 8))
+        self.bar.try_read64(at).map_err(|_| refusal(offset, 8))
     }
 
     #[cfg(CONFIG_64BIT)]
     fn write64(&self, offset: u64, value: u64) -> Result<(), BusError> {
         let at = usize::try_from(offset).map_err(|_| refusal(offset, 8))?;
-        self.0.try_write64(value, at).map_err(|_| refusal(offset, 8))
+        self.bar.try_write64(value, at).map_err(|_| refusal(offset, 8))
     }
 
     // BAR0 holds registers only; video memory is reached by the device's own copies.

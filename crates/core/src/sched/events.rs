@@ -156,7 +156,11 @@ impl<S: Storage> Scheduler<S> {
             *held
         });
         self.job_places.give_back(held);
-        self.queues.as_mut()[queue as usize].held -= 1;
+        let slot = &mut self.queues.as_mut()[queue as usize];
+        slot.held -= 1;
+        if slot.held == 0 {
+            slot.largest = 0;
+        }
         self.free_queue_if_unused(queue);
     }
 }

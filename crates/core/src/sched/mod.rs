@@ -38,7 +38,7 @@
 //!   turns, too, and no priority is starved (SCHED-9). A job waits only for jobs that were committed before it, so that
 //!   no circle of waits can be closed (SCHED-8); see [`Scheduler::wait_for`]. It lends them its priority.
 //! - A context has a share of what there is ([`Shares`]), so that none locks out the others (SCHED-9).
-//! - A job must finish within [`Limits::job_timeout`], counted from when the hardware has it and it is the oldest on its
+//! - A job must finish within its [limit](JobSpec::time_limit), or else [`Limits::job_timeout`], counted from when the hardware has it and it is the oldest on its
 //!   ring; else the ring is reset. The oldest is guilty; the others run again if declared restartable, else fail as
 //!   innocents (FENCE-4, SCHED-6).
 //! - A job that cannot be given to the hardware fails alone (SCHED-10).
@@ -112,9 +112,11 @@ pub struct RingIndex(pub u8);
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub struct Limits {
-    /// Credits of each ring: how much of jobs' stated cost may be on the ring at once. At least 1.
+    /// Credits of each ring that has no [number of its own](RingSlot::with_credits): how much of
+    /// jobs' stated cost may be on the ring at once. At least 1.
     pub ring_credits: u32,
-    /// How long the oldest job of a ring may take before the ring is reset.
+    /// How long the oldest job of a ring may take before the ring is reset, if the job has no
+    /// [limit of its own](JobSpec::time_limit).
     pub job_timeout: Duration,
     /// How many times as long again it may take if the driver sees it move; see [`Scheduler::still_running`].
     pub extensions: u32,
@@ -180,7 +182,8 @@ impl<S: Storage> Scheduler<S> {
         let free_contexts = list::all(contexts.as_mut());
         let free_waits = list::all(waits.as_mut());
         for ring in rings.as_mut() {
-            *ring = RingSlot { credits: limits.ring_credits.max(1), ..RingSlot::default() };
+            let most = if ring.most == 0 { limits.ring_credits.max(1) } else { ring.most };
+            *ring = RingSlot { most, credits: most, ..RingSlot::default() };
         }
         let count = contexts.as_ref().len();
         let job_places = Pool::new(jobs.as_ref().len(), count, shares.jobs, shares.own_jobs);

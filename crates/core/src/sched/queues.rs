@@ -13,6 +13,9 @@ pub enum QueueError {
     StaleQueue,
     /// There is no such ring.
     NoSuchRing,
+    /// A job of the queue, waiting, running or ended since the queue was last empty, needs more
+    /// credits than the ring has. Try again when all jobs of the queue have ended.
+    TooLarge,
     /// The context has been closed.
     StaleContext,
     /// There is no place for another queue; close some.
@@ -26,6 +29,7 @@ impl fmt::Display for QueueError {
         f.write_str(match self {
             Self::StaleQueue => "the queue has been closed",
             Self::NoSuchRing => "the device has no such ring",
+            Self::TooLarge => "a job of the queue does not fit that ring; move the queue when it is empty",
             Self::StaleContext => "the context has been closed",
             Self::Full => "out of queues; close some",
             Self::OverShare => "the context has its share of queues; close some of its own",
@@ -62,8 +66,11 @@ impl<S: Storage> Scheduler<S> {
         if slot.ring == ring {
             return Ok(());
         }
-        if usize::from(ring.0) >= self.rings.as_ref().len() {
-            return Err(QueueError::NoSuchRing);
+        let largest = slot.largest;
+        let most = self.rings.as_ref().get(usize::from(ring.0)).ok_or(QueueError::NoSuchRing)?.most;
+        // A job that can never be given to its ring would never end.
+        if largest > most {
+            return Err(QueueError::TooLarge);
         }
         self.unlist_queue(queue.index);
         self.queues.as_mut()[queue.index as usize].ring = ring;

@@ -1,5 +1,7 @@
 //! What the caller's storage holds: one slot per job, queue and ring.
 
+use core::time::Duration;
+
 use super::list::{Linked, Links, List, NONE};
 use super::loans::Loans;
 use super::turns::RingTurns;
@@ -55,6 +57,8 @@ pub struct JobSlot<F, P> {
     pub(super) ring: RingIndex,
     pub(super) seqno: Seqno,
     pub(super) cost: u32,
+    /// How long it may take; see [`JobSpec::time_limit`](super::JobSpec::time_limit).
+    pub(super) time_limit: Option<Duration>,
     /// Dependencies that have not signalled.
     pub(super) waits: u32,
     /// Jobs of this scheduler among them, for loans of priority.
@@ -85,6 +89,7 @@ impl<F, P> Default for JobSlot<F, P> {
             ring: RingIndex(0),
             seqno: Seqno::ZERO,
             cost: 0,
+            time_limit: None,
             waits: 0,
             waits_for: List::EMPTY,
             lent: Priority::Low,
@@ -135,6 +140,8 @@ pub struct QueueSlot {
     pub(super) jobs: List,
     /// Jobs of this queue in any state.
     pub(super) held: u32,
+    /// The largest cost among the jobs of this queue since `held` was last 0.
+    pub(super) largest: u32,
     /// Jobs of this queue on a ring.
     pub(super) running: u32,
     /// The ring that `running` are on: the queue may have been given another since.
@@ -166,6 +173,7 @@ impl Default for QueueSlot {
             priority: Priority::Normal,
             jobs: List::EMPTY,
             held: 0,
+            largest: 0,
             running: 0,
             runs_on: RingIndex(0),
             stands: Stands::Nowhere,
@@ -266,6 +274,9 @@ pub struct RingSlot {
     /// The driver has looked, and the ring is not in the job that is accused.
     pub(super) acquitted: bool,
     pub(super) tried: Tried,
+    /// Credits in all; 0 until [`Limits::ring_credits`](super::Limits::ring_credits) is filled in.
+    pub(super) most: u32,
+    /// Credits that no job on the ring uses.
     pub(super) credits: u32,
     pub(super) issued: Seqno,
     pub(super) completed: Seqno,
@@ -292,6 +303,7 @@ impl Default for RingSlot {
             blame: Blame::Nobody,
             acquitted: false,
             tried: Tried::Nothing,
+            most: 0,
             credits: 0,
             issued: Seqno::ZERO,
             completed: Seqno::ZERO,
@@ -307,6 +319,12 @@ impl Default for RingSlot {
 }
 
 impl RingSlot {
+    /// A ring with its own number of credits, at least 1: 0 is taken as 1. A ring of
+    /// [`RingSlot::default`] has [`Limits::ring_credits`](super::Limits::ring_credits).
+    pub fn with_credits(credits: u32) -> Self {
+        Self { most: credits.max(1), ..Self::default() }
+    }
+
     /// The job that is guilty if the ring is reset now.
     pub(super) fn guilty(&self) -> Option<u32> {
         self.accused().filter(|_| !self.acquitted)

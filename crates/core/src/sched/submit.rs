@@ -1,6 +1,7 @@
 //! Submission in two steps: one that may fail, one that cannot.
 
 use core::fmt;
+use core::time::Duration;
 
 use super::slots::State;
 use super::{JobId, JobSlot, QueueId, Scheduler, Storage};
@@ -24,6 +25,9 @@ pub struct JobSpec {
     pub cost: u32,
     /// Fences it waits for: [`Scheduler::dependency_done`] must be called this often.
     pub dependencies: u32,
+    /// How long it may take, instead of [`Limits::job_timeout`](super::Limits::job_timeout): from
+    /// when the hardware has it and it is the oldest of its ring.
+    pub time_limit: Option<Duration>,
     /// Whether it may run a second time if its work was lost through another's fault.
     pub restartable: bool,
     /// What becomes of it if something it waits for fails.
@@ -87,11 +91,11 @@ impl<S: Storage> Scheduler<S> {
         if let Some(error) = self.lost {
             return Err(SubmitError::Ended(error));
         }
-        if spec.cost > self.limits.ring_credits.max(1) {
-            return Err(SubmitError::TooLarge);
-        }
-        if self.queue_mut(queue).is_none_or(|slot| slot.killed) {
+        let Some(ring) = self.queue_mut(queue).filter(|slot| !slot.killed).map(|slot| slot.ring) else {
             return Err(SubmitError::StaleQueue);
+        };
+        if spec.cost > self.rings.as_ref()[usize::from(ring.0)].most {
+            return Err(SubmitError::TooLarge);
         }
         if self.is_banned(queue.index) {
             return Err(SubmitError::Banned);
@@ -103,7 +107,9 @@ impl<S: Storage> Scheduler<S> {
         if let Some(held) = self.jobs_of_context(queue.index) {
             *held += 1;
         }
-        self.queues.as_mut()[queue.index as usize].held += 1;
+        let slot = &mut self.queues.as_mut()[queue.index as usize];
+        slot.held += 1;
+        slot.largest = slot.largest.max(spec.cost);
         let slot = &mut self.jobs.as_mut()[index as usize];
         let generation = slot.generation;
         *slot = JobSlot {
@@ -111,6 +117,7 @@ impl<S: Storage> Scheduler<S> {
             state: State::Reserved,
             queue: queue.index,
             cost: spec.cost,
+            time_limit: spec.time_limit,
             waits: spec.dependencies,
             restartable: spec.restartable,
             if_dependency_fails: spec.if_dependency_fails,

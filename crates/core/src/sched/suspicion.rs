@@ -59,7 +59,7 @@ impl<S: Storage> Scheduler<S> {
 
     /// The driver's answer to [`super::Action::ResetRing`], instead of a reset: it has looked, and the suspect moves. The
     /// ring goes on, and the job has its time again. `false` if that cannot be: the job has had all its
-    /// [extensions](super::Limits::extensions), or the ring stopped with a fault; then [`Scheduler::begin_reset`] is to
+    /// [extensions](super::Limits::extensions), each as long as its limit, or the ring stopped with a fault; then [`Scheduler::begin_reset`] is to
     /// be asked. O(1).
     #[must_use = "if false, the reset is still owed"]
     pub fn still_running(&mut self, ring: RingIndex, now: Timestamp) -> bool {
@@ -120,11 +120,12 @@ impl<S: Storage> Scheduler<S> {
 
     /// The time of a ring's oldest job begins, if it has one that can be judged.
     pub(super) fn watch(&mut self, ring: usize, now: Timestamp) {
-        let overdue = now.plus(self.limits.job_timeout);
         let resting = self.stopped || self.device == DeviceState::Resetting;
         let slot = &self.rings.as_ref()[ring];
-        let oldest = slot.pending.front().map(|job| self.jobs.as_ref()[job as usize].seqno);
-        let has_it = oldest.is_some_and(|seqno| !seqno.is_after(slot.given));
+        let oldest = slot.pending.front().map(|job| &self.jobs.as_ref()[job as usize]);
+        let limit = oldest.and_then(|job| job.time_limit).unwrap_or(self.limits.job_timeout);
+        let overdue = now.plus(limit);
+        let has_it = oldest.is_some_and(|job| !job.seqno.is_after(slot.given));
         let judged = slot.state == RingState::Running && has_it && !resting;
         let slot = &mut self.rings.as_mut()[ring];
         slot.since = has_it.then_some(now);

@@ -76,6 +76,7 @@ pub(crate) fn create(bound: &Bound<'_, Device>, arguments: CreateQueue<'_>) -> R
 fn refused(error: QueueError) -> CallError {
     match error {
         QueueError::NoSuchRing => CallError::Invalid("no such ring"),
+        QueueError::TooLarge => CallError::Invalid("a job of the queue does not fit that ring"),
         // A queue keeps its context, and a call keeps its queue.
         QueueError::StaleQueue | QueueError::StaleContext => CallError::Invalid("the queue or context has been closed"),
         QueueError::Full => CallError::Exhausted("queues; close some"),

@@ -94,5 +94,11 @@ pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>)
     let Submission { after, restartable, if_dependency_fails, .. } = *submission;
     // One that cannot be told is larger than any ring.
     let cost = caught("the driver", || Lb1Driver::cost(job.work())).unwrap_or(u32::MAX);
-    Ok(submission.queue.scheduled.submit(NewJob { job, cost, after, restartable, if_dependency_fails })?)
+    Ok(submission.queue.scheduled.submit(NewJob {
+        cost,
+        after,
+        restartable,
+        if_dependency_fails,
+        ..NewJob::new(job)
+    })?)
 }

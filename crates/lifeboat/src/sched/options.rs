@@ -25,9 +25,12 @@ pub struct Options {
     pub name: String,
     /// Rings of the device. Default 1.
     pub rings: u8,
-    /// Credits of each ring, at least 1, and the time for a job. Default 256 credits and 2 s. Event slots are for shells
+    /// Credits of each ring, at least 1, and the time for a job that has no limit of its own. Default 256 credits and 2 s. Event slots are for shells
     /// of firmware that has such, and ignored here.
     pub limits: Limits,
+    /// Credits of rings that differ, by ring, each at least 1; a ring that is not named here has those of
+    /// [`Options::limits`]. At most one for each ring; default none.
+    pub ring_credits: Vec<u32>,
     /// Resets that the jobs of one context may cause: at so many, the context is refused (SCHED-7). Default 10.
     pub guilty_limit: u32,
     /// Jobs in all states, besides those that are [set aside](Options::own_jobs). More than the rings can hold, so that
@@ -75,6 +78,10 @@ impl Options {
             return Err(OptionsError::Name);
         }
         some("limits.ring_credits", self.limits.ring_credits as usize)?;
+        for credits in &self.ring_credits {
+            some("ring_credits", *credits as usize)?;
+        }
+        at_most("ring_credits", self.ring_credits.len(), self.rings.into())?;
         some("jobs", self.jobs)?;
         some("queues", self.queues)?;
         some("job_share", share(self.job_share))?;
@@ -117,6 +124,7 @@ impl Default for Options {
             name: "scheduler".to_owned(),
             rings: 1,
             limits: Limits::new(256, Duration::from_secs(2)),
+            ring_credits: Vec::new(),
             guilty_limit: 10,
             jobs: 4096,
             queues: 1024,

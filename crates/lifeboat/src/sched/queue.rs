@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lifeboat_core::sched::{
     ContextId, IfDependencyFails, JobSpec, Priority, QueueError, QueueId, Reservation, ResetStats, RingIndex,
@@ -19,6 +20,9 @@ pub struct NewJob<'a, J> {
     pub job: Arc<J>,
     /// Credits of the ring it uses while it is there.
     pub cost: u32,
+    /// How long it may take, instead of [`Limits::job_timeout`](super::Limits::job_timeout): from when the hardware
+    /// has it and it is the oldest of its ring.
+    pub time_limit: Option<Duration>,
     /// It starts when all of these have signalled.
     pub after: &'a [Fence],
     /// Whether it may run again if its work is lost through another job's fault.
@@ -43,9 +47,10 @@ pub struct Context<J> {
 }
 
 impl<J> NewJob<'static, J> {
-    /// A job of one credit that waits for nothing and runs once.
+    /// A job of one credit that waits for nothing, runs once, and has the time that every job has.
     pub fn new(job: Arc<J>) -> Self {
-        Self { job, cost: 1, after: &[], restartable: false, if_dependency_fails: IfDependencyFails::Cancel }
+        let if_dependency_fails = IfDependencyFails::Cancel;
+        Self { job, cost: 1, time_limit: None, after: &[], restartable: false, if_dependency_fails }
     }
 }
 
@@ -53,8 +58,8 @@ impl<J> NewJob<'_, J> {
     fn spec(&self) -> JobSpec {
         // A slice of fences is shorter than that by its size in memory.
         let dependencies = u32::try_from(self.after.len()).unwrap_or(u32::MAX);
-        let (restartable, if_dependency_fails) = (self.restartable, self.if_dependency_fails);
-        JobSpec { cost: self.cost, dependencies, restartable, if_dependency_fails }
+        let Self { cost, time_limit, restartable, if_dependency_fails, .. } = *self;
+        JobSpec { cost, time_limit, dependencies, restartable, if_dependency_fails }
     }
 }
 
@@ -139,7 +144,8 @@ impl<J: Send + Sync + 'static> Queue<J> {
     /// Gives it another ring, from the next job that has not been given to one.
     ///
     /// # Errors
-    /// [`QueueError::NoSuchRing`]; then nothing has changed.
+    /// [`QueueError::NoSuchRing`], or [`QueueError::TooLarge`] if the ring has fewer credits than a job of the queue
+    /// needs; then nothing has changed.
     pub fn move_to(&self, ring: RingIndex) -> Result<(), QueueError> {
         self.shared.event(|core| core.move_queue(self.id, ring))
     }

@@ -394,10 +394,14 @@ impl<J> Shared<J> {
 /// Slots for so much, or `None` if there is no memory for them.
 fn stores<J>(options: &Options) -> Option<Stores<Heap<J>>> {
     let jobs = options.job_places();
+    let mut rings: Vec<RingSlot> = slots(options.rings.into())?;
+    for (ring, credits) in rings.iter_mut().zip(&options.ring_credits) {
+        *ring = RingSlot::with_credits(*credits);
+    }
     Some(Stores {
         jobs: slots(jobs)?,
         queues: slots(options.queue_places())?,
-        rings: slots(options.rings.into())?,
+        rings,
         contexts: slots(options.contexts)?,
         turns: slots(options.contexts * usize::from(options.rings))?,
         // A job that waits for another waits for one as a rule.

@@ -3,8 +3,13 @@
 
 use super::*;
 
-const RESTARTABLE: JobSpec =
-    JobSpec { cost: 1, dependencies: 0, restartable: true, if_dependency_fails: IfDependencyFails::Cancel };
+const RESTARTABLE: JobSpec = JobSpec {
+    cost: 1,
+    dependencies: 0,
+    restartable: true,
+    time_limit: None,
+    if_dependency_fails: IfDependencyFails::Cancel,
+};
 
 /// One ring, and a queue of a context that is banned at its second reset.
 fn bench() -> (Bench, ContextId, QueueId) {

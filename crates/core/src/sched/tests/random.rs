@@ -105,8 +105,10 @@ fn priority() -> impl Strategy<Value = Priority> {
 /// What of a job is not its size.
 fn spec() -> impl Strategy<Value = JobSpec> {
     let policy = prop_oneof![3 => Just(IfDependencyFails::Cancel), 1 => Just(IfDependencyFails::Run)];
-    (prop::bool::weighted(0.7), policy).prop_map(|(restartable, if_dependency_fails)| JobSpec {
+    let time_limit = prop::option::weighted(0.3, prop_oneof![Just(TIMEOUT / 2), Just(TIMEOUT * 3)]);
+    (prop::bool::weighted(0.7), policy, time_limit).prop_map(|(restartable, if_dependency_fails, time_limit)| JobSpec {
         cost: 1,
+        time_limit,
         dependencies: 2,
         restartable,
         if_dependency_fails,

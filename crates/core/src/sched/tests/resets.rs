@@ -2,8 +2,13 @@
 
 use super::*;
 
-const RESTARTABLE: JobSpec =
-    JobSpec { cost: 1, dependencies: 0, restartable: true, if_dependency_fails: IfDependencyFails::Cancel };
+const RESTARTABLE: JobSpec = JobSpec {
+    cost: 1,
+    dependencies: 0,
+    restartable: true,
+    time_limit: None,
+    if_dependency_fails: IfDependencyFails::Cancel,
+};
 
 /// Two rings with a job each, and one job more on the first; the first job hung, and its ring's reset failed.
 fn stuck() -> (Bench, [u32; 3]) {

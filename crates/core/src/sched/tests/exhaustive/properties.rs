@@ -149,9 +149,9 @@ impl World {
         assert_eq!(self.scheduler.job_count(), self.alive(), "a slot is lost, or was freed too early");
         for (index, (engine, slot)) in self.engines.iter().zip(&self.scheduler.rings).enumerate() {
             let on_ring: u32 = engine.given.iter().map(|(_, job)| config.jobs[*job].cost).sum();
-            assert!(on_ring <= config.credits, "ring {index} has more than it has credits for");
+            assert!(on_ring <= config.credits[index], "ring {index} has more than it has credits for");
             let booked = if self.lost { 0 } else { on_ring };
-            assert_eq!(slot.credits + booked, config.credits, "credits are lost or made on ring {index}");
+            assert_eq!(slot.credits + booked, config.credits[index], "credits are lost or made on ring {index}");
             let has_it = engine.known > 0;
             if slot.state == RingState::Running && has_it && matches!(self.reset, Reset::None | Reset::Asked) {
                 assert!(slot.deadline.is_some(), "nobody watches ring {index}");

@@ -6,7 +6,13 @@ impl World {
     pub(super) fn reserve(&mut self, config: &Config, job: usize) -> Option<Notable> {
         let plan = &config.jobs[job];
         let dependencies = u32::from(plan.after != After::Nothing);
-        let spec = JobSpec { cost: plan.cost, dependencies, restartable: plan.restartable, ..JobSpec::default() };
+        let spec = JobSpec {
+            cost: plan.cost,
+            time_limit: plan.limit,
+            dependencies,
+            restartable: plan.restartable,
+            ..JobSpec::default()
+        };
         let refusal = match self.scheduler.reserve(self.queues[plan.queue], spec) {
             Ok(reservation) => {
                 self.jobs[job].handle = Some(reservation.job());
@@ -76,8 +82,8 @@ impl World {
         engine.known = engine.written();
         let Some((seqno, _)) = engine.known.checked_sub(1).map(|last| engine.given[last]) else { return };
         self.scheduler.started(RingIndex(ring), seqno, self.now);
-        if engine.deadline.is_none() && !engine.given.is_empty() {
-            engine.deadline = Some(self.now.plus(TIMEOUT));
+        if engine.deadline.is_none() {
+            engine.deadline = engine.given.first().map(|(_, job)| self.now.plus(self.limits[*job]));
         }
     }
 
@@ -123,7 +129,8 @@ impl World {
             engine.vouched = 0;
             (engine.acquitted, engine.vain) = (false, Vain::Nothing);
             engine.known = engine.known.saturating_sub(engine.completed);
-            engine.deadline = (engine.known > 0).then(|| self.now.plus(TIMEOUT));
+            let next = engine.given.get(engine.completed).filter(|_| engine.known > 0);
+            engine.deadline = next.map(|(_, job)| self.now.plus(self.limits[*job]));
         }
         engine.given.drain(..core::mem::take(&mut engine.completed));
     }
@@ -221,7 +228,7 @@ impl World {
         }
         engine.vouched += 1;
         (engine.reset, engine.acquitted) = (Reset::None, false);
-        engine.deadline = Some(self.now.plus(TIMEOUT));
+        engine.deadline = engine.given.first().map(|(_, job)| self.now.plus(self.limits[*job]));
         Some(Notable::Vouched)
     }
 

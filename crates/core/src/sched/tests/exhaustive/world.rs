@@ -18,6 +18,7 @@ pub(super) enum After {
 pub(super) struct Plan {
     pub(super) queue: usize,
     pub(super) cost: u32,
+    pub(super) limit: Option<Duration>,
     pub(super) restartable: bool,
     pub(super) after: After,
 }
@@ -28,7 +29,8 @@ pub(super) struct Plan {
 pub(super) struct Config {
     /// The ring of each queue.
     pub(super) rings: [u8; QUEUES],
-    pub(super) credits: u32,
+    /// Credits of each ring.
+    pub(super) credits: [u32; 2],
     /// Job slots: fewer than jobs means that slots are used again.
     pub(super) slots: usize,
     pub(super) jobs: [Plan; JOBS],
@@ -258,6 +260,8 @@ pub(super) struct World {
     pub(super) queues: [QueueId; QUEUES],
     pub(super) killed: [bool; QUEUES],
     pub(super) jobs: [Progress; JOBS],
+    /// How long each may take.
+    pub(super) limits: [Duration; JOBS],
     pub(super) engines: Vec<Engine>,
     /// That of the device.
     pub(super) reset: Reset,
@@ -272,12 +276,15 @@ impl World {
     pub(super) fn new(config: &Config) -> Self {
         let rings = usize::from(config.ring_count());
         let limits = Limits {
-            ring_credits: config.credits,
+            ring_credits: config.credits[0],
             job_timeout: TIMEOUT,
             extensions: u32::from(config.vouched),
             event_slots: config.event_slots,
         };
-        let mut scheduler = Scheduler::new(stores([config.slots, QUEUES, rings, 0]), limits);
+        let mut stores = stores([config.slots, QUEUES, rings, 0]);
+        // The first ring has what all have, the second its own number.
+        stores.rings.iter_mut().skip(1).for_each(|ring| *ring = RingSlot::with_credits(config.credits[1]));
+        let mut scheduler = Scheduler::new(stores, limits);
         let queues = config.rings.map(|ring| scheduler.open_queue(RingIndex(ring), Priority::Normal).unwrap());
         let mut jobs = config.jobs.map(|plan| Progress {
             stage: Stage::Planned,
@@ -315,6 +322,7 @@ impl World {
             queues,
             killed: [false; QUEUES],
             jobs,
+            limits: config.jobs.map(|plan| plan.limit.unwrap_or(TIMEOUT)),
             engines: vec![engine; rings],
             reset: Reset::None,
             lost: false,

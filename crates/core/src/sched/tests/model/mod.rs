@@ -208,8 +208,8 @@ impl Model {
     pub(super) fn refusal(&self, queue: usize, spec: JobSpec, slots: usize) -> Option<SubmitError> {
         match self.lost {
             Some(error) => Some(SubmitError::Ended(error)),
-            None if spec.cost > self.credits => Some(SubmitError::TooLarge),
             None if self.queues[queue].killed => Some(SubmitError::StaleQueue),
+            None if spec.cost > self.credits => Some(SubmitError::TooLarge),
             None if self.is_banned(queue) => Some(SubmitError::Banned),
             None if self.alive() == slots => Some(SubmitError::Full),
             None => None,
@@ -311,7 +311,8 @@ impl Model {
 
     fn deadline(&self, ring: &Ring) -> Option<Timestamp> {
         let judged = ring.is == RingIs::Running && !self.stopped && !self.numbers_are_void();
-        (judged && !ring.running.is_empty()).then(|| ring.since.plus(TIMEOUT))
+        let (_, oldest) = ring.running.first().filter(|_| judged)?;
+        Some(ring.since.plus(self.jobs[*oldest].spec.time_limit.unwrap_or(TIMEOUT)))
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
