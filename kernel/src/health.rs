@@ -41,7 +41,8 @@ impl Watcher {
 /// How far apart looks are, or `None` if nobody is to look.
 fn period() -> Option<Duration> {
     let ms = *module_parameters::health_ms.value_ref();
-    (ms > 0).then(|| Duration::from_millis(ms.into()))
+    // A heartbeat that counts milliseconds would be found standing still otherwise.
+    (ms > 0).then(|| Duration::from_millis(ms.into()).max(Watch::SHORTEST))
 }
 
 /// Begins to look.

@@ -20,7 +20,7 @@
 //! | `debugfs`, `counters`, `removals` | what can be seen |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `binding`; `rings`; `load` slots, then its queues; `vitals`; the engine's; a fence's. The
+//! Locks, outermost first: `binding`; `rings`; `load` slots, then its queues; `watcher`; the engine's; a fence's. The
 //! others (`enabled`, `interrupts`, `removal`, `loss`, `removals`) are leaves. A register section takes none.
 #![deny(unsafe_code)] // but in `glue`
 
@@ -98,7 +98,7 @@ module! {
     params: {
         health_ms: u32 {
             default: 1000,
-            description: "Milliseconds between two looks at a device's health; 0: never (default 1000)",
+            description: "Milliseconds between two looks at a device's health, at least 5; 0: never (default 1000)",
         },
         guilty_limit: u32 {
             default: 10,

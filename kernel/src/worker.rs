@@ -125,5 +125,7 @@ fn reset_device(device: &Device, rings: &mut Rings) -> Result<(), DriverError> {
     let number = |ring| device.engine.number_after_reset(ring).unwrap_or(Seqno::ZERO);
     // Nobody looks at its health until it works again: it would answer wrongly.
     let mut watcher = Some(device.watcher.lock());
-    rings.reset_device(&device.link, &device.info, number, || drop(watcher.take()))
+    rings.reset_device(&device.link, &device.info, number, || drop(watcher.take())).inspect_err(|error| {
+        dev_err!(device.pci, "the device was not reset: {}\n", Shown(*error));
+    })
 }

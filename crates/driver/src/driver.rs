@@ -184,7 +184,8 @@ pub struct Facts {
     pub ids: &'static [PciId],
     /// BARs that the driver uses.
     pub bars: &'static [u8],
-    /// Interrupt vectors that the driver uses.
+    /// Interrupt vectors that the driver can use. A shell may take fewer: any vector's message
+    /// makes it ask for all that is pending.
     pub vectors: u8,
     /// What may help a device that has failed for good.
     pub methods: Methods,

@@ -27,13 +27,11 @@ pub trait Windows {
 /// ```compile_fail,E0521
 /// use lifeboat_driver::Io;
 ///
-/// struct Thief<'a>(Option<Io<'a>>);
+/// /// What a shell does for each step.
+/// fn section(step: impl FnOnce(&Io<'_>)) {}
 ///
-/// impl Thief<'static> {
-///     fn step(&mut self, io: &Io<'_>) {
-///         self.0 = Some(*io);
-///     }
-/// }
+/// let mut kept: Option<Io<'_>> = None;
+/// section(|io| kept = Some(*io));
 /// ```
 #[derive(Clone, Copy)]
 pub struct Io<'a>(&'a dyn Windows);

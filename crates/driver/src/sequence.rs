@@ -4,7 +4,7 @@
 //! each step is a few accesses to registers in one section, and says what is to come before the
 //! next. Everything else is the shell's: it opens the sections, waits between them, carries out the
 //! [duties](Duty) that only it can, and stops when the device is gone. So a process and a kernel
-//! run the same procedure, and an unplug never waits longer than for one step.
+//! run the same procedure, and no section is longer than a step.
 //!
 //! How long is waited is [`Pace`]'s to say, the same for all shells.
 
@@ -82,7 +82,7 @@ pub enum Turn<T> {
     Overdue,
 }
 
-/// Steps without a wait that a sequence may make: hundreds of times as many as any has. A sequence
+/// Steps that a sequence may make, repeated ones not counted: hundreds of times as many as any has. A sequence
 /// that makes more never ends (DRV-3).
 const MOST_STEPS: u32 = 100_000;
 /// Time that a sequence may take, whatever limits it asks for. The longest that the devices we know
@@ -126,17 +126,18 @@ impl Pace {
             self.wait = None;
             return match step {
                 Step::Done(output) => Turn::Done(output),
-                _ if self.counts() > MOST_STEPS || self.has_taken(now) > MOST_TIME => Turn::Overdue,
+                _ if self.counts() > MOST_STEPS || self.has_taken(now) >= MOST_TIME => Turn::Overdue,
                 Step::First(duty) => Turn::Do(duty),
                 Step::Next | Step::Again { .. } => Turn::Step,
             };
         };
-        if self.last || self.has_taken(now) > MOST_TIME {
+        let left = MOST_TIME.saturating_sub(self.has_taken(now));
+        if self.last || left.is_zero() {
             return Turn::Overdue;
         }
         let began = self.began;
         self.wait.get_or_insert_with(|| Polling::new(within, after, began)).pauses(now);
-        Turn::Pause(after)
+        Turn::Pause(after.min(within).min(left))
     }
 
     fn has_taken(&self, now: Timestamp) -> Duration {
@@ -207,10 +208,10 @@ mod tests {
     fn a_sequence_that_waits_for_ever_ends() {
         let (after, within) = (Duration::from_secs(1), Duration::MAX);
         let (end, _, took) = drive(|_| Step::Again { after, within });
-        assert_eq!((end, took), (Turn::Overdue, MOST_TIME + after));
+        assert_eq!((end, took), (Turn::Overdue, MOST_TIME));
         // Also one wait after the other.
         let (end, _, took) =
             drive(|step| if step % 2 == 0 { Step::Again { after, within: 2 * after } } else { Step::Next });
-        assert_eq!((end, took), (Turn::Overdue, MOST_TIME + after));
+        assert_eq!((end, took), (Turn::Overdue, MOST_TIME));
     }
 }

@@ -56,7 +56,7 @@ impl Driver for Lb1Driver {
         model: "LB1",
         ids: &[PciId { vendor: regs::VENDOR_ID, device: regs::DEVICE_ID }],
         bars: &[regs::REGISTER_BAR, regs::VRAM_BAR],
-        vectors: 1,
+        vectors: regs::VECTORS,
         // To bind it anew resets it; its bus may be reset before.
         methods: Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset),
         dump: dump::LAYOUT,

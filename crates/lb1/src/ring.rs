@@ -123,7 +123,7 @@ impl RingWriter {
 }
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
-    /// Enables a ring over memory of [`RingWriter::bytes`] at `base`; `completed` becomes its
+    /// Enables a ring over memory of [`RingWriter::shape`] at `base`; `completed` becomes its
     /// sequence number. The writer begins anew. The ring must have been reset, or the device, and
     /// is to prove itself ([`Lb1::begin_proof`]) before it is given jobs.
     ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::recovery::Unready;
-use lifeboat_core::unplug::{Bound, Cut, Loss};
+use lifeboat_core::unplug::{Bound, Cut, Loss, Retired};
 use lifeboat_core::wedge::{self, Failure, Methods};
 use lifeboat_driver::{Driver, Identity, Io};
 use lifeboat_pci::{Function, offset};
@@ -13,8 +13,8 @@ use lifeboat_sync::Gate;
 use lifeboat_sync::lint::{Condvar, Mutex};
 
 use crate::dump::{Dump, Recorder};
-use crate::hardware::Hardware;
 use crate::link::Link;
+use crate::panics::{caught, contained};
 use crate::subsystem::Subsystem;
 use crate::teardown::{Shell, UnplugReport};
 use crate::{Device, locks};
@@ -33,6 +33,8 @@ pub(crate) trait AnyBinding: Send + Sync {
     /// The device, as its subsystem gives it to users; also if it is wedged. `None` once the unplug
     /// has begun.
     fn device(&self) -> Option<Box<dyn Any>>;
+    /// The number of the device; `None` once the unplug has begun.
+    fn minor(&self) -> Option<u32>;
     /// See [`Binding::unplug`].
     fn unplug(&self, loss: Loss) -> Option<Arc<UnplugReport>>;
     /// See [`Binding::wedge`].
@@ -182,6 +184,11 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         }
     }
 
+    fn minor(&self) -> Option<u32> {
+        let is_there = matches!(&*self.state.lock(), State::Bound { .. } | State::Wedged { .. });
+        is_there.then(|| self.report.lock().minor)
+    }
+
     fn unplug(&self, loss: Loss) -> Option<Arc<UnplugReport>> {
         let mut state = self.state.lock();
         loop {
@@ -189,9 +196,7 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
                 State::Bound { bound, device } => {
                     drop(state);
                     drop(device);
-                    let ending = self.dumps.ends(loss);
-                    let retired = bound.announce(loss).retire();
-                    self.dumps.ended(ending);
+                    let retired = self.dump_and_retire(bound, loss);
                     retired.drain().sweep().cut().release();
                     return Some(self.unplugged());
                 }
@@ -228,9 +233,7 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         };
         drop(state);
         let loss = Loss::Wedged(failure);
-        let ending = self.dumps.ends(loss);
-        let retired = bound.announce(loss).retire();
-        self.dumps.ended(ending);
+        let retired = self.dump_and_retire(bound, loss);
         let cut = retired.drain().sweep().cut();
         let event = wedge::Event::new(&cut, methods, None);
         tracing::error!(minor = self.report.lock().minor, %failure, ?event, "wedged");
@@ -250,8 +253,10 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         let facts = &S::Driver::FACTS;
         match function.config().read32(offset::ID) {
             Ok(id) if facts.binds_to(id) => {
-                let ask = |hardware: &Hardware| S::Driver::identify(&Io::new(hardware), &self.info, IDENTITY_PATTERN);
-                self.link.access(ask).and_then(Result::ok).unwrap_or(Identity::Unknown)
+                let ask = |io: &Io<'_>| S::Driver::identify(io, &self.info, IDENTITY_PATTERN);
+                // That a device does not answer here is not news: the slot has just told some.
+                let answer = self.link.access(|hardware| self.link.run(hardware, ask));
+                answer.and_then(Result::ok).unwrap_or(Identity::Unknown)
             }
             Ok(id) if Unready::of(id).is_none() => Identity::Other,
             Ok(_) | Err(_) => Identity::Unknown,
@@ -286,6 +291,15 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
 }
 
 impl<S: Subsystem> BindingOf<S> {
+    /// The first steps, and the dump around them. Whatever comes of the dump, the device goes on to
+    /// its end.
+    fn dump_and_retire(&self, bound: Bound<Shell<S>>, loss: Loss) -> Retired<Shell<S>> {
+        let ending = caught("a dump", || self.dumps.ends(loss)).flatten();
+        let retired = bound.announce(loss).retire();
+        contained("a dump", || self.dumps.ended(ending));
+        retired
+    }
+
     fn unplugged(&self) -> Arc<UnplugReport> {
         let report = Arc::new(self.report());
         tracing::info!(minor = report.minor, loss = %report.loss, took = ?report.took(), "unplugged");

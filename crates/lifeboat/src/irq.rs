@@ -123,8 +123,10 @@ impl<S: Subsystem> Interrupts<S> {
         if told.is_none() {
             self.link.lost(Loss::Crashed);
         }
-        if !self.subsystem.interrupt(&self.link, &pending) {
-            self.events.nudge();
+        match caught("an interrupt handler", || self.subsystem.interrupt(&self.link, &pending)) {
+            Some(true) => {}
+            Some(false) => self.events.nudge(),
+            None => self.link.lost(Loss::Crashed),
         }
     }
 

@@ -22,6 +22,8 @@ pub(crate) type ReportLoss = Box<dyn Fn(Loss) + Send + Sync>;
 pub(crate) struct Link {
     reach: Reach<Hardware>,
     loss_reported: AtomicBool,
+    /// The driver's code has panicked: what state it has is not known, so it is not run any more.
+    panicked: AtomicBool,
     report_loss: ReportLoss,
 }
 
@@ -56,14 +58,8 @@ impl Sections for Link {
 
 impl Sections for BoundLink<'_> {
     fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
-        self.hardware(|hardware| run(hardware, f))
+        self.hardware(|hardware| self.link.run(hardware, f))
     }
-}
-
-/// Runs code of the driver. Its panic ends here (DRV-3): it must not take the caller with it, which
-/// may be an interrupt handler or an unplug.
-fn run<R>(hardware: &Hardware, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
-    caught("the driver", || f(&Io::new(hardware))).unwrap_or(Err(DriverError::Panicked))
 }
 
 impl BoundLink<'_> {
@@ -82,6 +78,7 @@ impl Link {
         Self {
             reach: Reach::new(&locks::GATE, hardware, check_entry),
             loss_reported: AtomicBool::new(false),
+            panicked: AtomicBool::new(false),
             report_loss,
         }
     }
@@ -99,7 +96,23 @@ impl Link {
     /// the bus side learns of that, too.
     #[track_caller]
     pub(crate) fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
-        self.hardware(|hardware| run(hardware, f))
+        self.hardware(|hardware| self.run(hardware, f))
+    }
+
+    /// Runs code of the driver. Its panic ends here (DRV-3): it must not take the caller with it,
+    /// which may be an interrupt handler or an unplug. After it the driver is asked nothing more.
+    pub(crate) fn run<R>(
+        &self,
+        hardware: &Hardware,
+        f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>,
+    ) -> Result<R, DriverError> {
+        if self.panicked.load(SeqCst) {
+            return Err(DriverError::Panicked);
+        }
+        caught("the driver", || f(&Io::new(hardware))).unwrap_or_else(|| {
+            self.panicked.store(true, SeqCst);
+            Err(DriverError::Panicked)
+        })
     }
 
     fn notice<R>(&self, result: &Result<R, DriverError>) {

@@ -185,7 +185,8 @@ fn bring_up<S: Subsystem>(
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let info = bound.io(S::Driver::info)?;
     let (memories, mut rings) = make_rings::<S>(&bound, info)?;
-    let credits = memories.first().map_or(1, |ring| ring.credits);
+    // The scheduler gives all rings the same.
+    let credits = memories.iter().map(|ring| ring.credits).min().unwrap_or(1);
     let limits = Limits { ring_credits: credits, ..scheduler.limits };
     let contexts = S::contexts(&info);
     let scheduler = Options { rings: S::Driver::rings(&info), limits, contexts, ..scheduler };
@@ -201,7 +202,7 @@ fn bring_up<S: Subsystem>(
             Duty::BusMaster => Ok(set_bus_master(&*config, true)?),
             Duty::Interrupts => {
                 let handler = interrupts.clone();
-                Ok(function.irq_enable(S::Driver::FACTS.vectors, Arc::new(move |_vector| handler.arrived()))?)
+                Ok(function.irq_enable(1, Arc::new(move |_vector| handler.arrived()))?)
             }
             // There are no users yet.
             _ => Ok(()),
@@ -255,6 +256,10 @@ fn make_rings<S: Subsystem>(
     let make = |number| {
         let shape = S::Driver::ring_shape(&info, number, RING_ENTRIES);
         let RingShape { entries, bytes, credits } = shape;
+        let entry_bytes = S::Driver::FACTS.dump.entry_bytes as u64;
+        if entries == 0 || credits == 0 || bytes < u64::from(entries) * entry_bytes {
+            return Err(DriverError::Impossible("a ring without room for its entries").into());
+        }
         let memory = Arc::new(HostMemory::new(bytes).map_err(|_| ProbeError::NoMemory)?);
         let memory: Mapped = bound.hardware(|hardware| hardware.map(memory))?;
         let ring = S::Driver::ring(&info, number, shape, memory.clone());

@@ -55,8 +55,14 @@ pub(crate) fn quiesce<D: Driver>(link: &BoundLink<'_>, config: &(impl ConfigSpac
 fn stop<D: Driver>(link: &impl Sections) -> bool {
     let alive = link.io(D::presence) == Ok(Verdict::Alive);
     let down = || caught("the driver", || drive(link, D::shut_down(), nothing)).unwrap_or(Err(DriverError::Panicked));
-    if alive && let Err(error) = down() {
-        tracing::warn!(%error, "the device could not be shut down; its DMA is cut off all the same");
+    if alive {
+        match down() {
+            Ok(()) => {}
+            Err(DriverError::Gone) => tracing::debug!("the device was lost while it was shut down"),
+            Err(error) => {
+                tracing::warn!(%error, "the device could not be shut down; its DMA is cut off all the same");
+            }
+        }
     }
     alive
 }

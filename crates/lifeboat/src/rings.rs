@@ -14,6 +14,7 @@ use crate::hardware::Mapped;
 use crate::health::HealthCheck;
 use crate::irq::Interrupts;
 use crate::link::Link;
+use crate::panics::contained;
 use crate::rest::Rest;
 use crate::sched::{AtRest, Began, ErrorScope, RingIndex, Rings};
 use crate::subsystem::{Job, Subsystem};
@@ -114,7 +115,8 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
 
     /// The bus side learns of it, and its unplug loses the scheduler. A device that is gone is reported already.
     fn give_up(&mut self) {
-        self.dumps.failed(Reason::GivenUp);
+        // Whatever comes of the dump, the device is lost.
+        contained("a dump", || self.dumps.failed(Reason::GivenUp));
         self.link.lost(Loss::Crashed);
     }
 

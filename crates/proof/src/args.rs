@@ -63,7 +63,7 @@ pub struct ConformanceArgs {
     pub json: bool,
 
     /// How long a test executable may go without the end of a test before it is killed and its tests have failed, 1s to 1h
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = timeout)]
     pub timeout: Duration,
 
     /// Show no progress, neither here nor of cargo

@@ -279,7 +279,7 @@ impl Shared {
 
     fn binding(&self, minor: u32) -> Option<Arc<Binding>> {
         let bindings = self.bindings.lock();
-        let is_it = |binding: &&Arc<Binding>| binding.device().is_some_and(|device| device.info().minor == minor);
+        let is_it = |binding: &&Arc<Binding>| binding.any().minor() == Some(minor);
         bindings.iter().find(is_it).cloned()
     }
 

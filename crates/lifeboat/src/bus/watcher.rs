@@ -259,7 +259,7 @@ impl Watcher {
             Ok(binding) => {
                 self.unready = None;
                 let binding = Arc::new(binding);
-                let minor = binding.device().map(|device| device.info().minor);
+                let minor = binding.any().minor();
                 let info = binding.any().info();
                 let last = minor.map(|minor| (minor, info.clone()));
                 let before = std::mem::replace(&mut self.last, last);
@@ -327,13 +327,13 @@ impl Watcher {
     }
 
     fn minor(&self) -> Option<u32> {
-        Some(self.binding.as_ref()?.device()?.info().minor)
+        self.binding.as_ref()?.any().minor()
     }
 
     /// Compares the device that answers now with the bound one (LIFE-8). `None` if none is bound.
     fn recognise(&self) -> Option<Identity> {
         let (function, binding) = (self.function.clone()?, self.binding.as_ref()?);
-        binding.device()?;
+        binding.any().minor()?;
         let binding = binding.any().clone();
         // An access that stands still must not delay the unplug that this decides on (HEALTH-5).
         let answer = aside("lifeboat-identity", IDENTITY_LIMIT, move || binding.identify(&*function));

@@ -448,7 +448,7 @@ mod tests {
         }
         let bytes = Some(hex(&vec![0xff; layout.entry_bytes]));
         assert!(length(&Descriptor { index: 1 << regs::RING_ORDER_MAX, bytes }) <= entry_cost(layout));
-        // As `device::name` and `Queue::open` make it.
+        // As `base::name` and `Queue::open` make it.
         let fence = format!("lifeboat{0}/ring{1}.queue{0}", u32::MAX, u8::MAX);
         let (ring, queue, context) = (u8::MAX, u32::MAX, u8::MAX);
         let (waits, commands, age_us) = (u32::MAX, u32::MAX, u64::MAX);

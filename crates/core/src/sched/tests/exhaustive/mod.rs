@@ -209,6 +209,7 @@ fn a_limit_of_each_job_holds_in_every_order_of_events() {
 /// Two rings, of which the second has room for one job and the first for two. 1,790,000 states,
 /// depth 41.
 #[test]
+#[ignore = "takes a minute"]
 fn credits_of_each_ring_hold_in_every_order_of_events() {
     let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(1, true, After::Nothing)];
     explore_all(&Config { jobs, credits: [2, 1], faults: false, ..TWO_RINGS }, &[INNOCENT]);
