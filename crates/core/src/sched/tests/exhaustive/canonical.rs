@@ -69,6 +69,8 @@ impl World {
         for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.running == 0) {
             queue.runs_on = queue.ring;
         }
+        // Asked for only when a queue is moved, which nobody does here.
+        self.scheduler.queues.iter_mut().for_each(|queue| queue.largest = 0);
         // Compared with a context's last one only, and there are no contexts.
         self.scheduler.resets = 0;
         for job in &mut self.scheduler.jobs {
