@@ -254,7 +254,7 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         match function.config().read32(offset::ID) {
             Ok(id) if facts.binds_to(id) => {
                 let ask = |io: &Io<'_>| S::Driver::identify(io, &self.info, IDENTITY_PATTERN);
-                // That a device does not answer here is not news: the slot has just told some.
+                // Silence is not reported as a loss: the slot has just told what happened.
                 let answer = self.link.access(|hardware| self.link.run(hardware, ask));
                 answer.and_then(Result::ok).unwrap_or(Identity::Unknown)
             }

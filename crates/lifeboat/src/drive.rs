@@ -32,7 +32,7 @@ pub(crate) fn drive<T, E: From<DriverError>>(
             Turn::Pause(pause) => std::thread::sleep(pause),
             Turn::Do(asked) => duty(asked)?,
             Turn::Done(output) => return Ok(output),
-            // In a section, as all code of the driver.
+            // In a section, where a panic of the driver is contained and reported.
             Turn::Overdue => return Ok(link.io(|_| Err(sequence.overdue()))?),
         }
     }

@@ -92,7 +92,7 @@ pub(crate) fn submit(doorway: &Doorway<'_, Device>, submission: &Submission<'_>)
         _entry: ledger.enlist(Kind::Job),
     });
     let Submission { after, restartable, if_dependency_fails, .. } = *submission;
-    // One that cannot be told is larger than any ring.
+    // The scheduler refuses a job whose cost the driver cannot tell: it is larger than any ring.
     let cost = caught("the driver", || Lb1Driver::cost(job.work())).unwrap_or(u32::MAX);
     Ok(submission.queue.scheduled.submit(NewJob {
         cost,
