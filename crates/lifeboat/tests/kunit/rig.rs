@@ -153,11 +153,22 @@ impl Rig {
         job
     }
 
-    /// When this returns, all that was due before the call has been done: signals, releases, and jobs for other rings,
-    /// since the worker looks at the last ring last. That ring must be idle.
+    /// When this returns, all that was due before the call has been done: signals, releases, and jobs for other rings.
+    /// The last ring must be idle.
+    ///
+    /// The core serves the rings in turn, beginning behind the one that it served last. A job of the last ring is
+    /// therefore served behind one of every other ring that was due, except of one that has just been served. So two jobs
+    /// in a row, while no ring is given anything, show that nothing is due.
     pub(crate) fn settle(&self) {
-        let submission = Submission::new(&self.settler, &[Work::Nop]);
-        self.handle.submit(&submission).unwrap().wait(LONG).unwrap();
+        let given = || (0..self.device.info().rings - 1).map(|ring| self.given(ring)).collect::<Vec<_>>();
+        let (mut before, mut quiet) = (given(), 0);
+        while quiet < 2 {
+            let submission = Submission::new(&self.settler, &[Work::Nop]);
+            self.handle.submit(&submission).unwrap().wait(LONG).unwrap();
+            let now = given();
+            quiet = if now == before { quiet + 1 } else { 0 };
+            before = now;
+        }
     }
 
     /// The ring's doorbell: how many descriptors it was given since the start, modulo those it has.
