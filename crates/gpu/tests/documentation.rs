@@ -8,7 +8,7 @@ use lifeboat_lb1::command::{Opcode, Work};
 use lifeboat_lb1::regs;
 
 const REFERENCE: &str = include_str!("../../../docs/lb1.md");
-const REGS_SOURCE: &str = include_str!("../../lb1/src/regs.rs");
+const REGS_SOURCE: &str = include_str!("../../../drivers/lb1/src/regs.rs");
 
 /// Constants of `regs` by the names the tables give them.
 macro_rules! values {
