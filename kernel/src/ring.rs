@@ -110,5 +110,5 @@ impl Rings {
 
 /// A reset forgets the address tables.
 fn restore(link: &Link, workspaces: &[Arc<Workspace>]) -> Result<(), DriverError> {
-    workspaces.iter().try_for_each(|workspace| link.registers(|lb1| workspace.map(lb1)))
+    workspaces.iter().try_for_each(|workspace| link.io(|io| workspace.map(io)))
 }

@@ -7,11 +7,11 @@ use kernel::{
     prelude::*,
     sync::Arc,
 };
-use lifeboat_driver::DriverError;
-use lifeboat_lb1::command::{ContextId, GpuVa};
-use lifeboat_lb1::{regs, Lb1, Segment, Target};
-use lifeboat_pci::{Bar, DmaMemory};
+use lifeboat_driver::gpu::{ContextId, Gpu, GpuVa, Segment, Target};
+use lifeboat_driver::{DriverError, Io};
+use lifeboat_pci::DmaMemory;
 
+use crate::driver::Driven;
 use crate::glue::Memory;
 
 /// Bytes of a slot: room for the source and the result of one job.
@@ -21,8 +21,8 @@ pub(crate) const SLOTS: u32 = 4;
 
 /// Bytes of a workspace, in host memory and again in VRAM.
 const BYTES: u32 = SLOT_BYTES * SLOTS;
-const PAGES: u32 = BYTES / regs::PAGE as u32;
-const _: () = assert!(BYTES % regs::PAGE as u32 == 0);
+const PAGES: u32 = BYTES / Driven::PAGE as u32;
+const _: () = assert!(BYTES % Driven::PAGE as u32 == 0);
 
 /// Where the host memory stands in the context's address space. Arbitrary.
 const HOST_VA: u64 = 0x1000_0000;
@@ -50,10 +50,10 @@ impl Workspace {
     }
 
     /// Puts both into the context's address table.
-    pub(crate) fn map<B: Bar + ?Sized>(&self, lb1: &Lb1<'_, B>) -> Result<(), DriverError> {
+    pub(crate) fn map(&self, io: &Io<'_>) -> Result<(), DriverError> {
         let at = |va, target| Segment { va: GpuVa(va), pages: PAGES, writable: true, target };
-        lb1.set_segment(self.context, 0, &at(HOST_VA, Target::Host(self.memory.iova())))?;
-        lb1.set_segment(self.context, 1, &at(VRAM_VA, Target::Vram(self.vram)))
+        Driven::set_segment(io, self.context, 0, &at(HOST_VA, Target::Host(self.memory.iova())))?;
+        Driven::set_segment(io, self.context, 1, &at(VRAM_VA, Target::Vram(self.vram)))
     }
 
     /// The GPU address of a byte of the host memory.

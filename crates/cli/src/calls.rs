@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use lifeboat::CALLS;
 use lifeboat::core::class::{Class, Entry, Presence};
 use lifeboat::core::errno::Errno;
+use lifeboat_lb1_hosted::CALLS;
 use serde::Serialize;
 
 /// One call.

@@ -34,6 +34,8 @@ pub enum Errno {
     ETIME = 62,
     /// The device does not answer as it should.
     EPROTO = 71,
+    /// The device lacks what the call is about.
+    EOPNOTSUPP = 95,
     /// A wait's own limit passed.
     ETIMEDOUT = 110,
     /// More than the client's share of something that others need, too (SCHED-9).
@@ -62,6 +64,7 @@ impl Errno {
             Self::EDEADLK => "EDEADLK",
             Self::ETIME => "ETIME",
             Self::EPROTO => "EPROTO",
+            Self::EOPNOTSUPP => "EOPNOTSUPP",
             Self::ETIMEDOUT => "ETIMEDOUT",
             Self::EDQUOT => "EDQUOT",
             Self::ECANCELED => "ECANCELED",
@@ -162,7 +165,8 @@ mod tests {
     #[test]
     fn numbers_and_names_are_those_of_the_c_library() {
         let all = as_in_libc!(
-            ENOENT ENXIO EAGAIN ENOMEM EBUSY ENODEV EINVAL EMFILE EDEADLK ETIME EPROTO ETIMEDOUT EDQUOT ECANCELED
+            ENOENT ENXIO EAGAIN ENOMEM EBUSY ENODEV EINVAL EMFILE EDEADLK ETIME EPROTO EOPNOTSUPP ETIMEDOUT EDQUOT
+            ECANCELED
         );
         for (errno, number, name) in all {
             assert_eq!((errno.code(), errno.name()), (number, name));

@@ -34,7 +34,7 @@ pub trait Driver: Sized + 'static {
     type Info: Copy + Eq + fmt::Debug + Send + Sync + 'static;
 
     /// A ring as its owner holds it: its memory, and where the next job is written.
-    type Ring<M: DmaMemory>;
+    type Ring<M: DmaMemory>: Send;
 
     /// A job, as it is given to a ring.
     type Work<'a>: Copy;
@@ -178,6 +178,8 @@ pub trait Driver: Sized + 'static {
 pub struct Facts {
     /// The driver's name.
     pub name: &'static str,
+    /// The driver's version, as semantic versioning has it.
+    pub version: &'static str,
     /// The device's name, as dumps have it: at most 16 characters of ASCII.
     pub model: &'static str,
     /// What the driver binds to.
@@ -283,7 +285,16 @@ mod tests {
     fn configuration_space_says_whether_a_device_of_the_kind_is_there() {
         const IDS: &[PciId] = &[PciId { vendor: 0x4c42, device: 1 }, PciId { vendor: 0x4c42, device: 2 }];
         let dump = Layout { device: &[], ring: &[], ring_at: |_| 0, head_tail_seqno: [0; 3], entry_bytes: 0 };
-        let facts = Facts { name: "a", model: "A", ids: IDS, bars: &[], vectors: 0, methods: Methods::UNKNOWN, dump };
+        let facts = Facts {
+            name: "a",
+            version: "1.0.0",
+            model: "A",
+            ids: IDS,
+            bars: &[],
+            vectors: 0,
+            methods: Methods::UNKNOWN,
+            dump,
+        };
         let verdicts = [0x0002_4c42, 0x0003_4c42, u32::MAX, 0].map(|register| facts.judge(register));
         assert_eq!(verdicts, [Verdict::Alive, Verdict::Unsure, Verdict::Dead, Verdict::Dead]);
     }

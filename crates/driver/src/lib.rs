@@ -17,6 +17,7 @@
 //! | `access` | register access with a loss check |
 //! | `error` | why an operation failed |
 //! | [`dump`] | which registers a dump shows |
+//! | [`gpu`] | what the driver of a GPU adds |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ mod access;
 mod driver;
 pub mod dump;
 mod error;
+pub mod gpu;
 mod io;
 mod sequence;
 

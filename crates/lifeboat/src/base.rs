@@ -7,11 +7,12 @@ use lifeboat_driver::Driver;
 
 use crate::ledger::Ledger;
 use crate::module::{Minor, Shared as Module};
+use crate::panics::caught;
 use crate::sched::Scheduler;
-use crate::subsystem::Subsystem;
+use crate::subsystem::{Job, Subsystem};
 
 /// One device. Freed when its binding and its last user are gone.
-pub(crate) struct Base<S: Subsystem> {
+pub struct Base<S: Subsystem> {
     /// The device's number.
     pub(crate) minor: u32,
     /// Where it is, or was, plugged in.
@@ -34,6 +35,47 @@ pub(crate) fn name(minor: u32) -> String {
 }
 
 impl<S: Subsystem> Base<S> {
+    /// The device's number.
+    pub fn minor(&self) -> u32 {
+        self.minor
+    }
+
+    /// Where it is, or was, plugged in.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// What the driver has read of it at probe.
+    pub fn info(&self) -> &<S::Driver as Driver>::Info {
+        &self.info
+    }
+
+    /// Credits of each ring, in what [`Driver::cost`] counts.
+    pub fn credits(&self) -> u32 {
+        self.credits
+    }
+
+    /// Its scheduler.
+    pub fn scheduler(&self) -> &Scheduler<S::Job> {
+        &self.scheduler
+    }
+
+    /// The subsystem's part of it.
+    pub fn subsystem(&self) -> &Arc<S> {
+        &self.subsystem
+    }
+
+    /// Counts what is made of it.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Credits that a job takes. A driver that panics over it is answered by more than any ring has,
+    /// which the scheduler refuses (DRV-3).
+    pub fn cost(&self, job: &S::Job) -> u32 {
+        caught("the driver", || S::Driver::cost(job.work())).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn new(
         module: &Arc<Module>,
         number: Minor,

@@ -14,10 +14,10 @@ use lifeboat_sync::lint::{Condvar, Mutex};
 
 use crate::dump::{Dump, Recorder};
 use crate::link::Link;
+use crate::locks;
 use crate::panics::{caught, contained};
 use crate::subsystem::Subsystem;
 use crate::teardown::{Shell, UnplugReport};
-use crate::{Device, locks};
 
 /// How long a second caller of [`Binding::unplug`] waits for the first.
 const SECOND_CALLER_LIMIT: Duration = Duration::from_mins(1);
@@ -109,8 +109,9 @@ impl Binding {
         Self(Arc::new(BindingOf { state, changed: Condvar::new(), report, link, info, dumps }))
     }
 
-    /// The device, also if it is wedged, or `None` once the unplug has begun.
-    pub fn device(&self) -> Option<Device> {
+    /// The device as users open it, also if it is wedged. `None` once the unplug has begun, or if
+    /// devices of its kind are no `D`: each subsystem has a type of its own.
+    pub fn device<D: 'static>(&self) -> Option<D> {
         self.0.device()?.downcast().ok().map(|device| *device)
     }
 

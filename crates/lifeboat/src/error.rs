@@ -6,7 +6,7 @@ use lifeboat_core::fence::FenceError;
 use lifeboat_core::kms::{CommitError, LeaseError};
 use lifeboat_core::sched::SubmitError;
 use lifeboat_driver::DriverError;
-use lifeboat_lb1::command::InvalidArgument;
+use lifeboat_driver::gpu::InvalidArgument;
 use lifeboat_pci::BusError;
 use thiserror::Error;
 
@@ -27,6 +27,9 @@ pub enum CallError {
     /// An argument of the call is wrong; the text says which and what it should be.
     #[error("{0}")]
     Invalid(&'static str),
+    /// The device lacks what the call is about; the text says what.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// Something is under way that must end first; the text says what.
     #[error("{0}")]
     Busy(&'static str),
@@ -56,6 +59,7 @@ impl From<CallError> for Errno {
             CallError::Refused(refusal) => refusal.into(),
             CallError::Submit(error) => error.into(),
             CallError::Command(_) | CallError::Invalid(_) => Self::EINVAL,
+            CallError::Unsupported(_) => Self::EOPNOTSUPP,
             CallError::Busy(_) => Self::EBUSY,
             CallError::Commit(error) => error.into(),
             CallError::Lease(error) => error.into(),
@@ -130,9 +134,9 @@ pub enum ProbeError {
     /// There is no memory for it.
     #[error("not enough memory for the device's rings")]
     NoMemory,
-    /// [`ProbeOptions::context_share`](crate::ProbeOptions::context_share) is 0.
-    #[error("a context_share of 0 would let no client have a context; take at least 1, or None for a quarter")]
-    NoContextShare,
+    /// An option of the subsystem is not accepted; nothing was touched. The text says which, and what it should be.
+    #[error("{0}")]
+    Invalid(&'static str),
     /// All device numbers are taken: too many lost devices are still held open.
     #[error("no free device number; close handles of lost devices")]
     NoMinor,

@@ -23,9 +23,11 @@ pub struct Hardware {
 ///
 /// The memory belongs to whoever holds this; the address ends with the binding.
 #[derive(Debug, Clone)]
-pub(crate) struct Mapped {
-    pub(crate) memory: Arc<HostMemory>,
-    pub(crate) iova: Iova,
+pub struct Mapped {
+    /// The memory.
+    pub memory: Arc<HostMemory>,
+    /// The address.
+    pub iova: Iova,
 }
 
 impl DmaMemory for Mapped {

@@ -1,29 +1,27 @@
-//! The hosted framework for drivers of devices that can vanish.
+//! The base of drivers for devices that can vanish, in a process: what is true of every device. It
+//! knows no device and no kind of device.
 //!
 //! Four lifetimes are four types (LIFE-1); mixing them up does not compile:
 //!
 //! | lifetime | type | ends | touches hardware |
 //! |---|---|---|---|
 //! | code | [`Module`] | unload, refused while anything below exists | no |
-//! | device | [`Device`] | last handle, buffer, context, job, export gone | no |
+//! | device | [`Base`], in a subsystem's type | last handle, and all that was made of it, gone | no |
 //! | binding | [`Binding`] | unplug | yes, through the gate |
-//! | handle | [`Handle`] | close | no |
+//! | handle | a subsystem's | close | no |
 //!
 //! A [`Bus`] stands in for the kernel's driver core: it owns the bindings, probes what is plugged in, unplugs what
 //! vanishes, and tells subscribers.
 //!
+//! A driver comes in two parts. What is known of the hardware is a [`driver::Driver`], portable and
+//! written once. What users have of such a device is a [`subsystem::Subsystem`]: `lifeboat-drm` is
+//! one, for GPUs. [`Module::register`] plugs both in.
+//!
 //! # The life of a job, as it runs through these files
 //!
-//! `gpu::handle` (the call) → [`mod@calls`] (what its class gives it) → `gpu::submit` (builds the
-//! job) → [`sched`] (reserve, then commit; its worker carries out `Action::Run`) → `rings` (ring
-//! and doorbell, in a revocable section) → the device → `irq` (what completed) → [`sched`]
-//! (`Action::Signal`) → [`Fence`] → whoever waits.
-//!
-//! # The life of a commit
-//!
-//! `gpu::handle` → [`calls`](mod@calls) → `gpu::display` ([`lifeboat_core::kms`] accepts it; its
-//! fence is waited for by the worker, its flip by the interrupt handler) → [`Fence`] and
-//! [`DisplayEvent`].
+//! A subsystem's call → [`mod@calls`] (what its class gives it) → [`sched`] (reserve, then commit;
+//! its worker carries out `Action::Run`) → `rings` (ring and doorbell, in a revocable section) → the
+//! device → `irq` (what completed) → [`sched`] (`Action::Signal`) → [`Fence`] → whoever waits.
 //!
 //! # The life of an unplug
 //!
@@ -31,7 +29,6 @@
 //! [`lifeboat_core::unplug`], and what each does here) → [`Event::Removed`]. A device that fails too often stops before the
 //! last step ([`Binding::wedge`], [`Event::Wedged`]) and waits there for help ([`Bus::rebind`]).
 #![forbid(unsafe_code)]
-#![allow(clippy::unnecessary_wraps, clippy::needless_pass_by_value)] // the handlers of calls have the shape of their class
 #![allow(clippy::redundant_closure_for_method_calls)] // a method of borrowed registers is not general enough
 
 mod aside;
@@ -43,11 +40,10 @@ mod drive;
 pub mod dump;
 mod error;
 mod fence;
-mod gpu;
 mod hardware;
 mod health;
 mod irq;
-mod key;
+pub mod key;
 mod ledger;
 #[cfg(doctest)]
 mod lifetimes;
@@ -59,34 +55,22 @@ mod primitive;
 mod probe;
 mod rest;
 mod rings;
-mod roster;
+pub mod roster;
 pub mod sched;
 mod spin;
-mod subsystem;
+pub mod subsystem;
 mod teardown;
-mod turns;
 mod uevent;
 
+pub use base::Base;
 pub use binding::Binding;
 pub use bus::{Bus, Event, SlotState, Subscription, Visit, WeakBus};
 pub use dump::Dump;
 pub use error::{CallError, ProbeError, WaitError};
 pub use fence::{Callback, Eventfd, Fence, Outcome, Signalled, Timeline, Unsignalled};
-pub use gpu::about::{Capability, Version};
-pub use gpu::buffer::{Buffer, Placement};
-pub use gpu::context::Context;
-pub use gpu::device::{Device, DeviceInfo};
-pub use gpu::display::{
-    Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Lease,
-    Resources,
-};
-pub use gpu::dma_buf::DmaBuf;
-pub use gpu::handle::Handle;
-pub use gpu::maps::CpuMap;
-pub use gpu::queue::Queue;
-pub use gpu::submit::Submission;
-pub use gpu::table::CALLS;
-pub use ledger::{Counts, Kind};
+pub use hardware::{Hardware, Mapped};
+pub use ledger::{Counts, Entry, Kind, Ledger};
+pub use link::Link;
 pub use module::{Holders, Module};
 pub use probe::ProbeOptions;
 pub use teardown::{StepTime, UnplugReport};
@@ -94,18 +78,12 @@ pub use uevent::Uevents;
 
 /// What the framework is built from, for those who need its types.
 pub use lifeboat_core as core;
-/// Why the display does not take a commit, what a commit does with a property, and how a screen is driven.
-pub use lifeboat_core::kms::{Change, CommitError, Mode};
-/// What of the display is leased, to whom, and why not.
-pub use lifeboat_core::kms::{LeaseError, LesseeId, Objects};
 /// Which queues of a ring go first.
 pub use lifeboat_core::sched::Priority;
 /// What resets a context has seen, and whose fault the last was.
 pub use lifeboat_core::sched::{ResetStats, ResetStatus};
 /// What a driver is.
 pub use lifeboat_driver as driver;
-/// Commands and their arguments.
-pub use lifeboat_lb1::command;
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

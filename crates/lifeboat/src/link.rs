@@ -4,22 +4,25 @@
 //! to the other goes through here: whole operations through the gate, register access through the revocable.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use lifeboat_core::class::Presence;
+use lifeboat_core::class::{Class, Presence, Refusal};
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{DriverError, Io};
-use lifeboat_sync::{Bound, Revocable};
+use lifeboat_pci::{HostMemory, Iova};
+use lifeboat_sync::{Bound, Revocable, Section};
 
 use crate::calls::{Inside, Reach};
-use crate::hardware::Hardware;
+use crate::hardware::{Hardware, Mapped};
 use crate::locks;
 use crate::panics::caught;
 
 /// Tells the bus side that the driver found the device lost. Must not block.
 pub(crate) type ReportLoss = Box<dyn Fn(Loss) + Send + Sync>;
 
-pub(crate) struct Link {
+/// The way from a device to its hardware, for its subsystem. Nothing leads past a section (GATE-1).
+pub struct Link {
     reach: Reach<Hardware>,
     loss_reported: AtomicBool,
     /// The driver's code has panicked: what state it has is not known, so it is not run any more.
@@ -83,8 +86,8 @@ impl Link {
         }
     }
 
-    /// Runs `f` on the hardware, in a section. If there is none any more, or `f` finds the device
-    /// dead, that is [`DriverError::Gone`], and the bus side learns of it.
+    /// Runs `f` on the hardware, in a section that must not block. If there is none any more, or `f`
+    /// finds the device dead, that is [`DriverError::Gone`], and the bus side learns of it.
     #[track_caller]
     pub(crate) fn hardware<R>(&self, f: impl FnOnce(&Hardware) -> Result<R, DriverError>) -> Result<R, DriverError> {
         let result = self.access(f).unwrap_or(Err(DriverError::Gone));
@@ -92,10 +95,13 @@ impl Link {
         result
     }
 
-    /// Runs code of the driver, as [`Link::hardware`]. Its panic is [`DriverError::Panicked`], and
-    /// the bus side learns of that, too.
+    /// Runs code of the driver on the hardware, in a section that must not block. A panic of it is
+    /// [`DriverError::Panicked`]; the bus side learns of that, too.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] if the hardware has been taken away, those of `f`.
     #[track_caller]
-    pub(crate) fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
+    pub fn io<R>(&self, f: impl FnOnce(&Io<'_>) -> Result<R, DriverError>) -> Result<R, DriverError> {
         self.hardware(|hardware| self.run(hardware, f))
     }
 
@@ -129,13 +135,51 @@ impl Link {
         Some(BoundLink { link: self, hardware: self.hardware.bound()? })
     }
 
+    /// A section of the gate: whole operations happen in one. `None` once the loss is announced.
+    #[track_caller]
+    pub fn enter_gate(&self) -> Option<Section<'_>> {
+        self.gate.enter()
+    }
+
+    /// How it stands with the device: there, gone, or wedged and why (CALL-5). May be out of date as
+    /// soon as it is returned.
+    pub fn presence(&self) -> Presence {
+        self.reach.presence()
+    }
+
+    /// Refuses a call of this class if there is no device for it.
+    ///
+    /// # Errors
+    /// As the class says.
+    #[track_caller]
+    pub fn admit(&self, class: Class) -> Result<(), Refusal> {
+        self.reach.enter(class).map(drop)
+    }
+
+    /// Gives the device memory to reach by DMA, until it is [unmapped](Self::unmap), at the latest by
+    /// the cut.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`] if the hardware has been taken away, [`DriverError::Bus`] if the bus has
+    /// no address for it or cannot reach such memory.
+    #[track_caller]
+    pub fn map(&self, memory: Arc<HostMemory>) -> Result<Mapped, DriverError> {
+        self.hardware(|hardware| hardware.map(memory))
+    }
+
+    /// Takes memory out of the device's reach. Nothing is left to do after the cut.
+    #[track_caller]
+    pub fn unmap(&self, iova: Iova) {
+        self.access(|hardware| hardware.unmap(iova));
+    }
+
     /// Whether the driver has found the device lost: then nothing that it reads means anything.
-    pub(crate) fn is_lost(&self) -> bool {
+    pub fn is_lost(&self) -> bool {
         self.loss_reported.load(SeqCst)
     }
 
     /// The driver has found the device lost. Reported once; the unplug follows on the bus side.
-    pub(crate) fn lost(&self, loss: Loss) {
+    pub fn lost(&self, loss: Loss) {
         if self.presence() == Presence::Live && !self.loss_reported.swap(true, SeqCst) {
             (self.report_loss)(loss);
         }

@@ -3,7 +3,7 @@
 //! The [lint](lifeboat_sync::lint) learns the order from what runs and reports the first thing that contradicts it. All
 //! locks are *short* but those that say otherwise: nothing blocks while they are held, and interrupt handlers may take
 //! them. None but [`BUS_MODULE`] is held across an access to a register, which may take seconds (HEALTH-5); what must be programmed in
-//! one piece is done in a [turn](crate::turns).
+//! one piece is done in turns.
 
 use lifeboat_sync::lint::Class;
 
@@ -15,12 +15,6 @@ pub(crate) static BINDINGS: Class = Class::new("bus.bindings");
 pub(crate) static BINDING: Class = Class::new("binding");
 /// Device numbers.
 pub(crate) static MINORS: Class = Class::new("module.minors");
-/// What is mapped in a context. Sleeping: taken by calls of users, and by the worker after a reset of the device.
-pub(crate) static SPACE: Class = Class::new("context.space");
-/// Users' maps of VRAM. Sleeping: taken by calls of users, and by the cut.
-pub(crate) static MAPS: Class = Class::new("device.maps");
-/// What the screen shows, the commit under way, who waits for a vertical blank. Taken by the interrupt handler, and by an unplug.
-pub(crate) static DISPLAY: Class = Class::new("display");
 
 /// Sections of whole operations on a device.
 pub(crate) static GATE: Class = Class::new("device.gate");
@@ -34,18 +28,9 @@ pub(crate) static ENGINE: Class = Class::new("engine");
 pub(crate) static WORKER: Class = Class::new("engine.worker");
 /// How many threads handle an interrupt.
 pub(crate) static INTERRUPTS: Class = Class::new("interrupts");
-/// Whose turn it is to program a part of the hardware. Held for a look.
-pub(crate) static TURNS: Class = Class::new("hardware.turns");
 pub(crate) static FENCE: Class = Class::new("fence.state");
 pub(crate) static REPORT: Class = Class::new("unplug.report");
 pub(crate) static MAPPED: Class = Class::new("hardware.mapped");
-pub(crate) static VRAM: Class = Class::new("device.vram");
-pub(crate) static WINDOWS: Class = Class::new("device.windows");
-pub(crate) static CONTEXTS: Class = Class::new("device.contexts");
-pub(crate) static EVENTS: Class = Class::new("display.events");
-/// Which handle has leased the display to which.
-pub(crate) static LEASES: Class = Class::new("display.leases");
-pub(crate) static LISTENERS: Class = Class::new("display.listeners");
 pub(crate) static SUBSCRIBERS: Class = Class::new("bus.subscribers");
 /// Which incident the device is in; and, apart, the dumps that were captured.
 pub(crate) static INCIDENT: Class = Class::new("dump.incident");

@@ -10,7 +10,6 @@ use lifeboat_driver::{Driver, Facts};
 use lifeboat_pci::{Function, offset};
 use lifeboat_sync::lint::Mutex;
 
-use crate::gpu::Gpu;
 use crate::ledger::{Counts, Entry, Kind, Ledger};
 use crate::probe::probe;
 use crate::subsystem::Subsystem;
@@ -27,14 +26,13 @@ pub struct Module {
 }
 
 /// A driver that a module has, with its subsystem.
-#[derive(Debug)]
 struct Registered {
     facts: &'static Facts,
     probe: Probe,
 }
 
 /// Binds a function for a module.
-type Probe = fn(&Arc<Shared>, &Arc<dyn Function>, ProbeOptions) -> Result<Binding, ProbeError>;
+type Probe = Box<dyn Fn(&Arc<Shared>, &Arc<dyn Function>, ProbeOptions) -> Result<Binding, ProbeError> + Send + Sync>;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -70,24 +68,19 @@ impl fmt::Display for Holders {
 impl std::error::Error for Holders {}
 
 impl Module {
-    /// Loads the LB1 driver.
-    pub fn load() -> Self {
-        let mut module = Self::empty();
-        module.register::<Gpu>();
-        module
-    }
-
-    /// A module that binds nothing.
-    pub(crate) fn empty() -> Self {
+    /// A module without drivers: it binds nothing until one is [registered](Self::register).
+    pub fn new() -> Self {
         let minors = Mutex::new(&locks::MINORS, Some(Minors::new([0; MINOR_WORDS])));
         Self { shared: Arc::new(Shared { ledger: Ledger::default(), minors }), drivers: Vec::new() }
     }
 
-    /// From now on the module binds what the driver of a subsystem binds to.
-    pub(crate) fn register<S: Subsystem>(&mut self) {
+    /// From now on the module binds what the driver of a subsystem binds to, and serves it as
+    /// `options` say. Of two drivers that bind to the same device, the first does.
+    pub fn register<S: Subsystem>(&mut self, options: S::Options) {
         // Checked when it is compiled.
         const { assert!(S::Driver::FACTS.dump.entry_bytes <= Layout::MOST_ENTRY_BYTES, "too large for a dump") };
-        self.drivers.push(Registered { facts: &S::Driver::FACTS, probe: probe::<S> });
+        let probe: Probe = Box::new(move |module, function, how| probe::<S>(module, function, how, &options));
+        self.drivers.push(Registered { facts: &S::Driver::FACTS, probe });
     }
 
     /// Binds a function: brings it up and gives it to users as a new device with a new number.
@@ -140,11 +133,23 @@ impl Module {
     }
 }
 
+impl Default for Module {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Registered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registered").field(&self.facts.name).finish()
+    }
+}
+
 impl Shared {
     pub(crate) fn allocate_minor(self: &Arc<Self>) -> Result<Minor, ProbeError> {
         let mut minors = self.minors.lock();
         let number = minors.as_mut().ok_or(ProbeError::Unloading)?.allocate().ok_or(ProbeError::NoMinor)?;
-        Ok(Minor { number, shared: self.clone(), _entry: self.ledger.enlist(Kind::Device) })
+        Ok(Minor { number, shared: self.clone(), _entry: self.ledger.enlist(Kind::DEVICE) })
     }
 }
 

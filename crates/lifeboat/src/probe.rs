@@ -28,7 +28,7 @@ use crate::sched::{OpenError, Options, OptionsError, Scheduler};
 use crate::subsystem::{Site, Subsystem};
 use crate::teardown::Shell;
 
-/// Entries that a ring is to have: of an LB1, 128 KiB of host memory.
+/// Entries that a ring is to have: at 128 bytes each, 128 KiB of host memory.
 const RING_ENTRIES: u32 = 1024;
 
 /// How a device is to be driven.
@@ -44,16 +44,9 @@ pub struct ProbeOptions {
     pub job_share: Option<u32>,
     /// The same for queues.
     pub queue_share: Option<u32>,
-    /// How many contexts one client, an open [`Handle`](crate::Handle), may hold: beyond that it is
-    /// refused with EDQUOT, so that others find some (SCHED-9). At least 1; more than the device
-    /// has is no limit. Default: a quarter of the device's.
-    pub context_share: Option<u16>,
     /// How long an unplug waits for whoever is still in the driver: calls, interrupt handlers, the worker. It waits so long
     /// at most after the announcement, and as long again when it cuts the hardware off, plus half a second. Default 5 s.
     pub drain_limit: Duration,
-    /// How long the hardware may take to report a flip or a vertical blank. After it the display is turned off and on, and
-    /// waiters get the real outcome (KMS-5). Default 1 s. Values below ten frames count as ten frames.
-    pub display_limit: Duration,
     /// How closely the device is watched. Default: every 2 s, and a heartbeat that stands still for three looks is a hang.
     pub watch: Watch,
     /// How often a [`Bus`](crate::Bus) binds a device again that the driver gave up. By default three times, unless it has
@@ -87,9 +80,7 @@ impl Default for ProbeOptions {
             guilty_limit: 10,
             job_share: None,
             queue_share: None,
-            context_share: None,
             drain_limit: Duration::from_secs(5),
-            display_limit: Duration::from_secs(1),
             watch: Watch::DEFAULT,
             recovery: Budget::default(),
             spacing: Spacing::DEFAULT,
@@ -123,16 +114,17 @@ pub(crate) fn probe<S: Subsystem>(
     module: &Arc<Module>,
     function: &Arc<dyn Function>,
     options: ProbeOptions,
+    subsystem: &S::Options,
 ) -> Result<Binding, ProbeError> {
     // What is wrong with the options is said before the hardware is touched.
-    S::check(&options)?;
+    S::check(subsystem).map_err(ProbeError::Invalid)?;
     let minor = module.allocate_minor()?;
     let scheduler = options.scheduler(minor.number);
     scheduler.check()?;
     if options.watch.period < Watch::SHORTEST {
         return Err(OptionsError::TooShort { what: "watch.period", least: Watch::SHORTEST }.into());
     }
-    let binding_entry = module.ledger.enlist(Kind::Binding);
+    let binding_entry = module.ledger.enlist(Kind::BINDING);
     set_memory_decode(&*function.config(), true)?;
     let hardware = Hardware::new(function, S::Driver::FACTS.bars)?;
     let drain_limit = options.drain_limit;
@@ -140,7 +132,7 @@ pub(crate) fn probe<S: Subsystem>(
         let mut options = options;
         let report_loss = std::mem::replace(&mut options.report_loss, Box::new(|_| {}));
         let link = Arc::new(Link::new(hardware, options.check_entry, report_loss));
-        let bring_up = || bring_up::<S>(module, &link, function, minor.number, scheduler, options);
+        let bring_up = || bring_up::<S>(module, &link, function, minor.number, scheduler, options, subsystem);
         let brought_up = caught("the driver", bring_up).unwrap_or(Err(DriverError::Panicked.into()));
         (link, brought_up)
     };
@@ -181,6 +173,7 @@ fn bring_up<S: Subsystem>(
     minor: u32,
     scheduler: Options,
     options: ProbeOptions,
+    subsystem: &S::Options,
 ) -> Result<Running<S>, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let info = bound.io(S::Driver::info)?;
@@ -191,7 +184,7 @@ fn bring_up<S: Subsystem>(
     let contexts = S::contexts(&info);
     let scheduler = Options { rings: S::Driver::rings(&info), limits, contexts, ..scheduler };
     let name = base::name(minor);
-    let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info }, &options));
+    let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info }, subsystem));
     let ProbeOptions { watch, dump_limit, report_dump, .. } = options;
     let (mut recorder, mut end) = (None, None);
     let rest = Arc::new(Rest::default());

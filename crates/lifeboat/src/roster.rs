@@ -11,22 +11,23 @@ use crate::key::Key;
 
 /// Entries by the numbers that they were given.
 #[derive(Debug)]
-pub(crate) struct Roster<T> {
+pub struct Roster<T> {
     entries: BTreeMap<Key<u64>, T>,
     next: u64,
 }
 
 /// The number of an entry. No other entry of its roster ever has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Number(u64);
+pub struct Number(u64);
 
 impl<T> Roster<T> {
-    pub(crate) const fn new() -> Self {
+    /// Without entries.
+    pub const fn new() -> Self {
         Self { entries: BTreeMap::new(), next: 0 }
     }
 
     /// Adds an entry, after all others. O(log n).
-    pub(crate) fn add(&mut self, entry: T) -> Number {
+    pub fn add(&mut self, entry: T) -> Number {
         let number = self.next;
         // At one a nanosecond, 64 bits last for six centuries.
         self.next += 1;
@@ -35,18 +36,24 @@ impl<T> Roster<T> {
     }
 
     /// Takes an entry out; `None` if it has been taken out already. O(log n).
-    pub(crate) fn remove(&mut self, Number(number): Number) -> Option<T> {
+    pub fn remove(&mut self, Number(number): Number) -> Option<T> {
         self.entries.remove(&Key(number))
     }
 
     /// Takes all entries out, in the order in which they came. Allocates nothing.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
+    pub fn take_all(&mut self) -> impl Iterator<Item = T> + use<T> {
         mem::take(&mut self.entries).into_values()
     }
 
     /// All entries, in the order in which they came.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.values()
+    }
+}
+
+impl<T> Default for Roster<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

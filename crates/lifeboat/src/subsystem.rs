@@ -8,17 +8,15 @@ use std::time::Instant;
 use lifeboat_driver::{self as driver, Driver, DriverError};
 
 use crate::base::Base;
-use crate::hardware::Mapped;
 use crate::ledger::Ledger;
 use crate::link::Link;
-use crate::{ProbeError, ProbeOptions};
 
 /// What the users of one kind of device have of it, beyond jobs. One per binding.
 ///
 /// None of the hooks may wait for users, or hold a lock across an access to the device.
-pub(crate) trait Subsystem: Sized + Send + Sync + 'static {
+pub trait Subsystem: Sized + Send + Sync + 'static {
     /// The driver of its devices.
-    type Driver: Driver<Ring<Mapped>: Send>;
+    type Driver: Driver;
 
     /// A device, as users open it.
     type Device: Clone + Send + Sync + 'static;
@@ -26,17 +24,21 @@ pub(crate) trait Subsystem: Sized + Send + Sync + 'static {
     /// What a job keeps alive for the hardware, and what the driver is to write.
     type Job: Job<Self::Driver>;
 
-    /// Refuses options before the device is touched.
+    /// How its devices are to be served; said when the driver is
+    /// [registered](crate::Module::register).
+    type Options: Send + Sync + 'static;
+
+    /// Refuses options before a device is touched.
     ///
     /// # Errors
-    /// [`ProbeError`], with the option.
-    fn check(options: &ProbeOptions) -> Result<(), ProbeError>;
+    /// A sentence that names the option and says what it should be.
+    fn check(options: &Self::Options) -> Result<(), &'static str>;
 
     /// Contexts of the scheduler: users who are held responsible for resets.
     fn contexts(info: &<Self::Driver as Driver>::Info) -> usize;
 
     /// The subsystem's part of a device that is about to be brought up. Touches nothing of it.
-    fn new(at: &Site<'_, Self>, options: &ProbeOptions) -> Self;
+    fn new(at: &Site<'_, Self>, options: &Self::Options) -> Self;
 
     /// The device for users. `link` is its way to the hardware.
     fn device(base: Arc<Base<Self>>, link: Arc<Link>) -> Self::Device;
@@ -70,39 +72,43 @@ pub(crate) trait Subsystem: Sized + Send + Sync + 'static {
 }
 
 /// Where a subsystem's part of a device is to be.
-pub(crate) struct Site<'a, S: Subsystem> {
+pub struct Site<'a, S: Subsystem> {
     /// Counts its objects.
-    pub(crate) ledger: &'a Ledger,
+    pub ledger: &'a Ledger,
     /// What the device is called.
-    pub(crate) name: &'a str,
-    pub(crate) link: &'a Arc<Link>,
-    pub(crate) info: <S::Driver as Driver>::Info,
+    pub name: &'a str,
+    /// The way to its hardware.
+    pub link: &'a Arc<Link>,
+    /// What the driver has read of it.
+    pub info: <S::Driver as Driver>::Info,
 }
 
 /// A job of a subsystem.
-pub(crate) trait Job<D: Driver>: Send + Sync + 'static {
+pub trait Job<D: Driver>: Send + Sync + 'static {
     /// The job, as the driver gives it to a ring.
     fn work(&self) -> D::Work<'_>;
 
     /// The notes of whoever gives it to a ring.
     fn notes(&self) -> &Notes;
 
-    /// For a dump.
+    /// What a dump says of it.
     fn about(&self) -> AboutJob;
 }
 
 /// What a dump says of a job.
-pub(crate) struct AboutJob {
+#[derive(Debug, Clone, Copy)]
+pub struct AboutJob {
     /// Number of the context that it belongs to.
-    pub(crate) context: u8,
+    pub context: u8,
     /// How many commands it has.
-    pub(crate) commands: u32,
-    pub(crate) submitted: Instant,
+    pub commands: u32,
+    /// When it was submitted.
+    pub submitted: Instant,
 }
 
 /// Where a job is in its ring. Written by the worker alone.
 #[derive(Debug, Default)]
-pub(crate) struct Notes {
+pub struct Notes {
     /// Where it begins, once it was written.
     begins: AtomicU32,
     /// Where its ring was when the job was looked at last; until then, where it begins.

@@ -5,12 +5,13 @@ mod machine;
 
 use std::sync::Mutex;
 
-use lifeboat::command::Work;
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{
-    Buffer, CALLS, CallError, Capability, Change, Commit, ConnectorStatus, Device, DisplayEvent, DmaBuf, Fence, Handle,
-    Lease, Objects, Placement, Priority,
+use lifeboat::{CallError, Fence, Priority};
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{
+    Buffer, CALLS, Capability, Change, Commit, ConnectorStatus, Device, DisplayEvent, DmaBuf, Handle, Lease, Objects,
+    Placement,
 };
 use machine::{BYTES, Client, LONG, Machine};
 

@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use lifeboat::command::Work;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::dump::Reason;
-use lifeboat::{Bus, Event, Module, ProbeOptions};
+use lifeboat::{Bus, Event, ProbeOptions};
 use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs::{self, device_ctrl, device_status, ring_ctrl, ring_status};
+use lifeboat_lb1_hosted::Device;
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, Slot, SlotEvent, SlotWatcher};
 use machine::LONG;
 use machine::bound::{Bound, Hook, options, plugged};
@@ -140,7 +141,7 @@ fn health_4_errors_of_the_bus_count_as_nonsense_does() {
     let on = Arc::new(AtomicBool::new(false));
     let function: Arc<dyn Function> = Arc::new(Disturbed { inner: slot.function().unwrap(), on: on.clone() });
     let (options, told) = watched();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let binding = module.probe(&function, options).unwrap();
     on.store(true, SeqCst);
     assert_eq!(told.recv_timeout(LONG), Ok(Loss::Nonsense));
@@ -295,7 +296,7 @@ fn life_5_a_card_that_was_taken_out_is_missing_though_another_answers_at_its_add
         let inner = lifeboat_gpu::Slot::new("0000:01:00.0");
         inner.insert(Card::new(Config::default()).unwrap()).unwrap();
         let slot = Arc::new(Swapped { inner, other: Arc::default(), watchers: Mutex::default() });
-        let mut bus = Bus::with_options(Module::load(), || watched().0);
+        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), || watched().0);
         let events = bus.subscribe();
         bus.attach(&slot).unwrap();
         assert!(matches!(events.recv_timeout(LONG), Ok(Event::Added { .. })));
@@ -311,7 +312,7 @@ fn life_5_a_card_that_was_taken_out_is_missing_though_another_answers_at_its_add
 fn life_5_a_slot_is_attached_once() {
     let inner = lifeboat_gpu::Slot::new("0000:01:00.0");
     inner.insert(Card::new(Config::default()).unwrap()).unwrap();
-    let mut bus = Bus::with_options(Module::load(), options);
+    let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
     let events = bus.subscribe();
     bus.attach(&inner).unwrap();
     let error = bus.attach(&inner).unwrap_err();
@@ -319,7 +320,7 @@ fn life_5_a_slot_is_attached_once() {
     // Nor is another slot of the same name.
     assert!(bus.attach(&lifeboat_gpu::Slot::new("0000:01:00.0")).is_err());
     assert!(matches!(events.recv_timeout(LONG), Ok(Event::Added { .. })));
-    assert_eq!(bus.devices().len(), 1);
+    assert_eq!(bus.devices::<Device>().len(), 1);
     bus.attach(&lifeboat_gpu::Slot::new("0000:02:00.0")).unwrap();
     bus.shutdown().unwrap();
 }
@@ -343,12 +344,12 @@ impl Slot for Named {
 
 #[test]
 fn life_5_what_cannot_be_watched_is_refused_before_it_is_touched() {
-    let mut bus = Bus::with_options(Module::load(), options);
+    let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
     let slot = Arc::new(Named(lifeboat_gpu::Slot::new("0000:01:00.0"), "0000:01\0"));
     assert_eq!(bus.attach(&slot).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     bus.shutdown().unwrap();
     let (card, slot) = plugged();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     for period in [Duration::ZERO, Duration::from_nanos(1)] {
         let watch = Watch { period, stalls: 3 };
         let error = module.probe(&slot.function().unwrap(), ProbeOptions { watch, ..options() }).unwrap_err();

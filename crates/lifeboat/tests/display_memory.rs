@@ -5,7 +5,8 @@ mod machine;
 
 use std::time::{Duration, Instant};
 
-use lifeboat::{Buffer, CallError, Handle, Placement};
+use lifeboat::CallError;
+use lifeboat_lb1_hosted::{Buffer, Handle, Placement};
 use machine::bound::{Bound, no_hook};
 use machine::interposer::Access;
 use machine::{BYTES, LONG};

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use lifeboat::command::Work;
+use lifeboat::ProbeOptions;
 use lifeboat::dump::Reason;
-use lifeboat::{Module, ProbeOptions};
 use lifeboat_gpu::{Card, Config, Slot};
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::Function;
 use lifeboat_sync::lint::{self, Reaction};
 use machine::{Client, LONG};
@@ -48,7 +48,7 @@ fn wedge_4_a_capture_allocates_nothing() {
     let slot = Slot::new("0000:01:00.0");
     slot.insert(Card::new(Config::default()).unwrap()).unwrap();
     let function: Arc<dyn Function> = slot.function().unwrap();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let binding = module.probe(&function, options).unwrap();
     let client = Client::new(&binding.device().unwrap());
     client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();

@@ -21,7 +21,7 @@ const LENGTH: usize = 20_000;
 const STACK: usize = 192 << 10;
 
 fn pair() -> (Fence, Unsignalled) {
-    Module::load().timeline("test", "chains").fence()
+    Module::new().timeline("test", "chains").fence()
 }
 
 fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {

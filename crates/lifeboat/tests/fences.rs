@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::{Fence, Kind, Module, Timeline, Unsignalled, WaitError};
+use lifeboat_lb1_hosted::command::Work;
 use machine::{Client, LONG, Machine, assert_lint_is_silent};
 
 /// A driver of its own, as another crate would write it: a module, fences it has promised, callbacks into its code.
@@ -24,7 +24,7 @@ struct Driver {
 
 impl Driver {
     fn load() -> Self {
-        let module = Module::load();
+        let module = Module::new();
         let timeline = module.timeline("toaster", "slot0");
         Self { module, timeline, promises: Vec::new(), code_ran: Arc::default() }
     }
@@ -51,7 +51,7 @@ fn fence_3_a_signalled_fence_outlives_its_driver_and_never_calls_it() {
 
     // LIFE-2: what is pending keeps the module loaded, and is named.
     let refused = driver.module.unload().unwrap_err();
-    assert_eq!(refused.counts.get(&Kind::PendingFence), Some(&2));
+    assert_eq!(refused.counts.get(&Kind::PENDING_FENCE), Some(&2));
     drop(promises);
     refused.module.unload().unwrap();
     drop((driver.timeline, descriptor));

@@ -8,7 +8,8 @@ mod machine;
 
 use std::alloc::System;
 
-use lifeboat::{Change, Commit, CommitKind, Fence, Module};
+use lifeboat::{Fence, Module};
+use lifeboat_lb1_hosted::{Change, Commit, CommitKind};
 use machine::LONG;
 use machine::bound::{Bound, no_hook};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -29,7 +30,7 @@ fn come_and_go(never: &Fence) {
     let commit = Commit { plane, kind, in_fence: Some(never), ..Commit::default() };
     let shown = client.handle.atomic(&commit).unwrap();
     assert_eq!(shown.status(), None);
-    let job = client.submit(0, &[lifeboat::command::Work::Nop], std::slice::from_ref(never));
+    let job = client.submit(0, &[lifeboat_lb1_hosted::command::Work::Nop], std::slice::from_ref(never));
     bound.binding.unplug(lifeboat::core::unplug::Loss::Unbound).unwrap();
     shown.wait(LONG).unwrap();
     assert!(job.wait(LONG).is_err());
@@ -39,7 +40,7 @@ fn come_and_go(never: &Fence) {
 
 #[test]
 fn life_3_a_fence_that_nobody_signals_keeps_nothing_of_the_devices_that_wait_for_it() {
-    let others = Module::load();
+    let others = Module::new();
     let (never, promise) = others.timeline("test", "never").fence();
     // What is made once for the process.
     come_and_go(&never);

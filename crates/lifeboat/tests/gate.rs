@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::{ProbeOptions, WaitError};
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::ALL_ONES;
 use machine::bound::{self, Bound, options};
 use machine::interposer::Access;

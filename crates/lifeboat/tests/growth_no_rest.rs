@@ -9,7 +9,7 @@ mod machine;
 use std::hint::black_box;
 
 use allocation_counter::measure;
-use lifeboat::{Device, Placement};
+use lifeboat_lb1_hosted::{Device, Placement};
 use lifeboat_sync::lint::{self, Reaction};
 use machine::Machine;
 

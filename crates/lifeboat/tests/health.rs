@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Module, ProbeOptions, UnplugReport, WaitError};
+use lifeboat::{ProbeOptions, UnplugReport, WaitError};
 use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs::{self, device_ctrl};
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace};
 use machine::LONG;
 use machine::bound::{Bound, Hook, no_hook, options, plugged};
@@ -216,7 +216,7 @@ fn health_1_configuration_space_that_is_silent_is_no_loss_while_registers_answer
     let (function, silent) = (slot.function().unwrap(), Arc::<AtomicBool>::default());
     let asked = Arc::<AtomicU32>::default();
     let config = Arc::new(Muted { inner: function.config(), silent: silent.clone(), asked: asked.clone() });
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let options = ProbeOptions { watch: WATCH, report_loss, ..options() };
     let binding = module.probe(&Interposer::with_config(function, config), options).unwrap();
     silent.store(true, SeqCst);

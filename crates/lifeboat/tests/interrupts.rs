@@ -8,11 +8,12 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use lifeboat::command::Work;
+use lifeboat::WaitError;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Commit, CommitKind, Module, WaitError};
 use lifeboat_gpu::{Fault, Trigger};
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{Commit, CommitKind};
 use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
 use machine::bound::{options, plugged};
 use machine::forward::forward;
@@ -163,7 +164,7 @@ fn everything_works(during: During, nested: bool) {
         off: AtomicBool::new(false),
     });
     let function: Arc<dyn Function> = Arc::new(Synchronous { inner: slot.function().unwrap(), line: line.clone() });
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let binding = module.probe(&function, options()).unwrap();
     let device = binding.device().unwrap();
     let client = Client::new(&device);
@@ -177,7 +178,7 @@ fn everything_works(during: During, nested: bool) {
     }
     let paints = client.submit(0, &[client.fill(6)], &[]);
     let commit = Commit {
-        plane: lifeboat::Change::To(&client.vram),
+        plane: lifeboat_lb1_hosted::Change::To(&client.vram),
         in_fence: Some(&paints),
         kind: CommitKind::Blocking,
         ..Commit::default()

@@ -3,13 +3,14 @@
 mod machine;
 
 use lifeboat::WaitError;
-use lifeboat::command::{Copy, GpuVa, Work};
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::sched::IfDependencyFails;
-use lifeboat::{CallError, Placement, Priority, Submission};
+use lifeboat::{CallError, Priority};
 use lifeboat_gpu::{Fault, Trigger};
+use lifeboat_lb1_hosted::command::{Copy, GpuVa, Work};
+use lifeboat_lb1_hosted::{Placement, Submission};
 use machine::{BYTES, Client, LONG, Machine};
 
 const GUILTY: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Guilty));

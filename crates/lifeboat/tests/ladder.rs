@@ -4,11 +4,12 @@
 
 mod machine;
 
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Event, Fence, Placement, Submission, WaitError};
+use lifeboat::{Event, Fence, WaitError};
 use lifeboat_gpu::{Fault, Trigger};
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{Placement, Submission};
 use machine::{BYTES, Client, JOB_TIMEOUT, LONG, Machine};
 
 const GUILTY: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Guilty));
@@ -128,7 +129,7 @@ fn sched_4_what_is_mapped_and_unmapped_during_resets_is_so_afterwards() {
         assert_eq!(good.host_word(), round);
         good.handle.unmap(&good.context, va).unwrap();
         // It is not reachable any more, also after a reset that wrote the tables anew.
-        let fill = lifeboat::command::Fill { dst: va, bytes: 4096, pattern: 1 };
+        let fill = lifeboat_lb1_hosted::command::Fill { dst: va, bytes: 4096, pattern: 1 };
         assert_eq!(good.submit(1, &[Work::Fill(fill)], &[]).wait(LONG), GUILTY);
     }
     drop((bad, good, device));

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::{Fence, ProbeOptions, WaitError};
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_sync::lint::{self, Reaction, ReportKind};
 use machine::LONG;
 use machine::bound::{Bound, options};

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use lifeboat::command::Work;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{CallError, Fence, Module, Placement, Priority, ProbeOptions, Submission, WaitError};
+use lifeboat::{CallError, Fence, Priority, ProbeOptions, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{Device, Placement, Submission};
 use lifeboat_pci::{ALL_ONES, Bar};
 use machine::interposer::Access;
 use machine::{BYTES, Client, LONG, Machine, bound, counts};
@@ -111,7 +112,7 @@ fn life_2_unload_is_refused_and_names_the_holders() {
     let holders = machine.into_bus().shutdown().unwrap_err();
     assert_eq!(
         counts(&holders.counts),
-        [("device", 1), ("handle", 1), ("context", 1), ("queue", 2), ("buffer", 2)]
+        [("buffer", 2), ("context", 1), ("device", 1), ("handle", 1), ("queue", 2)]
             .map(|(kind, count)| (kind.to_owned(), count))
     );
     assert!(holders.to_string().contains("1 handle(s)"));
@@ -124,7 +125,7 @@ fn life_7_concurrent_and_repeated_unplugs_give_one_report() {
     let slot = Slot::new("0000:01:00.0");
     let card = Card::new(Config::default()).unwrap();
     slot.insert(card.clone()).unwrap();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let binding = module.probe(&slot.function().unwrap(), ProbeOptions::default()).unwrap();
     let client = Client::new(&binding.device().unwrap());
     let hung = client.submit(0, &[Work::Hang], &[]);
@@ -152,7 +153,7 @@ fn life_2_a_live_device_is_unbound_and_bound_again_and_then_its_module_unloaded(
     let slot = Slot::new("0000:01:00.0");
     let card = Card::new(Config::default()).unwrap();
     slot.insert(card.clone()).unwrap();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     for round in 0..20 {
         let binding = module.probe(&slot.function().unwrap(), ProbeOptions::default()).unwrap();
         let client = Client::new(&binding.device().unwrap());
@@ -229,7 +230,7 @@ fn life_5_every_loss_takes_the_same_path_and_tells_users_the_same() {
             _ => None,
         });
         let bound = bound::Bound::with(options, dies);
-        let device = bound.binding.device().unwrap();
+        let device = bound.device();
         let client = Client::new(&device);
         if loss == Loss::Crashed {
             // The ring's, and the device's.
@@ -323,7 +324,7 @@ fn call_7_users_learn_of_the_loss_by_an_event_by_calls_by_open_and_by_every_fenc
     assert_eq!(client.handle.create_context().unwrap_err().errno(), Errno::ENODEV);
     assert_eq!(client.try_submit(0, &[Work::Nop], &[]).unwrap_err().errno(), Errno::ENODEV);
     assert_eq!(device.open().unwrap_err().errno(), Errno::ENXIO);
-    assert!(!client.handle.is_live() && machine.bus().devices().is_empty());
+    assert!(!client.handle.is_live() && machine.bus().devices::<Device>().is_empty());
     drop((client, device));
     assert!(machine.finish().is_empty(), "one event is enough");
 }
@@ -356,7 +357,7 @@ fn call_6_calls_and_waits_that_meet_a_loss_say_so_and_never_eio() {
 }
 
 /// Calls all there is and waits for what comes of it; what is refused keeps nothing else from being tried.
-fn use_everything(device: &lifeboat::Device) -> Vec<Errno> {
+fn use_everything(device: &lifeboat_lb1_hosted::Device) -> Vec<Errno> {
     let mut said = Vec::new();
     let Some(handle) = noted(device.open(), &mut said) else { return said };
     let buffers = [Placement::Host, Placement::Vram].map(|at| noted(handle.create_buffer(at, BYTES.into()), &mut said));
@@ -383,7 +384,7 @@ fn noted<T>(result: Result<T, CallError>, said: &mut Vec<Errno>) -> Option<T> {
 }
 
 /// A client that does all it can until the device is lost; every fence must end.
-fn work_until_lost(device: &lifeboat::Device) {
+fn work_until_lost(device: &lifeboat_lb1_hosted::Device) {
     let began = Instant::now();
     while began.elapsed() < LONG {
         let Ok(handle) = device.open() else { return };
@@ -391,7 +392,7 @@ fn work_until_lost(device: &lifeboat::Device) {
         let Ok(host) = handle.create_buffer(Placement::Host, BYTES.into()) else { return };
         let Ok(queue) = handle.create_queue(&context, 0, Priority::Normal) else { return };
         let Ok(va) = handle.map(&context, &host) else { return };
-        let fill = Work::Fill(lifeboat::command::Fill { dst: va, bytes: BYTES.into(), pattern: 1 });
+        let fill = Work::Fill(lifeboat_lb1_hosted::command::Fill { dst: va, bytes: BYTES.into(), pattern: 1 });
         let work = [fill];
         let submission = Submission { restartable: true, ..Submission::new(&queue, &work) };
         let Ok(fence) = handle.submit(&submission) else { return };

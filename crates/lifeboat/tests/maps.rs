@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
+use lifeboat::CallError;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Buffer, CallError, CpuMap, Handle, Placement};
 use lifeboat_gpu::{Card, Config, Iommu};
+use lifeboat_lb1_hosted::{Buffer, CpuMap, Handle, Placement};
 use lifeboat_pci::HostMemory;
 use machine::{BYTES, Client, JOB_TIMEOUT, LONG, Machine};
 

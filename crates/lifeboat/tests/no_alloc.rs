@@ -171,7 +171,7 @@ fn assert_none(region: &Region<'_, System>, what: &str) {
 
 fn jobs_run_and_signal() {
     let bench = Bench::new(JOBS);
-    let (gate, promise) = Module::load().timeline("test", "gate").fence();
+    let (gate, promise) = Module::new().timeline("test", "gate").fence();
     let fences = bench.full(&[gate]);
     let region = Region::new(ALLOCATOR);
     promise.signal();
@@ -182,7 +182,7 @@ fn jobs_run_and_signal() {
 
 fn a_ring_hangs_and_is_reset() {
     let bench = Bench::new(JOBS);
-    let (gate, promise) = Module::load().timeline("test", "gate").fence();
+    let (gate, promise) = Module::new().timeline("test", "gate").fence();
     let fences = bench.full(&[gate]);
     bench.hang_at.store(JOBS / 2, SeqCst);
     let region = Region::new(ALLOCATOR);
@@ -196,7 +196,7 @@ fn a_ring_hangs_and_is_reset() {
 /// The lock library keeps a table of the threads that have ever waited, and makes it larger when one comes for which it
 /// is too small. Some number of other threads makes it the worker.
 fn the_worker_sleeps_for_the_first_time() {
-    let (fence, promise) = Module::load().timeline("test", "others").fence();
+    let (fence, promise) = Module::new().timeline("test", "others").fence();
     let others: Vec<_> = (0..12).map(|_| the_worker_sleeps_beside_another(fence.clone())).collect();
     drop(promise);
     for other in others {
@@ -221,7 +221,7 @@ fn the_worker_sleeps_beside_another(fence: Fence) -> JoinHandle<Result<(), WaitE
 
 fn a_device_is_lost() {
     let bench = Bench::new(JOBS);
-    let (gate, _promise) = Module::load().timeline("test", "gate").fence();
+    let (gate, _promise) = Module::new().timeline("test", "gate").fence();
     let fences = bench.full(&[gate]);
     let region = Region::new(ALLOCATOR);
     bench.scheduler.lose(FenceError::Lost);
@@ -236,7 +236,7 @@ fn a_device_is_lost() {
 fn to_commit_costs_nothing() {
     let bench = Bench::new(1);
     bench.until_asleep();
-    let (gate, promise) = Module::load().timeline("test", "gate").fence();
+    let (gate, promise) = Module::new().timeline("test", "gate").fence();
     let after = [gate];
     let held = bench.queue.submit(NewJob { after: &after, ..bench.job(0) }).unwrap();
     let (one, many) = (bench.job(1), bench.job(1));
@@ -264,7 +264,7 @@ fn sched_3_nothing_is_allocated_from_the_commit_to_the_signal() {
     // It remembers what it has seen.
     lint::force(Reaction::Off);
     // A thread's first wait registers it with the lock library; this thread's may be for the scheduler's lock.
-    let (fence, _promise) = Module::load().timeline("test", "never").fence();
+    let (fence, _promise) = Module::new().timeline("test", "never").fence();
     assert!(fence.wait(Duration::from_millis(1)).is_err());
     // First: the library keeps its table.
     the_worker_sleeps_for_the_first_time();

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::driver::{DriverError, Unproven};
-use lifeboat::{Bus, Event, Fence, Module, ProbeError, ProbeOptions, WaitError};
+use lifeboat::{Bus, Event, Fence, ProbeError, ProbeOptions, WaitError};
 use lifeboat_gpu::{Card, Config};
 use lifeboat_lb1::regs::{self, device_ctrl, irq, ring_ctrl};
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::{Bar, BusError, Function, HostMemory, Iova, Slot, SlotWatcher};
 use machine::bound::{Bound, Hook, options, plugged};
 use machine::forward::forward;
@@ -314,7 +314,7 @@ fn recov_5_a_client_that_only_hangs_is_banned_and_the_device_goes_on() {
 fn refused(lie: Lie) -> Unproven {
     let (card, slot) = plugged();
     let (lies, resets) = (Arc::new(AtomicBool::new(true)), [Arc::default(), Arc::default()]);
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let function = Interposer::on(slot.function().unwrap(), hook(lie, &lies, resets.each_ref()));
     let error = module.probe(&function, options()).unwrap_err();
     assert!(error.to_string().contains("ring 0 does not work: "), "{error}");
@@ -399,7 +399,7 @@ fn recov_5_a_device_whose_writes_are_lost_is_found_out_by_what_it_was_to_write()
         let (inner, drops_writes) = (slot.function().unwrap(), drops_writes.clone());
         Arc::new(OneWay { inner, memories: Arc::default(), drops_writes })
     };
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let refused = module.probe(&one_way(), options()).unwrap_err();
     assert_eq!(refused, ProbeError::Driver(DriverError::Unproven { ring: 0, what: Unproven::NotWritten }));
 
@@ -448,7 +448,7 @@ fn recov_5_a_device_that_never_works_again_is_told_with_its_reason() {
     let slot = Arc::new(Deafened { slot: gpu, is_deaf: Arc::default() });
     let recovery = Budget { attempts: 1, ..Budget::default() };
     let options = move || ProbeOptions { job_timeout: JOB_TIMEOUT, recovery, ..ProbeOptions::default() };
-    let mut bus = Bus::with_options(Module::load(), options);
+    let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
     let events = bus.subscribe();
     bus.attach(&slot).unwrap();
     let Event::Added { minor, .. } = machine::next_event(&events) else { panic!("no device") };

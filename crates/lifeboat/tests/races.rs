@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use lifeboat::command::Work;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{CallError, Module, Placement, ProbeError, ProbeOptions, WaitError};
+use lifeboat::{CallError, ProbeError, ProbeOptions, WaitError};
 use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::Placement;
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::{Bar, command, offset};
 use machine::bound::{Bound, no_hook, options, plugged};
 use machine::interposer::{Access, Interposer};
@@ -67,8 +68,11 @@ fn sched_6_a_fault_that_is_no_longer_true_blames_nobody() {
 fn sched_6_a_job_that_completed_just_before_a_fault_is_not_blamed() {
     let bound = Bound::with(ProbeOptions { guilty_limit: u32::MAX, ..options() }, no_hook());
     let client = bound.client();
-    let nowhere =
-        Work::Fill(lifeboat::command::Fill { dst: lifeboat::command::GpuVa(0xf000_0000), bytes: 4, pattern: 0 });
+    let nowhere = Work::Fill(lifeboat_lb1_hosted::command::Fill {
+        dst: lifeboat_lb1_hosted::command::GpuVa(0xf000_0000),
+        bytes: 4,
+        pattern: 0,
+    });
     for _ in 0..50 {
         let good = client.submit(0, &[Work::Nop], &[]);
         let bad = client.submit(0, &[nowhere], &[]);
@@ -187,7 +191,7 @@ fn kms_3_a_flip_without_its_interrupt_completes_all_the_same() {
 #[test]
 fn a_probe_that_fails_leaves_the_device_at_rest() {
     let (card, slot) = plugged();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let lies = |_: u8, _: &dyn Bar, at: u64, access: Access| match access {
         Access::Read(_) if at == regs::LIVENESS => Some(0x1234),
         _ => None,
@@ -252,8 +256,11 @@ fn limits_may_be_any_duration() {
 fn sched_7_a_context_that_keeps_faulting_is_refused_and_others_are_not() {
     let bound = Bound::with(ProbeOptions { guilty_limit: 3, ..options() }, no_hook());
     let (guilty, other) = (bound.client(), bound.client());
-    let nowhere =
-        Work::Fill(lifeboat::command::Fill { dst: lifeboat::command::GpuVa(0xf000_0000), bytes: 4, pattern: 0 });
+    let nowhere = Work::Fill(lifeboat_lb1_hosted::command::Fill {
+        dst: lifeboat_lb1_hosted::command::GpuVa(0xf000_0000),
+        bytes: 4,
+        pattern: 0,
+    });
     for faults in 1..=3 {
         assert!(!guilty.context.reset_stats().banned);
         assert_eq!(guilty.submit(0, &[nowhere], &[]).wait(LONG), GUILTY);

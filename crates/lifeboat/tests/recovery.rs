@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::recovery::{Budget, GivenUp};
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, Module, ProbeError, ProbeOptions, Subscription, WaitError};
+use lifeboat::{Bus, Event, ProbeError, ProbeOptions, Subscription, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::Device;
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::{ALL_ONES, Function, Slot, SlotWatcher};
 use machine::interposer::{Access, Interposer};
 use machine::{Client, LONG, Machine, assert_lint_is_silent};
@@ -63,7 +64,7 @@ impl Rig {
 
     fn with(recovery: Budget, watch: Watch) -> Self {
         let options = move || ProbeOptions { recovery, watch, ..ProbeOptions::default() };
-        let mut bus = Bus::with_options(Module::load(), options);
+        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
         let events = bus.subscribe();
         let slot = lifeboat_gpu::Slot::new("0000:01:00.0");
         slot.insert(Card::new(Config::default()).unwrap()).unwrap();
@@ -79,11 +80,11 @@ impl Rig {
     /// Waits for the device, and makes it fall silent.
     fn haunt(&self) {
         let Event::Added { minor, .. } = self.event() else { panic!("no device") };
-        let handle = self.bus.device(minor).unwrap().open().unwrap();
+        let handle = self.bus.device::<Device>(minor).unwrap().open().unwrap();
         self.slot.silent.store(true, SeqCst);
         // The driver notices by what it reads.
         let mode = handle.resources().unwrap().mode(16, 16);
-        let picture = handle.create_buffer(lifeboat::Placement::Vram, 1024).unwrap();
+        let picture = handle.create_buffer(lifeboat_lb1_hosted::Placement::Vram, 1024).unwrap();
         assert!(handle.set_mode(Some((&picture, mode))).unwrap_err().is_loss());
         let Event::Removed { report } = self.event() else { panic!("no removal") };
         assert_eq!(report.loss, Loss::FellOff);
@@ -108,7 +109,7 @@ fn recov_2_a_device_that_keeps_failing_is_bound_so_often_and_then_left_alone() {
         rig.haunt();
     }
     rig.left_alone();
-    assert!(rig.bus.devices().is_empty());
+    assert!(rig.bus.devices::<Device>().is_empty());
     // What is put in its place is another device.
     rig.slot.slot.remove();
     rig.slot.slot.insert(Card::new(Config::default()).unwrap()).unwrap();
@@ -141,7 +142,7 @@ fn recov_3_an_unplug_in_the_middle_of_a_reset_ends_in_the_unplugged_state() {
         let after = client.submit(0, &[Work::Nop], &[]);
         assert_eq!((hung.wait(LONG), after.wait(LONG)), (LOST, LOST));
         machine.removed();
-        assert!(client.handle.create_context().unwrap_err().is_loss() && machine.bus().devices().is_empty());
+        assert!(client.handle.create_context().unwrap_err().is_loss() && machine.bus().devices::<Device>().is_empty());
         drop(client);
         assert!(machine.finish().is_empty(), "nothing comes of the recovery any more");
     }
@@ -158,7 +159,7 @@ fn recov_3_a_fault_in_the_middle_of_an_unplug_ends_in_the_unplugged_state() {
         machine.bus().unbind_all();
         let report = machine.removed();
         assert_eq!((report.loss, report.holdouts.is_none(), hung.wait(LONG)), (Loss::Unbound, true, LOST), "{fault:?}");
-        assert!(machine.bus().devices().is_empty());
+        assert!(machine.bus().devices::<Device>().is_empty());
         drop(client);
         assert!(machine.finish().is_empty());
     }

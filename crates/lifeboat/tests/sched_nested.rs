@@ -37,7 +37,7 @@ fn sched_1_jobs_whose_drops_deliver_do_not_nest() {
     const JOBS: usize = 100_000;
     let scheduler = DELIVERED.get_or_init(|| at_once(&Options { jobs: JOBS, ..Options::default() }));
     let queue = scheduler.queue(RingIndex(0), Priority::Normal).unwrap();
-    let (never, _promise) = Module::load().timeline("test", "never").fence();
+    let (never, _promise) = Module::new().timeline("test", "never").fence();
     let after = [never];
     let new = || NewJob { after: &after, ..NewJob::new(Arc::new(Delivers)) };
     let fences = queue.submit_all((0..JOBS).map(|_| new())).unwrap();
@@ -101,7 +101,7 @@ fn fence_2_callbacks_of_two_schedulers_that_deliver_for_each_other_do_not_wait()
     let (sender, waited) = mpsc::channel();
     let queues = schedulers.each_ref().map(|scheduler| scheduler.queue(RingIndex(0), Priority::Normal).unwrap());
     let meet = Arc::new(Barrier::new(2));
-    let (never, promise) = Module::load().timeline("test", "never").fence();
+    let (never, promise) = Module::new().timeline("test", "never").fence();
     let after = [never];
     for (queue, other) in queues.iter().zip([&schedulers[1], &schedulers[0]]) {
         let (other, sender, meet) = (other.clone(), sender.clone(), meet.clone());

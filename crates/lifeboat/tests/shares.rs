@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
-use lifeboat::command::Work;
 use lifeboat::core::errno::Errno;
-use lifeboat::{CallError, Context, Handle, Module, Priority, ProbeError, ProbeOptions, Submission};
+use lifeboat::{CallError, Priority, ProbeError};
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{Context, Handle, Options, Submission, module_with};
 use machine::bound::{Bound, no_hook, options, plugged};
 use machine::interposer::Interposer;
 use machine::{LONG, Machine};
@@ -35,8 +36,12 @@ fn until(free: impl Fn() -> bool) {
     }
 }
 
+fn shares(contexts: u16) -> Options {
+    Options { context_share: Some(contexts), ..Options::default() }
+}
+
 fn share_of(contexts: u16) -> Bound {
-    Bound::with(ProbeOptions { context_share: Some(contexts), ..options() }, no_hook())
+    Bound::of(module_with(shares(contexts)), options(), no_hook())
 }
 
 #[test]
@@ -61,7 +66,7 @@ fn sched_9_a_client_that_takes_all_contexts_it_can_leaves_some_for_others() {
 #[test]
 fn sched_9_only_together_do_clients_exhaust_the_device() {
     let bound = share_of(64);
-    let device = bound.binding.device().unwrap();
+    let device = bound.device();
     let (greedy, other) = (device.open().unwrap(), device.open().unwrap());
     let (contexts, error) = all(&greedy);
     assert_eq!((contexts.len(), error.errno()), (64, Errno::EDQUOT));
@@ -73,7 +78,7 @@ fn sched_9_only_together_do_clients_exhaust_the_device() {
 #[test]
 fn sched_9_a_context_counts_until_it_is_really_gone() {
     let bound = share_of(1);
-    let device = bound.binding.device().unwrap();
+    let device = bound.device();
     let handle = device.open().unwrap();
     let context = handle.create_context().unwrap();
     let queue = handle.create_queue(&context, 0, Priority::Normal).unwrap();
@@ -107,13 +112,13 @@ fn a_share_of_no_context_is_an_error_before_the_hardware_is_touched() {
         None
     });
     let function = Interposer::on(slot.function().unwrap(), hook);
-    let module = Module::load();
-    let failed = module.probe(&function, ProbeOptions { context_share: Some(0), ..options() }).unwrap_err();
-    assert_eq!(failed, ProbeError::NoContextShare);
+    let module = module_with(shares(0));
+    let failed = module.probe(&function, options()).unwrap_err();
+    assert!(matches!(failed, ProbeError::Invalid(_)), "{failed:?}");
     assert!(failed.to_string().contains("at least 1"), "{failed}");
     assert_eq!(accesses.load(SeqCst), 0);
     // It can be probed again.
-    drop(module.probe(&slot.function().unwrap(), options()).unwrap());
+    drop(lifeboat_lb1_hosted::module().probe(&slot.function().unwrap(), options()).unwrap());
     module.unload().unwrap();
     assert!(card.witness().is_empty(), "{:?}", card.witness().violations());
 }

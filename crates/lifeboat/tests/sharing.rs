@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
-use lifeboat::command::{Copy, Fill, GpuVa, Work};
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Binding, Buffer, CallError, Device, DmaBuf, Fence, Kind, Module, Placement, WaitError};
+use lifeboat::{Binding, CallError, Fence, Kind, Module, WaitError};
 use lifeboat_gpu::{Card, Config, Iommu};
+use lifeboat_lb1_hosted::command::{Copy, Fill, GpuVa, Work};
+use lifeboat_lb1_hosted::{Buffer, Device, DmaBuf, Placement};
 use lifeboat_pci::{BusError, Function, HostMemory, Iova};
 use machine::bound::{options, plugged};
 use machine::forward::forward;
@@ -266,7 +267,7 @@ struct Noting {
 
 impl Fleet {
     fn new<const DEVICES: usize>() -> (Self, [Client; DEVICES]) {
-        let module = Module::load();
+        let module = lifeboat_lb1_hosted::module();
         let mut fleet = Self { module, cards: vec![], bindings: vec![], given: vec![] };
         let clients = [(); DEVICES].map(|()| fleet.add(true));
         (fleet, clients)
@@ -286,7 +287,7 @@ impl Fleet {
     }
 
     fn exports(&self) -> usize {
-        self.module.counts().get(&Kind::Export).copied().unwrap_or(0)
+        self.module.counts().get(&lifeboat_lb1_hosted::kinds::EXPORT).copied().unwrap_or(0)
     }
 
     fn finish(self) {
@@ -359,7 +360,7 @@ fn life_3_shared_host_memory_is_freed_with_the_last_who_has_it_whoever_that_is()
         let mut holders = Vec::from(holders);
         if let Some(lost) = lost {
             drop(fleet.bindings.remove(lost));
-            *others.get_mut(&Kind::Binding).unwrap() -= 1;
+            *others.get_mut(&Kind::BINDING).unwrap() -= 1;
         }
         let last = holders.remove(last);
         for let_go in holders {
@@ -414,7 +415,7 @@ fn life_3_the_last_who_holds_a_lost_device_may_be_a_job_of_another() {
         assert!(matches!(fence.wait(LONG), Ok(()) | Err(WaitError::Failed(FenceError::Canceled))), "{fence:?}");
     }
     let until = Instant::now() + LONG;
-    while counts(&fleet.module.counts()) != [("device", 1), ("binding", 1)].map(|(kind, n)| (kind.to_owned(), n)) {
+    while counts(&fleet.module.counts()) != [("binding", 1), ("device", 1)].map(|(kind, n)| (kind.to_owned(), n)) {
         assert!(Instant::now() < until, "{:?}", fleet.module.counts());
         std::thread::yield_now();
     }
@@ -450,10 +451,10 @@ fn life_2_an_export_keeps_its_module_and_an_import_the_modules_of_both() {
     let refused = refused.module.unload().unwrap_err();
     assert_eq!(
         counts(&refused.counts),
-        [("device", 1), ("buffer", 1), ("export", 1)].map(|(kind, n)| (kind.to_owned(), n))
+        [("buffer", 1), ("device", 1), ("export", 1)].map(|(kind, n)| (kind.to_owned(), n))
     );
     let held = importers.into_bus().shutdown().unwrap_err();
-    assert_eq!(counts(&held.counts), [("device", 1), ("buffer", 1)].map(|(kind, n)| (kind.to_owned(), n)));
+    assert_eq!(counts(&held.counts), [("buffer", 1), ("device", 1)].map(|(kind, n)| (kind.to_owned(), n)));
     theirs.write(0, &[1]).unwrap();
     drop(theirs);
     held.module.unload().unwrap();

@@ -12,13 +12,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{DisplayEvent, Fence, ProbeOptions, UnplugReport, WaitError};
+use lifeboat::{Fence, ProbeOptions, UnplugReport, WaitError};
 use lifeboat_gpu::Violation;
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{DisplayEvent, Options, module_with};
 use lifeboat_pci::{BusError, ConfigSpace, Function};
 use machine::bound::{Hook, no_hook, options, plugged};
 use machine::forward::forward;
@@ -172,7 +173,6 @@ fn stands_still(at: At, by: By) -> Arc<UnplugReport> {
     let (card, slot) = plugged();
     let options = ProbeOptions {
         job_timeout: if matches!(by, By::Overdue) { Duration::from_millis(100) } else { 10 * LONG },
-        display_limit: 10 * LONG,
         watch: Watch { period: Duration::from_millis(20), stalls: u32::MAX },
         ..options()
     };
@@ -180,7 +180,7 @@ fn stands_still(at: At, by: By) -> Arc<UnplugReport> {
         At::Config => Arc::new(Slow { inner: slot.function().unwrap(), stall: standing.stall.clone() }),
         At::Read(_) | At::Write(_) => slot.function().unwrap(),
     };
-    let module = lifeboat::Module::load();
+    let module = module_with(Options { display_limit: 10 * LONG, ..Options::default() });
     let binding = module.probe(&Interposer::on(inner, hook(at, &standing.stall)), options).unwrap();
     let device = binding.device().unwrap();
     let (client, other) = (Client::new(&device), Client::new(&device));
@@ -194,12 +194,12 @@ fn stands_still(at: At, by: By) -> Arc<UnplugReport> {
         let (standing, client) = (&standing, &client);
         // A flip that the display has taken, and that has not reached the hardware: it waits for a job.
         if !matches!(by, By::Call(_)) {
-            let commit = lifeboat::Commit {
-                plane: lifeboat::Change::To(&client.vram),
-                kind: lifeboat::CommitKind::NonBlocking,
+            let commit = lifeboat_lb1_hosted::Commit {
+                plane: lifeboat_lb1_hosted::Change::To(&client.vram),
+                kind: lifeboat_lb1_hosted::CommitKind::NonBlocking,
                 in_fence: Some(&owed.jobs[0]),
                 event: Some(7),
-                ..lifeboat::Commit::default()
+                ..lifeboat_lb1_hosted::Commit::default()
             };
             owed.display.push(client.handle.atomic(&commit).unwrap());
         }

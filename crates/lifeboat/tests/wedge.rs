@@ -6,7 +6,6 @@ mod machine;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat::command::Work;
 use lifeboat::core::class::Presence;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
@@ -14,11 +13,10 @@ use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::core::wedge::Failure;
-use lifeboat::{
-    Bus, CallError, CpuMap, Device, Event, Kind, Module, ProbeOptions, ResetStatus, Subscription, UnplugReport,
-    WaitError,
-};
+use lifeboat::{Bus, CallError, Event, ProbeOptions, ResetStatus, Subscription, UnplugReport, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{CpuMap, Device};
 use lifeboat_pci::{HostMemory, offset};
 use machine::{Client, JOB_TIMEOUT, LONG, assert_lint_is_silent};
 
@@ -38,7 +36,7 @@ struct Rig {
 
 impl Rig {
     fn new(attempts: u32) -> Self {
-        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
             job_timeout: JOB_TIMEOUT,
             watch: Watch { period: PERIOD, stalls: 3 },
             recovery: Budget { attempts, grace: LONG },
@@ -146,7 +144,7 @@ fn map_4_maps_of_a_wedged_device_lead_to_nothing_until_their_user_ends_them() {
     rig.removed();
     assert_eq!(read(&map, 100), b'a', "only its user ends it");
     let holders = rig.bus.shutdown().unwrap_err();
-    assert_eq!(holders.counts.get(&Kind::Map), Some(&2));
+    assert_eq!(holders.counts.get(&lifeboat_lb1_hosted::kinds::MAP), Some(&2));
     drop((map, late));
     holders.module.unload().unwrap();
 }
@@ -204,7 +202,7 @@ fn wedge_2_it_stays_wedged_until_it_is_recovered() {
     rig.wedged();
     assert!(rig.events.recv_timeout(10 * PERIOD).is_err(), "nothing happens by itself");
     let minor = device.info().minor;
-    assert_eq!(rig.bus.devices().len(), 1);
+    assert_eq!(rig.bus.devices::<Device>().len(), 1);
     rig.bus.rebind(minor + 1);
     assert!(rig.events.recv_timeout(PERIOD).is_err(), "that is another device");
     rig.bus.rebind(minor);
@@ -226,7 +224,7 @@ fn wedge_2_a_wedged_device_that_is_pulled_out_is_gone() {
     rig.wedged();
     rig.slot.remove();
     rig.removed();
-    assert_eq!((device.presence(), rig.bus.devices().len()), (Presence::Gone, 0));
+    assert_eq!((device.presence(), rig.bus.devices::<Device>().len()), (Presence::Gone, 0));
     rig.slot.insert(Card::new(Config::default()).unwrap()).unwrap();
     drop((device, rig.added()));
     rig.finish();

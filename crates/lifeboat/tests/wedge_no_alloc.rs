@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 use allocation_counter::measure;
-use lifeboat::command::Work;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::wedge::{Failure, Method, Methods};
-use lifeboat::{Binding, Fence, Module, Placement, ProbeOptions, WaitError};
+use lifeboat::{Binding, Fence, ProbeOptions, WaitError};
+use lifeboat_lb1_hosted::Placement;
+use lifeboat_lb1_hosted::command::Work;
 use lifeboat_sync::lint::{self, Reaction};
 use machine::bound::{options, plugged};
 use machine::{BYTES, Client, LONG};
@@ -27,7 +28,7 @@ fn wedge_5_declaring_a_device_wedged_allocates_nothing() {
     // It remembers what it has seen.
     lint::force(Reaction::Off);
     let (card, slot) = plugged();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     let options = ProbeOptions { job_timeout: LONG, ..options() };
     let binding = module.probe(&slot.function().unwrap(), options).unwrap();
     let client = Client::new(&binding.device().unwrap());

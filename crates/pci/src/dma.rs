@@ -25,7 +25,7 @@ impl fmt::Debug for Iova {
 ///
 /// It is ordinary RAM: it stays readable and writable when the device is gone. The device may change it at any
 /// moment, so it is only ever copied in and out, never borrowed.
-pub trait DmaMemory {
+pub trait DmaMemory: Send {
     /// Where the device finds the first byte.
     fn iova(&self) -> Iova;
 

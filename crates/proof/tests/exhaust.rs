@@ -24,7 +24,7 @@ fn exhaust(args: &[&str]) -> Output {
 /// Every call in every clean mode, but of the session only a few points: all of it is for the release build.
 #[test]
 fn call_4_the_device_is_lost_at_every_access_of_every_call() {
-    let calls = lifeboat::CALLS.iter().map(|call| call.name).chain(["probe", "unbind"]);
+    let calls = lifeboat_lb1_hosted::CALLS.iter().map(|call| call.name).chain(["probe", "unbind"]);
     for call in calls {
         let output = exhaust(&[&["--call", call, "--json"], CLEAN].concat());
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -1,33 +1,11 @@
 //! Contexts' address tables: which memory a context's commands reach, and where.
 
+use lifeboat_driver::gpu::{ContextId, Segment, Target};
 use lifeboat_driver::DriverError;
-use lifeboat_pci::{Bar, Iova};
+use lifeboat_pci::Bar;
 
-use crate::command::{ContextId, GpuVa};
 use crate::regs::{self, segment, segment_field};
 use crate::Lb1;
-
-/// Memory behind a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// Byte offset in VRAM, a multiple of [`regs::PAGE`].
-    Vram(u64),
-    /// Host memory, by the address the device uses, a multiple of [`regs::PAGE`].
-    Host(Iova),
-}
-
-/// A stretch of a context's address space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Segment {
-    /// First GPU address, a multiple of [`regs::PAGE`].
-    pub va: GpuVa,
-    /// Length in [`regs::PAGE`]s.
-    pub pages: u32,
-    /// Whether commands may write.
-    pub writable: bool,
-    /// What is there.
-    pub target: Target,
-}
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// Puts a segment into effect. The slot must be clear.

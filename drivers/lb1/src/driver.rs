@@ -17,6 +17,9 @@ use crate::ring::{Extent, Fault, Ring, RingWriter};
 use crate::sequences::{Restart, RingReset, ShutDown};
 use crate::{dump, Lb1};
 
+/// The crate's version, written out: the kernel builds it without Cargo.
+const VERSION: &str = "0.1.0";
+
 /// The driver of LB1.
 #[derive(Debug, Clone, Copy)]
 pub enum Lb1Driver {}
@@ -53,6 +56,7 @@ impl Pending for Lb1Pending {
 impl Driver for Lb1Driver {
     const FACTS: Facts = Facts {
         name: "lifeboat-lb1",
+        version: VERSION,
         model: "LB1",
         ids: &[PciId { vendor: regs::VENDOR_ID, device: regs::DEVICE_ID }],
         bars: &[regs::REGISTER_BAR, regs::VRAM_BAR],
@@ -185,6 +189,16 @@ impl Driver for Lb1Driver {
     }
 }
 
-fn registers<'a>(io: &Io<'a>) -> Result<Lb1<'a, dyn Bar + 'a>, DriverError> {
+pub(crate) fn registers<'a>(io: &Io<'a>) -> Result<Lb1<'a, dyn Bar + 'a>, DriverError> {
     Ok(Lb1::new(io.bar(regs::REGISTER_BAR)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_crates() {
+        assert_eq!(Lb1Driver::FACTS.version, env!("CARGO_PKG_VERSION"));
+    }
 }

@@ -16,6 +16,7 @@
 //! | [`regs`] | the register map |
 //! | [`command`] | what a ring can hold, and its encoding |
 //! | `driver` | LB1, as a shell drives it |
+//! | `gpu` | LB1, as a GPU |
 //! | `sequences` | bring-up, resets and shutdown, as steps |
 //! | `access` | the registers |
 //! | `bringup` | identity, what a device has, enabling, device reset |
@@ -35,6 +36,7 @@ mod bringup;
 pub mod command;
 mod driver;
 mod dump;
+mod gpu;
 mod health;
 mod interrupt;
 mod proof;
@@ -44,7 +46,6 @@ mod scanout;
 mod sequences;
 
 pub use access::Lb1;
-pub use address::{Segment, Target};
 pub use bringup::Info;
 pub use driver::{Commands, Lb1Driver, Lb1Pending};
 pub use ring::{Fault, Ring};

@@ -1,5 +1,6 @@
 //! What is shown.
 
+use lifeboat_driver::gpu::Picture;
 use lifeboat_driver::DriverError;
 use lifeboat_pci::Bar;
 
@@ -16,12 +17,12 @@ impl<B: Bar + ?Sized> Lb1<'_, B> {
     ///
     /// # Errors
     /// [`DriverError::NoSuchThing`] if the offset does not fit the register, or [`DriverError::Bus`].
-    pub fn show(&self, vram_offset: u64, pitch: u32, width: u16, height: u16) -> Result<(), DriverError> {
-        let base = scanout_base(vram_offset)?;
+    pub fn show(&self, picture: Picture) -> Result<(), DriverError> {
+        let base = scanout_base(picture.offset)?;
         self.write(regs::SCANOUT_CTRL, 0)?;
         self.write(regs::SCANOUT_BASE, base)?;
-        self.write(regs::SCANOUT_PITCH, pitch)?;
-        self.write(regs::SCANOUT_SIZE, u32::from(width) | u32::from(height) << 16)?;
+        self.write(regs::SCANOUT_PITCH, picture.pitch())?;
+        self.write(regs::SCANOUT_SIZE, u32::from(picture.width) | u32::from(picture.height) << 16)?;
         self.write(regs::SCANOUT_CTRL, 1)
     }
 

@@ -1,6 +1,6 @@
 //! Contents of a ring, in words.
 
-use lifeboat::command::{
+use lifeboat_lb1_hosted::command::{
     Command, Convolve, Copy, DESCRIPTOR_BYTES, DecodeError, Descriptor, Fill, Kernel, MatMul, Work,
 };
 

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use lifeboat::command::GpuVa;
 use lifeboat_gpu::compute::convolve_image;
+use lifeboat_lb1_hosted::command::GpuVa;
 
 use super::filter::Convolution;
 use super::picture::{PIXEL, Picture};

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::vitals;
 use lifeboat::core::wedge::{self, Failure};
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, Uevents, UnplugReport, WeakBus};
+use lifeboat::{Bus, Counts, Event, Kind, ProbeOptions, Uevents, UnplugReport, WeakBus};
 use lifeboat_gpu::{Card, Config, Counters, RingSpan, Slot};
+use lifeboat_lb1_hosted::Device;
 use parking_lot::{Condvar, Mutex};
 
 use super::destination::DestinationError;
@@ -115,7 +116,7 @@ impl Machine {
     ) -> io::Result<Self> {
         let slot = Slot::new("0000:01:00.0");
         let (job_timeout, period, attempts) = (args.timeout, args.watch, args.recoveries);
-        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
             job_timeout,
             drain_limit: DRAIN_LIMIT,
             watch: vitals::Watch { period, ..vitals::Watch::DEFAULT },
@@ -181,7 +182,7 @@ impl Machine {
         let during = &state.unplugs[..state.during_run.unwrap_or(state.unplugs.len())];
         let violations = cards.iter().flat_map(|card| card.witness().violations());
         Remains {
-            handles_open: counts.get(&Kind::Handle).copied().unwrap_or(0) as u64,
+            handles_open: counts.get(&Kind::HANDLE).copied().unwrap_or(0) as u64,
             leaks: counts.iter().map(|(kind, count)| (kind.to_string(), *count as u64)).collect(),
             violations: violations.map(|violation| violation.to_string()).collect(),
             unplugs: during.len() as u64,

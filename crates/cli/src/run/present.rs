@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use lifeboat::{Buffer, CallError, Device, Handle, Placement};
+use lifeboat::CallError;
 use lifeboat_gpu::Slot;
+use lifeboat_lb1_hosted::{Buffer, Device, Handle, Placement};
 
 use super::machine::Watch;
 use super::picture::{PIXEL, Picture};

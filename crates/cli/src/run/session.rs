@@ -6,8 +6,9 @@
 
 use std::time::Instant;
 
-use lifeboat::command::{Copy, GpuVa, Work};
-use lifeboat::{Buffer, CallError, Context, Device, Fence, Handle, Placement, Priority, Queue, Submission, WaitError};
+use lifeboat::{CallError, Fence, Priority, WaitError};
+use lifeboat_lb1_hosted::command::{Copy, GpuVa, Work};
+use lifeboat_lb1_hosted::{Buffer, Context, Device, Handle, Placement, Queue, Submission};
 
 use super::budget::Budget;
 use super::filter::Convolution;

@@ -33,7 +33,7 @@ pub(crate) const CASES: &[&Case] = &[
 ];
 
 fn fence() -> (Fence, Unsignalled) {
-    Module::load().timeline("growth", "fences").fence()
+    Module::new().timeline("growth", "fences").fence()
 }
 
 /// Tasks that wait for a fence.

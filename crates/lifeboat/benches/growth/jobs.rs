@@ -98,7 +98,7 @@ fn canceled(count: usize) -> Sample {
 fn behind_a_fence(count: usize) -> (Sample, Sample) {
     let scheduler = open(count, true);
     let queue = queue(&scheduler);
-    let (gate, promise) = Module::load().timeline("growth", "gate").fence();
+    let (gate, promise) = Module::new().timeline("growth", "gate").fence();
     let after = [gate];
     let began = Instant::now();
     let mut last = None;

@@ -19,7 +19,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::locks;
 use crate::module::Holders;
-use crate::{Binding, Counts, Device, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
+use crate::{Binding, Counts, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
 
 pub use slot_state::SlotState;
 use subscribers::Subscribers;
@@ -167,14 +167,15 @@ impl Bus {
         self.shared.subscribers.add()
     }
 
-    /// The devices that can be opened now, wedged ones included: ask [`Device::is_live`].
-    pub fn devices(&self) -> Vec<Device> {
+    /// The devices of one kind that can be opened now, wedged ones included. Each subsystem has a
+    /// type `D` of its own.
+    pub fn devices<D: 'static>(&self) -> Vec<D> {
         self.shared.devices()
     }
 
-    /// The device with a number, if it can be opened now.
-    pub fn device(&self, minor: u32) -> Option<Device> {
-        self.devices().into_iter().find(|device| device.info().minor == minor)
+    /// The device with a number, if it can be opened now and is a `D`.
+    pub fn device<D: 'static>(&self, minor: u32) -> Option<D> {
+        self.shared.binding(minor)?.device()
     }
 
     /// What of the module exists: how many objects of each kind. Waits for a probe that is under way.
@@ -266,14 +267,14 @@ impl Drop for Bus {
 pub struct WeakBus(Weak<Shared>);
 
 impl WeakBus {
-    /// The devices that can be opened now, wedged ones included: ask [`Device::is_live`].
-    pub fn devices(&self) -> Vec<Device> {
+    /// As [`Bus::devices`].
+    pub fn devices<D: 'static>(&self) -> Vec<D> {
         self.0.upgrade().map(|shared| shared.devices()).unwrap_or_default()
     }
 }
 
 impl Shared {
-    fn devices(&self) -> Vec<Device> {
+    fn devices<D: 'static>(&self) -> Vec<D> {
         self.bindings.lock().iter().filter_map(|binding| binding.device()).collect()
     }
 

@@ -6,9 +6,9 @@
 //! | class | its handler is | after loss |
 //! |---|---|---|
 //! | `Always` | `fn(&Users, Arguments) -> Result<Reply, CallError>` | as before: it never had any hardware |
-//! | `Device` | `fn(&Bound<'_, Driver>, Arguments) -> Result<Reply, CallError>` | ENODEV, and the handler is not called |
-//! | `Complete` | `fn(Option<&Bound<'_, Driver>>, &Users, Arguments) -> Result<Fence, CallError>` | called without the device; the event it owes is the fence |
-//! | `Driver` | `fn(&Doorway<'_, Driver>, Arguments) -> Result<Reply, CallError>` | called, and the gate refuses |
+//! | `Device` | `fn(&Bound<'_, Callee>, Arguments) -> Result<Reply, CallError>` | ENODEV, and the handler is not called |
+//! | `Complete` | `fn(Option<&Bound<'_, Callee>>, &Users, Arguments) -> Result<Fence, CallError>` | called without the device; the event it owes is the fence |
+//! | `Driver` | `fn(&Doorway<'_, Callee>, Arguments) -> Result<Reply, CallError>` | called, and the gate refuses |
 //!
 //! What the arguments are is checked by their type ([`Arguments`]) before a handler sees them. Calls that mean the same on
 //! every device are the framework's ([`lifeboat_core::core_call`]): their class is not for a driver to choose.
@@ -30,7 +30,7 @@ pub use tokens::{Bound, Doorway, Entrance, Key};
 use crate::CallError;
 
 /// What the calls of one kind of device work on. [`Served`] is one, for any users' side and any hardware.
-pub trait Driver: 'static {
+pub trait Callee: 'static {
     /// What users keep when the device is gone. It must give no way to the hardware.
     type Users: ?Sized;
     /// What they lose.
@@ -44,7 +44,7 @@ pub trait Driver: 'static {
 }
 
 /// What a user has passed with a call.
-pub trait Arguments<D: Driver> {
+pub trait Arguments<D: Callee> {
     /// Whether they make sense on this device. A handler sees no others.
     ///
     /// # Errors
@@ -53,9 +53,7 @@ pub trait Arguments<D: Driver> {
 }
 
 /// A call: a type for its arguments, and what [`calls!`](crate::calls!) says of it.
-pub trait Call: Arguments<Self::Driver> + Sized {
-    /// Whose it is.
-    type Driver: Driver;
+pub trait Call<D: Callee>: Arguments<D> + Sized {
     /// What it answers.
     type Reply;
     /// Its row in the table.
@@ -65,7 +63,7 @@ pub trait Call: Arguments<Self::Driver> + Sized {
     ///
     /// # Errors
     /// As its class, its arguments and its handler say.
-    fn make(self, entrance: &Entrance<'_, Self::Driver>) -> Result<Self::Reply, CallError>;
+    fn make(self, entrance: &Entrance<'_, D>) -> Result<Self::Reply, CallError>;
 }
 
 /// A row of the table of calls.
@@ -117,7 +115,7 @@ impl CallInfo {
 
 /// Declares the table of a driver's calls.
 ///
-/// A row is `number "name": Class(Arguments) -> Reply = handler;`, or `core NAME: Class(Arguments) -> Reply = handler;` for a
+/// A table is for one type of device, or `for<G: Bound> Device<G>` for a family of such types. A row is `number "name": Class(Arguments) -> Reply = handler;`, or `core NAME: Class(Arguments) -> Reply = handler;` for a
 /// call of the framework's. One without arguments and handler (`core NAME: Class;`) is made in some other way, and stands
 /// in the table for those who read it.
 ///
@@ -178,34 +176,37 @@ impl CallInfo {
 /// ```
 #[macro_export]
 macro_rules! calls {
-    ($(#[$doc:meta])* $vis:vis const $table:ident for $driver:ty { $($rows:tt)* }) => {
-        $crate::calls!(@row [$(#[$doc])* $vis $table] $driver [] $($rows)*);
+    ($(#[$doc:meta])* $vis:vis const $table:ident for<$kind:ident: $bound:path> $callee:ty { $($rows:tt)* }) => {
+        $crate::calls!(@row [$(#[$doc])* $vis $table] [[$kind: $bound] $callee] [] $($rows)*);
+    };
+    ($(#[$doc:meta])* $vis:vis const $table:ident for $callee:ty { $($rows:tt)* }) => {
+        $crate::calls!(@row [$(#[$doc])* $vis $table] [[] $callee] [] $($rows)*);
     };
 
-    (@row [$(#[$doc:meta])* $vis:vis $table:ident] $driver:ty [$($done:expr,)*]) => {
+    (@row [$(#[$doc:meta])* $vis:vis $table:ident] $callee:tt [$($done:expr,)*]) => {
         $(#[$doc])*
         $vis const $table: &[$crate::calls::CallInfo] = &[$($done),*];
         const _: () = assert!($crate::calls::CallInfo::are_in_order($table), "calls are in the order of their numbers, each with its own");
     };
-    (@row $head:tt $driver:ty [$($done:expr,)*] $(#[$note:meta])* core $name:ident: $class:ident; $($rest:tt)*) => {
-        $crate::calls!(@row $head $driver [$($done,)* $crate::calls!(@core $name $class),] $($rest)*);
+    (@row $head:tt $callee:tt [$($done:expr,)*] $(#[$note:meta])* core $name:ident: $class:ident; $($rest:tt)*) => {
+        $crate::calls!(@row $head $callee [$($done,)* $crate::calls!(@core $name $class),] $($rest)*);
     };
-    (@row $head:tt $driver:ty [$($done:expr,)*] $(#[$note:meta])*
+    (@row $head:tt $callee:tt [$($done:expr,)*] $(#[$note:meta])*
         $number:literal $name:literal: $class:ident; $($rest:tt)*
     ) => {
-        $crate::calls!(@row $head $driver [$($done,)* $crate::calls!(@own $number $name $class),] $($rest)*);
+        $crate::calls!(@row $head $callee [$($done,)* $crate::calls!(@own $number $name $class),] $($rest)*);
     };
-    (@row $head:tt $driver:ty [$($done:expr,)*] $(#[$note:meta])*
+    (@row $head:tt $callee:tt [$($done:expr,)*] $(#[$note:meta])*
         core $name:ident: $class:ident($arguments:ty) -> $reply:ty = $handler:expr; $($rest:tt)*
     ) => {
-        $crate::calls!(@call $driver, $class, $arguments, $reply, $handler, $crate::calls!(@core $name $class));
-        $crate::calls!(@row $head $driver [$($done,)* $crate::calls!(@core $name $class),] $($rest)*);
+        $crate::calls!(@call $callee, $class, $arguments, $reply, $handler, $crate::calls!(@core $name $class));
+        $crate::calls!(@row $head $callee [$($done,)* $crate::calls!(@core $name $class),] $($rest)*);
     };
-    (@row $head:tt $driver:ty [$($done:expr,)*] $(#[$note:meta])*
+    (@row $head:tt $callee:tt [$($done:expr,)*] $(#[$note:meta])*
         $number:literal $name:literal: $class:ident($arguments:ty) -> $reply:ty = $handler:expr; $($rest:tt)*
     ) => {
-        $crate::calls!(@call $driver, $class, $arguments, $reply, $handler, $crate::calls!(@own $number $name $class));
-        $crate::calls!(@row $head $driver [$($done,)* $crate::calls!(@own $number $name $class),] $($rest)*);
+        $crate::calls!(@call $callee, $class, $arguments, $reply, $handler, $crate::calls!(@own $number $name $class));
+        $crate::calls!(@row $head $callee [$($done,)* $crate::calls!(@own $number $name $class),] $($rest)*);
     };
 
     (@core $name:ident $class:ident) => {
@@ -215,16 +216,15 @@ macro_rules! calls {
         $crate::calls::CallInfo::driver($number, $name, $crate::core::class::Class::$class)
     };
 
-    (@call $driver:ty, $class:ident, $arguments:ty, $reply:ty, $handler:expr, $info:expr) => {
-        impl $crate::calls::Call for $arguments {
-            type Driver = $driver;
+    (@call [[$($kind:tt)*] $callee:ty], $class:ident, $arguments:ty, $reply:ty, $handler:expr, $info:expr) => {
+        impl<$($kind)*> $crate::calls::Call<$callee> for $arguments {
             type Reply = $reply;
             const INFO: $crate::calls::CallInfo = $info;
 
             #[track_caller]
             fn make(
                 self,
-                entrance: &$crate::calls::Entrance<'_, $driver>,
+                entrance: &$crate::calls::Entrance<'_, $callee>,
             ) -> ::core::result::Result<$reply, $crate::CallError> {
                 $crate::calls!(@enter $class, entrance, self, $handler)
             }

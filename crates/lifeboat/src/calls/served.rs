@@ -6,7 +6,7 @@ use lifeboat_sync::lint::Class;
 use lifeboat_sync::{Holdouts, Revocable};
 
 use super::reach::Reach;
-use super::{Call, Driver, Entrance, Key};
+use super::{Call, Callee, Entrance, Key};
 use crate::CallError;
 
 static GATE: Class = Class::new("served.gate");
@@ -20,7 +20,7 @@ pub struct Served<U, H> {
     reach: Reach<H>,
 }
 
-impl<U: 'static, H: Send + Sync + 'static> Driver for Served<U, H> {
+impl<U: 'static, H: Send + Sync + 'static> Callee for Served<U, H> {
     type Users = U;
     type Hardware = H;
 
@@ -44,7 +44,7 @@ impl<U: 'static, H: Send + Sync + 'static> Served<U, H> {
     /// # Errors
     /// As its class and its handler say.
     #[track_caller]
-    pub fn call<C: Call<Driver = Self>>(&self, call: C) -> Result<C::Reply, CallError> {
+    pub fn call<C: Call<Self>>(&self, call: C) -> Result<C::Reply, CallError> {
         call.make(&Entrance::new(self))
     }
 

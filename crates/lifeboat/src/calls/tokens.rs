@@ -4,31 +4,31 @@ use lifeboat_core::class::{Class, Entry, Refusal};
 use lifeboat_sync::Section;
 
 use super::reach::{Entered, Reach};
-use super::{Call, Driver};
+use super::{Call, Callee};
 use crate::{CallError, Fence};
 
-/// Opens a driver's [way to its hardware](Driver::reach). Nobody else can make one.
+/// Opens a device's [way to its hardware](Callee::reach). Nobody else can make one.
 pub struct Key(());
 
 /// A live device inside a section of its gate: the unplug waits until this is dropped.
 ///
 /// The hardware may fall silent all the same, at any access: only its owner's promise to wait is in this.
-pub struct Bound<'a, D: Driver> {
+pub struct Bound<'a, D: Callee> {
     driver: &'a D,
     _section: Option<Section<'a>>,
 }
 
 /// A device that may be there or not: a handler of class `Driver` enters its gate when it needs to.
-pub struct Doorway<'a, D: Driver> {
+pub struct Doorway<'a, D: Callee> {
     driver: &'a D,
 }
 
 /// Lets calls in, each as its class says. Made for the code that [`calls!`](crate::calls!) writes.
-pub struct Entrance<'a, D: Driver> {
+pub struct Entrance<'a, D: Callee> {
     driver: &'a D,
 }
 
-impl<'a, D: Driver> Bound<'a, D> {
+impl<'a, D: Callee> Bound<'a, D> {
     /// The users' side of the device.
     pub fn users(&self) -> &'a D::Users {
         self.driver.users()
@@ -41,12 +41,13 @@ impl<'a, D: Driver> Bound<'a, D> {
         self.driver.reach(Key(())).access(f)
     }
 
-    pub(crate) fn driver(&self) -> &'a D {
+    /// The device, for objects that are made of it.
+    pub fn device(&self) -> &'a D {
         self.driver
     }
 }
 
-impl<'a, D: Driver> Doorway<'a, D> {
+impl<'a, D: Callee> Doorway<'a, D> {
     /// The users' side of the device.
     pub fn users(&self) -> &'a D::Users {
         self.driver.users()
@@ -68,8 +69,9 @@ impl<'a, D: Driver> Doorway<'a, D> {
     }
 }
 
-impl<'a, D: Driver> Entrance<'a, D> {
-    pub(crate) fn new(driver: &'a D) -> Self {
+impl<'a, D: Callee> Entrance<'a, D> {
+    /// For who makes a call on a device.
+    pub fn new(driver: &'a D) -> Self {
         Self { driver }
     }
 
@@ -77,7 +79,7 @@ impl<'a, D: Driver> Entrance<'a, D> {
     ///
     /// # Errors
     /// Those of its arguments and of its handler.
-    pub fn always<C: Call<Driver = D>>(
+    pub fn always<C: Call<D>>(
         &self,
         call: C,
         handler: impl FnOnce(&D::Users, C) -> Result<C::Reply, CallError>,
@@ -91,7 +93,7 @@ impl<'a, D: Driver> Entrance<'a, D> {
     /// # Errors
     /// ENODEV after loss; then those of its arguments and of its handler.
     #[track_caller]
-    pub fn device<C: Call<Driver = D>>(
+    pub fn device<C: Call<D>>(
         &self,
         call: C,
         handler: impl FnOnce(&Bound<'_, D>, C) -> Result<C::Reply, CallError>,
@@ -108,7 +110,7 @@ impl<'a, D: Driver> Entrance<'a, D> {
     /// # Errors
     /// Those of its arguments and of its handler.
     #[track_caller]
-    pub fn complete<C: Call<Driver = D, Reply = Fence>>(
+    pub fn complete<C: Call<D, Reply = Fence>>(
         &self,
         call: C,
         handler: impl FnOnce(Option<&Bound<'_, D>>, &D::Users, C) -> Result<Fence, CallError>,
@@ -121,7 +123,7 @@ impl<'a, D: Driver> Entrance<'a, D> {
     ///
     /// # Errors
     /// Those of its arguments and of its handler.
-    pub fn driver<C: Call<Driver = D>>(
+    pub fn driver<C: Call<D>>(
         &self,
         call: C,
         handler: impl FnOnce(&Doorway<'_, D>, C) -> Result<C::Reply, CallError>,
@@ -131,7 +133,7 @@ impl<'a, D: Driver> Entrance<'a, D> {
     }
 
     /// Whether there is a device for it, and then whether its arguments make sense. Handlers see no others.
-    fn admit<C: Call<Driver = D>>(&self, class: Class, call: &C) -> Result<&'a Reach<D::Hardware>, CallError> {
+    fn admit<C: Call<D>>(&self, class: Class, call: &C) -> Result<&'a Reach<D::Hardware>, CallError> {
         let reach = self.driver.reach(Key(()));
         if let Entry::Refuse(refusal) = reach.entry(class) {
             return Err(refusal.into());

@@ -36,7 +36,7 @@ impl Fence {
     ///
     /// # Examples
     /// ```
-    /// # let timeline = lifeboat::Module::load().timeline("driver", "ring 0");
+    /// # let timeline = lifeboat::Module::new().timeline("driver", "ring 0");
     /// let (fence, promise) = timeline.fence();
     /// fence.on_signal(|outcome| assert_eq!(outcome, Ok(())));
     /// let unwanted = fence.on_signal(|_| unreachable!());

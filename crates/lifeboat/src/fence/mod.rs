@@ -306,7 +306,7 @@ mod tests {
         let (fence, unsignalled) = pair(&ledger);
         assert_eq!(fence.status(), None);
         assert_eq!(fence.wait(Duration::ZERO), Err(WaitError::TimedOut));
-        assert_eq!(ledger.counts().get(&Kind::PendingFence), Some(&1));
+        assert_eq!(ledger.counts().get(&Kind::PENDING_FENCE), Some(&1));
         drop(unsignalled);
         assert_eq!(fence.wait(LONG), Err(WaitError::Failed(FenceError::Canceled)));
         assert!(ledger.counts().is_empty());

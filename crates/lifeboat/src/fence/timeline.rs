@@ -20,12 +20,16 @@ struct Data {
     name: Box<str>,
     last: AtomicU64,
     ledger: Ledger,
+    /// Where the ledger counts fences that are pending.
+    pending: usize,
 }
 
 impl Timeline {
-    pub(crate) fn new(ledger: &Ledger, driver: &str, name: &str) -> Self {
-        let data = Data { driver: driver.into(), name: name.into(), last: AtomicU64::new(0), ledger: ledger.clone() };
-        Self(Arc::new(data))
+    /// A timeline without fences, whose pending ones are counted in a ledger. `driver` and `name`
+    /// name its fences.
+    pub fn new(ledger: &Ledger, driver: &str, name: &str) -> Self {
+        let (ledger, pending) = (ledger.clone(), ledger.place(Kind::PENDING_FENCE));
+        Self(Arc::new(Data { driver: driver.into(), name: name.into(), last: AtomicU64::new(0), ledger, pending }))
     }
 
     /// Both sides of a new fence, with the next number.
@@ -42,11 +46,11 @@ impl Timeline {
 
     /// A fence refers to its timeline and so to the ledger: an entry of its own would refer to it twice.
     pub(super) fn count_pending(&self) {
-        self.0.ledger.add(Kind::PendingFence);
+        self.0.ledger.add(self.0.pending);
     }
 
     pub(super) fn discount_pending(&self) {
-        self.0.ledger.remove(Kind::PendingFence);
+        self.0.ledger.remove(self.0.pending);
     }
 
     pub(super) fn next(&self) -> u64 {

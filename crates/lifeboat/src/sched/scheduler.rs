@@ -226,7 +226,7 @@ impl<J> Events<J> {
 
 impl<J: Send + Sync + 'static> Events<J> {
     /// Has the worker [look](Rings::look) when a fence has signalled.
-    pub(crate) fn nudge_after(&self, fence: &Fence) -> Callback {
+    pub fn nudge_after(&self, fence: &Fence) -> Callback {
         // A fence does not keep a scheduler: perhaps nobody ever signals it.
         let shared = Arc::downgrade(&self.0);
         fence.on_signal(move |_| {

@@ -260,11 +260,12 @@ impl super::Job<Mistaken> for Job {
 }
 
 impl Subsystem for Plain {
+    type Options = ();
     type Driver = Mistaken;
     type Device = Arc<Base<Self>>;
     type Job = Job;
 
-    fn check(_: &ProbeOptions) -> Result<(), ProbeError> {
+    fn check(&(): &()) -> Result<(), &'static str> {
         Ok(())
     }
 
@@ -272,7 +273,7 @@ impl Subsystem for Plain {
         0
     }
 
-    fn new(_: &Site<'_, Self>, _: &ProbeOptions) -> Self {
+    fn new(_: &Site<'_, Self>, &(): &()) -> Self {
         Self
     }
 
@@ -356,8 +357,8 @@ fn plugged() -> (Arc<Card>, Arc<dyn Function>) {
 /// has reported this loss, or if none is expected, until both jobs have ended. Then unplugs it.
 fn bound(at: At, nonsense: bool, expected: Option<Loss>) -> Ended {
     let (card, function) = plugged();
-    let mut module = Module::empty();
-    module.register::<Plain>();
+    let mut module = Module::new();
+    module.register::<Plain>(());
     let (lost, told) = mpsc::channel();
     let binding = module.probe(&function, options(move |loss| lost.send(loss).unwrap())).unwrap();
     let base: Arc<Base<Plain>> = *binding.any().device().unwrap().downcast().unwrap();
@@ -467,8 +468,8 @@ fn a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() {
         (At::BringUpStep, true, ProbeError::ResetTimedOut),
     ] {
         let (card, function) = plugged();
-        let mut module = Module::empty();
-        module.register::<Plain>();
+        let mut module = Module::new();
+        module.register::<Plain>(());
         let armed = Armed::new(at, nonsense);
         assert_eq!(module.probe(&function, options(|_| {})).unwrap_err(), error, "{at:?}");
         drop(armed);
@@ -481,8 +482,8 @@ fn a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() {
 fn a_device_that_shows_no_rings_is_bound_and_unplugged_all_the_same() {
     let _turn = turn();
     let (card, function) = plugged();
-    let mut module = Module::empty();
-    module.register::<Plain>();
+    let mut module = Module::new();
+    module.register::<Plain>(());
     let armed = Armed::new(At::Rings, true);
     let binding = module.probe(&function, options(|_| {})).unwrap();
     let base: Arc<Base<Plain>> = *binding.any().device().unwrap().downcast().unwrap();

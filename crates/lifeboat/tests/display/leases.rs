@@ -4,7 +4,7 @@ use super::*;
 
 /// What each call on the display answers.
 fn answers(handle: &Handle, picture: &Buffer) -> [(&'static str, Option<Errno>); 6] {
-    let mode = lifeboat::Mode { width: 64, height: 64, refresh_millihertz: RATE };
+    let mode = lifeboat_lb1_hosted::Mode { width: 64, height: 64, refresh_millihertz: RATE };
     let wait = |fence: Result<Fence, CallError>| fence.map(|fence| assert_eq!(fence.wait(LONG), Ok(())));
     [
         ("mode-set", errno(handle.set_mode(Some((picture, mode))))),

@@ -62,7 +62,8 @@ fn kms_2_a_commit_that_only_tests_says_the_same_as_one_that_commits_and_changes_
     let small = handle.create_buffer(Placement::Vram, 4096).unwrap();
     let mode = |width, height| Change::To(handle.resources().unwrap().mode(width, height));
     let test = |commit: Commit<'_>| errno(handle.atomic(&Commit { kind: CommitKind::TestOnly, ..commit }));
-    let wrong_rate = lifeboat::Mode { refresh_millihertz: 50_000, ..handle.resources().unwrap().mode(64, 64) };
+    let wrong_rate =
+        lifeboat_lb1_hosted::Mode { refresh_millihertz: 50_000, ..handle.resources().unwrap().mode(64, 64) };
     let modeset = Commit { allow_modeset: true, ..of(&second) };
     let verdicts = [
         (of(&second), None),
@@ -109,7 +110,7 @@ fn kms_3_a_commit_waits_for_its_fence_and_others_for_the_commit() {
     let handle = &client.handle;
     let [first, second] = [painted(&client, 3), painted(&client, 9)];
     client.show(&first).unwrap();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     for outcome in [Ok(()), Err(FenceError::Innocent)] {
         let (paints, promise) = module.timeline("test", "paints").fence();
         let began = Instant::now();

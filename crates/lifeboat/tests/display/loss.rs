@@ -45,7 +45,7 @@ fn kms_2_after_loss_each_call_does_as_its_class_says_and_events_come_at_once() {
     let machine = Machine::new();
     let device = machine.added();
     let client = Client::new(&device);
-    let never = Module::load().timeline("test", "never").fence();
+    let never = Module::new().timeline("test", "never").fence();
     client.show(&client.vram).unwrap();
     machine.slot.remove();
     machine.removed();
@@ -78,7 +78,7 @@ fn kms_2_after_loss_each_call_does_as_its_class_says_and_events_come_at_once() {
 #[test]
 fn kms_3_commits_caught_by_the_loss_wherever_they_are_are_answered_once_and_in_time() {
     let mut machine = Machine::new();
-    let module = Module::load();
+    let module = lifeboat_lb1_hosted::module();
     for round in 0..8 {
         let device = machine.added();
         let client = Client::new(&device);
@@ -140,7 +140,7 @@ fn ask(handle: &Handle, pictures: [&Buffer; 2], token: u64, paints: &Fence) -> R
 #[test]
 fn kms_3_whatever_is_asked_for_while_the_card_is_pulled_is_answered_exactly_once() {
     let mut machine = Machine::new();
-    let (never, _promise) = Module::load().timeline("test", "never").fence();
+    let (never, _promise) = Module::new().timeline("test", "never").fence();
     for round in 0_u64..60 {
         let device = plugged(&mut machine);
         let clients = [Client::new(&device), Client::new(&device)];
@@ -217,7 +217,7 @@ fn kms_3_what_a_closed_handle_has_asked_for_goes_on_without_it() {
     let [first, second] = [painted(&client, 3), painted(&client, 9)];
     client.show(&first).unwrap();
     let other = device.open().unwrap();
-    let (paints, promise) = Module::load().timeline("test", "paints").fence();
+    let (paints, promise) = Module::new().timeline("test", "paints").fence();
     let fence = other.atomic(&Commit { event: Some(1), in_fence: Some(&paints), ..of(&second) }).unwrap();
     let blank = other.queue_vblank(2).unwrap();
     drop(other);
@@ -234,7 +234,7 @@ fn gate_8_a_commit_whose_fence_signals_after_the_unplug_touches_nothing() {
     let (bound, accesses) = bound::counted();
     let client = bound.client();
     client.show(&client.vram).unwrap();
-    let (paints, promise) = Module::load().timeline("test", "paints").fence();
+    let (paints, promise) = Module::new().timeline("test", "paints").fence();
     let fence = client.handle.atomic(&Commit { event: Some(1), in_fence: Some(&paints), ..of(&client.vram) }).unwrap();
     bound.binding.unplug(Loss::Unbound).unwrap();
     assert_eq!(fence.status(), Some(Ok(())));
@@ -251,7 +251,7 @@ fn gate_8_a_commit_whose_fence_signals_after_the_unplug_touches_nothing() {
 fn kms_1_kms_2_and_call_4_calls_that_run_past_the_entry_check_find_a_display_that_is_lost() {
     let bound = Bound::with(ProbeOptions { check_entry: false, ..options() }, no_hook());
     let client = bound.client();
-    let device = bound.binding.device().unwrap();
+    let device = bound.device();
     client.show(&client.vram).unwrap();
     bound.binding.unplug(Loss::Unbound).unwrap();
     // Opened too late to be told with the others.

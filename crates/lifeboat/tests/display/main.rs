@@ -15,16 +15,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use lifeboat::command::Work;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{
-    Buffer, CallError, Change, Commit, CommitKind, ConnectorStatus, Device, DisplayEvent, Event, Fence, Handle, Lease,
-    Module, Objects, Placement, ProbeError, ProbeOptions, WaitError,
-};
+use lifeboat::{CallError, Event, Fence, Module, ProbeError, ProbeOptions, WaitError};
 use lifeboat_gpu::{Card, Fault, Trigger};
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{
+    Buffer, Change, Commit, CommitKind, ConnectorStatus, Device, DisplayEvent, Handle, Lease, Objects, Placement,
+};
 use machine::bound::{self, Bound, no_hook, options};
 use machine::interposer::Access;
 use machine::{BYTES, Client, JOB_TIMEOUT, LONG, Machine};

@@ -4,13 +4,14 @@
 //! hour; where it must pass it is as short as it can be.
 
 use super::*;
+use lifeboat_lb1_hosted::{Options, module_with};
 
 const NEVER: Duration = Duration::from_hours(1);
 const OVERDUE: Result<(), WaitError> = Err(WaitError::Failed(FenceError::TimedOut));
 const REPLACED: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Canceled));
 
-fn limited(display_limit: Duration) -> ProbeOptions {
-    ProbeOptions { display_limit, ..options() }
+fn limited(display_limit: Duration) -> Module {
+    module_with(Options { display_limit, ..Options::default() })
 }
 
 /// What is wrong with the scanout.
@@ -46,7 +47,7 @@ impl Fault {
             }
             _ => None,
         };
-        (Bound::with(limited(limit), Box::new(hook)), fault)
+        (Bound::of(limited(limit), options(), Box::new(hook)), fault)
     }
 }
 
@@ -185,12 +186,12 @@ fn kms_5_a_mode_set_or_a_turn_off_gets_through_and_ends_a_stuck_flip_with_its_ou
 
 #[test]
 fn kms_5_a_mode_set_gets_through_before_a_commit_whose_fence_never_signals() {
-    let bound = Bound::with(limited(Duration::ZERO), no_hook());
+    let bound = Bound::of(limited(Duration::ZERO), options(), no_hook());
     let client = bound.client();
     let handle = &client.handle;
     let [first, second] = [painted(&client, 3), painted(&client, 9)];
     client.show(&first).unwrap();
-    let (never, promise) = Module::load().timeline("test", "never").fence();
+    let (never, promise) = Module::new().timeline("test", "never").fence();
     let [mode, other] = [32, 64].map(|width| Change::To(handle.resources().unwrap().mode(width, 32)));
     let modeset = Commit { mode, allow_modeset: true, ..of(&first) };
     for token in 0..4 {

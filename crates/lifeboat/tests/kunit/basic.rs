@@ -1,8 +1,8 @@
 //! One job, queues of jobs, chains of them, and users who leave.
 
-use lifeboat::command::Work;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::unplug::Loss;
+use lifeboat_lb1_hosted::command::Work;
 
 use crate::rig::Job;
 use crate::*;

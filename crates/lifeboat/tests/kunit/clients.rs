@@ -5,8 +5,8 @@
 use std::thread;
 use std::time::Duration;
 
-use lifeboat::Placement;
-use lifeboat::command::{Copy, GpuVa, Work};
+use lifeboat_lb1_hosted::Placement;
+use lifeboat_lb1_hosted::command::{Copy, GpuVa, Work};
 
 use crate::rig::{Job, Lane};
 use crate::*;

@@ -1,7 +1,7 @@
 //! A log that jobs write and the device alone puts in order.
 
-use lifeboat::command::{Copy, Fill, GpuVa, Work};
-use lifeboat::{Buffer, Context, Handle, Placement};
+use lifeboat_lb1_hosted::command::{Copy, Fill, GpuVa, Work};
+use lifeboat_lb1_hosted::{Buffer, Context, Handle, Placement};
 
 /// Two halves of one buffer. A job copies the first half into the second, one place further on; puts its number in
 /// front; and copies it back. So the numbers stand in the order of execution, the last one first, and a job that ran

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lifeboat::command::Work;
-use lifeboat::{Context, Device, Fence, Handle, Outcome, Priority, Queue, Submission};
+use lifeboat::{Fence, Outcome, Priority};
 use lifeboat_gpu::Config;
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{Context, Device, Handle, Queue, Submission};
 
 use crate::hold::Hold;
 use crate::log::Log;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat::command::Work;
 use lifeboat::core::errno::Errno;
 use lifeboat_gpu::Fault;
+use lifeboat_lb1_hosted::command::Work;
 
 use crate::*;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, Module, ProbeOptions, Subscription, UnplugReport};
+use lifeboat::{Bus, Event, ProbeOptions, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config};
 use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, Slot, SlotEvent, SlotWatcher};
 
@@ -202,7 +202,7 @@ impl Rig {
         let inner = lifeboat_gpu::Slot::new("0000:01:00.0");
         inner.insert(Card::new(Config::default()).unwrap()).unwrap();
         let slot = Arc::new(Fickle { inner: Mutex::new(inner), mood: Arc::new(mood), watchers: Mutex::default() });
-        let mut bus = Bus::with_options(Module::load(), options);
+        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
         let events = bus.subscribe();
         bus.attach(&slot).unwrap();
         Self { bus, events, slot }

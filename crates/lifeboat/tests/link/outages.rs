@@ -6,6 +6,7 @@ use std::time::Duration;
 use lifeboat::core::recovery::{Budget, GivenUp, Patience, RETRY, Remedy};
 use lifeboat::core::unplug::Loss;
 use lifeboat::{Event, ProbeError, ProbeOptions};
+use lifeboat_lb1_hosted::Device;
 use lifeboat_pci::{ALL_ONES, SlotEvent};
 
 use crate::fickle::{Mood, Rig, watched};
@@ -27,7 +28,7 @@ fn recov_4_a_link_that_was_down_for_a_moment_spends_no_recovery() {
             assert_eq!(rig.removed().loss, Loss::FellOff);
             rig.added();
         }
-        assert_eq!(rig.bus.devices().len(), 1);
+        assert_eq!(rig.bus.devices::<Device>().len(), 1);
         rig.finish();
     }
 }
@@ -106,7 +107,7 @@ fn recov_4_a_link_that_stays_down_is_told_once_and_used_when_it_is_up() {
         ProbeOptions { patience, ..watched() }
     }
     let rig = Rig::new(options);
-    let minor = rig.bus.devices()[0].info().minor;
+    let minor = rig.bus.devices::<Device>()[0].info().minor;
     rig.slot.down();
     rig.slot.tell(SlotEvent::LinkDown);
     rig.removed();

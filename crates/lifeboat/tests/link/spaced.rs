@@ -7,6 +7,7 @@ use lifeboat::core::recovery::{Budget, GivenUp, Patience, Remedy, Spacing};
 use lifeboat::core::unplug::Loss;
 use lifeboat::{Event, ProbeError, ProbeOptions};
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::Device;
 
 use crate::fickle::{Rig, watched};
 
@@ -52,7 +53,7 @@ fn recov_4_left_alone_is_told_once_and_says_what_would_help() {
         ProbeOptions { recovery: Budget { attempts: 2, ..Budget::DEFAULT }, spacing, ..watched() }
     }
     let rig = Rig::new(options);
-    let minor = rig.bus.devices()[0].info().minor;
+    let minor = rig.bus.devices::<Device>()[0].info().minor;
     rig.slot.mood.set_register(regs::LIVENESS, 0xbadf_1235);
     assert_eq!(rig.removed().loss, Loss::Nonsense);
     for _ in 0..2 {

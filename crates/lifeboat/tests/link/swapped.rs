@@ -8,6 +8,7 @@ use lifeboat::core::unplug::Loss;
 use lifeboat::{Event, ProbeError};
 use lifeboat_gpu::Config;
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::Device;
 use lifeboat_pci::{ALL_ONES, SlotEvent};
 
 use crate::fickle::{Rig, watched};
@@ -43,7 +44,7 @@ fn life_8_news_of_a_removal_that_are_old_do_not_end_the_device_that_is_there() {
     rig.slot.tell(SlotEvent::Absent);
     rig.slot.tell(SlotEvent::Present);
     rig.quiet(Duration::from_millis(200));
-    assert_eq!(rig.bus.devices().len(), 1);
+    assert_eq!(rig.bus.devices::<Device>().len(), 1);
     rig.finish();
 }
 
@@ -53,7 +54,7 @@ fn life_8_a_card_swapped_behind_the_slots_back_is_another_device() {
     for (register, value) in others {
         for told in [false, true] {
             let rig = Rig::new(watched);
-            let before = rig.bus.devices()[0].info().clone();
+            let before = rig.bus.devices::<Device>()[0].info().clone();
             rig.slot.mood.set_register(register, value);
             if told {
                 rig.slot.tell(SlotEvent::Present);
@@ -61,7 +62,7 @@ fn life_8_a_card_swapped_behind_the_slots_back_is_another_device() {
             assert_eq!(rig.removed().loss, Loss::Replaced, "register {register:#x}");
             let minor = rig.added();
             assert_ne!(minor, before.minor);
-            assert_eq!(rig.bus.devices().len(), 1);
+            assert_eq!(rig.bus.devices::<Device>().len(), 1);
             rig.finish();
         }
     }
@@ -82,7 +83,7 @@ fn life_8_a_card_of_a_version_that_nobody_knows_is_another_device() {
 #[test]
 fn life_8_what_comes_back_as_another_is_told_as_replaced_and_has_all_its_recoveries() {
     let rig = Rig::new(watched);
-    let before = rig.bus.devices()[0].info().clone();
+    let before = rig.bus.devices::<Device>()[0].info().clone();
     for vram_bytes in [64 << 20, 32 << 20] {
         rig.slot.down();
         std::thread::sleep(Duration::from_millis(200));
@@ -90,7 +91,7 @@ fn life_8_what_comes_back_as_another_is_told_as_replaced_and_has_all_its_recover
         rig.slot.up();
         assert_eq!(rig.removed().loss, Loss::Replaced);
         rig.added();
-        let info = rig.bus.devices()[0].info().clone();
+        let info = rig.bus.devices::<Device>()[0].info().clone();
         assert_ne!((info.minor, info.serial), (before.minor, before.serial));
         assert_eq!(info.vram_bytes, vram_bytes);
     }

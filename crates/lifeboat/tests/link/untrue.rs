@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use lifeboat::Event;
 use lifeboat::core::errno::Errno;
-use lifeboat::{Event, Placement};
 use lifeboat_lb1::regs;
+use lifeboat_lb1_hosted::{Device, Placement};
 use lifeboat_pci::BusError;
 
 use crate::fickle::{Mood, Rig, watched};
@@ -16,7 +17,7 @@ fn vram_that_could_not_be_opened_at_probe_is_opened_when_it_is_used() {
         *mood.backing.lock().unwrap() = (2, Some(error));
         let rig = Rig::in_mood(watched, mood);
         rig.added();
-        let handle = rig.bus.devices()[0].open().unwrap();
+        let handle = rig.bus.devices::<Device>()[0].open().unwrap();
         let buffer = handle.create_buffer(Placement::Vram, 4096).unwrap();
         assert_eq!(handle.mmap(&buffer).unwrap_err().errno(), errno);
         let map = handle.mmap(&buffer).expect("the second use finds it");
@@ -35,7 +36,7 @@ fn a_device_whose_vram_cannot_be_mapped_says_so() {
     *mood.backing.lock().unwrap() = (usize::MAX, Some(BusError::Unsupported));
     let rig = Rig::in_mood(watched, mood);
     rig.added();
-    let handle = rig.bus.devices()[0].open().unwrap();
+    let handle = rig.bus.devices::<Device>()[0].open().unwrap();
     let buffer = handle.create_buffer(Placement::Vram, 4096).unwrap();
     assert_eq!(handle.mmap(&buffer).unwrap_err().errno(), Errno::EINVAL);
     drop((buffer, handle));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use lifeboat::{Binding, Module, ProbeOptions};
 use lifeboat_gpu::{Card, Config, Slot};
+use lifeboat_lb1_hosted::Device;
 use lifeboat_pci::Bar;
 
 use super::interposer::{Access, Interposer};
@@ -37,14 +38,21 @@ impl Bound {
     }
 
     pub(crate) fn with(options: ProbeOptions, hook: Hook) -> Self {
+        Self::of(lifeboat_lb1_hosted::module(), options, hook)
+    }
+
+    pub(crate) fn of(module: Module, options: ProbeOptions, hook: Hook) -> Self {
         let (card, slot) = plugged();
-        let module = Module::load();
         let binding = module.probe(&Interposer::on(slot.function().unwrap(), hook), options).unwrap();
         Self { card, slot, module, binding }
     }
 
+    pub(crate) fn device(&self) -> Device {
+        self.binding.device().unwrap()
+    }
+
     pub(crate) fn client(&self) -> Client {
-        Client::new(&self.binding.device().unwrap())
+        Client::new(&self.device())
     }
 
     /// Ends it; the driver must have made no mistake and left nothing.

@@ -10,13 +10,11 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lifeboat::command::{Copy, Fill, GpuVa, Work};
 use lifeboat::core::recovery::Budget;
-use lifeboat::{
-    Buffer, Bus, CallError, Context, Counts, Device, Event, Fence, Handle, Module, Placement, Priority, ProbeOptions,
-    Queue, Submission, Subscription, UnplugReport,
-};
+use lifeboat::{Bus, CallError, Counts, Event, Fence, Priority, ProbeOptions, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
+use lifeboat_lb1_hosted::command::{Copy, Fill, GpuVa, Work};
+use lifeboat_lb1_hosted::{Buffer, Context, Device, Handle, Placement, Queue, Submission};
 use lifeboat_sync::lint;
 
 /// Longer than anything in these tests takes; a wait that reaches it has hung.
@@ -43,7 +41,7 @@ impl Machine {
     /// The same, with such a card, and with so much time for each job.
     pub(crate) fn with(config: Config, job_timeout: Duration) -> Self {
         let slot = Slot::new("0000:01:00.0");
-        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
             job_timeout,
             drain_limit: DRAIN_LIMIT,
             // However often it fails: what becomes of one that fails too often is `wedge.rs`'s.

@@ -267,7 +267,7 @@ pub(crate) fn until(what: impl Fn() -> bool) {
 
 /// A fence that the test signals.
 pub(crate) fn promise() -> (Fence, Unsignalled) {
-    Module::load().timeline("test", "promises").fence()
+    Module::new().timeline("test", "promises").fence()
 }
 
 pub(crate) fn queue(scheduler: &Scheduler<Job>) -> Queue<Job> {

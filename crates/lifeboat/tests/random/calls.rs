@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::sched::IfDependencyFails;
-use lifeboat::{Capability, Fence, Placement, Submission, WaitError};
+use lifeboat::{Fence, WaitError};
+use lifeboat_lb1_hosted::{Capability, Placement, Submission};
 
 use super::client::Client;
 use super::command::{Address, Mapped};

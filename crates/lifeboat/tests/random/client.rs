@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use lifeboat::core::errno::Errno;
-use lifeboat::{CallError, DisplayEvent, Fence, Handle};
+use lifeboat::{CallError, Fence};
+use lifeboat_lb1_hosted::{DisplayEvent, Handle};
 
 use super::LIMIT;
 

@@ -1,7 +1,7 @@
 //! Commands with any arguments: such that make sense, such that the driver refuses, and such that the device faults on.
 
 use arbitrary::Arbitrary;
-use lifeboat::command::{Convolve, Copy, Edge, Fill, GpuVa, Kernel, MatMul, Work};
+use lifeboat_lb1_hosted::command::{Convolve, Copy, Edge, Fill, GpuVa, Kernel, MatMul, Work};
 
 use super::values::{Few, Number};
 

@@ -1,6 +1,6 @@
 //! The calls about the display.
 
-use lifeboat::{Change, Commit, CommitKind, Placement};
+use lifeboat_lb1_hosted::{Change, Commit, CommitKind, Placement};
 
 use super::client::Asked;
 use super::operation::{Atomic, Kind};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat::{Bus, Device, Module, ProbeOptions};
+use lifeboat::{Bus, ProbeOptions};
 use lifeboat_gpu::{Card, Config, Slot};
+use lifeboat_lb1_hosted::{Device, Options, module_with};
 
 use super::LIMIT;
 
@@ -22,12 +23,12 @@ pub(crate) struct Machine {
 impl Machine {
     /// With a card in its slot.
     pub(crate) fn new() -> Self {
-        let mut bus = Bus::with_options(Module::load(), || ProbeOptions {
+        // Few enough that clients come to have their share.
+        let module = module_with(Options { context_share: Some(3), ..Options::default() });
+        let mut bus = Bus::with_options(module, || ProbeOptions {
             job_timeout: JOB_TIMEOUT,
             extensions: 1,
             guilty_limit: 3,
-            // Few enough that clients come to have their share.
-            context_share: Some(3),
             drain_limit: LIMIT,
             ..ProbeOptions::default()
         });

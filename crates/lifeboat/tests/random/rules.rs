@@ -1,8 +1,9 @@
 //! Which answers a call may give: by its documentation, by its class, and by what is wrong with its arguments.
 
+use lifeboat::CallError;
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{CALLS, CallError};
+use lifeboat_lb1_hosted::CALLS;
 
 /// What is known of the arguments of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

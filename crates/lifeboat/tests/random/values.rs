@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
-use lifeboat::{Change, Mode, Placement, Priority};
+use lifeboat::Priority;
 use lifeboat_gpu::{Fault, Trigger};
+use lifeboat_lb1_hosted::{Change, Mode, Placement};
 
 pub(crate) const PAGE: u64 = 4096;
 

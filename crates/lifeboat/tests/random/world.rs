@@ -6,11 +6,9 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use lifeboat::command::GpuVa;
-use lifeboat::{
-    Buffer, CallError, Context, CpuMap, Device, DmaBuf, Fence, Module, Placement, Priority, Queue, Timeline,
-    Unsignalled, WaitError,
-};
+use lifeboat::{CallError, Fence, Module, Priority, Timeline, Unsignalled, WaitError};
+use lifeboat_lb1_hosted::command::GpuVa;
+use lifeboat_lb1_hosted::{Buffer, Context, CpuMap, Device, DmaBuf, Placement, Queue};
 
 use super::LIMIT;
 use super::client::Client;
@@ -62,7 +60,7 @@ pub(crate) struct World {
 impl World {
     /// With a client of each device.
     pub(crate) fn new() -> Self {
-        let module = Module::load();
+        let module = lifeboat_lb1_hosted::module();
         let mut world = Self {
             machines: [Machine::new(), Machine::new()],
             seen: HashSet::new(),

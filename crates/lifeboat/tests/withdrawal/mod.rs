@@ -9,7 +9,7 @@ pub(crate) const MANY: usize = 10_000;
 pub(crate) const STACK: usize = 192 << 10;
 
 pub(crate) fn pair() -> (Fence, Unsignalled) {
-    Module::load().timeline("test", "withdrawal").fence()
+    Module::new().timeline("test", "withdrawal").fence()
 }
 
 /// Bytes that `f` leaves allocated after using a fence that never signals.

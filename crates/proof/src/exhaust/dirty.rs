@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat::command::Work;
-use lifeboat::{CallError, Device, Priority, Submission};
+use lifeboat::{CallError, Priority};
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{Device, Submission};
 
 use super::mode::Fate;
 use super::point::{self, LIMIT, Point};

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
-use lifeboat::{CALLS, CallError, Event, Fence, WaitError};
+use lifeboat::{CallError, Event, Fence, WaitError};
+use lifeboat_lb1_hosted::CALLS;
 
 use super::dirty;
 use super::mode::{Fate, Mode};

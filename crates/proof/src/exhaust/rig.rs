@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Device, DmaBuf, Event, Module, Placement, ProbeOptions, Subscription, UnplugReport, WaitError};
+use lifeboat::{Bus, Event, ProbeOptions, Subscription, UnplugReport, WaitError};
 use lifeboat_gpu::{Card, Config, Slot, Trigger};
+use lifeboat_lb1_hosted::{Device, DmaBuf, Options, Placement, module_with};
 
 use super::mode::Mode;
 use super::point::{LIMIT, Point};
@@ -62,15 +63,15 @@ impl Rig {
         let card = Card::new(Config { vram_bytes: 1 << 20, ..Config::default() });
         let card = card.map_err(|error| trouble("no card could be made", &error))?;
         let Manner { job_timeout, check_entry, watch } = Manner::of(mode);
-        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+        // The shortest limit there is: ten frames.
+        let module = module_with(Options { display_limit: Duration::ZERO, ..Options::default() });
+        let mut bus = Bus::with_options(module, move || ProbeOptions {
             job_timeout,
             extensions: 0,
             guilty_limit: u32::MAX,
             drain_limit: LIMIT / 2,
             check_entry,
             watch,
-            // The shortest limit there is: ten frames.
-            display_limit: Duration::ZERO,
             recovery: Budget { attempts: RECOVERIES, ..Budget::DEFAULT },
             spacing: SPACING,
             ..ProbeOptions::default()

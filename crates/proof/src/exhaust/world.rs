@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use lifeboat::command::{Fill, GpuVa, Work};
-use lifeboat::{
-    Buffer, CallError, Capability, Change, Commit, CommitKind, Context, Device, DisplayEvent, DmaBuf, Fence, Handle,
-    Lease, Objects, Placement, Priority, Queue, Submission, WaitError,
+use lifeboat::{CallError, Fence, Priority, WaitError};
+use lifeboat_lb1_hosted::command::{Fill, GpuVa, Work};
+use lifeboat_lb1_hosted::{
+    Buffer, Capability, Change, Commit, CommitKind, Context, Device, DisplayEvent, DmaBuf, Handle, Lease, Objects,
+    Placement, Queue, Submission,
 };
 
 /// Side of the picture that is shown, in pixels.

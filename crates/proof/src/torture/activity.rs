@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_thread_that_is_stuck_is_found_and_named() {
         let activities = Activities::default();
-        let (fence, promise) = Module::load().timeline("torture", "test").fence();
+        let (fence, promise) = Module::new().timeline("torture", "test").fence();
         let activity = activities.register("waiter of lane 3");
         let idle = activities.register("idle");
         idle.rests();

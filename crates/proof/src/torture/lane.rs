@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use lifeboat::command::Work;
-use lifeboat::{Context, Device, Fence, Handle, Module, Priority, Queue, SlotState, Submission};
+use lifeboat::{Fence, Module, Priority, SlotState};
 use lifeboat_gpu::Card;
+use lifeboat_lb1_hosted::command::Work;
+use lifeboat_lb1_hosted::{Context, Device, Handle, Queue, Submission};
 use parking_lot::Mutex;
 
 use super::activity::{Activities, Activity};

@@ -12,8 +12,9 @@ use lifeboat::core::class::Presence;
 use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Counts, Device, Event, Kind, Module, ProbeOptions, SlotState, Subscription, UnplugReport};
+use lifeboat::{Bus, Counts, Event, Kind, Module, ProbeOptions, SlotState, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
+use lifeboat_lb1_hosted::Device;
 
 use super::round::{Round, SEATS, Stage};
 use super::tally::Tally;
@@ -79,7 +80,7 @@ impl Machine {
     /// With a card in each slot. Machines of different lanes make different numbers of attempts to recover a device.
     pub(super) fn new(lane: u64) -> io::Result<Self> {
         let attempts = u32::try_from(lane % 4).unwrap_or(0);
-        let mut bus = Bus::with_options(Module::load(), move || ProbeOptions {
+        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
             job_timeout: JOB_TIMEOUT,
             extensions: 1,
             guilty_limit: GUILTY_LIMIT,
@@ -127,7 +128,7 @@ impl Machine {
     /// What there is of the module besides its devices and their bindings: nothing, if nobody uses them.
     pub(super) fn left(&self) -> Counts {
         let mut counts = self.bus.counts();
-        for kind in [Kind::Device, Kind::Binding] {
+        for kind in [Kind::DEVICE, Kind::BINDING] {
             if counts.get(&kind) == Some(&SEATS) {
                 counts.remove(&kind);
             }
@@ -188,7 +189,7 @@ impl Machine {
     /// Whether something is bound there, and in use, whatever was told of it so far.
     pub(super) fn is_live(&self, seat: usize) -> bool {
         let location = lifeboat_pci::Slot::location(&*self.seats[seat].slot);
-        self.bus.devices().iter().any(|device| device.info().location == location && device.is_live())
+        self.bus.devices::<Device>().iter().any(|device| device.info().location == location && device.is_live())
     }
 
     /// Has the device dumped that is there, if any.
@@ -236,7 +237,7 @@ impl Machine {
     fn take_up(&mut self, event: Event, round: Option<&Round>, stage: &Stage, tally: &Tally) {
         match event {
             Event::Added { minor, location } => {
-                let found = self.bus.device(minor).filter(|device| device.info().location == location);
+                let found = self.bus.device::<Device>(minor).filter(|device| device.info().location == location);
                 let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
                 seat.minor = Some(minor);
                 // It may be gone already; then that is the next to be told.
@@ -352,8 +353,8 @@ impl Machine {
             stage.wrong("the module was unloaded although its devices are held");
             return None;
         };
-        let devices = holders.counts.get(&Kind::Device).copied().unwrap_or(0);
-        let bindings = holders.counts.get(&Kind::Binding);
+        let devices = holders.counts.get(&Kind::DEVICE).copied().unwrap_or(0);
+        let bindings = holders.counts.get(&Kind::BINDING);
         if devices < SEATS || bindings.is_some() || !holders.to_string().contains("device(s)") {
             stage.wrong(format!("the unloading was refused with the wrong reason: {holders}"));
         }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
+use lifeboat::Fence;
 use lifeboat::core::class::Presence;
-use lifeboat::{Device, Fence};
+use lifeboat_lb1_hosted::Device;
 use parking_lot::{Condvar, Mutex};
 
 use super::kind::Kind;

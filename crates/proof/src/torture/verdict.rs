@@ -1,10 +1,11 @@
 //! Which answers are right, by the class of the call and how it stands with the device. Time decides nothing here: a device
 //! may be lost at any moment, but not come back; so what was known before the call and after it is all there is to know.
 
+use lifeboat::CallError;
 use lifeboat::core::class::{Class, Presence};
 use lifeboat::core::errno::Errno;
 use lifeboat::core::wedge::Failure;
-use lifeboat::{CALLS, CallError};
+use lifeboat_lb1_hosted::CALLS;
 
 use super::round::Standing;
 

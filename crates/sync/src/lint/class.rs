@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// ```
 /// use lifeboat_sync::lint::{Class, Mutex};
 ///
-/// static RING: Class = Class::new("lb1.ring");
+/// static RING: Class = Class::new("device.ring");
 ///
 /// struct Ring {
 ///     tail: Mutex<u32>,

@@ -11,15 +11,7 @@ pub use convolve::{Convolve, Edge, Kernel, CONVOLVE_MAX_SIDE, MAX_SHIFT, MAX_TAP
 pub use descriptor::{DecodeError, Descriptor, Opcode, DESCRIPTOR_BYTES};
 pub use matmul::{MatMul, MATMUL_MAX_SIDE, MATMUL_TILE};
 
-use core::fmt;
-
-/// An address in a context's own address space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct GpuVa(pub u64);
-
-/// Number of a hardware context: whose address table a command uses, and who is named by a fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContextId(pub u8);
+pub use lifeboat_driver::gpu::{ContextId, GpuVa, InvalidArgument};
 
 /// Fills memory with a 32-bit pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,21 +85,6 @@ pub enum Command {
         value: u32,
     },
 }
-
-/// An argument outside its stated range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidArgument(
-    /// Which argument, as named in docs/lb1.md.
-    pub &'static str,
-);
-
-impl fmt::Display for InvalidArgument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "argument `{}` is outside its stated range", self.0)
-    }
-}
-
-impl core::error::Error for InvalidArgument {}
 
 impl Work {
     /// Checks every argument against its stated range. Addresses are checked later, against the context's table.

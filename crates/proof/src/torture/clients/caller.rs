@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use lifeboat::core::errno::Errno;
-use lifeboat::{CALLS, Placement};
+use lifeboat_lb1_hosted::{CALLS, Placement};
 
 use super::desk::{Desk, Work};
 use crate::exhaust::World;

@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use lifeboat::core::fence::FenceError;
-use lifeboat::{CallError, Context, Device, Fence, Handle, Outcome, ResetStatus, WaitError};
+use lifeboat::{CallError, Fence, Outcome, ResetStatus, WaitError};
+use lifeboat_lb1_hosted::{Context, Device, Handle};
 
 use crate::torture::activity::Activity;
 use crate::torture::round::{Round, Stage, Standing};

@@ -1,8 +1,9 @@
 //! Shows pictures, and counts the events: each comes once, whatever has become of the device.
 
 use fastrand::Rng;
+use lifeboat::Fence;
 use lifeboat::core::class::Presence;
-use lifeboat::{Buffer, Change, Commit, CommitKind, DisplayEvent, Fence, Handle, Placement};
+use lifeboat_lb1_hosted::{Buffer, Change, Commit, CommitKind, DisplayEvent, Handle, Placement};
 
 use super::desk::{Desk, Work};
 use crate::torture::round::Standing;

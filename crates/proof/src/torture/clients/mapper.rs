@@ -1,7 +1,7 @@
 //! Writes and reads mapped memory without a break.
 
 use fastrand::Rng;
-use lifeboat::{Buffer, CpuMap, Handle, Placement};
+use lifeboat_lb1_hosted::{Buffer, CpuMap, Handle, Placement};
 
 use super::desk::Desk;
 use crate::torture::round::Standing;

@@ -1,7 +1,8 @@
 //! Opens, creates, drops and closes.
 
 use fastrand::Rng;
-use lifeboat::{Capability, Placement, Priority};
+use lifeboat::Priority;
+use lifeboat_lb1_hosted::{Capability, Placement};
 
 use super::desk::Desk;
 

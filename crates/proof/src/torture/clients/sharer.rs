@@ -1,8 +1,9 @@
 //! Shares buffers between the two devices of its bus: the loss of the one does not disturb the other.
 
 use fastrand::Rng;
-use lifeboat::command::{Copy, Work as Command};
-use lifeboat::{Buffer, Context, DmaBuf, Handle, Placement, Priority, Queue, Submission};
+use lifeboat::Priority;
+use lifeboat_lb1_hosted::command::{Copy, Work as Command};
+use lifeboat_lb1_hosted::{Buffer, Context, DmaBuf, Handle, Placement, Queue, Submission};
 
 use super::desk::{Desk, Work};
 

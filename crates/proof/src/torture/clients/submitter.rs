@@ -1,8 +1,9 @@
 //! Submits jobs, and looks whether their results are right.
 
 use fastrand::Rng;
-use lifeboat::command::{Copy, Fill, Work as Command};
-use lifeboat::{Buffer, Context, Fence, Handle, Placement, Priority, Queue, Submission};
+use lifeboat::{Fence, Priority};
+use lifeboat_lb1_hosted::command::{Copy, Fill, Work as Command};
+use lifeboat_lb1_hosted::{Buffer, Context, Handle, Placement, Queue, Submission};
 
 use super::desk::{Desk, Work};
 

@@ -1,0 +1,123 @@
+//! Submitting jobs: from a user's commands to a place in the scheduler.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use lifeboat::calls::{Arguments, Doorway};
+use lifeboat::sched::NewJob;
+use lifeboat::subsystem::{self, AboutJob, Notes};
+use lifeboat::{CallError, Entry, Fence, Kind};
+use lifeboat_core::sched::IfDependencyFails;
+use lifeboat_driver::Driver;
+use lifeboat_driver::gpu::Gpu;
+
+use crate::device::{Device, Users};
+use crate::retained::Retained;
+use crate::{Queue, context};
+
+/// A job to be: commands for one ring, and what they wait for.
+pub struct Submission<'a, G: Gpu> {
+    /// Where it waits; its context's addresses are what the commands use.
+    pub queue: &'a Queue<G>,
+    /// At least one, at most [`DeviceInfo::max_commands`](crate::DeviceInfo::max_commands).
+    pub commands: &'a [G::Command],
+    /// The job starts when all of these have signalled.
+    pub after: &'a [Fence],
+    /// Whether the job may run again if its work is lost through another job's fault: true if its commands overwrite
+    /// nothing they read.
+    pub restartable: bool,
+    /// What becomes of it if a fence it waits for fails. By default it is canceled.
+    pub if_dependency_fails: IfDependencyFails,
+}
+
+impl<'a, G: Gpu> Submission<'a, G> {
+    /// A job that waits for nothing and runs once.
+    pub fn new(queue: &'a Queue<G>, commands: &'a [G::Command]) -> Self {
+        Self { queue, commands, after: &[], restartable: false, if_dependency_fails: IfDependencyFails::Cancel }
+    }
+}
+
+impl<G: Gpu> Clone for Submission<'_, G> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<G: Gpu> Copy for Submission<'_, G> {}
+
+impl<G: Gpu> fmt::Debug for Submission<'_, G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submission")
+            .field("queue", self.queue)
+            .field("commands", &self.commands)
+            .field("after", &self.after)
+            .field("restartable", &self.restartable)
+            .field("if_dependency_fails", &self.if_dependency_fails)
+            .finish()
+    }
+}
+
+/// What a job keeps alive for the hardware, until the hardware is known to be done with it.
+pub struct Job<G: Gpu> {
+    context: Arc<context::Shared<G>>,
+    commands: Box<[G::Command]>,
+    notes: Notes,
+    /// For the age that a dump states.
+    submitted: Instant,
+    /// Buffers that are unmapped while the job may still use them.
+    _retained: Arc<Retained>,
+    _entry: Entry,
+}
+
+impl<G: Gpu> subsystem::Job<G> for Job<G> {
+    fn work(&self) -> <G as Driver>::Work<'_> {
+        G::work(self.context.id, &self.commands)
+    }
+
+    fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    fn about(&self) -> AboutJob {
+        let commands = u32::try_from(self.commands.len()).unwrap_or(u32::MAX);
+        AboutJob { context: self.context.id.0, commands, submitted: self.submitted }
+    }
+}
+
+impl<G: Gpu> Arguments<Device<G>> for &Submission<'_, G> {
+    fn check(&self, users: &Users<G>) -> Result<(), CallError> {
+        users.owns(&self.queue.context.device)?;
+        if self.commands.is_empty() {
+            return Err(CallError::Invalid("a job needs at least one command"));
+        }
+        Ok(self.commands.iter().try_for_each(G::check)?)
+    }
+}
+
+pub(crate) fn submit<G: Gpu>(
+    doorway: &Doorway<'_, Device<G>>,
+    submission: &Submission<'_, G>,
+) -> Result<Fence, CallError> {
+    let context = &submission.queue.context;
+    // From the reservation to the commit, so that an unplug either sees the job or refuses it.
+    let _bound = doorway.enter().ok_or_else(|| doorway.refusal())?;
+    let ledger = &doorway.users().ledger;
+    let job = Arc::new(Job {
+        context: context.clone(),
+        commands: submission.commands.into(),
+        notes: Notes::default(),
+        submitted: Instant::now(),
+        _retained: context.retained(),
+        _entry: ledger.enlist(Kind::JOB),
+    });
+    let Submission { after, restartable, if_dependency_fails, .. } = *submission;
+    let cost = doorway.users().base.cost(&job);
+    Ok(submission.queue.scheduled.submit(NewJob {
+        cost,
+        after,
+        restartable,
+        if_dependency_fails,
+        ..NewJob::new(job)
+    })?)
+}
