@@ -43,7 +43,7 @@ impl Rings {
         for number in 0..Driven::rings(info) {
             let shape = Driven::ring_shape(info, number, ENTRIES);
             let memory = Memory::new(device, usize::try_from(shape.bytes)?)?;
-            this.rings.push(Driven::ring(info, number, shape, memory), GFP_KERNEL)?;
+            this.rings.push(Driven::ring(info, number, shape, memory).ok_or(EINVAL)?, GFP_KERNEL)?;
             this.workspaces.push(Workspace::new(device, number)?, GFP_KERNEL)?;
         }
         Ok(this)

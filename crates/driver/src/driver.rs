@@ -9,9 +9,12 @@ use lifeboat_core::wedge::Methods;
 use lifeboat_pci::DmaMemory;
 
 use crate::dump::Layout;
-use crate::{DriverError, Io, Sequence};
+use crate::{DriverError, Io, Sequence, Unavailable};
 
 /// A driver: all that is known of one kind of device, and nothing of who uses it.
+///
+/// What has a body here may be left out. A device without rings takes [`NoRing`](crate::NoRing) for `Ring`, `Work` and
+/// `Fault`, and leaves out all that is about rings.
 ///
 /// No function waits, blocks or allocates; each gets the hardware [lent](Io) for the section that
 /// it is called in. What has to wait is a [`Sequence`]. The same source is compiled into processes
@@ -53,15 +56,24 @@ pub trait Driver: Sized + 'static {
     /// [`DriverError::Impossible`], [`DriverError::Gone`], [`DriverError::Bus`].
     fn info(io: &Io<'_>) -> Result<Self::Info, DriverError>;
 
-    /// Rings of the device.
-    fn rings(info: &Self::Info) -> u8;
+    /// Rings of the device; as here, none.
+    fn rings(info: &Self::Info) -> u8 {
+        let _ = info;
+        0
+    }
 
     /// The shape of a ring for about so many `entries`, which the driver rounds to a number that
     /// the device can have.
-    fn ring_shape(info: &Self::Info, ring: u8, entries: u32) -> RingShape;
+    fn ring_shape(info: &Self::Info, ring: u8, entries: u32) -> RingShape {
+        let _ = (info, ring, entries);
+        RingShape { entries: 0, bytes: 0, credits: 0 }
+    }
 
-    /// A ring of that shape over its memory.
-    fn ring<M: DmaMemory>(info: &Self::Info, ring: u8, shape: RingShape, memory: M) -> Self::Ring<M>;
+    /// A ring of that shape over its memory; `None` only for a ring that the device does not have.
+    fn ring<M: DmaMemory>(info: &Self::Info, ring: u8, shape: RingShape, memory: M) -> Option<Self::Ring<M>> {
+        let _ = (info, ring, shape, memory);
+        None
+    }
 
     /// From a device that answers to one whose rings have proved that they work. Each has nothing
     /// in it then, and 0 as its number. Asks for all duties.
@@ -73,22 +85,32 @@ pub trait Driver: Sized + 'static {
         info: Self::Info,
         ring: &mut Self::Ring<M>,
         seqno: Seqno,
-    ) -> impl Sequence<Output = ()> + '_;
+    ) -> impl Sequence<Output = ()> + '_ {
+        let _ = (info, ring, seqno);
+        Unavailable(DriverError::ResetFailed)
+    }
 
     /// Resets the device. Afterwards it is the one it was, and its rings are as after
     /// [`Driver::reset_ring`], each with the number that `numbers` gives for it. Asks for
-    /// [`Duty::Restore`](crate::Duty::Restore).
+    /// [`Duty::Restore`](crate::Duty::Restore). A device that cannot be reset is lost where others would
+    /// be, as here.
     fn reset_device<'a, M: DmaMemory>(
         info: Self::Info,
         rings: &'a mut [Self::Ring<M>],
         numbers: impl FnMut(u8) -> Seqno + 'a,
-    ) -> impl Sequence<Output = ()> + 'a;
+    ) -> impl Sequence<Output = ()> + 'a {
+        let _ = (info, rings, numbers);
+        Unavailable(DriverError::ResetFailed)
+    }
 
     /// Stops a device that answers: it raises no interrupt and starts no transfer then.
     fn shut_down() -> impl Sequence<Output = ()>;
 
     /// Credits of a ring that a job takes.
-    fn cost(work: Self::Work<'_>) -> u32;
+    fn cost(work: Self::Work<'_>) -> u32 {
+        let _ = work;
+        1
+    }
 
     /// Writes a job into its ring and tells the device, to report `seqno` when it is done. Says
     /// where the job begins.
@@ -101,20 +123,29 @@ pub trait Driver: Sized + 'static {
         ring: &mut Self::Ring<M>,
         work: Self::Work<'_>,
         seqno: Seqno,
-    ) -> Result<Place, DriverError>;
+    ) -> Result<Place, DriverError> {
+        let _ = (io, ring, work, seqno);
+        Err(DriverError::NoSuchThing)
+    }
 
     /// The last sequence number that a ring has reported.
     ///
     /// # Errors
     /// [`DriverError::Foreign`] for a number that none has, [`DriverError::Gone`],
     /// [`DriverError::Bus`].
-    fn progress(io: &Io<'_>, ring: u8) -> Result<Seqno, DriverError>;
+    fn progress(io: &Io<'_>, ring: u8) -> Result<Seqno, DriverError> {
+        let _ = (io, ring);
+        Err(DriverError::NoSuchThing)
+    }
 
     /// Where a ring is; `None` if it has stopped. While this changes, the ring gets on.
     ///
     /// # Errors
     /// [`DriverError::Gone`], [`DriverError::Bus`].
-    fn place<M: DmaMemory>(io: &Io<'_>, ring: &Self::Ring<M>) -> Result<Option<Place>, DriverError>;
+    fn place<M: DmaMemory>(io: &Io<'_>, ring: &Self::Ring<M>) -> Result<Option<Place>, DriverError> {
+        let _ = (io, ring);
+        Ok(None)
+    }
 
     /// Whether a ring has begun a job and not ended it. `begins` is from [`Driver::run`].
     ///
@@ -125,13 +156,19 @@ pub trait Driver: Sized + 'static {
         ring: &Self::Ring<M>,
         work: Self::Work<'_>,
         begins: Place,
-    ) -> Result<Began, DriverError>;
+    ) -> Result<Began, DriverError> {
+        let _ = (io, ring, work, begins);
+        Ok(Began::No)
+    }
 
     /// Why a ring has stopped, if it has.
     ///
     /// # Errors
     /// [`DriverError::Gone`], [`DriverError::Bus`].
-    fn fault(io: &Io<'_>, ring: u8) -> Result<Option<Self::Fault>, DriverError>;
+    fn fault(io: &Io<'_>, ring: u8) -> Result<Option<Self::Fault>, DriverError> {
+        let _ = (io, ring);
+        Ok(None)
+    }
 
     /// Takes up and acknowledges what is pending. For interrupt handlers.
     ///
@@ -146,11 +183,15 @@ pub trait Driver: Sized + 'static {
     fn presence(io: &Io<'_>) -> Result<Verdict, DriverError>;
 
     /// Whether the device makes of `pattern` what only a living one does. `pattern` is neither
-    /// all-ones nor zero.
+    /// all-ones nor zero. A device that computes nothing is alive if it [answers](Self::presence), as
+    /// here.
     ///
     /// # Errors
     /// [`DriverError::Bus`]. A dead device is a verdict.
-    fn computes(io: &Io<'_>, pattern: u32) -> Result<Verdict, DriverError>;
+    fn computes(io: &Io<'_>, pattern: u32) -> Result<Verdict, DriverError> {
+        let _ = pattern;
+        Self::presence(io)
+    }
 
     /// A counter that moves as long as the device gets on.
     ///
@@ -160,11 +201,25 @@ pub trait Driver: Sized + 'static {
 
     /// Compares the device that answers now with the one that `before` was read of (LIFE-8). A
     /// device that begins to answer nonsense is no replacement: another one gives the same answers
-    /// twice, and [computes](Self::computes).
+    /// twice, and [computes](Self::computes). As here: properties that are read twice, and differ from
+    /// those of before.
     ///
     /// # Errors
     /// [`DriverError::Gone`], [`DriverError::Bus`].
-    fn identify(io: &Io<'_>, before: &Self::Info, pattern: u32) -> Result<Identity, DriverError>;
+    fn identify(io: &Io<'_>, before: &Self::Info, pattern: u32) -> Result<Identity, DriverError> {
+        let (first, second) = (Self::info(io), Self::info(io));
+        let is_alive = Self::computes(io, pattern)? == Verdict::Alive;
+        Ok(match (first, second) {
+            (Ok(first), Ok(second)) if first == second && is_alive => {
+                if first == *before {
+                    Identity::Same
+                } else {
+                    Identity::Other
+                }
+            }
+            _ => Identity::Unknown,
+        })
+    }
 
     /// Reads a register for a dump, with a loss check. Changes nothing.
     ///
@@ -221,8 +276,10 @@ pub struct Place(pub u32);
 
 /// What interrupt sources tell.
 pub trait Pending {
-    /// The rings that have reported something, each once.
-    fn rings(&self) -> impl Iterator<Item = RingReport>;
+    /// The rings that have reported something, each once; as here, none.
+    fn rings(&self) -> impl Iterator<Item = RingReport> {
+        core::iter::empty()
+    }
 }
 
 /// What a ring has reported.

@@ -14,6 +14,7 @@
 //! | `driver` | what a shell asks of a driver |
 //! | `sequence` | procedures that wait, as steps |
 //! | `io` | the hardware, lent for one section |
+//! | `ringless` | what a device without rings has in their place |
 //! | `access` | register access with a loss check |
 //! | `error` | why an operation failed |
 //! | [`dump`] | which registers a dump shows |
@@ -27,10 +28,12 @@ pub mod dump;
 mod error;
 pub mod gpu;
 mod io;
+mod ringless;
 mod sequence;
 
 pub use access::{IdRegister, Registers};
 pub use driver::{Driver, Facts, Identity, PciId, Pending, Place, RingReport, RingShape};
 pub use error::{DriverError, Unproven};
 pub use io::{Io, Windows};
+pub use ringless::{NoRing, Unavailable};
 pub use sequence::{Duty, Pace, Sequence, Step, Turn};

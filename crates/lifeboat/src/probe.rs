@@ -256,6 +256,7 @@ fn make_rings<S: Subsystem>(
         let memory = Arc::new(HostMemory::new(bytes).map_err(|_| ProbeError::NoMemory)?);
         let memory: Mapped = bound.hardware(|hardware| hardware.map(memory))?;
         let ring = S::Driver::ring(&info, number, shape, memory.clone());
+        let ring = ring.ok_or(DriverError::Impossible("a ring that its driver does not make"))?;
         Ok((RingMemory { number, entries, credits, memory }, ring))
     };
     (0..S::Driver::rings(&info)).map(make).collect()

@@ -86,8 +86,8 @@ impl Driver for Lb1Driver {
         RingWriter::of_entries(entries).shape()
     }
 
-    fn ring<M: DmaMemory>(_: &Info, number: u8, shape: RingShape, memory: M) -> Ring<M> {
-        Ring { number, writer: RingWriter::of_entries(shape.entries), memory }
+    fn ring<M: DmaMemory>(_: &Info, number: u8, shape: RingShape, memory: M) -> Option<Ring<M>> {
+        Some(Ring { number, writer: RingWriter::of_entries(shape.entries), memory })
     }
 
     fn bring_up<M: DmaMemory>(info: Info, rings: &mut [Ring<M>]) -> impl Sequence<Output = ()> + '_ {

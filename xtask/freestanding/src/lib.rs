@@ -81,7 +81,8 @@ pub fn schedule(ring_done: fn() -> Seqno) -> Result<(), FenceError> {
 pub fn submit<M: DmaMemory>(windows: &dyn Windows, memory: M, now: fn() -> Timestamp) -> Result<Seqno, DriverError> {
     let io = Io::new(windows);
     let info = Lb1Driver::info(&io)?;
-    let mut ring = Lb1Driver::ring(&info, 0, Lb1Driver::ring_shape(&info, 0, 16), memory);
+    let shape = Lb1Driver::ring_shape(&info, 0, 16);
+    let mut ring = Lb1Driver::ring(&info, 0, shape, memory).ok_or(DriverError::NoSuchThing)?;
     reset(&io, Lb1Driver::reset_ring(info, &mut ring, Seqno::ZERO), now)?;
     let work = Commands { context: ContextId(0), work: &[Work::Nop] };
     Lb1Driver::run(&io, &mut ring, work, Seqno::ZERO.next())?;

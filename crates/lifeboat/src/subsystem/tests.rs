@@ -144,7 +144,7 @@ impl Driver for Mistaken {
         if here(At::RingShape) { RingShape { bytes: u64::MAX, ..shape } } else { shape }
     }
 
-    fn ring<M: DmaMemory>(info: &Info, ring: u8, shape: RingShape, memory: M) -> Ring<M> {
+    fn ring<M: DmaMemory>(info: &Info, ring: u8, shape: RingShape, memory: M) -> Option<Ring<M>> {
         here(At::Ring);
         Lb1Driver::ring(info, ring, shape, memory)
     }
