@@ -172,8 +172,8 @@ impl Driver for Lb1Driver {
         registers(io)?.liveness(pattern)
     }
 
-    fn heartbeat(io: &Io<'_>) -> Result<u32, DriverError> {
-        registers(io)?.heartbeat()
+    fn heartbeat(io: &Io<'_>) -> Result<Option<u32>, DriverError> {
+        registers(io)?.heartbeat().map(Some)
     }
 
     fn identify(io: &Io<'_>, before: &Info, pattern: u32) -> Result<Identity, DriverError> {

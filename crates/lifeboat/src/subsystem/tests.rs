@@ -5,7 +5,9 @@
 //! panics, nothing leaks.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+mod no_heartbeat;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -64,6 +66,10 @@ enum At {
 static MISTAKE: AtomicU8 = AtomicU8::new(At::Nowhere as u8);
 /// Whether the mistake is nonsense, and not a panic.
 static NONSENSE: AtomicU8 = AtomicU8::new(0);
+/// Whether the device has no heartbeat, as far as the driver says.
+static NO_HEARTBEAT: AtomicBool = AtomicBool::new(false);
+/// How often a device was asked to compute.
+static COMPUTATIONS: AtomicU32 = AtomicU32::new(0);
 /// Held by the test that runs.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -221,11 +227,15 @@ impl Driver for Mistaken {
     }
 
     fn computes(io: &Io<'_>, pattern: u32) -> Result<Verdict, DriverError> {
+        COMPUTATIONS.fetch_add(1, SeqCst);
         if here(At::Computes) { Ok(Verdict::Unsure) } else { Lb1Driver::computes(io, pattern) }
     }
 
-    fn heartbeat(io: &Io<'_>) -> Result<u32, DriverError> {
-        if here(At::Heartbeat) { Ok(0) } else { Lb1Driver::heartbeat(io) }
+    fn heartbeat(io: &Io<'_>) -> Result<Option<u32>, DriverError> {
+        if NO_HEARTBEAT.load(SeqCst) {
+            return Ok(None);
+        }
+        if here(At::Heartbeat) { Ok(Some(0)) } else { Lb1Driver::heartbeat(io) }
     }
 
     fn identify(io: &Io<'_>, before: &Info, pattern: u32) -> Result<Identity, DriverError> {
