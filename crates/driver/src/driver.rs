@@ -60,6 +60,14 @@ pub trait Driver: Sized + 'static {
     /// the device can have.
     fn ring_shape(info: &Self::Info, ring: u8, entries: u32) -> RingShape;
 
+    /// Whether a ring executes jobs in the order in which it is given them, as here. One that does
+    /// not is given one job of a queue at a time, since jobs of a queue run in order, and reports
+    /// each by [`Progress::One`]; all its jobs count as begun, each with its whole time.
+    fn in_order(info: &Self::Info, ring: u8) -> bool {
+        let _ = (info, ring);
+        true
+    }
+
     /// A ring of that shape over its memory.
     fn ring<M: DmaMemory>(info: &Self::Info, ring: u8, shape: RingShape, memory: M) -> Self::Ring<M>;
 
@@ -103,7 +111,8 @@ pub trait Driver: Sized + 'static {
         seqno: Seqno,
     ) -> Result<Place, DriverError>;
 
-    /// The last sequence number that a ring has reported.
+    /// The number up to which a ring has completed everything. A ring that is not
+    /// [in order](Self::in_order) is asked for what is [pending](Self::pending), too.
     ///
     /// # Errors
     /// [`DriverError::Foreign`] for a number that none has, [`DriverError::Gone`],
@@ -224,7 +233,8 @@ pub struct Place(pub u32);
 
 /// What interrupt sources tell.
 pub trait Pending {
-    /// The rings that have reported something, each once.
+    /// What rings have reported: of each at most one number up to which all is done, and of those
+    /// that complete out of order, each job.
     fn rings(&self) -> impl Iterator<Item = RingReport>;
 }
 
@@ -233,10 +243,20 @@ pub trait Pending {
 pub struct RingReport {
     /// Number of the ring.
     pub ring: u8,
-    /// Its last sequence number.
-    pub completed: Seqno,
-    /// Whether it has stopped with a fault behind that.
-    pub faulted: bool,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far a ring is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It has completed everything up to this number.
+    UpTo(Seqno),
+    /// It has completed the job with this number, whatever became of those before it. Each is
+    /// reported once, or again; of two jobs of one queue the earlier first.
+    One(Seqno),
+    /// It has stopped with a fault, and had completed everything up to this number.
+    Stopped(Seqno),
 }
 
 /// Whether what answers is the device that was brought up (LIFE-8).

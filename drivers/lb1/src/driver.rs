@@ -5,7 +5,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::Began;
 use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::{
-    Driver, DriverError, Facts, Identity, Io, PciId, Pending, Place, RingReport, RingShape, Sequence,
+    Driver, DriverError, Facts, Identity, Io, PciId, Pending, Place, Progress, RingReport, RingShape, Sequence,
 };
 use lifeboat_pci::{Bar, DmaMemory};
 
@@ -159,7 +159,8 @@ impl Driver for Lb1Driver {
             // The status bit may be from before a reset: the ring itself says whether it is stopped
             // now.
             let (completed, faulted) = lb1.ring_report(ring)?;
-            rings[usize::from(ring)] = Some(RingReport { ring, completed, faulted });
+            let progress = if faulted { Progress::Stopped(completed) } else { Progress::UpTo(completed) };
+            rings[usize::from(ring)] = Some(RingReport { ring, progress });
         }
         Ok(Lb1Pending { interrupts, rings })
     }

@@ -16,7 +16,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::{Began, Priority};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::Watch;
-use lifeboat_driver::{Driver, DriverError, Facts, Identity, Io, RingReport, RingShape, Sequence, Step};
+use lifeboat_driver::{Driver, DriverError, Facts, Identity, Io, Progress, RingReport, RingShape, Sequence, Step};
 use lifeboat_gpu::{Card, Config, Fault, Slot};
 use lifeboat_lb1::command::{ContextId, Work};
 use lifeboat_lb1::{Commands, Info, Lb1Driver, Lb1Pending, Ring};
@@ -116,8 +116,7 @@ impl lifeboat_driver::Pending for Pending {
     fn rings(&self) -> impl Iterator<Item = RingReport> {
         let nonsense = here(At::PendingRings);
         self.0.rings().map(move |report| {
-            let far = (0..1000).fold(report.completed, |seqno, _| seqno.next());
-            if nonsense { RingReport { ring: 200, completed: far, faulted: true } } else { report }
+            if nonsense { RingReport { ring: 200, progress: Progress::Stopped(Seqno::BEFORE_ZERO) } } else { report }
         })
     }
 }
