@@ -31,7 +31,7 @@ use crate::interrupt::Handler;
 use crate::link::Link;
 use crate::load::Load;
 use crate::removals::Removal;
-use crate::ring::{self, Rings};
+use crate::ring::Rings;
 use crate::shared::Shared;
 use crate::shown::Shown;
 use crate::{module_parameters, worker};
@@ -170,7 +170,7 @@ impl Device {
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         Arc::pin_init(
             try_pin_init!(Self {
-                engine <- Engine::new(Driven::rings(&info), ring::credits(&info), job_timeout, counters.clone()),
+                engine <- Engine::new(&info, job_timeout, counters.clone()),
                 load <- Load::new(),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
                 watcher <- new_mutex!(Watcher::new(), "lifeboat::watcher"),

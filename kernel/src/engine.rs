@@ -19,13 +19,14 @@ use lifeboat_core::sched::{
     RingIndex, RingSlot, Scheduler, Stores, TurnSlot, WaitSlot,
 };
 use lifeboat_core::{errno::Errno, Timestamp};
-use lifeboat_driver::Driver as _;
+use lifeboat_driver::Driver;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::driver::Driven;
 use crate::fence::Unsignalled;
 use crate::job::Job;
+use crate::ring;
 use crate::storage::Storage;
 
 type Core = Scheduler<Heap>;
@@ -79,21 +80,22 @@ pub(crate) enum Task {
 
 impl Engine {
     pub(crate) fn new(
-        rings: u8,
-        credits: u32,
+        info: &<Driven as Driver>::Info,
         job_timeout: Duration,
         counters: Arc<Counters>,
     ) -> impl PinInit<Self, Error> {
-        let limits = Limits::new(credits, job_timeout);
+        let info = *info;
+        // Each ring has its own credits.
+        let limits = Limits::new(1, job_timeout);
         try_pin_init!(Self {
             core <- new_spinlock!(
                 Core::new(
                     Stores {
                         jobs: Storage::new(JOBS)?,
                         queues: Storage::new(QUEUES)?,
-                        rings: Storage::new(rings.into())?,
+                        rings: ring::slots(&info)?,
                         contexts: Storage::new(CONTEXTS)?,
-                        turns: Storage::new(CONTEXTS * usize::from(rings))?,
+                        turns: Storage::new(CONTEXTS * usize::from(Driven::rings(&info)))?,
                         waits: [],
                     },
                     limits
@@ -126,6 +128,11 @@ impl Engine {
 
     pub(crate) fn hw_done(&self, ring: u8, seqno: Seqno) {
         self.event(|core, now| core.hw_done(RingIndex(ring), seqno, now));
+    }
+
+    /// A ring has completed one job, whatever became of those before it.
+    pub(crate) fn hw_done_one(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, now| core.hw_done_one(RingIndex(ring), seqno, now));
     }
 
     /// A ring has stopped with a fault; `seqno` was read together with that.

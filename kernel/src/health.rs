@@ -107,7 +107,7 @@ fn suspect(device: &Device, why: &str) {
 impl Watcher {
     /// A look that has ended in an error of the bus.
     fn unsure(&mut self) -> Health {
-        self.vitals.look(self.clock.now(), Verdict::Unsure, 0)
+        self.vitals.look(self.clock.now(), Verdict::Unsure, None)
     }
 }
 
@@ -126,16 +126,16 @@ pub(crate) fn verdict(device: &Device) -> Verdict {
     }
 }
 
-/// What the device computes, and its heartbeat. The watcher is locked: what the device is asked to
+/// What the device computes, and its heartbeat, if it has one. The watcher is locked: what the device is asked to
 /// compute serves one at a time.
 fn look(device: &Device) -> Result<Health, DriverError> {
     let mut watcher = device.watcher.lock();
     let pattern = watcher.vitals.pattern();
     let (computed, heartbeat) = device.link.io(|io| match Driven::computes(io, pattern)? {
         Verdict::Alive => Ok((Verdict::Alive, Driven::heartbeat(io)?)),
-        verdict => Ok((verdict, 0)),
+        verdict => Ok((verdict, None)),
     })?;
-    device.counters.heartbeat.set(heartbeat.into());
+    device.counters.heartbeat.set(heartbeat.unwrap_or(0).into());
     let now = watcher.clock.now();
     Ok(watcher.vitals.look(now, computed, heartbeat))
 }

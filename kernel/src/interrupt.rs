@@ -6,7 +6,7 @@ use kernel::{
     irq::{IrqReturn, ThreadedHandler},
     sync::Arc,
 };
-use lifeboat_driver::{Driver, DriverError, Pending, RingReport};
+use lifeboat_driver::{Driver, DriverError, Pending, Progress, RingReport};
 
 use crate::device::Device;
 use crate::driver::Driven;
@@ -32,12 +32,12 @@ impl ThreadedHandler for Handler {
 pub(crate) fn attend(device: &Arc<Device>) -> Result<bool, DriverError> {
     let pending = device.io(Driven::pending)?;
     let mut any = false;
-    for RingReport { ring, completed, faulted } in pending.rings() {
+    for RingReport { ring, progress } in pending.rings() {
         any = true;
-        device.engine.hw_done(ring, completed);
-        // After the completions: a job that completed is not the one that faulted.
-        if faulted {
-            device.engine.fault(ring, completed);
+        match progress {
+            Progress::UpTo(seqno) => device.engine.hw_done(ring, seqno),
+            Progress::One(seqno) => device.engine.hw_done_one(ring, seqno),
+            Progress::Stopped(seqno) => device.engine.fault(ring, seqno),
         }
     }
     Ok(any)

@@ -7,7 +7,10 @@ use kernel::{
     prelude::*,
     sync::Arc,
 };
-use lifeboat_core::{fence::Seqno, sched::Began};
+use lifeboat_core::{
+    fence::Seqno,
+    sched::{Began, RingSlot},
+};
 use lifeboat_driver::{Driver, DriverError, Duty};
 
 use crate::drive::{drive, Stopped};
@@ -15,6 +18,7 @@ use crate::driver::Driven;
 use crate::glue::Memory;
 use crate::job::Job;
 use crate::link::Link;
+use crate::storage::Storage;
 use crate::workspace::Workspace;
 
 /// Entries that a ring is to have: of an LB1, 16 KiB of memory.
@@ -30,10 +34,16 @@ pub(crate) struct Rings {
     pub(crate) workspaces: KVec<Arc<Workspace>>,
 }
 
-/// Credits of each ring: the fewest that one has.
-pub(crate) fn credits(info: &<Driven as Driver>::Info) -> u32 {
-    let credits = |ring| Driven::ring_shape(info, ring, ENTRIES).credits;
-    (0..Driven::rings(info)).map(credits).min().unwrap_or(1)
+/// The rings as the scheduler has them: each with its own credits, and with an order if it keeps one.
+pub(crate) fn slots(info: &<Driven as Driver>::Info) -> Result<Storage<RingSlot>> {
+    let mut slots = Storage::new(Driven::rings(info).into())?;
+    for (number, slot) in (0..).zip(slots.as_mut()) {
+        *slot = RingSlot::with_credits(Driven::ring_shape(info, number, ENTRIES).credits);
+        if !Driven::in_order(info, number) {
+            *slot = core::mem::take(slot).unordered();
+        }
+    }
+    Ok(slots)
 }
 
 impl Rings {

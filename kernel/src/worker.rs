@@ -48,6 +48,10 @@ pub(crate) fn tick(device: &Arc<Device>) {
 
 /// Asks a ring how far it is. An error is reported already.
 fn ask_progress(device: &Arc<Device>, ring: u8) {
+    if !Driven::in_order(&device.info, ring) {
+        // Its single jobs, if the message about them was lost.
+        let _ = interrupt::attend(device);
+    }
     if let Ok(seqno) = device.io(|io| Driven::progress(io, ring)) {
         device.engine.hw_done(ring, seqno);
     }

@@ -1,8 +1,10 @@
 //! Watching over a device that nobody uses, or that only seems to work (HEALTH-2; seed 0).
 //!
 //! Two signs, and both must be there. Something that only a living device can compute proves the device and the bus to
-//! it; a counter that it keeps moving proves that it goes on. A device that is slow moves its counter all the same. Looks
-//! are apart by a period that is never quite the same, so that they do not fall in step with what they look at.
+//! it; a counter that it keeps moving, its heartbeat, proves that it goes on. A device that is slow moves its counter all
+//! the same. A device without a heartbeat is watched by what it computes alone: it can be found dead or answering
+//! nonsense, and never hung; whether it goes on is left to the time limits of its jobs. Looks are apart by a period that
+//! is never quite the same, so that they do not fall in step with what they look at.
 //!
 //! What answers nonsense, or through errors of the bus, is suspect as one that does not answer is; so many looks in a row
 //! make it a failure (HEALTH-4).
@@ -39,10 +41,10 @@ impl Default for Watch {
 /// What a look has found, and what was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// It answers, and its heartbeat has moved.
+    /// It answers, and its heartbeat has moved, if it has one.
     Alive {
-        /// The heartbeat.
-        heartbeat: u32,
+        /// The heartbeat; `None` if there was none to read.
+        heartbeat: Option<u32>,
     },
     /// It answers, and its heartbeat stands still: not for long enough to be sure.
     Suspect {
@@ -97,9 +99,10 @@ impl Vitals {
         self.random
     }
 
-    /// Takes up a look at `now`: what the device computed, and its heartbeat. A look that ended in an error of the bus is
-    /// [`Verdict::Unsure`].
-    pub fn look(&mut self, now: Timestamp, computed: Verdict, heartbeat: u32) -> Health {
+    /// Takes up a look at `now`: what the device computed, and its heartbeat. Without a heartbeat the computation alone
+    /// decides; a heartbeat that was read at earlier looks is then neither still nor moving. A look that ended in an
+    /// error of the bus is [`Verdict::Unsure`].
+    pub fn look(&mut self, now: Timestamp, computed: Verdict, heartbeat: Option<u32>) -> Health {
         self.due = now.plus(self.next_period());
         match computed {
             Verdict::Dead => {
@@ -116,8 +119,9 @@ impl Vitals {
             }
             Verdict::Alive => self.unsure = 0,
         }
+        let Some(heartbeat) = heartbeat else { return Health::Alive { heartbeat: None } };
         match self.heartbeat.look(heartbeat) {
-            0 => Health::Alive { heartbeat },
+            0 => Health::Alive { heartbeat: Some(heartbeat) },
             stalls if stalls < self.watch.stalls => Health::Suspect { heartbeat, stalls },
             _ => {
                 self.over = true;
@@ -147,16 +151,18 @@ mod tests {
         Vitals::new(WATCH, Timestamp::default(), 7)
     }
 
+    fn alive(heartbeat: u32) -> Health {
+        Health::Alive { heartbeat: Some(heartbeat) }
+    }
+
     #[test]
     fn health_2_a_heartbeat_that_stands_still_for_so_many_looks_is_a_hang_and_a_slow_one_is_not() {
         let mut vitals = vitals();
-        let mut look = |heartbeat| vitals.look(Timestamp::default(), Verdict::Alive, heartbeat);
-        assert_eq!(look(5), Health::Alive { heartbeat: 5 });
+        let mut look = |heartbeat| vitals.look(Timestamp::default(), Verdict::Alive, Some(heartbeat));
+        assert_eq!(look(5), alive(5));
         for beat in 5..50 {
-            assert_eq!(
-                look(beat),
-                if beat == 5 { Health::Suspect { heartbeat: 5, stalls: 1 } } else { Health::Alive { heartbeat: beat } }
-            );
+            let expected = if beat == 5 { Health::Suspect { heartbeat: 5, stalls: 1 } } else { alive(beat) };
+            assert_eq!(look(beat), expected);
             assert_eq!(look(beat), Health::Suspect { heartbeat: beat, stalls: if beat == 5 { 2 } else { 1 } });
         }
         assert_eq!(look(49), Health::Suspect { heartbeat: 49, stalls: 2 });
@@ -167,27 +173,66 @@ mod tests {
     #[test]
     fn health_2_a_heartbeat_proves_nothing_if_the_device_does_not_compute() {
         let mut vitals = vitals();
-        assert_eq!(vitals.look(Timestamp::default(), Verdict::Unsure, 1), Health::Unsure { looks: 1 });
+        assert_eq!(vitals.look(Timestamp::default(), Verdict::Unsure, Some(1)), Health::Unsure { looks: 1 });
         assert!(vitals.due().is_some());
-        assert_eq!(vitals.look(Timestamp::default(), Verdict::Dead, 2), Health::Dead);
+        assert_eq!(vitals.look(Timestamp::default(), Verdict::Dead, Some(2)), Health::Dead);
         assert_eq!(vitals.due(), None);
     }
 
     #[test]
     fn health_4_nonsense_at_so_many_looks_in_a_row_is_a_failure_and_one_good_look_forgives() {
         let mut vitals = vitals();
-        let mut look = |computed, heartbeat| vitals.look(Timestamp::default(), computed, heartbeat);
+        let mut look = |computed, heartbeat| vitals.look(Timestamp::default(), computed, Some(heartbeat));
         for heartbeat in 0..5 {
             assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 1 });
             assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 2 });
-            assert_eq!(look(Verdict::Alive, heartbeat), Health::Alive { heartbeat });
+            assert_eq!(look(Verdict::Alive, heartbeat), alive(heartbeat));
         }
         assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 1 });
         assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 2 });
         assert_eq!(look(Verdict::Unsure, 9), Health::Nonsense);
         assert_eq!(vitals.due(), None, "nobody asks it any more");
         let mut hasty = Vitals::new(Watch { stalls: 0, ..WATCH }, Timestamp::default(), 7);
-        assert_eq!(hasty.look(Timestamp::default(), Verdict::Unsure, 1), Health::Nonsense);
+        assert_eq!(hasty.look(Timestamp::default(), Verdict::Unsure, None), Health::Nonsense);
+    }
+
+    #[test]
+    fn health_2_a_device_without_a_heartbeat_is_alive_as_long_as_it_computes() {
+        let mut vitals = vitals();
+        for round in 0..50 {
+            let due = vitals.due().expect("it is never found hung");
+            let health = vitals.look(due, Verdict::Alive, None);
+            assert_eq!(health, Health::Alive { heartbeat: None }, "round {round}");
+            assert!(vitals.due() > Some(due));
+        }
+        assert_eq!(vitals.look(Timestamp::default(), Verdict::Dead, None), Health::Dead);
+        assert_eq!(vitals.due(), None, "nobody asks it any more");
+    }
+
+    #[test]
+    fn health_4_a_device_without_a_heartbeat_answers_nonsense_as_any_other() {
+        let mut vitals = vitals();
+        let mut look = |computed| vitals.look(Timestamp::default(), computed, None);
+        for _ in 0..5 {
+            assert_eq!([look(Verdict::Unsure), look(Verdict::Unsure)], [1, 2].map(|looks| Health::Unsure { looks }));
+            assert_eq!(look(Verdict::Alive), Health::Alive { heartbeat: None });
+        }
+        assert_eq!([look(Verdict::Unsure), look(Verdict::Unsure)], [1, 2].map(|looks| Health::Unsure { looks }));
+        assert_eq!(look(Verdict::Unsure), Health::Nonsense);
+        assert_eq!(vitals.due(), None, "nobody asks it any more");
+    }
+
+    #[test]
+    fn health_2_a_look_without_a_heartbeat_counts_neither_for_a_hang_nor_against_it() {
+        let mut vitals = vitals();
+        let mut look = |heartbeat| vitals.look(Timestamp::default(), Verdict::Alive, heartbeat);
+        assert_eq!(look(Some(5)), alive(5));
+        for stalls in 1..3 {
+            assert_eq!(look(None), Health::Alive { heartbeat: None });
+            assert_eq!(look(Some(5)), Health::Suspect { heartbeat: 5, stalls });
+        }
+        assert_eq!(look(None), Health::Alive { heartbeat: None });
+        assert_eq!(look(Some(5)), Health::Hung { heartbeat: 5 });
     }
 
     #[test]
@@ -197,8 +242,8 @@ mod tests {
         for (round, pattern) in (0..).zip(&mut patterns) {
             *pattern = one.pattern();
             let before = one.due().unwrap();
-            assert_eq!(one.look(before, Verdict::Alive, round), Health::Alive { heartbeat: round });
-            other.look(before, Verdict::Alive, round);
+            assert_eq!(one.look(before, Verdict::Alive, Some(round)), alive(round));
+            other.look(before, Verdict::Alive, Some(round));
             let apart = one.due().unwrap().since_beginning().saturating_sub(before.since_beginning());
             assert!((700..=900).contains(&apart.as_millis()), "{apart:?}");
             same += u32::from(one.due() == other.due());

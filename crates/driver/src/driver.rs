@@ -69,6 +69,14 @@ pub trait Driver: Sized + 'static {
         RingShape { entries: 0, bytes: 0, credits: 0 }
     }
 
+    /// Whether a ring executes jobs in the order in which it is given them, as here. One that does
+    /// not is given one job of a queue at a time, since jobs of a queue run in order, and reports
+    /// each by [`Progress::One`]; all its jobs count as begun, each with its whole time.
+    fn in_order(info: &Self::Info, ring: u8) -> bool {
+        let _ = (info, ring);
+        true
+    }
+
     /// A ring of that shape over its memory; `None` only for a ring that the device does not have.
     fn ring<M: DmaMemory>(info: &Self::Info, ring: u8, shape: RingShape, memory: M) -> Option<Self::Ring<M>> {
         let _ = (info, ring, shape, memory);
@@ -128,7 +136,8 @@ pub trait Driver: Sized + 'static {
         Err(DriverError::NoSuchThing)
     }
 
-    /// The last sequence number that a ring has reported.
+    /// The number up to which a ring has completed everything. A ring that is not
+    /// [in order](Self::in_order) is asked for what is [pending](Self::pending), too.
     ///
     /// # Errors
     /// [`DriverError::Foreign`] for a number that none has, [`DriverError::Gone`],
@@ -193,11 +202,16 @@ pub trait Driver: Sized + 'static {
         Self::presence(io)
     }
 
-    /// A counter that moves as long as the device gets on.
+    /// A counter that moves as long as the device gets on. `None`, as here, from a device that has
+    /// none: it is watched by what it [computes](Self::computes) alone, and never found hung; the
+    /// time limits of its jobs find that.
     ///
     /// # Errors
     /// [`DriverError::Gone`], [`DriverError::Bus`].
-    fn heartbeat(io: &Io<'_>) -> Result<u32, DriverError>;
+    fn heartbeat(io: &Io<'_>) -> Result<Option<u32>, DriverError> {
+        let _ = io;
+        Ok(None)
+    }
 
     /// Compares the device that answers now with the one that `before` was read of (LIFE-8). A
     /// device that begins to answer nonsense is no replacement: another one gives the same answers
@@ -276,7 +290,8 @@ pub struct Place(pub u32);
 
 /// What interrupt sources tell.
 pub trait Pending {
-    /// The rings that have reported something, each once; as here, none.
+    /// What rings have reported: of each at most one number up to which all is done, and of those
+    /// that complete out of order, each job. As here, nothing.
     fn rings(&self) -> impl Iterator<Item = RingReport> {
         core::iter::empty()
     }
@@ -287,10 +302,20 @@ pub trait Pending {
 pub struct RingReport {
     /// Number of the ring.
     pub ring: u8,
-    /// Its last sequence number.
-    pub completed: Seqno,
-    /// Whether it has stopped with a fault behind that.
-    pub faulted: bool,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+/// How far a ring is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It has completed everything up to this number.
+    UpTo(Seqno),
+    /// It has completed the job with this number, whatever became of those before it. Each is
+    /// reported once, or again; of two jobs of one queue the earlier first.
+    One(Seqno),
+    /// It has stopped with a fault, and had completed everything up to this number.
+    Stopped(Seqno),
 }
 
 /// Whether what answers is the device that was brought up (LIFE-8).

@@ -49,7 +49,7 @@ impl<D: Driver> HealthCheck<D> {
             Err(DriverError::Gone | DriverError::Panicked) => return None,
             Err(error) => {
                 tracing::warn!(%error, "a look at the device failed");
-                (Verdict::Unsure, 0)
+                (Verdict::Unsure, None)
             }
         };
         match self.vitals.look(now, computed, heartbeat) {
@@ -85,14 +85,14 @@ impl<D: Driver> HealthCheck<D> {
         }
     }
 
-    /// What the device computes, and its heartbeat. Configuration space may be silent for a while, as it is while a port
+    /// What the device computes, and its heartbeat, if it has one. Configuration space may be silent for a while, as it is while a port
     /// recovers: one silence is a suspicion, and what registers say decides.
-    fn ask(&self, link: &Link) -> Result<(Verdict, u32), DriverError> {
+    fn ask(&self, link: &Link) -> Result<(Verdict, Option<u32>), DriverError> {
         let silent = self.present(link)?;
         if silent != Verdict::Alive {
             let register = link.io(D::presence)?;
             if register != Verdict::Alive {
-                return Ok((judge_presence(silent, register), 0));
+                return Ok((judge_presence(silent, register), None));
             }
             tracing::warn!("configuration space does not answer, and the device does");
         }

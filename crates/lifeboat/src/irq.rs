@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use lifeboat_core::unplug::Loss;
-use lifeboat_driver::{Driver, Pending, RingReport};
+use lifeboat_driver::{Driver, Pending, Progress, RingReport};
 use lifeboat_sync::lint::{self, Condvar, Mutex};
 
 use crate::calls::is_inside_access;
@@ -107,16 +107,17 @@ impl<S: Subsystem> Interrupts<S> {
         self.noted.load(SeqCst).then(|| Instant::now() + NEXT_ROUND)
     }
 
-    fn handle(&self) {
+    /// Takes up what is pending, and tells whoever is concerned.
+    pub(crate) fn handle(&self) {
         // If the device is gone, the link has told the bus side, and the unplug does the rest.
         let Ok(pending) = self.link.io(S::Driver::pending) else { return };
         let told = caught("the driver", || {
-            for RingReport { ring, completed, faulted } in pending.rings() {
+            for RingReport { ring, progress } in pending.rings() {
                 let ring = RingIndex(ring);
-                self.events.hw_done(ring, completed);
-                // After the completions: a job that completed is not the one that faulted.
-                if faulted {
-                    self.events.fault(ring, completed);
+                match progress {
+                    Progress::UpTo(seqno) => self.events.hw_done(ring, seqno),
+                    Progress::One(seqno) => self.events.hw_done_one(ring, seqno),
+                    Progress::Stopped(seqno) => self.events.fault(ring, seqno),
                 }
             }
         });

@@ -110,6 +110,10 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
         if self.link.is_lost() {
             return None;
         }
+        if !S::Driver::in_order(&self.info, ring.0) {
+            // Its single jobs, if the message about them was lost.
+            self.interrupts.handle();
+        }
         self.link.io(|io| S::Driver::progress(io, ring.0)).ok()
     }
 

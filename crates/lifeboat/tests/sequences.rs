@@ -110,7 +110,7 @@ impl Shell {
             let iova = self.function.dma_map(&memory).unwrap();
             Lb1Driver::ring(&info, number, shape, Mapped(memory, iova))
         };
-        (0..Lb1Driver::rings(&info)).map(make).collect()
+        (0..Lb1Driver::rings(&info)).map(|number| make(number).unwrap()).collect()
     }
 
     /// One step, and how many accesses it made.

@@ -5,7 +5,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::Began;
 use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::{
-    Driver, DriverError, Facts, Identity, Io, PciId, Pending, Place, RingReport, RingShape, Sequence,
+    Driver, DriverError, Facts, Identity, Io, PciId, Pending, Place, Progress, RingReport, RingShape, Sequence,
 };
 use lifeboat_pci::{Bar, DmaMemory};
 
@@ -163,7 +163,8 @@ impl Driver for Lb1Driver {
             // The status bit may be from before a reset: the ring itself says whether it is stopped
             // now.
             let (completed, faulted) = lb1.ring_report(ring)?;
-            rings[usize::from(ring)] = Some(RingReport { ring, completed, faulted });
+            let progress = if faulted { Progress::Stopped(completed) } else { Progress::UpTo(completed) };
+            rings[usize::from(ring)] = Some(RingReport { ring, progress });
         }
         Ok(Lb1Pending { interrupts, rings })
     }
@@ -176,8 +177,8 @@ impl Driver for Lb1Driver {
         registers(io)?.liveness(pattern)
     }
 
-    fn heartbeat(io: &Io<'_>) -> Result<u32, DriverError> {
-        registers(io)?.heartbeat()
+    fn heartbeat(io: &Io<'_>) -> Result<Option<u32>, DriverError> {
+        registers(io)?.heartbeat().map(Some)
     }
 
     fn identify(io: &Io<'_>, before: &Info, pattern: u32) -> Result<Identity, DriverError> {

@@ -189,6 +189,7 @@ impl<S: Storage> Scheduler<S> {
         slot.on_hardware = true;
         slot.ring = ring;
         slot.seqno = seqno;
+        (slot.deadline, slot.extensions) = (None, 0);
         let (queue, cost, generation) = (slot.queue, slot.cost, slot.generation);
         self.rings.as_mut()[index].credits -= cost;
         let slot = &mut self.queues.as_mut()[queue as usize];

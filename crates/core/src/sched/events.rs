@@ -38,18 +38,35 @@ impl<S: Storage> Scheduler<S> {
             return;
         }
         slot.completed = seqno;
+        let all_done = seqno == slot.issued;
+        self.was_given(index, seqno);
+        self.end_completed(index, now, |this| {
+            let oldest = this.rings.as_ref()[index].pending.front()?;
+            (!this.jobs.as_ref()[oldest as usize].seqno.is_after(seqno)).then_some(oldest)
+        });
+        if all_done {
+            // The ring has executed everything it was ever given.
+            self.release_orphans(index);
+        }
+    }
+
+    /// What is done was given to the ring, and what was written before it, also if nobody has said so yet.
+    pub(super) fn was_given(&mut self, ring: usize, seqno: Seqno) {
+        let slot = &mut self.rings.as_mut()[ring];
         if seqno.is_after(slot.given) {
-            // Nobody has said so yet, but what is done was there.
             slot.given = seqno;
         }
+    }
+
+    /// Ends the jobs that `next` says have completed, one after the other, and judges the time of what is left.
+    pub(super) fn end_completed(&mut self, ring: usize, now: Timestamp, mut next: impl FnMut(&Self) -> Option<u32>) {
+        let slot = &mut self.rings.as_mut()[ring];
+        let (blame, accused) = (slot.blame, slot.accused());
         let since = slot.since.take();
         let mut done = List::EMPTY;
         let mut count = 0;
-        while let Some(job) = self.rings.as_ref()[index].pending.front() {
-            if self.jobs.as_ref()[job as usize].seqno.is_after(seqno) {
-                break;
-            }
-            self.leave_ring(index, job);
+        while let Some(job) = next(self) {
+            self.leave_ring(ring, job);
             self.jobs.as_mut()[job as usize].on_hardware = false;
             done.push_back(self.jobs.as_mut(), job);
             count += 1;
@@ -57,26 +74,24 @@ impl<S: Storage> Scheduler<S> {
         // Completions that are reported together have had equal parts of the time, as far as anybody knows.
         let took = nanoseconds(since.unwrap_or(now), now).checked_div(count).unwrap_or(0);
         while let Some(job) = done.pop_front(self.jobs.as_mut()) {
-            self.settle_job(index, job, Some(took));
+            self.settle_job(ring, job, Some(took));
             self.finish(job, Ok(()));
         }
-        let slot = &mut self.rings.as_mut()[index];
-        slot.extensions = 0;
+        let slot = &mut self.rings.as_mut()[ring];
         if count > 0 {
-            // A job of a user's: whatever was reset has helped. Who is accused now was not looked
-            // at.
-            (slot.tried, slot.acquitted) = (Tried::Nothing, false);
+            // A job of a user's: whatever was reset has helped.
+            slot.tried = Tried::Nothing;
         }
-        let all_done = seqno == slot.issued;
+        if slot.accused() != accused {
+            // Whichever job is accused now was not looked at.
+            slot.acquitted = false;
+        }
         let doubted = matches!(slot.state, RingState::Suspect | RingState::Asked);
-        match slot.blame {
-            // It was slow, not hung. Its slot may be another job's soon.
-            Blame::Overdue(suspect) if doubted && slot.pending.front() != Some(suspect) => self.clear(index, now),
-            _ => self.watch(index, now),
-        }
-        if all_done {
-            // The ring has executed everything it was ever given.
-            self.release_orphans(index);
+        if doubted && slot.blame != blame {
+            // It was slow, not hung.
+            self.clear(ring, now);
+        } else {
+            self.watch(ring, now);
         }
     }
 
@@ -90,9 +105,11 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.rings.as_mut()[ring];
         slot.pending.remove(self.jobs.as_mut(), job.index);
         slot.credits += cost;
-        // Numbers that the hardware was never given are given to later jobs: else the ring would never be idle.
+        // Numbers that the hardware was never given are given to later jobs: else the ring would never be idle. One that
+        // it was given may have been reported already, before older ones.
         let last = slot.pending.back().map(|job| self.jobs.as_ref()[job as usize].seqno);
-        slot.issued = last.unwrap_or(slot.completed);
+        let last = last.unwrap_or(slot.completed);
+        slot.issued = if slot.given.is_after(last) { slot.given } else { last };
         self.settle_job(ring, job.index, None);
         self.finish(job.index, Err(FenceError::Guilty));
         self.count_failed_start(queue);
@@ -111,10 +128,14 @@ impl<S: Storage> Scheduler<S> {
         self.free_queue_if_unused(queue.index);
     }
 
-    /// Takes the oldest job off its ring.
+    /// Takes a job off its ring.
     pub(super) fn leave_ring(&mut self, ring: usize, job: u32) {
         let slot = &mut self.rings.as_mut()[ring];
-        slot.pending.pop_front(self.jobs.as_mut());
+        slot.pending.remove(self.jobs.as_mut(), job);
+        if slot.blame == Blame::Overdue(job) {
+            // Its slot may be another job's soon.
+            slot.blame = Blame::Nobody;
+        }
         let job = &self.jobs.as_ref()[job as usize];
         slot.credits += job.cost;
         let queue = job.queue;

@@ -15,11 +15,12 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Goes on after [`Scheduler::stop`]. The oldest job of each ring has its whole time again. O(rings).
+    /// Goes on after [`Scheduler::stop`]. Jobs whose time had begun have their whole time again. O(jobs).
     pub fn start(&mut self, now: Timestamp) {
         if core::mem::take(&mut self.stopped) {
+            self.jobs.as_mut().iter_mut().for_each(|job| job.deadline = None);
             for ring in 0..self.rings.as_ref().len() {
-                self.charge_oldest(ring, now);
+                self.charge_so_far(ring, now);
                 self.watch(ring, now);
             }
         }

@@ -7,7 +7,7 @@
 //! | a user submits | [`Scheduler::reserve`], [`Scheduler::wait_for`], then [`Scheduler::commit`] |
 //! | a fence a job waits for has signalled | [`Scheduler::dependency_done`] |
 //! | the hardware has a job, or could not be given it | [`Scheduler::started`], [`Scheduler::start_failed`] |
-//! | a ring reports progress | [`Scheduler::hw_done`] |
+//! | a ring reports progress | [`Scheduler::hw_done`], or [`Scheduler::hw_done_one`] where jobs complete out of order |
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
 //! | time has passed | [`Scheduler::tick`] |
 //! | a job that seems to hang moves, or never began | [`Scheduler::still_running`], [`Scheduler::suspect_began`] |
@@ -34,13 +34,14 @@
 //!   hardware is known to be done with it: completed, reset or gone (SCHED-2).
 //! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates (SCHED-3). After
 //!   [`Scheduler::lose`] a commit still succeeds, and its fence signals the reason at once.
-//! - Jobs of one queue run in order. A ring's time is shared by context, and queues of a context take turns; rings take
+//! - Jobs of one queue run in order, also on a ring that [completes out of order](RingSlot::unordered). A ring's time is shared by context, and queues of a context take turns; rings take
 //!   turns, too, and no priority is starved (SCHED-9). A job waits only for jobs that were committed before it, so that
 //!   no circle of waits can be closed (SCHED-8); see [`Scheduler::wait_for`]. It lends them its priority.
 //! - A context has a share of what there is ([`Shares`]), so that none locks out the others (SCHED-9).
-//! - A job must finish within its [limit](JobSpec::time_limit), or else [`Limits::job_timeout`], counted from when the hardware has it and it is the oldest on its
-//!   ring; else the ring is reset. The oldest is guilty; the others run again if declared restartable, else fail as
-//!   innocents (FENCE-4, SCHED-6).
+//! - A job must finish within its [limit](JobSpec::time_limit), or else [`Limits::job_timeout`], counted from when the
+//!   hardware has it and it is the oldest on its ring; else the ring is reset. That job is guilty; the others run again
+//!   if declared restartable, else fail as innocents (FENCE-4, SCHED-6). On an [unordered](RingSlot::unordered) ring all
+//!   jobs count as begun, and each is judged from when the hardware has it (SCHED-11).
 //! - A job that cannot be given to the hardware fails alone (SCHED-10).
 //! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
 //!   what it has waiting is canceled (SCHED-7).
@@ -59,6 +60,7 @@ mod halt;
 mod heap;
 mod list;
 mod loans;
+mod out_of_order;
 mod queues;
 mod resets;
 mod scope;
@@ -115,8 +117,8 @@ pub struct Limits {
     /// Credits of each ring that has no [number of its own](RingSlot::with_credits): how much of
     /// jobs' stated cost may be on the ring at once. At least 1.
     pub ring_credits: u32,
-    /// How long the oldest job of a ring may take before the ring is reset, if the job has no
-    /// [limit of its own](JobSpec::time_limit).
+    /// How long the oldest job of a ring, or any job of an [unordered](RingSlot::unordered) one, may
+    /// take before the ring is reset, if the job has no [limit of its own](JobSpec::time_limit).
     pub job_timeout: Duration,
     /// How many times as long again it may take if the driver sees it move; see [`Scheduler::still_running`].
     pub extensions: u32,
@@ -183,7 +185,7 @@ impl<S: Storage> Scheduler<S> {
         let free_waits = list::all(waits.as_mut());
         for ring in rings.as_mut() {
             let most = if ring.most == 0 { limits.ring_credits.max(1) } else { ring.most };
-            *ring = RingSlot { most, credits: most, ..RingSlot::default() };
+            *ring = RingSlot { most, credits: most, unordered: ring.unordered, ..RingSlot::default() };
         }
         let count = contexts.as_ref().len();
         let job_places = Pool::new(jobs.as_ref().len(), count, shares.jobs, shares.own_jobs);

@@ -97,11 +97,12 @@ impl<S: Storage> Scheduler<S> {
     }
 
     /// Whether a queue that stands nowhere can be given a turn: its oldest job waits for nothing, none of its jobs is on
-    /// another ring, and its event slot is not due to another queue.
+    /// another ring or on one that keeps no order, and its event slot is not due to another queue.
     fn is_ready(&self, queue: u32) -> bool {
         let slot = &self.queues.as_ref()[queue as usize];
         let Some(oldest) = slot.jobs.front() else { return false };
-        let held_back = slot.running > 0 && (slot.runs_on != slot.ring || self.must_yield(queue));
+        let unordered = self.rings.as_ref()[usize::from(slot.ring.0)].unordered;
+        let held_back = slot.running > 0 && (slot.runs_on != slot.ring || unordered || self.must_yield(queue));
         slot.stands == Stands::Nowhere
             && !held_back
             && self.jobs.as_ref()[oldest as usize].waits == 0

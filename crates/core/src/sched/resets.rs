@@ -189,7 +189,7 @@ impl<S: Storage> Scheduler<S> {
         (slot.state, slot.blame, slot.acquitted) = (RingState::Running, Blame::Nobody, false);
         slot.issued = slot.issued.next().next();
         (slot.completed, slot.given) = (slot.issued, slot.issued);
-        (slot.extensions, slot.since) = (0, None);
+        slot.since = None;
         if let Some(guilty) = guilty {
             self.leave_ring(ring, guilty);
             self.jobs.as_mut()[guilty as usize].on_hardware = false;

@@ -59,6 +59,10 @@ pub struct JobSlot<F, P> {
     pub(super) cost: u32,
     /// How long it may take; see [`JobSpec::time_limit`](super::JobSpec::time_limit).
     pub(super) time_limit: Option<Duration>,
+    /// When that has passed, once its time has begun.
+    pub(super) deadline: Option<Timestamp>,
+    /// How often the driver has said that it is still running.
+    pub(super) extensions: u32,
     /// Dependencies that have not signalled.
     pub(super) waits: u32,
     /// Jobs of this scheduler among them, for loans of priority.
@@ -90,6 +94,8 @@ impl<F, P> Default for JobSlot<F, P> {
             seqno: Seqno::ZERO,
             cost: 0,
             time_limit: None,
+            deadline: None,
+            extensions: 0,
             waits: 0,
             waits_for: List::EMPTY,
             lent: Priority::Low,
@@ -208,7 +214,7 @@ pub(super) enum Blame {
     /// None.
     #[default]
     Nobody,
-    /// This one has had its time: it is guilty unless it completes before the reset takes hold.
+    /// This one, which is on the ring, has had its time: it is guilty unless it completes before the reset takes hold.
     Overdue(u32),
     /// The ring stopped with a fault, and so at its oldest job, whichever that is when all that it completed before has
     /// been reported.
@@ -278,7 +284,10 @@ pub struct RingSlot {
     pub(super) most: u32,
     /// Credits that no job on the ring uses.
     pub(super) credits: u32,
+    /// It executes jobs in any order, so that it has one of each queue at a time.
+    pub(super) unordered: bool,
     pub(super) issued: Seqno,
+    /// It has nothing left of the numbers up to this one. Single jobs behind it may have completed as well.
     pub(super) completed: Seqno,
     /// The last number that the hardware is known to have been given.
     pub(super) given: Seqno,
@@ -288,12 +297,10 @@ pub struct RingSlot {
     pub(super) orphans: List,
     /// Whose queues are next.
     pub(super) turns: RingTurns,
-    /// Since when the oldest job has had the ring. `None` while there is none that the hardware has.
+    /// Until when the time that jobs have had the ring is charged. `None` while there is none that the hardware has.
     pub(super) since: Option<Timestamp>,
-    /// When the oldest job is overdue.
+    /// When the next job is overdue.
     pub(super) deadline: Option<Timestamp>,
-    /// How often the driver has said of the oldest job that it is still running.
-    pub(super) extensions: u32,
 }
 
 impl Default for RingSlot {
@@ -305,6 +312,7 @@ impl Default for RingSlot {
             tried: Tried::Nothing,
             most: 0,
             credits: 0,
+            unordered: false,
             issued: Seqno::ZERO,
             completed: Seqno::ZERO,
             given: Seqno::ZERO,
@@ -313,7 +321,6 @@ impl Default for RingSlot {
             turns: RingTurns::default(),
             since: None,
             deadline: None,
-            extensions: 0,
         }
     }
 }
@@ -334,7 +341,7 @@ impl RingSlot {
     pub(super) fn accused(&self) -> Option<u32> {
         match self.blame {
             Blame::Nobody => None,
-            Blame::Overdue(job) => self.pending.front().filter(|oldest| *oldest == job),
+            Blame::Overdue(job) => Some(job),
             Blame::Oldest => self.pending.front(),
         }
     }

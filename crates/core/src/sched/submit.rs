@@ -26,7 +26,8 @@ pub struct JobSpec {
     /// Fences it waits for: [`Scheduler::dependency_done`] must be called this often.
     pub dependencies: u32,
     /// How long it may take, instead of [`Limits::job_timeout`](super::Limits::job_timeout): from
-    /// when the hardware has it and it is the oldest of its ring.
+    /// when the hardware has it and, unless the ring is [unordered](super::RingSlot::unordered), it
+    /// is the oldest there.
     pub time_limit: Option<Duration>,
     /// Whether it may run a second time if its work was lost through another's fault.
     pub restartable: bool,

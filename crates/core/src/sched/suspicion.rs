@@ -1,5 +1,6 @@
 //! What makes a ring suspect, and what clears it (SCHED-4).
 
+use super::list::NONE;
 use super::slots::{Blame, DeviceState, RingState};
 use super::{JobId, RingIndex, Scheduler, Storage};
 use crate::fence::Seqno;
@@ -42,18 +43,19 @@ impl<S: Storage> Scheduler<S> {
         if core::mem::replace(&mut slot.blame, Blame::Oldest) != Blame::Oldest {
             slot.acquitted = false;
         }
-        self.charge_oldest(usize::from(ring.0), now);
+        self.charge_so_far(usize::from(ring.0), now);
     }
 
     /// Time has passed. Feed [`Scheduler::hw_done`] with each ring's current number first: then a completion whose
-    /// interrupt was lost is honoured, and is no hang. O(rings).
+    /// interrupt was lost is honoured, and is no hang. O(rings), and for rings that complete out of order O(jobs on them).
     pub fn tick(&mut self, now: Timestamp) {
         for index in 0..self.rings.as_ref().len() {
-            let slot = &mut self.rings.as_mut()[index];
+            let slot = &self.rings.as_ref()[index];
             let overdue = slot.deadline.is_some_and(|deadline| deadline <= now) && slot.state == RingState::Running;
-            let Some(oldest) = slot.pending.front().filter(|_| overdue) else { continue };
-            (slot.state, slot.blame, slot.deadline) = (RingState::Suspect, Blame::Overdue(oldest), None);
-            self.charge_oldest(index, now);
+            let Some((_, suspect)) = self.next_due(index).filter(|_| overdue) else { continue };
+            let slot = &mut self.rings.as_mut()[index];
+            (slot.state, slot.blame, slot.deadline) = (RingState::Suspect, Blame::Overdue(suspect), None);
+            self.charge_so_far(index, now);
         }
     }
 
@@ -65,13 +67,17 @@ impl<S: Storage> Scheduler<S> {
     pub fn still_running(&mut self, ring: RingIndex, now: Timestamp) -> bool {
         let index = usize::from(ring.0);
         let extensions = self.limits.extensions;
-        let Some(slot) = self.rings.as_mut().get_mut(index) else { return false };
-        let judged = slot.state == RingState::Asked && matches!(slot.blame, Blame::Overdue(_));
-        if !judged || slot.extensions >= extensions {
+        let Some(slot) = self.rings.as_ref().get(index).filter(|slot| slot.state == RingState::Asked) else {
+            return false;
+        };
+        let Blame::Overdue(suspect) = slot.blame else { return false };
+        let job = &mut self.jobs.as_mut()[suspect as usize];
+        if job.extensions >= extensions {
             return false;
         }
-        slot.extensions += 1;
-        self.charge_oldest(index, now);
+        job.extensions += 1;
+        job.deadline = None;
+        self.charge_so_far(index, now);
         self.clear(index, now);
         true
     }
@@ -105,7 +111,8 @@ impl<S: Storage> Scheduler<S> {
     }
 
     /// `run` has returned for a job: the hardware has all jobs up to this number, and the time of the oldest begins, if
-    /// it has not begun. A job that ran for long before, or a callback, is not counted against it. O(1).
+    /// it has not begun; on a ring that completes [out of order](super::RingSlot::unordered), that of all of them. A job
+    /// that ran for long before, or a callback, is not counted against it. O(1), or there O(jobs on the ring).
     pub fn started(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
         let index = usize::from(ring.0);
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return };
@@ -113,22 +120,45 @@ impl<S: Storage> Scheduler<S> {
             return;
         }
         slot.given = seqno;
-        if slot.since.is_none() {
-            self.watch(index, now);
-        }
+        self.watch(index, now);
     }
 
-    /// The time of a ring's oldest job begins, if it has one that can be judged.
+    /// The time begins of those jobs of a ring that can be judged, where it has not begun; and the ring is due when the
+    /// first of them is.
     pub(super) fn watch(&mut self, ring: usize, now: Timestamp) {
         let resting = self.stopped || self.device == DeviceState::Resetting;
         let slot = &self.rings.as_ref()[ring];
-        let oldest = slot.pending.front().map(|job| &self.jobs.as_ref()[job as usize]);
-        let limit = oldest.and_then(|job| job.time_limit).unwrap_or(self.limits.job_timeout);
-        let overdue = now.plus(limit);
-        let has_it = oldest.is_some_and(|job| !job.seqno.is_after(slot.given));
-        let judged = slot.state == RingState::Running && has_it && !resting;
+        let (given, unordered, mut next) = (slot.given, slot.unordered, slot.pending.front());
+        while let Some(job) = next {
+            let job = &mut self.jobs.as_mut()[job as usize];
+            if job.seqno.is_after(given) {
+                break;
+            }
+            let limit = job.time_limit.unwrap_or(self.limits.job_timeout);
+            job.deadline.get_or_insert(now.plus(limit));
+            next = Some(job.links.next).filter(|next| unordered && *next != NONE);
+        }
+        let due = self.next_due(ring);
         let slot = &mut self.rings.as_mut()[ring];
-        slot.since = has_it.then_some(now);
-        slot.deadline = judged.then_some(overdue);
+        let judged = slot.state == RingState::Running && !resting;
+        slot.since = due.and(slot.since.or(Some(now)));
+        slot.deadline = due.filter(|_| judged).map(|(deadline, _)| deadline);
+    }
+
+    /// The job of a ring whose time is over first, of those whose time has begun: the oldest, on a ring that keeps the
+    /// order.
+    fn next_due(&self, ring: usize) -> Option<(Timestamp, u32)> {
+        let slot = &self.rings.as_ref()[ring];
+        let mut next = slot.pending.front();
+        let mut first: Option<(Timestamp, u32)> = None;
+        while let Some(index) = next {
+            let job = &self.jobs.as_ref()[index as usize];
+            let Some(deadline) = job.deadline else { break };
+            if first.is_none_or(|(earliest, _)| deadline < earliest) {
+                first = Some((deadline, index));
+            }
+            next = Some(job.links.next).filter(|next| slot.unordered && *next != NONE);
+        }
+        first
     }
 }

@@ -158,13 +158,14 @@ impl<S: Storage> Scheduler<S> {
         });
     }
 
-    /// The oldest job of a ring has used it since its time began, or since this was called last: that is charged at once,
-    /// whatever becomes of the job.
-    pub(super) fn charge_oldest(&mut self, ring: usize, now: Timestamp) {
+    /// The job that is accused, or else the oldest of a ring, has used it since its time began, or since this was called
+    /// last: that is charged at once, whatever becomes of the job.
+    pub(super) fn charge_so_far(&mut self, ring: usize, now: Timestamp) {
         let slot = &mut self.rings.as_mut()[ring];
-        let (Some(oldest), Some(since)) = (slot.pending.front(), slot.since) else { return };
+        let job = slot.accused().or(slot.pending.front());
+        let (Some(job), Some(since)) = (job, slot.since) else { return };
         slot.since = Some(now);
-        let JobSlot { queue, charged_at, .. } = self.jobs.as_ref()[oldest as usize];
+        let JobSlot { queue, charged_at, .. } = self.jobs.as_ref()[job as usize];
         let context = self.queues.as_ref()[queue as usize].context;
         let time = nanoseconds(since, now);
         self.use_time(ring, context, charged_at, |turn| turn.used = turn.used.saturating_add(time));

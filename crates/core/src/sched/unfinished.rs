@@ -28,7 +28,7 @@ pub struct Unfinished<'a, F, P> {
 pub struct RingNumbers {
     /// The number last given to a job, or to a reset.
     pub issued: Seqno,
-    /// The number last reported as complete.
+    /// The number up to which everything is known to be complete.
     pub completed: Seqno,
 }
 
@@ -70,7 +70,7 @@ impl<S: Storage> Scheduler<S> {
                     ring: if given { job.ring } else { queue.ring },
                     seqno: given.then_some(job.seqno),
                     waits: job.waits,
-                    suspect: given && front == Some(index) && self.suspect_of(job.ring) == Some(index),
+                    suspect: given && self.suspect_of(job.ring) == Some(index),
                     fence: job.fence.as_ref()?,
                     payload: job.payload.as_ref()?,
                 })

@@ -31,6 +31,10 @@ pub struct Options {
     /// Credits of rings that differ, by ring, each at least 1; a ring that is not named here has those of
     /// [`Options::limits`]. At most one for each ring; default none.
     pub ring_credits: Vec<u32>,
+    /// Whether a ring may execute jobs in any order, by ring; one that is not named here keeps the order. An unordered
+    /// ring is given one job of a queue at a time, and the time of each begins when the ring has it
+    /// ([`Events::hw_done_one`](super::Events::hw_done_one)). At most one for each ring; default none.
+    pub unordered: Vec<bool>,
     /// Resets that the jobs of one context may cause: at so many, the context is refused (SCHED-7). Default 10.
     pub guilty_limit: u32,
     /// Jobs in all states, besides those that are [set aside](Options::own_jobs). More than the rings can hold, so that
@@ -82,6 +86,7 @@ impl Options {
             some("ring_credits", *credits as usize)?;
         }
         at_most("ring_credits", self.ring_credits.len(), self.rings.into())?;
+        at_most("unordered", self.unordered.len(), self.rings.into())?;
         some("jobs", self.jobs)?;
         some("queues", self.queues)?;
         some("job_share", share(self.job_share))?;
@@ -125,6 +130,7 @@ impl Default for Options {
             rings: 1,
             limits: Limits::new(256, Duration::from_secs(2)),
             ring_credits: Vec::new(),
+            unordered: Vec::new(),
             guilty_limit: 10,
             jobs: 4096,
             queues: 1024,

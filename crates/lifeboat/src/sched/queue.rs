@@ -21,7 +21,7 @@ pub struct NewJob<'a, J> {
     /// Credits of the ring it uses while it is there.
     pub cost: u32,
     /// How long it may take, instead of [`Limits::job_timeout`](super::Limits::job_timeout): from when the hardware
-    /// has it and it is the oldest of its ring.
+    /// has it and, unless the ring is [unordered](super::Options::unordered), it is the oldest there.
     pub time_limit: Option<Duration>,
     /// It starts when all of these have signalled.
     pub after: &'a [Fence],

@@ -20,7 +20,8 @@ pub trait Rings: Send + 'static {
     /// Why something could not be done. It is logged.
     type Error: fmt::Display;
 
-    /// Writes a job to its ring, to report `seqno` when it completes ([`Events::hw_done`](super::Events::hw_done)).
+    /// Writes a job to its ring, to report `seqno` when it completes ([`Events::hw_done`](super::Events::hw_done), or
+    /// [`Events::hw_done_one`](super::Events::hw_done_one)).
     ///
     /// # Errors
     /// When the job could not be given to the hardware. What becomes of that says [`Rings::scope`].
@@ -72,8 +73,9 @@ pub trait Rings: Send + 'static {
     /// [given up](Rings::give_up).
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), Self::Error>;
 
-    /// How far a ring is, or `None` if that cannot be read. Asked before a job's time is judged, so that a lost interrupt
-    /// is no hang, and once more before a ring or the device is reset.
+    /// The number up to which a ring has completed everything, or `None` if that cannot be read. Asked before a job's time
+    /// is judged, so that a lost interrupt is no hang, and once more before a ring or the device is reset. A ring that
+    /// completes out of order reports the single jobs from within this call.
     fn progress(&mut self, ring: RingIndex) -> Option<Seqno>;
 
     /// Nothing helps: the device is to be lost. Must not block. Nothing else is asked of the rings after this but

@@ -197,6 +197,14 @@ impl<J> Events<J> {
         self.0.hw_done(ring, seqno);
     }
 
+    /// A ring has completed the job with this number, whatever became of those before it. Numbers of no job on the ring
+    /// are ignored, and so is a job behind an older one of its queue: jobs of a queue run in order. See
+    /// [`Options::unordered`](super::Options::unordered).
+    pub fn hw_done_one(&self, ring: RingIndex, seqno: Seqno) {
+        let now = self.0.now();
+        self.0.event(|core| core.hw_done_one(ring, seqno, now));
+    }
+
     /// A ring has stopped with a fault; `seqno` was read together with that, and is what it has completed.
     pub fn fault(&self, ring: RingIndex, seqno: Seqno) {
         let now = self.0.now();

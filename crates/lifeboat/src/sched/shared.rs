@@ -398,6 +398,9 @@ fn stores<J>(options: &Options) -> Option<Stores<Heap<J>>> {
     for (ring, credits) in rings.iter_mut().zip(&options.ring_credits) {
         *ring = RingSlot::with_credits(*credits);
     }
+    for (ring, _) in rings.iter_mut().zip(&options.unordered).filter(|(_, unordered)| **unordered) {
+        *ring = mem::take(ring).unordered();
+    }
     Some(Stores {
         jobs: slots(jobs)?,
         queues: slots(options.queue_places())?,

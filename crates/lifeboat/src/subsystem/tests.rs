@@ -5,7 +5,9 @@
 //! panics, nothing leaks.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+mod no_heartbeat;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::{Began, Priority};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::Watch;
-use lifeboat_driver::{Driver, DriverError, Facts, Identity, Io, RingReport, RingShape, Sequence, Step};
+use lifeboat_driver::{Driver, DriverError, Facts, Identity, Io, Progress, RingReport, RingShape, Sequence, Step};
 use lifeboat_gpu::{Card, Config, Fault, Slot};
 use lifeboat_lb1::command::{ContextId, Work};
 use lifeboat_lb1::{Commands, Info, Lb1Driver, Lb1Pending, Ring};
@@ -64,6 +66,10 @@ enum At {
 static MISTAKE: AtomicU8 = AtomicU8::new(At::Nowhere as u8);
 /// Whether the mistake is nonsense, and not a panic.
 static NONSENSE: AtomicU8 = AtomicU8::new(0);
+/// Whether the device has no heartbeat, as far as the driver says.
+static NO_HEARTBEAT: AtomicBool = AtomicBool::new(false);
+/// How often a device was asked to compute.
+static COMPUTATIONS: AtomicU32 = AtomicU32::new(0);
 /// Held by the test that runs.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -110,8 +116,7 @@ impl lifeboat_driver::Pending for Pending {
     fn rings(&self) -> impl Iterator<Item = RingReport> {
         let nonsense = here(At::PendingRings);
         self.0.rings().map(move |report| {
-            let far = (0..1000).fold(report.completed, |seqno, _| seqno.next());
-            if nonsense { RingReport { ring: 200, completed: far, faulted: true } } else { report }
+            if nonsense { RingReport { ring: 200, progress: Progress::Stopped(Seqno::BEFORE_ZERO) } } else { report }
         })
     }
 }
@@ -221,11 +226,15 @@ impl Driver for Mistaken {
     }
 
     fn computes(io: &Io<'_>, pattern: u32) -> Result<Verdict, DriverError> {
+        COMPUTATIONS.fetch_add(1, SeqCst);
         if here(At::Computes) { Ok(Verdict::Unsure) } else { Lb1Driver::computes(io, pattern) }
     }
 
-    fn heartbeat(io: &Io<'_>) -> Result<u32, DriverError> {
-        if here(At::Heartbeat) { Ok(0) } else { Lb1Driver::heartbeat(io) }
+    fn heartbeat(io: &Io<'_>) -> Result<Option<u32>, DriverError> {
+        if NO_HEARTBEAT.load(SeqCst) {
+            return Ok(None);
+        }
+        if here(At::Heartbeat) { Ok(Some(0)) } else { Lb1Driver::heartbeat(io) }
     }
 
     fn identify(io: &Io<'_>, before: &Info, pattern: u32) -> Result<Identity, DriverError> {

@@ -1,5 +1,5 @@
 //! The scheduler driven by hand ([`scenarios`], [`starts`], [`contexts`], [`waits`], [`loans`], [`shares`], [`fairness`], [`charges`],
-//! [`resets`], [`proof`], [`event_slots`], [`own_limits`], [`endings`]), by what `drm_sched` is tested with
+//! [`resets`], [`proof`], [`event_slots`], [`own_limits`], [`out_of_order`], [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
 
@@ -15,6 +15,7 @@ mod growth;
 mod kunit;
 mod loans;
 mod model;
+mod out_of_order;
 mod own_limits;
 mod proof;
 mod random;

@@ -18,7 +18,7 @@ fn job(cost: u32, time_limit: Option<Duration>) -> JobSpec {
 }
 
 #[test]
-fn each_ring_has_its_own_credits() {
+fn sched_11_each_ring_has_its_own_credits() {
     let mut bench = rings(&[None, Some(1), Some(5)], 2);
     let queues = [bench.queue(0), bench.queue(1), bench.queue(2)];
     for queue in queues {
@@ -34,7 +34,7 @@ fn each_ring_has_its_own_credits() {
 }
 
 #[test]
-fn a_job_is_measured_by_the_ring_of_its_queue() {
+fn sched_11_a_job_is_measured_by_the_ring_of_its_queue() {
     let mut bench = rings(&[None, Some(1), Some(5), Some(0)], 2);
     for (ring, most) in [(0, 2), (1, 1), (2, 5), (3, 1)] {
         let queue = bench.queue(ring);
@@ -46,7 +46,7 @@ fn a_job_is_measured_by_the_ring_of_its_queue() {
 }
 
 #[test]
-fn a_queue_is_not_moved_to_a_ring_that_its_jobs_do_not_fit() {
+fn sched_11_a_queue_is_not_moved_to_a_ring_that_its_jobs_do_not_fit() {
     let mut bench = rings(&[Some(3), Some(2)], 1);
     let queue = bench.queue(0);
     let move_to = |bench: &mut Bench, ring| bench.scheduler.move_queue(queue, RingIndex(ring));
@@ -68,7 +68,7 @@ fn a_queue_is_not_moved_to_a_ring_that_its_jobs_do_not_fit() {
 }
 
 #[test]
-fn a_job_with_a_limit_of_its_own_is_judged_by_it() {
+fn sched_11_a_job_with_a_limit_of_its_own_is_judged_by_it() {
     for (own, judged) in [(Some(TIMEOUT / 4), TIMEOUT / 4), (Some(HOUR), HOUR), (None, TIMEOUT)] {
         let mut bench = Bench::new(4, 1, 4);
         let queue = bench.queue(0);
@@ -83,7 +83,7 @@ fn a_job_with_a_limit_of_its_own_is_judged_by_it() {
 }
 
 #[test]
-fn the_limit_of_a_job_counts_from_when_the_hardware_has_it_and_it_is_the_oldest() {
+fn sched_11_the_limit_of_a_job_counts_from_when_the_hardware_has_it_and_it_is_the_oldest() {
     let mut bench = Bench::new(4, 1, 4);
     let queue = bench.queue(0);
     bench.submit_spec(queue, job(1, Some(HOUR))).unwrap();
@@ -106,7 +106,7 @@ fn the_limit_of_a_job_counts_from_when_the_hardware_has_it_and_it_is_the_oldest(
 }
 
 #[test]
-fn each_extension_is_as_long_as_the_limit_of_the_job() {
+fn sched_11_each_extension_is_as_long_as_the_limit_of_the_job() {
     let mut bench = Bench::with(4, 1, Limits { extensions: 1, ..Limits::new(4, TIMEOUT) });
     let queue = bench.queue(0);
     bench.submit_spec(queue, job(1, Some(HOUR))).unwrap();
@@ -119,7 +119,7 @@ fn each_extension_is_as_long_as_the_limit_of_the_job() {
 proptest! {
     /// The next deadline is the earliest of all rings', each that of its oldest job.
     #[test]
-    fn the_next_deadline_is_that_of_the_oldest_jobs(
+    fn sched_11_the_next_deadline_is_that_of_the_oldest_jobs(
         jobs in proptest::collection::vec((0_u8..3, proptest::option::of(1_u64..1000)), 1..16),
         done in proptest::collection::vec(0_u8..3, 0..8),
     ) {

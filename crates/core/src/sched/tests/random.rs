@@ -44,10 +44,17 @@ enum Event {
         ring: u8,
         place: usize,
     },
+    /// The completion of that job alone.
+    CompleteOne {
+        ring: u8,
+        place: usize,
+    },
     /// A number from the past (counted from the last one given out) or the future.
     Spurious {
         ring: u8,
         back: usize,
+        /// Told of a job alone.
+        one: bool,
     },
     Fault {
         ring: u8,
@@ -129,7 +136,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..4usize).prop_map(|reservation| Event::Cancel { reservation }),
         20 => (0..JOBS, prop::bool::weighted(0.2)).prop_map(|(job, failed)| Event::Dependency { job, failed }),
         30 => (0..2u8, 0..3usize).prop_map(|(ring, place)| Event::Complete { ring, place }),
-        8 => (0..2u8, 0..8usize).prop_map(|(ring, back)| Event::Spurious { ring, back }),
+        30 => (0..2u8, 0..4usize).prop_map(|(ring, place)| Event::CompleteOne { ring, place }),
+        12 => (0..2u8, 0..8usize, any::<bool>()).prop_map(|(ring, back, one)| Event::Spurious { ring, back, one }),
         6 => (0..2u8, 0..6usize).prop_map(|(ring, back)| Event::Fault { ring, back }),
         8 => (0..80u64).prop_map(|millis| Event::Pass { millis }),
         12 => Just(Event::Tick),
@@ -162,10 +170,13 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(event_slots: Option<u8>) -> Self {
-        let bench =
+    fn new(event_slots: Option<u8>, unordered: [bool; RINGS]) -> Self {
+        let mut bench =
             Bench::with(JOBS, RINGS, Limits { extensions: EXTENSIONS, event_slots, ..Limits::new(CREDITS, TIMEOUT) });
-        let model = Model::new(RINGS, CREDITS, event_slots);
+        for (ring, unordered) in bench.scheduler.rings.iter_mut().zip(unordered) {
+            ring.unordered = unordered;
+        }
+        let model = Model::new(&unordered, CREDITS, event_slots);
         let mut pair = Self { scheduler: bench.scheduler, model, now: bench.now, reservations: vec![] };
         pair.open_context(2);
         pair.open_context(1);
@@ -215,6 +226,11 @@ impl Pair {
     fn done(&mut self, ring: u8, seqno: Seqno) {
         self.scheduler.hw_done(RingIndex(ring), seqno, self.now);
         self.model.hw_done(usize::from(ring), seqno, self.now);
+    }
+
+    fn done_one(&mut self, ring: u8, seqno: Seqno) {
+        self.scheduler.hw_done_one(RingIndex(ring), seqno, self.now);
+        self.model.hw_done_one(usize::from(ring), seqno, self.now);
     }
 
     fn dependency(&mut self, job: usize, failed: bool) {
@@ -317,7 +333,13 @@ impl Pair {
                     self.done(ring, seqno);
                 }
             }
-            Event::Spurious { ring, back } => {
+            Event::CompleteOne { ring, place } => {
+                let running = &self.model.rings[usize::from(ring)].running;
+                if let Some((seqno, _)) = running.get(place).or(running.last()).copied() {
+                    self.done_one(ring, seqno);
+                }
+            }
+            Event::Spurious { ring, back, one } => {
                 let numbers = &self.model.rings[usize::from(ring)].numbers;
                 let last = numbers[numbers.len() - 1];
                 let spurious = match back {
@@ -325,7 +347,11 @@ impl Pair {
                     1 => last.next().next(),
                     back => numbers[(numbers.len() + 1).saturating_sub(back)],
                 };
-                self.done(ring, spurious);
+                if one {
+                    self.done_one(ring, spurious);
+                } else {
+                    self.done(ring, spurious);
+                }
             }
             Event::Fault { ring, back } => {
                 // Half of them with the ring's own number.
@@ -441,12 +467,13 @@ proptest! {
     /// Whatever happens, in any order, each fence signals once and says how its job ended, each payload is released once
     /// the hardware is done with it, and in the end nothing is left. The shell carries out actions now and then, not after each event.
     #[test]
-    fn fence_1_and_2_and_4_and_sched_1_and_2_and_4_and_6_and_7_hold_for_random_events(
+    fn fence_1_and_2_and_4_and_sched_1_and_2_and_4_and_6_and_7_and_11_hold_for_random_events(
         events in prop::collection::vec((event(), prop::bool::weighted(0.7)), 1..150),
         loses in any::<bool>(),
         event_slots in prop_oneof![2 => Just(None), 1 => Just(Some(1)), 1 => Just(Some(2))],
+        unordered in any::<[bool; RINGS]>(),
     ) {
-        let mut pair = Pair::new(event_slots);
+        let mut pair = Pair::new(event_slots, unordered);
         for (event, drain) in &events {
             pair.apply(event);
             pair.check();

@@ -27,7 +27,17 @@ impl World {
             ring.deadline = ring.deadline.map(rebased);
             // For shares of time, which one party alone has all of.
             ring.since = ring.since.map(|_| Timestamp::default());
-            engine.deadline = engine.deadline.filter(|_| ring.deadline.is_some()).map(rebased);
+            // The time of a job on a ring that is to be reset does not pass for it any more, unless another is suspect.
+            let doubted = matches!(ring.state, RingState::Suspect | RingState::Asked);
+            let passes = ring.deadline.is_some() || ring.unordered && doubted;
+            for (_, job) in &engine.given {
+                let job = &mut self.jobs[*job];
+                let slot = job.handle.filter(|_| !self.lost).map(|id| &mut self.scheduler.jobs[id.index as usize]);
+                job.deadline = job.deadline.filter(|_| passes && !self.lost).map(rebased);
+                if let Some(slot) = slot {
+                    slot.deadline = slot.deadline.filter(|_| passes).map(rebased);
+                }
+            }
         }
     }
 
@@ -53,7 +63,7 @@ impl World {
             *announced = rebased(*announced);
         }
         let jobs = self.scheduler.jobs.iter_mut();
-        for job in jobs.filter(|job| job.state == State::Running && usize::from(job.ring.0) == index) {
+        for job in jobs.filter(|job| job.on_hardware && job.seqno != Seqno::ZERO && usize::from(job.ring.0) == index) {
             job.seqno = rebased(job.seqno);
         }
     }
@@ -61,7 +71,15 @@ impl World {
     /// Values that are written before they are read again, and reasons that are not asked for any more.
     fn forget(&mut self, config: &Config) {
         for job in self.scheduler.jobs.iter_mut().filter(|job| job.state != State::Running) {
-            job.seqno = Seqno::ZERO;
+            (job.deadline, job.extensions) = (None, 0);
+            // One that is reported when the device is lost is looked for by its number.
+            if !(config.out_of_order && matches!(job.state, State::Finished | State::Orphan) && job.on_hardware) {
+                job.seqno = Seqno::ZERO;
+            }
+        }
+        let on_rings: Vec<usize> = self.engines.iter().flat_map(|engine| &engine.given).map(|(_, job)| *job).collect();
+        for (_, job) in self.jobs.iter_mut().enumerate().filter(|(index, _)| self.lost || !on_rings.contains(index)) {
+            (job.deadline, job.vouched) = (None, 0);
         }
         for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.in_use && queue.stands == Stands::Nowhere) {
             queue.links = Links::NONE;

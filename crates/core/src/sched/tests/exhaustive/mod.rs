@@ -51,6 +51,12 @@ enum Notable {
     Acquitted,
     /// A ring that was reset did not work.
     Unproven,
+    /// A job completed before an older one.
+    Overtook,
+    /// One was overdue, and it was not the oldest.
+    YoungerOverdue,
+    /// Its completion was reported when the device was lost already.
+    ReportedLate,
     /// A second reset of the ring would have been in vain.
     RingResetInVain,
     /// The same for the device.
@@ -87,6 +93,8 @@ const ONE_RING: Config = Config {
     unbegun: false,
     proofs: false,
     event_slots: None,
+    out_of_order: false,
+    unordered: false,
     ticks: 1,
 };
 
@@ -200,7 +208,7 @@ fn every_order_of_events_on_two_rings_with_deadlines_of_different_age() {
 /// Jobs of one ring with different limits: each has its own, from when it is the oldest. 480,000
 /// states, depth 37.
 #[test]
-fn a_limit_of_each_job_holds_in_every_order_of_events() {
+fn sched_11_a_limit_of_each_job_holds_in_every_order_of_events() {
     let short = Plan { limit: Some(TIMEOUT.checked_div(2).unwrap()), ..plan(1, true, After::Nothing) };
     let jobs = [plan(0, true, After::Nothing), short, plan(0, false, After::Nothing)];
     explore_all(&Config { jobs, faults: false, ticks: 2, ..ONE_RING }, &[Notable::RanAgain, INNOCENT]);
@@ -210,9 +218,63 @@ fn a_limit_of_each_job_holds_in_every_order_of_events() {
 /// depth 41.
 #[test]
 #[ignore = "takes a minute"]
-fn credits_of_each_ring_hold_in_every_order_of_events() {
+fn sched_11_credits_of_each_ring_hold_in_every_order_of_events() {
     let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(1, true, After::Nothing)];
     explore_all(&Config { jobs, credits: [2, 1], faults: false, ..TWO_RINGS }, &[INNOCENT]);
+}
+
+/// A firmware that keeps the order within each queue, and none between them: a ring completes jobs
+/// one by one, and reports each in time, late, or when the device is lost already.
+#[test]
+fn sched_11_holds_in_every_order_of_events_with_completion_out_of_order() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, true, After::Nothing)];
+    let config = Config { jobs, credits: [3; 2], out_of_order: true, faults: false, ..ONE_RING };
+    explore_all(&config, &[Notable::RanAgain, INNOCENT, Notable::Overtook, Notable::ReportedLate]);
+}
+
+/// Hardware that keeps no order: the ring has one job of each queue at a time, and each job's own
+/// limit counts from when the ring has it.
+#[test]
+fn sched_11_holds_in_every_order_of_events_on_an_unordered_ring() {
+    let short = Plan { limit: Some(TIMEOUT.checked_div(2).unwrap()), ..plan(1, true, After::Nothing) };
+    let jobs = [plan(0, true, After::Nothing), short, plan(0, false, After::Nothing)];
+    let config =
+        Config { jobs, credits: [3; 2], out_of_order: true, unordered: true, faults: false, ticks: 2, ..ONE_RING };
+    explore_all(&config, &[Notable::RanAgain, INNOCENT, Notable::Overtook, Notable::YoungerOverdue]);
+}
+
+/// The same with a driver that sees jobs move, or not begin.
+#[test]
+fn sched_11_holds_in_every_order_of_events_on_an_unordered_ring_that_is_looked_at() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, true, After::Nothing)];
+    let config = Config {
+        jobs,
+        submitted: 2,
+        credits: [3; 2],
+        out_of_order: true,
+        unordered: true,
+        faults: false,
+        vouched: true,
+        unbegun: true,
+        ..ONE_RING
+    };
+    explore_all(&config, &[Notable::RanAgain, INNOCENT, Notable::Overtook, Notable::Vouched, Notable::Acquitted]);
+}
+
+/// The same with a shell that is slow to write jobs, or cannot.
+#[test]
+fn sched_10_and_11_hold_in_every_order_of_events_on_an_unordered_ring_with_a_slow_shell() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Nothing)];
+    let config = Config {
+        jobs,
+        credits: [3; 2],
+        out_of_order: true,
+        unordered: true,
+        faults: false,
+        slow_hands: true,
+        ..ONE_RING
+    };
+    explore_all(&config, &[Notable::NotStarted, INNOCENT, Notable::Overtook]);
 }
 
 /// Two kinds of waiting at once. 4,110,000 states, depth 45.

@@ -98,12 +98,15 @@ impl World {
             let overtaken = plan.queue == config.jobs[job].queue && later(other) && other.ran;
             assert!(!overtaken, "a job of the same queue that came later has run before job {job}");
         }
+        let same_queue = |(_, other): &(Seqno, usize)| config.jobs[*other].queue == config.jobs[job].queue;
+        assert!(!config.unordered || !engine.given.iter().any(same_queue), "jobs of a queue may run in any order");
         let again = progress.lost.is_some();
         let engine = &mut self.engines[usize::from(ring.0)];
         engine.given.push((seqno, job));
         engine.in_hand += 1;
-        self.jobs[job].ran = true;
-        self.jobs[job].lost = None;
+        let progress = &mut self.jobs[job];
+        (progress.ran, progress.lost) = (true, None);
+        (progress.deadline, progress.vouched) = (None, 0);
         if !config.slow_hands {
             self.apply(config, Event::Write(ring.0));
             self.apply(config, Event::Started(ring.0));
@@ -155,7 +158,7 @@ impl World {
             let has_it = engine.known > 0;
             if slot.state == RingState::Running && has_it && matches!(self.reset, Reset::None | Reset::Asked) {
                 assert!(slot.deadline.is_some(), "nobody watches ring {index}");
-                assert_eq!(slot.deadline, engine.deadline, "the oldest job of ring {index} has not its whole time");
+                assert_eq!(slot.deadline, self.due(index), "the oldest job of ring {index} has not its whole time");
             }
         }
         if config.event_slots.is_some() && !self.lost {
@@ -166,11 +169,11 @@ impl World {
         }
         let deadline = self.scheduler.next_deadline();
         assert!(!self.lost || deadline.is_none(), "a timeout is waited for although the device is gone");
-        self.check_ignored();
+        self.check_ignored(config);
     }
 
     /// What is old, wrong or a repetition changes nothing.
-    fn check_ignored(&self) {
+    fn check_ignored(&self, config: &Config) {
         let mut scheduler = self.scheduler.clone();
         for (number, engine) in (0..).zip(&self.engines) {
             let ring = RingIndex(number);
@@ -179,6 +182,24 @@ impl World {
             let old = Seqno::from_register(completed.value().wrapping_sub(2)).unwrap();
             for seqno in [completed, old, never, never.next()] {
                 scheduler.hw_done(ring, seqno, self.now);
+            }
+            // Twice, from before a reset, or never given out.
+            let mut known: Vec<Seqno> = engine.given.iter().map(|(seqno, _)| *seqno).collect();
+            // One that was told too early, before the fence had signalled, may be told again.
+            let orphans = self.scheduler.jobs.iter().filter(|job| job.on_hardware && job.ring == ring);
+            known.extend(orphans.map(|job| job.seqno));
+            let numbers = (0..=never.value()).map(|number| Seqno::from_register(number).unwrap());
+            // Those of jobs that are lost are remembered only where they are asked for.
+            let is_known = config.out_of_order || !self.lost;
+            for seqno in numbers.filter(|seqno| is_known && !known.contains(seqno)) {
+                scheduler.hw_done_one(ring, seqno, self.now);
+            }
+            // A later one of a queue before an earlier one.
+            for (place, (seqno, job)) in engine.given.iter().enumerate() {
+                let mut before = engine.given[..place].iter().map(|(_, other)| *other);
+                if before.any(|other| config.jobs[other].queue == config.jobs[*job].queue) && !self.lost {
+                    scheduler.hw_done_one(ring, *seqno, self.now);
+                }
             }
             scheduler.fault(ring, old, self.now);
             scheduler.fault(ring, never, self.now);
@@ -320,8 +341,9 @@ impl World {
             return;
         }
         self.apply(config, Event::TellFault(ring));
-        while !self.engines[index].stopped && self.engines[index].executing().is_some() {
-            self.apply(config, Event::Complete(ring));
+        while let Some(job) = self.engines[index].executing().filter(|_| !self.engines[index].stopped) {
+            let done = if config.out_of_order { Event::Finish(ring, job) } else { Event::Complete(ring) };
+            self.apply(config, done);
         }
         self.apply(config, Event::Report(ring));
     }

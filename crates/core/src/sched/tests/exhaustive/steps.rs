@@ -39,17 +39,38 @@ impl World {
         }
     }
 
-    pub(super) fn tick(&mut self) {
+    pub(super) fn tick(&mut self) -> Option<Notable> {
+        let mut notable = None;
         let was: Vec<RingState> = self.scheduler.rings.iter().map(|ring| ring.state).collect();
         self.scheduler.tick(self.now);
         for ((engine, ring), was) in self.engines.iter_mut().zip(&self.scheduler.rings).zip(was) {
             if ring.state != was {
-                engine.suspect = engine.given.first().map(|(_, job)| *job);
+                let of = |job: &usize| self.jobs[*job].deadline;
+                let known = engine.given[..engine.known].iter().map(|(_, job)| *job);
+                // The first whose time is over; of several, the oldest.
+                engine.suspect = known.filter(|job| of(job).is_some()).min_by_key(of);
+                let is_oldest = engine.suspect == engine.given.first().map(|(_, job)| *job);
+                notable = notable.or((!is_oldest).then_some(Notable::YoungerOverdue));
             }
+        }
+        notable
+    }
+
+    /// The time of jobs begins that can be judged: of the oldest, or of all that the scheduler knows to be there.
+    fn begin_times(&mut self, config: &Config, ring: u8) {
+        let engine = &self.engines[usize::from(ring)];
+        let judged = if config.unordered { engine.known } else { engine.known.min(1) };
+        for (_, job) in &engine.given[..judged] {
+            self.jobs[*job].deadline.get_or_insert(self.now.plus(self.limits[*job]));
         }
     }
 
-    pub(super) fn tell_fault(&mut self, ring: u8) {
+    /// When the first job of a ring has had its time.
+    pub(super) fn due(&self, ring: usize) -> Option<Timestamp> {
+        self.engines[ring].given.iter().filter_map(|(_, job)| self.jobs[*job].deadline).min()
+    }
+
+    pub(super) fn tell_fault(&mut self, config: &Config, ring: u8) {
         let engine = &mut self.engines[usize::from(ring)];
         let Some(seqno) = engine.news.take() else { return };
         // News from before a reset is old; what a ring says whose reset failed, or the device's, is not believed.
@@ -60,7 +81,7 @@ impl World {
         engine.told |= believed;
         if engine.stopped && !seqno.is_after(self.scheduler.rings[usize::from(ring)].issued) {
             // The number that was read with it counts, although the ring may show another one by now.
-            self.reported(ring);
+            self.reported(config, ring);
         }
         self.scheduler.fault(RingIndex(ring), seqno, self.now);
         self.note_forgiven(ring);
@@ -77,14 +98,12 @@ impl World {
         engine.forgiven |= engine.reset == Reset::Asked && !asked && !self.lost && !self.hopeless;
     }
 
-    pub(super) fn started(&mut self, ring: u8) {
+    pub(super) fn started(&mut self, config: &Config, ring: u8) {
         let engine = &mut self.engines[usize::from(ring)];
         engine.known = engine.written();
         let Some((seqno, _)) = engine.known.checked_sub(1).map(|last| engine.given[last]) else { return };
         self.scheduler.started(RingIndex(ring), seqno, self.now);
-        if engine.deadline.is_none() {
-            engine.deadline = engine.given.first().map(|(_, job)| self.now.plus(self.limits[*job]));
-        }
+        self.begin_times(config, ring);
     }
 
     /// The oldest job of a ring that the shell has in hand cannot be written.
@@ -99,7 +118,17 @@ impl World {
         Notable::NotStarted
     }
 
-    pub(super) fn report(&mut self, ring: u8) -> Option<Notable> {
+    pub(super) fn report(&mut self, config: &Config, ring: u8) -> Option<Notable> {
+        let mut notable = None;
+        // Asked how far it is, such a ring names all that it has finished.
+        while let Some(job) = self.engines[usize::from(ring)].finished.first().copied().filter(|_| config.out_of_order)
+        {
+            notable = notable.or(self.report_one(config, ring, job));
+        }
+        notable.or(self.report_number(config, ring))
+    }
+
+    fn report_number(&mut self, config: &Config, ring: u8) -> Option<Notable> {
         let engine = &mut self.engines[usize::from(ring)];
         let was = &self.scheduler.rings[usize::from(ring)];
         let doubted = matches!(was.state, RingState::Suspect | RingState::Asked) && was.blame != Blame::Oldest;
@@ -107,37 +136,70 @@ impl World {
         let tells = !engine.register.is_after(was.issued);
         self.scheduler.hw_done(RingIndex(ring), engine.register, self.now);
         if tells {
-            self.reported(ring);
+            self.reported(config, ring);
         }
+        self.note_cleared(ring, doubted).then_some(Notable::NoHang)
+    }
+
+    /// Whether a ring that was doubted is so no longer, after a report.
+    fn note_cleared(&mut self, ring: u8, doubted: bool) -> bool {
         let engine = &mut self.engines[usize::from(ring)];
         let is = self.scheduler.rings[usize::from(ring)].state;
         let cleared = doubted && is == RingState::Running;
         if cleared {
-            assert!(engine.given.first().is_none_or(|(_, job)| Some(*job) != engine.suspect), "it hangs");
+            assert!(engine.given.iter().all(|(_, job)| Some(*job) != engine.suspect), "it hangs");
         }
         self.note_forgiven(ring);
-        cleared.then_some(Notable::NoHang)
+        cleared
+    }
+
+    /// A ring that works out of order reports one job that it has finished.
+    pub(super) fn report_one(&mut self, config: &Config, ring: u8, job: usize) -> Option<Notable> {
+        let index = usize::from(ring);
+        let was = &self.scheduler.rings[index];
+        let doubted = matches!(was.state, RingState::Suspect | RingState::Asked) && was.blame != Blame::Oldest;
+        let engine = &mut self.engines[index];
+        engine.finished.retain(|finished| *finished != job);
+        let place = engine.given.iter().position(|(_, given)| *given == job).unwrap();
+        let (seqno, accused) = (engine.given[place].0, engine.accused());
+        self.scheduler.hw_done_one(RingIndex(ring), seqno, self.now);
+        if !matches!(self.reset, Reset::None | Reset::Asked) {
+            // It counts for nothing, and is not told again.
+            self.engines[index].finished.push(job);
+            return None;
+        }
+        engine.given.remove(place);
+        engine.known = engine.known.max(place + 1) - 1;
+        engine.acquitted &= engine.accused() == accused;
+        engine.vain = Vain::Nothing;
+        let overtook = place > 0 && !self.lost;
+        self.begin_times(config, ring);
+        if self.note_cleared(ring, doubted) {
+            return Some(Notable::NoHang);
+        }
+        if self.lost && self.jobs[job].signalled.is_some() {
+            return Some(Notable::ReportedLate);
+        }
+        overtook.then_some(Notable::Overtook)
     }
 
     /// What the ring has completed was reported. While the device is being reset that counts for nothing.
-    pub(super) fn reported(&mut self, ring: u8) {
+    pub(super) fn reported(&mut self, config: &Config, ring: u8) {
         let engine = &mut self.engines[usize::from(ring)];
         if !matches!(self.reset, Reset::None | Reset::Asked) {
             return;
         }
         if engine.completed > 0 {
-            engine.vouched = 0;
             (engine.acquitted, engine.vain) = (false, Vain::Nothing);
             engine.known = engine.known.saturating_sub(engine.completed);
-            let next = engine.given.get(engine.completed).filter(|_| engine.known > 0);
-            engine.deadline = next.map(|(_, job)| self.now.plus(self.limits[*job]));
         }
         engine.given.drain(..core::mem::take(&mut engine.completed));
+        self.begin_times(config, ring);
     }
 
     /// The shell has looked at the ring, and asks it once more how far it is.
-    pub(super) fn begin_reset(&mut self, ring: u8) -> Option<Notable> {
-        let notable = self.report(ring);
+    pub(super) fn begin_reset(&mut self, config: &Config, ring: u8) -> Option<Notable> {
+        let notable = self.report(config, ring);
         let begins = self.scheduler.begin_reset(RingIndex(ring));
         let engine = &mut self.engines[usize::from(ring)];
         let forgiven = core::mem::take(&mut engine.forgiven);
@@ -212,23 +274,26 @@ impl World {
             self.jobs[job].lost = Some(if guilty == Some(job) { Place::Suspect } else { Place::Victim });
             self.jobs[job].ran = false;
         }
-        (engine.completed, engine.vouched, engine.told) = (0, 0, false);
-        (engine.stopped, engine.stopped_at, engine.suspect, engine.deadline) = (false, None, None, None);
+        engine.finished.clear();
+        (engine.completed, engine.told) = (0, false);
+        (engine.stopped, engine.stopped_at, engine.suspect) = (false, None, None);
     }
 
-    pub(super) fn still_running(&mut self, ring: u8) -> Option<Notable> {
+    pub(super) fn still_running(&mut self, config: &Config, ring: u8) -> Option<Notable> {
         let granted = self.scheduler.still_running(RingIndex(ring), self.now);
         let engine = &mut self.engines[usize::from(ring)];
         let asked = self.scheduler.rings[usize::from(ring)].state;
         let over = self.lost || self.hopeless;
-        let expected = !over && !engine.told && !engine.forgiven && engine.vouched == 0;
+        let suspect = engine.suspect.filter(|_| !over && !engine.told && !engine.forgiven);
+        let expected = suspect.is_some_and(|job| self.jobs[job].vouched == 0);
         assert_eq!(granted, expected, "the driver's word counts once for each job, and not against a fault: {asked:?}");
         if !granted {
             return None;
         }
-        engine.vouched += 1;
         (engine.reset, engine.acquitted) = (Reset::None, false);
-        engine.deadline = engine.given.first().map(|(_, job)| self.now.plus(self.limits[*job]));
+        let job = &mut self.jobs[suspect.unwrap()];
+        (job.vouched, job.deadline) = (1, None);
+        self.begin_times(config, ring);
         Some(Notable::Vouched)
     }
 
@@ -236,7 +301,8 @@ impl World {
     pub(super) fn may_read(&self, job: usize) -> bool {
         let reads = |engine: &Engine| {
             let held = engine.reset.has_taken_hold() || self.reset.has_taken_hold();
-            !held && engine.given[engine.completed..engine.written()].iter().any(|(_, given)| *given == job)
+            let reads = !held && !engine.finished.contains(&job);
+            reads && engine.given[engine.completed..engine.written()].iter().any(|(_, given)| *given == job)
         };
         !self.cut && self.engines.iter().any(reads)
     }

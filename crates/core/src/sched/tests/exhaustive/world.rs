@@ -47,6 +47,10 @@ pub(super) struct Config {
     /// The proof of a ring is a step of its own, and may fail; else it succeeds together with the
     /// reset.
     pub(super) proofs: bool,
+    /// Rings report each job by itself, and complete those of different queues in any order.
+    pub(super) out_of_order: bool,
+    /// The scheduler knows that they keep no order, and each job's time begins when the ring has it.
+    pub(super) unordered: bool,
     /// With one, at most one queue is busy.
     pub(super) event_slots: Option<u8>,
     /// In how many steps a job's time runs out.
@@ -73,6 +77,10 @@ pub(super) enum Event {
     Dependency(usize, Result<(), FenceError>),
     /// The ring finishes its oldest job and writes its number; nobody knows yet.
     Complete(u8),
+    /// A ring that works out of order finishes a job.
+    Finish(u8, usize),
+    /// The shell is told of that, in time or late.
+    ReportOne(u8, usize),
     /// The shell reads the ring's number, in time or late.
     Report(u8),
     /// The shell writes the oldest job of a ring that it has in hand.
@@ -141,6 +149,10 @@ pub(super) struct Progress {
     pub(super) ran: bool,
     /// The ring has completed it.
     pub(super) completed: bool,
+    /// When it has had its time, if that has begun.
+    pub(super) deadline: Option<Timestamp>,
+    /// How often the driver vouched for it.
+    pub(super) vouched: u32,
     /// Its ring was reset under it, or did not take it.
     pub(super) lost: Option<Place>,
     pub(super) signalled: Option<Result<(), FenceError>>,
@@ -197,10 +209,10 @@ pub(super) struct Engine {
     pub(super) given: Vec<(Seqno, usize)>,
     /// How many of them it has completed.
     pub(super) completed: usize,
-    /// When its oldest job has had its time.
-    pub(super) deadline: Option<Timestamp>,
+    /// The jobs among them that it has finished, on a ring that works out of order.
+    pub(super) finished: Vec<usize>,
     pub(super) reset: Reset,
-    /// The job that was the oldest when the ring became overdue.
+    /// The job that was overdue when the ring became suspect.
     pub(super) suspect: Option<usize>,
     /// It stopped with a fault, at this job if it had one.
     pub(super) stopped: bool,
@@ -215,8 +227,6 @@ pub(super) struct Engine {
     pub(super) known: usize,
     /// Its suspect completed while the shell was to find out whether it must be reset.
     pub(super) forgiven: bool,
-    /// How often the driver vouched for the oldest job.
-    pub(super) vouched: u32,
     /// The driver has found that the ring has not begun its suspect.
     pub(super) acquitted: bool,
     pub(super) vain: Vain,
@@ -230,19 +240,29 @@ impl Engine {
 
     /// The job that it executes, or stopped at.
     pub(super) fn executing(&self) -> Option<usize> {
-        self.given[..self.written()].get(self.completed).map(|(_, job)| *job)
+        let mut left = self.given[..self.written()].iter().skip(self.completed).map(|(_, job)| *job);
+        left.find(|job| !self.finished.contains(job))
     }
 
     /// The job that is guilty unless the driver finds that the ring has not begun it: the one that
     /// the ring stopped at, if anybody was told of that; else the one that was overdue, if it is
-    /// still the oldest.
+    /// still there.
     pub(super) fn accused(&self) -> Option<usize> {
-        let oldest = self.given.first().map(|(_, job)| *job);
         if self.told {
             self.stopped_at
         } else {
-            self.suspect.filter(|job| oldest == Some(*job))
+            self.suspect.filter(|job| self.given.iter().any(|(_, given)| given == job))
         }
+    }
+
+    /// The jobs that a ring which works out of order may finish next: the oldest of each queue.
+    pub(super) fn may_finish<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = usize> + 'a {
+        let left = self.given[..self.written()].iter().map(|(_, job)| *job).filter(|job| !self.finished.contains(job));
+        let queue = |job: usize| config.jobs[job].queue;
+        left.filter(move |job| {
+            let mut before = self.given.iter().map(|(_, other)| *other).take_while(|other| other != job);
+            !before.any(|other| queue(other) == queue(*job) && !self.finished.contains(&other))
+        })
     }
 
     /// The job that is guilty if the ring is reset now.
@@ -284,6 +304,9 @@ impl World {
         let mut stores = stores([config.slots, QUEUES, rings, 0]);
         // The first ring has what all have, the second its own number.
         stores.rings.iter_mut().skip(1).for_each(|ring| *ring = RingSlot::with_credits(config.credits[1]));
+        for ring in stores.rings.iter_mut().filter(|_| config.unordered) {
+            *ring = core::mem::take(ring).unordered();
+        }
         let mut scheduler = Scheduler::new(stores, limits);
         let queues = config.rings.map(|ring| scheduler.open_queue(RingIndex(ring), Priority::Normal).unwrap());
         let mut jobs = config.jobs.map(|plan| Progress {
@@ -293,6 +316,8 @@ impl World {
             rank: 0,
             ran: false,
             completed: false,
+            deadline: None,
+            vouched: 0,
             lost: None,
             signalled: None,
             released: false,
@@ -302,7 +327,7 @@ impl World {
             register: Seqno::ZERO,
             given: vec![],
             completed: 0,
-            deadline: None,
+            finished: vec![],
             reset: Reset::None,
             suspect: None,
             stopped: false,
@@ -312,7 +337,6 @@ impl World {
             in_hand: 0,
             known: 0,
             forgiven: false,
-            vouched: 0,
             acquitted: false,
             vain: Vain::Nothing,
         };
@@ -349,7 +373,11 @@ impl World {
             }
             let held = engine.reset.has_taken_hold() || self.reset.has_taken_hold();
             let runs = !held && !engine.stopped;
-            if runs && engine.executing().is_some() {
+            if config.out_of_order {
+                let may_finish = engine.may_finish(config).filter(|_| runs);
+                events.extend(may_finish.map(|job| Event::Finish(ring, job)));
+                events.extend(engine.finished.iter().map(|job| Event::ReportOne(ring, *job)));
+            } else if runs && engine.executing().is_some() {
                 events.push(Event::Complete(ring));
             }
             events.push(Event::Report(ring));
@@ -430,23 +458,28 @@ impl World {
                 engine.register = seqno;
                 self.jobs[job].completed = true;
             }
-            Event::Report(ring) => return self.report(ring),
+            Event::Finish(ring, job) => {
+                self.engines[usize::from(ring)].finished.push(job);
+                self.jobs[job].completed = true;
+            }
+            Event::ReportOne(ring, job) => return self.report_one(config, ring, job),
+            Event::Report(ring) => return self.report(config, ring),
             Event::Write(ring) => self.engines[usize::from(ring)].in_hand -= 1,
             Event::Refuse(ring) => return Some(self.refuse(ring)),
-            Event::Started(ring) => self.started(ring),
+            Event::Started(ring) => self.started(config, ring),
             Event::Fault(ring) => {
                 let engine = &mut self.engines[usize::from(ring)];
                 let job = engine.executing();
                 (engine.stopped, engine.stopped_at, engine.news) = (true, job, Some(engine.register));
                 if job.is_none() {
                     // A job given to the stopped ring later could not be told from the job it stopped at.
-                    self.tell_fault(ring);
+                    self.tell_fault(config, ring);
                 }
             }
-            Event::TellFault(ring) => self.tell_fault(ring),
+            Event::TellFault(ring) => self.tell_fault(config, ring),
             Event::Pass => self.now = self.now.plus(TIMEOUT / config.ticks),
-            Event::Tick => self.tick(),
-            Event::BeginReset(ring) => return self.begin_reset(ring),
+            Event::Tick => return self.tick(),
+            Event::BeginReset(ring) => return self.begin_reset(config, ring),
             Event::Hold(ring) => {
                 let engine = &mut self.engines[usize::from(ring)];
                 if let Reset::Begun(announced) = engine.reset {
@@ -463,10 +496,10 @@ impl World {
             }
             Event::ResetDone(ring, succeeded) => return self.reset_done(ring, succeeded),
             Event::NotBegun(ring) => return Some(self.not_begun(ring)),
-            Event::StillRunning(ring) => return self.still_running(ring),
+            Event::StillRunning(ring) => return self.still_running(config, ring),
             Event::BeginDeviceReset => {
                 for ring in 0..config.ring_count() {
-                    self.report(ring);
+                    self.report(config, ring);
                 }
                 let begins = self.scheduler.begin_device_reset();
                 assert_eq!(begins, !self.lost, "only a loss makes it needless");

@@ -159,11 +159,8 @@ impl Model {
         let (job, ring) = (&mut self.jobs[index], &mut self.rings[ring]);
         assert!(ring.credits >= job.spec.cost, "over-committed");
         ring.credits -= job.spec.cost;
-        if ring.running.is_empty() {
-            ring.since = now;
-        }
         job.stage = Stage::Running;
-        job.ring = number;
+        (job.ring, job.seqno, job.since, job.extensions) = (number, seqno, now, 0);
         job.on_hardware = true;
         ring.running.push((seqno, index));
         Self::given_out(ring, seqno);

@@ -26,8 +26,13 @@ pub(super) struct Job {
     pub(super) waits: u32,
     pub(super) unreported: u32,
     pub(super) canceled: bool,
-    /// The ring it was given to last.
+    /// The ring it was given to last, and its number there.
     ring: usize,
+    seqno: Seqno,
+    /// When its time began: on an unordered ring when it was given it, else when it was the oldest.
+    since: Timestamp,
+    /// How often the driver has vouched for it.
+    extensions: u32,
     pub(super) on_hardware: bool,
 }
 
@@ -103,10 +108,7 @@ pub(super) struct Ring {
     pub(super) is: RingIs,
     pub(super) credits: u32,
     pub(super) running: Vec<(Seqno, usize)>,
-    /// Since when the oldest is the oldest.
-    since: Timestamp,
-    /// How often the driver has vouched for the oldest.
-    extensions: u32,
+    pub(super) unordered: bool,
     /// How often each priority was passed by since its last turn.
     passed: [u8; PRIORITIES],
     /// What the reset that failed was for, if that was the last that could be done.
@@ -149,19 +151,24 @@ impl Ring {
                 Some(cause)
             }
         };
-        let oldest = self.running.first().map(|(_, job)| *job);
-        oldest.filter(|oldest| cause.is_some_and(|cause| cause == Cause::Fault || cause == Cause::Overdue(*oldest)))
+        match cause? {
+            Cause::Fault => self.running.first().map(|(_, job)| *job),
+            Cause::Overdue(suspect) => self.has(suspect).then_some(suspect),
+        }
+    }
+
+    fn has(&self, job: usize) -> bool {
+        self.running.iter().any(|(_, running)| *running == job)
     }
 }
 
 impl Model {
-    pub(super) fn new(rings: usize, credits: u32, event_slots: Option<u8>) -> Self {
-        let ring = |_| Ring {
+    pub(super) fn new(unordered: &[bool], credits: u32, event_slots: Option<u8>) -> Self {
+        let ring = |unordered: &bool| Ring {
             is: RingIs::Running,
             credits,
             running: vec![],
-            since: Timestamp::default(),
-            extensions: 0,
+            unordered: *unordered,
             passed: [0; PRIORITIES],
             blamed: None,
             acquitted: false,
@@ -169,7 +176,7 @@ impl Model {
             numbers: vec![Seqno::ZERO],
             at: 0,
         };
-        let rings = (0..rings).map(ring).collect();
+        let rings = unordered.iter().map(ring).collect();
         let contexts = vec![];
         let (device, stopped, lost, give_up) = (DeviceIs::Running, false, None, false);
         Self { jobs: vec![], queues: vec![], rings, contexts, device, stopped, lost, give_up, credits, event_slots }
@@ -222,8 +229,20 @@ impl Model {
 
     pub(super) fn reserved(&mut self, queue: usize, spec: JobSpec, handle: JobId) -> usize {
         let (waits, stage) = (spec.dependencies, Stage::Reserved);
-        let (canceled, ring, on_hardware) = (false, 0, false);
-        self.jobs.push(Job { handle, queue, spec, stage, waits, unreported: waits, canceled, ring, on_hardware });
+        self.jobs.push(Job {
+            handle,
+            queue,
+            spec,
+            stage,
+            waits,
+            unreported: waits,
+            canceled: false,
+            ring: 0,
+            seqno: Seqno::ZERO,
+            since: Timestamp::default(),
+            extensions: 0,
+            on_hardware: false,
+        });
         self.jobs.len() - 1
     }
 
@@ -262,26 +281,67 @@ impl Model {
             return; // the numbers of the reset
         }
         slot.at = at;
-        let done = slot.running.iter().position(|(number, _)| *number == seqno).map_or(0, |last| last + 1);
-        for (_, job) in slot.running.drain(..done) {
-            slot.credits += self.jobs[job].spec.cost;
-            self.jobs[job].stage = Stage::Ended(Ok(()));
-            self.jobs[job].on_hardware = false;
-        }
-        slot.since = now;
-        slot.extensions = 0;
-        if done > 0 {
-            (slot.vain, slot.acquitted) = (Vain::Nothing, false);
-        }
-        if let RingIs::Suspect(Cause::Overdue(job)) | RingIs::Asked(Cause::Overdue(job)) = slot.is {
-            if slot.running.first().is_none_or(|(_, oldest)| *oldest != job) {
-                slot.is = RingIs::Running;
-            }
-        }
+        let done = slot.numbers[..=at].to_vec();
+        self.completed(ring, &done, now);
+        let slot = &self.rings[ring];
         if self.lost.is_some() && at + 1 == slot.numbers.len() {
             // It has executed all that it will ever be given, and reads nothing any more.
             for job in self.jobs.iter_mut().filter(|job| job.ring == ring) {
                 job.on_hardware = false;
+            }
+        }
+    }
+
+    pub(super) fn hw_done_one(&mut self, ring: usize, seqno: Seqno, now: Timestamp) {
+        if self.numbers_are_void() {
+            return;
+        }
+        if self.lost.is_some() {
+            let orphan = |job: &&mut Job| (job.ring, job.seqno, job.stage) == (ring, seqno, Stage::Signalled);
+            // One that was never on a ring, or has completed, is on no hardware anyway.
+            self.jobs.iter_mut().filter(orphan).for_each(|job| job.on_hardware = false);
+            return;
+        }
+        let slot = &self.rings[ring];
+        let Some(place) = slot.running.iter().position(|(number, _)| *number == seqno) else { return };
+        let queue = |(_, job): &(Seqno, usize)| self.jobs[*job].queue;
+        if slot.running[..place].iter().any(|older| queue(older) == queue(&slot.running[place])) {
+            return;
+        }
+        self.completed(ring, &[seqno], now);
+        let slot = &mut self.rings[ring];
+        let announced = if matches!(slot.is, RingIs::Resetting(_)) { 2 } else { 0 };
+        if slot.running.is_empty() {
+            slot.at = slot.numbers.len() - 1 - announced;
+        } else if place == 0 {
+            slot.at = slot.numbers.iter().position(|number| *number == seqno).unwrap();
+        }
+    }
+
+    /// The jobs with these numbers are done, as far as they are on the ring.
+    fn completed(&mut self, ring: usize, numbers: &[Seqno], now: Timestamp) {
+        let slot = &mut self.rings[ring];
+        let (accused, oldest) = (slot.accused(), slot.running.first().copied());
+        let (done, left) =
+            core::mem::take(&mut slot.running).into_iter().partition(|(seqno, _)| numbers.contains(seqno));
+        slot.running = left;
+        let done: Vec<(Seqno, usize)> = done;
+        for (_, job) in &done {
+            slot.credits += self.jobs[*job].spec.cost;
+            self.jobs[*job].stage = Stage::Ended(Ok(()));
+            self.jobs[*job].on_hardware = false;
+        }
+        if !done.is_empty() {
+            slot.vain = Vain::Nothing;
+        }
+        slot.acquitted &= slot.accused() == accused;
+        let next = slot.running.first().filter(|next| Some(**next) != oldest && !slot.unordered);
+        if let Some((_, job)) = next {
+            self.jobs[*job].since = now;
+        }
+        if let RingIs::Suspect(Cause::Overdue(job)) | RingIs::Asked(Cause::Overdue(job)) = slot.is {
+            if !slot.has(job) {
+                slot.is = RingIs::Running;
             }
         }
     }
@@ -311,8 +371,17 @@ impl Model {
 
     fn deadline(&self, ring: &Ring) -> Option<Timestamp> {
         let judged = ring.is == RingIs::Running && !self.stopped && !self.numbers_are_void();
-        let (_, oldest) = ring.running.first().filter(|_| judged)?;
-        Some(ring.since.plus(self.jobs[*oldest].spec.time_limit.unwrap_or(TIMEOUT)))
+        self.next_due(ring).filter(|_| judged).map(|(deadline, _)| deadline)
+    }
+
+    /// The job whose time is over first; of several, the oldest.
+    fn next_due(&self, ring: &Ring) -> Option<(Timestamp, usize)> {
+        let judged = if ring.unordered { ring.running.len() } else { ring.running.len().min(1) };
+        let due = |(_, job): &(Seqno, usize)| {
+            let slot = &self.jobs[*job];
+            (slot.since.plus(slot.spec.time_limit.unwrap_or(TIMEOUT)), *job)
+        };
+        ring.running[..judged].iter().map(due).min_by_key(|(deadline, _)| *deadline)
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
@@ -322,21 +391,23 @@ impl Model {
     pub(super) fn tick(&mut self, now: Timestamp) {
         for index in 0..self.rings.len() {
             let deadline = self.deadline(&self.rings[index]);
-            let ring = &mut self.rings[index];
             if deadline.is_some_and(|deadline| deadline <= now) {
-                ring.is = RingIs::Suspect(Cause::Overdue(ring.running[0].1));
+                let (_, suspect) = self.next_due(&self.rings[index]).unwrap();
+                self.rings[index].is = RingIs::Suspect(Cause::Overdue(suspect));
             }
         }
     }
 
     pub(super) fn still_running(&mut self, ring: usize, now: Timestamp) -> bool {
         let slot = &mut self.rings[ring];
-        if !matches!(slot.is, RingIs::Asked(Cause::Overdue(_))) || slot.extensions == random::EXTENSIONS {
+        let RingIs::Asked(Cause::Overdue(suspect)) = slot.is else { return false };
+        let job = &mut self.jobs[suspect];
+        if job.extensions == random::EXTENSIONS {
             return false;
         }
-        slot.extensions += 1;
+        job.extensions += 1;
+        job.since = now;
         (slot.is, slot.acquitted) = (RingIs::Running, false);
-        slot.since = now;
         true
     }
 
@@ -354,7 +425,7 @@ impl Model {
 
     pub(super) fn start(&mut self, now: Timestamp) {
         if core::mem::take(&mut self.stopped) {
-            self.rings.iter_mut().for_each(|ring| ring.since = now);
+            self.jobs.iter_mut().for_each(|job| job.since = now);
         }
     }
 
@@ -456,7 +527,6 @@ impl Model {
                 slot.vain = vain;
             }
             (slot.is, slot.acquitted) = (RingIs::Running, false);
-            slot.extensions = 0;
             slot.at = slot.numbers.len() - 1;
             slot.credits = self.credits;
             let on_ring = core::mem::take(&mut slot.running);
@@ -511,10 +581,10 @@ impl Model {
         }
     }
 
-    /// Jobs of a queue run in order: none starts while an older one is on another ring.
+    /// Jobs of a queue run in order: none starts while an older one is on another ring, or on one that keeps no order.
     fn held_back(&self, queue: &Queue) -> bool {
         let ours = |job: &usize| self.queues[self.jobs[*job].queue].handle == queue.handle;
-        let others = self.rings.iter().enumerate().filter(|(ring, _)| *ring != queue.ring);
+        let others = self.rings.iter().enumerate().filter(|(number, ring)| *number != queue.ring || ring.unordered);
         others.flat_map(|(_, ring)| &ring.running).any(|(_, job)| ours(job))
     }
 
