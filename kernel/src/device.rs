@@ -76,6 +76,8 @@ pub(crate) struct Device {
     pub(crate) link: Link,
     pub(crate) info: <Driven as Driver>::Info,
     state: Atomic<u32>,
+    /// A ring has reported in its memory; the worker collects it.
+    pub(crate) in_memory: Atomic<bool>,
     #[pin]
     pub(crate) engine: Engine,
     #[pin]
@@ -172,6 +174,7 @@ impl Device {
             try_pin_init!(Self {
                 engine <- Engine::new(&info, job_timeout, counters.clone()),
                 load <- Load::new(),
+                in_memory: Atomic::new(false),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
                 watcher <- new_mutex!(Watcher::new(), "lifeboat::watcher"),
                 removal <- new_mutex!(Removal::of(function.as_ref()), "lifeboat::removal"),

@@ -4,7 +4,7 @@
 
 use kernel::{
     irq::{IrqReturn, ThreadedHandler},
-    sync::Arc,
+    sync::{atomic::Release, Arc},
 };
 use lifeboat_driver::{Driver, DriverError, Pending, Progress, RingReport};
 
@@ -34,11 +34,17 @@ pub(crate) fn attend(device: &Arc<Device>) -> Result<bool, DriverError> {
     let mut any = false;
     for RingReport { ring, progress } in pending.rings() {
         any = true;
-        match progress {
-            Progress::UpTo(seqno) => device.engine.hw_done(ring, seqno),
-            Progress::One(seqno) => device.engine.hw_done_one(ring, seqno),
-            Progress::Stopped(seqno) => device.engine.fault(ring, seqno),
-        }
+        report(device, ring, progress);
     }
     Ok(any)
+}
+
+/// Tells the scheduler how far a ring is. The worker, which has the rings, is to be kicked then.
+pub(crate) fn report(device: &Device, ring: u8, progress: Progress) {
+    match progress {
+        Progress::UpTo(seqno) => device.engine.hw_done(ring, seqno),
+        Progress::One(seqno) => device.engine.hw_done_one(ring, seqno),
+        Progress::Stopped(seqno) => device.engine.fault(ring, seqno),
+        Progress::InMemory => device.in_memory.store(true, Release),
+    }
 }

@@ -11,7 +11,7 @@ use lifeboat_core::{
     fence::Seqno,
     sched::{Began, RingSlot},
 };
-use lifeboat_driver::{Driver, DriverError, Duty};
+use lifeboat_driver::{Driver, DriverError, Duty, Progress};
 
 use crate::drive::{drive, Stopped};
 use crate::driver::Driven;
@@ -78,6 +78,14 @@ impl Rings {
         let ring = self.rings.get_mut(usize::from(number)).ok_or(DriverError::NoSuchThing)?;
         job.begins_at(link.io(|io| Driven::run(io, ring, job.work(), seqno))?);
         Ok(())
+    }
+
+    /// Gives `each` what the device has reported in the rings' memory. If it cannot be asked, the
+    /// tick asks again.
+    pub(crate) fn collect(&mut self, link: &Link, mut each: impl FnMut(u8, Progress)) {
+        for (number, ring) in (0..).zip(&mut self.rings) {
+            let _ = link.io(|io| Driven::collect(io, ring, |progress| each(number, progress)));
+        }
     }
 
     /// Whether a ring is in this job.

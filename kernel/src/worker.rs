@@ -3,7 +3,10 @@
 //! Carries out what the scheduler wants done. Two work items: the worker, which owns the rings, and the tick, which
 //! passes time.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{atomic::Full, Arc},
+};
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::{Began, ErrorScope, RingIndex};
 use lifeboat_core::unplug::Loss;
@@ -21,6 +24,9 @@ use crate::shown::Shown;
 pub(crate) fn work(device: &Arc<Device>) {
     {
         let mut rings = device.rings.lock();
+        if device.in_memory.xchg(false, Full) {
+            rings.collect(&device.link, |ring, progress| interrupt::report(device, ring, progress));
+        }
         while let Some(task) = device.engine.next() {
             perform(device, &mut rings, task);
         }

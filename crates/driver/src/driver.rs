@@ -23,7 +23,7 @@ use crate::{DriverError, Io, Sequence, Unavailable};
 /// | called | functions |
 /// |---|---|
 /// | at probe | [`info`](Self::info), [`ring_shape`](Self::ring_shape), [`ring`](Self::ring), [`bring_up`](Self::bring_up) |
-/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`place`](Self::place), [`began`](Self::began), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
+/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`collect`](Self::collect), [`place`](Self::place), [`began`](Self::began), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
 /// | by interrupts | [`pending`](Self::pending) |
 /// | now and then | [`presence`](Self::presence), [`computes`](Self::computes), [`heartbeat`](Self::heartbeat), [`identify`](Self::identify) |
 /// | by a dump | [`read`](Self::read) |
@@ -145,6 +145,20 @@ pub trait Driver: Sized + 'static {
     fn progress(io: &Io<'_>, ring: u8) -> Result<Seqno, DriverError> {
         let _ = (io, ring);
         Err(DriverError::NoSuchThing)
+    }
+
+    /// Gives `each` what the device has written into a ring's memory since this was asked last, for
+    /// rings that report there ([`Progress::InMemory`]). As here, nothing.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Foreign`], [`DriverError::Bus`].
+    fn collect<M: DmaMemory>(
+        io: &Io<'_>,
+        ring: &mut Self::Ring<M>,
+        each: impl FnMut(Progress),
+    ) -> Result<(), DriverError> {
+        let _ = (io, ring, each);
+        Ok(())
     }
 
     /// Where a ring is; `None` if it has stopped. While this changes, the ring gets on.
@@ -316,6 +330,9 @@ pub enum Progress {
     One(Seqno),
     /// It has stopped with a fault, and had completed everything up to this number.
     Stopped(Seqno),
+    /// It has written into its memory how far it is: whoever has the ring [collects](Driver::collect)
+    /// that.
+    InMemory,
 }
 
 /// Whether what answers is the device that was brought up (LIFE-8).

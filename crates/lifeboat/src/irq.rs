@@ -40,6 +40,8 @@ pub(crate) struct Interrupts<S: Subsystem> {
     handlers: Handlers,
     /// One has come that nobody has handled.
     noted: AtomicBool,
+    /// A ring has reported in its memory.
+    in_memory: AtomicBool,
     /// The worker is handling, and looks at `noted` when it has done so.
     in_round: AtomicBool,
 }
@@ -75,6 +77,7 @@ impl<S: Subsystem> Interrupts<S> {
             subsystem,
             handlers: Handlers::new(),
             noted: AtomicBool::new(false),
+            in_memory: AtomicBool::new(false),
             in_round: AtomicBool::new(false),
         }
     }
@@ -107,18 +110,32 @@ impl<S: Subsystem> Interrupts<S> {
         self.noted.load(SeqCst).then(|| Instant::now() + NEXT_ROUND)
     }
 
+    /// Tells the scheduler how far a ring is.
+    pub(crate) fn report(&self, ring: RingIndex, progress: Progress) {
+        match progress {
+            Progress::UpTo(seqno) => self.events.hw_done(ring, seqno),
+            Progress::One(seqno) => self.events.hw_done_one(ring, seqno),
+            Progress::Stopped(seqno) => self.events.fault(ring, seqno),
+            Progress::InMemory => {
+                self.in_memory.store(true, SeqCst);
+                self.events.nudge();
+            }
+        }
+    }
+
+    /// Whether a ring has reported in its memory since this was asked last. For the worker, which has
+    /// the rings.
+    pub(crate) fn take_in_memory(&self) -> bool {
+        self.in_memory.swap(false, SeqCst)
+    }
+
     /// Takes up what is pending, and tells whoever is concerned.
     pub(crate) fn handle(&self) {
         // If the device is gone, the link has told the bus side, and the unplug does the rest.
         let Ok(pending) = self.link.io(S::Driver::pending) else { return };
         let told = caught("the driver", || {
             for RingReport { ring, progress } in pending.rings() {
-                let ring = RingIndex(ring);
-                match progress {
-                    Progress::UpTo(seqno) => self.events.hw_done(ring, seqno),
-                    Progress::One(seqno) => self.events.hw_done_one(ring, seqno),
-                    Progress::Stopped(seqno) => self.events.fault(ring, seqno),
-                }
+                self.report(RingIndex(ring), progress);
             }
         });
         if told.is_none() {

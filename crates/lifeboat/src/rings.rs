@@ -40,6 +40,13 @@ impl<S: Subsystem> DeviceRings<S> {
         // The scheduler was opened for so many.
         (&self.link, &mut self.rings[usize::from(ring.0)])
     }
+
+    /// Takes up what a ring has reported in its memory. If the device is gone, the link tells.
+    fn collect(&mut self, number: RingIndex) {
+        let interrupts = self.interrupts.clone();
+        let (link, ring) = self.ring(number);
+        let _ = link.io(|io| S::Driver::collect(io, ring, |progress| interrupts.report(number, progress)));
+    }
 }
 
 impl<S: Subsystem> Rings for DeviceRings<S> {
@@ -114,6 +121,7 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
             // Its single jobs, if the message about them was lost.
             self.interrupts.handle();
         }
+        self.collect(ring);
         self.link.io(|io| S::Driver::progress(io, ring.0)).ok()
     }
 
@@ -128,6 +136,11 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
     /// how the device is.
     fn look(&mut self) -> Option<Instant> {
         let interrupts = self.interrupts.look();
+        if self.interrupts.take_in_memory() {
+            for number in (0..S::Driver::rings(&self.info)).map(RingIndex) {
+                self.collect(number);
+            }
+        }
         let subsystem = self.subsystem.look(&self.link);
         let health = self.health.look(&self.link, &self.dumps);
         [interrupts, subsystem, health].into_iter().flatten().min()
