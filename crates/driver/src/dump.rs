@@ -48,6 +48,12 @@ impl Layout {
     /// The most [`Layout::entry_bytes`].
     pub const MOST_ENTRY_BYTES: usize = 128;
 
+    /// What a dump shows of a device without rings.
+    #[must_use]
+    pub const fn of(device: &'static [Register]) -> Self {
+        Self { device, ring: &[], ring_at: |_| 0, head_tail_seqno: [0; 3], entry_bytes: 0 }
+    }
+
     /// The registers with this name, of the device and of its rings.
     pub fn register(&self, name: &str) -> Option<&'static Register> {
         self.device.iter().chain(self.ring).find(|register| register.name == name)

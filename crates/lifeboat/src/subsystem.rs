@@ -13,6 +13,9 @@ use crate::link::Link;
 
 /// What the users of one kind of device have of it, beyond jobs. One per binding.
 ///
+/// What has a body here may be left out: a subsystem that does nothing is one, and every promise of
+/// the base holds for its devices.
+///
 /// None of the hooks may wait for users, or hold a lock across an access to the device.
 pub trait Subsystem: Sized + Send + Sync + 'static {
     /// The driver of its devices.
@@ -32,10 +35,16 @@ pub trait Subsystem: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// A sentence that names the option and says what it should be.
-    fn check(options: &Self::Options) -> Result<(), &'static str>;
+    fn check(options: &Self::Options) -> Result<(), &'static str> {
+        let _ = options;
+        Ok(())
+    }
 
     /// Contexts of the scheduler: users who are held responsible for resets.
-    fn contexts(info: &<Self::Driver as Driver>::Info) -> usize;
+    fn contexts(info: &<Self::Driver as Driver>::Info) -> usize {
+        let _ = info;
+        0
+    }
 
     /// The subsystem's part of a device that is about to be brought up. Touches nothing of it.
     fn new(at: &Site<'_, Self>, options: &Self::Options) -> Self;
@@ -45,30 +54,41 @@ pub trait Subsystem: Sized + Send + Sync + 'static {
 
     /// The device is lost: answers everything that is owed to users, besides the fences of jobs,
     /// and whatever is asked for from now on. Waits for nobody. Called several times.
-    fn retire(&self);
+    fn retire(&self) {}
 
     /// Nobody is in a call on the device any more: tells users what they have lost. Once.
-    fn sweep(&self);
+    fn sweep(&self) {}
 
     /// The device starts no transfer any more: takes from users what leads to its memory. Says how
     /// many ways there were.
-    fn cut(&self) -> usize;
+    fn cut(&self) -> usize {
+        0
+    }
 
     /// The hardware has been cut off: drops what was kept for it.
-    fn clear(&self);
+    fn clear(&self) {}
 
     /// The device has been reset, and works: gives back to it what users have set up. The rings
     /// start afterwards.
     ///
     /// # Errors
     /// Those of the driver; then the reset has failed.
-    fn restore(&self, link: &Link) -> Result<(), DriverError>;
+    fn restore(&self, link: &Link) -> Result<(), DriverError> {
+        let _ = link;
+        Ok(())
+    }
 
     /// An interrupt has come. `false` if the worker is to be nudged.
-    fn interrupt(&self, link: &Link, pending: &<Self::Driver as Driver>::Pending) -> bool;
+    fn interrupt(&self, link: &Link, pending: &<Self::Driver as Driver>::Pending) -> bool {
+        let _ = (link, pending);
+        true
+    }
 
     /// The worker's round. Says when the next is due.
-    fn look(&self, link: &Link) -> Option<Instant>;
+    fn look(&self, link: &Link) -> Option<Instant> {
+        let _ = link;
+        None
+    }
 }
 
 /// Where a subsystem's part of a device is to be.
@@ -93,6 +113,24 @@ pub trait Job<D: Driver>: Send + Sync + 'static {
 
     /// What a dump says of it.
     fn about(&self) -> AboutJob;
+}
+
+/// The job of a subsystem without jobs: there is none.
+#[derive(Debug)]
+pub enum NoJob {}
+
+impl<D: Driver> Job<D> for NoJob {
+    fn work(&self) -> D::Work<'_> {
+        match *self {}
+    }
+
+    fn notes(&self) -> &Notes {
+        match *self {}
+    }
+
+    fn about(&self) -> AboutJob {
+        match *self {}
+    }
 }
 
 /// What a dump says of a job.

@@ -53,7 +53,7 @@ impl Slot {
 
     fn tell(&self, event: SlotEvent) {
         let watchers = self.lock().watchers.clone();
-        for watcher in watchers.iter() {
+        for watcher in &watchers {
             watcher(event);
         }
     }

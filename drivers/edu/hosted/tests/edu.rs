@@ -1,0 +1,277 @@
+//! The driver on a model of the device, through the base and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+
+use lifeboat::core::errno::Errno;
+use lifeboat::core::fence::FenceError;
+use lifeboat::core::unplug::Loss;
+use lifeboat::core::vitals::Watch;
+use lifeboat::{Bus, CallError, Event, Module, ProbeOptions, Subscription, WaitError};
+use lifeboat_edu_hosted::{Device, Service};
+use lifeboat_pci::{HostMemory, Iova};
+use lifeboat_pci_model::{Card, Model, Slot, Upstream};
+use parking_lot::Mutex;
+
+/// Long enough for a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
+
+/// The registers as QEMU's docs/specs/edu.rst describes them, written from that text alone.
+struct Educational {
+    revision: u32,
+    registers: Mutex<Registers>,
+    buffer: Mutex<[u8; 4096]>,
+    /// The device takes its time: factorials are never done.
+    is_slow: AtomicBool,
+    /// Its interrupts get lost.
+    is_mute: AtomicBool,
+    /// What liveness answers is wrong by so much.
+    error: AtomicU32,
+}
+
+#[derive(Default)]
+struct Registers {
+    liveness: u32,
+    factorial: u32,
+    status: u32,
+    sources: u32,
+    dma: [u32; 6],
+}
+
+impl Educational {
+    fn new(revision: u32) -> Self {
+        Self {
+            revision,
+            registers: Mutex::default(),
+            buffer: Mutex::new([0; 4096]),
+            is_slow: AtomicBool::new(false),
+            is_mute: AtomicBool::new(false),
+            error: AtomicU32::new(0),
+        }
+    }
+
+    fn raise(&self, source: u32, upstream: &Upstream<'_>) {
+        self.registers.lock().sources |= source;
+        if !self.is_mute.load(SeqCst) {
+            upstream.interrupt();
+        }
+    }
+
+    fn transfer(&self, command: u32, upstream: &Upstream<'_>) {
+        let [from, _, to, _, count, _] = self.registers.lock().dma;
+        let mut bytes = vec![0; count as usize];
+        if command & 2 == 0 {
+            assert_eq!(to, 0x4_0000);
+            if upstream.read(Iova(from.into()), &mut bytes) {
+                self.buffer.lock()[..bytes.len()].copy_from_slice(&bytes);
+            }
+        } else {
+            assert_eq!(from, 0x4_0000);
+            bytes.copy_from_slice(&self.buffer.lock()[..count as usize]);
+            upstream.write(Iova(to.into()), &bytes);
+        }
+        if command & 4 != 0 {
+            self.raise(0x100, upstream);
+        }
+    }
+}
+
+impl Model for Educational {
+    fn read(&self, register: u64) -> u32 {
+        let registers = self.registers.lock();
+        match register {
+            0x00 => 0x0000_00ed | self.revision << 16,
+            0x04 => !registers.liveness ^ self.error.load(SeqCst),
+            0x08 => registers.factorial,
+            0x20 => registers.status,
+            0x24 => registers.sources,
+            // A transfer ends at once.
+            _ => 0,
+        }
+    }
+
+    fn write(&self, register: u64, value: u32, upstream: &Upstream<'_>) {
+        let mut registers = self.registers.lock();
+        match register {
+            0x04 => registers.liveness = value,
+            0x08 if self.is_slow.load(SeqCst) => registers.status |= 1,
+            0x08 => {
+                registers.factorial = (1..=value).fold(1, u32::wrapping_mul);
+                if registers.status & 0x80 != 0 {
+                    drop(registers);
+                    self.raise(1, upstream);
+                }
+            }
+            0x20 => registers.status = registers.status & 1 | value & 0x80,
+            0x64 => registers.sources &= !value,
+            0x80..0x98 => registers.dma[(register as usize - 0x80) / 4] = value,
+            0x98 => {
+                drop(registers);
+                self.transfer(value, upstream);
+            }
+            _ => {}
+        }
+    }
+}
+
+struct Machine {
+    slot: Arc<Slot>,
+    card: Arc<Card<Educational>>,
+    bus: Bus,
+    events: Subscription,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self::watched(Watch::DEFAULT)
+    }
+
+    fn watched(watch: Watch) -> Self {
+        let mut module = Module::new();
+        module.register::<Service>(());
+        let mut bus = Bus::with_options(module, move || ProbeOptions { watch, ..ProbeOptions::default() });
+        let (slot, events) = (Slot::new("0000:02:00.0"), bus.subscribe());
+        bus.attach(&slot).unwrap();
+        let card = slot.insert(card(0x100));
+        Self { slot, card, bus, events }
+    }
+
+    fn added(&self) -> Device {
+        match self.event() {
+            Event::Added { minor, .. } => self.bus.device(minor).unwrap(),
+            other => panic!("expected a device, got {other:?}"),
+        }
+    }
+
+    fn removed(&self) -> Loss {
+        match self.event() {
+            Event::Removed { report } => report.loss,
+            other => panic!("expected a removal, got {other:?}"),
+        }
+    }
+
+    fn event(&self) -> Event {
+        loop {
+            match self.events.recv_timeout(LONG).expect("an event") {
+                Event::Dumped { .. } => {}
+                event => return event,
+            }
+        }
+    }
+
+    fn finish(self) {
+        self.bus.shutdown().unwrap();
+        assert_eq!(self.card.mistakes(), []);
+    }
+}
+
+fn card(revision: u32) -> Card<Educational> {
+    Card::new(0x1234, 0x11e8, 1 << 20, Educational::new(revision))
+}
+
+fn memory(bytes: &[u8]) -> Arc<HostMemory> {
+    let memory = HostMemory::new(bytes.len() as u64).unwrap();
+    memory.write(0, bytes).unwrap();
+    Arc::new(memory)
+}
+
+#[test]
+fn computes_a_factorial() {
+    let machine = Machine::new();
+    let device = machine.added();
+    for (number, factorial) in [(0, 1), (5, 120), (12, 479_001_600)] {
+        let answer = device.factorial(number).unwrap();
+        assert_eq!((answer.fence.wait(LONG), answer.value.get()), (Ok(()), Some(&factorial)));
+    }
+    drop(device);
+    machine.finish();
+}
+
+#[test]
+fn an_interrupt_that_is_lost_is_made_up_for() {
+    let machine = Machine::new();
+    let device = machine.added();
+    machine.card.model().is_mute.store(true, SeqCst);
+    let answer = device.factorial(6).unwrap();
+    assert_eq!((answer.fence.wait(LONG), answer.value.get()), (Ok(()), Some(&720)));
+    drop(device);
+    machine.finish();
+}
+
+#[test]
+fn copies_bytes_there_and_back() {
+    let machine = Machine::new();
+    let device = machine.added();
+    let (there, back) = (memory(b"over the side"), memory(&[0; 13]));
+    device.transfer(false, &there).unwrap().fence.wait(LONG).unwrap();
+    device.transfer(true, &back).unwrap().fence.wait(LONG).unwrap();
+    let mut bytes = [0; 13];
+    back.read(0, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"over the side");
+    let large = device.transfer(true, &memory(&[0; 5000])).map(|_| ()).map_err(CallError::errno);
+    assert_eq!(large, Err(Errno::EINVAL));
+    drop(device);
+    machine.finish();
+}
+
+#[test]
+fn drv_2_a_device_without_rings_that_is_pulled_out_answers_whoever_waits() {
+    let machine = Machine::new();
+    let device = machine.added();
+    machine.card.model().is_slow.store(true, SeqCst);
+    let answer = device.factorial(5).unwrap();
+    let busy = device.factorial(6).map(|_| ()).map_err(CallError::errno);
+    assert_eq!(busy, Err(Errno::EBUSY));
+    machine.slot.remove();
+    assert_eq!((answer.fence.wait(LONG), answer.value.get()), (LOST, None));
+    assert_eq!(machine.removed(), Loss::Unplugged);
+    assert_eq!(device.factorial(5).map(|_| ()).map_err(CallError::errno), Err(Errno::ENODEV));
+    // Still held, it keeps its module.
+    let refused = machine.bus.shutdown().unwrap_err();
+    drop(device);
+    refused.module.unload().unwrap();
+    assert_eq!(machine.card.mistakes(), []);
+}
+
+#[test]
+fn drv_2_one_that_answers_nonsense_while_nobody_uses_it_is_found_and_bound_again() {
+    let machine = Machine::watched(Watch { period: Watch::SHORTEST, stalls: 3 });
+    drop(machine.added());
+    machine.card.model().error.store(1, SeqCst);
+    assert_eq!(machine.removed(), Loss::Nonsense);
+    machine.card.model().error.store(0, SeqCst);
+    let device = machine.added();
+    assert_eq!(device.factorial(3).unwrap().fence.wait(LONG), Ok(()));
+    drop(device);
+    machine.finish();
+}
+
+#[test]
+fn drv_2_another_one_in_its_place_is_another_device() {
+    let machine = Machine::new();
+    let device = machine.added();
+    machine.slot.insert(card(0x101));
+    assert_eq!(machine.removed(), Loss::Unplugged);
+    let new = machine.added();
+    assert_eq!(new.factorial(4).unwrap().fence.wait(LONG), Ok(()));
+    assert!(device.factorial(4).map(|_| ()).is_err_and(CallError::is_loss));
+    drop((device, new));
+    machine.finish();
+}
+
+#[test]
+fn a_dump_by_hand_shows_its_registers() {
+    let machine = Machine::new();
+    let device = machine.added();
+    let Event::Dumped { dump, .. } = ({
+        machine.bus.dump(0).unwrap();
+        machine.events.recv_timeout(LONG).unwrap()
+    }) else {
+        panic!("no dump was told")
+    };
+    assert_eq!((dump.device.model.as_str(), dump.registers.len(), dump.rings.len()), ("edu", 2, 0));
+    drop(device);
+    machine.finish();
+}
