@@ -1,5 +1,7 @@
 //! The driver on a model of the device, through the base and nothing else.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -15,7 +17,7 @@ use lifeboat_pci_model::{Card, Model, Slot, Upstream};
 use parking_lot::Mutex;
 
 /// Long enough for a busy machine.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
 
 /// The registers as QEMU's docs/specs/edu.rst describes them, written from that text alone.
@@ -106,7 +108,7 @@ impl Model for Educational {
             }
             0x20 => registers.status = registers.status & 1 | value & 0x80,
             0x64 => registers.sources &= !value,
-            0x80..0x98 => registers.dma[(register as usize - 0x80) / 4] = value,
+            0x80..0x98 => registers.dma[usize::try_from(register - 0x80).unwrap() / 4] = value,
             0x98 => {
                 drop(registers);
                 self.transfer(value, upstream);
