@@ -35,6 +35,7 @@
 #![allow(clippy::redundant_closure_for_method_calls)] // a method of borrowed registers is not general enough
 
 mod aside;
+mod attempt;
 mod base;
 mod binding;
 mod bus;
@@ -66,6 +67,8 @@ mod subsystem;
 mod teardown;
 mod turns;
 mod uevent;
+mod watchdog;
+mod windows;
 
 pub use binding::Binding;
 pub use bus::{Bus, Event, SlotState, Subscription, Visit, WeakBus};

@@ -14,6 +14,7 @@ use crate::gpu::Gpu;
 use crate::ledger::{Counts, Entry, Kind, Ledger};
 use crate::probe::probe;
 use crate::subsystem::Subsystem;
+use crate::watchdog::Watchdog;
 use crate::{Binding, ProbeError, ProbeOptions, Timeline, locks};
 
 /// Words of 64 device numbers: more than any machine has slots, and room for lost devices that are still held open.
@@ -33,12 +34,13 @@ struct Registered {
     probe: Probe,
 }
 
-/// Binds a function for a module.
+/// Binds a function for a module, or releases it.
 type Probe = fn(&Arc<Shared>, &Arc<dyn Function>, ProbeOptions) -> Result<Binding, ProbeError>;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
+    pub(crate) watchdog: Watchdog,
     minors: Mutex<Option<Minors<[u64; MINOR_WORDS]>>>,
 }
 
@@ -80,7 +82,10 @@ impl Module {
     /// A module that binds nothing.
     pub(crate) fn empty() -> Self {
         let minors = Mutex::new(&locks::MINORS, Some(Minors::new([0; MINOR_WORDS])));
-        Self { shared: Arc::new(Shared { ledger: Ledger::default(), minors }), drivers: Vec::new() }
+        Self {
+            shared: Arc::new(Shared { ledger: Ledger::default(), watchdog: Watchdog::default(), minors }),
+            drivers: Vec::new(),
+        }
     }
 
     /// From now on the module binds what the driver of a subsystem binds to.
@@ -95,21 +100,27 @@ impl Module {
     /// # Errors
     /// Each [`ProbeError`]; then the function is released and can be probed again.
     pub fn probe(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
-        let result = self.probe_by(function, options);
-        if result.is_err() {
-            function.release();
-        }
-        result
+        let driver = self.driver_of(function).inspect_err(|_| function.release())?;
+        (driver.probe)(&self.shared, function, options)
     }
 
-    /// By the driver that binds to it.
-    fn probe_by(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
+    /// Binds a function to this driver, whatever else binds to it.
+    #[cfg(test)]
+    pub(crate) fn probe_as<S: Subsystem>(
+        &self,
+        function: &Arc<dyn Function>,
+        options: ProbeOptions,
+    ) -> Result<Binding, ProbeError> {
+        probe::<S>(&self.shared, function, options)
+    }
+
+    /// The driver that binds to it.
+    fn driver_of(&self, function: &Arc<dyn Function>) -> Result<&Registered, ProbeError> {
         let id = function.config().read32(offset::ID)?;
         if Unready::of(id).is_some() {
             return Err(ProbeError::NotReady(id));
         }
-        let driver = self.drivers.iter().find(|driver| driver.facts.binds_to(id)).ok_or(ProbeError::NotOurs(id))?;
-        (driver.probe)(&self.shared, function, options)
+        self.drivers.iter().find(|driver| driver.facts.binds_to(id)).ok_or(ProbeError::NotOurs(id))
     }
 
     /// What of this module exists.

@@ -36,6 +36,9 @@ pub(crate) mod state {
 pub(crate) struct Place {
     key: AtomicU64,
     location: AtomicPtr<Location<'static>>,
+    /// Number of the last section that began here: what tells a section that lasts from many short ones. Odd if the
+    /// section may last. Written by the reader alone; no part of the protocol, so not of loom's either.
+    number: std::sync::atomic::AtomicU64,
 }
 
 /// See the [module documentation](self). Slots live as long as the process: nobody ever looks at one that is freed.
@@ -54,7 +57,8 @@ pub(crate) struct Slot {
 
 impl Place {
     fn new() -> Self {
-        Self { key: AtomicU64::new(0), location: AtomicPtr::new(std::ptr::null_mut()) }
+        let number = std::sync::atomic::AtomicU64::new(0);
+        Self { key: AtomicU64::new(0), location: AtomicPtr::new(std::ptr::null_mut()), number }
     }
 
     #[inline]
@@ -66,7 +70,21 @@ impl Place {
     #[inline]
     pub(crate) fn set(&self, key: u64, location: &'static Location<'static>) {
         self.location.store(std::ptr::from_ref(location).cast_mut(), Relaxed);
+        // No wrap: at one per nanosecond, that takes three hundred years.
+        self.number.store((self.number.load(Relaxed) | 1) + 1, Relaxed);
         self.key.store(key, Release);
+    }
+
+    /// Says that the section that is open here may last: no watchdog is to judge it.
+    pub(crate) fn may_last(&self) {
+        self.number.store(self.number.load(Relaxed) | 1, Relaxed);
+    }
+
+    /// The number of the section of `key` that is open here, unless that section may last.
+    pub(crate) fn number(&self, key: u64) -> Option<u64> {
+        // The key first: a section that has begun since has another number, which is what it will have at the next look.
+        let number = self.holds(key).then(|| self.number.load(Relaxed))?;
+        (number & 1 == 0).then_some(number)
     }
 
     /// Says that the section has ended.
