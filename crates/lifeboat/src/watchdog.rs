@@ -1,8 +1,8 @@
 //! The watchdog: finds driver code that does not return (DRV-3).
 //!
 //! A thread of the module looks at the sections in which drivers' code and accesses to registers are, again and again,
-//! as [`Overstay`] says. Nothing is written for it on the way into driver code but the section's number. A section that
-//! it finds too often in a row has lasted for the whole limit; then the link is told, which asks the driver nothing more
+//! as [`Overstay`] says. All that is done for it on the way into driver code is one plain store, which clears the mark of
+//! the last look ([`Stay`]). A section that it finds too often in a row has lasted for the whole limit; then the link is told, which asks the driver nothing more
 //! and reports the loss to the bus side. The unplug is the bus side's: the watchdog waits for nobody, so one device's
 //! driver does not keep it from looking at another's.
 //!

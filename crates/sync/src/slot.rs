@@ -36,10 +36,15 @@ pub(crate) mod state {
 pub(crate) struct Place {
     key: AtomicU64,
     location: AtomicPtr<Location<'static>>,
-    /// Number of the last section that began here: what tells a section that lasts from many short ones. Odd if the
-    /// section may last. Written by the reader alone; no part of the protocol, so not of loom's either.
-    number: std::sync::atomic::AtomicU64,
+    /// What the first look of a watchdog has left here since the section began. No part of the protocol, so not of
+    /// loom's either.
+    mark: std::sync::atomic::AtomicU64,
 }
+
+/// No watchdog has seen the section yet.
+const UNSEEN: u64 = 0;
+/// No watchdog is to judge the section.
+const MAY_LAST: u64 = u64::MAX;
 
 /// See the [module documentation](self). Slots live as long as the process: nobody ever looks at one that is freed.
 #[derive(Debug)]
@@ -57,8 +62,8 @@ pub(crate) struct Slot {
 
 impl Place {
     fn new() -> Self {
-        let number = std::sync::atomic::AtomicU64::new(0);
-        Self { key: AtomicU64::new(0), location: AtomicPtr::new(std::ptr::null_mut()), number }
+        let mark = std::sync::atomic::AtomicU64::new(UNSEEN);
+        Self { key: AtomicU64::new(0), location: AtomicPtr::new(std::ptr::null_mut()), mark }
     }
 
     #[inline]
@@ -70,21 +75,30 @@ impl Place {
     #[inline]
     pub(crate) fn set(&self, key: u64, location: &'static Location<'static>) {
         self.location.store(std::ptr::from_ref(location).cast_mut(), Relaxed);
-        // No wrap: at one per nanosecond, that takes three hundred years.
-        self.number.store((self.number.load(Relaxed) | 1) + 1, Relaxed);
+        self.mark.store(UNSEEN, Relaxed);
         self.key.store(key, Release);
     }
 
     /// Says that the section that is open here may last: no watchdog is to judge it.
     pub(crate) fn may_last(&self) {
-        self.number.store(self.number.load(Relaxed) | 1, Relaxed);
+        self.mark.store(MAY_LAST, Relaxed);
     }
 
-    /// The number of the section of `key` that is open here, unless that section may last.
-    pub(crate) fn number(&self, key: u64) -> Option<u64> {
-        // The key first: a section that has begun since has another number, which is what it will have at the next look.
-        let number = self.holds(key).then(|| self.number.load(Relaxed))?;
-        (number & 1 == 0).then_some(number)
+    /// The mark of the section of `key` that is open here, unless that section may last. A section without one gets
+    /// `fresh`, which no other has.
+    pub(crate) fn mark(&self, key: u64, fresh: impl FnOnce() -> u64) -> Option<u64> {
+        if !self.holds(key) {
+            return None;
+        }
+        // If another section has begun in between, it is marked instead, or its reader clears the mark.
+        let mark = match self.mark.load(Relaxed) {
+            UNSEEN => {
+                let fresh = fresh();
+                self.mark.compare_exchange(UNSEEN, fresh, Relaxed, Relaxed).map_or_else(|seen| seen, |_| fresh)
+            }
+            seen => seen,
+        };
+        (mark != MAY_LAST).then_some(mark)
     }
 
     /// Says that the section has ended.

@@ -1,14 +1,15 @@
 //! Sections that last, as a watchdog sees them.
 //!
-//! When a section was entered is recorded nowhere: reading a clock costs more than the section. But each section has a
-//! number, written by a plain store, so a watchdog that finds the same number in the same place at two looks knows that
-//! the section has been open from the one to the other. A look executes no [barrier](crate::barrier) and disturbs no
-//! reader; it may miss a section that has just begun, which the next look finds.
+//! When a section was entered is recorded nowhere: reading a clock costs more than the section. But a look leaves a mark
+//! in the place of each section that it finds, and a section that begins clears the mark, by a plain store. So a watchdog
+//! that finds its mark again knows that the section has been open from the one look to the other. A look executes no
+//! [barrier](crate::barrier) and disturbs no reader; it may miss a section that has just begun, which the next look finds.
 
 use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::OpenSection;
 use crate::registry::Open;
-use crate::{OpenSection, slot};
 
 /// An open section. Equal to the one of a later look if that has found the same section, still open.
 ///
@@ -27,13 +28,16 @@ use crate::{OpenSection, slot};
 #[derive(Debug, Clone, Copy)]
 pub struct Stay {
     open: Open,
-    number: u64,
+    /// Unique: what tells the section from others in its place.
+    mark: u64,
 }
 
 impl Stay {
     /// A section of `key`, if that is what is open there and it may be judged.
     pub(crate) fn of(open: Open, key: u64) -> Option<Self> {
-        Some(Self { open, number: open.place.number(key)? })
+        // At one per nanosecond they last for five hundred years.
+        static MARKS: AtomicU64 = AtomicU64::new(1);
+        Some(Self { open, mark: open.place.mark(key, || MARKS.fetch_add(1, Relaxed))? })
     }
 
     /// Where the section was entered and by whom. To be asked while it is open: afterwards, the place may be another
@@ -42,15 +46,11 @@ impl Stay {
         let place = self.open.place.location().unwrap_or(Location::caller());
         OpenSection { place, thread: self.open.slot.name() }
     }
-
-    fn place(&self) -> *const slot::Place {
-        self.open.place
-    }
 }
 
 impl PartialEq for Stay {
     fn eq(&self, other: &Self) -> bool {
-        self.place() == other.place() && self.number == other.number
+        self.mark == other.mark
     }
 }
 
@@ -94,6 +94,35 @@ mod tests {
             drop(leave);
         });
         assert!(gate.stays().is_empty());
+    }
+
+    #[test]
+    fn drv_3_who_looks_while_sections_come_and_go_takes_none_for_another() {
+        use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+        let (registers, entered, over) = (Revocable::new(()), AtomicU64::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    registers.try_access_with(|()| std::hint::spin_loop());
+                    entered.fetch_add(1, SeqCst);
+                }
+            });
+            // Until there have been looks in plenty at open sections, however the threads are scheduled.
+            let mut found = 0;
+            while found < 10_000 {
+                let before = registers.stays();
+                let (first, second) = (entered.load(SeqCst), entered.load(SeqCst));
+                let after = registers.stays();
+                let lasts = after.iter().any(|stay| before.contains(stay));
+                assert!(
+                    !lasts || first == second,
+                    "a section lasted from one look to the other, and another was entered"
+                );
+                found += before.len();
+            }
+            over.store(true, SeqCst);
+        });
     }
 
     #[test]

@@ -210,6 +210,56 @@ fn drv_3_a_shutdown_that_never_returns_does_not_keep_the_unplug() {
     }
 }
 
+/// The worker is kept by a user's callback, so somebody else is to stop the device.
+#[test]
+fn drv_3_a_shutdown_that_never_returns_does_not_keep_the_unplug_while_the_worker_is_kept_elsewhere() {
+    let _turn = turn();
+    let (card, function) = plugged();
+    let mut module = Module::empty();
+    module.register::<Plain>();
+    let binding = module.probe(&function, short_limits(|_| {})).unwrap();
+    let base = device::<Plain>(&binding);
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let (called, is_called) = mpsc::channel();
+    let fence = submit(&base, 1, Work::Hang);
+    fence.on_signal(move |_| {
+        called.send(()).unwrap();
+        let _ = goes_on.recv();
+    });
+    assert_eq!(is_called.recv_timeout(LONG), Ok(()));
+    let blocking = Blocking::arm(At::ShutDownStep);
+    let report = in_time("the unplug", move || binding.unplug(Loss::Unbound).unwrap());
+    blocking.is_met(At::ShutDownStep);
+    assert!(report.threads_held.is_some() && !report.device_alive, "{report:?}");
+    drop((blocking, go_on, fence, base));
+    wait_for_counts(&module, &Counts::new());
+    assert_well_behaved(&card, At::ShutDownStep);
+}
+
+#[test]
+fn drv_3_a_dump_that_never_ends_does_not_keep_the_unplug() {
+    let _turn = turn();
+    for at in [At::Presence, At::Read] {
+        let (card, function) = plugged();
+        let mut module = Module::empty();
+        module.register::<Plain>();
+        // Nobody asks the driver anything but the dump.
+        let watch = Watch { period: LONG, stalls: 3 };
+        let quiet = ProbeOptions { watch, driver_limit: Duration::MAX, ..short_limits(|_| {}) };
+        let binding = Arc::new(module.probe(&function, quiet).unwrap());
+        let blocking = Blocking::arm(at);
+        let report = in_time("the unplug", {
+            let binding = binding.clone();
+            move || binding.unplug(Loss::Hung).unwrap()
+        });
+        blocking.is_met(at);
+        assert!(report.threads_held.is_some() && report.overstay.is_none(), "{at:?}: {report:?}");
+        drop((blocking, binding));
+        wait_for_counts(&module, &Counts::new());
+        assert_well_behaved(&card, at);
+    }
+}
+
 #[test]
 fn drv_3_a_call_that_never_returns_from_the_driver_is_named_and_the_device_is_lost() {
     let _turn = turn();
