@@ -14,7 +14,8 @@ use crate::{DriverError, Io, Sequence};
 /// A driver: all that is known of one kind of device, and nothing of who uses it.
 ///
 /// No function waits, blocks or allocates; each gets the hardware [lent](Io) for the section that
-/// it is called in. What has to wait is a [`Sequence`]. The same source is compiled into processes
+/// it is called in. What has to wait is a [`Sequence`]. A function that panics, or does not return, ends its device: a shell may
+/// give it some seconds (DRV-3). The same source is compiled into processes
 /// and into the kernel (DRV-1).
 ///
 /// | called | functions |

@@ -130,6 +130,8 @@ impl<S: Subsystem> Interrupts<S> {
             Some(false) => self.events.nudge(),
             None => self.link.lost(Loss::Crashed),
         }
+        // The drop is code of the driver, too.
+        let _ = self.link.code(|| drop(pending));
     }
 
     /// From now on interrupts are ignored. Waits for those that are being handled.

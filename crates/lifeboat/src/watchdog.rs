@@ -19,6 +19,7 @@ use lifeboat_sync::lint::{Condvar, Mutex};
 
 use crate::link::Link;
 use crate::locks;
+use crate::panics::contained;
 use crate::primitive::thread::Builder;
 
 /// The watchdog of one module.
@@ -137,7 +138,7 @@ impl Sight {
                 let seen = before.iter().find(|(other, _)| *other == stay).map(|(_, looks)| *looks);
                 let looks = seen.map_or(Overstay::first(), |mut looks| {
                     if looks.again() {
-                        link.overstays(stay.section(), *limit);
+                        contained("a report of a loss", || link.overstays(stay.section(), *limit));
                     }
                     looks
                 });

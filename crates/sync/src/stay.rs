@@ -100,8 +100,17 @@ mod tests {
     fn drv_3_who_looks_while_sections_come_and_go_takes_none_for_another() {
         use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
+        /// Ends the other thread, also if the test fails.
+        struct Over<'a>(&'a AtomicBool);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, SeqCst);
+            }
+        }
+
         let (registers, entered, over) = (Revocable::new(()), AtomicU64::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
+            let _over = Over(&over);
             scope.spawn(|| {
                 while !over.load(SeqCst) {
                     registers.try_access_with(|()| std::hint::spin_loop());
@@ -121,7 +130,6 @@ mod tests {
                 );
                 found += before.len();
             }
-            over.store(true, SeqCst);
         });
     }
 
