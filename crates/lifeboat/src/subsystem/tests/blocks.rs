@@ -58,7 +58,7 @@ impl Blocking {
     }
 
     /// Until a thread is in it.
-    fn is_met(&self, at: At) {
+    fn is_met(at: At) {
         Self::wait(&format!("nobody has come to {at:?}"), |held| held.count > 0);
     }
 
@@ -134,12 +134,12 @@ fn bound_blocks(at: At, expected: bool) -> Arc<UnplugReport> {
     let mut blocking = Blocking::arm(at);
     let fences = [submit(&base, 1, Work::Hang), submit(&base, 0, Work::Nop)];
     if expected {
-        blocking.is_met(at);
+        Blocking::is_met(at);
         assert_eq!(told.recv_timeout(LONG), Ok(Loss::Crashed), "{at:?}");
     }
     let report = in_time("the unplug", move || binding.unplug(if expected { Loss::Crashed } else { Loss::Unbound }));
     let report = report.expect("it was the first");
-    blocking.is_met(at);
+    Blocking::is_met(at);
     for fence in &fences {
         assert!(fence.status().is_some(), "{at:?}: a fence has not signalled");
     }
@@ -229,7 +229,7 @@ fn drv_3_a_shutdown_that_never_returns_does_not_keep_the_unplug_while_the_worker
     assert_eq!(is_called.recv_timeout(LONG), Ok(()));
     let blocking = Blocking::arm(At::ShutDownStep);
     let report = in_time("the unplug", move || binding.unplug(Loss::Unbound).unwrap());
-    blocking.is_met(At::ShutDownStep);
+    Blocking::is_met(At::ShutDownStep);
     assert!(report.threads_held.is_some() && !report.device_alive, "{report:?}");
     drop((blocking, go_on, fence, base));
     wait_for_counts(&module, &Counts::new());
@@ -252,7 +252,7 @@ fn drv_3_a_dump_that_never_ends_does_not_keep_the_unplug() {
             let binding = binding.clone();
             move || binding.unplug(Loss::Hung).unwrap()
         });
-        blocking.is_met(at);
+        Blocking::is_met(at);
         assert!(report.threads_held.is_some() && report.overstay.is_none(), "{at:?}: {report:?}");
         drop((blocking, binding));
         wait_for_counts(&module, &Counts::new());
@@ -363,7 +363,7 @@ fn drv_3_a_bus_tells_of_a_driver_that_never_returns_and_binds_the_device_again()
 
     // The worker's look.
     let mut blocking = Blocking::arm(At::Heartbeat);
-    blocking.is_met(At::Heartbeat);
+    Blocking::is_met(At::Heartbeat);
     // The next probe is to succeed.
     blocking.disarm();
     let report = loop {
