@@ -17,7 +17,8 @@ use crate::{DriverError, Io, Sequence, Unavailable};
 /// `Fault`, and leaves out all that is about rings.
 ///
 /// No function waits, blocks or allocates; each gets the hardware [lent](Io) for the section that
-/// it is called in. What has to wait is a [`Sequence`]. The same source is compiled into processes
+/// it is called in. What has to wait is a [`Sequence`]. A function that panics, or does not return, ends its device: a shell may
+/// give it some seconds (DRV-3). The same source is compiled into processes
 /// and into the kernel (DRV-1).
 ///
 /// | called | functions |

@@ -9,12 +9,14 @@ use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova};
 use lifeboat_sync::lint::{self, Mutex};
 
 use crate::locks;
+use crate::windows::{Fuse, Fused};
 
 /// The windows and DMA mappings of one binding.
 pub struct Hardware {
     function: Arc<dyn Function>,
     /// The BARs that the driver uses, by number. At most six.
-    windows: Vec<(u8, Arc<dyn Bar + Send + Sync>)>,
+    windows: Vec<(u8, Fused)>,
+    fuse: Fuse,
     /// Addresses the device can reach. Taken back on drop: nothing outlives the binding.
     mapped: Mutex<HashSet<Iova>>,
 }
@@ -51,8 +53,15 @@ impl DmaMemory for Mapped {
 impl Hardware {
     /// Maps BARs of a function.
     pub(crate) fn new(function: &Arc<dyn Function>, bars: &[u8]) -> Result<Self, BusError> {
-        let windows = bars.iter().map(|bar| Ok((*bar, function.bar(*bar)?))).collect::<Result<_, BusError>>()?;
-        Ok(Self { function: function.clone(), windows, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
+        let fuse = Fuse::default();
+        let window = |bar: &u8| Ok((*bar, Fused::new(function.bar(*bar)?, fuse.clone())));
+        let windows = bars.iter().map(window).collect::<Result<_, BusError>>()?;
+        Ok(Self { function: function.clone(), windows, fuse, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
+    }
+
+    /// What takes the windows away from code that keeps them.
+    pub(crate) fn fuse(&self) -> Fuse {
+        self.fuse.clone()
     }
 
     /// A window. To be used inside a section: the only way here is through the link's revocable,
@@ -61,7 +70,8 @@ impl Hardware {
     pub(crate) fn bar(&self, bar: u8) -> Result<&(dyn Bar + Send + Sync + 'static), BusError> {
         lint::register_access();
         let window = self.windows.iter().find(|(number, _)| *number == bar);
-        window.map(|(_, window)| &**window).ok_or(BusError::NoSuchBar(bar))
+        let window = window.map(|(_, window)| -> &(dyn Bar + Send + Sync + 'static) { window });
+        window.ok_or(BusError::NoSuchBar(bar))
     }
 
     pub(crate) fn map(&self, memory: Arc<HostMemory>) -> Result<Mapped, DriverError> {

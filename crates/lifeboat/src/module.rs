@@ -13,6 +13,7 @@ use lifeboat_sync::lint::Mutex;
 use crate::ledger::{Counts, Entry, Kind, Ledger};
 use crate::probe::probe;
 use crate::subsystem::Subsystem;
+use crate::watchdog::Watchdog;
 use crate::{Binding, ProbeError, ProbeOptions, Timeline, locks};
 
 /// Words of 64 device numbers: more than any machine has slots, and room for lost devices that are still held open.
@@ -31,12 +32,13 @@ struct Registered {
     probe: Probe,
 }
 
-/// Binds a function for a module.
+/// Binds a function for a module, or releases it.
 type Probe = Box<dyn Fn(&Arc<Shared>, &Arc<dyn Function>, ProbeOptions) -> Result<Binding, ProbeError> + Send + Sync>;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
+    pub(crate) watchdog: Watchdog,
     minors: Mutex<Option<Minors<[u64; MINOR_WORDS]>>>,
 }
 
@@ -71,7 +73,10 @@ impl Module {
     /// A module without drivers: it binds nothing until one is [registered](Self::register).
     pub fn new() -> Self {
         let minors = Mutex::new(&locks::MINORS, Some(Minors::new([0; MINOR_WORDS])));
-        Self { shared: Arc::new(Shared { ledger: Ledger::default(), minors }), drivers: Vec::new() }
+        Self {
+            shared: Arc::new(Shared { ledger: Ledger::default(), watchdog: Watchdog::default(), minors }),
+            drivers: Vec::new(),
+        }
     }
 
     /// From now on the module binds what the driver of a subsystem binds to, and serves it as
@@ -79,6 +84,7 @@ impl Module {
     pub fn register<S: Subsystem>(&mut self, options: S::Options) {
         // Checked when it is compiled.
         const { assert!(S::Driver::FACTS.dump.entry_bytes <= Layout::MOST_ENTRY_BYTES, "too large for a dump") };
+        let options = Arc::new(options);
         let probe: Probe = Box::new(move |module, function, how| probe::<S>(module, function, how, &options));
         self.drivers.push(Registered { facts: &S::Driver::FACTS, probe });
     }
@@ -88,21 +94,27 @@ impl Module {
     /// # Errors
     /// Each [`ProbeError`]; then the function is released and can be probed again.
     pub fn probe(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
-        let result = self.probe_by(function, options);
-        if result.is_err() {
-            function.release();
-        }
-        result
+        let driver = self.driver_of(function).inspect_err(|_| function.release())?;
+        (driver.probe)(&self.shared, function, options)
     }
 
-    /// By the driver that binds to it.
-    fn probe_by(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
+    /// Binds a function to this driver, whatever else binds to it.
+    #[cfg(test)]
+    pub(crate) fn probe_as<S: Subsystem<Options = ()>>(
+        &self,
+        function: &Arc<dyn Function>,
+        options: ProbeOptions,
+    ) -> Result<Binding, ProbeError> {
+        probe::<S>(&self.shared, function, options, &Arc::new(()))
+    }
+
+    /// The driver that binds to it.
+    fn driver_of(&self, function: &Arc<dyn Function>) -> Result<&Registered, ProbeError> {
         let id = function.config().read32(offset::ID)?;
         if Unready::of(id).is_some() {
             return Err(ProbeError::NotReady(id));
         }
-        let driver = self.drivers.iter().find(|driver| driver.facts.binds_to(id)).ok_or(ProbeError::NotOurs(id))?;
-        (driver.probe)(&self.shared, function, options)
+        self.drivers.iter().find(|driver| driver.facts.binds_to(id)).ok_or(ProbeError::NotOurs(id))
     }
 
     /// What of this module exists.

@@ -131,11 +131,6 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
         self.shared.doing()
     }
 
-    /// Whether the worker is asking something of the rings now: perhaps it waits for an access to end.
-    pub(crate) fn is_at_rings(&self) -> bool {
-        self.shared.is_at_rings()
-    }
-
     /// After [`Scheduler::lose`]: signals what is owed, here and now, and waits for what other threads have in hand.
     /// `false` if one of them still had something in hand when `limit` had passed, as a fence callback that blocks; or
     /// if the scheduler was not lost. What a scheduler's worker or another `deliver` calls, such as a fence callback or the
