@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lifeboat_driver::Driver;
 
 use crate::ledger::Ledger;
-use crate::module::{Minor, Shared as Module};
+use crate::loaded::{Loaded, Minor};
 use crate::panics::caught;
 use crate::sched::Scheduler;
 use crate::subsystem::{Job, Subsystem};
@@ -26,7 +26,7 @@ pub struct Base<S: Subsystem> {
     pub(crate) ledger: Ledger,
     // Declared last: the number is free again only after all else of the device is gone.
     _number: Minor,
-    _module: Arc<Module>,
+    _module: Arc<Loaded>,
 }
 
 /// What a device is called in the names of its fences and threads.
@@ -77,7 +77,7 @@ impl<S: Subsystem> Base<S> {
     }
 
     pub(crate) fn new(
-        module: &Arc<Module>,
+        module: &Arc<Loaded>,
         number: Minor,
         location: &str,
         (info, credits): (<S::Driver as Driver>::Info, u32),

@@ -49,6 +49,7 @@ mod ledger;
 #[cfg(doctest)]
 mod lifetimes;
 mod link;
+mod loaded;
 mod locks;
 mod module;
 mod panics;

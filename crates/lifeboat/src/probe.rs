@@ -22,7 +22,7 @@ use crate::health::HealthCheck;
 use crate::irq::Interrupts;
 use crate::ledger::{Entry, Kind};
 use crate::link::{BoundLink, Link, ReportLoss, Sections};
-use crate::module::{Minor, Shared as Module};
+use crate::loaded::{Loaded, Minor};
 use crate::panics::caught;
 use crate::rest::{Rest, cut_dma_off, quiesce};
 use crate::rings::{DeviceRings, Ring};
@@ -131,7 +131,7 @@ struct Prepared {
 
 /// Brings the device up. On an error it is quiet again, and the function is released.
 pub(crate) fn probe<S: Subsystem>(
-    module: &Arc<Module>,
+    module: &Arc<Loaded>,
     function: &Arc<dyn Function>,
     mut options: ProbeOptions,
     subsystem: &Arc<S::Options>,
@@ -168,7 +168,7 @@ pub(crate) fn probe<S: Subsystem>(
 
 /// All that runs none of the driver's code. What is wrong with the options is said before the hardware is touched.
 fn prepare<S: Subsystem>(
-    module: &Arc<Module>,
+    module: &Arc<Loaded>,
     function: &Arc<dyn Function>,
     options: &ProbeOptions,
     subsystem: &S::Options,
@@ -190,7 +190,7 @@ fn prepare<S: Subsystem>(
 
 /// All that runs the driver's code. A device that does not come up may run by now; it is stopped.
 fn bring_up_or_stop<S: Subsystem>(
-    module: &Module,
+    module: &Loaded,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
     whose: (u32, Arc<Entry>),
@@ -223,7 +223,7 @@ struct Running<S: Subsystem> {
 
 /// From a device that answers to one that takes jobs. On an error it may be anywhere between.
 fn bring_up<S: Subsystem>(
-    module: &Module,
+    module: &Loaded,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
     (minor, entry): (u32, Arc<Entry>),
