@@ -238,8 +238,16 @@ fn sched_11_holds_in_every_order_of_events_with_completion_out_of_order() {
 fn sched_11_holds_in_every_order_of_events_on_an_unordered_ring() {
     let short = Plan { limit: Some(TIMEOUT.checked_div(2).unwrap()), ..plan(1, true, After::Nothing) };
     let jobs = [plan(0, true, After::Nothing), short, plan(0, false, After::Nothing)];
-    let config =
-        Config { jobs, credits: [3; 2], out_of_order: true, unordered: true, faults: false, ticks: 2, ..ONE_RING };
+    let config = Config {
+        jobs,
+        submitted: 2,
+        credits: [2; 2],
+        out_of_order: true,
+        unordered: true,
+        faults: false,
+        ticks: 2,
+        ..ONE_RING
+    };
     explore_all(&config, &[Notable::RanAgain, INNOCENT, Notable::Overtook, Notable::YoungerOverdue]);
 }
 

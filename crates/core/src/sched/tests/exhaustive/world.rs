@@ -257,12 +257,21 @@ impl Engine {
 
     /// The jobs that a ring which works out of order may finish next: the oldest of each queue.
     pub(super) fn may_finish<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = usize> + 'a {
-        let left = self.given[..self.written()].iter().map(|(_, job)| *job).filter(|job| !self.finished.contains(job));
-        let queue = |job: usize| config.jobs[job].queue;
-        left.filter(move |job| {
-            let mut before = self.given.iter().map(|(_, other)| *other).take_while(|other| other != job);
-            !before.any(|other| queue(other) == queue(*job) && !self.finished.contains(&other))
-        })
+        let written = self.given[..self.written()].iter().map(|(_, job)| *job);
+        let left = written.filter(|job| !self.finished.contains(job));
+        left.filter(move |job| self.older_of_its_queue(config, *job).all(|other| self.finished.contains(&other)))
+    }
+
+    /// The finished jobs that the shell may be told of next: of each queue the oldest.
+    fn may_report<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = usize> + 'a {
+        let finished = self.finished.iter().copied();
+        finished.filter(move |job| self.older_of_its_queue(config, *job).next().is_none())
+    }
+
+    /// Jobs of the same queue that the ring was given before, and whose end has not been reported.
+    fn older_of_its_queue<'a>(&'a self, config: &'a Config, job: usize) -> impl Iterator<Item = usize> + 'a {
+        let before = self.given.iter().map(|(_, other)| *other).take_while(move |other| *other != job);
+        before.filter(move |other| config.jobs[*other].queue == config.jobs[job].queue)
     }
 
     /// The job that is guilty if the ring is reset now.
@@ -376,7 +385,7 @@ impl World {
             if config.out_of_order {
                 let may_finish = engine.may_finish(config).filter(|_| runs);
                 events.extend(may_finish.map(|job| Event::Finish(ring, job)));
-                events.extend(engine.finished.iter().map(|job| Event::ReportOne(ring, *job)));
+                events.extend(engine.may_report(config).map(|job| Event::ReportOne(ring, job)));
             } else if runs && engine.executing().is_some() {
                 events.push(Event::Complete(ring));
             }
