@@ -37,6 +37,7 @@ pub(crate) fn attend(device: &Arc<Device>) -> Result<bool, DriverError> {
         match progress {
             Progress::UpTo(seqno) => device.engine.hw_done(ring, seqno),
             Progress::One(seqno) => device.engine.hw_done_one(ring, seqno),
+            Progress::Aborted(seqno) => device.engine.aborted(ring, seqno),
             Progress::Stopped(seqno) => device.engine.fault(ring, seqno),
         }
     }
