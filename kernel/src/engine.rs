@@ -15,7 +15,7 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot,
+    self, Abort, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot,
     RingIndex, RingSlot, Scheduler, Stores, TurnSlot, WaitSlot,
 };
 use lifeboat_core::{errno::Errno, Timestamp};
@@ -68,8 +68,8 @@ pub(crate) enum Task {
     Release(Arc<Job>),
     /// Write it to its ring, then call [`Engine::started`] or [`Engine::start_failed`].
     Run { id: JobId, job: Arc<Job>, ring: RingIndex, seqno: Seqno },
-    /// Find out whether the ring has begun its [suspect](Engine::suspect) and how far it is, call
-    /// [`Engine::begin_reset`], and if that gives a number, reset it, let it prove itself, and call
+    /// Find out whether the ring has begun its [suspect](Engine::suspect) and how far it is, have it give
+    /// that up ([`Engine::begin_abort`]) if it can, call [`Engine::begin_reset`], and if that gives a number, reset it, let it prove itself, and call
     /// [`Engine::reset_done`].
     Reset(RingIndex),
     /// The same for all rings and the whole device: [`Engine::begin_device_reset`], [`Engine::device_reset_done`].
@@ -133,6 +133,23 @@ impl Engine {
     /// A ring has completed one job, whatever became of those before it.
     pub(crate) fn hw_done_one(&self, ring: u8, seqno: Seqno) {
         self.event(|core, now| core.hw_done_one(RingIndex(ring), seqno, now));
+    }
+
+    /// A ring has given up one job, and reads nothing of it any more.
+    pub(crate) fn aborted(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, now| core.aborted(RingIndex(ring), seqno, now));
+    }
+
+    /// The job that a ring is to give up before it is reset, if any, and its number.
+    pub(crate) fn begin_abort(&self, ring: RingIndex) -> Option<(Arc<Job>, Seqno)> {
+        let mut core = self.core.lock();
+        let (suspect, seqno) = core.begin_abort(ring)?;
+        Some((core.payload(suspect)?.clone(), seqno))
+    }
+
+    /// What the ring says to that. `true` if it need not be reset now.
+    pub(crate) fn abort_answered(&self, ring: RingIndex, answer: Abort) -> bool {
+        self.event(|core, now| core.abort_answered(ring, answer, now))
     }
 
     /// A ring has stopped with a fault; `seqno` was read together with that.

@@ -44,6 +44,7 @@ pub(crate) fn report(device: &Device, ring: u8, progress: Progress) {
     match progress {
         Progress::UpTo(seqno) => device.engine.hw_done(ring, seqno),
         Progress::One(seqno) => device.engine.hw_done_one(ring, seqno),
+        Progress::Aborted(seqno) => device.engine.aborted(ring, seqno),
         Progress::Stopped(seqno) => device.engine.fault(ring, seqno),
         Progress::InMemory => device.in_memory.store(true, Release),
     }

@@ -9,7 +9,7 @@ use kernel::{
 };
 use lifeboat_core::{
     fence::Seqno,
-    sched::{Began, RingSlot},
+    sched::{Abort, Began, RingSlot},
 };
 use lifeboat_driver::{Driver, DriverError, Duty, Progress};
 
@@ -93,6 +93,13 @@ impl Rings {
         let Some(ring) = self.rings.get(usize::from(number)) else { return Began::No };
         // A device that cannot be asked accuses nobody.
         link.io(|io| Driven::began(io, ring, job.work(), job.begins())).unwrap_or(Began::No)
+    }
+
+    /// Has a ring give up this job.
+    pub(crate) fn abort(&mut self, link: &Link, number: u8, job: &Job, seqno: Seqno) -> Abort {
+        let Some(ring) = self.rings.get_mut(usize::from(number)) else { return Abort::Cannot };
+        // A device that cannot be asked gives nothing up.
+        link.io(|io| Driven::abort(io, ring, job.work(), seqno)).unwrap_or(Abort::Cannot)
     }
 
     /// Resets one ring.

@@ -99,6 +99,12 @@ fn perform(device: &Arc<Device>, rings: &mut Rings, task: Task) {
             ask_whether_begun(device, rings, index);
             // The overdue job may have completed since.
             ask_progress(device, index.0);
+            if let Some((job, seqno)) = device.engine.begin_abort(index) {
+                let answer = rings.abort(&device.link, index.0, &job, seqno);
+                if device.engine.abort_answered(index, answer) {
+                    return;
+                }
+            }
             // If it is not to be reset, something larger may be: that is the next task.
             let Some(seqno) = device.engine.begin_reset(index) else { return };
             let done = device.noticed(reset(device, rings, index, seqno));

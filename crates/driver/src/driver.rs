@@ -4,7 +4,7 @@ use core::fmt;
 
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::health::{judge_identity, Verdict};
-use lifeboat_core::sched::Began;
+use lifeboat_core::sched::{Abort, Began};
 use lifeboat_core::wedge::Methods;
 use lifeboat_pci::DmaMemory;
 
@@ -24,7 +24,7 @@ use crate::{DriverError, Io, Sequence, Unavailable};
 /// | called | functions |
 /// |---|---|
 /// | at probe | [`info`](Self::info), [`ring_shape`](Self::ring_shape), [`ring`](Self::ring), [`bring_up`](Self::bring_up) |
-/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`collect`](Self::collect), [`place`](Self::place), [`began`](Self::began), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
+/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`collect`](Self::collect), [`place`](Self::place), [`began`](Self::began), [`abort`](Self::abort), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
 /// | by interrupts | [`pending`](Self::pending) |
 /// | now and then | [`presence`](Self::presence), [`computes`](Self::computes), [`heartbeat`](Self::heartbeat), [`identify`](Self::identify) |
 /// | by a dump | [`read`](Self::read) |
@@ -185,6 +185,22 @@ pub trait Driver: Sized + 'static {
         Ok(Began::No)
     }
 
+    /// Has a ring give up one overdue job, to which it was given this number, and go on with the
+    /// others. [`Abort::Asked`] promises that the job's end is [reported](Progress): as aborted, or as
+    /// completed. A ring that cannot do this, as here, is reset.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`]; then the ring is reset.
+    fn abort<M: DmaMemory>(
+        io: &Io<'_>,
+        ring: &mut Self::Ring<M>,
+        work: Self::Work<'_>,
+        seqno: Seqno,
+    ) -> Result<Abort, DriverError> {
+        let _ = (io, ring, work, seqno);
+        Ok(Abort::Cannot)
+    }
+
     /// Why a ring has stopped, if it has.
     ///
     /// # Errors
@@ -329,6 +345,9 @@ pub enum Progress {
     /// It has completed the job with this number, whatever became of those before it. Each is
     /// reported once, or again; of two jobs of one queue the earlier first.
     One(Seqno),
+    /// It has given up the job with this number, as it was [told](Driver::abort), and reads nothing of
+    /// it any more. Reported before a number that is behind it.
+    Aborted(Seqno),
     /// It has stopped with a fault, and had completed everything up to this number.
     Stopped(Seqno),
     /// It has written into its memory how far it is: whoever has the ring [collects](Driver::collect)

@@ -119,6 +119,7 @@ impl<S: Subsystem> Interrupts<S> {
         match progress {
             Progress::UpTo(seqno) => self.events.hw_done(ring, seqno),
             Progress::One(seqno) => self.events.hw_done_one(ring, seqno),
+            Progress::Aborted(seqno) => self.events.aborted(ring, seqno),
             Progress::Stopped(seqno) => self.events.fault(ring, seqno),
             Progress::InMemory => {
                 self.in_memory.store(true, SeqCst);

@@ -17,7 +17,7 @@ use crate::ledger::Entry;
 use crate::link::Link;
 use crate::panics::contained;
 use crate::rest::Rest;
-use crate::sched::{AtRest, Began, ErrorScope, RingIndex, Rings};
+use crate::sched::{Abort, AtRest, Began, ErrorScope, RingIndex, Rings};
 use crate::subsystem::{Job, Subsystem};
 
 /// A ring of a driver, in host memory.
@@ -100,6 +100,12 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
         let (link, ring) = self.ring(ring);
         // A device that cannot be asked accuses nobody.
         link.io(|io| S::Driver::began(io, ring, job.work(), job.notes().begins())).unwrap_or(Began::No)
+    }
+
+    fn abort(&mut self, ring: RingIndex, job: &Arc<S::Job>, seqno: Seqno) -> Abort {
+        let (link, ring) = self.ring(ring);
+        // A device that cannot be asked gives nothing up.
+        link.io(|io| S::Driver::abort(io, ring, job.work(), seqno)).unwrap_or(Abort::Cannot)
     }
 
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), DriverError> {

@@ -200,6 +200,13 @@ impl<J> Events<J> {
         self.0.event(|core| core.hw_done_one(ring, seqno, now));
     }
 
+    /// A ring has given up the job with this number, and reads nothing of it any more: the job fails as guilty. To be told
+    /// before a number that is behind it.
+    pub fn aborted(&self, ring: RingIndex, seqno: Seqno) {
+        let now = self.0.now();
+        self.0.event(|core| core.aborted(ring, seqno, now));
+    }
+
     /// A ring has stopped with a fault; `seqno` was read together with that, and is what it has completed.
     pub fn fault(&self, ring: RingIndex, seqno: Seqno) {
         let now = self.0.now();
