@@ -23,9 +23,9 @@ use lifeboat_driver::Driver as _;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::driver::Driven;
 use crate::fence::Unsignalled;
 use crate::job::Job;
+use crate::registration::Driven;
 use crate::storage::Storage;
 
 type Core = Scheduler<Heap>;

@@ -14,9 +14,9 @@ use lifeboat_pci::BusError;
 
 use crate::clock::Clock;
 use crate::device::{Device, State};
-use crate::driver::Driven;
 use crate::glue::Enabled;
 use crate::module_parameters;
+use crate::registration::Driven;
 
 /// The looks at one device.
 pub(crate) struct Watcher {

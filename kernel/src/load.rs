@@ -13,7 +13,7 @@ use kernel::{
 use lifeboat_core::{errno::Errno, sched::QueueId};
 
 use crate::device::Device;
-use crate::exercise::{Exercise, KINDS};
+use crate::exercise::Exercise;
 use crate::fence::Fence;
 use crate::module_parameters;
 
@@ -51,8 +51,7 @@ impl Load {
         for (number, workspace) in (0..).zip(&rings.workspaces) {
             let queue = device.engine.open_queue(context, number).ok_or(ENOSPC)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
-            for kind in KINDS {
-                let exercise = Exercise::new(kind, workspace.clone())?;
+            for exercise in Exercise::all(workspace)? {
                 self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
             }
         }

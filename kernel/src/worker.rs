@@ -11,9 +11,9 @@ use lifeboat_driver::{Driver, DriverError};
 use lifeboat_pci::BusError;
 
 use crate::device::Device;
-use crate::driver::Driven;
 use crate::engine::Task;
 use crate::interrupt;
+use crate::registration::Driven;
 use crate::ring::Rings;
 use crate::shown::Shown;
 

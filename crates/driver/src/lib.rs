@@ -30,7 +30,7 @@ mod io;
 mod sequence;
 
 pub use access::{IdRegister, Registers};
-pub use driver::{Driver, Facts, Identity, PciId, Pending, Place, RingReport, RingShape};
+pub use driver::{BarUse, Driver, Facts, Identity, PciId, Pending, Place, RingReport, RingShape};
 pub use error::{DriverError, Unproven};
 pub use io::{Io, Windows};
 pub use sequence::{Duty, Pace, Sequence, Step, Turn};

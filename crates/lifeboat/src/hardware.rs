@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use lifeboat_driver::{DriverError, Windows};
+use lifeboat_driver::{BarUse, DriverError, Windows};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova};
 use lifeboat_sync::lint::{self, Mutex};
 
@@ -49,9 +49,16 @@ impl DmaMemory for Mapped {
 }
 
 impl Hardware {
-    /// Maps BARs of a function.
-    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[u8]) -> Result<Self, BusError> {
-        let windows = bars.iter().map(|bar| Ok((*bar, function.bar(*bar)?))).collect::<Result<_, BusError>>()?;
+    /// Maps BARs of a function. One that is shorter than its driver needs is out of range.
+    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[BarUse]) -> Result<Self, BusError> {
+        let map = |&BarUse { number, bytes }: &BarUse| {
+            let window = function.bar(number)?;
+            if window.size() < bytes {
+                return Err(BusError::OutOfRange { offset: 0, len: bytes });
+            }
+            Ok((number, window))
+        };
+        let windows = bars.iter().map(map).collect::<Result<_, BusError>>()?;
         Ok(Self { function: function.clone(), windows, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
     }
 
