@@ -11,10 +11,10 @@
 //! | `registration` | the driver that this is the shell of |
 //! | `driver`, `bringup`, `selftest` | probe, from a function on the bus to a device that works |
 //! | `binding`, `teardown` | its one end |
-//! | `device` | what there is of a device, and its work items |
+//! | `device` | all that there is of a device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
-//! | `engine`, `worker`, `interrupt` | the scheduler's shell |
+//! | `engine`, `worker`, `tick`, `interrupt` | the scheduler's shell |
 //! | `ring`, `workspace`, `job`, `fence` | what a job consists of |
 //! | `health` | is the device alive |
 //! | `load`, `exercise` | jobs whose results are known to the byte |
@@ -53,6 +53,7 @@ mod shared;
 mod shown;
 mod storage;
 mod teardown;
+mod tick;
 mod worker;
 mod workspace;
 

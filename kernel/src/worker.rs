@@ -1,24 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Carries out what the scheduler wants done. Two work items: the worker, which owns the rings, and the tick, which
-//! passes time.
+//! Carries out what the scheduler wants done: a work item, which owns the rings.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    workqueue::{impl_has_work, WorkItem},
+};
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::{Began, ErrorScope, RingIndex};
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError};
 use lifeboat_pci::BusError;
 
-use crate::device::Device;
+use crate::device::{Device, WORKER};
 use crate::engine::Task;
-use crate::interrupt;
 use crate::registration::Driven;
 use crate::ring::Rings;
 use crate::shown::Shown;
 
+impl_has_work! {
+    impl HasWork<Self, WORKER> for Device { self.worker_work }
+}
+
+impl WorkItem<WORKER> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        work(&this);
+    }
+}
+
+impl Device {
+    /// There may be something to do for the worker.
+    pub(crate) fn kick(self: &Arc<Self>) {
+        let _ = self.shared.queue.enqueue::<_, WORKER>(self.clone());
+    }
+}
+
 /// Carries out all that is to be done now.
-pub(crate) fn work(device: &Arc<Device>) {
+fn work(device: &Arc<Device>) {
     {
         let mut rings = device.rings.lock();
         while let Some(task) = device.engine.next() {
@@ -35,19 +56,8 @@ pub(crate) fn work(device: &Arc<Device>) {
     }
 }
 
-/// Asks the rings how far they are, so that a lost interrupt is no hang; then judges time.
-pub(crate) fn tick(device: &Arc<Device>) {
-    // A source whose message was lost sends no other before it is acknowledged. An error is reported already.
-    let _ = interrupt::attend(device);
-    for ring in 0..Driven::rings(&device.info) {
-        ask_progress(device, ring);
-    }
-    device.engine.tick();
-    device.kick();
-}
-
 /// Asks a ring how far it is. An error is reported already.
-fn ask_progress(device: &Arc<Device>, ring: u8) {
+pub(crate) fn ask_progress(device: &Arc<Device>, ring: u8) {
     if let Ok(seqno) = device.io(|io| Driven::progress(io, ring)) {
         device.engine.hw_done(ring, seqno);
     }
