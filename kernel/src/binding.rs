@@ -59,6 +59,7 @@ pub(crate) fn begin(device: &Arc<Device>) {
 
 /// The device is lost: everything but the release. Runs as a work item of its own, since it stops all the others.
 fn lose(device: &Arc<Device>) {
+    device.link.begin_end();
     let loss = device.loss.lock().unwrap_or(Loss::FellOff);
     let mut binding = device.binding.lock();
     *binding = match core::mem::replace(&mut *binding, Progress::Released) {
@@ -74,6 +75,8 @@ fn lose(device: &Arc<Device>) {
 
 /// Ends the binding; what is left to do of it is done when this returns. Only the first call does anything.
 pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
+    // First of all: a reset that is under way holds what the verdict needs.
+    device.link.begin_end();
     let clock = Clock::start();
     let mut stopwatch = Stopwatch::start();
     let progress = core::mem::replace(&mut *device.binding.lock(), Progress::Released);

@@ -87,6 +87,10 @@ fn poll(device: &Arc<Device>) {
         Err(DriverError::Gone) => Health::Dead,
         Err(_) => device.watcher.lock().unsure(),
     };
+    // Perhaps in the middle of a reset, which the end of the binding has cut short: the device cannot be judged.
+    if device.link.is_ending() {
+        return;
+    }
     if !matches!(health, Health::Alive { .. }) {
         device.counters.health_failures.add(1);
     }
@@ -128,8 +132,9 @@ impl Watcher {
     }
 }
 
-/// Whether the device is there, for who has to know now. Asks the bus, then the device; waits for nothing but a reset of
-/// the device that is under way.
+/// Whether the device is there, when that must be known now. Asks the bus, then the device; waits at most for a look that
+/// is under way, or for a reset of the device. The end of the binding cuts a reset short, at its next step; the verdict
+/// may be [`Verdict::Unsure`] then.
 pub(crate) fn verdict(device: &Device) -> Verdict {
     if device.enabled.lock().as_ref().is_some_and(Enabled::is_disconnected) {
         return Verdict::Dead;

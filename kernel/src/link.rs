@@ -36,6 +36,8 @@ pub(crate) struct Link {
     sizes: [u64; BARS],
     /// Sections that are open, or about to find that they may not.
     open: Atomic<i32>,
+    /// The end of the binding has begun: what takes long ends early.
+    ending: Atomic<bool>,
     cut: Atomic<bool>,
 }
 
@@ -58,7 +60,7 @@ impl Link {
             // A BAR that the kernel found no room for has no length. Nobody misses it: the module has no maps.
             *sizes.get_mut(index).ok_or(EINVAL)? = if size == 0 { u64::MAX } else { size };
         }
-        Ok(Self { mapped, sizes, open: Atomic::new(0), cut: Atomic::new(false) })
+        Ok(Self { mapped, sizes, open: Atomic::new(0), ending: Atomic::new(false), cut: Atomic::new(false) })
     }
 
     /// Runs code of the driver in a register section. `BusError::Unmapped` after the cut.
@@ -72,6 +74,16 @@ impl Link {
         };
         self.open.fetch_sub(1, Release);
         result
+    }
+
+    /// The end of the binding begins. Sections open as before, until the cut.
+    pub(crate) fn begin_end(&self) {
+        self.ending.store(true, Release);
+    }
+
+    /// Whether the end of the binding has begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Acquire)
     }
 
     /// Ends all access. When this returns `true` no section is open and none will be; `false` if one has not ended.
