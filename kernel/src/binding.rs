@@ -5,7 +5,11 @@
 //! A lost device is announced, retired and cut off at once, by a work item; the remove callback, whenever it comes,
 //! then only releases. A device that is removed first takes the whole path in the callback.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    workqueue::{impl_has_work, WorkItem},
+};
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::{Bound, Cut, Loss};
 
@@ -27,13 +31,35 @@ pub(crate) enum Progress {
     Released,
 }
 
+impl_has_work! {
+    impl HasWork<Self, LOSS> for Device { self.loss_work }
+}
+
+impl WorkItem<LOSS> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        lose(&this);
+    }
+}
+
+impl Device {
+    /// The device is lost: its end begins as soon as the work queue gets to it. The first reason counts.
+    pub(crate) fn report_loss(self: &Arc<Self>, loss: Loss) {
+        self.loss.lock().get_or_insert(loss);
+        // An error only says that it is on its way already, or that the binding is being released.
+        let _ = self.shared.queue.enqueue::<_, LOSS>(self.clone());
+    }
+}
+
 /// Takes charge of a device: from here on it ends by the whole path.
 pub(crate) fn begin(device: &Arc<Device>) {
     *device.binding.lock() = Progress::Bound(Bound::new(Shell::new(device.clone())));
 }
 
 /// The device is lost: everything but the release. Runs as a work item of its own, since it stops all the others.
-pub(crate) fn lose(device: &Arc<Device>) {
+fn lose(device: &Arc<Device>) {
+    device.link.begin_end();
     let loss = device.loss.lock().unwrap_or(Loss::FellOff);
     let mut binding = device.binding.lock();
     *binding = match core::mem::replace(&mut *binding, Progress::Released) {
@@ -49,6 +75,8 @@ pub(crate) fn lose(device: &Arc<Device>) {
 
 /// Ends the binding; what is left to do of it is done when this returns. Only the first call does anything.
 pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
+    // First of all: a reset that is under way holds what the verdict needs.
+    device.link.begin_end();
     let clock = Clock::start();
     let mut stopwatch = Stopwatch::start();
     let progress = core::mem::replace(&mut *device.binding.lock(), Progress::Released);

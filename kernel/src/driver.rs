@@ -11,9 +11,6 @@ use crate::device::Device;
 use crate::glue::registered;
 use crate::removals::Trigger;
 
-/// The driver that this module is the shell of.
-pub(crate) type Driven = lifeboat_lb1::Lb1Driver;
-
 /// What the bus calls.
 pub(crate) struct PciDriver;
 
@@ -38,7 +35,7 @@ impl pci::Driver for PciDriver {
     type IdInfo = ();
     type Data<'bound> = Data;
 
-    const ID_TABLE: pci::IdTable<Self::IdInfo> = &crate::PCI_TABLE;
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = crate::registration::ID_TABLE;
 
     fn probe<'bound>(
         function: &'bound pci::Device<Core<'_>>,

@@ -23,9 +23,9 @@ use lifeboat_driver::Driver;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::driver::Driven;
 use crate::fence::Unsignalled;
 use crate::job::Job;
+use crate::registration::Driven;
 use crate::ring;
 use crate::storage::Storage;
 

@@ -6,10 +6,13 @@ use kernel::prelude::*;
 use lifeboat_core::errno::Errno;
 use lifeboat_driver::DriverError;
 
+use crate::drive::CUT_SHORT;
+
 /// What probe returns for it.
 pub(crate) fn errno(error: DriverError) -> Error {
     match error {
         DriverError::Gone | DriverError::Foreign { .. } | DriverError::Impossible(_) | DriverError::NotAlive => ENODEV,
+        CUT_SHORT => ENODEV,
         DriverError::NoSuchThing => EINVAL,
         _ => EIO,
     }

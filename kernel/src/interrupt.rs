@@ -9,7 +9,7 @@ use kernel::{
 use lifeboat_driver::{Driver, DriverError, Pending, Progress, RingReport};
 
 use crate::device::Device;
-use crate::driver::Driven;
+use crate::registration::Driven;
 
 /// The same handler for every vector: one read tells what all of them announce.
 pub(crate) struct Handler(pub(crate) Arc<Device>);

@@ -9,27 +9,27 @@ use kernel::{
         Arc,
     },
 };
-use lifeboat_driver::Place;
-use lifeboat_lb1::{command::Work, Commands};
+use lifeboat_driver::{gpu::Gpu, Driver, Place};
 
+use crate::registration::Driven;
 use crate::workspace::Workspace;
 
 /// Commands, and the memory they work on.
 pub(crate) struct Job {
-    pub(crate) commands: KVec<Work>,
+    commands: KVec<<Driven as Gpu>::Command>,
     /// Where in its ring it begins, once it was written. Used by the worker alone.
     begins: Atomic<u32>,
     workspace: Arc<Workspace>,
 }
 
 impl Job {
-    pub(crate) fn new(workspace: Arc<Workspace>, commands: KVec<Work>) -> Result<Arc<Self>> {
+    pub(crate) fn new(workspace: Arc<Workspace>, commands: KVec<<Driven as Gpu>::Command>) -> Result<Arc<Self>> {
         Ok(Arc::new(Self { commands, begins: Atomic::new(0), workspace }, GFP_KERNEL)?)
     }
 
     /// As the driver gives it to a ring.
-    pub(crate) fn work(&self) -> Commands<'_> {
-        Commands { context: self.workspace.context, work: &self.commands }
+    pub(crate) fn work(&self) -> <Driven as Driver>::Work<'_> {
+        Driven::work(self.workspace.context, &self.commands)
     }
 
     /// The job was written.

@@ -9,11 +9,12 @@ use kernel::{
         atomic::{Acquire, Atomic, Full, Release},
         Arc, Mutex,
     },
+    workqueue::{impl_has_work, WorkItem},
 };
 use lifeboat_core::{errno::Errno, sched::QueueId};
 
-use crate::device::Device;
-use crate::exercise::{Exercise, KINDS};
+use crate::device::{Device, LOAD};
+use crate::exercise::Exercise;
 use crate::fence::Fence;
 use crate::module_parameters;
 
@@ -35,6 +36,25 @@ struct Slot {
     running: Option<Arc<Fence>>,
 }
 
+impl_has_work! {
+    impl HasWork<Self, LOAD> for Device { self.load_work }
+}
+
+impl WorkItem<LOAD> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.load.run(&this);
+    }
+}
+
+impl Device {
+    /// There may be something to verify or to submit for the load.
+    pub(crate) fn kick_load(self: &Arc<Self>) {
+        let _ = self.shared.queue.enqueue::<_, LOAD>(self.clone());
+    }
+}
+
 impl Load {
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
@@ -51,8 +71,7 @@ impl Load {
         for (number, workspace) in (0..).zip(&rings.workspaces) {
             let queue = device.engine.open_queue(context, number).ok_or(ENOSPC)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
-            for kind in KINDS {
-                let exercise = Exercise::new(kind, workspace.clone())?;
+            for exercise in Exercise::all(workspace)? {
                 self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
             }
         }
@@ -91,7 +110,7 @@ impl Load {
     }
 
     /// Verifies what has completed and submits what comes next.
-    pub(crate) fn run(&self, device: &Arc<Device>) {
+    fn run(&self, device: &Arc<Device>) {
         let mut submitted = false;
         for slot in self.slots.lock().iter_mut() {
             if let Some(outcome) = slot.running.as_ref().map(|fence| fence.outcome()) {

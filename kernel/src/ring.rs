@@ -14,14 +14,14 @@ use lifeboat_core::{
 use lifeboat_driver::{Driver, DriverError, Duty, Progress};
 
 use crate::drive::{drive, Stopped};
-use crate::driver::Driven;
 use crate::glue::Memory;
 use crate::job::Job;
 use crate::link::Link;
+use crate::registration::Driven;
 use crate::storage::Storage;
 use crate::workspace::Workspace;
 
-/// Entries that a ring is to have: of an LB1, 16 KiB of memory.
+/// Entries that a ring is to have, as far as its driver can: more than all exercises of its workspace take at once.
 const ENTRIES: u32 = 128;
 
 type Ring = <Driven as Driver>::Ring<Memory>;

@@ -284,8 +284,8 @@ pub struct Facts {
     pub model: &'static str,
     /// What the driver binds to.
     pub ids: &'static [PciId],
-    /// BARs that the driver uses.
-    pub bars: &'static [u8],
+    /// BARs that the driver or its users reach.
+    pub bars: &'static [BarUse],
     /// Interrupt vectors that the driver can use. A shell may take fewer: any vector's message
     /// makes it ask for all that is pending.
     pub vectors: u8,
@@ -302,6 +302,17 @@ pub struct PciId {
     pub vendor: u16,
     /// Device.
     pub device: u16,
+}
+
+/// Use of a BAR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BarUse {
+    /// Number of the BAR, 0 to 5.
+    pub number: u8,
+    /// Length that the driver's own code needs, in bytes. A shell refuses a device whose BAR is
+    /// shorter. 0 for memory that only users reach, through maps: a shell that has no maps leaves
+    /// such a BAR unmapped.
+    pub bytes: u64,
 }
 
 /// Shape of a ring.

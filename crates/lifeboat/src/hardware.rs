@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use lifeboat_driver::{DriverError, Windows};
+use lifeboat_driver::{BarUse, DriverError, Windows};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova};
 use lifeboat_sync::lint::{self, Mutex};
 
@@ -51,11 +51,17 @@ impl DmaMemory for Mapped {
 }
 
 impl Hardware {
-    /// Maps BARs of a function.
-    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[u8]) -> Result<Self, BusError> {
+    /// Maps BARs of a function. One that is shorter than its driver needs is out of range.
+    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[BarUse]) -> Result<Self, BusError> {
         let fuse = Fuse::default();
-        let window = |bar: &u8| Ok((*bar, Fused::new(function.bar(*bar)?, fuse.clone())));
-        let windows = bars.iter().map(window).collect::<Result<_, BusError>>()?;
+        let map = |&BarUse { number, bytes }: &BarUse| {
+            let window = function.bar(number)?;
+            if window.size() < bytes {
+                return Err(BusError::OutOfRange { offset: 0, len: bytes });
+            }
+            Ok((number, Fused::new(window, fuse.clone())))
+        };
+        let windows = bars.iter().map(map).collect::<Result<_, BusError>>()?;
         Ok(Self { function: function.clone(), windows, fuse, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
     }
 
