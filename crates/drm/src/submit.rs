@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use lifeboat::calls::{Arguments, Doorway};
 use lifeboat::sched::NewJob;
+use lifeboat::subsystem::Job as _;
 use lifeboat::{CallError, Fence, Kind};
 use lifeboat_core::sched::IfDependencyFails;
 use lifeboat_driver::gpu::Gpu;
 
 use crate::Queue;
-use crate::device::{Device, Users};
+use crate::device::{self, Device, Users};
 use crate::job::Job;
 
 /// A job to be: commands for one ring, and what they wait for.
@@ -71,11 +72,12 @@ pub(crate) fn submit<G: Gpu>(
 ) -> Result<Fence, CallError> {
     let context = &submission.queue.context;
     // From the reservation to the commit, so that an unplug either sees the job or refuses it.
-    let _bound = doorway.enter().ok_or_else(|| doorway.refusal())?;
+    let bound = doorway.enter().ok_or_else(|| doorway.refusal())?;
     let ledger = &doorway.users().ledger;
     let job = Arc::new(Job::new(context, submission.commands, ledger.enlist(Kind::JOB)));
     let Submission { after, restartable, if_dependency_fails, .. } = *submission;
-    let cost = doorway.users().base.cost(&job);
+    // The scheduler refuses a job whose cost the driver cannot tell: it is larger than any ring.
+    let cost = device::link(&bound).code(|| G::cost(job.work())).unwrap_or(u32::MAX);
     Ok(submission.queue.scheduled.submit(NewJob {
         cost,
         after,

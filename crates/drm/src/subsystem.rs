@@ -73,7 +73,8 @@ impl<G: Gpu> Subsystem for Drm<G> {
     }
 
     fn interrupt(&self, link: &Link, pending: &<G as Driver>::Pending) -> bool {
-        let Some(display) = self.screen.as_ref().filter(|_| G::blanked(pending)) else { return true };
+        let blanked = link.code(|| G::blanked(pending)).unwrap_or(false);
+        let Some(display) = self.screen.as_ref().filter(|_| blanked) else { return true };
         let handled = display.advance(link);
         if !handled {
             display.ask_soon();

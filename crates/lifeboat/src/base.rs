@@ -7,9 +7,8 @@ use lifeboat_driver::Driver;
 
 use crate::ledger::Ledger;
 use crate::loaded::{Loaded, Minor};
-use crate::panics::caught;
 use crate::sched::Scheduler;
-use crate::subsystem::{Job, Subsystem};
+use crate::subsystem::Subsystem;
 
 /// One device. Freed when its binding and its last user are gone.
 pub struct Base<S: Subsystem> {
@@ -68,12 +67,6 @@ impl<S: Subsystem> Base<S> {
     /// Counts what is made of it.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
-    }
-
-    /// Credits that a job takes. A driver that panics over it is answered by more than any ring has,
-    /// which the scheduler refuses (DRV-3).
-    pub fn cost(&self, job: &S::Job) -> u32 {
-        caught("the driver", || S::Driver::cost(job.work())).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn new(

@@ -180,7 +180,7 @@ impl Link {
     /// # Errors
     /// [`DriverError::Panicked`], [`DriverError::Stuck`].
     #[track_caller]
-    pub(crate) fn code<R>(&self, f: impl FnOnce() -> R) -> Result<R, DriverError> {
+    pub fn code<R>(&self, f: impl FnOnce() -> R) -> Result<R, DriverError> {
         let section = self.code.enter();
         let result = self.guarded(|| Ok(f()));
         drop(section);
