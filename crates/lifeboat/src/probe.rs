@@ -234,12 +234,14 @@ fn bring_up<S: Subsystem>(
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let info = bound.io(S::Driver::info)?;
     let (memories, mut rings) = make_rings::<S>(&bound, info)?;
-    // The scheduler gives all rings the same.
+    // What a job may have on whichever ring it comes to.
     let credits = memories.iter().map(|ring| ring.credits).min().unwrap_or(1);
-    let limits = Limits { ring_credits: credits, ..scheduler.limits };
+    let ring_credits = memories.iter().map(|ring| ring.credits).collect();
+    let unordered = |ring: &RingMemory| bound.code(|| !S::Driver::in_order(&info, ring.number));
+    let unordered = memories.iter().map(unordered).collect::<Result<_, _>>()?;
     let contexts = S::contexts(&info);
     let rings_of_device = bound.code(|| S::Driver::rings(&info))?;
-    let scheduler = Options { rings: rings_of_device, limits, contexts, ..scheduler };
+    let scheduler = Options { rings: rings_of_device, ring_credits, unordered, contexts, ..scheduler };
     let name = base::name(minor);
     let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info }, subsystem));
     let ProbeOptions { watch, dump_limit, report_dump, .. } = options;

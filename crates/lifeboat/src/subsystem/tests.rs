@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
 mod no_heartbeat;
+mod own_credits;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -40,6 +41,7 @@ enum At {
     Info,
     Rings,
     RingShape,
+    RingCredits,
     Ring,
     BringUp,
     BringUpStep,
@@ -158,6 +160,9 @@ impl Driver for Mistaken {
 
     fn ring_shape(info: &Info, ring: u8, entries: u32) -> RingShape {
         let shape = Lb1Driver::ring_shape(info, ring, entries);
+        if ring == 1 && here(At::RingCredits) {
+            return RingShape { credits: 3, ..shape };
+        }
         if here(At::RingShape) { RingShape { bytes: u64::MAX, ..shape } } else { shape }
     }
 

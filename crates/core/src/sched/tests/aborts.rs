@@ -253,3 +253,43 @@ fn sched_4_and_11_the_others_on_an_unordered_ring_do_not_notice() {
     bench.drain();
     assert_eq!(bench.scheduler.next_deadline(), Some(due));
 }
+
+/// The time from the suspicion to the abort is the aborted job's, and nobody else's.
+#[test]
+fn sched_4_and_9_an_aborted_job_is_charged_until_it_is_gone() {
+    let (mut bench, _, _) = overdue();
+    assert!(bench.abort(Abort::Asked));
+    bench.pass(TIMEOUT / 2);
+    bench.report_aborted();
+    bench.complete(0);
+    let used = |context: usize| bench.scheduler.turns[context].turn.at[Priority::Normal as usize].used;
+    assert_eq!([0, 1].map(|context| used(context) / 1000), [150_000, 0], "microseconds");
+}
+
+#[test]
+fn sched_4_a_ring_whose_only_job_is_aborted_has_nothing_left() {
+    let mut bench = Bench::new(4, 1, 4);
+    let queue = bench.queue(0);
+    bench.submit(queue);
+    bench.pass(TIMEOUT);
+    assert!(bench.abort(Abort::Done));
+    let numbers = bench.scheduler.numbers(RING).unwrap();
+    assert_eq!(numbers.completed, numbers.issued);
+}
+
+/// The driver finds out late that the ring has not begun it, so that it runs a second time, and hangs.
+#[test]
+fn sched_4_a_job_that_runs_again_can_be_aborted_again() {
+    let mut bench = Bench::new(4, 1, 4);
+    let queue = bench.queue(0);
+    let (job, _) = bench.submit_spec(queue, spec(0, true)).unwrap();
+    bench.drain();
+    bench.pass(TIMEOUT);
+    assert!(!bench.abort(Abort::Cannot));
+    bench.scheduler.suspect_began(bench.scheduler.suspect(RING).unwrap(), Began::No);
+    bench.reset(0);
+    assert_eq!(bench.running(), [job]);
+    bench.pass(TIMEOUT);
+    assert!(bench.abort(Abort::Done));
+    assert_eq!(bench.signalled, HashMap::from([(job, Err(FenceError::Guilty))]));
+}
