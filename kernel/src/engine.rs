@@ -61,7 +61,7 @@ pub(crate) struct Engine {
     counters: Arc<Counters>,
 }
 
-/// What is left to do with the lock released.
+/// A task that is carried out with the lock released.
 pub(crate) enum Task {
     /// Drop it.
     Release(Arc<Job>),
@@ -239,7 +239,7 @@ impl Engine {
 
     fn event<T>(&self, feed: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
         let mut core = self.core.lock();
-        // Read under the lock: the core's time does not run backwards.
+        // The clock is read under the lock, so that the core's time does not run backwards.
         let now = self.clock.now();
         feed(&mut core, now)
     }
