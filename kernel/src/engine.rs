@@ -27,6 +27,7 @@ use crate::fence::Unsignalled;
 use crate::job::Job;
 use crate::registration::Driven;
 use crate::storage::Storage;
+use crate::workspace::SLOTS;
 
 type Core = Scheduler<Heap>;
 
@@ -45,10 +46,11 @@ impl sched::Storage for Heap {
     type Waits = [WaitSlot; 0];
 }
 
-/// Jobs of one device in all states: those of eight rings with four workspace slots each, and some to spare.
-const JOBS: usize = 64;
-/// Queues of one device: one for each ring.
-const QUEUES: usize = 8;
+/// Jobs of one ring in all states: for each slot of its workspace the one in flight, and earlier
+/// ones that have ended and that the hardware has not given back.
+const JOBS: usize = 4 * SLOTS as usize;
+/// Queues of one ring.
+const QUEUES: usize = 1;
 /// Contexts of one device: the driver's own jobs are held responsible together.
 const CONTEXTS: usize = 1;
 
@@ -85,15 +87,16 @@ impl Engine {
         counters: Arc<Counters>,
     ) -> impl PinInit<Self, Error> {
         let limits = Limits::new(credits, job_timeout);
+        let rings = usize::from(rings);
         try_pin_init!(Self {
             core <- new_spinlock!(
                 Core::new(
                     Stores {
-                        jobs: Storage::new(JOBS)?,
-                        queues: Storage::new(QUEUES)?,
-                        rings: Storage::new(rings.into())?,
+                        jobs: Storage::new(JOBS * rings)?,
+                        queues: Storage::new(QUEUES * rings)?,
+                        rings: Storage::new(rings)?,
                         contexts: Storage::new(CONTEXTS)?,
-                        turns: Storage::new(CONTEXTS * usize::from(rings))?,
+                        turns: Storage::new(CONTEXTS * rings)?,
                         waits: [],
                     },
                     limits
