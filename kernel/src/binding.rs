@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The binding's one end, whoever begins it: the driver that found the device lost, or the bus that removes it.
+//! The one end of a binding. The driver begins it when it finds the device lost, or the bus when it
+//! removes the device.
 //!
 //! A lost device is announced, retired and cut off at once, by a work item; the remove callback, whenever it comes,
 //! then only releases. A device that is removed first takes the whole path in the callback.
@@ -21,13 +22,13 @@ use crate::removals::{Step, Stopwatch, Trigger};
 use crate::shown::Shown;
 use crate::teardown::Shell;
 
-/// Where on the path of `lifeboat_core::unplug` the binding stands between two calls.
+/// How far the binding is on the path of `lifeboat_core::unplug`, between two calls.
 pub(crate) enum Progress {
-    /// In place.
+    /// The device is driven.
     Bound(Bound<Shell>),
     /// The device was lost, and the bus has not come for it yet.
     Cut(Cut<Shell>),
-    /// Over, or not begun.
+    /// The binding is over, or has not begun.
     Released,
 }
 
@@ -44,7 +45,8 @@ impl WorkItem<LOSS> for Device {
 }
 
 impl Device {
-    /// The device is lost: its end begins as soon as the work queue gets to it. The first reason counts.
+    /// Reports the device lost. Its end begins as soon as the work queue gets to it. The first
+    /// reason counts.
     pub(crate) fn report_loss(self: &Arc<Self>, loss: Loss) {
         self.loss.lock().get_or_insert(loss);
         // An error only says that it is on its way already, or that the binding is being released.
@@ -52,12 +54,13 @@ impl Device {
     }
 }
 
-/// Takes charge of a device: from here on it ends by the whole path.
+/// Takes charge of a device, whose binding ends by the whole path from here on.
 pub(crate) fn begin(device: &Arc<Device>) {
     *device.binding.lock() = Progress::Bound(Bound::new(Shell::new(device.clone())));
 }
 
-/// The device is lost: everything but the release. Runs as a work item of its own, since it stops all the others.
+/// Ends the binding of a lost device, but for the release. Runs as a work item of its own, since it
+/// stops all others.
 fn lose(device: &Arc<Device>) {
     device.link.begin_end();
     let loss = device.loss.lock().unwrap_or(Loss::FellOff);
@@ -73,9 +76,10 @@ fn lose(device: &Arc<Device>) {
     };
 }
 
-/// Ends the binding; what is left to do of it is done when this returns. Only the first call does anything.
+/// Ends the binding. Only the first call does anything; when it returns, all is done that a loss
+/// had left to do.
 pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
-    // First of all: a reset that is under way holds what the verdict needs.
+    // First of all, since a reset that is under way holds a lock that the verdict needs.
     device.link.begin_end();
     let clock = Clock::start();
     let mut stopwatch = Stopwatch::start();
@@ -91,7 +95,7 @@ pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
         Progress::Cut(cut) => cut,
         Progress::Released => return,
     };
-    // It may be waiting for the lock; it finds nothing left to do.
+    // The work item may be waiting for the lock; nothing is left for it to do.
     let mut stopwatch = Stopwatch::start();
     disable::<Device, LOSS>(device);
     stopwatch.lap(Step::Turn, &mut device.removal.lock());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! From an identified device to one that works: the driver's bring-up, then the self-test.
+//! Makes an identified device work: the driver's bring-up, then the self-test.
 
 use kernel::{device::Core, pci, prelude::*, sync::Arc};
 use lifeboat_driver::{gpu::Gpu, Driver, Duty};
@@ -31,7 +31,7 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
     })?;
     device.load.open(device)?;
     selftest::run(device)?;
-    // Unless it was lost meanwhile.
+    // The device may have been lost meanwhile.
     if !device.change(State::Probing, State::Ready) {
         return Err(ENODEV);
     }

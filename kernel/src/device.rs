@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A device: everything of it that outlives a single call. It belongs to one binding, and holds no hardware after it.
+//! A device: all of its state that outlives a call. It belongs to one binding, and holds no
+//! hardware after that.
 
 use core::time::Duration;
 
@@ -35,20 +36,21 @@ use crate::ring::Rings;
 use crate::shared::Shared;
 use crate::shown::Shown;
 
-/// Work item numbers. What a work item does is in the module of its name, and how it is queued; `LOSS` is in `binding`.
+/// Work item numbers. What a work item does is in the module of its name, and how it is queued;
+/// `LOSS` is in `binding`.
 pub(crate) const WORKER: u64 = 0;
 pub(crate) const TICK: u64 = 1;
 pub(crate) const HEALTH: u64 = 2;
 pub(crate) const LOSS: u64 = 3;
 pub(crate) const LOAD: u64 = 4;
 
-/// One word under `state` in debugfs.
+/// State of a device: a word in its file `state` in debugfs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum State {
     Probing,
     Ready,
-    /// It answers, but is not well.
+    /// The device answers, but is not well.
     Suspect,
     /// The loss has been announced.
     Gone,
@@ -81,15 +83,15 @@ pub(crate) struct Device {
     pub(crate) engine: Engine,
     #[pin]
     pub(crate) load: Load,
-    /// Why the device is lost, as whoever noticed it first saw it.
+    /// Reason of the loss, as it was first reported.
     #[pin]
     pub(crate) loss: SpinLock<Option<Loss>>,
-    /// Held for a look.
+    /// Locked during a look, and by a reset until the device works again.
     #[pin]
     pub(crate) watcher: Mutex<Watcher>,
     #[pin]
     pub(crate) removal: Mutex<Removal>,
-    // What the release gives back.
+    // The release gives these back.
     #[pin]
     pub(crate) enabled: Mutex<Option<Enabled>>,
     #[pin]
@@ -160,7 +162,7 @@ impl Device {
         self.noticed(self.link.io(code))
     }
 
-    /// Passes a result on; if it says that the device is gone, reports that.
+    /// Passes a result on. Reports the loss of the device if the result says that it is gone.
     pub(crate) fn noticed<T>(self: &Arc<Self>, result: Result<T, DriverError>) -> Result<T, DriverError> {
         if matches!(result, Err(DriverError::Gone)) {
             self.report_loss(Loss::FellOff);

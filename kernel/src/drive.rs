@@ -22,7 +22,7 @@ pub(crate) enum Stopped {
 }
 
 impl Stopped {
-    /// What probe returns for it.
+    /// The error that probe returns for it.
     pub(crate) fn errno(self) -> Error {
         match self {
             Self::Driver(error) => errno(error),
@@ -37,9 +37,10 @@ impl From<DriverError> for Stopped {
     }
 }
 
-/// Carries a sequence through; `duty` does what the sequence asks of the shell. Ends early if the device is gone; and
-/// with [`CUT_SHORT`] before its next step once the end of the binding [begins](Link::begin_end), so that an unplug
-/// waits for one step and one pause, and not for hardware that may never answer.
+/// Carries a sequence through; `duty` does what the sequence asks of the shell. Ends early if the
+/// device is gone; and with [`CUT_SHORT`] before its next step once the end of the binding
+/// [begins](Link::begin_end), so that an unplug waits for one step and one pause, and not for
+/// hardware that may never answer.
 pub(crate) fn drive<T, E: From<DriverError>>(
     link: &Link,
     sequence: impl Sequence<Output = T>,
@@ -53,7 +54,8 @@ pub(crate) fn drive_at_the_end<T>(link: &Link, sequence: impl Sequence<Output = 
     carry(link, sequence, |_| Ok(()), || false)
 }
 
-/// Error of a sequence that the end of the binding cut short: as of one that finds the registers cut off.
+/// Error of a sequence that the end of the binding cut short: as of one that finds the registers
+/// cut off.
 pub(crate) const CUT_SHORT: DriverError = DriverError::Bus(BusError::Unmapped);
 
 fn carry<T, E: From<DriverError>>(

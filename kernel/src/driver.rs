@@ -11,10 +11,10 @@ use crate::device::Device;
 use crate::glue::registered;
 use crate::removals::Trigger;
 
-/// What the bus calls.
+/// The driver as the bus knows it.
 pub(crate) struct PciDriver;
 
-/// What the bus keeps for a bound device. Dropped in this order.
+/// Data that the bus keeps for a bound device. Its fields are dropped in this order.
 #[pin_data]
 pub(crate) struct Data {
     binding: Held,
@@ -22,7 +22,7 @@ pub(crate) struct Data {
     files: Files,
 }
 
-/// Ends the binding, if that was not done before: when probe fails.
+/// Ends the binding when dropped, if nothing has ended it before: after a failed probe.
 struct Held(Arc<Device>);
 
 impl Drop for Held {

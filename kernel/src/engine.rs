@@ -28,6 +28,7 @@ use crate::job::Job;
 use crate::registration::Driven;
 use crate::ring;
 use crate::storage::Storage;
+use crate::workspace::SLOTS;
 
 type Core = Scheduler<Heap>;
 
@@ -46,10 +47,11 @@ impl sched::Storage for Heap {
     type Waits = [WaitSlot; 0];
 }
 
-/// Jobs of one device in all states: those of eight rings with four workspace slots each, and some to spare.
-const JOBS: usize = 64;
-/// Queues of one device: one for each ring.
-const QUEUES: usize = 8;
+/// Jobs of one ring in all states: for each slot of its workspace the one in flight, and earlier
+/// ones that have ended and that the hardware has not given back.
+const JOBS: usize = 4 * SLOTS as usize;
+/// Queues of one ring.
+const QUEUES: usize = 1;
 /// Contexts of one device: the driver's own jobs are held responsible together.
 const CONTEXTS: usize = 1;
 
@@ -62,7 +64,7 @@ pub(crate) struct Engine {
     counters: Arc<Counters>,
 }
 
-/// What is left to do with the lock released.
+/// A task that is carried out with the lock released.
 pub(crate) enum Task {
     /// Drop it.
     Release(Arc<Job>),
@@ -87,15 +89,16 @@ impl Engine {
         let info = *info;
         // Each ring has its own credits.
         let limits = Limits::new(1, job_timeout);
+        let rings = usize::from(Driven::rings(&info));
         try_pin_init!(Self {
             core <- new_spinlock!(
                 Core::new(
                     Stores {
-                        jobs: Storage::new(JOBS)?,
-                        queues: Storage::new(QUEUES)?,
+                        jobs: Storage::new(JOBS * rings)?,
+                        queues: Storage::new(QUEUES * rings)?,
                         rings: ring::slots(&info)?,
                         contexts: Storage::new(CONTEXTS)?,
-                        turns: Storage::new(CONTEXTS * usize::from(Driven::rings(&info)))?,
+                        turns: Storage::new(CONTEXTS * rings)?,
                         waits: [],
                     },
                     limits
@@ -263,7 +266,7 @@ impl Engine {
 
     fn event<T>(&self, feed: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
         let mut core = self.core.lock();
-        // Read under the lock: the core's time does not run backwards.
+        // The clock is read under the lock, so that the core's time does not run backwards.
         let now = self.clock.now();
         feed(&mut core, now)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The one place where errors become numbers that the kernel returns.
+//! The one mapping from errors to numbers that the kernel returns.
 
 use kernel::prelude::*;
 use lifeboat_core::errno::Errno;
@@ -8,7 +8,7 @@ use lifeboat_driver::DriverError;
 
 use crate::drive::CUT_SHORT;
 
-/// What probe returns for it.
+/// The error that probe returns for it.
 pub(crate) fn errno(error: DriverError) -> Error {
     match error {
         DriverError::Gone | DriverError::Foreign { .. } | DriverError::Impossible(_) | DriverError::NotAlive => ENODEV,

@@ -10,7 +10,8 @@ use crate::job::Job;
 use crate::registration::Driven;
 use crate::workspace::{Workspace, SLOT_BYTES};
 
-/// A GPU with programs for these jobs. Each reads a source and writes a result, in host memory, and may use VRAM.
+/// A GPU with programs for these jobs. Each reads a source and writes a result, in host memory, and
+/// may use VRAM.
 pub(crate) trait Programs: Gpu {
     /// A program.
     type Program: Copy;
@@ -21,8 +22,8 @@ pub(crate) trait Programs: Gpu {
     /// Bytes of a source, and of a result: at most half of [`SLOT_BYTES`].
     const BYTES: u32;
 
-    /// The commands of a program, other ones for each `seed`. `result` holds what stands in the result's memory
-    /// before the job; it is changed to what must stand there afterwards.
+    /// The commands of a program, other ones for each `seed`. `result` holds what stands in the
+    /// result's memory before the job; it is changed to what must stand there afterwards.
     ///
     /// # Errors
     /// There is no memory for them.

@@ -34,17 +34,17 @@ impl WorkItem<HEALTH> for Device {
     }
 }
 
-/// The looks at one device.
+/// The state of the looks at one device.
 pub(crate) struct Watcher {
     vitals: Vitals,
     clock: Clock,
 }
 
 impl Watcher {
-    /// Of a device that is about to be brought up.
+    /// The watcher of a device that is about to be brought up.
     pub(crate) fn new() -> Self {
         let watch = Watch { period: period().unwrap_or(Watch::DEFAULT.period), ..Watch::DEFAULT };
-        // Any seed does: devices are not bound at the same moment.
+        // Devices are not bound at the same moment, so each may have the same seed.
         Self { vitals: Vitals::new(watch, Timestamp::default(), 1), clock: Clock::start() }
     }
 
@@ -54,14 +54,14 @@ impl Watcher {
     }
 }
 
-/// How far apart looks are, or `None` if nobody is to look.
+/// The time between two looks, or `None` if the device is not to be looked at.
 fn period() -> Option<Duration> {
     let ms = *module_parameters::health_ms.value_ref();
     // A heartbeat that counts milliseconds would be found standing still otherwise.
     (ms > 0).then(|| Duration::from_millis(ms.into()).max(Watch::SHORTEST))
 }
 
-/// Begins to look.
+/// Begins to look at the device now and then.
 pub(crate) fn start(device: &Arc<Device>) {
     if period().is_some() {
         look_next(device);
@@ -76,18 +76,19 @@ fn look_next(device: &Arc<Device>) {
     }
 }
 
-/// One look. A device that is gone, hung, or replaced ends here and now; one that is not well is
-/// called suspect until it is well again or found to be one of these.
+/// Looks at the device once. A device that is gone, hung, or replaced ends here and now; one that
+/// is not well is called suspect until it is well again or found to be one of these.
 fn poll(device: &Arc<Device>) {
     device.counters.health_polls.add(1);
     let health = match look(device) {
         Ok(health) => health,
-        // Cut off meanwhile: nothing is left to look at.
+        // The registers have been cut off meanwhile.
         Err(DriverError::Bus(BusError::Unmapped)) => return,
         Err(DriverError::Gone) => Health::Dead,
         Err(_) => device.watcher.lock().unsure(),
     };
-    // Perhaps in the middle of a reset, which the end of the binding has cut short: the device cannot be judged.
+    // Perhaps in the middle of a reset, which the end of the binding has cut short: the device
+    // cannot be judged.
     if device.link.is_ending() {
         return;
     }
@@ -126,15 +127,15 @@ fn suspect(device: &Device, why: &str) {
 }
 
 impl Watcher {
-    /// A look that has ended in an error of the bus.
+    /// Counts a look that has ended in an error of the bus.
     fn unsure(&mut self) -> Health {
         self.vitals.look(self.clock.now(), Verdict::Unsure, None)
     }
 }
 
-/// Whether the device is there, when that must be known now. Asks the bus, then the device; waits at most for a look that
-/// is under way, or for a reset of the device. The end of the binding cuts a reset short, at its next step; the verdict
-/// may be [`Verdict::Unsure`] then.
+/// Whether the device is there, when that must be known now. Asks the bus, then the device; waits
+/// at most for a look that is under way, or for a reset of the device. The end of the binding cuts
+/// a reset short, at its next step; the verdict may be [`Verdict::Unsure`] then.
 pub(crate) fn verdict(device: &Device) -> Verdict {
     if device.enabled.lock().as_ref().is_some_and(Enabled::is_disconnected) {
         return Verdict::Dead;

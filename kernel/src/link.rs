@@ -23,9 +23,10 @@ use crate::clock::Clock;
 use crate::glue::{Section, BARS};
 use crate::registration::Driven;
 
-/// How long the last section may take. They do not block: a few register accesses, each at most some ten microseconds.
+/// Limit for the last section to end. Sections do not block: a few register accesses, each at most
+/// some ten microseconds.
 const SECTION_LIMIT: Duration = Duration::from_secs(1);
-/// How long to wait between two looks at the count.
+/// Pause between two looks at the count.
 const SECTION_POLL: Delta = Delta::from_micros(20);
 
 /// The registers of one binding. They can be reached only inside a section, which must not block, and until the cut.
@@ -42,7 +43,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Maps the driver's BARs for as long as the binding lasts. ENODEV if one is shorter than the driver needs.
+    /// Maps the driver's BARs for as long as the binding lasts. ENODEV if one is shorter than the
+    /// driver needs.
     pub(crate) fn new(function: &pci::Device<Bound>) -> Result<Self> {
         let mut mapped = [const { None }; BARS];
         let mut sizes = [0; BARS];
@@ -57,7 +59,8 @@ impl Link {
                 let bar = function.iomap_region(number.into(), c"lifeboat")?.into_devres()?;
                 *mapped.get_mut(index).ok_or(EINVAL)? = Some(bar);
             }
-            // A BAR that the kernel found no room for has no length. Nobody misses it: the module has no maps.
+            // A BAR that the kernel found no room for has no length. Nobody misses it: the module
+            // has no maps.
             *sizes.get_mut(index).ok_or(EINVAL)? = if size == 0 { u64::MAX } else { size };
         }
         Ok(Self { mapped, sizes, open: Atomic::new(0), ending: Atomic::new(false), cut: Atomic::new(false) })
@@ -65,7 +68,8 @@ impl Link {
 
     /// Runs code of the driver in a register section. `BusError::Unmapped` after the cut.
     pub(crate) fn io<T>(&self, code: impl FnOnce(&Io<'_>) -> Result<T, DriverError>) -> Result<T, DriverError> {
-        // Counted before the flag is read; `cut` sets the flag before it reads the count. One of them sees the other.
+        // The section is counted before the flag is read, and `cut` sets the flag before it reads
+        // the count: one of the two sees the other.
         self.open.fetch_add(1, Full);
         let result = if self.cut.load(Acquire) {
             Err(DriverError::Bus(BusError::Unmapped))

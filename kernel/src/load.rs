@@ -28,7 +28,7 @@ pub(crate) struct Load {
     queues: Mutex<KVec<QueueId>>,
 }
 
-/// One job after another, always of the same kind.
+/// A slot of a workspace with one job after another, always of the same kind.
 struct Slot {
     exercise: Exercise,
     queue: QueueId,
@@ -49,7 +49,7 @@ impl WorkItem<LOAD> for Device {
 }
 
 impl Device {
-    /// There may be something to verify or to submit for the load.
+    /// Has the load verify and submit, as there may be something for it to do.
     pub(crate) fn kick_load(self: &Arc<Self>) {
         let _ = self.shared.queue.enqueue::<_, LOAD>(self.clone());
     }
@@ -83,7 +83,7 @@ impl Load {
         self.queues.lock().get(usize::from(ring)).copied()
     }
 
-    /// Gives back what refers to the device's memory. The load must be stopped.
+    /// Drops the slots, which refer to the device's memory. The load must be stopped.
     pub(crate) fn close(&self) {
         let slots = core::mem::take(&mut *self.slots.lock());
         drop(slots);
@@ -93,7 +93,7 @@ impl Load {
         self.on.load(Acquire)
     }
 
-    /// Turns it on or off. What is in flight completes.
+    /// Turns the load on or off. Jobs in flight complete.
     pub(crate) fn set(&self, device: &Arc<Device>, on: bool) {
         self.on.store(on, Release);
         if on {
@@ -101,7 +101,7 @@ impl Load {
         }
     }
 
-    /// Its jobs hung or faulted too often: it ends, until the device is bound anew.
+    /// Ends the load, whose jobs hung or faulted too often, until the device is bound anew.
     fn refused(&self, device: &Device) {
         device.counters.jobs_refused.add(1);
         if self.on.xchg(false, Full) {

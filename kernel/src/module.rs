@@ -2,9 +2,10 @@
 
 //! `lifeboat.ko`: a portable driver as a kernel module.
 //!
-//! The policy is `lifeboat-core`; the hardware is known to a driver, a crate over `lifeboat-driver` that `registration`
-//! names. They are the crates that every other build has, compiled for the kernel. This crate is the shell around them,
-//! as `crates/lifeboat` is in a process: it brings memory, locks, time, interrupts and work queues.
+//! The policy is `lifeboat-core`; the hardware is known to a driver, a crate over `lifeboat-driver`
+//! that `registration` names. They are the crates that every other build has, compiled for the
+//! kernel. This crate is the shell around them, as `crates/lifeboat` is in a process: it brings
+//! memory, locks, time, interrupts and work queues.
 //!
 //! | file | concept |
 //! |---|---|

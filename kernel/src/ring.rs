@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The rings of a device as the worker holds them, and what their jobs work on.
+//! The rings of a device as the worker holds them, and the workspaces of their jobs.
 
 use kernel::{
     device::{Bound, Device},
@@ -21,16 +21,17 @@ use crate::registration::Driven;
 use crate::storage::Storage;
 use crate::workspace::Workspace;
 
-/// Entries that a ring is to have, as far as its driver can: more than all exercises of its workspace take at once.
+/// Entries that a ring is to have, as far as its driver can: more than all exercises of its
+/// workspace take at once.
 const ENTRIES: u32 = 128;
 
 type Ring = <Driven as Driver>::Ring<Memory>;
 
-/// All rings of one device. Empty until bring-up, and after the release.
+/// All rings of one device; none until bring-up, and after the release.
 #[derive(Default)]
 pub(crate) struct Rings {
     rings: KVec<Ring>,
-    /// Of each ring.
+    /// The workspace of each ring.
     pub(crate) workspaces: KVec<Arc<Workspace>>,
 }
 
@@ -91,7 +92,7 @@ impl Rings {
     /// Whether a ring is in this job.
     pub(crate) fn began(&self, link: &Link, number: u8, job: &Job) -> Began {
         let Some(ring) = self.rings.get(usize::from(number)) else { return Began::No };
-        // A device that cannot be asked accuses nobody.
+        // A device that does not answer blames no job.
         link.io(|io| Driven::began(io, ring, job.work(), job.begins())).unwrap_or(Began::No)
     }
 

@@ -19,10 +19,11 @@ use crate::health;
 use crate::registration::Driven;
 use crate::shown::Shown;
 
-/// How often the device is looked at while a job is waited for.
+/// Time between two looks at the device while a job is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How many looks one job may take: 30 seconds. Only a last resort: the scheduler ends every job by its own limits.
+/// Most looks for one job, which take 30 seconds. A last resort: the scheduler ends every job by
+/// its own limits.
 const LOOKS: u32 = 600;
 
 /// A job that has been submitted.
@@ -34,7 +35,7 @@ struct Running {
 /// Tests all rings. EIO if a result is wrong or a job failed.
 pub(crate) fn run(device: &Arc<Device>) -> Result {
     for ring in 0..Driven::rings(&device.info) {
-        // All jobs of a ring at once: they are queued one behind the other.
+        // The jobs of a ring are submitted together, so they are queued one behind the other.
         let exercises = exercises(device, ring)?;
         let mut running = KVec::with_capacity(exercises.len(), GFP_KERNEL)?;
         for exercise in exercises {

@@ -37,7 +37,8 @@ impl Device {
 
 /// Asks the rings how far they are, so that a lost interrupt is no hang; then judges time.
 fn tick(device: &Arc<Device>) {
-    // A source whose message was lost sends no other before it is acknowledged. An error is reported already.
+    // A source whose message was lost sends no other before it is acknowledged. An error is
+    // reported already.
     let _ = interrupt::attend(device);
     for ring in 0..Driven::rings(&device.info) {
         ask_progress(device, ring);

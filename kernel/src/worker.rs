@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Carries out what the scheduler wants done: a work item, which owns the rings.
+//! Performs the scheduler's tasks: a work item, which owns the rings.
 
 use kernel::{
     prelude::*,
@@ -33,13 +33,13 @@ impl WorkItem<WORKER> for Device {
 }
 
 impl Device {
-    /// There may be something to do for the worker.
+    /// Has the worker look whether there is something to do.
     pub(crate) fn kick(self: &Arc<Self>) {
         let _ = self.shared.queue.enqueue::<_, WORKER>(self.clone());
     }
 }
 
-/// Carries out all that is to be done now.
+/// Performs all tasks that there are now.
 fn work(device: &Arc<Device>) {
     {
         let mut rings = device.rings.lock();
@@ -84,7 +84,8 @@ fn ask_whether_begun(device: &Arc<Device>, rings: &Rings, index: RingIndex) {
     device.engine.suspect_began(suspect, began);
 }
 
-/// Performs one task. A reset that is [cut short](CUT_SHORT) has no result: the scheduler is told of the loss instead.
+/// Performs one task. A reset that is [cut short](CUT_SHORT) has no result: the scheduler is told
+/// of the loss instead.
 fn perform(device: &Arc<Device>, rings: &mut Rings, task: Task) {
     match task {
         Task::Release(job) => drop(job),
@@ -96,7 +97,7 @@ fn perform(device: &Arc<Device>, rings: &mut Rings, task: Task) {
                     dev_warn!(device.pci, "a job was not given to ring {}: {}\n", index.0, Shown(error));
                     device.engine.start_failed(id);
                 }
-                // A later job's number must not complete this one, so no other is written.
+                // No other job is written: its number would complete this one.
                 Err(error) => {
                     device.engine.stop();
                     dev_err!(device.pci, "a job could not be given to ring {}: {}\n", index.0, Shown(error));
@@ -153,7 +154,8 @@ fn reset_device(device: &Device, rings: &mut Rings) -> Result<(), DriverError> {
     dev_warn!(device.pci, "resetting the device\n");
     // The engine has a number for each of its rings.
     let number = |ring| device.engine.number_after_reset(ring).unwrap_or(Seqno::ZERO);
-    // Nobody looks at its health until it works again: it would answer wrongly.
+    // The watcher stays locked until the device works again: a look during the reset would get
+    // wrong answers.
     let mut watcher = Some(device.watcher.lock());
     rings.reset_device(&device.link, &device.info, number, || drop(watcher.take())).inspect_err(|error| match *error {
         CUT_SHORT => dev_notice!(device.pci, "the reset of the device ends with the binding\n"),

@@ -25,9 +25,9 @@ const BYTES: u32 = SLOT_BYTES * SLOTS;
 const PAGES: u32 = BYTES / Driven::PAGE as u32;
 const _: () = assert!(BYTES % Driven::PAGE as u32 == 0);
 
-/// Where the host memory stands in the context's address space. Arbitrary.
+/// Address of the host memory in the context's address space; arbitrary.
 const HOST_VA: u64 = 0x1000_0000;
-/// Where the VRAM stands.
+/// Address of the VRAM there.
 const VRAM_VA: u64 = 0x2000_0000;
 
 /// See the module documentation.

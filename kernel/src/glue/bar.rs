@@ -20,7 +20,7 @@ pub(crate) struct Section<'a> {
     sizes: &'a [u64; BARS],
 }
 
-/// One BAR, which stays mapped as long as this lives.
+/// The window of a BAR, which stays mapped as long as this lives.
 struct Window<'a>(DevresGuard<'a, pci::Bar<'static>>);
 
 impl<'a> Section<'a> {

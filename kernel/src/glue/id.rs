@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The id of a device whose vendor the kernel does not list.
+//! Ids of devices whose vendors the kernel does not list.
 
 use kernel::{bindings, pci};
 use lifeboat_driver::PciId;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! LB1's jobs for the self-test and the load: a fill, a copy with gaps, convolutions, and a round trip through VRAM.
+//! LB1's jobs for the self-test and the load: a fill, a copy with gaps, convolutions, and a round
+//! trip through VRAM.
 
 use kernel::{alloc::AllocError, prelude::*};
 use lifeboat_lb1::command::{Convolve, Copy, Edge, Fill, Kernel, Work};
@@ -16,7 +17,7 @@ const PITCH: u32 = SIDE as u32 * 4;
 /// Bytes of a row of a copy: fewer than of an image's, so that what is between the rows must stay.
 const ROW_BYTES: u32 = 44;
 
-/// What a job does.
+/// The kinds of jobs.
 #[derive(Clone, Copy)]
 pub(crate) enum Program {
     Fill,
