@@ -8,7 +8,7 @@ use lifeboat_core::sched::{Abort, Began};
 use lifeboat_core::wedge::Methods;
 use lifeboat_pci::DmaMemory;
 
-use crate::dump::Layout;
+use crate::dump::{is_plain, Layout};
 use crate::{DriverError, Io, Sequence, Unavailable};
 
 /// A driver: all that is known of one kind of device, and nothing of who uses it.
@@ -280,7 +280,7 @@ pub struct Facts {
     pub name: &'static str,
     /// The driver's version, as semantic versioning has it.
     pub version: &'static str,
-    /// The device's name, as dumps have it: at most 16 characters of ASCII.
+    /// The device's name, as dumps have it: at most [`Facts::MOST_MODEL_BYTES`].
     pub model: &'static str,
     /// What the driver binds to.
     pub ids: &'static [PciId],
@@ -386,6 +386,19 @@ impl PciId {
 }
 
 impl Facts {
+    /// The most bytes of [`Facts::model`].
+    pub const MOST_MODEL_BYTES: usize = 16;
+
+    /// Checks what a shell relies on, at compile time in a constant.
+    ///
+    /// # Panics
+    /// If the model's name or what a dump shows is longer than a dump has room for, or has other
+    /// characters than visible ASCII without quotes and backslashes.
+    pub const fn assert_sound(&self) {
+        assert!(is_plain(self.model, Self::MOST_MODEL_BYTES), "the model's name is too long, or not plain");
+        self.dump.assert_sound();
+    }
+
     /// Whether the driver binds to a function whose configuration space begins with `register`.
     #[must_use]
     pub fn binds_to(&self, register: u32) -> bool {
@@ -403,12 +416,47 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::boxed::Box;
+
     use super::*;
+    use crate::dump::Register;
 
     #[test]
     fn an_id_is_read_as_configuration_space_has_it() {
         let id = PciId { vendor: 0x4c42, device: 1 };
         assert_eq!(id.register(), 0x0001_4c42);
+    }
+
+    /// Facts of a model with one register, of these names.
+    fn facts(model: &'static str, register: &'static str) -> Facts {
+        let registers = Box::leak(Box::new([Register::number(register, 0)]));
+        let dump = Layout::of(registers);
+        Facts { name: "a", version: "1.0.0", model, ids: &[], bars: &[], vectors: 0, methods: Methods::UNKNOWN, dump }
+    }
+
+    #[test]
+    fn what_a_dump_has_room_for_is_sound() {
+        facts("0123456789abcdef", "0123456789_0123456789_XY").assert_sound();
+    }
+
+    #[test]
+    #[should_panic(expected = "a register's name")]
+    fn wedge_4_a_name_that_a_dump_has_no_room_for_is_refused() {
+        facts("a", "0123456789_0123456789_XYZ").assert_sound();
+    }
+
+    #[test]
+    #[should_panic(expected = "a register's name")]
+    fn a_name_that_a_dump_would_have_to_escape_is_refused() {
+        facts("a", "a \"register\"").assert_sound();
+    }
+
+    #[test]
+    #[should_panic(expected = "the model's name")]
+    fn a_model_that_a_dump_has_no_room_for_is_refused() {
+        facts("0123456789abcdefg", "A").assert_sound();
     }
 
     #[test]

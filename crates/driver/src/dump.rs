@@ -48,16 +48,55 @@ impl Layout {
     /// The most [`Layout::entry_bytes`].
     pub const MOST_ENTRY_BYTES: usize = 128;
 
+    /// The most bytes of a register's name. Room for a dump is set aside before anything is wrong.
+    pub const MOST_NAME_BYTES: usize = 24;
+
     /// What a dump shows of a device without rings.
     #[must_use]
     pub const fn of(device: &'static [Register]) -> Self {
         Self { device, ring: &[], ring_at: |_| 0, head_tail_seqno: [0; 3], entry_bytes: 0 }
     }
 
+    /// Checks that a dump has room for it, at compile time in a constant.
+    ///
+    /// # Panics
+    /// If an entry or a name is too long, or a name has other characters than visible ASCII without
+    /// quotes and backslashes.
+    pub(crate) const fn assert_sound(&self) {
+        assert!(self.entry_bytes <= Self::MOST_ENTRY_BYTES, "an entry of a ring is too long for a dump");
+        assert_names(self.device);
+        assert_names(self.ring);
+    }
+
     /// The registers with this name, of the device and of its rings.
     pub fn register(&self, name: &str) -> Option<&'static Register> {
         self.device.iter().chain(self.ring).find(|register| register.name == name)
     }
+}
+
+const fn assert_names(registers: &[Register]) {
+    let mut index = 0;
+    while index < registers.len() {
+        assert!(
+            is_plain(registers[index].name, Layout::MOST_NAME_BYTES),
+            "a register's name is too long, or not plain"
+        );
+        index += 1;
+    }
+}
+
+/// Whether a text has so many bytes at most, each visible ASCII and neither a quote nor a backslash: a
+/// dump has it as it is.
+pub(crate) const fn is_plain(text: &str, most: usize) -> bool {
+    let bytes = text.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() {
+        if !matches!(bytes[index], b' '..=b'~') || matches!(bytes[index], b'"' | b'\\') {
+            return false;
+        }
+        index += 1;
+    }
+    index <= most
 }
 
 impl Register {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use lifeboat_core::recovery::Unready;
-use lifeboat_driver::dump::Layout;
 use lifeboat_driver::{Driver, Facts};
 use lifeboat_pci::{Function, offset};
 
@@ -59,7 +58,7 @@ impl Module {
     /// `options` say. Of two drivers that bind to the same device, the first does.
     pub fn register<S: Subsystem>(&mut self, options: S::Options) {
         // Checked when it is compiled.
-        const { assert!(S::Driver::FACTS.dump.entry_bytes <= Layout::MOST_ENTRY_BYTES, "too large for a dump") };
+        const { S::Driver::FACTS.assert_sound() };
         let options = Arc::new(options);
         let probe: Probe = Box::new(move |module, function, how| probe::<S>(module, function, how, &options));
         self.drivers.push(Registered { facts: &S::Driver::FACTS, probe });

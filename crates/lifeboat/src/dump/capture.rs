@@ -28,7 +28,7 @@ const LEAST: usize = 4096;
 const BASE: usize = 1024;
 /// A ring, without what is in lists.
 const RING_COST: usize = 256;
-const REGISTER: usize = 66;
+const REGISTER: usize = 90;
 const JOB: usize = 250;
 
 /// Of a location.
@@ -427,7 +427,7 @@ fn utc(at: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_lb1::{Lb1Driver, regs};
+    use lifeboat_driver::Facts;
     use serde::Serialize;
 
     use super::*;
@@ -440,14 +440,11 @@ mod tests {
     #[test]
     fn wedge_4_nothing_takes_more_of_a_file_than_it_is_counted_as() {
         let number = Some(u32::MAX);
-        let layout = &Lb1Driver::FACTS.dump;
-        let names = layout.device.iter().chain(layout.ring).map(|register| register.name.to_owned());
-        for name in names {
-            let offset = regs::ring(regs::MAX_RINGS - 1, regs::RING_FAULT_ADDR_HI);
-            assert!(length(&RegisterValue { name, offset, value: number }) <= REGISTER);
-        }
-        let bytes = Some(hex(&vec![0xff; layout.entry_bytes]));
-        assert!(length(&Descriptor { index: 1 << regs::RING_ORDER_MAX, bytes }) <= entry_cost(layout));
+        let register = RegisterValue { name: "N".repeat(Layout::MOST_NAME_BYTES), offset: u64::MAX, value: number };
+        assert!(length(&register) <= REGISTER, "{}", length(&register));
+        let layout = Layout { entry_bytes: Layout::MOST_ENTRY_BYTES, ..Layout::of(&[]) };
+        let bytes = Some(hex(&[0xff; Layout::MOST_ENTRY_BYTES]));
+        assert!(length(&Descriptor { index: u32::MAX, bytes }) <= entry_cost(&layout));
         // As `base::name` and `Queue::open` make it.
         let fence = format!("lifeboat{0}/ring{1}.queue{0}", u32::MAX, u8::MAX);
         let (ring, queue, context) = (u8::MAX, u32::MAX, u8::MAX);
@@ -479,7 +476,7 @@ mod tests {
         let nothing = Dump {
             driver: Driver { name: "lifeboat".to_owned(), version: "4294967295.4294967295.4294967295".to_owned() },
             device: About {
-                model: Lb1Driver::FACTS.model.to_owned(),
+                model: "M".repeat(Facts::MOST_MODEL_BYTES),
                 minor: u32::MAX,
                 location: short(&"\"\u{fe}\n\\".repeat(100)),
             },

@@ -1,8 +1,8 @@
 //! The scheduler in a process: the core's [state machine](lifeboat_core::sched) in a lock, and a worker thread that
 //! carries out its actions on any hardware that has [`Rings`].
 //!
-//! It holds no policy, and it knows no device: LB1 is one implementation of [`Rings`], a benchmark's ring that completes
-//! everything at once is another.
+//! It holds no policy, and it knows no device: the rings of a driver are one implementation of [`Rings`], a benchmark's ring
+//! that completes everything at once is another.
 //!
 //! | | is | dropped |
 //! |---|---|---|
