@@ -42,6 +42,8 @@ mod drm;
 mod handle;
 mod job;
 pub mod kinds;
+#[cfg(doctest)]
+mod lifetimes;
 mod locks;
 mod maps;
 mod options;

@@ -47,7 +47,7 @@ mod irq;
 pub mod key;
 mod ledger;
 #[cfg(doctest)]
-mod lifetimes;
+mod lent;
 mod link;
 mod loaded;
 mod locks;
