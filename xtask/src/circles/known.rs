@@ -7,7 +7,6 @@ pub(super) const KNOWN: &[(&str, &[usize])] = &[
     ("lifeboat", &[11]),
     ("lifeboat-drm", &[15]),
     ("lifeboat-gpu", &[10]),
-    ("lifeboat-pci", &[3]),
     ("lifeboat-vm", &[8, 3]),
 ];
 
