@@ -159,9 +159,21 @@ fn what_is_named_through_an_imported_module_counts() {
 fn a_module_and_its_parts_are_one_thing() {
     let sources = [
         ("lib.rs", "mod a;"),
-        ("a/mod.rs", "mod b; mod c; use b::B; struct A;"),
+        ("a/mod.rs", "mod b; mod c; mod d; use b::B; struct A;"),
         ("a/b.rs", "use super::A; use super::c::C; struct B;"),
-        ("a/c.rs", "use super::A; use super::b::B; pub(in crate::a) struct C;"),
+        ("a/c.rs", "use super::A; use super::d::D; struct C;"),
+        ("a/d.rs", "use super::A; use super::b::B; struct D;"),
+    ];
+    assert!(circles(&sources).is_empty());
+}
+
+#[test]
+fn how_far_an_item_is_seen_is_no_need() {
+    let sources = [
+        ("lib.rs", "mod a;"),
+        ("a/mod.rs", "mod b; mod c; use crate::a::b::B;"),
+        ("a/b.rs", "use crate::a::c::C; struct B;"),
+        ("a/c.rs", "pub(in crate::a) struct C;"),
     ];
     assert!(circles(&sources).is_empty());
 }
