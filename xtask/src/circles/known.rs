@@ -37,9 +37,11 @@ impl Verdict {
     }
 }
 
-/// Compares the sizes of the circles of a crate that are too large with its row in the list, both the largest first.
+/// Compares the sizes of the circles of a crate that are too large with its row in the list, both the largest first. Grown
+/// is a circle larger than the largest known, or more files in circles than known: a circle that falls apart has shrunk.
 pub(super) fn judge(sizes: &[usize], known: &[usize]) -> Verdict {
-    let grown = sizes.len() > known.len() || sizes.iter().zip(known).any(|(size, known)| size > known);
+    let total = |sizes: &[usize]| sizes.iter().sum::<usize>();
+    let grown = sizes.first() > known.first() || total(sizes) > total(known);
     match (sizes, grown) {
         (_, true) => Verdict::Grown,
         (sizes, false) if sizes != known => Verdict::Shrunk,
