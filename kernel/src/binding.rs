@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The binding's one end, whoever begins it: the driver that found the device lost, or the bus that removes it.
+//! The one end of a binding. The driver begins it when it finds the device lost, or the bus when it
+//! removes the device.
 //!
 //! A lost device is announced, retired and cut off at once, by a work item; the remove callback, whenever it comes,
 //! then only releases. A device that is removed first takes the whole path in the callback.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    workqueue::{impl_has_work, WorkItem},
+};
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::{Bound, Cut, Loss};
 
@@ -17,23 +22,47 @@ use crate::removals::{Step, Stopwatch, Trigger};
 use crate::shown::Shown;
 use crate::teardown::Shell;
 
-/// Where on the path of `lifeboat_core::unplug` the binding stands between two calls.
+/// How far the binding is on the path of `lifeboat_core::unplug`, between two calls.
 pub(crate) enum Progress {
-    /// In place.
+    /// The device is driven.
     Bound(Bound<Shell>),
     /// The device was lost, and the bus has not come for it yet.
     Cut(Cut<Shell>),
-    /// Over, or not begun.
+    /// The binding is over, or has not begun.
     Released,
 }
 
-/// Takes charge of a device: from here on it ends by the whole path.
+impl_has_work! {
+    impl HasWork<Self, LOSS> for Device { self.loss_work }
+}
+
+impl WorkItem<LOSS> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        lose(&this);
+    }
+}
+
+impl Device {
+    /// Reports the device lost. Its end begins as soon as the work queue gets to it. The first
+    /// reason counts.
+    pub(crate) fn report_loss(self: &Arc<Self>, loss: Loss) {
+        self.loss.lock().get_or_insert(loss);
+        // An error only says that it is on its way already, or that the binding is being released.
+        let _ = self.shared.queue.enqueue::<_, LOSS>(self.clone());
+    }
+}
+
+/// Takes charge of a device, whose binding ends by the whole path from here on.
 pub(crate) fn begin(device: &Arc<Device>) {
     *device.binding.lock() = Progress::Bound(Bound::new(Shell::new(device.clone())));
 }
 
-/// The device is lost: everything but the release. Runs as a work item of its own, since it stops all the others.
-pub(crate) fn lose(device: &Arc<Device>) {
+/// Ends the binding of a lost device, but for the release. Runs as a work item of its own, since it
+/// stops all others.
+fn lose(device: &Arc<Device>) {
+    device.link.begin_end();
     let loss = device.loss.lock().unwrap_or(Loss::FellOff);
     let mut binding = device.binding.lock();
     *binding = match core::mem::replace(&mut *binding, Progress::Released) {
@@ -47,8 +76,11 @@ pub(crate) fn lose(device: &Arc<Device>) {
     };
 }
 
-/// Ends the binding; what is left to do of it is done when this returns. Only the first call does anything.
+/// Ends the binding. Only the first call does anything; when it returns, all is done that a loss
+/// had left to do.
 pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
+    // First of all, since a reset that is under way holds a lock that the verdict needs.
+    device.link.begin_end();
     let clock = Clock::start();
     let mut stopwatch = Stopwatch::start();
     let progress = core::mem::replace(&mut *device.binding.lock(), Progress::Released);
@@ -63,7 +95,7 @@ pub(crate) fn unbind(device: &Arc<Device>, trigger: Trigger) {
         Progress::Cut(cut) => cut,
         Progress::Released => return,
     };
-    // It may be waiting for the lock; it finds nothing left to do.
+    // The work item may be waiting for the lock; nothing is left for it to do.
     let mut stopwatch = Stopwatch::start();
     disable::<Device, LOSS>(device);
     stopwatch.lap(Step::Turn, &mut device.removal.lock());

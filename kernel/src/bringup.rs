@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! From an identified device to one that works: the driver's bring-up, then the self-test.
+//! Makes an identified device work: the driver's bring-up, then the self-test.
 
 use kernel::{device::Core, pci, prelude::*, sync::Arc};
-use lifeboat_driver::{Driver, Duty};
+use lifeboat_driver::{gpu::Gpu, Driver, Duty};
 
 use crate::device::{Device, State};
 use crate::drive::Stopped;
-use crate::driver::Driven;
 use crate::glue::Interrupts;
 use crate::interrupt::Handler;
+use crate::registration::Driven;
 use crate::ring::Rings;
 use crate::shown::Shown;
 use crate::workspace::Workspace;
@@ -18,8 +18,9 @@ use crate::{health, module_parameters, selftest};
 /// Brings the device up. After an error the caller ends the binding, which brings it to rest.
 pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result {
     let info = &device.info;
-    if info.contexts < info.rings || info.vram_bytes < Workspace::vram_needed(info.rings) {
-        dev_err!(function, "too few contexts or too little VRAM for {} rings\n", info.rings);
+    let (rings, vram) = (Driven::rings(info), Driven::vram(info).map_or(0, |vram| vram.bytes));
+    if Driven::contexts(info) < rings || vram < Workspace::vram_needed(rings) {
+        dev_err!(function, "too few contexts or too little VRAM for {rings} rings\n");
         return Err(ENODEV);
     }
     start_device(function, device).map_err(|stopped| {
@@ -30,15 +31,14 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
     })?;
     device.load.open(device)?;
     selftest::run(device)?;
-    // Unless it was lost meanwhile.
+    // The device may have been lost meanwhile.
     if !device.change(State::Probing, State::Ready) {
         return Err(ENODEV);
     }
     dev_info!(
         function,
-        "ready: {} rings, {} MiB VRAM, self-test of {} bytes passed\n",
-        info.rings,
-        info.vram_bytes >> 20,
+        "ready: {rings} rings, {} MiB VRAM, self-test of {} bytes passed\n",
+        vram >> 20,
         device.counters.verified_bytes.get()
     );
     health::start(device);

@@ -7,7 +7,7 @@ use core::time::Duration;
 use kernel::time::{msecs_to_jiffies, Instant, Jiffies, Monotonic};
 use lifeboat_core::Timestamp;
 
-/// Counts from its making.
+/// A clock that counts from its start.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock(Instant<Monotonic>);
 
@@ -29,13 +29,13 @@ impl Clock {
     }
 
     fn elapsed_ns(&self) -> u64 {
-        // Monotonic: never negative.
+        // A monotonic clock gives nothing negative.
         u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(0)
     }
 }
 
-/// A time to wait, rounded up to what the kernel's timers count in. (Not by `as_millis`: its result has 128 bits, and
-/// the kernel cannot divide those.)
+/// A time to wait, rounded up to what the kernel's timers count in. `as_millis` would not do: its
+/// result has 128 bits, and the kernel cannot divide those.
 pub(crate) fn jiffies(wait: Duration) -> Jiffies {
     let ms = wait.as_secs().saturating_mul(1000).saturating_add(wait.subsec_nanos().div_ceil(1_000_000).into());
     msecs_to_jiffies(u32::try_from(ms).unwrap_or(u32::MAX).max(1))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a binding has done, for whoever looks.
+//! Counts of what a binding has done, shown in debugfs.
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ use lifeboat_core::fence::FenceError;
 
 use crate::fence::Outcome;
 
-/// One number. Counters are for reading only: nothing is decided by them, so no order is needed.
+/// A number. Nothing is decided by counters, so their accesses need no order.
 pub(crate) struct Counter(Atomic<u64>);
 
 impl Counter {
@@ -63,7 +63,7 @@ counters! {
     mismatches,
     /// Messages from the device.
     interrupts,
-    /// Those of them that announced nothing.
+    /// Messages that announced nothing.
     spurious_interrupts,
     /// Resets of single rings.
     ring_resets,
@@ -80,7 +80,7 @@ counters! {
 }
 
 impl Counters {
-    /// A job has ended.
+    /// Counts the end of a job.
     pub(crate) fn ended(&self, outcome: Outcome) {
         let counter = match outcome {
             Ok(()) => &self.jobs_completed,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What can be seen, under `lifeboat/` in debugfs: `removals`, and for each device `state`, `counters` and `load`.
+//! The files under `lifeboat/` in debugfs: `removals`, and for each device `state`, `counters` and
+//! `load`.
 
 use kernel::{
     debugfs::{Dir, File},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A device: everything of it that outlives a single call. It belongs to one binding, and holds no hardware after it.
+//! A device: all of its state that outlives a call. It belongs to one binding, and holds no
+//! hardware after that.
 
 use core::time::Duration;
 
@@ -14,42 +15,42 @@ use kernel::{
         atomic::{Acquire, Atomic, Full, Release},
         Arc, Mutex, SpinLock,
     },
-    workqueue::{impl_has_delayed_work, impl_has_work, new_delayed_work, new_work, DelayedWork, Work, WorkItem},
+    workqueue::{new_delayed_work, new_work, DelayedWork, Work},
 };
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError, Io};
 
-use crate::binding::{self, Progress};
-use crate::clock::jiffies;
+use crate::binding::Progress;
 use crate::counters::Counters;
-use crate::driver::Driven;
 use crate::engine::Engine;
 use crate::errno::errno;
 use crate::glue::{Enabled, Interrupts};
-use crate::health::{self, Watcher};
+use crate::health::Watcher;
 use crate::interrupt::Handler;
 use crate::link::Link;
 use crate::load::Load;
+use crate::module_parameters;
+use crate::registration::Driven;
 use crate::removals::Removal;
 use crate::ring::Rings;
 use crate::shared::Shared;
 use crate::shown::Shown;
-use crate::{module_parameters, worker};
 
-/// Work item numbers: what each does is in the module of the same name.
+/// Work item numbers. What a work item does is in the module of its name, and how it is queued;
+/// `LOSS` is in `binding`.
 pub(crate) const WORKER: u64 = 0;
 pub(crate) const TICK: u64 = 1;
 pub(crate) const HEALTH: u64 = 2;
 pub(crate) const LOSS: u64 = 3;
 pub(crate) const LOAD: u64 = 4;
 
-/// One word under `state` in debugfs.
+/// State of a device: a word in its file `state` in debugfs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum State {
     Probing,
     Ready,
-    /// It answers, but is not well.
+    /// The device answers, but is not well.
     Suspect,
     /// The loss has been announced.
     Gone,
@@ -82,15 +83,15 @@ pub(crate) struct Device {
     pub(crate) engine: Engine,
     #[pin]
     pub(crate) load: Load,
-    /// Why the device is lost, as whoever noticed it first saw it.
+    /// Reason of the loss, as it was first reported.
     #[pin]
     pub(crate) loss: SpinLock<Option<Loss>>,
-    /// Held for a look.
+    /// Locked during a look, and by a reset until the device works again.
     #[pin]
     pub(crate) watcher: Mutex<Watcher>,
     #[pin]
     pub(crate) removal: Mutex<Removal>,
-    // What the release gives back.
+    // The release gives these back.
     #[pin]
     pub(crate) enabled: Mutex<Option<Enabled>>,
     #[pin]
@@ -101,61 +102,15 @@ pub(crate) struct Device {
     #[pin]
     pub(crate) binding: Mutex<Progress>,
     #[pin]
-    work: Work<Device, WORKER>,
+    pub(crate) worker_work: Work<Device, WORKER>,
     #[pin]
-    tick: DelayedWork<Device, TICK>,
+    pub(crate) tick_work: DelayedWork<Device, TICK>,
     #[pin]
-    health: DelayedWork<Device, HEALTH>,
+    pub(crate) health_work: DelayedWork<Device, HEALTH>,
     #[pin]
-    loss_work: Work<Device, LOSS>,
+    pub(crate) loss_work: Work<Device, LOSS>,
     #[pin]
-    load_work: Work<Device, LOAD>,
-}
-
-impl_has_work! {
-    impl HasWork<Self, WORKER> for Device { self.work }
-    impl HasWork<Self, LOSS> for Device { self.loss_work }
-    impl HasWork<Self, LOAD> for Device { self.load_work }
-}
-
-impl_has_delayed_work! {
-    impl HasDelayedWork<Self, TICK> for Device { self.tick }
-    impl HasDelayedWork<Self, HEALTH> for Device { self.health }
-}
-
-impl WorkItem<WORKER> for Device {
-    type Pointer = Arc<Self>;
-    fn run(this: Arc<Self>) {
-        worker::work(&this);
-    }
-}
-
-impl WorkItem<TICK> for Device {
-    type Pointer = Arc<Self>;
-    fn run(this: Arc<Self>) {
-        worker::tick(&this);
-    }
-}
-
-impl WorkItem<HEALTH> for Device {
-    type Pointer = Arc<Self>;
-    fn run(this: Arc<Self>) {
-        health::poll(&this);
-    }
-}
-
-impl WorkItem<LOSS> for Device {
-    type Pointer = Arc<Self>;
-    fn run(this: Arc<Self>) {
-        binding::lose(&this);
-    }
-}
-
-impl WorkItem<LOAD> for Device {
-    type Pointer = Arc<Self>;
-    fn run(this: Arc<Self>) {
-        this.load.run(&this);
-    }
+    pub(crate) load_work: Work<Device, LOAD>,
 }
 
 impl Device {
@@ -182,9 +137,9 @@ impl Device {
                 interrupts <- new_mutex!(None, "lifeboat::interrupts"),
                 rings <- new_mutex!(Rings::default(), "lifeboat::rings"),
                 binding <- new_mutex!(Progress::Released, "lifeboat::binding"),
-                work <- new_work!("lifeboat::worker"),
-                tick <- new_delayed_work!("lifeboat::tick"),
-                health <- new_delayed_work!("lifeboat::health"),
+                worker_work <- new_work!("lifeboat::worker"),
+                tick_work <- new_delayed_work!("lifeboat::tick"),
+                health_work <- new_delayed_work!("lifeboat::health"),
                 loss_work <- new_work!("lifeboat::loss"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),
@@ -207,39 +162,12 @@ impl Device {
         self.noticed(self.link.io(code))
     }
 
-    /// Passes a result on; if it says that the device is gone, reports that.
+    /// Passes a result on. Reports the loss of the device if the result says that it is gone.
     pub(crate) fn noticed<T>(self: &Arc<Self>, result: Result<T, DriverError>) -> Result<T, DriverError> {
         if matches!(result, Err(DriverError::Gone)) {
             self.report_loss(Loss::FellOff);
         }
         result
-    }
-
-    /// The device is lost: its end begins as soon as the work queue gets to it. The first reason counts.
-    pub(crate) fn report_loss(self: &Arc<Self>, loss: Loss) {
-        self.loss.lock().get_or_insert(loss);
-        // An error only says that it is on its way already, or that the binding is being released.
-        let _ = self.shared.queue.enqueue::<_, LOSS>(self.clone());
-    }
-
-    /// There may be something to do for the worker.
-    pub(crate) fn kick(self: &Arc<Self>) {
-        let _ = self.shared.queue.enqueue::<_, WORKER>(self.clone());
-    }
-
-    /// There may be something to verify or to submit for the load.
-    pub(crate) fn kick_load(self: &Arc<Self>) {
-        let _ = self.shared.queue.enqueue::<_, LOAD>(self.clone());
-    }
-
-    /// Runs a delayed work item after `wait`, unless it is waiting already.
-    pub(crate) fn tick_in(self: &Arc<Self>, wait: Duration) {
-        let _ = self.shared.queue.enqueue_delayed::<_, TICK>(self.clone(), jiffies(wait));
-    }
-
-    /// As [`Device::tick_in`], for the next look at the device's health.
-    pub(crate) fn health_in(self: &Arc<Self>, wait: Duration) {
-        let _ = self.shared.queue.enqueue_delayed::<_, HEALTH>(self.clone(), jiffies(wait));
     }
 
     pub(crate) fn state_name(&self) -> &'static str {

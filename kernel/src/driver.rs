@@ -11,13 +11,10 @@ use crate::device::Device;
 use crate::glue::registered;
 use crate::removals::Trigger;
 
-/// The driver that this module is the shell of.
-pub(crate) type Driven = lifeboat_lb1::Lb1Driver;
-
-/// What the bus calls.
+/// The driver as the bus knows it.
 pub(crate) struct PciDriver;
 
-/// What the bus keeps for a bound device. Dropped in this order.
+/// Data that the bus keeps for a bound device. Its fields are dropped in this order.
 #[pin_data]
 pub(crate) struct Data {
     binding: Held,
@@ -25,7 +22,7 @@ pub(crate) struct Data {
     files: Files,
 }
 
-/// Ends the binding, if that was not done before: when probe fails.
+/// Ends the binding when dropped, if nothing has ended it before: after a failed probe.
 struct Held(Arc<Device>);
 
 impl Drop for Held {
@@ -38,7 +35,7 @@ impl pci::Driver for PciDriver {
     type IdInfo = ();
     type Data<'bound> = Data;
 
-    const ID_TABLE: pci::IdTable<Self::IdInfo> = &crate::PCI_TABLE;
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = crate::registration::ID_TABLE;
 
     fn probe<'bound>(
         function: &'bound pci::Device<Core<'_>>,

@@ -15,7 +15,7 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot,
+    self, Abort, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot,
     RingIndex, RingSlot, Scheduler, Stores, TurnSlot, WaitSlot,
 };
 use lifeboat_core::{errno::Errno, Timestamp};
@@ -23,11 +23,12 @@ use lifeboat_driver::Driver;
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::driver::Driven;
 use crate::fence::Unsignalled;
 use crate::job::Job;
+use crate::registration::Driven;
 use crate::ring;
 use crate::storage::Storage;
+use crate::workspace::SLOTS;
 
 type Core = Scheduler<Heap>;
 
@@ -46,10 +47,11 @@ impl sched::Storage for Heap {
     type Waits = [WaitSlot; 0];
 }
 
-/// Jobs of one device in all states: those of eight rings with four workspace slots each, and some to spare.
-const JOBS: usize = 64;
-/// Queues of one device: one for each ring.
-const QUEUES: usize = 8;
+/// Jobs of one ring in all states: for each slot of its workspace the one in flight, and earlier
+/// ones that have ended and that the hardware has not given back.
+const JOBS: usize = 4 * SLOTS as usize;
+/// Queues of one ring.
+const QUEUES: usize = 1;
 /// Contexts of one device: the driver's own jobs are held responsible together.
 const CONTEXTS: usize = 1;
 
@@ -62,14 +64,14 @@ pub(crate) struct Engine {
     counters: Arc<Counters>,
 }
 
-/// What is left to do with the lock released.
+/// A task that is carried out with the lock released.
 pub(crate) enum Task {
     /// Drop it.
     Release(Arc<Job>),
     /// Write it to its ring, then call [`Engine::started`] or [`Engine::start_failed`].
     Run { id: JobId, job: Arc<Job>, ring: RingIndex, seqno: Seqno },
-    /// Find out whether the ring has begun its [suspect](Engine::suspect) and how far it is, call
-    /// [`Engine::begin_reset`], and if that gives a number, reset it, let it prove itself, and call
+    /// Find out whether the ring has begun its [suspect](Engine::suspect) and how far it is, have it give
+    /// that up ([`Engine::begin_abort`]) if it can, call [`Engine::begin_reset`], and if that gives a number, reset it, let it prove itself, and call
     /// [`Engine::reset_done`].
     Reset(RingIndex),
     /// The same for all rings and the whole device: [`Engine::begin_device_reset`], [`Engine::device_reset_done`].
@@ -87,15 +89,16 @@ impl Engine {
         let info = *info;
         // Each ring has its own credits.
         let limits = Limits::new(1, job_timeout);
+        let rings = usize::from(Driven::rings(&info));
         try_pin_init!(Self {
             core <- new_spinlock!(
                 Core::new(
                     Stores {
-                        jobs: Storage::new(JOBS)?,
-                        queues: Storage::new(QUEUES)?,
+                        jobs: Storage::new(JOBS * rings)?,
+                        queues: Storage::new(QUEUES * rings)?,
                         rings: ring::slots(&info)?,
                         contexts: Storage::new(CONTEXTS)?,
-                        turns: Storage::new(CONTEXTS * usize::from(Driven::rings(&info)))?,
+                        turns: Storage::new(CONTEXTS * rings)?,
                         waits: [],
                     },
                     limits
@@ -133,6 +136,23 @@ impl Engine {
     /// A ring has completed one job, whatever became of those before it.
     pub(crate) fn hw_done_one(&self, ring: u8, seqno: Seqno) {
         self.event(|core, now| core.hw_done_one(RingIndex(ring), seqno, now));
+    }
+
+    /// A ring has given up one job, and reads nothing of it any more.
+    pub(crate) fn aborted(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, now| core.aborted(RingIndex(ring), seqno, now));
+    }
+
+    /// The job that a ring is to give up before it is reset, if any, and its number.
+    pub(crate) fn begin_abort(&self, ring: RingIndex) -> Option<(Arc<Job>, Seqno)> {
+        let mut core = self.core.lock();
+        let (suspect, seqno) = core.begin_abort(ring)?;
+        Some((core.payload(suspect)?.clone(), seqno))
+    }
+
+    /// What the ring says to that. `true` if it need not be reset now.
+    pub(crate) fn abort_answered(&self, ring: RingIndex, answer: Abort) -> bool {
+        self.event(|core, now| core.abort_answered(ring, answer, now))
     }
 
     /// A ring has stopped with a fault; `seqno` was read together with that.
@@ -246,7 +266,7 @@ impl Engine {
 
     fn event<T>(&self, feed: impl FnOnce(&mut Core, Timestamp) -> T) -> T {
         let mut core = self.core.lock();
-        // Read under the lock: the core's time does not run backwards.
+        // The clock is read under the lock, so that the core's time does not run backwards.
         let now = self.clock.now();
         feed(&mut core, now)
     }

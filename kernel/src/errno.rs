@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The one place where errors become numbers that the kernel returns.
+//! The one mapping from errors to numbers that the kernel returns.
 
 use kernel::prelude::*;
 use lifeboat_core::errno::Errno;
 use lifeboat_driver::DriverError;
 
-/// What probe returns for it.
+use crate::drive::CUT_SHORT;
+
+/// The error that probe returns for it.
 pub(crate) fn errno(error: DriverError) -> Error {
     match error {
         DriverError::Gone | DriverError::Foreign { .. } | DriverError::Impossible(_) | DriverError::NotAlive => ENODEV,
+        CUT_SHORT => ENODEV,
         DriverError::NoSuchThing => EINVAL,
         _ => EIO,
     }

@@ -2,45 +2,58 @@
 
 //! Small jobs whose results are known to the byte: what the self-test and the load give to the device.
 
-use kernel::{prelude::*, sync::Arc};
-use lifeboat_lb1::command::{Convolve, Copy, Edge, Fill, Kernel, Work};
+use kernel::{alloc::AllocError, prelude::*, sync::Arc};
+use lifeboat_driver::gpu::{Gpu, GpuVa};
 use lifeboat_pci::DmaMemory;
 
 use crate::job::Job;
-use crate::reference;
-use crate::workspace::{Workspace, SLOTS, SLOT_BYTES};
+use crate::registration::Driven;
+use crate::workspace::{Workspace, SLOT_BYTES};
 
-/// Pixels of an image's side.
-const SIDE: u16 = 16;
-/// Bytes of source and of result: one image.
-const BYTES: u32 = SIDE as u32 * SIDE as u32 * 4;
+/// A GPU with programs for these jobs. Each reads a source and writes a result, in host memory, and
+/// may use VRAM.
+pub(crate) trait Programs: Gpu {
+    /// A program.
+    type Program: Copy;
+
+    /// All programs. A workspace has a slot for each.
+    const PROGRAMS: &'static [Self::Program];
+
+    /// Bytes of a source, and of a result: at most half of [`SLOT_BYTES`].
+    const BYTES: u32;
+
+    /// The commands of a program, other ones for each `seed`. `result` holds what stands in the
+    /// result's memory before the job; it is changed to what must stand there afterwards.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    fn prepare(
+        program: Self::Program,
+        seed: u32,
+        at: Places,
+        source: &[u8],
+        result: &mut [u8],
+    ) -> Result<KVec<Self::Command>, AllocError>;
+}
+
+/// Where a job finds its memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Places {
+    pub(crate) source: GpuVa,
+    pub(crate) result: GpuVa,
+    /// As many bytes of VRAM as a source has.
+    pub(crate) vram: GpuVa,
+}
+
+const BYTES: u32 = Driven::BYTES;
 /// Where the result begins in the slot, and where the source.
 const RESULT: u32 = SLOT_BYTES / 2;
 const SOURCE: u32 = 0;
 const _: () = assert!(SOURCE + BYTES <= RESULT && RESULT + BYTES <= SLOT_BYTES);
 
-/// Rows of a copy: as many, and as far apart, as the image's; shorter, so that what is between them must stay.
-const ROW_BYTES: u32 = 44;
-const PITCH: u32 = SIDE as u32 * 4;
-
-/// What is done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Fill,
-    /// Rows with gaps.
-    Copy,
-    /// Each kind of kernel in turn.
-    Convolve,
-    /// Into VRAM and back.
-    RoundTrip,
-}
-
-/// One of each, for the slots of a workspace.
-pub(crate) const KINDS: [Kind; SLOTS as usize] = [Kind::Fill, Kind::Copy, Kind::Convolve, Kind::RoundTrip];
-
 /// A job that can be prepared and verified over and over, each time with other numbers.
 pub(crate) struct Exercise {
-    kind: Kind,
+    program: <Driven as Programs>::Program,
     workspace: Arc<Workspace>,
     /// First byte of its slot.
     base: u32,
@@ -48,17 +61,22 @@ pub(crate) struct Exercise {
     expected: KVec<u8>,
 }
 
-/// What a verification found.
+/// Result of a verification.
 pub(crate) struct Verified {
     pub(crate) bytes: u64,
     pub(crate) mismatches: u64,
 }
 
 impl Exercise {
-    pub(crate) fn new(kind: Kind, workspace: Arc<Workspace>) -> Result<Self> {
+    /// One exercise for each slot of a workspace.
+    pub(crate) fn all(workspace: &Arc<Workspace>) -> Result<KVec<Self>> {
         let zeroes = || KVec::from_elem(0, BYTES as usize, GFP_KERNEL);
-        let base = kind as u32 * SLOT_BYTES;
-        Ok(Self { kind, workspace, base, bytes: zeroes()?, expected: zeroes()? })
+        let mut all = KVec::with_capacity(Driven::PROGRAMS.len(), GFP_KERNEL)?;
+        for (slot, program) in (0..).zip(Driven::PROGRAMS) {
+            let (program, workspace, base) = (*program, workspace.clone(), slot * SLOT_BYTES);
+            all.push(Self { program, workspace, base, bytes: zeroes()?, expected: zeroes()? }, GFP_KERNEL)?;
+        }
+        Ok(all)
     }
 
     /// Writes source and background for `seed` into the slot, works out what the result must be, and makes the job.
@@ -67,14 +85,12 @@ impl Exercise {
         scramble(&mut self.expected, !seed);
         self.write(SOURCE, &self.bytes)?;
         self.write(RESULT, &self.expected)?;
-        let commands = self.commands(seed)?;
-        let (src, expected) = (&self.bytes, &mut self.expected);
-        match (self.kind, commands.first()) {
-            (_, Some(Work::Fill(fill))) => reference::fill(expected, fill.pattern),
-            (_, Some(Work::Convolve(convolve))) => reference::convolve(expected, src, SIDE.into(), convolve),
-            (Kind::RoundTrip, _) => expected.copy_from_slice(src),
-            _ => reference::copy(expected, src, ROW_BYTES as usize, SIDE.into(), PITCH as usize),
-        }
+        let at = Places {
+            source: Workspace::host_va(self.base + SOURCE),
+            result: Workspace::host_va(self.base + RESULT),
+            vram: Workspace::vram_va(self.base),
+        };
+        let commands = Driven::prepare(self.program, seed, at, &self.bytes, &mut self.expected)?;
         Job::new(self.workspace.clone(), commands)
     }
 
@@ -88,58 +104,6 @@ impl Exercise {
 
     fn write(&self, offset: u32, bytes: &[u8]) -> Result {
         self.workspace.memory.write(u64::from(self.base + offset), bytes).map_err(|_| EIO)
-    }
-
-    fn commands(&self, seed: u32) -> Result<KVec<Work>> {
-        let src = Workspace::host_va(self.base + SOURCE);
-        let dst = Workspace::host_va(self.base + RESULT);
-        let vram = Workspace::vram_va(self.base);
-        let mut commands = KVec::with_capacity(2, GFP_KERNEL)?;
-        match self.kind {
-            Kind::Fill => {
-                commands
-                    .push(Work::Fill(Fill { dst, bytes: BYTES.into(), pattern: seed ^ 0x5eed_f111 }), GFP_KERNEL)?;
-            }
-            Kind::Copy => {
-                let rows = SIDE.into();
-                let copy = Copy { dst, src, dst_pitch: PITCH, src_pitch: PITCH, row_bytes: ROW_BYTES, rows };
-                commands.push(Work::Copy(copy), GFP_KERNEL)?;
-            }
-            Kind::Convolve => {
-                let (kernel, shift) = kernel(seed);
-                let convolve = Convolve {
-                    dst,
-                    src,
-                    dst_pitch: PITCH,
-                    src_pitch: PITCH,
-                    src_size: (SIDE, SIDE),
-                    origin: (0, 0),
-                    size: (SIDE, SIDE),
-                    kernel,
-                    shift,
-                    bias: (seed % 7) as i16 - 3,
-                    edge: if seed & 8 == 0 { Edge::Clamp } else { Edge::Zero },
-                };
-                commands.push(Work::Convolve(convolve), GFP_KERNEL)?;
-            }
-            Kind::RoundTrip => {
-                commands.push(Work::Copy(Copy::linear(vram, src, BYTES)), GFP_KERNEL)?;
-                commands.push(Work::Copy(Copy::linear(dst, vram, BYTES)), GFP_KERNEL)?;
-            }
-        }
-        Ok(commands)
-    }
-}
-
-/// A blur, an edge detector, a wide blur; with the shift that keeps the result in range.
-fn kernel(seed: u32) -> (Kernel, u8) {
-    match seed % 3 {
-        0 => (Kernel::Full([1, 2, 1, 2, 4, 2, 1, 2, 1]), 4),
-        1 => (Kernel::Gradient([-1, 0, 1, -2, 0, 2, -1, 0, 1], [-1, -2, -1, 0, 0, 0, 1, 2, 1]), 0),
-        _ => {
-            let taps = [1, 4, 6, 4, 1, 0, 0, 0, 0];
-            (Kernel::Separable { taps: 5, horizontal: taps, vertical: taps }, 8)
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A job's end, for whoever waits for it. A fence refers to no device.
+//! A fence: tells those who wait for a job how it ended. A fence refers to no device.
 
 use core::time::Duration;
 
@@ -13,7 +13,7 @@ use lifeboat_core::fence::FenceError;
 
 use crate::clock::jiffies;
 
-/// How a job ended.
+/// The outcome of a job.
 pub(crate) type Outcome = Result<(), FenceError>;
 
 /// The waiting side.
@@ -25,7 +25,8 @@ pub(crate) struct Fence {
     signalled: CondVar,
 }
 
-/// The signalling side. There is one; dropped without a signal it says that the job was canceled.
+/// The signalling side, of which there is one. Dropped without a signal, it signals that the job
+/// was canceled.
 pub(crate) struct Unsignalled(Arc<Fence>);
 
 impl Fence {
@@ -41,7 +42,7 @@ impl Fence {
         Ok((Unsignalled(fence.clone()), fence))
     }
 
-    /// How the job ended, if it has.
+    /// The outcome of the job, if it has ended.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         *self.outcome.lock()
     }

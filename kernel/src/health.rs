@@ -4,7 +4,11 @@
 
 use core::time::Duration;
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    workqueue::{impl_has_delayed_work, WorkItem},
+};
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::{Health, Vitals, Watch};
@@ -12,23 +16,35 @@ use lifeboat_core::Timestamp;
 use lifeboat_driver::{Driver, DriverError, Identity};
 use lifeboat_pci::BusError;
 
-use crate::clock::Clock;
-use crate::device::{Device, State};
-use crate::driver::Driven;
+use crate::clock::{jiffies, Clock};
+use crate::device::{Device, State, HEALTH};
 use crate::glue::Enabled;
 use crate::module_parameters;
+use crate::registration::Driven;
 
-/// The looks at one device.
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self, HEALTH> for Device { self.health_work }
+}
+
+impl WorkItem<HEALTH> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        poll(&this);
+    }
+}
+
+/// The state of the looks at one device.
 pub(crate) struct Watcher {
     vitals: Vitals,
     clock: Clock,
 }
 
 impl Watcher {
-    /// Of a device that is about to be brought up.
+    /// The watcher of a device that is about to be brought up.
     pub(crate) fn new() -> Self {
         let watch = Watch { period: period().unwrap_or(Watch::DEFAULT.period), ..Watch::DEFAULT };
-        // Any seed does: devices are not bound at the same moment.
+        // Devices are not bound at the same moment, so each may have the same seed.
         Self { vitals: Vitals::new(watch, Timestamp::default(), 1), clock: Clock::start() }
     }
 
@@ -38,14 +54,14 @@ impl Watcher {
     }
 }
 
-/// How far apart looks are, or `None` if nobody is to look.
+/// The time between two looks, or `None` if the device is not to be looked at.
 fn period() -> Option<Duration> {
     let ms = *module_parameters::health_ms.value_ref();
     // A heartbeat that counts milliseconds would be found standing still otherwise.
     (ms > 0).then(|| Duration::from_millis(ms.into()).max(Watch::SHORTEST))
 }
 
-/// Begins to look.
+/// Begins to look at the device now and then.
 pub(crate) fn start(device: &Arc<Device>) {
     if period().is_some() {
         look_next(device);
@@ -55,21 +71,27 @@ pub(crate) fn start(device: &Arc<Device>) {
 fn look_next(device: &Arc<Device>) {
     let due = device.watcher.lock().due_in();
     if let Some(wait) = due {
-        device.health_in(wait);
+        // An error only says that it is on its way already, or that the binding is being released.
+        let _ = device.shared.queue.enqueue_delayed::<_, HEALTH>(device.clone(), jiffies(wait));
     }
 }
 
-/// One look. A device that is gone, hung, or replaced ends here and now; one that is not well is
-/// called suspect until it is well again or found to be one of these.
-pub(crate) fn poll(device: &Arc<Device>) {
+/// Looks at the device once. A device that is gone, hung, or replaced ends here and now; one that
+/// is not well is called suspect until it is well again or found to be one of these.
+fn poll(device: &Arc<Device>) {
     device.counters.health_polls.add(1);
     let health = match look(device) {
         Ok(health) => health,
-        // Cut off meanwhile: nothing is left to look at.
+        // The registers have been cut off meanwhile.
         Err(DriverError::Bus(BusError::Unmapped)) => return,
         Err(DriverError::Gone) => Health::Dead,
         Err(_) => device.watcher.lock().unsure(),
     };
+    // Perhaps in the middle of a reset, which the end of the binding has cut short: the device
+    // cannot be judged.
+    if device.link.is_ending() {
+        return;
+    }
     if !matches!(health, Health::Alive { .. }) {
         device.counters.health_failures.add(1);
     }
@@ -105,14 +127,15 @@ fn suspect(device: &Device, why: &str) {
 }
 
 impl Watcher {
-    /// A look that has ended in an error of the bus.
+    /// Counts a look that has ended in an error of the bus.
     fn unsure(&mut self) -> Health {
         self.vitals.look(self.clock.now(), Verdict::Unsure, None)
     }
 }
 
-/// Whether the device is there, for who has to know now. Asks the bus, then the device; waits for nothing but a reset of
-/// the device that is under way.
+/// Whether the device is there, when that must be known now. Asks the bus, then the device; waits
+/// at most for a look that is under way, or for a reset of the device. The end of the binding cuts
+/// a reset short, at its next step; the verdict may be [`Verdict::Unsure`] then.
 pub(crate) fn verdict(device: &Device) -> Verdict {
     if device.enabled.lock().as_ref().is_some_and(Enabled::is_disconnected) {
         return Verdict::Dead;

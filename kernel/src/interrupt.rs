@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The interrupt handler. Threaded: reading a served device's registers takes too long for hard interrupt context.
+//! The interrupt handler. It is threaded, since reading a served device's registers takes too long
+//! for hard interrupt context.
 
 use kernel::{
     irq::{IrqReturn, ThreadedHandler},
@@ -9,21 +10,23 @@ use kernel::{
 use lifeboat_driver::{Driver, DriverError, Pending, Progress, RingReport};
 
 use crate::device::Device;
-use crate::driver::Driven;
+use crate::registration::Driven;
 
-/// The same handler for every vector: one read tells what all of them announce.
+/// The handler of each vector; one read tells what all of them announce.
 pub(crate) struct Handler(pub(crate) Arc<Device>);
 
 impl ThreadedHandler for Handler {
     fn handle_threaded(&self) -> IrqReturn {
         let Self(device) = self;
         device.counters.interrupts.add(1);
-        // If the device is gone, that is reported already, and the unplug does the rest.
+        // An error means that the device is gone, which is reported already; the unplug does the
+        // rest.
         if attend(device) == Ok(false) {
             device.counters.spurious_interrupts.add(1);
         }
         device.kick();
-        // Also if it was spurious: one handler reads what the message of another vector announced.
+        // A spurious one is handled, too: one handler reads what the message of another vector
+        // announced.
         IrqReturn::Handled
     }
 }
@@ -44,6 +47,7 @@ pub(crate) fn report(device: &Device, ring: u8, progress: Progress) {
     match progress {
         Progress::UpTo(seqno) => device.engine.hw_done(ring, seqno),
         Progress::One(seqno) => device.engine.hw_done_one(ring, seqno),
+        Progress::Aborted(seqno) => device.engine.aborted(ring, seqno),
         Progress::Stopped(seqno) => device.engine.fault(ring, seqno),
         Progress::InMemory => device.in_memory.store(true, Release),
     }

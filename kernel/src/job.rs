@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a job carries while the hardware may read it.
+//! The commands of a job, and the memory that the hardware may reach meanwhile.
 
 use kernel::{
     prelude::*,
@@ -9,30 +9,30 @@ use kernel::{
         Arc,
     },
 };
-use lifeboat_driver::Place;
-use lifeboat_lb1::{command::Work, Commands};
+use lifeboat_driver::{gpu::Gpu, Driver, Place};
 
+use crate::registration::Driven;
 use crate::workspace::Workspace;
 
-/// Commands, and the memory they work on.
+/// Commands, and the workspace that they work on.
 pub(crate) struct Job {
-    pub(crate) commands: KVec<Work>,
-    /// Where in its ring it begins, once it was written. Used by the worker alone.
+    commands: KVec<<Driven as Gpu>::Command>,
+    /// Place in its ring where it begins, once it was written. Only the worker uses this.
     begins: Atomic<u32>,
     workspace: Arc<Workspace>,
 }
 
 impl Job {
-    pub(crate) fn new(workspace: Arc<Workspace>, commands: KVec<Work>) -> Result<Arc<Self>> {
+    pub(crate) fn new(workspace: Arc<Workspace>, commands: KVec<<Driven as Gpu>::Command>) -> Result<Arc<Self>> {
         Ok(Arc::new(Self { commands, begins: Atomic::new(0), workspace }, GFP_KERNEL)?)
     }
 
-    /// As the driver gives it to a ring.
-    pub(crate) fn work(&self) -> Commands<'_> {
-        Commands { context: self.workspace.context, work: &self.commands }
+    /// The job as the driver takes it.
+    pub(crate) fn work(&self) -> <Driven as Driver>::Work<'_> {
+        Driven::work(self.workspace.context, &self.commands)
     }
 
-    /// The job was written.
+    /// Keeps the place that the job was written to.
     pub(crate) fn begins_at(&self, begins: Place) {
         self.begins.store(begins.0, Relaxed);
     }

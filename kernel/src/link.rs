@@ -16,68 +16,78 @@ use kernel::{
     sync::atomic::{Acquire, Atomic, Full, Release},
     time::{delay::fsleep, Delta},
 };
-use lifeboat_driver::{DriverError, Io};
-use lifeboat_lb1::{regs, Lb1};
+use lifeboat_driver::{BarUse, Driver, DriverError, Io};
 use lifeboat_pci::BusError;
 
 use crate::clock::Clock;
-use crate::glue::{Window, BARS};
+use crate::glue::{Section, BARS};
+use crate::registration::Driven;
 
-const SIZE: usize = regs::REGISTER_BAR_SIZE as usize;
-
-/// How long the last section may take. They do not block: a few register accesses, each at most some ten microseconds.
+/// Limit for the last section to end. Sections do not block: a few register accesses, each at most
+/// some ten microseconds.
 const SECTION_LIMIT: Duration = Duration::from_secs(1);
-/// How long to wait between two looks at the count.
+/// Pause between two looks at the count.
 const SECTION_POLL: Delta = Delta::from_micros(20);
 
 /// The registers of one binding. They can be reached only inside a section, which must not block, and until the cut.
 pub(crate) struct Link {
-    bar: DevresBar<SIZE>,
+    /// BARs that the driver's code reaches, by number.
+    mapped: [Option<DevresBar>; BARS],
     /// Sizes of all BARs, in bytes.
     sizes: [u64; BARS],
     /// Sections that are open, or about to find that they may not.
     open: Atomic<i32>,
+    /// The end of the binding has begun: what takes long ends early.
+    ending: Atomic<bool>,
     cut: Atomic<bool>,
 }
 
 impl Link {
-    /// Maps BAR0 for as long as the binding lasts.
+    /// Maps the driver's BARs for as long as the binding lasts. ENODEV if one is shorter than the
+    /// driver needs.
     pub(crate) fn new(function: &pci::Device<Bound>) -> Result<Self> {
-        let bar = function.iomap_region_sized::<SIZE>(regs::REGISTER_BAR.into(), c"lifeboat")?.into_devres()?;
+        let mut mapped = [const { None }; BARS];
         let mut sizes = [0; BARS];
-        for (number, size) in (0..).zip(&mut sizes) {
-            // A BAR that the kernel found no room for has no length. This driver does without VRAM.
-            *size = match function.resource_len(number)? {
-                0 => u64::MAX,
-                bytes => bytes,
-            };
+        for &BarUse { number, bytes } in Driven::FACTS.bars {
+            let size = function.resource_len(number.into())?;
+            if size < bytes {
+                dev_err!(function, "BAR {number} has {size} bytes, {bytes} are needed\n");
+                return Err(ENODEV);
+            }
+            let index = usize::from(number);
+            if bytes > 0 {
+                let bar = function.iomap_region(number.into(), c"lifeboat")?.into_devres()?;
+                *mapped.get_mut(index).ok_or(EINVAL)? = Some(bar);
+            }
+            // A BAR that the kernel found no room for has no length. Nobody misses it: the module
+            // has no maps.
+            *sizes.get_mut(index).ok_or(EINVAL)? = if size == 0 { u64::MAX } else { size };
         }
-        Ok(Self { bar, sizes, open: Atomic::new(0), cut: Atomic::new(false) })
+        Ok(Self { mapped, sizes, open: Atomic::new(0), ending: Atomic::new(false), cut: Atomic::new(false) })
     }
 
     /// Runs code of the driver in a register section. `BusError::Unmapped` after the cut.
     pub(crate) fn io<T>(&self, code: impl FnOnce(&Io<'_>) -> Result<T, DriverError>) -> Result<T, DriverError> {
-        self.window(|window| code(&Io::new(window)))
-    }
-
-    /// Runs `access` on the registers of an LB1, as [`Link::io`].
-    pub(crate) fn registers<T>(
-        &self,
-        access: impl FnOnce(&Lb1<'_, Window<'_, '_>>) -> Result<T, DriverError>,
-    ) -> Result<T, DriverError> {
-        self.window(|window| access(&Lb1::new(window)))
-    }
-
-    fn window<T>(&self, access: impl FnOnce(&Window<'_, '_>) -> Result<T, DriverError>) -> Result<T, DriverError> {
-        // Counted before the flag is read; `cut` sets the flag before it reads the count. One of them sees the other.
+        // The section is counted before the flag is read, and `cut` sets the flag before it reads
+        // the count: one of the two sees the other.
         self.open.fetch_add(1, Full);
         let result = if self.cut.load(Acquire) {
-            None
+            Err(DriverError::Bus(BusError::Unmapped))
         } else {
-            self.bar.try_access_with(|bar| access(&Window::new(bar, &self.sizes)))
+            code(&Io::new(&Section::new(&self.mapped, &self.sizes)))
         };
         self.open.fetch_sub(1, Release);
-        result.unwrap_or(Err(DriverError::Bus(BusError::Unmapped)))
+        result
+    }
+
+    /// The end of the binding begins. Sections open as before, until the cut.
+    pub(crate) fn begin_end(&self) {
+        self.ending.store(true, Release);
+    }
+
+    /// Whether the end of the binding has begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Acquire)
     }
 
     /// Ends all access. When this returns `true` no section is open and none will be; `false` if one has not ended.

@@ -9,11 +9,12 @@ use kernel::{
         atomic::{Acquire, Atomic, Full, Release},
         Arc, Mutex,
     },
+    workqueue::{impl_has_work, WorkItem},
 };
 use lifeboat_core::{errno::Errno, sched::QueueId};
 
-use crate::device::Device;
-use crate::exercise::{Exercise, KINDS};
+use crate::device::{Device, LOAD};
+use crate::exercise::Exercise;
 use crate::fence::Fence;
 use crate::module_parameters;
 
@@ -27,12 +28,31 @@ pub(crate) struct Load {
     queues: Mutex<KVec<QueueId>>,
 }
 
-/// One job after another, always of the same kind.
+/// A slot of a workspace with one job after another, always of the same kind.
 struct Slot {
     exercise: Exercise,
     queue: QueueId,
     round: u32,
     running: Option<Arc<Fence>>,
+}
+
+impl_has_work! {
+    impl HasWork<Self, LOAD> for Device { self.load_work }
+}
+
+impl WorkItem<LOAD> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.load.run(&this);
+    }
+}
+
+impl Device {
+    /// Has the load verify and submit, as there may be something for it to do.
+    pub(crate) fn kick_load(self: &Arc<Self>) {
+        let _ = self.shared.queue.enqueue::<_, LOAD>(self.clone());
+    }
 }
 
 impl Load {
@@ -51,8 +71,7 @@ impl Load {
         for (number, workspace) in (0..).zip(&rings.workspaces) {
             let queue = device.engine.open_queue(context, number).ok_or(ENOSPC)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
-            for kind in KINDS {
-                let exercise = Exercise::new(kind, workspace.clone())?;
+            for exercise in Exercise::all(workspace)? {
                 self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
             }
         }
@@ -64,7 +83,7 @@ impl Load {
         self.queues.lock().get(usize::from(ring)).copied()
     }
 
-    /// Gives back what refers to the device's memory. The load must be stopped.
+    /// Drops the slots, which refer to the device's memory. The load must be stopped.
     pub(crate) fn close(&self) {
         let slots = core::mem::take(&mut *self.slots.lock());
         drop(slots);
@@ -74,7 +93,7 @@ impl Load {
         self.on.load(Acquire)
     }
 
-    /// Turns it on or off. What is in flight completes.
+    /// Turns the load on or off. Jobs in flight complete.
     pub(crate) fn set(&self, device: &Arc<Device>, on: bool) {
         self.on.store(on, Release);
         if on {
@@ -82,7 +101,7 @@ impl Load {
         }
     }
 
-    /// Its jobs hung or faulted too often: it ends, until the device is bound anew.
+    /// Ends the load, whose jobs hung or faulted too often, until the device is bound anew.
     fn refused(&self, device: &Device) {
         device.counters.jobs_refused.add(1);
         if self.on.xchg(false, Full) {
@@ -91,7 +110,7 @@ impl Load {
     }
 
     /// Verifies what has completed and submits what comes next.
-    pub(crate) fn run(&self, device: &Arc<Device>) {
+    fn run(&self, device: &Arc<Device>) {
         let mut submitted = false;
         for slot in self.slots.lock().iter_mut() {
             if let Some(outcome) = slot.running.as_ref().map(|fence| fence.outcome()) {

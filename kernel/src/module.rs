@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `lifeboat.ko`: the LB1 driver as a kernel module.
+//! `lifeboat.ko`: a portable driver as a kernel module.
 //!
-//! The policy is `lifeboat-core`, the hardware is `lifeboat-lb1`, a `lifeboat-driver`: the crates
-//! that every other build has, compiled for the kernel. This crate is the shell around them, as
-//! `crates/lifeboat` is in a process: it brings memory, locks, time, interrupts and work queues.
+//! The policy is `lifeboat-core`; the hardware is known to a driver, a crate over `lifeboat-driver`
+//! that `registration` names. They are the crates that every other build has, compiled for the
+//! kernel. This crate is the shell around them, as `crates/lifeboat` is in a process: it brings
+//! memory, locks, time, interrupts and work queues.
 //!
 //! | file | concept |
 //! |---|---|
+//! | `registration` | the driver that this is the shell of |
 //! | `driver`, `bringup`, `selftest` | probe, from a function on the bus to a device that works |
 //! | `binding`, `teardown` | its one end |
-//! | `device` | what there is of a device, and its work items |
+//! | `device` | all that there is of a device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
-//! | `engine`, `worker`, `interrupt` | the scheduler's shell |
+//! | `engine`, `worker`, `tick`, `interrupt` | the scheduler's shell |
 //! | `ring`, `workspace`, `job`, `fence` | what a job consists of |
 //! | `health` | is the device alive |
-//! | `load`, `exercise`, `reference` | jobs whose results are known to the byte |
+//! | `load`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals` | what can be seen |
 //! | `glue` | all that is unsafe |
 //!
@@ -25,7 +27,6 @@
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
-use lifeboat_lb1::regs;
 
 mod binding;
 mod bringup;
@@ -45,7 +46,7 @@ mod interrupt;
 mod job;
 mod link;
 mod load;
-mod reference;
+mod registration;
 mod removals;
 mod ring;
 mod selftest;
@@ -53,18 +54,13 @@ mod shared;
 mod shown;
 mod storage;
 mod teardown;
+mod tick;
 mod worker;
 mod workspace;
 
 use driver::PciDriver;
 use glue::Registered;
 use shared::Shared;
-
-kernel::pci_device_table!(
-    PCI_TABLE,
-    <PciDriver as pci::Driver>::IdInfo,
-    [(glue::pci_id(regs::VENDOR_ID, regs::DEVICE_ID), ())]
-);
 
 /// The module's state. Dropped in this order: first no device is left, then nothing shows them, then nothing is shared.
 #[pin_data]
@@ -93,7 +89,7 @@ module! {
     type: Lifeboat,
     name: "lifeboat",
     authors: ["The Lifeboat developers"],
-    description: "Driver of LB1, a GPU that can vanish",
+    description: "Driver of a GPU that can vanish",
     license: "Dual MIT/GPL",
     params: {
         health_ms: u32 {

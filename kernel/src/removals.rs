@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! How removals went: one line each, for the log and for debugfs.
+//! Reports on removals: one line each, for the log and for debugfs.
 
 use core::fmt;
 
@@ -10,12 +10,12 @@ use lifeboat_core::unplug::Loss;
 
 use crate::clock::Clock;
 
-/// Removals that are remembered.
+/// Reports that are kept; the oldest one gives way.
 const REMEMBERED: usize = 64;
 /// Longest name of a PCI function (`0000:00:00.0`; the domain can have more digits).
 const NAME: usize = 20;
 
-/// What began the unplug.
+/// The side that began the unplug.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trigger {
     /// The bus or the user: the driver's remove callback.
@@ -26,10 +26,10 @@ pub(crate) enum Trigger {
     Probe,
 }
 
-/// What a removal spends its time with.
+/// The steps of a removal, each of which is timed.
 #[derive(Clone, Copy)]
 pub(crate) enum Step {
-    /// An unplug that the driver began itself is waited for.
+    /// Waiting for an unplug that the driver began itself.
     Turn,
     /// Asking bus and device whether there is anything to wait for.
     Verdict,
@@ -39,11 +39,11 @@ pub(crate) enum Step {
     Work,
     /// Reset, if the device is alive; bus mastering off.
     Quiesce,
-    /// Handlers and vectors.
+    /// Giving back handlers and vectors.
     Interrupts,
-    /// The last register section, the last fences.
+    /// Waiting for the last register section, signalling the last fences.
     Registers,
-    /// Memory and the function itself.
+    /// Giving back memory and the function itself.
     Release,
 }
 
@@ -52,7 +52,7 @@ impl Step {
         ["turn", "verdict", "jobs", "work", "quiesce", "interrupts", "registers", "release"];
 }
 
-/// Tells how long each step took.
+/// Measures how long each step takes.
 pub(crate) struct Stopwatch(Clock);
 
 impl Stopwatch {
@@ -60,14 +60,14 @@ impl Stopwatch {
         Self(Clock::start())
     }
 
-    /// The time since the last call went into `step`.
+    /// Counts the time since the last call as that of `step`.
     pub(crate) fn lap(&mut self, step: Step, removal: &mut Removal) {
         let took = core::mem::replace(&mut self.0, Clock::start()).elapsed_us();
         removal.steps_us[step as usize] += took;
     }
 }
 
-/// One removal.
+/// The report on a removal.
 #[derive(Clone, Copy)]
 pub(crate) struct Removal {
     name: [u8; NAME],
@@ -85,7 +85,7 @@ pub(crate) struct Removal {
 }
 
 impl Removal {
-    /// Of a device that is still bound.
+    /// The report of a device that is still bound.
     pub(crate) fn of(device: &kernel::device::Device) -> Self {
         let mut name = [0; NAME];
         for (to, from) in name.iter_mut().zip(device.name().to_bytes()) {
@@ -159,10 +159,10 @@ impl Removals {
     pub(crate) fn record(&self, removal: Removal) {
         let mut last = self.last.lock();
         if last.len() == REMEMBERED {
-            // There is one at 0.
+            // The vector is full, so there is one to remove.
             let _ = last.remove(0);
         }
-        // Within the capacity, so that nothing is allocated and nothing can fail.
+        // The push is within the capacity: nothing is allocated, and nothing can fail.
         let _ = last.push_within_capacity(removal);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The rings of a device as the worker holds them, and what their jobs work on.
+//! The rings of a device as the worker holds them, and the workspaces of their jobs.
 
 use kernel::{
     device::{Bound, Device},
@@ -9,28 +9,29 @@ use kernel::{
 };
 use lifeboat_core::{
     fence::Seqno,
-    sched::{Began, RingSlot},
+    sched::{Abort, Began, RingSlot},
 };
 use lifeboat_driver::{Driver, DriverError, Duty, Progress};
 
 use crate::drive::{drive, Stopped};
-use crate::driver::Driven;
 use crate::glue::Memory;
 use crate::job::Job;
 use crate::link::Link;
+use crate::registration::Driven;
 use crate::storage::Storage;
 use crate::workspace::Workspace;
 
-/// Entries that a ring is to have: of an LB1, 16 KiB of memory.
+/// Entries that a ring is to have, as far as its driver can: more than all exercises of its
+/// workspace take at once.
 const ENTRIES: u32 = 128;
 
 type Ring = <Driven as Driver>::Ring<Memory>;
 
-/// All rings of one device. Empty until bring-up, and after the release.
+/// All rings of one device; none until bring-up, and after the release.
 #[derive(Default)]
 pub(crate) struct Rings {
     rings: KVec<Ring>,
-    /// Of each ring.
+    /// The workspace of each ring.
     pub(crate) workspaces: KVec<Arc<Workspace>>,
 }
 
@@ -91,8 +92,15 @@ impl Rings {
     /// Whether a ring is in this job.
     pub(crate) fn began(&self, link: &Link, number: u8, job: &Job) -> Began {
         let Some(ring) = self.rings.get(usize::from(number)) else { return Began::No };
-        // A device that cannot be asked accuses nobody.
+        // A device that does not answer blames no job.
         link.io(|io| Driven::began(io, ring, job.work(), job.begins())).unwrap_or(Began::No)
+    }
+
+    /// Has a ring give up this job.
+    pub(crate) fn abort(&mut self, link: &Link, number: u8, job: &Job, seqno: Seqno) -> Abort {
+        let Some(ring) = self.rings.get_mut(usize::from(number)) else { return Abort::Cannot };
+        // A device that cannot be asked gives nothing up.
+        link.io(|io| Driven::abort(io, ring, job.work(), seqno)).unwrap_or(Abort::Cannot)
     }
 
     /// Resets one ring.

@@ -9,18 +9,21 @@ use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
+use lifeboat_driver::Driver as _;
 
 use crate::device::Device;
 use crate::errno::from_core;
-use crate::exercise::{Exercise, KINDS};
+use crate::exercise::Exercise;
 use crate::fence::{Fence, Outcome};
 use crate::health;
+use crate::registration::Driven;
 use crate::shown::Shown;
 
-/// How often the device is looked at while a job is waited for.
+/// Time between two looks at the device while a job is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// How many looks one job may take: 30 seconds. Only a last resort: the scheduler ends every job by its own limits.
+/// Most looks for one job, which take 30 seconds. A last resort: the scheduler ends every job by
+/// its own limits.
 const LOOKS: u32 = 600;
 
 /// A job that has been submitted.
@@ -31,10 +34,11 @@ struct Running {
 
 /// Tests all rings. EIO if a result is wrong or a job failed.
 pub(crate) fn run(device: &Arc<Device>) -> Result {
-    for ring in 0..device.info.rings {
-        // All jobs of a ring at once: they are queued one behind the other.
-        let mut running = KVec::with_capacity(KINDS.len(), GFP_KERNEL)?;
-        for exercise in exercises(device, ring)? {
+    for ring in 0..Driven::rings(&device.info) {
+        // The jobs of a ring are submitted together, so they are queued one behind the other.
+        let exercises = exercises(device, ring)?;
+        let mut running = KVec::with_capacity(exercises.len(), GFP_KERNEL)?;
+        for exercise in exercises {
             running.push(submit(device, ring, exercise)?, GFP_KERNEL)?;
         }
         for job in running {
@@ -49,11 +53,7 @@ fn exercises(device: &Device, ring: u8) -> Result<KVec<Exercise>> {
         let rings = device.rings.lock();
         rings.workspaces.get(usize::from(ring)).ok_or(ENODEV)?.clone()
     };
-    let mut exercises = KVec::with_capacity(KINDS.len(), GFP_KERNEL)?;
-    for kind in KINDS {
-        exercises.push(Exercise::new(kind, workspace.clone())?, GFP_KERNEL)?;
-    }
-    Ok(exercises)
+    Exercise::all(&workspace)
 }
 
 fn submit(device: &Arc<Device>, ring: u8, mut exercise: Exercise) -> Result<Running> {

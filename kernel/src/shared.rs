@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What all devices of the module share.
+//! The part of the module that all its devices share.
 
 use kernel::{debugfs::Dir, prelude::*, sync::Arc};
 

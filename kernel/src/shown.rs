@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Values of crates that know nothing of the kernel, for its log.
+//! Shows values of the portable crates in the kernel's log.
 
 use kernel::fmt;
 
-/// Shows by `core`'s `Display`; the kernel's macros ask for a trait of their own.
+/// Shows a value by `core`'s `Display`; the kernel's macros ask for a trait of their own.
 pub(crate) struct Shown<T>(pub(crate) T);
 
 impl<T: core::fmt::Display> fmt::Display for Shown<T> {

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What each step of an unplug does here. Their order is `lifeboat_core::unplug`'s.
+//! The steps of an unplug. Their order is that of `lifeboat_core::unplug`.
 //!
-//! The health verdict, taken just before the unplug begins, decides between two paths. *Ordered*: the device answers,
-//! so it is masked and reset, and waited for. *Short*: it does not, and nothing waits for hardware. Both end with bus
-//! mastering off, interrupts given back and no way left to the registers. No step waits without a limit: work items and
-//! handlers end by themselves, and what they wait for is a reset, which has one.
+//! The health verdict, taken just before the unplug begins, decides between two paths. *Ordered*:
+//! the device answers, so it is masked and reset, and waited for. *Short*: it does not, and nothing
+//! waits for hardware. Both end with bus mastering off, interrupts given back and no way left to
+//! the registers. No step waits without a limit: work items and handlers end by themselves, and the
+//! reset that one of them may be in ends before its next step (`drive`).
 
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::unplug::{Loss, Teardown};
-use lifeboat_driver::{Driver, DriverError};
+use lifeboat_driver::Driver;
 
 use crate::clock::Clock;
 use crate::device::{Device, State, HEALTH, LOAD, TICK, WORKER};
-use crate::drive::drive;
-use crate::driver::Driven;
+use crate::drive::drive_at_the_end;
 use crate::glue::{disable, disable_delayed};
+use crate::registration::Driven;
 use crate::removals::{Step, Stopwatch};
 use crate::ring::Rings;
 use crate::shown::Shown;
@@ -52,7 +53,7 @@ impl Teardown for Shell {
         self.device.engine.deliver();
     }
 
-    // The sections of this step's name are whole operations of users. The only one there is yet is the load.
+    // Waits for whole operations of users. The only user there is yet is the load.
     fn drain(&mut self) {
         disable::<Device, LOAD>(&self.device);
     }
@@ -69,12 +70,11 @@ impl Teardown for Shell {
         disable::<Device, WORKER>(&device);
         self.lap(Step::Work);
         if device.removal.lock().is_ordered() {
-            let down: Result<(), DriverError> = drive(&device.link, Driven::shut_down(), |_| Ok(()));
-            if let Err(error) = down {
+            if let Err(error) = drive_at_the_end(&device.link, Driven::shut_down()) {
                 dev_notice!(device.pci, "not shut down, DMA is cut off all the same: {}\n", Shown(error));
             }
         }
-        // Also if it did not answer as it should: what is there at all must not reach memory.
+        // A device that did not answer as it should must not reach memory either.
         if let Some(enabled) = device.enabled.lock().as_ref() {
             enabled.clear_master();
         }

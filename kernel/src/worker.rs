@@ -1,27 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Carries out what the scheduler wants done. Two work items: the worker, which owns the rings, and the tick, which
-//! passes time.
+//! Performs the scheduler's tasks: a work item, which owns the rings.
 
 use kernel::{
     prelude::*,
     sync::{atomic::Full, Arc},
+    workqueue::{impl_has_work, WorkItem},
 };
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::{Began, ErrorScope, RingIndex};
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError};
-use lifeboat_pci::BusError;
 
-use crate::device::Device;
-use crate::driver::Driven;
+use crate::device::{Device, WORKER};
+use crate::drive::CUT_SHORT;
 use crate::engine::Task;
 use crate::interrupt;
+use crate::registration::Driven;
 use crate::ring::Rings;
 use crate::shown::Shown;
 
-/// Carries out all that is to be done now.
-pub(crate) fn work(device: &Arc<Device>) {
+impl_has_work! {
+    impl HasWork<Self, WORKER> for Device { self.worker_work }
+}
+
+impl WorkItem<WORKER> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        work(&this);
+    }
+}
+
+impl Device {
+    /// Has the worker look whether there is something to do.
+    pub(crate) fn kick(self: &Arc<Self>) {
+        let _ = self.shared.queue.enqueue::<_, WORKER>(self.clone());
+    }
+}
+
+/// Performs all tasks that there are now.
+fn work(device: &Arc<Device>) {
     {
         let mut rings = device.rings.lock();
         if device.in_memory.xchg(false, Full) {
@@ -41,19 +60,8 @@ pub(crate) fn work(device: &Arc<Device>) {
     }
 }
 
-/// Asks the rings how far they are, so that a lost interrupt is no hang; then judges time.
-pub(crate) fn tick(device: &Arc<Device>) {
-    // A source whose message was lost sends no other before it is acknowledged. An error is reported already.
-    let _ = interrupt::attend(device);
-    for ring in 0..Driven::rings(&device.info) {
-        ask_progress(device, ring);
-    }
-    device.engine.tick();
-    device.kick();
-}
-
 /// Asks a ring how far it is. An error is reported already.
-fn ask_progress(device: &Arc<Device>, ring: u8) {
+pub(crate) fn ask_progress(device: &Arc<Device>, ring: u8) {
     if !Driven::in_order(&device.info, ring) {
         // Its single jobs, if the message about them was lost.
         let _ = interrupt::attend(device);
@@ -76,18 +84,20 @@ fn ask_whether_begun(device: &Arc<Device>, rings: &Rings, index: RingIndex) {
     device.engine.suspect_began(suspect, began);
 }
 
+/// Performs one task. A reset that is [cut short](CUT_SHORT) has no result: the scheduler is told
+/// of the loss instead.
 fn perform(device: &Arc<Device>, rings: &mut Rings, task: Task) {
     match task {
         Task::Release(job) => drop(job),
         Task::Run { id, job, ring: index, seqno } => {
             match device.noticed(rings.run(&device.link, index.0, &job, seqno)) {
                 Ok(()) => device.engine.started(index, seqno),
-                Err(DriverError::Gone | DriverError::Bus(BusError::Unmapped)) => {}
+                Err(DriverError::Gone | CUT_SHORT) => {}
                 Err(error) if error.scope() == ErrorScope::Job => {
                     dev_warn!(device.pci, "a job was not given to ring {}: {}\n", index.0, Shown(error));
                     device.engine.start_failed(id);
                 }
-                // A later job's number must not complete this one, so no other is written.
+                // No other job is written: its number would complete this one.
                 Err(error) => {
                     device.engine.stop();
                     dev_err!(device.pci, "a job could not be given to ring {}: {}\n", index.0, Shown(error));
@@ -99,10 +109,18 @@ fn perform(device: &Arc<Device>, rings: &mut Rings, task: Task) {
             ask_whether_begun(device, rings, index);
             // The overdue job may have completed since.
             ask_progress(device, index.0);
+            if let Some((job, seqno)) = device.engine.begin_abort(index) {
+                let answer = rings.abort(&device.link, index.0, &job, seqno);
+                if device.engine.abort_answered(index, answer) {
+                    return;
+                }
+            }
             // If it is not to be reset, something larger may be: that is the next task.
             let Some(seqno) = device.engine.begin_reset(index) else { return };
             let done = device.noticed(reset(device, rings, index, seqno));
-            device.engine.reset_done(index, done.is_ok());
+            if done != Err(CUT_SHORT) {
+                device.engine.reset_done(index, done.is_ok());
+            }
         }
         Task::ResetDevice => {
             for number in 0..Driven::rings(&device.info) {
@@ -113,7 +131,9 @@ fn perform(device: &Arc<Device>, rings: &mut Rings, task: Task) {
                 return;
             }
             let done = device.noticed(reset_device(device, rings));
-            device.engine.device_reset_done(done.is_ok());
+            if done != Err(CUT_SHORT) {
+                device.engine.device_reset_done(done.is_ok());
+            }
         }
         Task::GiveUp => device.report_loss(Loss::Crashed),
     }
@@ -123,8 +143,9 @@ fn reset(device: &Device, rings: &mut Rings, index: RingIndex, seqno: Seqno) -> 
     let fault = device.link.io(|io| Driven::fault(io, index.0))?;
     device.counters.ring_resets.add(1);
     dev_notice!(device.pci, "resetting ring {}: {fault:?}\n", index.0);
-    rings.reset(&device.link, &device.info, index.0, seqno).inspect_err(|error| {
-        dev_notice!(device.pci, "ring {} was not reset: {}\n", index.0, Shown(*error));
+    rings.reset(&device.link, &device.info, index.0, seqno).inspect_err(|error| match *error {
+        CUT_SHORT => dev_notice!(device.pci, "the reset of ring {} ends with the binding\n", index.0),
+        error => dev_notice!(device.pci, "ring {} was not reset: {}\n", index.0, Shown(error)),
     })
 }
 
@@ -133,9 +154,11 @@ fn reset_device(device: &Device, rings: &mut Rings) -> Result<(), DriverError> {
     dev_warn!(device.pci, "resetting the device\n");
     // The engine has a number for each of its rings.
     let number = |ring| device.engine.number_after_reset(ring).unwrap_or(Seqno::ZERO);
-    // Nobody looks at its health until it works again: it would answer wrongly.
+    // The watcher stays locked until the device works again: a look during the reset would get
+    // wrong answers.
     let mut watcher = Some(device.watcher.lock());
-    rings.reset_device(&device.link, &device.info, number, || drop(watcher.take())).inspect_err(|error| {
-        dev_err!(device.pci, "the device was not reset: {}\n", Shown(*error));
+    rings.reset_device(&device.link, &device.info, number, || drop(watcher.take())).inspect_err(|error| match *error {
+        CUT_SHORT => dev_notice!(device.pci, "the reset of the device ends with the binding\n"),
+        error => dev_err!(device.pci, "the device was not reset: {}\n", Shown(error)),
     })
 }

@@ -11,22 +11,23 @@ use lifeboat_driver::gpu::{ContextId, Gpu, GpuVa, Segment, Target};
 use lifeboat_driver::{DriverError, Io};
 use lifeboat_pci::DmaMemory;
 
-use crate::driver::Driven;
+use crate::exercise::Programs;
 use crate::glue::Memory;
+use crate::registration::Driven;
 
 /// Bytes of a slot: room for the source and the result of one job.
 pub(crate) const SLOT_BYTES: u32 = 4096;
 /// Jobs that can be in flight at once.
-pub(crate) const SLOTS: u32 = 4;
+pub(crate) const SLOTS: u32 = Driven::PROGRAMS.len() as u32;
 
 /// Bytes of a workspace, in host memory and again in VRAM.
 const BYTES: u32 = SLOT_BYTES * SLOTS;
 const PAGES: u32 = BYTES / Driven::PAGE as u32;
 const _: () = assert!(BYTES % Driven::PAGE as u32 == 0);
 
-/// Where the host memory stands in the context's address space. Arbitrary.
+/// Address of the host memory in the context's address space; arbitrary.
 const HOST_VA: u64 = 0x1000_0000;
-/// Where the VRAM stands.
+/// Address of the VRAM there.
 const VRAM_VA: u64 = 0x2000_0000;
 
 /// See the module documentation.

@@ -19,6 +19,7 @@
 //! | [`kms`] | commits of a display: rules, and the one under way |
 //! | [`fence`] | the ways a fence can end, and sequence numbers |
 //! | [`health`] | distinction between a dead device and a register that reads all-ones |
+//! | [`overstay`] | when code that must not last has lasted for too long |
 //! | [`polling`] | limits for polling hardware, on a machine that may be busy |
 //! | [`vitals`] | watch over a device: it answers, and it goes on |
 //! | [`lifecycle`] | the states of the device in a slot, with an answer for every event |
@@ -41,6 +42,7 @@ pub mod incident;
 pub mod kms;
 pub mod lifecycle;
 pub mod minor;
+pub mod overstay;
 pub mod polling;
 pub mod recovery;
 pub mod sched;

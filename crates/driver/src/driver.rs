@@ -4,7 +4,7 @@ use core::fmt;
 
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::health::{judge_identity, Verdict};
-use lifeboat_core::sched::Began;
+use lifeboat_core::sched::{Abort, Began};
 use lifeboat_core::wedge::Methods;
 use lifeboat_pci::DmaMemory;
 
@@ -17,13 +17,14 @@ use crate::{DriverError, Io, Sequence, Unavailable};
 /// `Fault`, and leaves out all that is about rings.
 ///
 /// No function waits, blocks or allocates; each gets the hardware [lent](Io) for the section that
-/// it is called in. What has to wait is a [`Sequence`]. The same source is compiled into processes
+/// it is called in. What has to wait is a [`Sequence`]. A function that panics, or does not return, ends its device: a shell may
+/// give it some seconds (DRV-3). The same source is compiled into processes
 /// and into the kernel (DRV-1).
 ///
 /// | called | functions |
 /// |---|---|
 /// | at probe | [`info`](Self::info), [`ring_shape`](Self::ring_shape), [`ring`](Self::ring), [`bring_up`](Self::bring_up) |
-/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`collect`](Self::collect), [`place`](Self::place), [`began`](Self::began), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
+/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`collect`](Self::collect), [`place`](Self::place), [`began`](Self::began), [`abort`](Self::abort), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
 /// | by interrupts | [`pending`](Self::pending) |
 /// | now and then | [`presence`](Self::presence), [`computes`](Self::computes), [`heartbeat`](Self::heartbeat), [`identify`](Self::identify) |
 /// | by a dump | [`read`](Self::read) |
@@ -184,6 +185,22 @@ pub trait Driver: Sized + 'static {
         Ok(Began::No)
     }
 
+    /// Has a ring give up one overdue job, to which it was given this number, and go on with the
+    /// others. [`Abort::Asked`] promises that the job's end is [reported](Progress): as aborted, or as
+    /// completed. A ring that cannot do this, as here, is reset.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`]; then the ring is reset.
+    fn abort<M: DmaMemory>(
+        io: &Io<'_>,
+        ring: &mut Self::Ring<M>,
+        work: Self::Work<'_>,
+        seqno: Seqno,
+    ) -> Result<Abort, DriverError> {
+        let _ = (io, ring, work, seqno);
+        Ok(Abort::Cannot)
+    }
+
     /// Why a ring has stopped, if it has.
     ///
     /// # Errors
@@ -267,8 +284,8 @@ pub struct Facts {
     pub model: &'static str,
     /// What the driver binds to.
     pub ids: &'static [PciId],
-    /// BARs that the driver uses.
-    pub bars: &'static [u8],
+    /// BARs that the driver or its users reach.
+    pub bars: &'static [BarUse],
     /// Interrupt vectors that the driver can use. A shell may take fewer: any vector's message
     /// makes it ask for all that is pending.
     pub vectors: u8,
@@ -285,6 +302,17 @@ pub struct PciId {
     pub vendor: u16,
     /// Device.
     pub device: u16,
+}
+
+/// Use of a BAR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BarUse {
+    /// Number of the BAR, 0 to 5.
+    pub number: u8,
+    /// Length that the driver's own code needs, in bytes. A shell refuses a device whose BAR is
+    /// shorter. 0 for memory that only users reach, through maps: a shell that has no maps leaves
+    /// such a BAR unmapped.
+    pub bytes: u64,
 }
 
 /// Shape of a ring.
@@ -328,6 +356,9 @@ pub enum Progress {
     /// It has completed the job with this number, whatever became of those before it. Each is
     /// reported once, or again; of two jobs of one queue the earlier first.
     One(Seqno),
+    /// It has given up the job with this number, as it was [told](Driver::abort), and reads nothing of
+    /// it any more. Reported before a number that is behind it.
+    Aborted(Seqno),
     /// It has stopped with a fault, and had completed everything up to this number.
     Stopped(Seqno),
     /// It has written into its memory how far it is: whoever has the ring [collects](Driver::collect)

@@ -26,6 +26,9 @@ pub enum DriverError {
     NotAlive,
     /// The driver's code has panicked: whatever state it had is no longer known.
     Panicked,
+    /// The driver's code has not returned for longer than the shell allows. It may still run: nothing
+    /// else is asked of it.
+    Stuck,
     /// A reset has failed, or has taken longer than the device states.
     ResetFailed,
     /// The device has come back from a reset as another: its identity, its properties, or its
@@ -102,6 +105,7 @@ impl fmt::Display for DriverError {
             Self::Impossible(what) => write!(f, "the device says what cannot be true: {what}"),
             Self::NotAlive => f.write_str("the device answers but shows no life"),
             Self::Panicked => f.write_str("the driver's code has panicked"),
+            Self::Stuck => f.write_str("the driver's code has not returned in time"),
             Self::ResetFailed => f.write_str("the device did not come out of a reset"),
             Self::Changed => f.write_str("the device is another one after its reset"),
             Self::Unproven { ring, what } => write!(f, "ring {ring} does not work: {what}"),

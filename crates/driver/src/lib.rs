@@ -32,7 +32,7 @@ mod ringless;
 mod sequence;
 
 pub use access::{IdRegister, Registers};
-pub use driver::{Driver, Facts, Identity, PciId, Pending, Place, Progress, RingReport, RingShape};
+pub use driver::{BarUse, Driver, Facts, Identity, PciId, Pending, Place, Progress, RingReport, RingShape};
 pub use error::{DriverError, Unproven};
 pub use io::{Io, Windows};
 pub use ringless::{NoRing, Unavailable};

@@ -1,6 +1,5 @@
 //! Buffers: memory for jobs, in VRAM or in host memory. They outlive the device if someone holds them.
 
-use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +15,10 @@ use lifeboat_pci::{Bar, BusError, HostMemory};
 
 use crate::device::{self, Device, Users};
 use crate::dma_buf::DmaBuf;
-use crate::subsystem::NO_VRAM;
-use crate::{context, kinds};
+use crate::drm::NO_VRAM;
+use crate::kinds;
+use crate::pages;
+use crate::pixels::Pixels;
 
 /// Bytes of VRAM copied in one register section, which must stay short.
 const VRAM_CHUNK: usize = 64 * 1024;
@@ -43,15 +44,6 @@ pub(crate) struct Shared<G: Gpu> {
     /// Where it was imported from.
     origin: Option<DmaBuf>,
     _entry: Entry,
-}
-
-/// A picture's memory, kept for the screen.
-#[derive(Clone)]
-pub(crate) struct Pixels {
-    /// Where it begins in VRAM, in bytes.
-    pub(crate) offset: u64,
-    /// The buffer, of whatever driver.
-    _buffer: Arc<dyn Any + Send + Sync>,
 }
 
 enum Place {
@@ -94,7 +86,7 @@ impl<G: Gpu> Arguments<Device<G>> for CreateBuffer {
     fn check(&self, _: &Users<G>) -> Result<(), CallError> {
         match self.size {
             0 => Err(CallError::Invalid("a buffer needs at least one byte")),
-            size if size > context::address_bytes::<G>() => {
+            size if size > pages::address_bytes::<G>() => {
                 Err(CallError::Exhausted("addresses: no context can reach so much"))
             }
             _ => Ok(()),
@@ -298,7 +290,7 @@ impl<G: Gpu> Shared<G> {
 
     /// It as a picture; `None` if it is not in VRAM.
     pub(crate) fn pixels(self: &Arc<Self>) -> Option<Pixels> {
-        Some(Pixels { offset: self.vram_offset()?, _buffer: self.clone() })
+        Some(Pixels::new(self.vram_offset()?, self.clone()))
     }
 
     pub(crate) fn size(&self) -> u64 {

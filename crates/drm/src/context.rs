@@ -14,17 +14,13 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::buffer::{self, Buffer};
 use crate::client::{Client, Held};
+use crate::contexts::AddressTable;
 use crate::device::{self, Device, Users};
+use crate::job::Job;
 use crate::pages::Pages;
 use crate::retained::Retained;
-use crate::submit::Job;
 use crate::turns::Turn;
 use crate::{kinds, locks};
-
-/// All that a context can reach, in bytes.
-pub(crate) const fn address_bytes<G: Gpu>() -> u64 {
-    (G::ADDRESSES.end - G::ADDRESSES.start) * G::PAGE
-}
 
 /// A context. The hardware's context is reused only after its queues are closed and its jobs have ended.
 pub struct Context<G: Gpu>(pub(crate) Arc<Shared<G>>);
@@ -132,7 +128,8 @@ pub(crate) fn create<G: Gpu>(
         _held: held,
     };
     let shared = Arc::new(shared);
-    device.0.gpu.contexts.register(&shared);
+    let table = Arc::downgrade(&shared);
+    device.0.gpu.contexts.register(id, table);
     Ok(Context(shared))
 }
 
@@ -209,18 +206,19 @@ impl<G: Gpu> Shared<G> {
         self.space.lock().retained.clone()
     }
 
-    /// Writes the address table to a device that has forgotten it. In a turn, so that the table does not change meanwhile.
-    pub(crate) fn restore(&self, link: &Link, _: &Turn<'_>) -> Result<(), DriverError> {
+    fn mapped(&self, index: usize) -> Option<(u8, Segment)> {
+        self.space.lock().mappings.get(index).map(|mapping| (mapping.slot, mapping.segment()))
+    }
+}
+
+impl<G: Gpu> AddressTable for Shared<G> {
+    fn restore(&self, link: &Link, _: &Turn<'_>) -> Result<(), DriverError> {
         let mut next = 0;
         while let Some((slot, segment)) = self.mapped(next) {
             link.io(|io| G::set_segment(io, self.id, slot, &segment))?;
             next += 1;
         }
         Ok(())
-    }
-
-    fn mapped(&self, index: usize) -> Option<(u8, Segment)> {
-        self.space.lock().mappings.get(index).map(|mapping| (mapping.slot, mapping.segment()))
     }
 }
 

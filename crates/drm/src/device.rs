@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::{fmt, ptr};
 
 use lifeboat::calls::{Bound, Call, Callee, Entrance, Key, Reach};
-use lifeboat::{Base, CallError, Hardware, Kind, Ledger, Link};
+use lifeboat::{Base, CallError, Hardware, Ledger, Link};
 use lifeboat_core::class::Presence;
-use lifeboat_core::core_call;
 use lifeboat_driver::gpu::{ContextId, Gpu};
 use lifeboat_pci::Iova;
 use lifeboat_sync::lint::Mutex;
 
-use crate::display::Tenant;
+use crate::drm::Drm;
+use crate::locks;
 use crate::pages::Pages;
-use crate::subsystem::Drm;
-use crate::{Handle, locks};
 
 /// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context, job and export is.
 pub struct Device<G: Gpu>(pub(crate) Arc<Shared<G>>);
@@ -39,7 +37,7 @@ pub struct DeviceInfo {
 
 pub(crate) struct Shared<G: Gpu> {
     /// For tokens, and for what is [undone](Undo): nothing else gets to the hardware from here.
-    link: Arc<Link>,
+    pub(crate) link: Arc<Link>,
     users: Users<G>,
 }
 
@@ -91,15 +89,6 @@ impl<G: Gpu> Device<G> {
     /// returned.
     pub fn presence(&self) -> Presence {
         self.0.link.presence()
-    }
-
-    /// Opens the device. A wedged one can be opened, and refuses work.
-    ///
-    /// # Errors
-    /// ENXIO if it has vanished (CALL-3).
-    pub fn open(&self) -> Result<Handle<G>, CallError> {
-        self.0.link.admit(core_call::OPEN.class)?;
-        Ok(Handle::new(self.clone(), Tenant::new(&self.0.gpu.tenancies, None), self.0.ledger.enlist(Kind::HANDLE)))
     }
 
     /// Makes a call.

@@ -3,20 +3,21 @@
 use std::fmt;
 
 use lifeboat::calls::Call;
-use lifeboat::{CallError, Entry, Fence, Priority};
+use lifeboat::{CallError, Entry, Fence, Kind, Priority};
 use lifeboat_core::class::Presence;
+use lifeboat_core::core_call;
 use lifeboat_driver::gpu::{Gpu, GpuVa};
 
 use crate::about::{GetCapability, GetVersion};
 use crate::buffer::CreateBuffer;
 use crate::client::Client;
 use crate::context::{CreateContext, Map, Unmap};
+use crate::cpu_map::Mmap;
 use crate::display::{
     self, CreateLease, Flip, GetConnector, GetLease, GetResources, ListLessees, Mailbox, QueueVblank, RevokeLease,
     SetMode, Tenant,
 };
 use crate::dma_buf::{Export, Import};
-use crate::maps::Mmap;
 use crate::queue::CreateQueue;
 use crate::{
     Buffer, Capability, Commit, ConnectorInfo, Context, CpuMap, Device, DeviceInfo, DisplayEvents, DmaBuf, Lease,
@@ -34,6 +35,18 @@ pub struct Handle<G: Gpu> {
     /// What is held through it, for the client's share.
     client: Client,
     _entry: Entry,
+}
+
+impl<G: Gpu> Device<G> {
+    /// Opens the device. A wedged one can be opened, and refuses work.
+    ///
+    /// # Errors
+    /// ENXIO if it has vanished (CALL-3).
+    pub fn open(&self) -> Result<Handle<G>, CallError> {
+        self.0.link.admit(core_call::OPEN.class)?;
+        let tenant = Tenant::new(&self.0.gpu.tenancies, None);
+        Ok(Handle::new(self.clone(), tenant, self.0.ledger.enlist(Kind::HANDLE)))
+    }
 }
 
 impl<G: Gpu> Handle<G> {

@@ -18,10 +18,11 @@
 //! | `table`, `about` | the calls there are, and what can be asked of a driver |
 //! | `device`, `handle`, `client` | a device as users see it; an open handle; what its client holds |
 //! | `context`, `contexts`, `retained` | address spaces, and what a job keeps of them |
-//! | `buffer`, `pages`, `maps`, `dma_buf` | memory: of the device and of the host, mapped and shared |
-//! | `queue`, `submit` | jobs |
+//! | `buffer`, `pages`, `pixels` | memory, of the device and of the host |
+//! | `maps`, `cpu_map`, `dma_buf` | the same, mapped and shared |
+//! | `queue`, `submit`, `job` | jobs |
 //! | `display` | the screen |
-//! | `subsystem` | what the base calls of all that |
+//! | `drm`, `subsystem` | the GPU side of a binding, and what the base calls of it |
 //! | `turns` | who programs a part of the hardware |
 //! | [`kinds`] | what the ledger counts |
 
@@ -33,15 +34,19 @@ mod buffer;
 mod client;
 mod context;
 mod contexts;
+mod cpu_map;
 mod device;
 mod display;
 mod dma_buf;
+mod drm;
 mod handle;
+mod job;
 pub mod kinds;
 mod locks;
 mod maps;
 mod options;
 mod pages;
+mod pixels;
 mod queue;
 mod retained;
 mod submit;
@@ -52,18 +57,18 @@ mod turns;
 pub use about::{Capability, Version};
 pub use buffer::{Buffer, Placement};
 pub use context::Context;
+pub use cpu_map::CpuMap;
 pub use device::{Device, DeviceInfo};
 pub use display::{
     Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Lease,
     Resources,
 };
 pub use dma_buf::DmaBuf;
+pub use drm::Drm;
 pub use handle::Handle;
-pub use maps::CpuMap;
 pub use options::Options;
 pub use queue::Queue;
 pub use submit::Submission;
-pub use subsystem::Drm;
 pub use table::CALLS;
 
 /// Why the display does not take a commit, what a commit does with a property, and how a screen is driven.

@@ -5,36 +5,17 @@
 //! afterwards are such from the start (MAP-2). Only who made a map ends it. Maps of host memory keep their contents. What
 //! other devices are given of VRAM ([`DmaBuf`](crate::DmaBuf)) is a map, too.
 
-use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, Weak};
 
-use lifeboat::calls::Arguments;
 use lifeboat::roster::{Number, Roster};
-use lifeboat::{CallError, Entry, Link};
+use lifeboat::{CallError, Link};
 use lifeboat_driver::DriverError;
-use lifeboat_driver::gpu::{self, Gpu};
-use lifeboat_pci::{BusError, HostMemory, Window};
+use lifeboat_driver::gpu;
+use lifeboat_pci::{BusError, Window};
 use lifeboat_sync::lint::Mutex;
 
-use crate::buffer::{self, Buffer};
-use crate::device::Users;
-use crate::{Device, kinds, locks};
-
-/// A buffer in the address space of this process. Unmapped when dropped; keeps the buffer until then.
-///
-/// The device and others write there at any moment: bytes are copied in and out, or reached by volatile accesses through
-/// [`CpuMap::as_ptr`]. No access ever fails or faults because of the device, whatever becomes of it.
-pub struct CpuMap<G: Gpu> {
-    memory: Memory,
-    buffer: Arc<buffer::Shared<G>>,
-    _entry: Entry,
-}
-
-enum Memory {
-    Vram(Arc<Window>),
-    Host(Arc<HostMemory>),
-}
+use crate::locks;
 
 /// All maps of one device's VRAM, by users and by other devices.
 pub(crate) struct Maps {
@@ -64,25 +45,6 @@ type Windows = Mutex<Roster<Weak<Window>>>;
 struct Place {
     windows: Arc<Windows>,
     number: Number,
-}
-
-/// Arguments of `mmap`.
-pub(crate) struct Mmap<'a, G: Gpu>(pub(crate) &'a Buffer<G>);
-
-impl<G: Gpu> Arguments<Device<G>> for Mmap<'_, G> {
-    fn check(&self, users: &Users<G>) -> Result<(), CallError> {
-        users.owns(&self.0.0.device)
-    }
-}
-
-pub(crate) fn mmap<G: Gpu>(users: &Users<G>, Mmap(buffer): Mmap<'_, G>) -> Result<CpuMap<G>, CallError> {
-    let shared = &buffer.0;
-    let memory = match (shared.vram_offset(), shared.host_memory()) {
-        (Some(offset), _) => Memory::Vram(users.gpu.maps()?.open(offset, shared.whole_bytes())?),
-        (None, Some(memory)) => Memory::Host(memory.clone()),
-        (None, None) => return Err(CallError::Invalid("the buffer has no memory")),
-    };
-    Ok(CpuMap { memory, buffer: shared.clone(), _entry: users.ledger.enlist(kinds::MAP) })
 }
 
 impl Maps {
@@ -176,52 +138,5 @@ impl Drop for Place {
         let entry = self.windows.lock().remove(self.number);
         // Freed after the lock.
         drop(entry);
-    }
-}
-
-impl<G: Gpu> CpuMap<G> {
-    /// Length in bytes, as the buffer's.
-    pub fn size(&self) -> u64 {
-        self.buffer.size()
-    }
-
-    /// The first address. Valid as long as this map; see [`CpuMap`] for how to use it.
-    pub fn as_ptr(&self) -> *mut u8 {
-        match &self.memory {
-            Memory::Vram(window) => window.as_ptr(),
-            Memory::Host(memory) => memory.as_ptr(),
-        }
-    }
-
-    /// Copies bytes out. After loss they are undefined, or what was written since.
-    ///
-    /// # Errors
-    /// [`CallError::Invalid`] past the end.
-    pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), CallError> {
-        self.buffer.check(offset, into.len())?;
-        match &self.memory {
-            Memory::Vram(window) => window.read(offset, into),
-            Memory::Host(memory) => memory.read(offset, into),
-        }
-        .map_err(buffer::past_the_end)
-    }
-
-    /// Copies bytes in. After loss they reach nobody else.
-    ///
-    /// # Errors
-    /// As [`CpuMap::read`].
-    pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), CallError> {
-        self.buffer.check(offset, from.len())?;
-        match &self.memory {
-            Memory::Vram(window) => window.write(offset, from),
-            Memory::Host(memory) => memory.write(offset, from),
-        }
-        .map_err(buffer::past_the_end)
-    }
-}
-
-impl<G: Gpu> fmt::Debug for CpuMap<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CpuMap").field("at", &self.as_ptr()).field("size", &self.size()).finish()
     }
 }

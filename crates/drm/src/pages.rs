@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use lifeboat::key::Key;
+use lifeboat_driver::gpu::Gpu;
 
 /// The free stretches of a range of pages. No two of them touch.
 #[derive(Debug)]
@@ -63,6 +64,11 @@ impl Pages {
         self.stretches.remove(&Key(start));
         self.by_length.remove(&Key((end - start, start)));
     }
+}
+
+/// Bytes that a context's address space has room for.
+pub(crate) const fn address_bytes<G: Gpu>() -> u64 {
+    (G::ADDRESSES.end - G::ADDRESSES.start) * G::PAGE
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use lifeboat_driver::gpu::Gpu;
 
 use crate::context::{self, Context};
 use crate::device::Users;
-use crate::submit::Job;
+use crate::job::Job;
 use crate::{Device, kinds};
 
 /// A queue. Dropped, it cancels what has not reached the ring; what has runs on.

@@ -2,19 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use lifeboat::calls::{Arguments, Doorway};
 use lifeboat::sched::NewJob;
-use lifeboat::subsystem::{self, AboutJob, Notes};
-use lifeboat::{CallError, Entry, Fence, Kind};
+use lifeboat::subsystem::Job as _;
+use lifeboat::{CallError, Fence, Kind};
 use lifeboat_core::sched::IfDependencyFails;
-use lifeboat_driver::Driver;
 use lifeboat_driver::gpu::Gpu;
 
-use crate::device::{Device, Users};
-use crate::retained::Retained;
-use crate::{Queue, context};
+use crate::Queue;
+use crate::device::{self, Device, Users};
+use crate::job::Job;
 
 /// A job to be: commands for one ring, and what they wait for.
 pub struct Submission<'a, G: Gpu> {
@@ -58,33 +56,6 @@ impl<G: Gpu> fmt::Debug for Submission<'_, G> {
     }
 }
 
-/// What a job keeps alive for the hardware, until the hardware is known to be done with it.
-pub struct Job<G: Gpu> {
-    context: Arc<context::Shared<G>>,
-    commands: Box<[G::Command]>,
-    notes: Notes,
-    /// For the age that a dump states.
-    submitted: Instant,
-    /// Buffers that are unmapped while the job may still use them.
-    _retained: Arc<Retained>,
-    _entry: Entry,
-}
-
-impl<G: Gpu> subsystem::Job<G> for Job<G> {
-    fn work(&self) -> <G as Driver>::Work<'_> {
-        G::work(self.context.id, &self.commands)
-    }
-
-    fn notes(&self) -> &Notes {
-        &self.notes
-    }
-
-    fn about(&self) -> AboutJob {
-        let commands = u32::try_from(self.commands.len()).unwrap_or(u32::MAX);
-        AboutJob { context: self.context.id.0, commands, submitted: self.submitted }
-    }
-}
-
 impl<G: Gpu> Arguments<Device<G>> for &Submission<'_, G> {
     fn check(&self, users: &Users<G>) -> Result<(), CallError> {
         users.owns(&self.queue.context.device)?;
@@ -101,18 +72,12 @@ pub(crate) fn submit<G: Gpu>(
 ) -> Result<Fence, CallError> {
     let context = &submission.queue.context;
     // From the reservation to the commit, so that an unplug either sees the job or refuses it.
-    let _bound = doorway.enter().ok_or_else(|| doorway.refusal())?;
+    let bound = doorway.enter().ok_or_else(|| doorway.refusal())?;
     let ledger = &doorway.users().ledger;
-    let job = Arc::new(Job {
-        context: context.clone(),
-        commands: submission.commands.into(),
-        notes: Notes::default(),
-        submitted: Instant::now(),
-        _retained: context.retained(),
-        _entry: ledger.enlist(Kind::JOB),
-    });
+    let job = Arc::new(Job::new(context, submission.commands, ledger.enlist(Kind::JOB)));
     let Submission { after, restartable, if_dependency_fails, .. } = *submission;
-    let cost = doorway.users().base.cost(&job);
+    // The scheduler refuses a job whose cost the driver cannot tell: it is larger than any ring.
+    let cost = device::link(&bound).code(|| G::cost(job.work())).unwrap_or(u32::MAX);
     Ok(submission.queue.scheduled.submit(NewJob {
         cost,
         after,

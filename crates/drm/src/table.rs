@@ -6,12 +6,12 @@ use lifeboat_driver::gpu::{Gpu, GpuVa};
 use crate::about::{self, GetCapability, GetVersion};
 use crate::buffer::{self, CreateBuffer, ReadHost, ReadVram, WriteHost, WriteVram};
 use crate::context::{self, CreateContext, Map, Unmap};
+use crate::cpu_map::{self, Mmap};
 use crate::display::{
     self, Atomic, CreateLease, Flip, GetConnector, GetLease, GetResources, Lease, ListLessees, QueueVblank,
     RevokeLease, SetMode,
 };
 use crate::dma_buf::{self, Export, Import};
-use crate::maps::{self, Mmap};
 use crate::queue::{self, CreateQueue, MoveQueue, SetPriority};
 use crate::submit::{self, Submission};
 use crate::{Buffer, ConnectorInfo, Context, CpuMap, Device, DmaBuf, LesseeId, Objects, Queue, Resources, Version};
@@ -32,7 +32,7 @@ lifeboat::calls! {
         /// [`Handle::events`](crate::Handle::events), which need no device.
         core READ_EVENTS: Always;
         /// Maps made after loss have nothing behind them.
-        core MMAP: Always(Mmap<'_, G>) -> CpuMap<G> = maps::mmap;
+        core MMAP: Always(Mmap<'_, G>) -> CpuMap<G> = cpu_map::mmap;
         /// What is exported after loss has nothing behind it, if it was in VRAM.
         core EXPORT: Always(Export<'_, G>) -> DmaBuf = dma_buf::export;
         core IMPORT: Device(Import<'_>) -> Buffer<G> = dma_buf::import;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use lifeboat_driver::Driver;
 
 use crate::ledger::Ledger;
-use crate::module::{Minor, Shared as Module};
-use crate::panics::caught;
+use crate::loaded::{Loaded, Minor};
 use crate::sched::Scheduler;
-use crate::subsystem::{Job, Subsystem};
+use crate::subsystem::Subsystem;
 
 /// One device. Freed when its binding and its last user are gone.
 pub struct Base<S: Subsystem> {
@@ -26,7 +25,7 @@ pub struct Base<S: Subsystem> {
     pub(crate) ledger: Ledger,
     // Declared last: the number is free again only after all else of the device is gone.
     _number: Minor,
-    _module: Arc<Module>,
+    _module: Arc<Loaded>,
 }
 
 /// What a device is called in the names of its fences and threads.
@@ -70,14 +69,8 @@ impl<S: Subsystem> Base<S> {
         &self.ledger
     }
 
-    /// Credits that a job takes. A driver that panics over it is answered by more than any ring has,
-    /// which the scheduler refuses (DRV-3).
-    pub fn cost(&self, job: &S::Job) -> u32 {
-        caught("the driver", || S::Driver::cost(job.work())).unwrap_or(u32::MAX)
-    }
-
     pub(crate) fn new(
-        module: &Arc<Module>,
+        module: &Arc<Loaded>,
         number: Minor,
         location: &str,
         (info, credits): (<S::Driver as Driver>::Info, u32),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::recovery::Unready;
-use lifeboat_core::unplug::{Bound, Cut, Loss, Retired};
+use lifeboat_core::unplug::{Bound, Cut, Loss};
 use lifeboat_core::wedge::{self, Failure, Methods};
 use lifeboat_driver::{Driver, Identity, Io};
 use lifeboat_pci::{Function, offset};
@@ -15,7 +15,7 @@ use lifeboat_sync::lint::{Condvar, Mutex};
 use crate::dump::{Dump, Recorder};
 use crate::link::Link;
 use crate::locks;
-use crate::panics::{caught, contained};
+use crate::panics::contained;
 use crate::subsystem::Subsystem;
 use crate::teardown::{Shell, UnplugReport};
 
@@ -197,8 +197,7 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
                 State::Bound { bound, device } => {
                     drop(state);
                     drop(device);
-                    let retired = self.dump_and_retire(bound, loss);
-                    retired.drain().sweep().cut().release();
+                    self.cut(bound, loss).release();
                     return Some(self.unplugged());
                 }
                 // It has come so far already.
@@ -234,8 +233,7 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         };
         drop(state);
         let loss = Loss::Wedged(failure);
-        let retired = self.dump_and_retire(bound, loss);
-        let cut = retired.drain().sweep().cut();
+        let cut = self.cut(bound, loss);
         let event = wedge::Event::new(&cut, methods, None);
         tracing::error!(minor = self.report.lock().minor, %failure, ?event, "wedged");
         self.enter(State::Wedged { cut, device });
@@ -292,13 +290,12 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
 }
 
 impl<S: Subsystem> BindingOf<S> {
-    /// The first steps, and the dump around them. Whatever comes of the dump, the device goes on to
-    /// its end.
-    fn dump_and_retire(&self, bound: Bound<Shell<S>>, loss: Loss) -> Retired<Shell<S>> {
-        let ending = caught("a dump", || self.dumps.ends(loss)).flatten();
-        let retired = bound.announce(loss).retire();
-        contained("a dump", || self.dumps.ended(ending));
-        retired
+    /// The steps up to the cut, and the dump around them. Whatever comes of the dump, the device goes on to its end.
+    fn cut(&self, bound: Bound<Shell<S>>, loss: Loss) -> Cut<Shell<S>> {
+        contained("a dump", || self.dumps.ends(loss));
+        let cut = bound.announce(loss).retire().drain().sweep().cut();
+        contained("a dump", || self.dumps.ended());
+        cut
     }
 
     fn unplugged(&self) -> Arc<UnplugReport> {

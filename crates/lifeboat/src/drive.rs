@@ -18,9 +18,21 @@ use crate::link::Sections;
 pub(crate) fn drive<T, E: From<DriverError>>(
     link: &impl Sections,
     mut sequence: impl Sequence<Output = T>,
-    mut duty: impl FnMut(Duty) -> Result<(), E>,
+    duty: impl FnMut(Duty) -> Result<(), E>,
 ) -> Result<T, E> {
     lint::might_block("waiting for a device");
+    let result = steps(link, &mut sequence, duty);
+    // The drop is code of the driver, too. If it fails, the link has told the bus side.
+    let _ = link.code(|| drop(sequence));
+    result
+}
+
+#[track_caller]
+fn steps<T, E: From<DriverError>>(
+    link: &impl Sections,
+    sequence: &mut impl Sequence<Output = T>,
+    mut duty: impl FnMut(Duty) -> Result<(), E>,
+) -> Result<T, E> {
     let began = Instant::now();
     let now = || Timestamp::new(began.elapsed());
     let mut pace = Pace::new();

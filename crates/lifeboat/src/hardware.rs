@@ -4,17 +4,19 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use lifeboat_driver::{DriverError, Windows};
+use lifeboat_driver::{BarUse, DriverError, Windows};
 use lifeboat_pci::{Bar, BusError, DmaMemory, Function, HostMemory, Iova};
 use lifeboat_sync::lint::{self, Mutex};
 
 use crate::locks;
+use crate::windows::{Fuse, Fused};
 
 /// The windows and DMA mappings of one binding.
 pub struct Hardware {
     function: Arc<dyn Function>,
     /// The BARs that the driver uses, by number. At most six.
-    windows: Vec<(u8, Arc<dyn Bar + Send + Sync>)>,
+    windows: Vec<(u8, Fused)>,
+    fuse: Fuse,
     /// Addresses the device can reach. Taken back on drop: nothing outlives the binding.
     mapped: Mutex<HashSet<Iova>>,
 }
@@ -49,10 +51,23 @@ impl DmaMemory for Mapped {
 }
 
 impl Hardware {
-    /// Maps BARs of a function.
-    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[u8]) -> Result<Self, BusError> {
-        let windows = bars.iter().map(|bar| Ok((*bar, function.bar(*bar)?))).collect::<Result<_, BusError>>()?;
-        Ok(Self { function: function.clone(), windows, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
+    /// Maps BARs of a function. One that is shorter than its driver needs is out of range.
+    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[BarUse]) -> Result<Self, BusError> {
+        let fuse = Fuse::default();
+        let map = |&BarUse { number, bytes }: &BarUse| {
+            let window = function.bar(number)?;
+            if window.size() < bytes {
+                return Err(BusError::OutOfRange { offset: 0, len: bytes });
+            }
+            Ok((number, Fused::new(window, fuse.clone())))
+        };
+        let windows = bars.iter().map(map).collect::<Result<_, BusError>>()?;
+        Ok(Self { function: function.clone(), windows, fuse, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
+    }
+
+    /// What takes the windows away from code that keeps them.
+    pub(crate) fn fuse(&self) -> Fuse {
+        self.fuse.clone()
     }
 
     /// A window. To be used inside a section: the only way here is through the link's revocable,
@@ -61,7 +76,8 @@ impl Hardware {
     pub(crate) fn bar(&self, bar: u8) -> Result<&(dyn Bar + Send + Sync + 'static), BusError> {
         lint::register_access();
         let window = self.windows.iter().find(|(number, _)| *number == bar);
-        window.map(|(_, window)| &**window).ok_or(BusError::NoSuchBar(bar))
+        let window = window.map(|(_, window)| -> &(dyn Bar + Send + Sync + 'static) { window });
+        window.ok_or(BusError::NoSuchBar(bar))
     }
 
     pub(crate) fn map(&self, memory: Arc<HostMemory>) -> Result<Mapped, DriverError> {

@@ -32,6 +32,7 @@
 #![allow(clippy::redundant_closure_for_method_calls)] // a method of borrowed registers is not general enough
 
 mod aside;
+mod attempt;
 mod base;
 mod binding;
 mod bus;
@@ -48,6 +49,7 @@ mod ledger;
 #[cfg(doctest)]
 mod lifetimes;
 mod link;
+mod loaded;
 mod locks;
 mod module;
 mod panics;
@@ -61,6 +63,8 @@ mod spin;
 pub mod subsystem;
 mod teardown;
 mod uevent;
+mod watchdog;
+mod windows;
 
 pub use base::Base;
 pub use binding::Binding;

@@ -18,6 +18,8 @@ pub(crate) static MINORS: Class = Class::new("module.minors");
 
 /// Sections of whole operations on a device.
 pub(crate) static GATE: Class = Class::new("device.gate");
+/// Sections of driver code that is in no section of register access.
+pub(crate) static DRIVER: Class = Class::new("device.driver");
 /// Sections of register access.
 pub(crate) static REGISTERS: Class = Class::new("device.registers");
 
@@ -26,6 +28,8 @@ pub(crate) static ENGINE: Class = Class::new("engine");
 
 /// Leaves: nothing is taken while one of these is held. A scheduler's thread, until it is joined:
 pub(crate) static WORKER: Class = Class::new("engine.worker");
+/// The links that a module's watchdog looks at.
+pub(crate) static WATCHDOG: Class = Class::new("module.watchdog");
 /// How many threads handle an interrupt.
 pub(crate) static INTERRUPTS: Class = Class::new("interrupts");
 pub(crate) static FENCE: Class = Class::new("fence.state");
@@ -34,4 +38,6 @@ pub(crate) static MAPPED: Class = Class::new("hardware.mapped");
 pub(crate) static SUBSCRIBERS: Class = Class::new("bus.subscribers");
 /// Which incident the device is in; and, apart, the dumps that were captured.
 pub(crate) static INCIDENT: Class = Class::new("dump.incident");
+/// The dump of a binding that ends.
+pub(crate) static ENDING: Class = Class::new("dump.ending");
 pub(crate) static DUMPS: Class = Class::new("dump.kept");

@@ -3,25 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lifeboat_core::minor::Minors;
 use lifeboat_core::recovery::Unready;
 use lifeboat_driver::dump::Layout;
 use lifeboat_driver::{Driver, Facts};
 use lifeboat_pci::{Function, offset};
-use lifeboat_sync::lint::Mutex;
 
-use crate::ledger::{Counts, Entry, Kind, Ledger};
+use crate::ledger::Counts;
+use crate::loaded::Loaded;
 use crate::probe::probe;
 use crate::subsystem::Subsystem;
-use crate::{Binding, ProbeError, ProbeOptions, Timeline, locks};
-
-/// Words of 64 device numbers: more than any machine has slots, and room for lost devices that are still held open.
-const MINOR_WORDS: usize = 16;
+use crate::{Binding, ProbeError, ProbeOptions, Timeline};
 
 /// Loaded drivers.
 #[derive(Debug)]
 pub struct Module {
-    shared: Arc<Shared>,
+    loaded: Arc<Loaded>,
     drivers: Vec<Registered>,
 }
 
@@ -31,22 +27,8 @@ struct Registered {
     probe: Probe,
 }
 
-/// Binds a function for a module.
-type Probe = Box<dyn Fn(&Arc<Shared>, &Arc<dyn Function>, ProbeOptions) -> Result<Binding, ProbeError> + Send + Sync>;
-
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) ledger: Ledger,
-    minors: Mutex<Option<Minors<[u64; MINOR_WORDS]>>>,
-}
-
-/// A device number, given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Minor {
-    pub(crate) number: u32,
-    shared: Arc<Shared>,
-    _entry: Entry,
-}
+/// Binds a function for a module, or releases it.
+type Probe = Box<dyn Fn(&Arc<Loaded>, &Arc<dyn Function>, ProbeOptions) -> Result<Binding, ProbeError> + Send + Sync>;
 
 /// Why a module could not be unloaded: what of it still exists. The module is still loaded, and comes back with it.
 #[derive(Debug)]
@@ -70,8 +52,7 @@ impl std::error::Error for Holders {}
 impl Module {
     /// A module without drivers: it binds nothing until one is [registered](Self::register).
     pub fn new() -> Self {
-        let minors = Mutex::new(&locks::MINORS, Some(Minors::new([0; MINOR_WORDS])));
-        Self { shared: Arc::new(Shared { ledger: Ledger::default(), minors }), drivers: Vec::new() }
+        Self { loaded: Arc::new(Loaded::new()), drivers: Vec::new() }
     }
 
     /// From now on the module binds what the driver of a subsystem binds to, and serves it as
@@ -79,6 +60,7 @@ impl Module {
     pub fn register<S: Subsystem>(&mut self, options: S::Options) {
         // Checked when it is compiled.
         const { assert!(S::Driver::FACTS.dump.entry_bytes <= Layout::MOST_ENTRY_BYTES, "too large for a dump") };
+        let options = Arc::new(options);
         let probe: Probe = Box::new(move |module, function, how| probe::<S>(module, function, how, &options));
         self.drivers.push(Registered { facts: &S::Driver::FACTS, probe });
     }
@@ -88,32 +70,38 @@ impl Module {
     /// # Errors
     /// Each [`ProbeError`]; then the function is released and can be probed again.
     pub fn probe(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
-        let result = self.probe_by(function, options);
-        if result.is_err() {
-            function.release();
-        }
-        result
+        let driver = self.driver_of(function).inspect_err(|_| function.release())?;
+        (driver.probe)(&self.loaded, function, options)
     }
 
-    /// By the driver that binds to it.
-    fn probe_by(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
+    /// Binds a function to this driver, whatever else binds to it.
+    #[cfg(test)]
+    pub(crate) fn probe_as<S: Subsystem<Options = ()>>(
+        &self,
+        function: &Arc<dyn Function>,
+        options: ProbeOptions,
+    ) -> Result<Binding, ProbeError> {
+        probe::<S>(&self.loaded, function, options, &Arc::new(()))
+    }
+
+    /// The driver that binds to it.
+    fn driver_of(&self, function: &Arc<dyn Function>) -> Result<&Registered, ProbeError> {
         let id = function.config().read32(offset::ID)?;
         if Unready::of(id).is_some() {
             return Err(ProbeError::NotReady(id));
         }
-        let driver = self.drivers.iter().find(|driver| driver.facts.binds_to(id)).ok_or(ProbeError::NotOurs(id))?;
-        (driver.probe)(&self.shared, function, options)
+        self.drivers.iter().find(|driver| driver.facts.binds_to(id)).ok_or(ProbeError::NotOurs(id))
     }
 
     /// What of this module exists.
     pub fn counts(&self) -> Counts {
-        self.shared.ledger.counts()
+        self.loaded.ledger.counts()
     }
 
     /// A timeline for fences of a driver's own making. Those that are pending keep the module from being unloaded; those
     /// that have signalled, and the timeline itself, do not.
     pub fn timeline(&self, driver: &str, name: &str) -> Timeline {
-        Timeline::new(&self.shared.ledger, driver, name)
+        Timeline::new(&self.loaded.ledger, driver, name)
     }
 
     /// Unloads the module.
@@ -121,15 +109,8 @@ impl Module {
     /// # Errors
     /// [`Holders`] if anything of it still exists; the module stays loaded.
     pub fn unload(self) -> Result<(), Box<Holders>> {
-        // Under the lock that hands out device numbers: a probe either has its number and counts, or gets none.
-        let mut minors = self.shared.minors.lock();
-        let counts = self.counts();
-        if counts.is_empty() {
-            *minors = None;
-            return Ok(());
-        }
-        drop(minors);
-        Err(Box::new(Holders { module: self, counts }))
+        let counts = self.loaded.end();
+        if counts.is_empty() { Ok(()) } else { Err(Box::new(Holders { module: self, counts })) }
     }
 }
 
@@ -142,21 +123,5 @@ impl Default for Module {
 impl fmt::Debug for Registered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Registered").field(&self.facts.name).finish()
-    }
-}
-
-impl Shared {
-    pub(crate) fn allocate_minor(self: &Arc<Self>) -> Result<Minor, ProbeError> {
-        let mut minors = self.minors.lock();
-        let number = minors.as_mut().ok_or(ProbeError::Unloading)?.allocate().ok_or(ProbeError::NoMinor)?;
-        Ok(Minor { number, shared: self.clone(), _entry: self.ledger.enlist(Kind::DEVICE) })
-    }
-}
-
-impl Drop for Minor {
-    fn drop(&mut self) {
-        if let Some(minors) = self.shared.minors.lock().as_mut() {
-            minors.release(self.number);
-        }
     }
 }

@@ -11,6 +11,8 @@ use lifeboat_driver::{Driver, DriverError, Duty, RingShape};
 use lifeboat_pci::{Function, HostMemory, set_bus_master, set_memory_decode};
 
 use crate::ProbeError;
+use crate::aside::GoingOff;
+use crate::attempt::{Failed, attempt};
 use crate::base::{self, Base};
 use crate::binding::Binding;
 use crate::drive::drive;
@@ -18,11 +20,11 @@ use crate::dump::{Recorder, RingMemory};
 use crate::hardware::{Hardware, Mapped};
 use crate::health::HealthCheck;
 use crate::irq::Interrupts;
-use crate::ledger::Kind;
+use crate::ledger::{Entry, Kind};
 use crate::link::{BoundLink, Link, ReportLoss, Sections};
-use crate::module::Shared as Module;
+use crate::loaded::{Loaded, Minor};
 use crate::panics::caught;
-use crate::rest::{Rest, quiesce};
+use crate::rest::{Rest, cut_dma_off, quiesce};
 use crate::rings::{DeviceRings, Ring};
 use crate::sched::{OpenError, Options, OptionsError, Scheduler};
 use crate::subsystem::{Site, Subsystem};
@@ -30,6 +32,10 @@ use crate::teardown::Shell;
 
 /// Entries that a ring is to have: at 128 bytes each, 128 KiB of host memory.
 const RING_ENTRIES: u32 = 1024;
+/// The shortest [`ProbeOptions::driver_limit`]: a thread may be kept from running for some milliseconds.
+const SHORTEST_DRIVER_LIMIT: Duration = Duration::from_millis(10);
+/// Interrupt handlers of a device that was not bound are waited for so long at least before others see to the release.
+const HANDLERS_LIMIT: Duration = Duration::from_millis(100);
 
 /// How a device is to be driven.
 pub struct ProbeOptions {
@@ -47,6 +53,11 @@ pub struct ProbeOptions {
     /// How long an unplug waits for whoever is still in the driver: calls, interrupt handlers, the worker. It waits so long
     /// at most after the announcement, and as long again when it cuts the hardware off, plus half a second. Default 5 s.
     pub drain_limit: Duration,
+    /// How long one function of the driver, or one section of register access, may last (DRV-3). After it the device is lost
+    /// ([`Loss::Crashed`]), the driver is asked nothing more, and [`UnplugReport::overstay`](crate::UnplugReport::overstay)
+    /// names the place; or the probe fails. Found after at most a quarter more. At least 10 ms; default 10 s, which is longer than
+    /// any access to a register that still comes to an end.
+    pub driver_limit: Duration,
     /// How closely the device is watched. Default: every 2 s, and a heartbeat that stands still for three looks is a hang.
     pub watch: Watch,
     /// How often a [`Bus`](crate::Bus) binds a device again that the driver gave up. By default three times, unless it has
@@ -81,6 +92,7 @@ impl Default for ProbeOptions {
             job_share: None,
             queue_share: None,
             drain_limit: Duration::from_secs(5),
+            driver_limit: Duration::from_secs(10),
             watch: Watch::DEFAULT,
             recovery: Budget::default(),
             spacing: Spacing::DEFAULT,
@@ -109,38 +121,39 @@ impl ProbeOptions {
     }
 }
 
-/// Brings the device up. On an error it is quiet again, and the caller releases the function.
+/// What a probe has of a device that nothing was asked yet.
+struct Prepared {
+    minor: Minor,
+    scheduler: Options,
+    entry: Arc<Entry>,
+    hardware: Hardware,
+}
+
+/// Brings the device up. On an error it is quiet again, and the function is released.
 pub(crate) fn probe<S: Subsystem>(
-    module: &Arc<Module>,
+    module: &Arc<Loaded>,
     function: &Arc<dyn Function>,
-    options: ProbeOptions,
-    subsystem: &S::Options,
+    mut options: ProbeOptions,
+    subsystem: &Arc<S::Options>,
 ) -> Result<Binding, ProbeError> {
-    // What is wrong with the options is said before the hardware is touched.
-    S::check(subsystem).map_err(ProbeError::Invalid)?;
-    let minor = module.allocate_minor()?;
-    let scheduler = options.scheduler(minor.number);
-    scheduler.check()?;
-    if options.watch.period < Watch::SHORTEST {
-        return Err(OptionsError::TooShort { what: "watch.period", least: Watch::SHORTEST }.into());
-    }
-    let binding_entry = module.ledger.enlist(Kind::BINDING);
-    set_memory_decode(&*function.config(), true)?;
-    let hardware = Hardware::new(function, S::Driver::FACTS.bars)?;
-    let drain_limit = options.drain_limit;
-    let (link, brought_up) = {
-        let mut options = options;
-        let report_loss = std::mem::replace(&mut options.report_loss, Box::new(|_| {}));
-        let link = Arc::new(Link::new(hardware, options.check_entry, report_loss));
-        let bring_up = || bring_up::<S>(module, &link, function, minor.number, scheduler, options, subsystem);
-        let brought_up = caught("the driver", bring_up).unwrap_or(Err(DriverError::Panicked.into()));
-        (link, brought_up)
-    };
-    let running = match brought_up {
+    let prepared = prepare::<S>(module, function, &options, subsystem).inspect_err(|_| function.release())?;
+    let Prepared { minor, scheduler, entry, hardware } = prepared;
+    let (drain_limit, driver_limit) = (options.drain_limit, options.driver_limit);
+    let report_loss = std::mem::replace(&mut options.report_loss, Box::new(|_| {}));
+    let link = Arc::new(Link::new(hardware, options.check_entry, report_loss));
+    let brought_up = module.watchdog.watch(&link, driver_limit).map_err(|_| ProbeError::NoMemory.into());
+    let brought_up = brought_up.and_then(|watching| {
+        let callback = {
+            let (module, link, function, entry) = (module.clone(), link.clone(), function.clone(), entry.clone());
+            let (number, subsystem) = (minor.number, subsystem.clone());
+            move || bring_up_or_stop::<S>(&module, &link, &function, (number, entry), scheduler, options, &subsystem)
+        };
+        Ok((attempt(&link, driver_limit, callback)?, watching))
+    });
+    let (running, watching) = match brought_up {
         Ok(running) => running,
-        Err(error) => {
-            // The device may run by now. It comes to rest before its mappings go.
-            bring_to_rest::<S>(&link, &**function, drain_limit);
+        Err(Failed { error, abandoned }) => {
+            bring_to_rest(&link, function, if abandoned { Duration::ZERO } else { drain_limit });
             return Err(error);
         }
     };
@@ -149,8 +162,51 @@ pub(crate) fn probe<S: Subsystem>(
     let base = Base::new(module, minor, function.location(), (info, credits), scheduler, subsystem);
     let base = Arc::new(base);
     let device = S::device(base.clone(), link.clone());
-    let shell = Shell::new(base, link, function.clone(), (interrupts, rest), drain_limit, binding_entry);
+    let shell = Shell::new(base, link, function.clone(), (interrupts, rest), drain_limit, (watching, entry));
     Ok(Binding::new(shell, device, dumps))
+}
+
+/// All that runs none of the driver's code. What is wrong with the options is said before the hardware is touched.
+fn prepare<S: Subsystem>(
+    module: &Arc<Loaded>,
+    function: &Arc<dyn Function>,
+    options: &ProbeOptions,
+    subsystem: &S::Options,
+) -> Result<Prepared, ProbeError> {
+    S::check(subsystem).map_err(ProbeError::Invalid)?;
+    let minor = module.allocate_minor()?;
+    let scheduler = options.scheduler(minor.number);
+    scheduler.check()?;
+    let at_least = |what, value: Duration, least| {
+        if value < least { Err(OptionsError::TooShort { what, least }) } else { Ok(()) }
+    };
+    at_least("watch.period", options.watch.period, Watch::SHORTEST)?;
+    at_least("driver_limit", options.driver_limit, SHORTEST_DRIVER_LIMIT)?;
+    let entry = Arc::new(module.ledger.enlist(Kind::BINDING));
+    set_memory_decode(&*function.config(), true)?;
+    let hardware = Hardware::new(function, S::Driver::FACTS.bars)?;
+    Ok(Prepared { minor, scheduler, entry, hardware })
+}
+
+/// All that runs the driver's code. A device that does not come up may run by now; it is stopped.
+fn bring_up_or_stop<S: Subsystem>(
+    module: &Loaded,
+    link: &Arc<Link>,
+    function: &Arc<dyn Function>,
+    whose: (u32, Arc<Entry>),
+    scheduler: Options,
+    options: ProbeOptions,
+    subsystem: &S::Options,
+) -> Result<Running<S>, ProbeError> {
+    let bring_up = || bring_up::<S>(module, link, function, whose, scheduler, options, subsystem);
+    let brought_up = caught("the driver", bring_up).unwrap_or(Err(DriverError::Panicked.into()));
+    if brought_up.is_err() {
+        link.announce(None);
+        if let Some(bound) = link.bound() {
+            quiesce::<S::Driver>(&bound);
+        }
+    }
+    brought_up
 }
 
 /// What a device that works consists of, besides its link.
@@ -167,10 +223,10 @@ struct Running<S: Subsystem> {
 
 /// From a device that answers to one that takes jobs. On an error it may be anywhere between.
 fn bring_up<S: Subsystem>(
-    module: &Module,
+    module: &Loaded,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
-    minor: u32,
+    (minor, entry): (u32, Arc<Entry>),
     scheduler: Options,
     options: ProbeOptions,
     subsystem: &S::Options,
@@ -178,11 +234,14 @@ fn bring_up<S: Subsystem>(
     let bound = link.bound().ok_or(DriverError::Gone)?;
     let info = bound.io(S::Driver::info)?;
     let (memories, mut rings) = make_rings::<S>(&bound, info)?;
-    // The scheduler gives all rings the same.
+    // What a job may have on whichever ring it comes to.
     let credits = memories.iter().map(|ring| ring.credits).min().unwrap_or(1);
-    let limits = Limits { ring_credits: credits, ..scheduler.limits };
+    let ring_credits = memories.iter().map(|ring| ring.credits).collect();
+    let unordered = |ring: &RingMemory| bound.code(|| !S::Driver::in_order(&info, ring.number));
+    let unordered = memories.iter().map(unordered).collect::<Result<_, _>>()?;
     let contexts = S::contexts(&info);
-    let scheduler = Options { rings: S::Driver::rings(&info), limits, contexts, ..scheduler };
+    let rings_of_device = bound.code(|| S::Driver::rings(&info))?;
+    let scheduler = Options { rings: rings_of_device, ring_credits, unordered, contexts, ..scheduler };
     let name = base::name(minor);
     let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info }, subsystem));
     let ProbeOptions { watch, dump_limit, report_dump, .. } = options;
@@ -191,7 +250,8 @@ fn bring_up<S: Subsystem>(
     let config = function.config();
     let scheduler = Scheduler::open_counted(&scheduler, &module.ledger, |events| {
         let interrupts = Arc::new(Interrupts::new(link.clone(), events.clone(), subsystem.clone()));
-        drive(&bound, S::Driver::bring_up(info, &mut rings), |duty| match duty {
+        let sequence = bound.code(|| S::Driver::bring_up(info, &mut rings)).map_err(ProbeError::from)?;
+        drive(&bound, sequence, |duty| match duty {
             Duty::BusMaster => Ok(set_bus_master(&*config, true)?),
             Duty::Interrupts => {
                 let handler = interrupts.clone();
@@ -214,6 +274,7 @@ fn bring_up<S: Subsystem>(
             dumps,
             interrupts,
             rest,
+            _entry: entry,
         })
     });
     let scheduler = scheduler.map_err(|error| match error {
@@ -229,15 +290,16 @@ fn bring_up<S: Subsystem>(
     Ok(Running { info, credits, scheduler, subsystem, dumps, interrupts, rest })
 }
 
-fn bring_to_rest<S: Subsystem>(link: &Link, function: &dyn Function, drain_limit: Duration) {
+/// Takes a device that was not bound from whoever may still use it, and releases its function.
+fn bring_to_rest(link: &Link, function: &Arc<dyn Function>, limit: Duration) {
     link.announce(None);
-    if let Some(bound) = link.bound() {
-        quiesce::<S::Driver>(&bound, &*function.config());
-    }
-    function.irq_disable();
-    if let Err(held) = link.hardware.revoke(drain_limit) {
+    cut_dma_off(&*function.config());
+    let off = GoingOff::begin(function.clone());
+    if let Err(held) = link.hardware.revoke(limit) {
         tracing::error!(%held, "the hardware's mappings stay until they end");
     }
+    link.blow_fuse();
+    off.release_within(limit.max(HANDLERS_LIMIT));
 }
 
 /// The rings of a device, in memory that it reaches once it may start transfers; and that memory,
@@ -247,7 +309,7 @@ fn make_rings<S: Subsystem>(
     info: <S::Driver as Driver>::Info,
 ) -> Result<(Vec<RingMemory>, Vec<Ring<S>>), ProbeError> {
     let make = |number| {
-        let shape = S::Driver::ring_shape(&info, number, RING_ENTRIES);
+        let shape = bound.code(|| S::Driver::ring_shape(&info, number, RING_ENTRIES))?;
         let RingShape { entries, bytes, credits } = shape;
         let entry_bytes = S::Driver::FACTS.dump.entry_bytes as u64;
         if entries == 0 || credits == 0 || bytes < u64::from(entries) * entry_bytes {
@@ -255,11 +317,11 @@ fn make_rings<S: Subsystem>(
         }
         let memory = Arc::new(HostMemory::new(bytes).map_err(|_| ProbeError::NoMemory)?);
         let memory: Mapped = bound.hardware(|hardware| hardware.map(memory))?;
-        let ring = S::Driver::ring(&info, number, shape, memory.clone());
+        let ring = bound.code(|| S::Driver::ring(&info, number, shape, memory.clone()))?;
         let ring = ring.ok_or(DriverError::Impossible("a ring that its driver does not make"))?;
         Ok((RingMemory { number, entries, credits, memory }, ring))
     };
-    (0..S::Driver::rings(&info)).map(make).collect()
+    (0..bound.code(|| S::Driver::rings(&info))?).map(make).collect()
 }
 
 /// What users are told of a device that could not be brought up.

@@ -13,11 +13,10 @@ use lifeboat_pci::{ConfigSpace, set_bus_master, set_memory_decode};
 
 use crate::drive::{drive, nothing};
 use crate::link::{BoundLink, Link, Sections};
-use crate::panics::caught;
 
 /// How long somebody who is to bring the device to rest is waited for besides what is waited for
-/// otherwise: as long as a shutdown takes that the device does not end.
-pub(crate) const REST_LIMIT: Duration = Duration::from_millis(200);
+/// otherwise: as long as the device's part of a dump takes, and a shutdown that the device does not end.
+pub(crate) const REST_LIMIT: Duration = Duration::from_millis(700);
 
 const NOBODY: u8 = 0;
 const UNDER_WAY: u8 = 1;
@@ -37,6 +36,11 @@ impl Rest {
         }
     }
 
+    /// Whether nobody has begun with it.
+    pub(crate) fn is_due(&self) -> bool {
+        self.0.load(SeqCst) == NOBODY
+    }
+
     /// Nobody is to begin with it any more. Whether the device was alive, as far as that is known: one that takes longer
     /// than anybody waits for it is not.
     pub(crate) fn end(&self) -> bool {
@@ -45,16 +49,15 @@ impl Rest {
     }
 }
 
-/// Brings a device to rest that was not bound.
-pub(crate) fn quiesce<D: Driver>(link: &BoundLink<'_>, config: &(impl ConfigSpace + ?Sized)) {
+/// Stops a device that was not bound. Its DMA is to be cut off all the same.
+pub(crate) fn quiesce<D: Driver>(link: &BoundLink<'_>) {
     stop::<D>(link);
-    cut_dma_off(config);
 }
 
 /// Shuts the device down if it is alive. Says whether it was.
 fn stop<D: Driver>(link: &impl Sections) -> bool {
     let alive = link.io(D::presence) == Ok(Verdict::Alive);
-    let down = || caught("the driver", || drive(link, D::shut_down(), nothing)).unwrap_or(Err(DriverError::Panicked));
+    let down = || drive(link, link.code(D::shut_down)?, nothing);
     if alive {
         match down() {
             Ok(()) => {}

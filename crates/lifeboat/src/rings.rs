@@ -13,10 +13,11 @@ use crate::dump::{Reason, Recorder};
 use crate::hardware::Mapped;
 use crate::health::HealthCheck;
 use crate::irq::Interrupts;
+use crate::ledger::Entry;
 use crate::link::Link;
 use crate::panics::contained;
 use crate::rest::Rest;
-use crate::sched::{AtRest, Began, ErrorScope, RingIndex, Rings};
+use crate::sched::{Abort, AtRest, Began, ErrorScope, RingIndex, Rings};
 use crate::subsystem::{Job, Subsystem};
 
 /// A ring of a driver, in host memory.
@@ -33,6 +34,8 @@ pub(crate) struct DeviceRings<S: Subsystem> {
     pub(crate) dumps: Arc<Recorder<S>>,
     pub(crate) interrupts: Arc<Interrupts<S>>,
     pub(crate) rest: Arc<Rest>,
+    /// The binding counts as long as the worker may be in the driver's code.
+    pub(crate) _entry: Arc<Entry>,
 }
 
 impl<S: Subsystem> DeviceRings<S> {
@@ -75,7 +78,8 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
             Reason::JobTimeout { ring: number }
         });
         tracing::info!(ring = number, ?fault, "resetting a ring");
-        drive(link, S::Driver::reset_ring(info, ring, seqno), nothing)?;
+        let reset = link.code(|| S::Driver::reset_ring(info, ring, seqno))?;
+        drive(link, reset, nothing)?;
         dumps.mended();
         Ok(())
     }
@@ -98,13 +102,19 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
         link.io(|io| S::Driver::began(io, ring, job.work(), job.notes().begins())).unwrap_or(Began::No)
     }
 
+    fn abort(&mut self, ring: RingIndex, job: &Arc<S::Job>, seqno: Seqno) -> Abort {
+        let (link, ring) = self.ring(ring);
+        // A device that cannot be asked gives nothing up.
+        link.io(|io| S::Driver::abort(io, ring, job.work(), seqno)).unwrap_or(Abort::Cannot)
+    }
+
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), DriverError> {
         self.dumps.failed(Reason::ResetFailed);
         tracing::warn!("resetting the device");
         // The scheduler gives one for each ring.
         let number = |ring: u8| numbers.get(usize::from(ring)).copied().unwrap_or(Seqno::ZERO);
-        let reset = S::Driver::reset_device(self.info, &mut self.rings, number);
-        let (link, subsystem) = (&self.link, &self.subsystem);
+        let Self { link, subsystem, info, rings, .. } = self;
+        let reset = link.code(|| S::Driver::reset_device(*info, rings, number))?;
         drive(&**link, reset, |duty| match duty {
             Duty::Restore => subsystem.restore(link),
             _ => Ok(()),
@@ -149,6 +159,8 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
     /// In the cut of an unplug, which sees to the rest: interrupts, DMA, mappings. Only then is the device known to be done
     /// with the jobs.
     fn quiesce(&mut self) -> AtRest {
+        // Before anything is stopped, and here, because the unplug must not wait for an answer without a limit.
+        contained("a dump", || self.dumps.complete());
         self.rest.bring::<S::Driver>(&self.link);
         AtRest::NotYet
     }

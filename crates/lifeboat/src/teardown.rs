@@ -2,7 +2,6 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
@@ -13,7 +12,7 @@ use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::Mutex;
 use lifeboat_sync::{Holdout, Holdouts};
 
-use crate::aside::aside;
+use crate::aside::{GoingOff, aside};
 use crate::base::{self, Base};
 use crate::irq::Interrupts;
 use crate::ledger::Entry;
@@ -21,6 +20,7 @@ use crate::link::Link;
 use crate::locks;
 use crate::rest::{REST_LIMIT, Rest, cut_dma_off};
 use crate::subsystem::Subsystem;
+use crate::watchdog::Watching;
 
 /// How long one step took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,10 @@ pub struct UnplugReport {
     /// The driver's own threads that did not come back in time, if any, by where in the driver they are: in an access to a
     /// register, in a fence's callback, or in the drop of a job.
     pub threads_held: Option<Holdouts>,
+    /// The section of the driver's code that had lasted for longer than
+    /// [`ProbeOptions::driver_limit`](crate::ProbeOptions::driver_limit), if one had (DRV-3); `age` is that limit. If the code has
+    /// not returned since, its thread is lost to the process, and whoever waits above has named it, too.
+    pub overstay: Option<Holdout>,
 }
 
 impl UnplugReport {
@@ -80,11 +84,13 @@ pub(crate) struct Shell<S: Subsystem> {
     /// Until when is waited for what was under way when the loss was announced.
     deadline: Instant,
     /// Interrupts that go off on another thread, because a handler has not ended; tells when they are.
-    going_off: Option<mpsc::Receiver<()>>,
+    going_off: Option<GoingOff>,
+    /// Until the hardware is cut off.
+    watching: Option<Watching>,
     /// Threads that were waited for in vain.
     stragglers: Vec<Holdout>,
     report: Arc<Mutex<UnplugReport>>,
-    _entry: Entry,
+    _entry: Arc<Entry>,
 }
 
 impl<S: Subsystem> Shell<S> {
@@ -94,7 +100,7 @@ impl<S: Subsystem> Shell<S> {
         function: Arc<dyn Function>,
         (interrupts, rest): (Arc<Interrupts<S>>, Arc<Rest>),
         drain_limit: Duration,
-        entry: Entry,
+        (watching, entry): (Watching, Arc<Entry>),
     ) -> Self {
         let report = UnplugReport {
             minor: base.minor,
@@ -107,6 +113,7 @@ impl<S: Subsystem> Shell<S> {
             holdouts: None,
             registers_held: None,
             threads_held: None,
+            overstay: None,
         };
         Self {
             base,
@@ -119,6 +126,7 @@ impl<S: Subsystem> Shell<S> {
             announced: Instant::now(),
             deadline: Instant::now(),
             going_off: None,
+            watching: Some(watching),
             stragglers: Vec::new(),
             report: Arc::new(Mutex::new(&locks::REPORT, report)),
             _entry: entry,
@@ -177,14 +185,7 @@ impl<S: Subsystem> Shell<S> {
     fn interrupts_off(&mut self, deadline: Instant) {
         let Err(place) = self.interrupts.close(deadline) else { return self.function.irq_disable() };
         self.straggler(Some(place), "an interrupt handler".to_owned());
-        let function = self.function.clone();
-        let (done, off) = mpsc::channel::<()>();
-        aside("lifeboat-irq-off", Duration::ZERO, move || {
-            function.irq_disable();
-            // The release may have been given up.
-            let _ = done.send(());
-        });
-        self.going_off = Some(off);
+        self.going_off = Some(GoingOff::begin(self.function.clone()));
     }
 }
 
@@ -238,19 +239,18 @@ impl<S: Subsystem> Teardown for Shell<S> {
         self.step("cut", |shell| {
             let deadline = deadline_after(shell.drain_limit);
             let scheduler = &shell.base.scheduler;
-            // The worker stops the device before it ends, which takes no longer than a reset.
-            let ended = scheduler.close(shell.drain_limit.saturating_add(REST_LIMIT));
-            let stalled = !ended && scheduler.is_at_rings();
+            // The worker stops the device before it ends, which takes no longer than a reset; unless there is no driver that
+            // could.
+            let stop_limit = if shell.link.is_asked_nothing() { Duration::ZERO } else { REST_LIMIT };
+            let ended = scheduler.close(shell.drain_limit.saturating_add(stop_limit));
             if !ended && left(deadline).is_zero() {
                 let place = scheduler.doing();
                 shell.straggler(place, base::name(shell.base.minor));
             }
-            if stalled {
-                // The access that holds the worker could hold this thread, too.
+            if shell.rest.is_due() && !shell.link.is_asked_nothing() {
+                // What holds the worker could hold this thread, too.
                 let (rest, link) = (shell.rest.clone(), shell.link.clone());
                 aside("lifeboat-stop", REST_LIMIT, move || rest.bring::<S::Driver>(&link));
-            } else {
-                shell.rest.bring::<S::Driver>(&shell.link);
             }
             shell.report.lock().device_alive = shell.rest.end();
             cut_dma_off(&*shell.config);
@@ -263,6 +263,10 @@ impl<S: Subsystem> Teardown for Shell<S> {
                 tracing::error!(%held, "the hardware's mappings stay until they end");
                 shell.report.lock().registers_held = Some(held);
             }
+            // Whoever is still in there: the function is about to be another's.
+            shell.link.blow_fuse();
+            shell.watching = None;
+            shell.report.lock().overstay = shell.link.overstay().cloned();
             shell.base.scheduler.hardware_gone();
             shell.tell_users();
             shell.settle(deadline);
@@ -273,16 +277,10 @@ impl<S: Subsystem> Teardown for Shell<S> {
     fn release(&mut self) {
         self.step("release", |shell| {
             shell.link.announce(None);
-            let Some(off) = shell.going_off.take() else { return shell.function.release() };
-            // Not before interrupts are off, which waits for the handler.
-            let function = shell.function.clone();
-            aside("lifeboat-release", Duration::ZERO, move || {
-                if off.recv().is_err() {
-                    // No thread could be started for it.
-                    function.irq_disable();
-                }
-                function.release();
-            });
+            match shell.going_off.take() {
+                Some(off) => off.release(),
+                None => shell.function.release(),
+            }
         });
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::dump::Reason;
-use lifeboat::{Bus, Event, ProbeOptions};
+use lifeboat::{Bus, Event, ProbeError, ProbeOptions};
 use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs::{self, device_ctrl, device_status, ring_ctrl, ring_status};
 use lifeboat_lb1_hosted::Device;
@@ -147,6 +147,66 @@ fn health_4_errors_of_the_bus_count_as_nonsense_does() {
     assert_eq!(told.recv_timeout(LONG), Ok(Loss::Nonsense));
     on.store(false, SeqCst);
     drop(binding);
+    module.unload().unwrap();
+}
+
+/// A card whose BAR of registers is one byte short.
+struct Short {
+    inner: Arc<dyn Function>,
+    accesses: Arc<AtomicU32>,
+}
+
+struct ShortBar {
+    inner: Arc<dyn Bar + Send + Sync>,
+    accesses: Arc<AtomicU32>,
+}
+
+impl Bar for ShortBar {
+    fn size(&self) -> u64 {
+        self.inner.size() - 1
+    }
+
+    fn read32(&self, at: u64) -> Result<u32, BusError> {
+        self.accesses.fetch_add(1, SeqCst);
+        self.inner.read32(at)
+    }
+
+    fn write32(&self, at: u64, value: u32) -> Result<(), BusError> {
+        self.accesses.fetch_add(1, SeqCst);
+        self.inner.write32(at, value)
+    }
+
+    fn read_bytes(&self, at: u64, into: &mut [u8]) -> Result<(), BusError> {
+        self.inner.read_bytes(at, into)
+    }
+
+    fn write_bytes(&self, at: u64, from: &[u8]) -> Result<(), BusError> {
+        self.inner.write_bytes(at, from)
+    }
+}
+
+impl Function for Short {
+    forward!(location config dma_map dma_unmap irq_enable irq_disable release);
+
+    fn bar(&self, index: u8) -> Result<Arc<dyn Bar + Send + Sync>, BusError> {
+        let inner = self.inner.bar(index)?;
+        if index != regs::REGISTER_BAR {
+            return Ok(inner);
+        }
+        Ok(Arc::new(ShortBar { inner, accesses: self.accesses.clone() }))
+    }
+}
+
+#[test]
+fn a_bar_that_is_shorter_than_its_driver_needs_is_refused_and_not_touched() {
+    let (_card, slot) = plugged();
+    let accesses = Arc::new(AtomicU32::new(0));
+    let function: Arc<dyn Function> = Arc::new(Short { inner: slot.function().unwrap(), accesses: accesses.clone() });
+    let module = lifeboat_lb1_hosted::module();
+    let refused = module.probe(&function, options()).unwrap_err();
+    let too_short = BusError::OutOfRange { offset: 0, len: regs::REGISTER_BAR_SIZE };
+    assert!(matches!(refused, ProbeError::Bus(error) if error == too_short), "{refused}");
+    assert_eq!(accesses.load(SeqCst), 0);
     module.unload().unwrap();
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::lint::{self, Class, hooks::SectionKind};
 use crate::slot::Place;
 use crate::turnstile::{Kind, Ticket, Turnstile};
-use crate::{Holdouts, Reader, reader};
+use crate::{Holdouts, Reader, Stay, reader};
 
 const ON_THREAD: Kind = Kind::OnThread(SectionKind::Gate);
 
@@ -142,6 +142,11 @@ impl Gate {
 
     pub(crate) fn turnstile(&self) -> &Turnstile {
         &self.0
+    }
+
+    /// The sections that are open now: for a watchdog, which compares them with those of a later look.
+    pub fn stays(&self) -> Vec<Stay> {
+        self.0.stays()
     }
 
     /// Whether the gate is shut.

@@ -36,6 +36,7 @@
 //! | [`gate`], [`revocable`] | the two kinds of section, as users see them |
 //! | `drain`, `revoke` | their ends as futures |
 //! | `turnstile`, `waiter` | the protocol of both: enter, leave, shut, wait; and to wait without a thread |
+//! | `stay` | sections that last, as a watchdog sees them |
 //! | `registry`, `slot`, `reader` | who is inside of what, written where only the owner writes |
 //! | [`barrier`] | why a reader needs no fence |
 //! | [`lint`] | finds what could deadlock before it does |
@@ -55,6 +56,7 @@ mod registry;
 pub mod revocable;
 mod revoke;
 mod slot;
+mod stay;
 mod turnstile;
 mod waiter;
 
@@ -64,6 +66,7 @@ pub use holdouts::{Holdout, Holdouts, OpenSection, open_sections};
 pub use reader::Reader;
 pub use revocable::{Access, Bound, Revocable};
 pub use revoke::Revoke;
+pub use stay::Stay;
 
 /// Whether the lint wants to know of sections. In models, whose threads are not the system's, never.
 fn watched() -> bool {

@@ -17,7 +17,7 @@ use crate::primitive::UnsafeCell;
 use crate::slot::{Place, Slot};
 use crate::turnstile::{Kind, Ticket, Turnstile};
 use crate::waiter::Waiter;
-use crate::{Holdouts, Reader, reader};
+use crate::{Holdouts, Reader, Stay, reader};
 
 const ON_THREAD: Kind = Kind::OnThread(SectionKind::Revocable);
 
@@ -115,9 +115,14 @@ impl<T> Revocable<T> {
     #[track_caller]
     pub fn bound(&self) -> Option<Bound<'_, T>> {
         match self.turnstile.enter_lent(Location::caller(), Kind::OnThread(SectionKind::Bound)) {
-            Some(ticket) => Some(Bound { revocable: self, ticket }),
+            Some(ticket) => Some(self.bound_with(ticket)),
             None => self.refuse(),
         }
+    }
+
+    fn bound_with(&self, ticket: Ticket) -> Bound<'_, T> {
+        ticket.may_last();
+        Bound { revocable: self, ticket }
     }
 
     /// As [`Revocable::bound`], on behalf of a reader that was made for it. Takes no memory, so that what ends a device does not
@@ -125,7 +130,7 @@ impl<T> Revocable<T> {
     #[track_caller]
     pub fn bound_by<'a>(&'a self, reader: &'a mut Reader) -> Option<Bound<'a, T>> {
         match self.turnstile.enter(Some(reader.slot()), Location::caller(), Kind::OnThread(SectionKind::Bound)) {
-            Some(ticket) => Some(Bound { revocable: self, ticket }),
+            Some(ticket) => Some(self.bound_with(ticket)),
             None => self.refuse(),
         }
     }
@@ -143,6 +148,12 @@ impl<T> Revocable<T> {
     /// Whether the object has been revoked. A `false` may be out of date as soon as it is returned.
     pub fn is_revoked(&self) -> bool {
         self.turnstile.is_shut()
+    }
+
+    /// The sections that are open now, but for [bound](Revocable::bound) ones, which may last: for a watchdog, which
+    /// compares them with those of a later look.
+    pub fn stays(&self) -> Vec<Stay> {
+        self.turnstile.stays()
     }
 
     /// Takes the object away: no section begins from now on, and the object is dropped as soon as none is open. Waits

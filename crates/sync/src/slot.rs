@@ -36,7 +36,15 @@ pub(crate) mod state {
 pub(crate) struct Place {
     key: AtomicU64,
     location: AtomicPtr<Location<'static>>,
+    /// What the first look of a watchdog has left here since the section began. No part of the protocol, so not of
+    /// loom's either.
+    mark: std::sync::atomic::AtomicU64,
 }
+
+/// No watchdog has seen the section yet.
+const UNSEEN: u64 = 0;
+/// No watchdog is to judge the section.
+const MAY_LAST: u64 = u64::MAX;
 
 /// See the [module documentation](self). Slots live as long as the process: nobody ever looks at one that is freed.
 #[derive(Debug)]
@@ -54,7 +62,8 @@ pub(crate) struct Slot {
 
 impl Place {
     fn new() -> Self {
-        Self { key: AtomicU64::new(0), location: AtomicPtr::new(std::ptr::null_mut()) }
+        let mark = std::sync::atomic::AtomicU64::new(UNSEEN);
+        Self { key: AtomicU64::new(0), location: AtomicPtr::new(std::ptr::null_mut()), mark }
     }
 
     #[inline]
@@ -66,7 +75,30 @@ impl Place {
     #[inline]
     pub(crate) fn set(&self, key: u64, location: &'static Location<'static>) {
         self.location.store(std::ptr::from_ref(location).cast_mut(), Relaxed);
+        self.mark.store(UNSEEN, Relaxed);
         self.key.store(key, Release);
+    }
+
+    /// Says that the section that is open here may last: no watchdog is to judge it.
+    pub(crate) fn may_last(&self) {
+        self.mark.store(MAY_LAST, Relaxed);
+    }
+
+    /// The mark of the section of `key` that is open here, unless that section may last. A section without one gets
+    /// `fresh`, which no other has.
+    pub(crate) fn mark(&self, key: u64, fresh: impl FnOnce() -> u64) -> Option<u64> {
+        if !self.holds(key) {
+            return None;
+        }
+        // If another section has begun in between, it is marked instead, or its reader clears the mark.
+        let mark = match self.mark.load(Relaxed) {
+            UNSEEN => {
+                let fresh = fresh();
+                self.mark.compare_exchange(UNSEEN, fresh, Relaxed, Relaxed).map_or_else(|seen| seen, |_| fresh)
+            }
+            seen => seen,
+        };
+        (mark != MAY_LAST).then_some(mark)
     }
 
     /// Says that the section has ended.

@@ -36,6 +36,7 @@ use crate::lint::hooks::{self, SectionKind, Token};
 use crate::primitive::{AtomicU32, Condvar, MODEL, Mutex, MutexGuard, lock, wait};
 use crate::registry::{Open, Registry};
 use crate::slot::{Place, Slot, state};
+use crate::stay::Stay;
 use crate::waiter::{Waiter, Wakers};
 use crate::{barrier, reader};
 
@@ -93,6 +94,13 @@ pub(crate) struct Ticket {
     place: &'static Place,
     /// Only if it has to be left slowly: by fences, watched by the lint, or of a lent slot.
     slow: Option<&'static Slot>,
+}
+
+impl Ticket {
+    /// No watchdog is to judge the section.
+    pub(crate) fn may_last(self) {
+        self.place.may_last();
+    }
 }
 
 impl Turnstile {
@@ -336,6 +344,11 @@ impl Turnstile {
     /// The sections that are open now. None are known before the first wait.
     pub(crate) fn holdouts(&self) -> Holdouts {
         lock(&self.state).holdouts(self.key)
+    }
+
+    /// The sections that are open now, but for those that may last.
+    pub(crate) fn stays(&self) -> Vec<Stay> {
+        Registry::get().all().into_iter().filter_map(|open| Stay::of(open, self.key)).collect()
     }
 
     /// If the last section has left, runs `finish`, without the lock, unless somebody does or did.

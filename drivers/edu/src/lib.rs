@@ -11,7 +11,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::dump::{Layout, Register};
 use lifeboat_driver::{
-    Driver, DriverError, Duty, Facts, IdRegister, Io, NoRing, PciId, Pending, Registers, Sequence, Step,
+    BarUse, Driver, DriverError, Duty, Facts, IdRegister, Io, NoRing, PciId, Pending, Registers, Sequence, Step,
 };
 use lifeboat_pci::{Bar, DmaMemory, Iova};
 
@@ -101,7 +101,7 @@ impl Driver for Edu {
         version: "0.1.0",
         model: "edu",
         ids: &[PciId { vendor: 0x1234, device: 0x11e8 }],
-        bars: &[0],
+        bars: &[BarUse { number: 0, bytes: 1 << 20 }],
         vectors: 1,
         methods: Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset),
         dump: Layout::of(&[Register::number("STATUS", STATUS), Register::number("DMA_CMD", DMA_CMD)]),

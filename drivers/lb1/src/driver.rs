@@ -5,7 +5,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::Began;
 use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::{
-    Driver, DriverError, Facts, Identity, Io, PciId, Pending, Place, Progress, RingReport, RingShape, Sequence,
+    BarUse, Driver, DriverError, Facts, Identity, Io, PciId, Pending, Place, Progress, RingReport, RingShape, Sequence,
 };
 use lifeboat_pci::{Bar, DmaMemory};
 
@@ -59,7 +59,10 @@ impl Driver for Lb1Driver {
         version: VERSION,
         model: "LB1",
         ids: &[PciId { vendor: regs::VENDOR_ID, device: regs::DEVICE_ID }],
-        bars: &[regs::REGISTER_BAR, regs::VRAM_BAR],
+        bars: &[
+            BarUse { number: regs::REGISTER_BAR, bytes: regs::REGISTER_BAR_SIZE },
+            BarUse { number: regs::VRAM_BAR, bytes: 0 },
+        ],
         vectors: regs::VECTORS,
         // To bind it anew resets it; its bus may be reset before.
         methods: Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset),

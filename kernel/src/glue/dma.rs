@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Coherent DMA memory as `lifeboat-lb1` writes it.
+//! Coherent DMA memory, as drivers write it.
 
 use kernel::{
     device::{Bound, Device},

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The id of a device whose vendor the kernel does not list.
+//! Ids of devices whose vendors the kernel does not list.
 
 use kernel::{bindings, pci};
+use lifeboat_driver::PciId;
 
 /// Matches a vendor and device id. `pci::Vendor` can only be made for vendors that the kernel knows.
-pub(crate) const fn pci_id(vendor: u16, device: u16) -> pci::DeviceId {
+pub(crate) const fn pci_id(PciId { vendor, device }: PciId) -> pci::DeviceId {
     let any = !0;
     let id = bindings::pci_device_id {
         vendor: vendor as u32,

@@ -13,7 +13,7 @@ use kernel::{
 /// The vectors of a function, each with its handler. Dropped, no handler runs and none will; so it must not be dropped
 /// in one.
 pub(crate) struct Interrupts<H: ThreadedHandler + 'static> {
-    // In this order: a handler is unregistered before its vector is freed.
+    // The order of the fields matters: a handler is unregistered before its vector is freed.
     _handlers: KVec<Pin<KBox<ThreadedRegistration<'static, H>>>>,
     _vectors: KBox<IrqVectorRegistration<'static>>,
 }

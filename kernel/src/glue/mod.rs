@@ -15,7 +15,7 @@ mod irq;
 mod registry;
 mod work;
 
-pub(crate) use bar::{Window, BARS};
+pub(crate) use bar::{Section, BARS};
 pub(crate) use dma::Memory;
 pub(crate) use function::Enabled;
 pub(crate) use id::pci_id;

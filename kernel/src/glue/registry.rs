@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the module's devices share, for callbacks that are given nothing but a PCI device.
+//! The [`Shared`] of the module, for callbacks that are given nothing but a PCI device.
 
 use kernel::{prelude::*, sync::Arc};
 
@@ -11,11 +11,11 @@ kernel::sync::global_lock! {
     unsafe(uninit) static SHARED: Mutex<Option<Arc<Shared>>> = None;
 }
 
-/// While this lives, [`registered`] finds what was registered.
+/// A registration: while this lives, [`registered`] finds the [`Shared`].
 pub(crate) struct Registered(());
 
 impl Registered {
-    /// Called once, by the module's init, before the driver is registered.
+    /// Registers it. Only the module's init calls this, once, before it registers the driver.
     pub(crate) fn new(shared: Arc<Shared>, _module: &'static ThisModule) -> Self {
         // SAFETY: called once: only the module's init has the means (`ThisModule`), and it makes one of these.
         unsafe { SHARED.init() };
@@ -31,7 +31,7 @@ impl Drop for Registered {
     }
 }
 
-/// What the module's devices share; ENODEV while the module is not loaded.
+/// The [`Shared`] of the module; ENODEV while the module is not loaded.
 pub(crate) fn registered() -> Result<Arc<Shared>> {
     SHARED.lock().clone().ok_or(ENODEV)
 }

@@ -1,6 +1,6 @@
 //! The device stays, but something on it hangs.
 
-use lifeboat_gpu_server::control::{Fault, Trigger};
+use lifeboat_gpu_server::control::{Fault, Lasts, Trigger};
 
 use crate::card::hotplug::SLOT;
 use crate::pace;
@@ -26,6 +26,14 @@ pub const TESTS: &[Test] = &[
         plan: NATIVE_GPU,
         alone: false,
         body: who_hangs_too_often_is_refused,
+    },
+    Test {
+        name: "unbinding_ends_a_reset",
+        shows: "a GPU is unbound while a ring of it proves itself in vain: the reset ends at its next step, not by its limit",
+        proves: &["GATE-9"],
+        plan: NATIVE_GPU,
+        alone: false,
+        body: unbinding_ends_a_reset,
     },
 ];
 
@@ -82,6 +90,25 @@ fn who_hangs_too_often_is_refused(bench: &mut Bench<'_>) -> Result<(), Failure> 
     expect(driver.counter("jobs_submitted")? == submitted, || "a job was accepted".to_owned())?;
     expect(driver.counter("device_resets")? == 0, || "the device was reset for no reason".to_owned())?;
     driver.wait_for_state("ready").map_err(Failure::from)
+}
+
+fn unbinding_ends_a_reset(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    /// Longer than any test.
+    const FOR_EVER: Lasts = Lasts { micros: Some(3_600_000_000) };
+    let driver = bench.driver();
+    driver.load(HASTY)?;
+    driver.is_busy()?;
+    // No job begins any more, nor does a ring prove that it works: neither after its reset nor after the device's.
+    bench.gpu()?.inject(Fault::DeadDoorbell(FOR_EVER), None)?;
+    driver.wait_for_counter("ring_resets", 1)?;
+    driver.unbind()?;
+    let removal = driver.only_removal()?;
+    expect(removal.retired > 0, || format!("no job was in flight: {removal:?}"))?;
+    let said = |text| bench.machine.console.since(0).iter().any(|line| line.contains(text));
+    expect(said(" ends with the binding"), || {
+        let why = if said("the device is lost") { "was over before it" } else { "was waited for" };
+        format!("the reset {why}: {removal:?}")
+    })
 }
 
 /// The device is in use as before, with right results.

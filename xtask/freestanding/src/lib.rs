@@ -6,11 +6,12 @@ use core::time::Duration;
 
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    Action, ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler, Storage, Stores,
-    TurnSlot, WaitSlot,
+    Action, ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler, Storage,
+    Stores, TurnSlot, WaitSlot,
 };
 use lifeboat_core::Timestamp;
 use lifeboat_driver::{Driver, DriverError, Io, Pace, Sequence, Turn, Windows};
+use lifeboat_edu::Edu;
 use lifeboat_lb1::command::{ContextId, Work};
 use lifeboat_lb1::{Commands, Lb1Driver};
 use lifeboat_pci::DmaMemory;
@@ -40,14 +41,8 @@ fn slots<T: Default, const N: usize>() -> [T; N] {
 
 /// One job from submission to release.
 pub fn schedule(ring_done: fn() -> Seqno) -> Result<(), FenceError> {
-    let stores: Stores<Arrays> = Stores {
-        jobs: slots(),
-        queues: slots(),
-        rings: slots(),
-        contexts: slots(),
-        turns: slots(),
-        waits: slots(),
-    };
+    let stores: Stores<Arrays> =
+        Stores { jobs: slots(), queues: slots(), rings: slots(), contexts: slots(), turns: slots(), waits: slots() };
     let mut scheduler = Scheduler::new(stores, Limits::new(4, Duration::from_secs(1)));
     let Ok(queue) = scheduler.open_queue(RingIndex(0), Priority::Normal) else { return Ok(()) };
     let spec = JobSpec { cost: 1, restartable: true, ..JobSpec::default() };
@@ -83,15 +78,30 @@ pub fn submit<M: DmaMemory>(windows: &dyn Windows, memory: M, now: fn() -> Times
     let info = Lb1Driver::info(&io)?;
     let shape = Lb1Driver::ring_shape(&info, 0, 16);
     let mut ring = Lb1Driver::ring(&info, 0, shape, memory).ok_or(DriverError::NoSuchThing)?;
-    reset(&io, Lb1Driver::reset_ring(info, &mut ring, Seqno::ZERO), now)?;
+    drive(&io, Lb1Driver::reset_ring(info, &mut ring, Seqno::ZERO), now)?;
     let work = Commands { context: ContextId(0), work: &[Work::Nop] };
     Lb1Driver::run(&io, &mut ring, work, Seqno::ZERO.next())?;
     Lb1Driver::pending(&io)?;
     Lb1Driver::progress(&io, 0)
 }
 
+/// A factorial by a device without rings, from its bring-up to its shutdown.
+pub fn compute<M: DmaMemory>(
+    windows: &dyn Windows,
+    number: u32,
+    now: fn() -> Timestamp,
+) -> Result<Option<u32>, DriverError> {
+    let io = Io::new(windows);
+    let info = Edu::info(&io)?;
+    drive(&io, Edu::bring_up::<M>(info, &mut []), now)?;
+    Edu::compute(&io, number)?;
+    let result = Edu::result(&io)?;
+    drive(&io, Edu::shut_down(), now)?;
+    Ok(result)
+}
+
 /// A shell that never sleeps.
-fn reset(io: &Io<'_>, mut sequence: impl Sequence<Output = ()>, now: fn() -> Timestamp) -> Result<(), DriverError> {
+fn drive(io: &Io<'_>, mut sequence: impl Sequence<Output = ()>, now: fn() -> Timestamp) -> Result<(), DriverError> {
     let mut pace = Pace::new();
     loop {
         pace.begin(now());

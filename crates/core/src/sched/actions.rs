@@ -22,9 +22,10 @@ pub enum Action<F, P> {
     },
     /// Look whether a ring must be reset, and reset it if so: ask the driver whether its suspect
     /// moves ([`Scheduler::still_running`]); if not, whether the ring has begun it
-    /// ([`Scheduler::suspect_began`]); ask the ring how far it is ([`Scheduler::hw_done`]) and the
-    /// scheduler whether that changes anything ([`Scheduler::begin_reset`]); then reset it, let it
-    /// prove itself, and call [`Scheduler::reset_done`].
+    /// ([`Scheduler::suspect_began`]); ask the ring how far it is ([`Scheduler::hw_done`]) and, if it
+    /// can abort jobs, to give up the suspect alone ([`Scheduler::begin_abort`]); ask the scheduler
+    /// whether that changes anything ([`Scheduler::begin_reset`]); then reset it, let it prove itself,
+    /// and call [`Scheduler::reset_done`].
     ResetRing {
         /// Which.
         ring: RingIndex,
@@ -189,7 +190,7 @@ impl<S: Storage> Scheduler<S> {
         slot.on_hardware = true;
         slot.ring = ring;
         slot.seqno = seqno;
-        (slot.deadline, slot.extensions) = (None, 0);
+        (slot.deadline, slot.extensions, slot.aborted) = (None, 0, false);
         let (queue, cost, generation) = (slot.queue, slot.cost, slot.generation);
         self.rings.as_mut()[index].credits -= cost;
         let slot = &mut self.queues.as_mut()[queue as usize];

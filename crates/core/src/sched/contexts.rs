@@ -75,7 +75,7 @@ pub enum ResetStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ResetStats {
     /// Resets that its jobs caused, by a hang or a fault, and jobs of it that [could not be
-    /// started](Scheduler::start_failed).
+    /// started](Scheduler::start_failed) or were [aborted](Scheduler::aborted).
     pub guilty: u32,
     /// Resets that others caused, and by which jobs of it failed. Jobs that run again do not count; a device that was lost counts
     /// for all of its contexts.
@@ -157,8 +157,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A job of the queue could not be started.
-    pub(super) fn count_failed_start(&mut self, queue: u32) {
+    /// A job of the queue could not be started, or was aborted: no other job has failed with it.
+    pub(super) fn count_lone_failure(&mut self, queue: u32) {
         let context = self.queues.as_ref()[queue as usize].context;
         if let Some(slot) = self.contexts.as_mut().get_mut(context as usize) {
             slot.guilty = slot.guilty.saturating_add(1);

@@ -82,13 +82,19 @@ impl<S: Storage> Scheduler<S> {
             // A job of a user's: whatever was reset has helped.
             slot.tried = Tried::Nothing;
         }
+        self.judge_anew(ring, (blame, accused), now);
+    }
+
+    /// Jobs have left a ring: clears it if its suspect was among them, and judges the time of what is left.
+    pub(super) fn judge_anew(&mut self, ring: usize, (blame, accused): (Blame, Option<u32>), now: Timestamp) {
+        let slot = &mut self.rings.as_mut()[ring];
         if slot.accused() != accused {
             // Whichever job is accused now was not looked at.
             slot.acquitted = false;
         }
-        let doubted = matches!(slot.state, RingState::Suspect | RingState::Asked);
+        let doubted = matches!(slot.state, RingState::Suspect | RingState::Asked | RingState::Aborting);
         if doubted && slot.blame != blame {
-            // It was slow, not hung.
+            // It was slow, not hung; or it was given up.
             self.clear(ring, now);
         } else {
             self.watch(ring, now);
@@ -112,7 +118,7 @@ impl<S: Storage> Scheduler<S> {
         slot.issued = if slot.given.is_after(last) { slot.given } else { last };
         self.settle_job(ring, job.index, None);
         self.finish(job.index, Err(FenceError::Guilty));
-        self.count_failed_start(queue);
+        self.count_lone_failure(queue);
         self.left_ring(queue);
     }
 

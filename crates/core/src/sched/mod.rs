@@ -11,6 +11,7 @@
 //! | a ring stopped with a fault | [`Scheduler::fault`] |
 //! | time has passed | [`Scheduler::tick`] |
 //! | a job that seems to hang moves, or never began | [`Scheduler::still_running`], [`Scheduler::suspect_began`] |
+//! | a ring is to give up one job, and has | [`Scheduler::begin_abort`], [`Scheduler::abort_answered`], [`Scheduler::aborted`] |
 //! | a reset is about to begin | [`Scheduler::begin_reset`], [`Scheduler::begin_device_reset`] |
 //! | a reset has been carried out | [`Scheduler::reset_done`], [`Scheduler::device_reset_done`] |
 //! | a user wants other turns, or another ring | [`Scheduler::set_priority`], [`Scheduler::move_queue`] |
@@ -42,6 +43,7 @@
 //!   hardware has it and it is the oldest on its ring; else the ring is reset. That job is guilty; the others run again
 //!   if declared restartable, else fail as innocents (FENCE-4, SCHED-6). On an [unordered](RingSlot::unordered) ring all
 //!   jobs count as begun, and each is judged from when the hardware has it (SCHED-11).
+//! - A ring that can abort a job is asked for that before it is reset (`begin_abort`).
 //! - A job that cannot be given to the hardware fails alone (SCHED-10).
 //! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
 //!   what it has waiting is canceled (SCHED-7).
@@ -52,6 +54,7 @@
 //! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves, and no job or queue is ever
 //! searched for.
 
+mod aborts;
 mod actions;
 mod contexts;
 mod event_slots;
@@ -79,6 +82,7 @@ use core::time::Duration;
 use crate::fence::FenceError;
 use crate::{Id, Timestamp};
 
+pub use aborts::Abort;
 pub use actions::Action;
 pub use contexts::{Context, ContextSlot, ResetStats, ResetStatus};
 pub use event_slots::{EventSlot, MAX_EVENT_SLOTS};

@@ -44,19 +44,30 @@ impl<S: Storage> Scheduler<S> {
     /// that are older).
     pub fn hw_done_one(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
         let index = usize::from(ring.0);
-        if self.numbers_are_void() || index >= self.rings.as_ref().len() {
-            return;
-        }
-        if self.lost.is_some() {
-            self.release_orphan(index, seqno);
-            return;
-        }
-        let Some(job) = self.completed_job(index, seqno) else { return };
+        let Some(job) = self.leaving_job(index, seqno) else { return };
         let was_oldest = self.rings.as_ref()[index].pending.front() == Some(job);
         self.was_given(index, seqno);
         let mut done = Some(job);
         self.end_completed(index, now, |_| done.take());
-        let slot = &mut self.rings.as_mut()[index];
+        self.has_left(index, seqno, was_oldest);
+    }
+
+    /// The job that a ring is done with as it says, if that can be so. After the loss of the device the
+    /// job is released here and now.
+    pub(super) fn leaving_job(&mut self, ring: usize, seqno: Seqno) -> Option<u32> {
+        if self.numbers_are_void() || ring >= self.rings.as_ref().len() {
+            return None;
+        }
+        if self.lost.is_some() {
+            self.release_orphan(ring, seqno);
+            return None;
+        }
+        self.completed_job(ring, seqno)
+    }
+
+    /// One job has left a ring: the number up to which everything is done follows.
+    pub(super) fn has_left(&mut self, ring: usize, seqno: Seqno, was_oldest: bool) {
+        let slot = &mut self.rings.as_mut()[ring];
         if slot.pending.is_empty() {
             slot.completed = slot.issued;
         } else if was_oldest {

@@ -63,6 +63,8 @@ pub struct JobSlot<F, P> {
     pub(super) deadline: Option<Timestamp>,
     /// How often the driver has said that it is still running.
     pub(super) extensions: u32,
+    /// Its ring was asked to give it up.
+    pub(super) aborted: bool,
     /// Dependencies that have not signalled.
     pub(super) waits: u32,
     /// Jobs of this scheduler among them, for loans of priority.
@@ -96,6 +98,7 @@ impl<F, P> Default for JobSlot<F, P> {
             time_limit: None,
             deadline: None,
             extensions: 0,
+            aborted: false,
             waits: 0,
             waits_for: List::EMPTY,
             lent: Priority::Low,
@@ -245,6 +248,8 @@ pub(super) enum RingState {
     Suspect,
     /// The shell finds out whether it must be reset. An overdue suspect that completes is still forgiven.
     Asked,
+    /// It was told to give up its overdue suspect, and has not reported how that has ended. Nothing is reset yet.
+    Aborting,
     /// The shell is resetting it, and the ring then proves itself.
     Resetting,
     /// Its reset failed, or would be in vain: the device's is next.

@@ -32,7 +32,7 @@ impl<S: Storage> Scheduler<S> {
             return;
         }
         match slot.state {
-            RingState::Running | RingState::Suspect => {
+            RingState::Running | RingState::Suspect | RingState::Aborting => {
                 slot.state = RingState::Suspect;
                 slot.deadline = None;
             }
@@ -51,8 +51,14 @@ impl<S: Storage> Scheduler<S> {
     pub fn tick(&mut self, now: Timestamp) {
         for index in 0..self.rings.as_ref().len() {
             let slot = &self.rings.as_ref()[index];
-            let overdue = slot.deadline.is_some_and(|deadline| deadline <= now) && slot.state == RingState::Running;
-            let Some((_, suspect)) = self.next_due(index).filter(|_| overdue) else { continue };
+            let overdue = slot.deadline.is_some_and(|deadline| deadline <= now);
+            let suspect = match slot.state {
+                RingState::Running => self.next_due(index).map(|(_, job)| job),
+                // The abort has not helped.
+                RingState::Aborting => slot.accused(),
+                _ => None,
+            };
+            let Some(suspect) = suspect.filter(|_| overdue) else { continue };
             let slot = &mut self.rings.as_mut()[index];
             (slot.state, slot.blame, slot.deadline) = (RingState::Suspect, Blame::Overdue(suspect), None);
             self.charge_so_far(index, now);
@@ -61,7 +67,7 @@ impl<S: Storage> Scheduler<S> {
 
     /// The driver's answer to [`super::Action::ResetRing`], instead of a reset: it has looked, and the suspect moves. The
     /// ring goes on, and the job has its time again. `false` if that cannot be: the job has had all its
-    /// [extensions](super::Limits::extensions), each as long as its limit, or the ring stopped with a fault; then [`Scheduler::begin_reset`] is to
+    /// [extensions](super::Limits::extensions), each as long as its limit, or was to be aborted, or the ring stopped with a fault; then [`Scheduler::begin_reset`] is to
     /// be asked. O(1).
     #[must_use = "if false, the reset is still owed"]
     pub fn still_running(&mut self, ring: RingIndex, now: Timestamp) -> bool {
@@ -72,7 +78,7 @@ impl<S: Storage> Scheduler<S> {
         };
         let Blame::Overdue(suspect) = slot.blame else { return false };
         let job = &mut self.jobs.as_mut()[suspect as usize];
-        if job.extensions >= extensions {
+        if job.extensions >= extensions || job.aborted {
             return false;
         }
         job.extensions += 1;
@@ -142,7 +148,9 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.rings.as_mut()[ring];
         let judged = slot.state == RingState::Running && !resting;
         slot.since = due.and(slot.since.or(Some(now)));
-        slot.deadline = due.filter(|_| judged).map(|(deadline, _)| deadline);
+        if slot.state != RingState::Aborting {
+            slot.deadline = due.filter(|_| judged).map(|(deadline, _)| deadline);
+        }
     }
 
     /// The job of a ring whose time is over first, of those whose time has begun: the oldest, on a ring that keeps the

@@ -12,7 +12,7 @@ use lifeboat_sync::lint::MutexGuard;
 use super::events::Promise;
 use super::vblank::Waits;
 use super::{Display, Ended, Owed, State};
-use crate::buffer::Pixels;
+use crate::pixels::Pixels;
 use crate::turns::Turn;
 
 /// A buffer on the plane, and how it is shown.

@@ -10,7 +10,7 @@ use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::dump::{Layout, Register};
 use lifeboat_driver::gpu::{ContextId, Gpu, GpuVa, InvalidArgument, NoScanout, Segment, Target, Vram};
 use lifeboat_driver::{
-    Driver, DriverError, Duty, Facts, IdRegister, Io, PciId, Pending, Place, Progress, Registers, RingReport,
+    BarUse, Driver, DriverError, Duty, Facts, IdRegister, Io, PciId, Pending, Place, Progress, Registers, RingReport,
     RingShape, Sequence, Step, Unproven,
 };
 use lifeboat_pci::{Bar, DmaMemory};
@@ -147,7 +147,7 @@ impl Driver for SecondGpu {
         version: "2.0.0",
         model: "second",
         ids: &[PciId { vendor: 0x7e57, device: 2 }],
-        bars: &[0],
+        bars: &[BarUse { number: 0, bytes: 0x1000 }],
         vectors: 1,
         methods: Methods::UNKNOWN.with(Method::Rebind),
         dump: Layout {

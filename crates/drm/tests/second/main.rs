@@ -1,8 +1,9 @@
 //! The GPU subsystem over a GPU that is no LB1: other pages, no video memory, no screen, completions
-//! in memory. Nothing of LB1 is used here.
+//! in memory. Nothing of LB1 is used here, but where the two share a buffer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
+mod across;
 mod driver;
 mod model;
 

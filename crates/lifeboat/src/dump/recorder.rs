@@ -27,7 +27,7 @@ pub(crate) type ReportDump = Box<dyn Fn() + Send + Sync>;
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 
 /// The dump of a binding that ends, without what the device says.
-pub(crate) struct Ending {
+struct Ending {
     capture: Capture,
     reason: Reason,
 }
@@ -36,6 +36,8 @@ pub(crate) struct Ending {
 pub(crate) struct Recorder<S: Subsystem> {
     source: Source<S>,
     incident: Mutex<Incident>,
+    /// Of the binding that ends, until it is complete.
+    ending: Mutex<Option<Ending>>,
     kept: Kept,
     report: ReportDump,
 }
@@ -52,7 +54,8 @@ impl<S: Subsystem> Recorder<S> {
         let location = location.to_owned();
         let source = Source { link, events, rings, minor, location, bound: Instant::now(), limit };
         let kept = Kept::new(&source);
-        Self { source, incident: Mutex::new(&locks::INCIDENT, Incident::none()), kept, report }
+        let (incident, ending) = (Mutex::new(&locks::INCIDENT, Incident::none()), Mutex::new(&locks::ENDING, None));
+        Self { source, incident, ending, kept, report }
     }
 
     /// The driver has found something wrong, and has reset nothing for it yet. Takes a dump, if this is the beginning of an
@@ -73,24 +76,26 @@ impl<S: Subsystem> Recorder<S> {
 
     /// The binding is about to end, or to be wedged; nothing is announced yet. As [`Recorder::failed`], but reports nothing: whoever
     /// ends it takes the dumps afterwards. Asks the device nothing: an answer may take seconds, and users are told of the loss
-    /// first. [`Recorder::ended`] does.
-    pub(crate) fn ends(&self, loss: Loss) -> Option<Ending> {
+    /// first. [`Recorder::complete`] does.
+    pub(crate) fn ends(&self, loss: Loss) {
         let reason = match loss {
             // Nothing of it can be read, or nothing has failed.
-            Loss::Unplugged | Loss::Unbound | Loss::LinkDown | Loss::Replaced => return None,
+            Loss::Unplugged | Loss::Unbound | Loss::LinkDown | Loss::Replaced => return,
             Loss::FellOff => Reason::Lost,
             Loss::Hung | Loss::Wedged(Failure::Hung) => Reason::Hung,
             Loss::Crashed => Reason::GivenUp,
             Loss::Wedged(Failure::ResetFailed) => Reason::ResetFailed,
             Loss::Nonsense | Loss::Wedged(Failure::Nonsense) => Reason::Nonsense,
         };
-        let mut capture = self.new_incident(reason)?;
+        let Some(mut capture) = self.new_incident(reason) else { return };
         capture.begin(&self.source, reason);
-        Some(Ending { capture, reason })
+        *self.ending.lock() = Some(Ending { capture, reason });
     }
 
-    /// Users have been told of the loss: completes the dump by what the device says, if it says so soon.
-    pub(crate) fn ended(&self, ending: Option<Ending>) {
+    /// Users have been told of the loss, and nothing has been stopped: completes the dump of a binding that ends by what the
+    /// device says, if it says so soon. By the worker: an answer that never comes must not keep the unplug.
+    pub(crate) fn complete(&self) {
+        let ending = self.ending.lock().take();
         let Some(Ending { mut capture, reason }) = ending else { return };
         let asked = Instant::now();
         if reason != Reason::Lost && self.answers() && asked.elapsed() < ANSWER_LIMIT {
@@ -99,6 +104,15 @@ impl<S: Subsystem> Recorder<S> {
             capture.nothing_to_read();
         }
         self.captured(capture, reason);
+    }
+
+    /// The hardware has been cut off. Of a dump that nobody has [completed](Self::complete) there is what it has.
+    pub(crate) fn ended(&self) {
+        let ending = self.ending.lock().take();
+        if let Some(Ending { mut capture, reason }) = ending {
+            capture.nothing_to_read();
+            self.captured(capture, reason);
+        }
     }
 
     fn answers(&self) -> bool {

@@ -83,7 +83,9 @@ mod shared;
 mod waits;
 mod worker;
 
-pub use lifeboat_core::sched::{Began, ErrorScope, IfDependencyFails, Limits, QueueError, RingIndex, SubmitError};
+pub use lifeboat_core::sched::{
+    Abort, Began, ErrorScope, IfDependencyFails, Limits, QueueError, RingIndex, SubmitError,
+};
 
 pub use options::{Options, OptionsError};
 pub use queue::{Context, NewJob, Queue};

@@ -1,10 +1,10 @@
-//! What the worker does when something hangs: it looks, resets the ring, resets the device; in this order, and no further
-//! than the core asks.
+//! What the worker does when something hangs: it looks, has the ring give up the job, resets the ring, resets the device;
+//! in this order, and no further than the core asks.
 
 use std::sync::Arc;
 
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::{Began, RingIndex};
+use lifeboat_core::sched::{Abort, Began, RingIndex};
 
 use super::Rings;
 use super::worker::{Guard, Runner};
@@ -27,6 +27,9 @@ impl<R: Rings> Runner<'_, R> {
                 self.ask_whether_begun(state, ring);
                 // The suspect may have completed while the driver looked.
                 self.ask_progress(state, ring);
+                if self.abort(state, ring) {
+                    return;
+                }
                 // If it is not to be reset, something larger may be: that is the next action.
                 let Some(seqno) = state.core.begin_reset(ring) else { return };
                 let shared = self.shared;
@@ -92,6 +95,23 @@ impl<R: Rings> Runner<'_, R> {
             contained("a job's drop", || drop(job));
             moves.unwrap_or(false)
         })
+    }
+
+    /// Has a ring give up its suspect, if the core wants that and the driver can.
+    fn abort(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex) -> bool {
+        let Some((suspect, seqno)) = state.core.begin_abort(ring) else { return false };
+        let Some(job) = state.core.payload(suspect).map(|held| held.job.clone()) else { return false };
+        let shared = self.shared;
+        let answer = shared.carry_out(state, || {
+            let answer = self.ask("aborting a job", |rings| rings.abort(ring, &job, seqno));
+            // In here: it may be the last of the job, which is not for under the lock.
+            contained("a job's drop", || drop(job));
+            answer.unwrap_or_default()
+        });
+        if answer != Abort::Cannot {
+            tracing::warn!(ring = ring.0, ?answer, "a job is overdue, and is aborted");
+        }
+        state.core.abort_answered(ring, answer, shared.now())
     }
 
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Option<bool> {

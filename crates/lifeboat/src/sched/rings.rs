@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::{Began, ErrorScope, RingIndex};
+use lifeboat_core::sched::{Abort, Began, ErrorScope, RingIndex};
 
 /// The rings of one device, as their scheduler's worker uses them. The worker owns them; it calls with no lock held, one
 /// call at a time.
@@ -61,6 +61,16 @@ pub trait Rings: Send + 'static {
     fn began(&mut self, ring: RingIndex, job: &Arc<Self::Job>) -> Began {
         let _ = (ring, job);
         Began::Unknown
+    }
+
+    /// Has a ring give up one overdue job, which it reports by `seqno`, and go on with the others. Asked once for a
+    /// job before its ring is reset. [`Abort::Asked`] promises that the ring reports how the job has ended
+    /// ([`Events::aborted`](super::Events::aborted), or as completed); if it does not within the job's own limit, or
+    /// [`Limits::job_timeout`](super::Limits::job_timeout) if that is shorter, the ring is reset. A driver that cannot do
+    /// this says so, and the ring is reset at once.
+    fn abort(&mut self, ring: RingIndex, job: &Arc<Self::Job>, seqno: Seqno) -> Abort {
+        let _ = (ring, job, seqno);
+        Abort::Cannot
     }
 
     /// Resets the whole device after the reset of a ring has failed or was in vain, and starts all

@@ -131,11 +131,6 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
         self.shared.doing()
     }
 
-    /// Whether the worker is asking something of the rings now: perhaps it waits for an access to end.
-    pub(crate) fn is_at_rings(&self) -> bool {
-        self.shared.is_at_rings()
-    }
-
     /// After [`Scheduler::lose`]: signals what is owed, here and now, and waits for what other threads have in hand.
     /// `false` if one of them still had something in hand when `limit` had passed, as a fence callback that blocks; or
     /// if the scheduler was not lost. What a scheduler's worker or another `deliver` calls, such as a fence callback or the
@@ -203,6 +198,13 @@ impl<J> Events<J> {
     pub fn hw_done_one(&self, ring: RingIndex, seqno: Seqno) {
         let now = self.0.now();
         self.0.event(|core| core.hw_done_one(ring, seqno, now));
+    }
+
+    /// A ring has given up the job with this number, and reads nothing of it any more: the job fails as guilty. To be told
+    /// before a number that is behind it.
+    pub fn aborted(&self, ring: RingIndex, seqno: Seqno) {
+        let now = self.0.now();
+        self.0.event(|core| core.aborted(ring, seqno, now));
     }
 
     /// A ring has stopped with a fault; `seqno` was read together with that, and is what it has completed.

@@ -63,8 +63,6 @@ pub(super) struct Shared<J> {
     /// Something was fed: for a worker that looks a little longer before it sleeps. Whether it may sleep is
     /// [`State::fed`]; this one is rung after the lock is released, so that who hears it finds the lock free.
     pub(super) bell: AtomicBool,
-    /// The worker is asking something of the rings.
-    pub(super) at_rings: AtomicBool,
     /// There is something for the worker. Notified only if it sleeps.
     pub(super) work: Condvar,
     /// Nothing is in hand any more, or the worker has ended. Notified only if somebody waits.
@@ -137,7 +135,6 @@ impl<J> Shared<J> {
             epoch: Instant::now(),
             state: Mutex::new(&locks::ENGINE, state),
             bell: AtomicBool::new(false),
-            at_rings: AtomicBool::new(false),
             work: Condvar::new(),
             settled: Condvar::new(),
         })
@@ -370,11 +367,6 @@ impl<J> Shared<J> {
     /// Where a thread is that has something in hand; the worker, if the caller has nothing in hand.
     pub(super) fn doing(&self) -> Option<&'static Location<'static>> {
         self.state.lock().doing
-    }
-
-    /// Whether the worker is asking something of the rings now. Not on the worker's thread.
-    pub(super) fn is_at_rings(&self) -> bool {
-        self.at_rings.load(Acquire) && !self.state.lock().on_worker()
     }
 
     pub(super) fn lost(&self) -> usize {

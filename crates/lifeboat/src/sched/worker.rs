@@ -4,7 +4,6 @@
 //! scheduler that has not been lost are its own, so those of one queue come in their order.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Release;
 use std::time::Instant;
 
 use lifeboat_core::Timestamp;
@@ -249,10 +248,7 @@ impl<'a, R: Rings> Runner<'a, R> {
 
     /// A driver's panic ends the device, not the duty to signal: what state the rings are in is no longer known.
     fn contain<T>(&mut self, what: &str, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        let shared = self.shared;
-        shared.at_rings.store(true, Release);
         let result = caught(what, || f(self));
-        shared.at_rings.store(false, Release);
         if result.is_none() && !self.given_up {
             self.given_up = true;
             contained("giving up a device", || {

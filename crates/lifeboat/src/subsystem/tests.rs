@@ -1,11 +1,12 @@
 //! The base with another subsystem, which does nothing, and a driver that makes mistakes (DRV-3).
 //!
-//! The driver is that of LB1 but for one function, which panics, or gives what cannot be true.
+//! The driver is that of LB1 but for one function, which panics, gives what cannot be true, or does not return (`blocks`).
 //! Whatever it is, the device ends by the one path of an unplug: every fence signals, nobody else
 //! panics, nothing leaks.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
 mod no_heartbeat;
+mod own_credits;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -22,11 +23,13 @@ use lifeboat_lb1::command::{ContextId, Work};
 use lifeboat_lb1::{Commands, Info, Lb1Driver, Lb1Pending, Ring};
 use lifeboat_pci::{DmaMemory, Function};
 
+mod blocks;
+
 use super::{AboutJob, Notes, Site, Subsystem};
 use crate::base::Base;
 use crate::link::Link;
 use crate::sched::{NewJob, RingIndex};
-use crate::{Fence, Module, ProbeError, ProbeOptions, WaitError};
+use crate::{Binding, Fence, Module, ProbeError, ProbeOptions, WaitError};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -38,6 +41,7 @@ enum At {
     Info,
     Rings,
     RingShape,
+    RingCredits,
     Ring,
     BringUp,
     BringUpStep,
@@ -64,8 +68,11 @@ enum At {
 
 /// The mistake of the test that runs. The driver's functions are told nothing of whose they are.
 static MISTAKE: AtomicU8 = AtomicU8::new(At::Nowhere as u8);
-/// Whether the mistake is nonsense, and not a panic.
-static NONSENSE: AtomicU8 = AtomicU8::new(0);
+/// What kind of mistake.
+static KIND: AtomicU8 = AtomicU8::new(0);
+const PANICS: u8 = 0;
+const NONSENSE: u8 = 1;
+const BLOCKS: u8 = 2;
 /// Whether the device has no heartbeat, as far as the driver says.
 static NO_HEARTBEAT: AtomicBool = AtomicBool::new(false);
 /// How often a device was asked to compute.
@@ -73,13 +80,19 @@ static COMPUTATIONS: AtomicU32 = AtomicU32::new(0);
 /// Held by the test that runs.
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Panics here if that is the mistake; `true` if it is nonsense.
+/// Panics or blocks here if that is the mistake; `true` if it is nonsense.
 fn here(at: At) -> bool {
     if MISTAKE.load(SeqCst) != at as u8 {
         return false;
     }
-    assert!(NONSENSE.load(SeqCst) != 0, "a mistake of the driver: {at:?}");
-    true
+    match KIND.load(SeqCst) {
+        NONSENSE => true,
+        BLOCKS => {
+            blocks::until_let_go();
+            false
+        }
+        _ => panic!("a mistake of the driver: {at:?}"),
+    }
 }
 
 enum Mistaken {}
@@ -115,9 +128,10 @@ struct Pending(Lb1Pending);
 impl lifeboat_driver::Pending for Pending {
     fn rings(&self) -> impl Iterator<Item = RingReport> {
         let nonsense = here(At::PendingRings);
-        self.0.rings().map(move |report| {
-            if nonsense { RingReport { ring: 200, progress: Progress::Stopped(Seqno::BEFORE_ZERO) } } else { report }
-        })
+        let far = (0..1000).fold(Seqno::ZERO, |seqno, _| seqno.next());
+        // Without an end.
+        let wrong = std::iter::repeat(RingReport { ring: 200, progress: Progress::Stopped(far) });
+        self.0.rings().chain(wrong.take(if nonsense { usize::MAX } else { 0 }))
     }
 }
 
@@ -146,6 +160,9 @@ impl Driver for Mistaken {
 
     fn ring_shape(info: &Info, ring: u8, entries: u32) -> RingShape {
         let shape = Lb1Driver::ring_shape(info, ring, entries);
+        if ring == 1 && here(At::RingCredits) {
+            return RingShape { credits: 3, ..shape };
+        }
         if here(At::RingShape) { RingShape { bytes: u64::MAX, ..shape } } else { shape }
     }
 
@@ -246,72 +263,52 @@ impl Driver for Mistaken {
     }
 }
 
-/// Jobs, and nothing else.
+/// With the driver that makes mistakes.
 struct Plain;
+/// With one that makes none.
+struct Sound;
 
 struct Job {
     work: [Work; 1],
     notes: Notes,
 }
 
-impl super::Job<Mistaken> for Job {
-    fn work(&self) -> Commands<'_> {
-        Commands { context: ContextId(0), work: &self.work }
-    }
+/// A subsystem of jobs and nothing else, over a driver.
+macro_rules! plain {
+    ($plain:ident, $driver:ty, $pending:ty) => {
+        impl super::Job<$driver> for Job {
+            fn work(&self) -> Commands<'_> {
+                Commands { context: ContextId(0), work: &self.work }
+            }
 
-    fn notes(&self) -> &Notes {
-        &self.notes
-    }
+            fn notes(&self) -> &Notes {
+                &self.notes
+            }
 
-    fn about(&self) -> AboutJob {
-        AboutJob { context: 0, commands: 1, submitted: std::time::Instant::now() }
-    }
+            fn about(&self) -> AboutJob {
+                AboutJob { context: 0, commands: 1, submitted: std::time::Instant::now() }
+            }
+        }
+
+        impl Subsystem for $plain {
+            type Driver = $driver;
+            type Device = Arc<Base<Self>>;
+            type Job = Job;
+            type Options = ();
+
+            fn new(_: &Site<'_, Self>, &(): &()) -> Self {
+                Self
+            }
+
+            fn device(base: Arc<Base<Self>>, _: Arc<Link>) -> Arc<Base<Self>> {
+                base
+            }
+        }
+    };
 }
 
-impl Subsystem for Plain {
-    type Options = ();
-    type Driver = Mistaken;
-    type Device = Arc<Base<Self>>;
-    type Job = Job;
-
-    fn check(&(): &()) -> Result<(), &'static str> {
-        Ok(())
-    }
-
-    fn contexts(_: &Info) -> usize {
-        0
-    }
-
-    fn new(_: &Site<'_, Self>, &(): &()) -> Self {
-        Self
-    }
-
-    fn device(base: Arc<Base<Self>>, _: Arc<Link>) -> Arc<Base<Self>> {
-        base
-    }
-
-    fn retire(&self) {}
-
-    fn sweep(&self) {}
-
-    fn cut(&self) -> usize {
-        0
-    }
-
-    fn clear(&self) {}
-
-    fn restore(&self, _: &Link) -> Result<(), DriverError> {
-        Ok(())
-    }
-
-    fn interrupt(&self, _: &Link, _: &Pending) -> bool {
-        true
-    }
-
-    fn look(&self, _: &Link) -> Option<std::time::Instant> {
-        None
-    }
-}
+plain!(Plain, Mistaken, Pending);
+plain!(Sound, Lb1Driver, Lb1Pending);
 
 /// How jobs have ended: a short one on the first ring, and one on the second that hangs.
 struct Ended {
@@ -319,7 +316,7 @@ struct Ended {
     hung: Result<(), FenceError>,
 }
 
-fn submit(base: &Base<Plain>, ring: u8, work: Work) -> Fence {
+fn submit<S: Subsystem<Job = Job>>(base: &Base<S>, ring: u8, work: Work) -> Fence {
     let queue = base.scheduler.queue(RingIndex(ring), Priority::Normal).unwrap();
     let job = Arc::new(Job { work: [work], notes: Notes::default() });
     let fence = queue.submit(NewJob { cost: 2, ..NewJob::new(job) }).unwrap();
@@ -332,8 +329,8 @@ fn submit(base: &Base<Plain>, ring: u8, work: Work) -> Fence {
 struct Armed;
 
 impl Armed {
-    fn new(at: At, nonsense: bool) -> Self {
-        NONSENSE.store(nonsense.into(), SeqCst);
+    fn new(at: At, kind: u8) -> Self {
+        KIND.store(kind, SeqCst);
         MISTAKE.store(at as u8, SeqCst);
         Self
     }
@@ -356,10 +353,19 @@ fn options(report_loss: impl Fn(Loss) + Send + Sync + 'static) -> ProbeOptions {
 }
 
 fn plugged() -> (Arc<Card>, Arc<dyn Function>) {
-    let slot = Slot::new("0000:01:00.0");
+    let (card, slot) = in_slot("0000:01:00.0");
+    (card, slot.function().unwrap())
+}
+
+fn in_slot(location: &str) -> (Arc<Card>, Arc<Slot>) {
+    let slot = Slot::new(location);
     let card = Card::new(Config::default()).unwrap();
     slot.insert(card.clone()).unwrap();
-    (card, slot.function().unwrap())
+    (card, slot)
+}
+
+fn device<S: Subsystem>(binding: &Binding) -> S::Device {
+    *binding.any().device().unwrap().downcast().unwrap()
 }
 
 /// Runs a device whose driver makes a mistake from the moment that it is bound, until the driver
@@ -370,11 +376,11 @@ fn bound(at: At, nonsense: bool, expected: Option<Loss>) -> Ended {
     module.register::<Plain>(());
     let (lost, told) = mpsc::channel();
     let binding = module.probe(&function, options(move |loss| lost.send(loss).unwrap())).unwrap();
-    let base: Arc<Base<Plain>> = *binding.any().device().unwrap().downcast().unwrap();
+    let base = device::<Plain>(&binding);
     if matches!(at, At::ResetDevice | At::ResetDeviceStep) {
         card.inject(Fault::FailedReset);
     }
-    let armed = Armed::new(at, nonsense);
+    let armed = Armed::new(at, if nonsense { NONSENSE } else { PANICS });
     let hung = submit(&base, 1, Work::Hang);
     let short = submit(&base, 0, Work::Nop);
     if expected.is_some() {
@@ -399,14 +405,14 @@ fn turn() -> MutexGuard<'static, ()> {
 }
 
 #[test]
-fn a_driver_without_a_mistake_is_the_control() {
+fn drv_3_a_driver_without_a_mistake_is_the_control() {
     let _turn = turn();
     let Ended { short, hung } = bound(At::Nowhere, true, None);
     assert_eq!((short, hung), (Ok(()), Err(FenceError::Guilty)));
 }
 
 #[test]
-fn a_panic_in_any_function_is_a_crash_of_the_device_alone() {
+fn drv_3_a_panic_in_any_function_is_a_crash_of_the_device_alone() {
     let _turn = turn();
     for at in [
         At::Run,
@@ -437,7 +443,7 @@ fn a_panic_in_any_function_is_a_crash_of_the_device_alone() {
 }
 
 #[test]
-fn what_cannot_be_true_ends_jobs_or_the_device() {
+fn drv_3_what_cannot_be_true_ends_jobs_or_the_device() {
     let _turn = turn();
     for (at, loss) in [
         (At::Run, None),
@@ -462,7 +468,7 @@ fn what_cannot_be_true_ends_jobs_or_the_device() {
 }
 
 #[test]
-fn a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() {
+fn drv_3_a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() {
     let _turn = turn();
     let refused = |nonsense| if nonsense { DriverError::Impossible("a mistake") } else { DriverError::Panicked };
     for (at, nonsense, error) in [
@@ -479,7 +485,7 @@ fn a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() {
         let (card, function) = plugged();
         let mut module = Module::new();
         module.register::<Plain>(());
-        let armed = Armed::new(at, nonsense);
+        let armed = Armed::new(at, if nonsense { NONSENSE } else { PANICS });
         assert_eq!(module.probe(&function, options(|_| {})).unwrap_err(), error, "{at:?}");
         drop(armed);
         assert!(card.witness().is_empty(), "{at:?}: {:?}", card.witness().violations());
@@ -488,14 +494,14 @@ fn a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() {
 }
 
 #[test]
-fn a_device_that_shows_no_rings_is_bound_and_unplugged_all_the_same() {
+fn drv_3_a_device_that_shows_no_rings_is_bound_and_unplugged_all_the_same() {
     let _turn = turn();
     let (card, function) = plugged();
     let mut module = Module::new();
     module.register::<Plain>(());
-    let armed = Armed::new(At::Rings, true);
+    let armed = Armed::new(At::Rings, NONSENSE);
     let binding = module.probe(&function, options(|_| {})).unwrap();
-    let base: Arc<Base<Plain>> = *binding.any().device().unwrap().downcast().unwrap();
+    let base = device::<Plain>(&binding);
     assert!(base.scheduler.queue(RingIndex(0), Priority::Normal).is_err());
     assert!(binding.unplug(Loss::Unbound).unwrap().device_alive);
     drop((armed, base, binding));

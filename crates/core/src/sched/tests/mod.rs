@@ -1,10 +1,11 @@
 //! The scheduler driven by hand ([`scenarios`], [`starts`], [`contexts`], [`waits`], [`loans`], [`shares`], [`fairness`], [`charges`],
-//! [`resets`], [`proof`], [`event_slots`], [`own_limits`], [`out_of_order`], [`endings`]), by what `drm_sched` is tested with
+//! [`resets`], [`proof`], [`event_slots`], [`own_limits`], [`out_of_order`], [`aborts`], [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
 
 extern crate std;
 
+mod aborts;
 mod charges;
 mod contexts;
 mod endings;

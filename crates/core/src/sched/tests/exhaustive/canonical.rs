@@ -11,6 +11,9 @@ impl World {
     pub(super) fn canonical(mut self, config: &Config) -> Self {
         self.rebase_time();
         for ring in 0..self.engines.len() {
+            if config.out_of_order {
+                self.close_gaps(ring);
+            }
             self.rebase_numbers(ring);
         }
         self.forget(config);
@@ -68,10 +71,52 @@ impl World {
         }
     }
 
+    /// Which numbers were used by jobs that are done already is of no interest: those in use follow each other, and
+    /// whatever is older than the last reported one is the one before it.
+    fn close_gaps(&mut self, index: usize) {
+        let (ring, engine) = (&mut self.scheduler.rings[index], &mut self.engines[index]);
+        engine.finished.sort_by_key(|job| engine.given.iter().position(|(_, given)| given == job));
+        let base = ring.completed.value();
+        // Far less than half of all numbers is in use.
+        let place = |seqno: Seqno| seqno.value().wrapping_sub(base).cast_signed();
+        let ours = |job: &&mut JobSlot<u32, u32>| job.on_hardware && usize::from(job.ring.0) == index;
+        let mut jobs: Vec<_> = self.scheduler.jobs.iter_mut().filter(ours).collect();
+        jobs.retain(|job| job.seqno != Seqno::ZERO);
+        let mut used: Vec<i32> = vec![place(ring.given), place(ring.issued)];
+        used.extend(engine.given.iter().map(|(seqno, _)| place(*seqno)));
+        used.extend(jobs.iter().map(|job| place(job.seqno)));
+        used.retain(|place| *place > 0);
+        used.sort_unstable();
+        used.dedup();
+        let last = place(ring.issued);
+        let closed = |seqno: Seqno| {
+            let before = used.iter().filter(|used| **used < place(seqno)).count();
+            let closed = match place(seqno) {
+                old if old < 0 => u32::MAX,
+                0 => 0,
+                // Those of a reset.
+                new if new > last => u32::try_from(used.len()).unwrap() + (new - last).cast_unsigned(),
+                _ => u32::try_from(before).unwrap() + 1,
+            };
+            Seqno::from_register(base.wrapping_add(closed)).unwrap()
+        };
+        for job in jobs {
+            job.seqno = closed(job.seqno);
+        }
+        for (seqno, _) in &mut engine.given {
+            *seqno = closed(*seqno);
+        }
+        engine.register = closed(engine.register);
+        if let Reset::Begun(announced) = &mut engine.reset {
+            *announced = closed(*announced);
+        }
+        (ring.given, ring.issued) = (closed(ring.given), closed(ring.issued));
+    }
+
     /// Values that are written before they are read again, and reasons that are not asked for any more.
     fn forget(&mut self, config: &Config) {
         for job in self.scheduler.jobs.iter_mut().filter(|job| job.state != State::Running) {
-            (job.deadline, job.extensions) = (None, 0);
+            (job.deadline, job.extensions, job.aborted) = (None, 0, false);
             // One that is reported when the device is lost is looked for by its number.
             if !(config.out_of_order && matches!(job.state, State::Finished | State::Orphan) && job.on_hardware) {
                 job.seqno = Seqno::ZERO;
@@ -79,7 +124,7 @@ impl World {
         }
         let on_rings: Vec<usize> = self.engines.iter().flat_map(|engine| &engine.given).map(|(_, job)| *job).collect();
         for (_, job) in self.jobs.iter_mut().enumerate().filter(|(index, _)| self.lost || !on_rings.contains(index)) {
-            (job.deadline, job.vouched) = (None, 0);
+            (job.deadline, job.vouched, job.aborted) = (None, 0, false);
         }
         for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.in_use && queue.stands == Stands::Nowhere) {
             queue.links = Links::NONE;

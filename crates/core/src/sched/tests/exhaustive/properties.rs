@@ -106,7 +106,7 @@ impl World {
         engine.in_hand += 1;
         let progress = &mut self.jobs[job];
         (progress.ran, progress.lost) = (true, None);
-        (progress.deadline, progress.vouched) = (None, 0);
+        (progress.deadline, progress.vouched, progress.aborted) = (None, 0, false);
         if !config.slow_hands {
             self.apply(config, Event::Write(ring.0));
             self.apply(config, Event::Started(ring.0));
@@ -207,7 +207,13 @@ impl World {
                 scheduler.reset_done(ring, true);
                 scheduler.reset_done(ring, false);
             }
+            if !self.may_abort(engine) || engine.reset != Reset::Asked {
+                assert_eq!(scheduler.begin_abort(ring), None);
+                assert!(!scheduler.abort_answered(ring, Abort::Cannot, self.now));
+            }
             if engine.reset != Reset::Asked {
+                assert!(!scheduler.abort_answered(ring, Abort::Asked, self.now));
+                assert!(!scheduler.abort_answered(ring, Abort::Done, self.now));
                 assert!(!scheduler.still_running(ring, self.now));
                 assert_eq!(scheduler.begin_reset(ring), None);
             }
@@ -341,6 +347,9 @@ impl World {
             return;
         }
         self.apply(config, Event::TellFault(ring));
+        if self.engines[index].aborting.is_some_and(|(_, given_up)| given_up) {
+            self.apply(config, Event::TellAborted(ring));
+        }
         while let Some(job) = self.engines[index].executing().filter(|_| !self.engines[index].stopped) {
             let done = if config.out_of_order { Event::Finish(ring, job) } else { Event::Complete(ring) };
             self.apply(config, done);

@@ -44,7 +44,9 @@ impl World {
         let was: Vec<RingState> = self.scheduler.rings.iter().map(|ring| ring.state).collect();
         self.scheduler.tick(self.now);
         for ((engine, ring), was) in self.engines.iter_mut().zip(&self.scheduler.rings).zip(was) {
-            if ring.state != was {
+            if ring.state != was && was == RingState::Aborting {
+                notable = notable.or(Some(Notable::AbortInVain));
+            } else if ring.state != was {
                 let of = |job: &usize| self.jobs[*job].deadline;
                 let known = engine.given[..engine.known].iter().map(|(_, job)| *job);
                 // The first whose time is over; of several, the oldest.
@@ -121,8 +123,7 @@ impl World {
     pub(super) fn report(&mut self, config: &Config, ring: u8) -> Option<Notable> {
         let mut notable = None;
         // Asked how far it is, such a ring names all that it has finished.
-        while let Some(job) = self.engines[usize::from(ring)].finished.first().copied().filter(|_| config.out_of_order)
-        {
+        for job in self.engines[usize::from(ring)].finished.clone() {
             notable = notable.or(self.report_one(config, ring, job));
         }
         notable.or(self.report_number(config, ring))
@@ -131,7 +132,8 @@ impl World {
     fn report_number(&mut self, config: &Config, ring: u8) -> Option<Notable> {
         let engine = &mut self.engines[usize::from(ring)];
         let was = &self.scheduler.rings[usize::from(ring)];
-        let doubted = matches!(was.state, RingState::Suspect | RingState::Asked) && was.blame != Blame::Oldest;
+        let doubted = matches!(was.state, RingState::Suspect | RingState::Asked | RingState::Aborting)
+            && was.blame != Blame::Oldest;
         // What a reset has put there tells of no job, also if the reset or the proof then failed.
         let tells = !engine.register.is_after(was.issued);
         self.scheduler.hw_done(RingIndex(ring), engine.register, self.now);
@@ -157,7 +159,8 @@ impl World {
     pub(super) fn report_one(&mut self, config: &Config, ring: u8, job: usize) -> Option<Notable> {
         let index = usize::from(ring);
         let was = &self.scheduler.rings[index];
-        let doubted = matches!(was.state, RingState::Suspect | RingState::Asked) && was.blame != Blame::Oldest;
+        let doubted = matches!(was.state, RingState::Suspect | RingState::Asked | RingState::Aborting)
+            && was.blame != Blame::Oldest;
         let engine = &mut self.engines[index];
         engine.finished.retain(|finished| *finished != job);
         let place = engine.given.iter().position(|(_, given)| *given == job).unwrap();
@@ -170,6 +173,7 @@ impl World {
         }
         engine.given.remove(place);
         engine.known = engine.known.max(place + 1) - 1;
+        engine.aborting = engine.aborting.filter(|(aborting, _)| *aborting != job);
         engine.acquitted &= engine.accused() == accused;
         engine.vain = Vain::Nothing;
         let overtook = place > 0 && !self.lost;
@@ -181,6 +185,56 @@ impl World {
             return Some(Notable::ReportedLate);
         }
         overtook.then_some(Notable::Overtook)
+    }
+
+    /// The ring is asked to give up its suspect.
+    pub(super) fn abort(&mut self, config: &Config, ring: u8, answer: Abort) -> Option<Notable> {
+        let (handle, seqno) = self.scheduler.begin_abort(RingIndex(ring)).expect("it is to be asked");
+        let index = usize::from(ring);
+        let suspect = self.engines[index].suspect.unwrap();
+        assert_eq!(self.jobs[suspect].handle, Some(handle));
+        assert!(self.engines[index].given.contains(&(seqno, suspect)), "it is to give up what it has not");
+        self.jobs[suspect].aborted = true;
+        match answer {
+            Abort::Cannot => {}
+            Abort::Asked => self.engines[index].aborting = Some((suspect, false)),
+            Abort::Done => self.note_aborted(config, ring, suspect),
+        }
+        let left_alone = self.scheduler.abort_answered(RingIndex(ring), answer, self.now);
+        assert_eq!(left_alone, answer != Abort::Cannot);
+        if left_alone {
+            self.engines[index].reset = Reset::None;
+        }
+        (answer == Abort::Done).then_some(Notable::Aborted)
+    }
+
+    pub(super) fn tell_aborted(&mut self, config: &Config, ring: u8) -> Option<Notable> {
+        let index = usize::from(ring);
+        let (job, _) = self.engines[index].aborting?;
+        let (seqno, _) = *self.engines[index].given.iter().find(|(_, given)| *given == job)?;
+        self.scheduler.aborted(RingIndex(ring), seqno, self.now);
+        if !matches!(self.reset, Reset::None | Reset::Asked) {
+            // It counts for nothing: what the reset takes away comes back in another way.
+            return None;
+        }
+        self.note_aborted(config, ring, job);
+        self.note_forgiven(ring);
+        Some(Notable::Aborted)
+    }
+
+    /// A ring has nothing of a job any more, and the scheduler knows.
+    fn note_aborted(&mut self, config: &Config, ring: u8, job: usize) {
+        let engine = &mut self.engines[usize::from(ring)];
+        let accused = engine.accused();
+        let place = engine.given.iter().position(|(_, given)| *given == job).unwrap();
+        engine.given.remove(place);
+        engine.known = engine.known.max(place + 1) - 1;
+        engine.aborting = None;
+        engine.acquitted &= engine.accused() == accused;
+        if !self.lost {
+            (self.jobs[job].lost, self.jobs[job].ran) = (Some(Place::Suspect), false);
+        }
+        self.begin_times(config, ring);
     }
 
     /// What the ring has completed was reported. While the device is being reset that counts for nothing.
@@ -275,6 +329,7 @@ impl World {
             self.jobs[job].ran = false;
         }
         engine.finished.clear();
+        engine.aborting = None;
         (engine.completed, engine.told) = (0, false);
         (engine.stopped, engine.stopped_at, engine.suspect) = (false, None, None);
     }
@@ -285,7 +340,7 @@ impl World {
         let asked = self.scheduler.rings[usize::from(ring)].state;
         let over = self.lost || self.hopeless;
         let suspect = engine.suspect.filter(|_| !over && !engine.told && !engine.forgiven);
-        let expected = suspect.is_some_and(|job| self.jobs[job].vouched == 0);
+        let expected = suspect.is_some_and(|job| self.jobs[job].vouched == 0 && !self.jobs[job].aborted);
         assert_eq!(granted, expected, "the driver's word counts once for each job, and not against a fault: {asked:?}");
         if !granted {
             return None;
@@ -301,7 +356,7 @@ impl World {
     pub(super) fn may_read(&self, job: usize) -> bool {
         let reads = |engine: &Engine| {
             let held = engine.reset.has_taken_hold() || self.reset.has_taken_hold();
-            let reads = !held && !engine.finished.contains(&job);
+            let reads = !held && !engine.finished.contains(&job) && !engine.has_given_up(job);
             reads && engine.given[engine.completed..engine.written()].iter().any(|(_, given)| *given == job)
         };
         !self.cut && self.engines.iter().any(reads)

@@ -51,6 +51,8 @@ pub(super) struct Config {
     pub(super) out_of_order: bool,
     /// The scheduler knows that they keep no order, and each job's time begins when the ring has it.
     pub(super) unordered: bool,
+    /// Rings may be able to give up a job alone.
+    pub(super) aborts: bool,
     /// With one, at most one queue is busy.
     pub(super) event_slots: Option<u8>,
     /// In how many steps a job's time runs out.
@@ -108,6 +110,12 @@ pub(super) enum Event {
     NotBegun(u8),
     /// Instead of the reset.
     StillRunning(u8),
+    /// The ring is asked to give up its suspect, and answers.
+    Abort(u8, Abort),
+    /// It gives it up, as it was told to; nobody knows yet.
+    GiveJobUp(u8),
+    /// The shell is told.
+    TellAborted(u8),
     /// The same for the whole device.
     BeginDeviceReset,
     HoldDevice,
@@ -139,6 +147,7 @@ pub(super) enum Wait {
 
 /// What the world knows of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools)] // facts that do not exclude each other
 pub(super) struct Progress {
     pub(super) stage: Stage,
     pub(super) handle: Option<JobId>,
@@ -153,6 +162,8 @@ pub(super) struct Progress {
     pub(super) deadline: Option<Timestamp>,
     /// How often the driver vouched for it.
     pub(super) vouched: u32,
+    /// Its ring was asked to give it up.
+    pub(super) aborted: bool,
     /// Its ring was reset under it, or did not take it.
     pub(super) lost: Option<Place>,
     pub(super) signalled: Option<Result<(), FenceError>>,
@@ -166,109 +177,6 @@ pub(super) enum Place {
     /// It was none: the job could not be written to its ring.
     Refused,
     Victim,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Reset {
-    None,
-    Asked,
-    /// With the number that it is to show afterwards.
-    Begun(Seqno),
-    Held,
-    Proven,
-    Failed,
-}
-
-impl Reset {
-    /// The hardware reads nothing of what it was given before.
-    pub(super) fn has_taken_hold(self) -> bool {
-        matches!(self, Self::Held | Self::Proven)
-    }
-
-    /// The shell has it in hand.
-    pub(super) fn is_under_way(self) -> bool {
-        matches!(self, Self::Begun(_)) || self.has_taken_hold()
-    }
-}
-
-/// The largest thing that was reset in vain: nobody was to blame, and nothing has completed since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Vain {
-    Nothing,
-    Ring,
-    Device,
-}
-
-/// A ring as the hardware has it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[allow(clippy::struct_excessive_bools)] // facts that do not exclude each other
-pub(super) struct Engine {
-    /// What its number reads.
-    pub(super) register: Seqno,
-    /// Jobs given to it whose end has not been reported, oldest first.
-    pub(super) given: Vec<(Seqno, usize)>,
-    /// How many of them it has completed.
-    pub(super) completed: usize,
-    /// The jobs among them that it has finished, on a ring that works out of order.
-    pub(super) finished: Vec<usize>,
-    pub(super) reset: Reset,
-    /// The job that was overdue when the ring became suspect.
-    pub(super) suspect: Option<usize>,
-    /// It stopped with a fault, at this job if it had one.
-    pub(super) stopped: bool,
-    pub(super) stopped_at: Option<usize>,
-    /// The scheduler was told of that.
-    pub(super) told: bool,
-    /// The number that was read with a fault of which nobody has been told yet.
-    pub(super) news: Option<Seqno>,
-    /// The youngest so many of `given` are in the shell's hand: the hardware does not have them.
-    pub(super) in_hand: usize,
-    /// The oldest so many of `given` the scheduler knows to be there.
-    pub(super) known: usize,
-    /// Its suspect completed while the shell was to find out whether it must be reset.
-    pub(super) forgiven: bool,
-    /// The driver has found that the ring has not begun its suspect.
-    pub(super) acquitted: bool,
-    pub(super) vain: Vain,
-}
-
-impl Engine {
-    /// Jobs that the hardware has, or had.
-    pub(super) fn written(&self) -> usize {
-        self.given.len() - self.in_hand
-    }
-
-    /// The job that it executes, or stopped at.
-    pub(super) fn executing(&self) -> Option<usize> {
-        let mut left = self.given[..self.written()].iter().skip(self.completed).map(|(_, job)| *job);
-        left.find(|job| !self.finished.contains(job))
-    }
-
-    /// The job that is guilty unless the driver finds that the ring has not begun it: the one that
-    /// the ring stopped at, if anybody was told of that; else the one that was overdue, if it is
-    /// still there.
-    pub(super) fn accused(&self) -> Option<usize> {
-        if self.told {
-            self.stopped_at
-        } else {
-            self.suspect.filter(|job| self.given.iter().any(|(_, given)| given == job))
-        }
-    }
-
-    /// The jobs that a ring which works out of order may finish next: the oldest of each queue.
-    pub(super) fn may_finish<'a>(&'a self, config: &'a Config) -> impl Iterator<Item = usize> + 'a {
-        let left = self.given[..self.written()].iter().map(|(_, job)| *job).filter(|job| !self.finished.contains(job));
-        let queue = |job: usize| config.jobs[job].queue;
-        left.filter(move |job| {
-            let mut before = self.given.iter().map(|(_, other)| *other).take_while(|other| other != job);
-            !before.any(|other| queue(other) == queue(*job) && !self.finished.contains(&other))
-        })
-    }
-
-    /// The job that is guilty if the ring is reset now.
-    pub(super) fn guilty(&self) -> Option<usize> {
-        self.accused().filter(|_| !self.acquitted)
-    }
 }
 
 /// Everything there is. Two equal worlds have the same future.
@@ -318,6 +226,7 @@ impl World {
             completed: false,
             deadline: None,
             vouched: 0,
+            aborted: false,
             lost: None,
             signalled: None,
             released: false,
@@ -338,6 +247,7 @@ impl World {
             known: 0,
             forgiven: false,
             acquitted: false,
+            aborting: None,
             vain: Vain::Nothing,
         };
         Self {
@@ -373,10 +283,15 @@ impl World {
             }
             let held = engine.reset.has_taken_hold() || self.reset.has_taken_hold();
             let runs = !held && !engine.stopped;
+            if let Some((aborting, given_up)) = engine.aborting.filter(|_| !held) {
+                let may_give_up = engine.may_finish(config).any(|job| job == aborting);
+                events.extend(given_up.then_some(Event::TellAborted(ring)));
+                events.extend(may_give_up.then_some(Event::GiveJobUp(ring)));
+            }
             if config.out_of_order {
                 let may_finish = engine.may_finish(config).filter(|_| runs);
                 events.extend(may_finish.map(|job| Event::Finish(ring, job)));
-                events.extend(engine.finished.iter().map(|job| Event::ReportOne(ring, *job)));
+                events.extend(engine.may_report(config).map(|job| Event::ReportOne(ring, job)));
             } else if runs && engine.executing().is_some() {
                 events.push(Event::Complete(ring));
             }
@@ -397,6 +312,11 @@ impl World {
                 Reset::Asked => {
                     events.extend(free.then_some(Event::BeginReset(ring)));
                     events.extend((free && config.vouched).then_some(Event::StillRunning(ring)));
+                    let may_abort = free && config.aborts && self.may_abort(engine);
+                    // Asked how far it is before, the ring names what it has finished.
+                    let may_abort = may_abort && engine.suspect.is_some_and(|job| !engine.finished.contains(&job));
+                    let answers = [Abort::Cannot, Abort::Asked, Abort::Done].into_iter().filter(|_| may_abort);
+                    events.extend(answers.map(|answer| Event::Abort(ring, answer)));
                 }
                 Reset::Begun(_) => events.extend([Event::Hold(ring), Event::ResetDone(ring, false)]),
                 Reset::Held if config.proofs => events.extend([Event::Prove(ring), Event::ResetDone(ring, false)]),
@@ -420,6 +340,14 @@ impl World {
         events.extend((!self.lost).then_some(Event::Lose));
         events.extend((self.lost && !self.cut).then_some(Event::Cut));
         events
+    }
+
+    /// Whether a ring is to be asked to give up its suspect before it is reset.
+    pub(super) fn may_abort(&self, engine: &Engine) -> bool {
+        let over = self.lost || self.hopeless || self.reset != Reset::None;
+        let stuck = self.engines.iter().any(|engine| engine.reset == Reset::Failed);
+        let suspect = engine.guilty().filter(|_| !over && !stuck && !engine.told && !engine.forgiven);
+        suspect.is_some_and(|job| !self.jobs[job].aborted)
     }
 
     /// The ways in which the wait of a job may end now.
@@ -497,6 +425,13 @@ impl World {
             Event::ResetDone(ring, succeeded) => return self.reset_done(ring, succeeded),
             Event::NotBegun(ring) => return Some(self.not_begun(ring)),
             Event::StillRunning(ring) => return self.still_running(config, ring),
+            Event::Abort(ring, answer) => return self.abort(config, ring, answer),
+            Event::GiveJobUp(ring) => {
+                if let Some((_, given_up)) = &mut self.engines[usize::from(ring)].aborting {
+                    *given_up = true;
+                }
+            }
+            Event::TellAborted(ring) => return self.tell_aborted(config, ring),
             Event::BeginDeviceReset => {
                 for ring in 0..config.ring_count() {
                     self.report(config, ring);

@@ -1,8 +1,9 @@
 //! What the scheduler promises, told a second time: with searches instead of lists, from events and actions alone.
 //!
-//! What events do to it is here; what it asserts of each action is in [`actions`].
+//! What events do to it is here, and for what rings report in [`reports`]; what it asserts of each action is in [`actions`].
 
 mod actions;
+mod reports;
 
 use super::*;
 
@@ -267,106 +268,6 @@ impl Model {
 
     fn numbers_are_void(&self) -> bool {
         matches!(self.device, DeviceIs::Resetting | DeviceIs::Failed)
-    }
-
-    pub(super) fn hw_done(&mut self, ring: usize, seqno: Seqno, now: Timestamp) {
-        if self.numbers_are_void() {
-            return;
-        }
-        let slot = &mut self.rings[ring];
-        let Some(at) = slot.numbers.iter().position(|number| *number == seqno).filter(|at| *at > slot.at) else {
-            return;
-        };
-        if matches!(slot.is, RingIs::Resetting(_)) && at + 2 >= slot.numbers.len() {
-            return; // the numbers of the reset
-        }
-        slot.at = at;
-        let done = slot.numbers[..=at].to_vec();
-        self.completed(ring, &done, now);
-        let slot = &self.rings[ring];
-        if self.lost.is_some() && at + 1 == slot.numbers.len() {
-            // It has executed all that it will ever be given, and reads nothing any more.
-            for job in self.jobs.iter_mut().filter(|job| job.ring == ring) {
-                job.on_hardware = false;
-            }
-        }
-    }
-
-    pub(super) fn hw_done_one(&mut self, ring: usize, seqno: Seqno, now: Timestamp) {
-        if self.numbers_are_void() {
-            return;
-        }
-        if self.lost.is_some() {
-            let orphan = |job: &&mut Job| (job.ring, job.seqno, job.stage) == (ring, seqno, Stage::Signalled);
-            // One that was never on a ring, or has completed, is on no hardware anyway.
-            self.jobs.iter_mut().filter(orphan).for_each(|job| job.on_hardware = false);
-            return;
-        }
-        let slot = &self.rings[ring];
-        let Some(place) = slot.running.iter().position(|(number, _)| *number == seqno) else { return };
-        let queue = |(_, job): &(Seqno, usize)| self.jobs[*job].queue;
-        if slot.running[..place].iter().any(|older| queue(older) == queue(&slot.running[place])) {
-            return;
-        }
-        self.completed(ring, &[seqno], now);
-        let slot = &mut self.rings[ring];
-        let announced = if matches!(slot.is, RingIs::Resetting(_)) { 2 } else { 0 };
-        if slot.running.is_empty() {
-            slot.at = slot.numbers.len() - 1 - announced;
-        } else if place == 0 {
-            slot.at = slot.numbers.iter().position(|number| *number == seqno).unwrap();
-        }
-    }
-
-    /// The jobs with these numbers are done, as far as they are on the ring.
-    fn completed(&mut self, ring: usize, numbers: &[Seqno], now: Timestamp) {
-        let slot = &mut self.rings[ring];
-        let (accused, oldest) = (slot.accused(), slot.running.first().copied());
-        let (done, left) =
-            core::mem::take(&mut slot.running).into_iter().partition(|(seqno, _)| numbers.contains(seqno));
-        slot.running = left;
-        let done: Vec<(Seqno, usize)> = done;
-        for (_, job) in &done {
-            slot.credits += self.jobs[*job].spec.cost;
-            self.jobs[*job].stage = Stage::Ended(Ok(()));
-            self.jobs[*job].on_hardware = false;
-        }
-        if !done.is_empty() {
-            slot.vain = Vain::Nothing;
-        }
-        slot.acquitted &= slot.accused() == accused;
-        let next = slot.running.first().filter(|next| Some(**next) != oldest && !slot.unordered);
-        if let Some((_, job)) = next {
-            self.jobs[*job].since = now;
-        }
-        if let RingIs::Suspect(Cause::Overdue(job)) | RingIs::Asked(Cause::Overdue(job)) = slot.is {
-            if !slot.has(job) {
-                slot.is = RingIs::Running;
-            }
-        }
-    }
-
-    pub(super) fn fault(&mut self, ring: usize, seqno: Seqno, now: Timestamp) {
-        self.hw_done(ring, seqno, now);
-        if self.numbers_are_void() {
-            return;
-        }
-        let slot = &mut self.rings[ring];
-        let announced =
-            matches!(slot.is, RingIs::Resetting(_)) && slot.numbers[slot.numbers.len() - 2..].contains(&seqno);
-        if slot.numbers[..slot.at].contains(&seqno) || announced {
-            return;
-        }
-        let is_news = match slot.is {
-            RingIs::Running | RingIs::Stuck(_) | RingIs::Dead => false,
-            RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Resetting(cause) => cause != Cause::Fault,
-        };
-        slot.acquitted &= !is_news;
-        match &mut slot.is {
-            RingIs::Running | RingIs::Suspect(_) => slot.is = RingIs::Suspect(Cause::Fault),
-            RingIs::Asked(cause) | RingIs::Resetting(cause) => *cause = Cause::Fault,
-            RingIs::Stuck(_) | RingIs::Dead => {}
-        }
     }
 
     fn deadline(&self, ring: &Ring) -> Option<Timestamp> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the device's commands must do, written once more from docs/lb1.md: plainly, for small images, and sharing no
-//! code with the model. The device's results are compared with these.
+//! The effects of LB1's commands, written once more from docs/lb1.md: plainly, for small images,
+//! and sharing no code with the model. The device's results are compared with these.
 
 use lifeboat_lb1::command::{Convolve, Edge, Kernel};
 

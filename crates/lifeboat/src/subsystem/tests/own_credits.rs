@@ -1,0 +1,28 @@
+//! Each ring of a device has the credits that its driver gives it (SCHED-11).
+
+use super::*;
+use crate::sched::SubmitError;
+
+#[test]
+fn sched_11_a_small_ring_makes_no_other_smaller() {
+    let _turn = turn();
+    let (_card, function) = plugged();
+    let mut module = Module::new();
+    module.register::<Plain>(());
+    let armed = Armed::new(At::RingCredits, NONSENSE);
+    let binding = module.probe(&function, options(|_| {})).unwrap();
+    drop(armed);
+    let base = device::<Plain>(&binding);
+    let of_four_credits = |ring| {
+        let queue = base.scheduler.queue(RingIndex(ring), Priority::Normal).unwrap();
+        let job = Arc::new(Job { work: [Work::Nop], notes: Notes::default() });
+        let fence = queue.submit(NewJob { cost: 4, ..NewJob::new(job) })?;
+        assert_eq!(fence.wait(LONG), Ok(()));
+        Ok(())
+    };
+    assert_eq!(of_four_credits(0), Ok(()));
+    assert_eq!(of_four_credits(1), Err(SubmitError::TooLarge));
+    binding.unplug(Loss::Unbound).unwrap();
+    drop((base, binding));
+    module.unload().unwrap();
+}
