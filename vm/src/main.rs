@@ -11,7 +11,7 @@ use lifeboat_vm::args::{Cli, Command, KernelArgs, SetupArgs, TestArgs};
 use lifeboat_vm::host::process::Processes;
 use lifeboat_vm::setup::{self, Folder};
 use lifeboat_vm::shell;
-use lifeboat_vm::suite::bench::Failure;
+use lifeboat_vm::suite::failure::Failure;
 use lifeboat_vm::suite::registry;
 use lifeboat_vm::suite::report::TestReport;
 use lifeboat_vm::suite::runner::{self, Options};

@@ -12,7 +12,8 @@ use crate::guest::qemu::{self, Arguments, Hotplug, INITRAMFS};
 use crate::host::process::Processes;
 use crate::pace;
 use crate::setup::Environment;
-use crate::suite::bench::{Card, Failure};
+use crate::suite::bench::Card;
+use crate::suite::failure::Failure;
 
 /// As long as the user likes; a wait needs a number.
 const A_DAY: Duration = Duration::from_hours(24);

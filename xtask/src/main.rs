@@ -3,9 +3,11 @@
 
 mod bench;
 mod ci;
+mod circles;
 mod proof;
 mod vm;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +27,8 @@ enum Chore {
     Bench(bench::Args),
     /// Run every check, as CI does.
     Ci(ci::Args),
+    /// Find files that need each other in a circle.
+    Circles(circles::Args),
     /// Run the tests behind each promise that the project makes, and show which are kept.
     Conformance(proof::Args),
     /// Pull the device out at every single hardware access of every call.
@@ -41,10 +45,17 @@ const CARGO: &str = match option_env!("CARGO") {
     None => "cargo",
 };
 
+/// The checkout that this was built from; the working directory may be any folder of it.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
 fn main() -> ExitCode {
     match Args::parse().chore {
         Chore::Bench(args) => bench::run(&args),
         Chore::Ci(args) => ci::run(&args),
+        Chore::Circles(args) => circles::run(&args),
         Chore::Conformance(args) => Proof::Conformance.run(&args),
         Chore::Exhaust(args) => Proof::Exhaust.run(&args),
         Chore::Torture(args) => Proof::Torture.run(&args),

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
 
-use crate::CARGO;
+use crate::{CARGO, root};
 
 /// Options of the three chores.
 #[derive(clap::Args)]
@@ -75,12 +75,6 @@ fn built_with_tests(name: &str) -> Result<Command, String> {
     let mut command = Command::new(target.join("debug/lifeboat-proof"));
     command.arg(name);
     Ok(command)
-}
-
-/// The checkout that this was built from; the working directory may be any folder of it.
-fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
 }
 
 /// Runs a proof with these arguments to its end, as a stage of CI does.

@@ -12,16 +12,15 @@ use lifeboat_pci::{ALL_ONES, BusError, HostMemory};
 use parking_lot::Mutex;
 use tracing::debug;
 
-use crate::card::{Config, next_serial};
+use crate::config::Config;
 use crate::config_space::{ConfigSpace, SWAPPED_DEVICE_ID};
 use crate::context::Contexts;
 use crate::counters::LiveCounters;
 use crate::device::Control;
-use crate::dma::TRANSFER_BYTES;
 use crate::faults::{Armed, Condition, Event, Fault, Faults, GARBAGE, Lasts, OnFault, Swap, Trigger};
-use crate::interrupts::Interrupts;
+use crate::interrupts::{Interrupts, Outlet};
 use crate::iommu::Iommu;
-use crate::presence::{Crossing, Presence};
+use crate::presence::{Crossing, Presence, TRANSFER_BYTES};
 use crate::recorder::RecorderCell;
 use crate::ring::Ring;
 use crate::scanout::ScanoutUnit;
@@ -109,6 +108,17 @@ impl Board {
             on_gone: Mutex::default(),
             link: Mutex::default(),
         }
+    }
+
+    /// Makes sources of interrupts pending.
+    pub(crate) fn raise(&self, sources: u32) {
+        self.interrupts.raise(&self.outlet(), sources);
+    }
+
+    /// The way of an interrupt's message out of the card.
+    pub(crate) fn outlet(&self) -> Outlet<'_> {
+        let Self { config_space, presence, faults, counters, .. } = self;
+        Outlet { config_space, presence, faults, counters }
     }
 
     pub(crate) fn vram_bytes(&self) -> u64 {
@@ -357,7 +367,7 @@ impl Board {
             Fault::Hang => self.faults.arm(Armed::Hang),
             Fault::JobFault => self.faults.arm(Armed::JobFault),
             Fault::LostInterrupt => self.faults.arm(Armed::LostInterrupt),
-            Fault::SpuriousInterrupt => self.interrupts.send_spurious(self),
+            Fault::SpuriousInterrupt => self.interrupts.send_spurious(&self.outlet()),
             Fault::Slow(by) => self.faults.set_slow(by),
             Fault::StuckHeartbeat => self.control.stick_heartbeat(),
             Fault::FailedReset => self.faults.arm(Armed::FailedReset),
@@ -454,4 +464,10 @@ impl Board {
         self.control.stop();
         self.interrupts.stop();
     }
+}
+
+/// A number that no card of this process has had.
+pub(crate) fn next_serial() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -2,49 +2,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
 use lifeboat_lb1::regs;
 use lifeboat_pci::HostMemory;
 use parking_lot::Mutex;
 
-use crate::board::{Board, Parts};
+use crate::board::{Board, Parts, next_serial};
+use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::iommu::Iommu;
 use crate::{Counters, Fault, OnFault, Picture, Recorder, Scanout, Trigger, Witness};
-
-/// Most VRAM: what the 32-bit scanout registers reach.
-const VRAM_MAX: u64 = 4 << 30;
-
-/// What a card is equipped with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// Size of VRAM: whole pages, at most 4 GiB. The default is 64 MiB.
-    pub vram_bytes: u64,
-    /// Number of rings, 1 to 8. The default is 2.
-    pub rings: u8,
-    /// Decides what the model leaves to chance: where DMA mappings lie. The default is 0.
-    pub seed: u64,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { vram_bytes: 64 << 20, rings: 2, seed: 0 }
-    }
-}
-
-impl Config {
-    fn check(&self) -> Result<(), &'static str> {
-        if self.vram_bytes == 0 || !self.vram_bytes.is_multiple_of(regs::PAGE) || self.vram_bytes > VRAM_MAX {
-            return Err("the VRAM of a card must be 1 to 1048576 whole pages of 4096 bytes");
-        }
-        if !(1..=regs::MAX_RINGS).contains(&self.rings) {
-            return Err("a card must have 1 to 8 rings");
-        }
-        Ok(())
-    }
-}
 
 /// One physical card.
 ///
@@ -94,7 +62,7 @@ impl Card {
         let board = Arc::new(Board::new(&config, parts));
         let card = Arc::new(Self { board, threads: Mutex::default() });
         card.start("lb1-clock".to_owned(), Board::keep_time)?;
-        card.start("lb1-irq".to_owned(), |board| board.interrupts.carry(board))?;
+        card.start("lb1-irq".to_owned(), |board| board.interrupts.carry(&board.outlet()))?;
         for index in 0..config.rings {
             card.start(format!("lb1-ring{index}"), move |board| board.rings[usize::from(index)].run(board))?;
         }
@@ -202,12 +170,6 @@ impl Card {
     pub(crate) fn board(&self) -> &Arc<Board> {
         &self.board
     }
-}
-
-/// A number that no card of this process has had.
-pub(crate) fn next_serial() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    NEXT.fetch_add(1, Relaxed)
 }
 
 fn invalid(why: &str) -> io::Error {

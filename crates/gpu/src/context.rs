@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lifeboat_lb1::regs::{self, fault, segment};
 use parking_lot::Mutex;
 
-use crate::registers::{PAGE_MASK, half, set_half};
+use crate::halves::{PAGE_MASK, half, set_half};
 
 /// What a piece of GPU memory is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use lifeboat_lb1::regs::{self, device_ctrl, device_status};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::registers::half;
+use crate::halves::half;
 
 /// Where the device stands between resets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

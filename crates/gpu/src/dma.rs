@@ -10,9 +10,6 @@ use crate::presence::Crossing;
 use crate::ring::{Ring, Stop};
 use crate::witness::Violation;
 
-/// Most bytes of one transfer: how long a removal or an unmapping may have to wait.
-pub(crate) const TRANSFER_BYTES: usize = 64 << 10;
-
 /// Who wants to reach host memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Initiator<'a> {
@@ -32,12 +29,12 @@ enum Way {
 }
 
 impl Initiator<'_> {
-    /// Copies at most [`TRANSFER_BYTES`] from host memory. Faults while the link is down: nobody answers.
+    /// Copies at most [`TRANSFER_BYTES`](crate::presence::TRANSFER_BYTES) from host memory. Faults while the link is down: nobody answers.
     pub(crate) fn read(self, iova: u64, into: &mut [u8]) -> Result<(), Stop> {
         self.transfer(iova, into.len(), Way::Read, |board| board.iommu.read(iova, into))
     }
 
-    /// Copies at most [`TRANSFER_BYTES`] to host memory. Lost without a word while the link is down, as posted writes are.
+    /// Copies at most [`TRANSFER_BYTES`](crate::presence::TRANSFER_BYTES) to host memory. Lost without a word while the link is down, as posted writes are.
     pub(crate) fn write(self, iova: u64, from: &[u8]) -> Result<(), Stop> {
         self.transfer(iova, from.len(), Way::Write, |board| board.iommu.write(iova, from))
     }

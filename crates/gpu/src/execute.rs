@@ -3,8 +3,8 @@
 use lifeboat_lb1::command::{Convolve, Copy, Fill, MatMul, Work};
 
 use crate::compute;
-use crate::dma::TRANSFER_BYTES;
 use crate::gpu_memory::{GpuMemory, row};
+use crate::presence::TRANSFER_BYTES;
 use crate::ring::Stop;
 
 /// Executes a user's command that [`Work::check`] accepted.

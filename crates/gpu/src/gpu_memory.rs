@@ -9,7 +9,8 @@ use lifeboat_lb1::regs::fault;
 
 use crate::board::Board;
 use crate::context::{self, Access, Table, Target};
-use crate::dma::{Initiator, TRANSFER_BYTES};
+use crate::dma::Initiator;
+use crate::presence::TRANSFER_BYTES;
 use crate::ring::{Ring, Stop};
 
 pub(crate) struct GpuMemory<'a> {

@@ -12,8 +12,10 @@ use lifeboat_lb1::regs::{self, irq};
 use lifeboat_pci::IrqHandler;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::board::Board;
-use crate::faults::Condition;
+use crate::config_space::ConfigSpace;
+use crate::counters::LiveCounters;
+use crate::faults::{Condition, Faults};
+use crate::presence::Presence;
 
 /// From one message of a storm to the next: closer than any handler likes, and a processor can still do something else.
 const STORM_PERIOD: Duration = Duration::from_micros(20);
@@ -46,6 +48,15 @@ struct Line {
     stop: bool,
 }
 
+/// What a message passes on its way out of the card.
+pub(crate) struct Outlet<'a> {
+    /// Says whether messages are on, and how many vectors they have.
+    pub(crate) config_space: &'a ConfigSpace,
+    pub(crate) presence: &'a Presence,
+    pub(crate) faults: &'a Faults,
+    pub(crate) counters: &'a LiveCounters,
+}
+
 /// Which of the handlers that were connected one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConnectionId(u64);
@@ -68,59 +79,53 @@ impl Interrupts {
     }
 
     /// Sets the mask; sources that wait for it send their messages now.
-    pub(crate) fn set_mask(&self, board: &Board, mask: u32) {
+    pub(crate) fn set_mask(&self, outlet: &Outlet<'_>, mask: u32) {
         let mask = mask & irq::ALL;
         let mut registers = self.registers.lock();
         let now_sending = registers.status & mask & !registers.mask;
         registers.mask = mask;
         drop(registers);
-        self.send(board, now_sending);
+        self.send(outlet, now_sending);
     }
 
     /// Makes sources pending, and sends the messages of those that were not and are not masked.
-    pub(crate) fn raise(&self, board: &Board, sources: u32) {
+    pub(crate) fn raise(&self, outlet: &Outlet<'_>, sources: u32) {
         let mut registers = self.registers.lock();
         let now_sending = sources & irq::ALL & registers.mask & !registers.status;
         registers.status |= sources & irq::ALL;
         drop(registers);
-        self.send(board, now_sending);
+        self.send(outlet, now_sending);
     }
 
     /// Sends a message of vector 0 whatever the registers say.
-    pub(crate) fn send_spurious(&self, board: &Board) {
-        if board.config_space.message_vectors() > 0 {
-            self.post(board, 1);
+    pub(crate) fn send_spurious(&self, outlet: &Outlet<'_>) {
+        if outlet.config_space.message_vectors() > 0 {
+            self.post(outlet, 1);
         }
     }
 
-    fn send(&self, board: &Board, sources: u32) {
+    fn send(&self, outlet: &Outlet<'_>, sources: u32) {
         // Messages are on or off as a whole, and go through bus mastering like any transfer; off, they are lost.
-        let enabled = board.config_space.message_vectors();
+        let enabled = outlet.config_space.message_vectors();
         if enabled == 0 {
             return;
         }
         let classes = [irq::RING_DONE, irq::RING_FAULT, irq::VBLANK | irq::FLIP];
         let messages = (0..).zip(classes).filter(|(_, class)| sources & class != 0);
-        self.post(board, messages.fold(0, |messages, (vector, _)| messages | 1 << (vector % enabled)));
+        self.post(outlet, messages.fold(0, |messages, (vector, _)| messages | 1 << (vector % enabled)));
     }
 
-    fn post(&self, board: &Board, messages: u8) {
-        if messages == 0 || !Self::can_send(board) {
+    fn post(&self, outlet: &Outlet<'_>, messages: u8) {
+        if messages == 0 || !outlet.is_open() {
             return;
         }
-        board.counters.interrupts_sent.add(u64::from(messages.count_ones()));
+        outlet.counters.interrupts_sent.add(u64::from(messages.count_ones()));
         let mut line = self.line.lock();
         if line.handler.is_some() {
             line.messages |= messages;
             drop(line);
             self.arrived.notify_one();
         }
-    }
-
-    /// Whether a message gets out of the card and over the link.
-    fn can_send(board: &Board) -> bool {
-        let there = board.presence.is_present() && board.presence.link_is_up();
-        there && !board.faults.conditions.holds(Condition::NoInterrupts)
     }
 
     /// Makes the carrier look whether there is a storm.
@@ -174,7 +179,7 @@ impl Interrupts {
     }
 
     /// The carrier's thread: calls the handler for each message, until the card stops.
-    pub(crate) fn carry(&self, board: &Board) {
+    pub(crate) fn carry(&self, outlet: &Outlet<'_>) {
         let mut line = self.line.lock();
         line.carrier = Some(thread::current().id());
         while !line.stop {
@@ -182,7 +187,7 @@ impl Interrupts {
             let Some(handler) =
                 line.handler.as_ref().map(|(_, handler)| handler.clone()).filter(|_| vector < u32::from(regs::VECTORS))
             else {
-                self.await_message(board, &mut line);
+                self.await_message(outlet, &mut line);
                 continue;
             };
             line.messages &= line.messages - 1;
@@ -190,7 +195,7 @@ impl Interrupts {
             drop(line);
             let running = Running { interrupts: self };
             // A message that is under way when the card or its link goes is delivered or lost, but none is delivered afterwards.
-            let delivered = board.presence.cross().is_some();
+            let delivered = outlet.presence.cross().is_some();
             if delivered {
                 handler(vector.to_le_bytes()[0]);
             }
@@ -201,15 +206,23 @@ impl Interrupts {
     }
 }
 
+impl Outlet<'_> {
+    /// Whether a message gets out of the card and over the link.
+    fn is_open(&self) -> bool {
+        let there = self.presence.is_present() && self.presence.link_is_up();
+        there && !self.faults.conditions.holds(Condition::NoInterrupts)
+    }
+}
+
 impl Interrupts {
     /// Waits for a message, or for a reason to look again. In a storm one comes of itself.
-    fn await_message(&self, board: &Board, line: &mut MutexGuard<'_, Line>) {
-        if line.handler.is_none() || !board.faults.conditions.holds(Condition::InterruptStorm) {
+    fn await_message(&self, outlet: &Outlet<'_>, line: &mut MutexGuard<'_, Line>) {
+        if line.handler.is_none() || !outlet.faults.conditions.holds(Condition::InterruptStorm) {
             return self.arrived.wait(line);
         }
         self.arrived.wait_for(line, STORM_PERIOD);
-        if line.handler.is_some() && board.config_space.message_vectors() > 0 && Self::can_send(board) {
-            board.counters.interrupts_sent.add(1);
+        if line.handler.is_some() && outlet.config_space.message_vectors() > 0 && outlet.is_open() {
+            outlet.counters.interrupts_sent.add(1);
             line.messages |= 1;
         }
     }

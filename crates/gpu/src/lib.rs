@@ -45,6 +45,7 @@ pub mod compute;
 
 mod board;
 mod card;
+mod config;
 mod config_space;
 mod context;
 mod counters;
@@ -55,6 +56,7 @@ mod execute;
 mod faults;
 mod function;
 mod gpu_memory;
+mod halves;
 mod interrupts;
 mod iommu;
 mod presence;
@@ -67,7 +69,8 @@ mod sequencer;
 mod slot;
 mod witness;
 
-pub use card::{Card, Config};
+pub use card::Card;
+pub use config::Config;
 pub use config_space::SWAPPED_DEVICE_ID;
 pub use counters::Counters;
 pub use endpoint::{Endpoint, ResetTimeout};

@@ -2,11 +2,14 @@
 //!
 //! Everything that crosses the bus, a driver's access or a piece of DMA, happens inside a [`Crossing`]. Removal shuts
 //! out new ones and waits for those under way, so when [`Presence::end`] returns nothing of the card reaches the host
-//! any more. A crossing is short (one register, or at most 64 KiB of memory) and never calls out of the model.
+//! any more. A crossing is short (one register, or at most [`TRANSFER_BYTES`] of memory) and never calls out of the model.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard};
+
+/// Most bytes of memory that one crossing copies: how long a removal or an unmapping may have to wait.
+pub(crate) const TRANSFER_BYTES: usize = 64 << 10;
 
 pub(crate) struct Presence {
     /// Written only under the write lock; read without it where a stale answer does no harm.

@@ -8,6 +8,7 @@ use lifeboat_lb1::regs::{self, device_ctrl};
 use crate::board::Board;
 use crate::device::Phase;
 use crate::faults::Condition;
+use crate::halves::half;
 use crate::ring::Ring;
 
 impl Board {
@@ -51,8 +52,8 @@ impl Board {
             regs::LIVENESS => self.control.set_liveness(value),
             regs::SCRATCH => self.control.set_scratch(value),
             regs::IRQ_STATUS => self.interrupts.clear(value),
-            regs::IRQ_MASK => self.interrupts.set_mask(self, value),
-            regs::IRQ_FORCE => self.interrupts.raise(self, value),
+            regs::IRQ_MASK => self.interrupts.set_mask(&self.outlet(), value),
+            regs::IRQ_FORCE => self.raise(value),
             regs::SCANOUT_CTRL => {
                 self.scanout.set_enabled(value & 1 != 0, self.control.is_enabled());
                 if value & 1 == 0 {
@@ -91,20 +92,4 @@ impl Board {
         let ring = self.rings.get(usize::try_from(within / regs::RING_STRIDE).ok()?)?;
         Some((ring, within % regs::RING_STRIDE))
     }
-}
-
-/// The address bits of the low half of a page address.
-pub(crate) const PAGE_MASK: u32 = !0xfff;
-const _: () = assert!(regs::PAGE == 0x1000);
-
-/// One 32-bit half of a value that stands in two registers.
-pub(crate) fn half(value: u64, index: usize) -> u32 {
-    let half = value >> (32 * index) & u64::from(u32::MAX);
-    u32::try_from(half).unwrap_or(0) // It was masked, so it fits.
-}
-
-/// Replaces one 32-bit half.
-pub(crate) fn set_half(value: &mut u64, index: usize, half: u32) {
-    let shift = 32 * index;
-    *value = *value & !(u64::from(u32::MAX) << shift) | u64::from(half) << shift;
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lifeboat_lb1::regs::{self, irq};
 use parking_lot::Mutex;
 
-use crate::registers::PAGE_MASK;
+use crate::halves::PAGE_MASK;
 
 /// Time from one vertical blank to the next: 60 pictures a second.
 const PERIOD: Duration = Duration::from_micros(16_666);

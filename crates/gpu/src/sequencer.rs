@@ -108,7 +108,7 @@ impl Board {
             if next.is_some_and(|next| next <= Instant::now()) {
                 drop(state);
                 let stuck = self.faults.conditions.holds(Condition::StuckScanout);
-                self.interrupts.raise(self, self.scanout.blank(Instant::now(), stuck));
+                self.raise(self.scanout.blank(Instant::now(), stuck));
                 state = self.control.lock();
                 continue;
             }

@@ -25,10 +25,12 @@
 //! ([`ALL_ONES`]). An access fails with [`BusError`] only for what is wrong on this side: out of range, misaligned, or
 //! a mapping that has been taken away. Telling "gone" from "really reads all-ones" is the driver's job (HEALTH-1).
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
-#![deny(unsafe_code)] // but in `window` and `sigbus`
+#![deny(unsafe_code)] // but in `pages`, `window` and `sigbus`
 
 mod bar;
 mod config;
+#[cfg(feature = "std")]
+mod copy;
 mod dma;
 mod enable;
 mod error;
@@ -42,6 +44,8 @@ mod irq;
 mod link;
 #[cfg(feature = "std")]
 mod memory;
+#[cfg(feature = "std")]
+mod pages;
 mod reset;
 #[cfg(feature = "std")]
 mod sigbus;
@@ -62,7 +66,9 @@ pub use halves::Halves;
 pub use irq::{irq_vectors, IrqKind};
 pub use link::{LinkSpeed, LinkState};
 #[cfg(feature = "std")]
-pub use memory::{HostMemory, PAGE_SIZE};
+pub use memory::HostMemory;
+#[cfg(feature = "std")]
+pub use pages::PAGE_SIZE;
 pub use reset::{ResetKind, ResetKinds};
 #[cfg(feature = "std")]
 pub use slot::{Slot, SlotEvent, SlotWatcher};

@@ -5,12 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use rustix::fs::{fcntl_add_seals, memfd_create, MemfdFlags, SealFlags};
-use vm_memory::{Bytes, VolatileSlice};
 
-use crate::{BusError, Window};
-
-/// The unit in which memory is given to devices, in bytes.
-pub const PAGE_SIZE: u64 = 4096;
+use crate::copy::within;
+use crate::{BusError, Window, PAGE_SIZE};
 
 /// Zeroed, page-aligned host memory, shared between this process and a device.
 ///
@@ -114,26 +111,6 @@ impl HostMemory {
     /// [`BusError::OutOfRange`]; then nothing was copied.
     pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), BusError> {
         self.window.write(offset, from)
-    }
-}
-
-/// Bytes out of memory that others may write meanwhile.
-pub(crate) fn copy_out(memory: VolatileSlice<'_>, offset: u64, into: &mut [u8]) -> Result<(), BusError> {
-    let at = within(memory.len() as u64, offset, into.len())?;
-    memory.read_slice(into, at).map_err(|_| BusError::Unmapped)
-}
-
-/// Bytes into memory that others may use meanwhile.
-pub(crate) fn copy_in(memory: VolatileSlice<'_>, offset: u64, from: &[u8]) -> Result<(), BusError> {
-    let at = within(memory.len() as u64, offset, from.len())?;
-    memory.write_slice(from, at).map_err(|_| BusError::Unmapped)
-}
-
-fn within(size: u64, offset: u64, len: usize) -> Result<usize, BusError> {
-    let len = len as u64;
-    match (offset.checked_add(len), usize::try_from(offset)) {
-        (Some(end), Ok(offset)) if end <= size => Ok(offset),
-        _ => Err(BusError::OutOfRange { offset, len }),
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 use libc::{sigaction, siginfo_t};
 
 use crate::guarded::{Entry, Guarded};
-use crate::window;
+use crate::pages::put_zeroes;
 
 static GUARDED: Guarded = Guarded::new();
 
@@ -37,7 +37,7 @@ static SPENT: AtomicBool = AtomicBool::new(false);
 ///
 /// # Safety
 /// Until the entry is dropped, the addresses must be mapped, and may be mapped over at any moment (see
-/// [`window::put_zeroes`]).
+/// [`put_zeroes`]).
 pub(crate) unsafe fn guard(base: *mut c_void, bytes: usize) -> io::Result<Entry> {
     static INSTALLED: OnceLock<Result<(), i32>> = OnceLock::new();
     let install = || install().map_err(|error| error.raw_os_error().unwrap_or(libc::EINVAL));
@@ -109,7 +109,7 @@ fn repair(address: usize) -> bool {
     // so whoever gave it the address keeps the window, or the access was unsound already; and a window leaves the set
     // before its addresses become somebody else's, so that their faults do not find it: unmapping and mapping them again
     // passes through the kernel's lock on the address space, which orders what was written before for who uses them after.
-    let put = unsafe { window::put_zeroes(base as *mut c_void, bytes) };
+    let put = unsafe { put_zeroes(base as *mut c_void, bytes) };
     put.is_ok()
 }
 

@@ -11,14 +11,13 @@ use std::io;
 use std::ptr::{self, NonNull};
 
 use rustix::fs::{fcntl_get_seals, SealFlags};
-use rustix::mm::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
+use rustix::mm::{mmap, munmap, MapFlags};
 use vm_memory::VolatileSlice;
 
+use crate::copy::{copy_in, copy_out};
 use crate::guarded::Entry;
-use crate::memory::{copy_in, copy_out};
+use crate::pages::{put_zeroes, zeroes, READ_WRITE};
 use crate::{sigbus, BusError, PAGE_SIZE};
-
-const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
 /// A stretch of this process's addresses with device memory behind it, or nothing.
 ///
@@ -69,9 +68,7 @@ impl Window {
     /// As [`Window::map`].
     pub fn dummy(bytes: u64) -> io::Result<Self> {
         let length = whole_pages(0, bytes)?;
-        // SAFETY: the system chooses addresses that nobody uses.
-        let base = unsafe { mmap_anonymous(ptr::null_mut(), length, READ_WRITE, DUMMY)? };
-        Self::owning(base, length)
+        Self::owning(zeroes(length)?, length)
     }
 
     fn owning(base: *mut c_void, bytes: usize) -> io::Result<Self> {
@@ -135,20 +132,6 @@ impl Window {
         // SAFETY: so many bytes are mapped there, readable and writable, as long as `self` is borrowed; `detach` keeps that so.
         unsafe { VolatileSlice::new(self.as_ptr(), self.bytes) }
     }
-}
-
-/// Pages of zeroes of this process's own, not counted against its memory before they are written.
-const DUMMY: MapFlags = MapFlags::PRIVATE.union(MapFlags::NORESERVE);
-
-/// Replaces what is behind addresses by zeroes, in one step. Async-signal-safe: one system call, no more.
-///
-/// # Safety
-/// The addresses must be those of a [`Window`] that lives until this returns. Nothing in this program keeps references to
-/// what is behind one: it is only ever copied, or reached by raw pointers, whose users were told that it changes.
-pub(crate) unsafe fn put_zeroes(base: *mut c_void, bytes: usize) -> rustix::io::Result<()> {
-    // SAFETY: as the caller says; the mapping that is replaced is a window's own.
-    unsafe { mmap_anonymous(base, bytes, READ_WRITE, DUMMY | MapFlags::FIXED)? };
-    Ok(())
 }
 
 /// Whether a part of a file is there and nobody can take it away.

@@ -12,7 +12,7 @@ use crate::driver::removal::Removal;
 use crate::guest::agent::{Agent, AgentError, Pending, write};
 use crate::guest::initramfs::module_path;
 use crate::pace;
-use crate::suite::bench::{Failure, expect};
+use crate::suite::failure::{Failure, expect};
 
 const NAME: &str = "lifeboat";
 const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";

@@ -4,11 +4,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::pace::Flavour;
-use crate::suite::bench::{Failure, expect};
+use crate::suite::failure::{Failure, expect};
 
 /// The longest that `remove()` may take where the device is dead: then there is nothing to wait for. Of the stock kernel; one
 /// with checkers takes what it takes.
-pub const DEAD: Duration = Duration::from_millis(50);
+const DEAD: Duration = Duration::from_millis(50);
 
 /// One removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Removal {
     /// It took too long.
     pub fn in_time(&self, flavour: Flavour) -> Result<(), Failure> {
         let waited = flavour == Flavour::Stock && self.path == Path::Short && self.took >= DEAD;
-        if waited { Err(Failure::Slow(self.took)) } else { Ok(()) }
+        if waited { Err(Failure::Slow { limit: DEAD, took: self.took }) } else { Ok(()) }
     }
 }
 

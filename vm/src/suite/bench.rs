@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::card::gpu::{self, GpuError, GpuServer};
+use crate::card::gpu::{self, GpuServer};
 use crate::card::hotplug;
 use crate::driver::Driver;
-use crate::driver::removal::{DEAD, Removal};
-use crate::guest::agent::AgentError;
-use crate::guest::initramfs::{Initramfs, InitramfsError, module_path};
-use crate::guest::machine::{Machine, MachineError};
+use crate::driver::removal::Removal;
+use crate::guest::initramfs::{Initramfs, module_path};
+use crate::guest::machine::Machine;
 use crate::guest::qemu::{Arguments, Hotplug};
 use crate::guest::qmp::{QmpError, Since};
 use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
 use crate::setup::Environment;
-use crate::suite::judge::Verdict;
+use crate::suite::failure::{Failure, expect};
 
 /// What a test starts with.
 #[derive(Debug, Clone, Copy)]
@@ -59,43 +58,6 @@ pub struct Bench<'a> {
     /// Where everything is.
     pub environment: &'a Environment,
     gpu: Option<GpuServer>,
-}
-
-/// Why a test failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The guest does not come up or go down.
-    #[error(transparent)]
-    Machine(#[from] MachineError),
-    /// Something in the guest.
-    #[error(transparent)]
-    Agent(#[from] AgentError),
-    /// Something in QEMU.
-    #[error(transparent)]
-    Monitor(#[from] QmpError),
-    /// The GPU's server, or what it witnessed.
-    #[error(transparent)]
-    Gpu(#[from] GpuError),
-    /// The guest's files.
-    #[error(transparent)]
-    Initramfs(#[from] InitramfsError),
-    /// The kernel's log.
-    #[error(transparent)]
-    Log(#[from] Verdict),
-    /// The driver took its time over a dead device.
-    #[error("removing a dead device may take {DEAD:?}, and took {0:?}")]
-    Slow(Duration),
-    /// It is not as it should be.
-    #[error("{0}")]
-    Unexpected(String),
-}
-
-/// Fails the test unless something is so.
-///
-/// # Errors
-/// It is not so.
-pub fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failure> {
-    if holds { Ok(()) } else { Err(Failure::Unexpected(otherwise())) }
 }
 
 impl<'a> Bench<'a> {

@@ -1,24 +1,7 @@
 //! All tests, by name.
 
-use crate::suite::bench::{Bench, Failure, Plan};
+use crate::suite::test::Test;
 use crate::tests;
-
-/// A test.
-#[derive(Debug, Clone, Copy)]
-pub struct Test {
-    /// What it is called on the command line and in reports.
-    pub name: &'static str,
-    /// What it shows, in one line.
-    pub shows: &'static str,
-    /// The promises it proves on the kernel's side.
-    pub proves: &'static [&'static str],
-    /// What it starts with.
-    pub plan: Plan,
-    /// Whether it measures removals of dead devices, which another guest on the same processors would disturb.
-    pub alone: bool,
-    /// The test. The verdict on the log is the runner's.
-    pub body: fn(&mut Bench<'_>) -> Result<(), Failure>,
-}
 
 /// The tests, in the order in which they are started.
 pub fn all() -> Vec<Test> {

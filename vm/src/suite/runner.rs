@@ -18,10 +18,11 @@ use crate::guest::machine::MachineError;
 use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
 use crate::setup::Environment;
-use crate::suite::bench::{Bench, Failure, expect};
+use crate::suite::bench::Bench;
+use crate::suite::failure::{Failure, expect};
 use crate::suite::judge;
-use crate::suite::registry::Test;
 use crate::suite::report::{Outcome, Report, TestReport};
+use crate::suite::test::Test;
 
 /// What a loaded module of ours may leave in `/proc/sys/kernel/tainted`: that it is not in Debian's tree, and not signed.
 const OURS: u64 = 1 << 12 | 1 << 13;

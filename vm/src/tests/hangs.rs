@@ -4,8 +4,9 @@ use lifeboat_gpu_server::control::{Fault, Lasts, Trigger};
 
 use crate::card::hotplug::SLOT;
 use crate::pace;
-use crate::suite::bench::{Bench, Failure, expect};
-use crate::suite::registry::Test;
+use crate::suite::bench::Bench;
+use crate::suite::failure::{Failure, expect};
+use crate::suite::test::Test;
 use crate::tests::NATIVE_GPU;
 
 /// The tests.

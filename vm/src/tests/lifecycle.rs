@@ -1,8 +1,9 @@
 //! Probe and remove, many times: what is not given back adds up.
 
 use crate::driver::removal::Path;
-use crate::suite::bench::{Bench, Failure, Plan, expect};
-use crate::suite::registry::Test;
+use crate::suite::bench::{Bench, Plan};
+use crate::suite::failure::{Failure, expect};
+use crate::suite::test::Test;
 use crate::tests::ACPI_GPU;
 
 /// As often as the issue says.

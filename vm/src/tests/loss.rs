@@ -9,8 +9,9 @@ use qapi::qmp;
 use crate::card::hotplug::{self, SLOT};
 use crate::driver::removal::{Path, Removal};
 use crate::pace;
-use crate::suite::bench::{Bench, CARD, Card, Failure, expect};
-use crate::suite::registry::Test;
+use crate::suite::bench::{Bench, CARD, Card};
+use crate::suite::failure::{Failure, expect};
+use crate::suite::test::Test;
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 
 /// The tests.

@@ -5,8 +5,9 @@ use lifeboat_guest::wire::Condition;
 use crate::card::hotplug::{self, SLOT};
 use crate::driver::removal::Path;
 use crate::pace;
-use crate::suite::bench::{Bench, CARD, Card, Failure, Plan};
-use crate::suite::registry::Test;
+use crate::suite::bench::{Bench, CARD, Card, Plan};
+use crate::suite::failure::Failure;
+use crate::suite::test::Test;
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 
 /// The tests.

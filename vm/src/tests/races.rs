@@ -5,8 +5,9 @@ use std::time::Duration;
 use lifeboat_gpu_server::control::{Fault, Trigger};
 
 use crate::guest::agent::AgentError;
-use crate::suite::bench::{Bench, Card, Failure, expect};
-use crate::suite::registry::Test;
+use crate::suite::bench::{Bench, Card};
+use crate::suite::failure::{Failure, expect};
+use crate::suite::test::Test;
 use crate::tests::loss::pull;
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 

@@ -4,8 +4,9 @@ use lifeboat_guest::wire::Condition;
 
 use crate::card::hotplug::{self, SLOT};
 use crate::pace;
-use crate::suite::bench::{Bench, CARD, Card, Failure, PLAIN, Plan, expect};
-use crate::suite::registry::Test;
+use crate::suite::bench::{Bench, CARD, Card, PLAIN, Plan};
+use crate::suite::failure::{Failure, expect};
+use crate::suite::test::Test;
 use crate::tests::NATIVE;
 
 /// They prove no promise: they prove the tests.

@@ -5,8 +5,9 @@ use lifeboat_gpu_server::control::{Fault, Lasts};
 use crate::card::hotplug::SLOT;
 use crate::driver::removal::{Path, Removal};
 use crate::pace;
-use crate::suite::bench::{Bench, Failure, expect};
-use crate::suite::registry::Test;
+use crate::suite::bench::Bench;
+use crate::suite::failure::{Failure, expect};
+use crate::suite::test::Test;
 use crate::tests::ACPI_GPU;
 
 /// The tests.

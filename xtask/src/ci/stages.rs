@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::proof::{self, Proof};
-use crate::{CARGO, vm};
+use crate::{CARGO, circles, vm};
 
 /// How a stage ended.
 pub(super) enum Outcome {
@@ -29,6 +29,7 @@ pub(super) struct Stage {
 pub(super) const STAGES: &[Stage] = &[
     Stage { name: "format", about: "rustfmt finds nothing to change", budget: 1, run: format },
     Stage { name: "clippy", about: "no warning in any target", budget: 4, run: clippy },
+    Stage { name: "circles", about: "no more than two files need each other in a circle", budget: 1, run: circles },
     Stage { name: "build", about: "everything builds, also the benchmarks", budget: 9, run: build },
     Stage { name: "test", about: "every test passes, and every promise has its tests", budget: 6, run: test },
     Stage { name: "doc", about: "the documentation builds without warnings", budget: 2, run: doc },
@@ -81,6 +82,10 @@ fn clippy() -> Outcome {
     }
     // Includes the check against each crate's own rust-version (1.85 for what the kernel shares).
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+}
+
+fn circles() -> Outcome {
+    circles::check().map_or_else(Outcome::Failed, |()| Outcome::Passed)
 }
 
 fn build() -> Outcome {

@@ -15,7 +15,7 @@ use tracing::debug;
 
 use crate::board::Board;
 use crate::faults::Condition;
-use crate::registers::{PAGE_MASK, half, set_half};
+use crate::halves::{PAGE_MASK, half, set_half};
 use crate::seqno::Seqnos;
 use crate::witness::Violation;
 
@@ -314,7 +314,7 @@ impl Ring {
         let cause = u32::from_le_bytes([code, context, opcode, 0]);
         state.fault = FaultRegisters { cause, index: state.head, address };
         // Under the lock, so that no reset can come in between and find the interrupt afterwards.
-        board.interrupts.raise(board, irq::ring_fault(self.index));
+        board.raise(irq::ring_fault(self.index));
         drop(state);
         debug!(ring = self.index, context, opcode, code, address, "ring fault");
     }

@@ -147,7 +147,7 @@ impl Ring {
         }
         if interrupt && !board.faults.take(Armed::LostInterrupt) {
             // Under the ring's lock, so that no reset can come in between and find the interrupt afterwards.
-            board.interrupts.raise(board, irq::ring_done(self.index));
+            board.raise(irq::ring_done(self.index));
         }
     }
 
