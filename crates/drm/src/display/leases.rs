@@ -2,25 +2,15 @@
 //! software alone, so after a loss it stays, and calls of the lessee answer as those of any other handle.
 
 use std::fmt;
-use std::sync::Arc;
 
 use lifeboat::calls::{Arguments, Bound};
 use lifeboat::{CallError, Kind};
-use lifeboat_core::kms::{ClientId, LeaseError, Leases, LesseeId, Objects};
+use lifeboat_core::kms::{LeaseError, LesseeId, Objects};
 use lifeboat_driver::gpu::Gpu;
-use lifeboat_sync::lint::Mutex;
 
+use super::tenants::Tenant;
+use crate::Handle;
 use crate::device::{Device, Users};
-use crate::{Handle, locks};
-
-/// Which handles there are, and which of them has leased the display to which.
-pub(crate) struct Tenancies(Mutex<Leases>);
-
-impl Tenancies {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(&locks::LEASES, Leases::new()))
-    }
-}
 
 /// A lease that was granted.
 pub struct Lease<G: Gpu> {
@@ -28,37 +18,6 @@ pub struct Lease<G: Gpu> {
     pub lessee: LesseeId,
     /// For the lessee: an open handle, which may program what was leased. The lease ends when it is closed.
     pub handle: Handle<G>,
-}
-
-/// A handle as the display knows it. Dropped, the lease that it holds ends, and so do those that it has granted.
-pub(crate) struct Tenant {
-    tenancies: Arc<Tenancies>,
-    client: ClientId,
-    /// The lease that it holds; `None` for a handle that was opened, which holds everything.
-    lessee: Option<LesseeId>,
-}
-
-impl Tenant {
-    pub(crate) fn new(tenancies: &Arc<Tenancies>, lessee: Option<LesseeId>) -> Self {
-        let client = tenancies.0.lock().open();
-        Self { tenancies: tenancies.clone(), client, lessee }
-    }
-
-    /// Whether it may program the display.
-    pub(super) fn permit(&self) -> Result<(), CallError> {
-        Ok(self.tenancies.0.lock().permit(self.lessee)?)
-    }
-
-    /// What it may see.
-    pub(super) fn objects(&self) -> Objects {
-        self.tenancies.0.lock().objects(self.lessee)
-    }
-}
-
-impl Drop for Tenant {
-    fn drop(&mut self) {
-        self.tenancies.0.lock().close(self.client, self.lessee);
-    }
 }
 
 /// Arguments of `create-lease`.
@@ -109,8 +68,7 @@ pub(crate) fn create_lease<G: Gpu>(
     CreateLease { tenant, objects }: CreateLease<'_>,
 ) -> Result<Lease<G>, CallError> {
     let device = bound.device();
-    let lessee = tenant.tenancies.0.lock().grant(tenant.client, tenant.lessee, objects)?;
-    let tenant = Tenant::new(&tenant.tenancies, Some(lessee));
+    let (tenant, lessee) = tenant.grant(objects)?;
     let handle = Handle::new(device.clone(), tenant, device.0.ledger.enlist(Kind::HANDLE));
     Ok(Lease { lessee, handle })
 }
@@ -119,7 +77,7 @@ pub(crate) fn list_lessees<G: Gpu>(
     _: &Bound<'_, Device<G>>,
     ListLessees(tenant): ListLessees<'_>,
 ) -> Result<Vec<LesseeId>, CallError> {
-    Ok(tenant.tenancies.0.lock().granted(tenant.client).collect())
+    Ok(tenant.granted())
 }
 
 pub(crate) fn get_lease<G: Gpu>(_: &Users<G>, GetLease(tenant): GetLease<'_>) -> Result<Objects, CallError> {
@@ -130,17 +88,11 @@ pub(crate) fn revoke_lease<G: Gpu>(
     _: &Users<G>,
     RevokeLease { tenant, lessee }: RevokeLease<'_>,
 ) -> Result<(), CallError> {
-    Ok(tenant.tenancies.0.lock().revoke(tenant.client, lessee)?)
+    Ok(tenant.revoke(lessee)?)
 }
 
 impl<G: Gpu> fmt::Debug for Lease<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease").field("lessee", &self.lessee).field("handle", &self.handle).finish()
-    }
-}
-
-impl fmt::Debug for Tenant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tenant").field("lessee", &self.lessee).finish_non_exhaustive()
     }
 }

@@ -14,7 +14,7 @@
 //! | `overdue` | what the hardware does not report in time, and how that ends |
 //! | `vblank` | those who wait for a vertical blank |
 //! | `events` | what a handle is told |
-//! | `leases` | who may program the display |
+//! | `tenants`, `leases` | who may program the display, and on whose behalf |
 //! | `listeners` | the handles that are told when the screen goes |
 
 mod commit;
@@ -24,6 +24,7 @@ mod leases;
 mod listeners;
 mod overdue;
 mod resources;
+mod tenants;
 mod vblank;
 
 use std::marker::PhantomData;
@@ -47,13 +48,13 @@ pub use events::{Event, Events};
 use events::{EventQueue, Promise};
 pub use leases::Lease;
 pub(crate) use leases::{
-    CreateLease, GetLease, ListLessees, RevokeLease, Tenancies, Tenant, create_lease, get_lease, list_lessees,
-    revoke_lease,
+    CreateLease, GetLease, ListLessees, RevokeLease, create_lease, get_lease, list_lessees, revoke_lease,
 };
 use listeners::Listeners;
 use overdue::Silences;
 pub use resources::{ConnectorInfo, ConnectorStatus, Resources};
 pub(crate) use resources::{GetConnector, GetResources, connector, resources};
+pub(crate) use tenants::{Tenancies, Tenant};
 use vblank::Waits;
 pub(crate) use vblank::{QueueVblank, queue_vblank};
 
