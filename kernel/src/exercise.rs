@@ -2,48 +2,13 @@
 
 //! Small jobs whose results are known to the byte: what the self-test and the load give to the device.
 
-use kernel::{alloc::AllocError, prelude::*, sync::Arc};
-use lifeboat_driver::gpu::{Gpu, GpuVa};
+use kernel::{prelude::*, sync::Arc};
 use lifeboat_pci::DmaMemory;
 
 use crate::job::Job;
+use crate::programs::{Places, Programs};
 use crate::registration::Driven;
 use crate::workspace::{Workspace, SLOT_BYTES};
-
-/// A GPU with programs for these jobs. Each reads a source and writes a result, in host memory, and
-/// may use VRAM.
-pub(crate) trait Programs: Gpu {
-    /// A program.
-    type Program: Copy;
-
-    /// All programs. A workspace has a slot for each.
-    const PROGRAMS: &'static [Self::Program];
-
-    /// Bytes of a source, and of a result: at most half of [`SLOT_BYTES`].
-    const BYTES: u32;
-
-    /// The commands of a program, other ones for each `seed`. `result` holds what stands in the
-    /// result's memory before the job; it is changed to what must stand there afterwards.
-    ///
-    /// # Errors
-    /// There is no memory for them.
-    fn prepare(
-        program: Self::Program,
-        seed: u32,
-        at: Places,
-        source: &[u8],
-        result: &mut [u8],
-    ) -> Result<KVec<Self::Command>, AllocError>;
-}
-
-/// Where a job finds its memory.
-#[derive(Clone, Copy)]
-pub(crate) struct Places {
-    pub(crate) source: GpuVa,
-    pub(crate) result: GpuVa,
-    /// As many bytes of VRAM as a source has.
-    pub(crate) vram: GpuVa,
-}
 
 const BYTES: u32 = Driven::BYTES;
 /// Where the result begins in the slot, and where the source.

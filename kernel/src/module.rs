@@ -46,6 +46,7 @@ mod interrupt;
 mod job;
 mod link;
 mod load;
+mod programs;
 mod registration;
 mod removals;
 mod ring;

@@ -11,8 +11,8 @@ use lifeboat_driver::gpu::{ContextId, Gpu, GpuVa, Segment, Target};
 use lifeboat_driver::{DriverError, Io};
 use lifeboat_pci::DmaMemory;
 
-use crate::exercise::Programs;
 use crate::glue::Memory;
+use crate::programs::Programs;
 use crate::registration::Driven;
 
 /// Bytes of a slot: room for the source and the result of one job.

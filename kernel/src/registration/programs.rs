@@ -8,7 +8,7 @@ use lifeboat_lb1::command::{Convolve, Copy, Edge, Fill, Kernel, Work};
 use lifeboat_lb1::Lb1Driver;
 
 use super::reference;
-use crate::exercise::{Places, Programs};
+use crate::programs::{Places, Programs};
 
 /// Pixels of an image's side.
 const SIDE: u16 = 16;
