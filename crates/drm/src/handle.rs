@@ -211,7 +211,7 @@ impl<G: Gpu> Handle<G> {
     /// loss it pretends success: the fence has signalled, the event has come, and nobody is surprised (CALL-1).
     ///
     /// The fence says whether the picture is shown. It fails with ETIME if the hardware does not show it within
-    /// [`ProbeOptions::display_limit`](crate::Options::display_limit), also after the display was turned off and on;
+    /// [`Options::display_limit`](crate::Options::display_limit), also after the display was turned off and on;
     /// with ECANCELED if a mode set took its place first. Then the event comes as well.
     ///
     /// # Errors
@@ -232,7 +232,7 @@ impl<G: Gpu> Handle<G> {
     /// EINVAL for what the display cannot show, if the mode would change and that is not allowed, and for an event of a
     /// display that is off and stays so, or of a test; EBUSY for a non-blocking commit while another is pending, for a
     /// mode set or turn-off only until that has been so for
-    /// [`ProbeOptions::display_limit`](crate::Options::display_limit); ENOMEM if 128 events are promised or unread;
+    /// [`Options::display_limit`](crate::Options::display_limit); ENOMEM if 128 events are promised or unread;
     /// ETIMEDOUT if a blocking commit was accepted and has not ended in a minute: it stays pending then. After a minute
     /// without its turn it is EBUSY. ENOENT for a lessee whose lease was revoked.
     #[track_caller]
@@ -241,7 +241,7 @@ impl<G: Gpu> Handle<G> {
     }
 
     /// An event at the next vertical blank. After loss it comes at once. If no blank comes within
-    /// [`ProbeOptions::display_limit`](crate::Options::display_limit), the display is turned off and on. If none comes
+    /// [`Options::display_limit`](crate::Options::display_limit), the display is turned off and on. If none comes
     /// within that time again, the event is sent and the fence fails with ETIME.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub struct Base<S: Subsystem> {
     pub(crate) location: String,
     /// What the driver has read at probe.
     pub(crate) info: <S::Driver as Driver>::Info,
-    /// Credits of each ring.
+    /// Credits that a job may take whichever ring it comes to: those of the smallest.
     pub(crate) credits: u32,
     pub(crate) scheduler: Scheduler<S::Job>,
     pub(crate) subsystem: Arc<S>,
@@ -49,7 +49,7 @@ impl<S: Subsystem> Base<S> {
         &self.info
     }
 
-    /// Credits of each ring, in what [`Driver::cost`] counts.
+    /// Credits that a job may take whichever ring it comes to, in what [`Driver::cost`] counts.
     pub fn credits(&self) -> u32 {
         self.credits
     }
