@@ -212,7 +212,7 @@ fn bring_up_or_stop<S: Subsystem>(
 /// What a device that works consists of, besides its link.
 struct Running<S: Subsystem> {
     info: <S::Driver as Driver>::Info,
-    /// Of each ring.
+    /// Of the smallest ring.
     credits: u32,
     scheduler: Scheduler<S::Job>,
     subsystem: Arc<S>,
