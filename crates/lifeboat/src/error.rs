@@ -143,6 +143,9 @@ pub enum ProbeError {
     /// An option is not accepted; nothing was touched.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// The module does not have the driver that is asked for.
+    #[error("the module does not have this driver; register it first")]
+    Unregistered,
     /// The module is being unloaded.
     #[error("the module is being unloaded")]
     Unloading,

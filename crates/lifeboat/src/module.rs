@@ -1,5 +1,6 @@
 //! Code: the longest lifetime. A module can be unloaded only when nothing of it exists any more (LIFE-2).
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub struct Module {
 /// A driver that a module has, with its subsystem.
 struct Registered {
     facts: &'static Facts,
+    subsystem: TypeId,
     probe: Probe,
 }
 
@@ -61,7 +63,7 @@ impl Module {
         const { S::Driver::FACTS.assert_sound() };
         let options = Arc::new(options);
         let probe: Probe = Box::new(move |module, function, how| probe::<S>(module, function, how, &options));
-        self.drivers.push(Registered { facts: &S::Driver::FACTS, probe });
+        self.drivers.push(Registered { facts: &S::Driver::FACTS, subsystem: TypeId::of::<S>(), probe });
     }
 
     /// Binds a function: brings it up and gives it to users as a new device with a new number.
@@ -73,14 +75,23 @@ impl Module {
         (driver.probe)(&self.loaded, function, options)
     }
 
-    /// Binds a function to this driver, whatever else binds to it.
-    #[cfg(test)]
-    pub(crate) fn probe_as<S: Subsystem<Options = ()>>(
+    /// Binds a function by this driver, whatever other drivers bind to it: what a kernel calls
+    /// `driver_override`.
+    ///
+    /// # Errors
+    /// [`ProbeError::Unregistered`] if the module does not have it; else as [`Module::probe`].
+    pub fn probe_as<S: Subsystem>(
         &self,
         function: &Arc<dyn Function>,
         options: ProbeOptions,
     ) -> Result<Binding, ProbeError> {
-        probe::<S>(&self.loaded, function, options, &Arc::new(()))
+        match self.drivers.iter().find(|driver| driver.subsystem == TypeId::of::<S>()) {
+            Some(driver) => (driver.probe)(&self.loaded, function, options),
+            None => {
+                function.release();
+                Err(ProbeError::Unregistered)
+            }
+        }
     }
 
     /// The driver that binds to it.

@@ -169,6 +169,3 @@ impl Notes {
         self.seen.swap(to.0, Relaxed) != to.0
     }
 }
-
-#[cfg(all(test, not(shuttle)))]
-mod tests;

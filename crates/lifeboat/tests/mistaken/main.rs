@@ -5,6 +5,7 @@
 //! panics, nothing leaks.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
+mod blocks;
 mod no_heartbeat;
 mod own_credits;
 
@@ -23,13 +24,9 @@ use lifeboat_lb1::command::{ContextId, Work};
 use lifeboat_lb1::{Commands, Info, Lb1Driver, Lb1Pending, Ring};
 use lifeboat_pci::{DmaMemory, Function};
 
-mod blocks;
-
-use super::{AboutJob, Notes, Site, Subsystem};
-use crate::base::Base;
-use crate::link::Link;
-use crate::sched::{NewJob, RingIndex};
-use crate::{Binding, Fence, Module, ProbeError, ProbeOptions, WaitError};
+use lifeboat::sched::{NewJob, RingIndex};
+use lifeboat::subsystem::{AboutJob, Notes, Site, Subsystem};
+use lifeboat::{Base, Binding, Fence, Link, Module, ProbeError, ProbeOptions, WaitError};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -276,7 +273,7 @@ struct Job {
 /// A subsystem of jobs and nothing else, over a driver.
 macro_rules! plain {
     ($plain:ident, $driver:ty, $pending:ty) => {
-        impl super::Job<$driver> for Job {
+        impl lifeboat::subsystem::Job<$driver> for Job {
             fn work(&self) -> Commands<'_> {
                 Commands { context: ContextId(0), work: &self.work }
             }
@@ -317,7 +314,7 @@ struct Ended {
 }
 
 fn submit<S: Subsystem<Job = Job>>(base: &Base<S>, ring: u8, work: Work) -> Fence {
-    let queue = base.scheduler.queue(RingIndex(ring), Priority::Normal).unwrap();
+    let queue = base.scheduler().queue(RingIndex(ring), Priority::Normal).unwrap();
     let job = Arc::new(Job { work: [work], notes: Notes::default() });
     let fence = queue.submit(NewJob { cost: 2, ..NewJob::new(job) }).unwrap();
     // A queue that is dropped cancels what has not begun.
@@ -365,7 +362,7 @@ fn in_slot(location: &str) -> (Arc<Card>, Arc<Slot>) {
 }
 
 fn device<S: Subsystem>(binding: &Binding) -> S::Device {
-    *binding.any().device().unwrap().downcast().unwrap()
+    binding.device().unwrap()
 }
 
 /// Runs a device whose driver makes a mistake from the moment that it is bound, until the driver
@@ -494,6 +491,21 @@ fn drv_3_a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() 
 }
 
 #[test]
+fn a_device_is_bound_by_the_driver_that_is_asked_for_if_the_module_has_it() {
+    let _turn = turn();
+    let (_card, function) = plugged();
+    let mut module = Module::new();
+    module.register::<Plain>(());
+    assert_eq!(module.probe_as::<Sound>(&function, options(|_| {})).unwrap_err(), ProbeError::Unregistered);
+    module.register::<Sound>(());
+    let (_card, function) = plugged();
+    let binding = module.probe_as::<Sound>(&function, options(|_| {})).unwrap();
+    assert!(binding.device::<Arc<Base<Sound>>>().is_some() && binding.device::<Arc<Base<Plain>>>().is_none());
+    drop(binding);
+    module.unload().unwrap();
+}
+
+#[test]
 fn drv_3_a_device_that_shows_no_rings_is_bound_and_unplugged_all_the_same() {
     let _turn = turn();
     let (card, function) = plugged();
@@ -502,7 +514,7 @@ fn drv_3_a_device_that_shows_no_rings_is_bound_and_unplugged_all_the_same() {
     let armed = Armed::new(At::Rings, NONSENSE);
     let binding = module.probe(&function, options(|_| {})).unwrap();
     let base = device::<Plain>(&binding);
-    assert!(base.scheduler.queue(RingIndex(0), Priority::Normal).is_err());
+    assert!(base.scheduler().queue(RingIndex(0), Priority::Normal).is_err());
     assert!(binding.unplug(Loss::Unbound).unwrap().device_alive);
     drop((armed, base, binding));
     assert!(card.witness().is_empty(), "{:?}", card.witness().violations());

@@ -11,7 +11,7 @@ use std::time::Instant;
 use lifeboat_gpu::Violation;
 
 use super::*;
-use crate::{Bus, Counts, Event, Kind, UnplugReport};
+use lifeboat::{Bus, Counts, Event, Kind, UnplugReport};
 
 /// How long the driver may take in these tests. Much longer than it does take when it is not to block.
 const LIMIT: Duration = Duration::from_millis(300);
@@ -129,11 +129,12 @@ fn bound_blocks(at: At, expected: bool) -> Arc<UnplugReport> {
     let (_other_card, other) = in_slot("0000:02:00.0");
     let mut module = Module::new();
     module.register::<Plain>(());
+    module.register::<Sound>(());
     let other = module.probe_as::<Sound>(&other.function().unwrap(), patient()).unwrap();
     let (lost, told) = mpsc::channel();
     let binding = module.probe(&slot.function().unwrap(), short_limits(move |loss| lost.send(loss).unwrap())).unwrap();
     let base = device::<Plain>(&binding);
-    let queue = base.scheduler.queue(RingIndex(0), Priority::Normal).unwrap();
+    let queue = base.scheduler().queue(RingIndex(0), Priority::Normal).unwrap();
     if matches!(at, At::ResetDevice | At::ResetDeviceStep) {
         card.inject(Fault::FailedReset);
     }
@@ -301,6 +302,7 @@ fn drv_3_a_probe_that_never_returns_fails_and_the_function_can_be_bound_again() 
         let (_other_card, other) = in_slot("0000:02:00.0");
         let mut module = Module::new();
         module.register::<Plain>(());
+        module.register::<Sound>(());
         let other = module.probe_as::<Sound>(&other.function().unwrap(), patient()).unwrap();
         let mut blocking = Blocking::arm(at);
         let (module, error) = in_time("the probe", {

@@ -1,7 +1,7 @@
 //! Each ring of a device has the credits that its driver gives it (SCHED-11).
 
 use super::*;
-use crate::sched::SubmitError;
+use lifeboat::sched::SubmitError;
 
 #[test]
 fn sched_11_a_small_ring_makes_no_other_smaller() {
@@ -14,7 +14,7 @@ fn sched_11_a_small_ring_makes_no_other_smaller() {
     drop(armed);
     let base = device::<Plain>(&binding);
     let of_four_credits = |ring| {
-        let queue = base.scheduler.queue(RingIndex(ring), Priority::Normal).unwrap();
+        let queue = base.scheduler().queue(RingIndex(ring), Priority::Normal).unwrap();
         let job = Arc::new(Job { work: [Work::Nop], notes: Notes::default() });
         let fence = queue.submit(NewJob { cost: 4, ..NewJob::new(job) })?;
         assert_eq!(fence.wait(LONG), Ok(()));
