@@ -85,13 +85,9 @@ impl Module {
         function: &Arc<dyn Function>,
         options: ProbeOptions,
     ) -> Result<Binding, ProbeError> {
-        match self.drivers.iter().find(|driver| driver.subsystem == TypeId::of::<S>()) {
-            Some(driver) => (driver.probe)(&self.loaded, function, options),
-            None => {
-                function.release();
-                Err(ProbeError::Unregistered)
-            }
-        }
+        let is_it = |driver: &&Registered| driver.subsystem == TypeId::of::<S>();
+        let driver = self.drivers.iter().find(is_it).ok_or(ProbeError::Unregistered);
+        (driver.inspect_err(|_| function.release())?.probe)(&self.loaded, function, options)
     }
 
     /// The driver that binds to it.
