@@ -5,7 +5,7 @@
 //!
 //! # The life of a job
 //!
-//! `handle` (the call) → its class ([`lifeboat::calls`]) → `submit` (builds the job) → the base's scheduler → the driver's
+//! `handle` (the call) → its class ([`lifeboat::calls`](mod@lifeboat::calls)) → `submit` (builds the job) → the base's scheduler → the driver's
 //! ring → the device → its interrupt → the job's fence → whoever waits.
 //!
 //! # The life of a commit
