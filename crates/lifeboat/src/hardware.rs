@@ -51,17 +51,17 @@ impl DmaMemory for Mapped {
 }
 
 impl Hardware {
-    /// Maps BARs of a function. One that is shorter than its driver needs is out of range.
-    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[BarUse]) -> Result<Self, BusError> {
+    /// Maps BARs of a function, and refuses one that is shorter than its driver needs.
+    pub(crate) fn new(function: &Arc<dyn Function>, bars: &[BarUse]) -> Result<Self, DriverError> {
         let fuse = Fuse::default();
         let map = |&BarUse { number, bytes }: &BarUse| {
             let window = function.bar(number)?;
             if window.size() < bytes {
-                return Err(BusError::OutOfRange { offset: 0, len: bytes });
+                return Err(DriverError::Impossible("a BAR is shorter than its driver needs"));
             }
             Ok((number, Fused::new(window, fuse.clone())))
         };
-        let windows = bars.iter().map(map).collect::<Result<_, BusError>>()?;
+        let windows = bars.iter().map(map).collect::<Result<_, DriverError>>()?;
         Ok(Self { function: function.clone(), windows, fuse, mapped: Mutex::new(&locks::MAPPED, HashSet::new()) })
     }
 

@@ -62,7 +62,7 @@ fn capabilities_that_cannot_be_true_refuse_the_probe_with_a_sentence() {
     refused(saying(regs::VRAM_PAGES, (64 << 20 >> 12) + 1), "VRAM");
     refused(saying(regs::VRAM_PAGES, u32::MAX - 1), "VRAM");
     refused(saying(regs::CAPS, u32::from_le_bytes([200, 64, 64, 0])), "0x8");
-    for (bar, size, word) in [(2, 1 << 20, "VRAM"), (0, 0x1100, "rings"), (0, 0x2_0000, "contexts")] {
+    for (bar, size, word) in [(2, 1 << 20, "VRAM"), (0, 0x1100, "BAR"), (0, 0x2_0000, "BAR")] {
         let mood = Mood::default();
         mood.sizes[bar].store(size, SeqCst);
         refused(mood, word);
