@@ -336,7 +336,7 @@ fn on_vram<G: Gpu>(
     bound: &Bound<'_, Device<G>>,
     access: impl FnOnce(&dyn Bar) -> Result<(), BusError>,
 ) -> Result<(), CallError> {
-    let vram = G::vram(bound.users().base.info()).ok_or(NO_VRAM)?;
+    let vram = bound.users().gpu.has.vram.ok_or(NO_VRAM)?;
     match device::link(bound).io(|io| Ok(access(io.bar(vram.bar)?)?)) {
         Ok(()) => Ok(()),
         Err(DriverError::Bus(error)) if error != BusError::Unmapped => Err(past_the_end(error)),

@@ -11,7 +11,7 @@ use lifeboat_driver::gpu::{ContextId, Gpu};
 use lifeboat_pci::Iova;
 use lifeboat_sync::lint::Mutex;
 
-use crate::drm::Drm;
+use crate::drm::{Drm, Has};
 use crate::locks;
 use crate::pages::Pages;
 
@@ -55,20 +55,21 @@ pub struct Users<G: Gpu> {
 
 impl<G: Gpu> Device<G> {
     pub(crate) fn new(base: Arc<Base<Drm<G>>>, link: Arc<Link>) -> Self {
-        let vram = G::vram(base.info());
+        let gpu = base.subsystem().clone();
+        let Has { rings, segments, vram, serial, commands } = gpu.has;
         let info = DeviceInfo {
             minor: base.minor(),
             location: base.location().to_owned(),
-            rings: G::rings(base.info()),
+            rings,
             vram_bytes: vram.map_or(0, |vram| vram.bytes),
-            serial: G::serial(base.info()),
-            max_commands: G::most_commands(base.credits()) as usize,
+            serial,
+            max_commands: commands as usize,
         };
         let users = Users {
             info,
             vram: vram.map(|vram| Mutex::new(&locks::VRAM, Pages::new(0..vram.bytes / G::PAGE))),
-            gpu: base.subsystem().clone(),
-            segments: G::segments(base.info()),
+            gpu,
+            segments,
             ledger: base.ledger().clone(),
             base,
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lifeboat::CallError;
 use lifeboat_core::share::Share;
-use lifeboat_driver::gpu::Gpu;
+use lifeboat_driver::gpu::{Gpu, Vram};
 
 use crate::contexts::Contexts;
 use crate::display::{Display, Tenancies};
@@ -20,6 +20,18 @@ pub struct Drm<G: Gpu> {
     pub(crate) context_share: Share,
     /// Users' maps of its VRAM; `None` for a GPU without.
     pub(crate) vram_maps: Option<Maps>,
+    pub(crate) has: Has,
+}
+
+/// What the GPU has. Asked of its driver at probe, and of nobody afterwards.
+pub(crate) struct Has {
+    pub(crate) rings: u8,
+    /// Segments of a context.
+    pub(crate) segments: u8,
+    pub(crate) vram: Option<Vram>,
+    pub(crate) serial: u32,
+    /// Most commands of one job.
+    pub(crate) commands: u32,
 }
 
 impl<G: Gpu> Drm<G> {

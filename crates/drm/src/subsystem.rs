@@ -12,7 +12,7 @@ use lifeboat_driver::{Driver, DriverError};
 use crate::contexts::Contexts;
 use crate::device::Device;
 use crate::display::{Display, Tenancies};
-use crate::drm::Drm;
+use crate::drm::{Drm, Has};
 use crate::job::Job;
 use crate::maps::Maps;
 use crate::options::Options;
@@ -32,16 +32,24 @@ impl<G: Gpu> Subsystem for Drm<G> {
     }
 
     fn new(at: &Site<'_, Self>, options: &Options) -> Self {
-        let Site { ledger, name, link, info } = at;
+        let Site { ledger, name, link, info, credits } = at;
         let contexts = G::contexts(info);
         let share = options.context_share.and_then(|limit| Share::new(limit.into()));
         let screen = <G::Scanout as Scanout>::SCREEN;
+        let has = Has {
+            rings: G::rings(info),
+            segments: G::segments(info),
+            vram: G::vram(info),
+            serial: G::serial(info),
+            commands: G::most_commands(*credits),
+        };
         Self {
             screen: screen.map(|screen| Arc::new(Display::new(ledger, name, screen, options.display_limit))),
             tenancies: Arc::new(Tenancies::new()),
             contexts: Contexts::new(contexts),
             context_share: share.unwrap_or(Share::quarter_of(contexts.into())),
-            vram_maps: G::vram(info).map(|vram| Maps::new((*link).clone(), vram)),
+            vram_maps: has.vram.map(|vram| Maps::new((*link).clone(), vram)),
+            has,
         }
     }
 

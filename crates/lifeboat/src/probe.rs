@@ -243,7 +243,7 @@ fn bring_up<S: Subsystem>(
     let rings_of_device = bound.code(|| S::Driver::rings(&info))?;
     let scheduler = Options { rings: rings_of_device, ring_credits, unordered, contexts, ..scheduler };
     let name = base::name(minor);
-    let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info }, subsystem));
+    let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info, credits }, subsystem));
     let ProbeOptions { watch, dump_limit, report_dump, .. } = options;
     let (mut recorder, mut end) = (None, None);
     let rest = Arc::new(Rest::default());

@@ -46,10 +46,12 @@ pub trait Subsystem: Sized + Send + Sync + 'static {
         0
     }
 
-    /// The subsystem's part of a device that is about to be brought up. Touches nothing of it.
+    /// The subsystem's part of a device that is about to be brought up. Touches nothing of it. The one
+    /// place besides the hooks where a subsystem may run code of its driver without [`Link::code`]: a
+    /// probe is watched as a whole.
     fn new(at: &Site<'_, Self>, options: &Self::Options) -> Self;
 
-    /// The device for users. `link` is its way to the hardware.
+    /// The device for users. `link` is its way to the hardware. Runs no code of the driver.
     fn device(base: Arc<Base<Self>>, link: Arc<Link>) -> Self::Device;
 
     /// The device is lost: answers everything that is owed to users, besides the fences of jobs,
@@ -101,6 +103,8 @@ pub struct Site<'a, S: Subsystem> {
     pub link: &'a Arc<Link>,
     /// What the driver has read of it.
     pub info: <S::Driver as Driver>::Info,
+    /// Credits that a job may take whichever ring it comes to, in what [`Driver::cost`] counts.
+    pub credits: u32,
 }
 
 /// A job of a subsystem.
