@@ -12,7 +12,7 @@ pub(crate) static MAPS: Class = Class::new("device.maps");
 /// What the screen shows, the commit under way, who waits for a vertical blank. Taken by the interrupt handler, and by an unplug.
 pub(crate) static DISPLAY: Class = Class::new("display");
 
-/// Leaves: nothing is taken while one of these is held.
+// Leaves: nothing is taken while one of these is held.
 /// Whose turn it is to program a part of the hardware. Held for a look.
 pub(crate) static TURNS: Class = Class::new("hardware.turns");
 pub(crate) static VRAM: Class = Class::new("device.vram");
