@@ -63,7 +63,7 @@ fn work(device: &Arc<Device>) {
 /// Asks a ring how far it is. An error is reported already.
 pub(crate) fn ask_progress(device: &Arc<Device>, ring: u8) {
     if !Driven::in_order(&device.info, ring) {
-        // Its single jobs, if the message about them was lost.
+        // The ring's single completions, if the message about them was lost.
         let _ = interrupt::attend(device);
     }
     if let Ok(seqno) = device.io(|io| Driven::progress(io, ring)) {

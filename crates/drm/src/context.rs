@@ -115,7 +115,7 @@ pub(crate) fn create<G: Gpu>(
     };
     let space = Space {
         free: Pages::new(G::ADDRESSES),
-        free_slots: (0..device.0.segments).rev().collect(),
+        free_slots: (0..device.0.gpu.has.segments).rev().collect(),
         mappings: Vec::new(),
         retained: Arc::default(),
     };

@@ -47,7 +47,6 @@ pub struct Users<G: Gpu> {
     /// Free VRAM, in pages; `None` if it has none.
     pub(crate) vram: Option<Mutex<Pages>>,
     pub(crate) gpu: Arc<Drm<G>>,
-    pub(crate) segments: u8,
     pub(crate) ledger: Ledger,
     // Declared last: the number is free again only after all else of the device is gone.
     pub(crate) base: Arc<Base<Drm<G>>>,
@@ -56,7 +55,7 @@ pub struct Users<G: Gpu> {
 impl<G: Gpu> Device<G> {
     pub(crate) fn new(base: Arc<Base<Drm<G>>>, link: Arc<Link>) -> Self {
         let gpu = base.subsystem().clone();
-        let Has { rings, segments, vram, serial, commands } = gpu.has;
+        let Has { rings, vram, serial, commands, .. } = gpu.has;
         let info = DeviceInfo {
             minor: base.minor(),
             location: base.location().to_owned(),
@@ -69,7 +68,6 @@ impl<G: Gpu> Device<G> {
             info,
             vram: vram.map(|vram| Mutex::new(&locks::VRAM, Pages::new(0..vram.bytes / G::PAGE))),
             gpu,
-            segments,
             ledger: base.ledger().clone(),
             base,
         };

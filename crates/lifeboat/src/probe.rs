@@ -238,10 +238,11 @@ fn bring_up<S: Subsystem>(
     let credits = memories.iter().map(|ring| ring.credits).min().unwrap_or(1);
     let ring_credits = memories.iter().map(|ring| ring.credits).collect();
     let unordered = |ring: &RingMemory| bound.code(|| !S::Driver::in_order(&info, ring.number));
-    let unordered = memories.iter().map(unordered).collect::<Result<_, _>>()?;
+    let unordered = memories.iter().map(unordered).collect::<Result<Vec<_>, _>>()?;
     let contexts = S::contexts(&info);
     let rings_of_device = bound.code(|| S::Driver::rings(&info))?;
-    let scheduler = Options { rings: rings_of_device, ring_credits, unordered, contexts, ..scheduler };
+    let scheduler =
+        Options { rings: rings_of_device, ring_credits, unordered: unordered.clone(), contexts, ..scheduler };
     let name = base::name(minor);
     let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info, credits }, subsystem));
     let ProbeOptions { watch, dump_limit, report_dump, .. } = options;
@@ -270,6 +271,7 @@ fn bring_up<S: Subsystem>(
             subsystem: subsystem.clone(),
             info,
             rings,
+            unordered,
             health: HealthCheck::new(watch, minor, info, config.clone()),
             dumps,
             interrupts,

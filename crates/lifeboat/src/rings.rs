@@ -30,6 +30,8 @@ pub(crate) struct DeviceRings<S: Subsystem> {
     /// What the device had at probe.
     pub(crate) info: <S::Driver as Driver>::Info,
     pub(crate) rings: Vec<Ring<S>>,
+    /// Whether each completes its jobs out of order.
+    pub(crate) unordered: Vec<bool>,
     pub(crate) health: HealthCheck<S::Driver>,
     pub(crate) dumps: Arc<Recorder<S>>,
     pub(crate) interrupts: Arc<Interrupts<S>>,
@@ -127,8 +129,8 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
         if self.link.is_lost() {
             return None;
         }
-        if !S::Driver::in_order(&self.info, ring.0) {
-            // Its single jobs, if the message about them was lost.
+        if self.unordered.get(usize::from(ring.0)) == Some(&true) {
+            // The ring's single completions, if the message about them was lost.
             self.interrupts.handle();
         }
         self.collect(ring);
@@ -147,8 +149,8 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
     fn look(&mut self) -> Option<Instant> {
         let interrupts = self.interrupts.look();
         if self.interrupts.take_in_memory() {
-            for number in (0..S::Driver::rings(&self.info)).map(RingIndex) {
-                self.collect(number);
+            for number in 0..self.rings.len() {
+                self.collect(RingIndex(u8::try_from(number).unwrap_or(u8::MAX)));
             }
         }
         let subsystem = self.subsystem.look(&self.link);

@@ -248,7 +248,7 @@ impl<S: Subsystem> Teardown for Shell<S> {
                 shell.straggler(place, base::name(shell.base.minor));
             }
             if shell.rest.is_due() && !shell.link.is_asked_nothing() {
-                // What holds the worker could hold this thread, too.
+                // The driver's code that holds the worker could hold this thread, too.
                 let (rest, link) = (shell.rest.clone(), shell.link.clone());
                 aside("lifeboat-stop", REST_LIMIT, move || rest.bring::<S::Driver>(&link));
             }

@@ -118,7 +118,7 @@ impl Shared {
             }
             let next = sights.iter().map(|sight| sight.next).min();
             state = self.state.lock();
-            // What was changed meanwhile is looked at now.
+            // Links that were added or taken away meanwhile are looked at before any wait.
             let known = |watched: &Arc<Watched>| sights.iter().any(|sight| Arc::ptr_eq(watched, &sight.watched));
             if let Some(next) = next.filter(|_| sights.len() == state.watched.len() && state.watched.iter().all(known))
             {

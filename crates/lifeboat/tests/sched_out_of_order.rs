@@ -228,7 +228,7 @@ fn sched_11_each_ring_has_its_own_credits_and_its_own_order() {
     assert_eq!(hardware.state().most, [3, 2]);
     until(|| {
         if let Some(job) = hardware.has().pop() {
-            // Of the first ring the oldest.
+            // The first ring keeps its order: its oldest job completes.
             let job = if job % 4 == 0 { *hardware.has().iter().find(|job| **job % 4 == 0).unwrap() } else { job };
             hardware.complete(&events, job);
         }

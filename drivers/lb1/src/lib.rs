@@ -49,4 +49,4 @@ pub use access::Lb1;
 pub use bringup::Info;
 pub use driver::{Commands, Lb1Driver, Lb1Pending};
 pub use ring::{Fault, Ring};
-pub use scanout::{MAX_SIDE, REFRESH_MILLIHERTZ};
+pub use scanout::REFRESH_MILLIHERTZ;

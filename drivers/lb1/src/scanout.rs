@@ -10,7 +10,7 @@ use crate::Lb1;
 /// The one refresh rate there is, in pictures per thousand seconds: a vertical blank every 16.666 ms.
 pub const REFRESH_MILLIHERTZ: u32 = 60_002;
 /// Most pixels in a row, and most rows: what the size register holds.
-pub const MAX_SIDE: u16 = u16::MAX;
+pub(crate) const MAX_SIDE: u16 = u16::MAX;
 
 impl<B: Bar + ?Sized> Lb1<'_, B> {
     /// Shows a picture in VRAM at once.

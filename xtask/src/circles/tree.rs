@@ -119,7 +119,7 @@ impl Tree {
                 Item::Mod(nested) => {
                     let name = nested.ident.to_string();
                     let child = self.add_nested(home, nested, id, read)?;
-                    // Of two that exclude each other by `cfg` the first has the name.
+                    // The first of two modules that exclude each other by `cfg` has the name.
                     self.modules[id.0].children.entry(name).or_insert(child);
                 }
                 item => self.add_item(id, item),

@@ -94,7 +94,7 @@ impl<S: Storage> Scheduler<S> {
         }
         let doubted = matches!(slot.state, RingState::Suspect | RingState::Asked | RingState::Aborting);
         if doubted && slot.blame != blame {
-            // It was slow, not hung; or it was given up.
+            // The doubt is over: the job was slow and not hung, or the ring has given it up.
             self.clear(ring, now);
         } else {
             self.watch(ring, now);
@@ -139,7 +139,7 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.rings.as_mut()[ring];
         slot.pending.remove(self.jobs.as_mut(), job);
         if slot.blame == Blame::Overdue(job) {
-            // Its slot may be another job's soon.
+            // The job's slot may be another job's soon.
             slot.blame = Blame::Nobody;
         }
         let job = &self.jobs.as_ref()[job as usize];

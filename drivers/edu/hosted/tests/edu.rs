@@ -10,6 +10,7 @@ use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
+use lifeboat::driver::Driver as _;
 use lifeboat::{Bus, CallError, Event, Module, ProbeOptions, Subscription, WaitError};
 use lifeboat_edu_hosted::{Device, Service};
 use lifeboat_pci::{HostMemory, Iova};
@@ -177,6 +178,11 @@ fn memory(bytes: &[u8]) -> Arc<HostMemory> {
     let memory = HostMemory::new(bytes.len() as u64).unwrap();
     memory.write(0, bytes).unwrap();
     Arc::new(memory)
+}
+
+#[test]
+fn the_version_is_the_crates() {
+    assert_eq!(lifeboat_edu::Edu::FACTS.version, env!("CARGO_PKG_VERSION"));
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl World {
             let closed = match place(seqno) {
                 old if old < 0 => u32::MAX,
                 0 => 0,
-                // Those of a reset.
+                // A number that a reset has announced.
                 new if new > last => u32::try_from(used.len()).unwrap() + (new - last).cast_unsigned(),
                 _ => u32::try_from(before).unwrap() + 1,
             };
@@ -117,7 +117,7 @@ impl World {
     fn forget(&mut self, config: &Config) {
         for job in self.scheduler.jobs.iter_mut().filter(|job| job.state != State::Running) {
             (job.deadline, job.extensions, job.aborted) = (None, 0, false);
-            // One that is reported when the device is lost is looked for by its number.
+            // A job that is reported after a loss is looked for by its number.
             if !(config.out_of_order && matches!(job.state, State::Finished | State::Orphan) && job.on_hardware) {
                 job.seqno = Seqno::ZERO;
             }

@@ -185,11 +185,11 @@ impl World {
             }
             // Twice, from before a reset, or never given out.
             let mut known: Vec<Seqno> = engine.given.iter().map(|(seqno, _)| *seqno).collect();
-            // One that was told too early, before the fence had signalled, may be told again.
+            // A completion that was told too early, before the fence had signalled, may be told again.
             let orphans = self.scheduler.jobs.iter().filter(|job| job.on_hardware && job.ring == ring);
             known.extend(orphans.map(|job| job.seqno));
             let numbers = (0..=never.value()).map(|number| Seqno::from_register(number).unwrap());
-            // Those of jobs that are lost are remembered only where they are asked for.
+            // Numbers of jobs that are lost are remembered only where somebody asks for them.
             let is_known = config.out_of_order || !self.lost;
             for seqno in numbers.filter(|seqno| is_known && !known.contains(seqno)) {
                 scheduler.hw_done_one(ring, seqno, self.now);

@@ -167,7 +167,7 @@ impl World {
         let (seqno, accused) = (engine.given[place].0, engine.accused());
         self.scheduler.hw_done_one(RingIndex(ring), seqno, self.now);
         if !matches!(self.reset, Reset::None | Reset::Asked) {
-            // It counts for nothing, and is not told again.
+            // The completion counts for nothing during a reset, and is not told again.
             self.engines[index].finished.push(job);
             return None;
         }
@@ -214,7 +214,7 @@ impl World {
         let (seqno, _) = *self.engines[index].given.iter().find(|(_, given)| *given == job)?;
         self.scheduler.aborted(RingIndex(ring), seqno, self.now);
         if !matches!(self.reset, Reset::None | Reset::Asked) {
-            // It counts for nothing: what the reset takes away comes back in another way.
+            // The report counts for nothing: jobs that the reset takes away come back in another way.
             return None;
         }
         self.note_aborted(config, ring, job);

@@ -19,7 +19,7 @@ impl Model {
         self.completed(ring, &done, now);
         let slot = &self.rings[ring];
         if self.lost.is_some() && at + 1 == slot.numbers.len() {
-            // It has executed all that it will ever be given, and reads nothing any more.
+            // The ring has executed all that it will ever be given, and reads nothing any more.
             for job in self.jobs.iter_mut().filter(|job| job.ring == ring) {
                 job.on_hardware = false;
             }
@@ -32,7 +32,7 @@ impl Model {
         }
         if self.lost.is_some() {
             let orphan = |job: &&mut Job| (job.ring, job.seqno, job.stage) == (ring, seqno, Stage::Signalled);
-            // One that was never on a ring, or has completed, is on no hardware anyway.
+            // A job that was never on a ring, or has completed, is on no hardware anyway.
             self.jobs.iter_mut().filter(orphan).for_each(|job| job.on_hardware = false);
             return;
         }
