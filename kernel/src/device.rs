@@ -22,7 +22,7 @@ use lifeboat_driver::{Driver, DriverError, Io};
 
 use crate::binding::Progress;
 use crate::counters::Counters;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::errno::errno;
 use crate::glue::{Enabled, Interrupts};
 use crate::health::Watcher;
@@ -38,8 +38,6 @@ use crate::shown::Shown;
 
 /// Work item numbers. What a work item does is in the module of its name, and how it is queued;
 /// `LOSS` is in `binding`.
-pub(crate) const WORKER: u64 = 0;
-pub(crate) const TICK: u64 = 1;
 pub(crate) const HEALTH: u64 = 2;
 pub(crate) const LOSS: u64 = 3;
 pub(crate) const LOAD: u64 = 4;
@@ -79,8 +77,7 @@ pub(crate) struct Device {
     state: Atomic<u32>,
     /// A ring has reported in its memory; the worker collects it.
     pub(crate) in_memory: Atomic<bool>,
-    #[pin]
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     #[pin]
     pub(crate) load: Load,
     /// Reason of the loss, as it was first reported.
@@ -102,10 +99,6 @@ pub(crate) struct Device {
     #[pin]
     pub(crate) binding: Mutex<Progress>,
     #[pin]
-    pub(crate) worker_work: Work<Device, WORKER>,
-    #[pin]
-    pub(crate) tick_work: DelayedWork<Device, TICK>,
-    #[pin]
     pub(crate) health_work: DelayedWork<Device, HEALTH>,
     #[pin]
     pub(crate) loss_work: Work<Device, LOSS>,
@@ -125,9 +118,10 @@ impl Device {
         })?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
+        let engine = engine::new(&info, job_timeout, &counters, &shared.queue)?;
         Arc::pin_init(
             try_pin_init!(Self {
-                engine <- Engine::new(&info, job_timeout, counters.clone()),
+                engine,
                 load <- Load::new(),
                 in_memory: Atomic::new(false),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
@@ -137,8 +131,6 @@ impl Device {
                 interrupts <- new_mutex!(None, "lifeboat::interrupts"),
                 rings <- new_mutex!(Rings::default(), "lifeboat::rings"),
                 binding <- new_mutex!(Progress::Released, "lifeboat::binding"),
-                worker_work <- new_work!("lifeboat::worker"),
-                tick_work <- new_delayed_work!("lifeboat::tick"),
                 health_work <- new_delayed_work!("lifeboat::health"),
                 loss_work <- new_work!("lifeboat::loss"),
                 load_work <- new_work!("lifeboat::load"),

@@ -11,12 +11,16 @@ use kernel::{
     },
     workqueue::{impl_has_work, WorkItem},
 };
-use lifeboat_core::{errno::Errno, sched::QueueId};
+use lifeboat_core::sched::{JobSpec, Priority, QueueId};
+use lifeboat_driver::Driver;
+use lifeboat_jobqueue::{Fence, Timeline, Unsignalled};
 
 use crate::device::{Device, LOAD};
+use crate::errno::from_core;
 use crate::exercise::Exercise;
-use crate::fence::Fence;
+use crate::job::Job;
 use crate::module_parameters;
+use crate::registration::Driven;
 
 /// The load of one device, and the queues that it and the self-test use.
 #[pin_data]
@@ -33,7 +37,7 @@ struct Slot {
     exercise: Exercise,
     queue: QueueId,
     round: u32,
-    running: Option<Arc<Fence>>,
+    running: Option<Fence>,
 }
 
 impl_has_work! {
@@ -67,11 +71,11 @@ impl Load {
     /// Opens a queue on every ring and gets a slot ready for each kind of job.
     pub(crate) fn open(&self, device: &Device) -> Result {
         let context = device.engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
-        let rings = device.rings.lock();
-        for (number, workspace) in (0..).zip(&rings.workspaces) {
-            let queue = device.engine.open_queue(context, number).ok_or(ENOSPC)?;
+        for number in 0..Driven::rings(&device.info) {
+            let queue = device.engine.open_queue(context, number, Priority::Normal).map_err(from_core)?;
+            let workspace = device.rings.lock().workspace(number)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
-            for exercise in Exercise::all(workspace)? {
+            for exercise in Exercise::all(&workspace)? {
                 self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
             }
         }
@@ -81,6 +85,17 @@ impl Load {
     /// The queue of a ring.
     pub(crate) fn queue(&self, ring: u8) -> Option<QueueId> {
         self.queues.lock().get(usize::from(ring)).copied()
+    }
+
+    /// Hands a job of the driver's own over. Its fence does not leave the module.
+    pub(crate) fn submit(&self, device: &Device, queue: QueueId, job: Arc<Job>) -> Result<Fence> {
+        let unsignalled = Unsignalled::new(&Timeline::internal("lifeboat", "own"), 0)?;
+        let spec = JobSpec { cost: Driven::cost(job.work()), restartable: true, ..JobSpec::default() };
+        let prepared = device.engine.prepare(queue, spec, &[])?;
+        let fence = unsignalled.fence();
+        prepared.commit(unsignalled, job);
+        device.counters.jobs_submitted.add(1);
+        Ok(fence)
     }
 
     /// Drops the slots, which refer to the device's memory. The load must be stopped.
@@ -111,7 +126,6 @@ impl Load {
 
     /// Verifies what has completed and submits what comes next.
     fn run(&self, device: &Arc<Device>) {
-        let mut submitted = false;
         for slot in self.slots.lock().iter_mut() {
             if let Some(outcome) = slot.running.as_ref().map(|fence| fence.outcome()) {
                 let Some(outcome) = outcome else { continue };
@@ -121,29 +135,22 @@ impl Load {
                 }
             }
             if self.is_on() {
-                submitted |= slot.submit(device).is_ok();
+                slot.submit(device);
             }
-        }
-        if submitted {
-            device.kick();
         }
     }
 }
 
 impl Slot {
-    /// An error means that the device takes no more jobs, or that there is no memory just now.
-    fn submit(&mut self, device: &Arc<Device>) -> Result<(), ()> {
+    /// Submits the next job, unless the device takes no more or there is no memory just now.
+    fn submit(&mut self, device: &Arc<Device>) {
         self.round = self.round.wrapping_add(1);
-        let job = self.exercise.prepare(self.round).map_err(drop)?;
-        let (unsignalled, fence) = Fence::new().map_err(drop)?;
-        if let Err(error) = device.engine.submit(self.queue, unsignalled, job) {
-            if error == Errno::ECANCELED {
-                device.load.refused(device);
-            }
-            return Err(());
+        let Ok(job) = self.exercise.prepare(self.round) else { return };
+        match device.load.submit(device, self.queue, job) {
+            Ok(fence) => self.running = Some(fence),
+            Err(error) if error == ECANCELED => device.load.refused(device),
+            Err(_) => {}
         }
-        self.running = Some(fence);
-        Ok(())
     }
 
     fn verify(&mut self, device: &Device) {

@@ -15,14 +15,14 @@
 //! | `device` | all that there is of a device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
-//! | `engine`, `worker`, `tick`, `interrupt` | the scheduler's shell |
-//! | `ring`, `workspace`, `job`, `fence` | what a job consists of |
+//! | `engine`, `interrupt` | the device as its scheduler sees it; the scheduler's shell is `lifeboat_jobqueue` |
+//! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health` | is the device alive |
 //! | `load`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals` | what can be seen |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `binding`; `rings`; `load` slots, then its queues; `watcher`; the engine's; a fence's. The
+//! Locks, outermost first: `binding`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. The
 //! others (`enabled`, `interrupts`, `removal`, `loss`, `removals`) are leaves. A register section takes none.
 #![deny(unsafe_code)] // but in `glue`
 
@@ -30,7 +30,6 @@ use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, In
 
 mod binding;
 mod bringup;
-mod clock;
 mod counters;
 mod debugfs;
 mod device;
@@ -39,7 +38,6 @@ mod driver;
 mod engine;
 mod errno;
 mod exercise;
-mod fence;
 mod glue;
 mod health;
 mod interrupt;
@@ -53,14 +51,12 @@ mod ring;
 mod selftest;
 mod shared;
 mod shown;
-mod storage;
 mod teardown;
-mod tick;
-mod worker;
 mod workspace;
 
 use driver::PciDriver;
 use glue::Registered;
+use lifeboat_jobqueue::clock;
 use shared::Shared;
 
 /// The module's state. Dropped in this order: first no device is left, then nothing shows them, then nothing is shared.
