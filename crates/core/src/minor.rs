@@ -25,7 +25,7 @@ impl<S: Slots<u64>> Minors<S> {
     pub fn allocate(&mut self) -> Option<u32> {
         let words = self.used.as_mut();
         let count = u32::try_from(words.len().saturating_mul(64)).unwrap_or(u32::MAX);
-        let start = if self.next < count { self.next } else { 0 };
+        let start = self.next.min(count);
         let found = first_free(words, start, count).or_else(|| first_free(words, 0, start))?;
         words[found as usize / 64] |= 1 << (found % 64);
         self.next = found + 1;
