@@ -30,7 +30,7 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
         }
         stopped.errno()
     })?;
-    device.load.open(device)?;
+    device.load.open(&device.engine, |ring| device.rings.lock().workspace(ring).ok())?;
     selftest::run(device)?;
     // The device may have been lost meanwhile.
     if !device.change(State::Probing, State::Ready) {
@@ -43,7 +43,7 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
         device.counters.verified_bytes.get()
     );
     health::start(device);
-    device.load.set(device, *module_parameters::load.value_ref());
+    device.set_load(*module_parameters::load.value_ref());
     Ok(())
 }
 

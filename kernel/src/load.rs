@@ -3,24 +3,22 @@
 //! Background load: keeps every ring busy with small jobs, each verified, so that a loss happens with jobs in flight.
 
 use kernel::{
-    new_mutex,
+    new_mutex, pci,
     prelude::*,
     sync::{
         atomic::{Acquire, Atomic, Full, Release},
         Arc, Mutex,
     },
-    workqueue::{impl_has_work, WorkItem},
 };
-use lifeboat_core::sched::{JobSpec, Priority, QueueId};
-use lifeboat_driver::Driver;
-use lifeboat_jobqueue::{Fence, Timeline, Unsignalled};
+use lifeboat_core::sched::{Priority, QueueId};
+use lifeboat_jobqueue::{Fence, Hardware, Scheduler};
 
-use crate::device::{Device, LOAD};
+use crate::counters::Counters;
 use crate::errno::from_core;
 use crate::exercise::Exercise;
-use crate::job::Job;
+use crate::job::{self, Job};
 use crate::module_parameters;
-use crate::registration::Driven;
+use crate::workspace::Workspace;
 
 /// The load of one device, and the queues that it and the self-test use.
 #[pin_data]
@@ -32,31 +30,19 @@ pub(crate) struct Load {
     queues: Mutex<KVec<QueueId>>,
 }
 
+/// The device that the load works on.
+pub(crate) struct On<'a, H: Hardware> {
+    pub(crate) pci: &'a pci::Device,
+    pub(crate) engine: &'a Arc<Scheduler<H>>,
+    pub(crate) counters: &'a Counters,
+}
+
 /// A slot of a workspace with one job after another, always of the same kind.
 struct Slot {
     exercise: Exercise,
     queue: QueueId,
     round: u32,
     running: Option<Fence>,
-}
-
-impl_has_work! {
-    impl HasWork<Self, LOAD> for Device { self.load_work }
-}
-
-impl WorkItem<LOAD> for Device {
-    type Pointer = Arc<Self>;
-
-    fn run(this: Arc<Self>) {
-        this.load.run(&this);
-    }
-}
-
-impl Device {
-    /// Has the load verify and submit, as there may be something for it to do.
-    pub(crate) fn kick_load(self: &Arc<Self>) {
-        let _ = self.shared.queue.enqueue::<_, LOAD>(self.clone());
-    }
 }
 
 impl Load {
@@ -69,11 +55,15 @@ impl Load {
     }
 
     /// Opens a queue on every ring and gets a slot ready for each kind of job.
-    pub(crate) fn open(&self, device: &Device) -> Result {
-        let context = device.engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
-        for number in 0..Driven::rings(&device.info) {
-            let queue = device.engine.open_queue(context, number, Priority::Normal).map_err(from_core)?;
-            let workspace = device.rings.lock().workspace(number)?;
+    pub(crate) fn open<H: Hardware>(
+        &self,
+        engine: &Scheduler<H>,
+        rings: impl Fn(u8) -> Option<Arc<Workspace>>,
+    ) -> Result {
+        let context = engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
+        for number in 0..=u8::MAX {
+            let Some(workspace) = rings(number) else { break };
+            let queue = engine.open_queue(context, number, Priority::Normal).map_err(from_core)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
             for exercise in Exercise::all(&workspace)? {
                 self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
@@ -87,17 +77,6 @@ impl Load {
         self.queues.lock().get(usize::from(ring)).copied()
     }
 
-    /// Hands a job of the driver's own over. Its fence does not leave the module.
-    pub(crate) fn submit(&self, device: &Device, queue: QueueId, job: Arc<Job>) -> Result<Fence> {
-        let unsignalled = Unsignalled::new(&Timeline::internal("lifeboat", "own"), 0)?;
-        let spec = JobSpec { cost: Driven::cost(job.work()), restartable: true, ..JobSpec::default() };
-        let prepared = device.engine.prepare(queue, spec, &[])?;
-        let fence = unsignalled.fence();
-        prepared.commit(unsignalled, job);
-        device.counters.jobs_submitted.add(1);
-        Ok(fence)
-    }
-
     /// Drops the slots, which refer to the device's memory. The load must be stopped.
     pub(crate) fn close(&self) {
         let slots = core::mem::take(&mut *self.slots.lock());
@@ -108,57 +87,59 @@ impl Load {
         self.on.load(Acquire)
     }
 
-    /// Turns the load on or off. Jobs in flight complete.
-    pub(crate) fn set(&self, device: &Arc<Device>, on: bool) {
+    /// Turns the load on or off, from its next [run](Self::run) on. Jobs in flight complete.
+    pub(crate) fn set(&self, on: bool) {
         self.on.store(on, Release);
-        if on {
-            device.kick_load();
-        }
     }
 
-    /// Ends the load, whose jobs hung or faulted too often, until the device is bound anew.
-    fn refused(&self, device: &Device) {
-        device.counters.jobs_refused.add(1);
-        if self.on.xchg(false, Full) {
-            dev_err!(device.pci, "load: its jobs caused too many resets, no more are accepted\n");
-        }
+    /// Ends the load, whose jobs hung or faulted too often, until the device is bound anew. `true`
+    /// if it was on.
+    fn end(&self) -> bool {
+        self.on.xchg(false, Full)
     }
 
     /// Verifies what has completed and submits what comes next.
-    fn run(&self, device: &Arc<Device>) {
+    pub(crate) fn run<H: Hardware<Job = Job>>(&self, on: &On<'_, H>) {
         for slot in self.slots.lock().iter_mut() {
             if let Some(outcome) = slot.running.as_ref().map(|fence| fence.outcome()) {
                 let Some(outcome) = outcome else { continue };
                 slot.running = None;
                 if outcome.is_ok() {
-                    slot.verify(device);
+                    slot.verify(on);
                 }
             }
             if self.is_on() {
-                slot.submit(device);
+                match slot.submit(on.engine) {
+                    Ok(()) => on.counters.jobs_submitted.add(1),
+                    Err(error) if error == ECANCELED => {
+                        on.counters.jobs_refused.add(1);
+                        if self.end() {
+                            dev_err!(on.pci, "load: its jobs caused too many resets, no more are accepted\n");
+                        }
+                    }
+                    // Or the device takes no more jobs, or there is no memory just now.
+                    Err(_) => {}
+                }
             }
         }
     }
 }
 
 impl Slot {
-    /// Submits the next job, unless the device takes no more or there is no memory just now.
-    fn submit(&mut self, device: &Arc<Device>) {
+    /// ECANCELED if earlier jobs hung or faulted too often.
+    fn submit<H: Hardware<Job = Job>>(&mut self, engine: &Arc<Scheduler<H>>) -> Result {
         self.round = self.round.wrapping_add(1);
-        let Ok(job) = self.exercise.prepare(self.round) else { return };
-        match device.load.submit(device, self.queue, job) {
-            Ok(fence) => self.running = Some(fence),
-            Err(error) if error == ECANCELED => device.load.refused(device),
-            Err(_) => {}
-        }
+        let job = self.exercise.prepare(self.round)?;
+        self.running = Some(job::submit(engine, self.queue, job)?);
+        Ok(())
     }
 
-    fn verify(&mut self, device: &Device) {
+    fn verify(&mut self, on: &On<'_, impl Hardware>) {
         let Ok(verified) = self.exercise.verify() else { return };
-        device.counters.verified_bytes.add(verified.bytes);
+        on.counters.verified_bytes.add(verified.bytes);
         if verified.mismatches > 0 {
-            device.counters.mismatches.add(verified.mismatches);
-            dev_err!(device.pci, "load: {} wrong bytes in round {}\n", verified.mismatches, self.round);
+            on.counters.mismatches.add(verified.mismatches);
+            dev_err!(on.pci, "load: {} wrong bytes in round {}\n", verified.mismatches, self.round);
         }
     }
 }

@@ -15,19 +15,20 @@
 //! | `device` | all that there is of a device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
-//! | `engine`, `interrupt` | the device as its scheduler sees it; the scheduler's shell is `lifeboat_jobqueue` |
+//! | `engine`, `hardware`, `interrupt` | the device and its scheduler, whose shell is `lifeboat_jobqueue` |
 //! | `ring`, `workspace`, `job` | what a job consists of |
-//! | `health` | is the device alive |
-//! | `load`, `exercise` | jobs whose results are known to the byte |
+//! | `health`, `watcher` | is the device alive |
+//! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals` | what can be seen |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `binding`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. The
-//! others (`enabled`, `interrupts`, `removal`, `loss`, `removals`) are leaves. A register section takes none.
+//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. The
+//! others (`enabled`, `interrupts`, `removal`, `loss`, `binding`, `removals`) are leaves. A register section takes none.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
 
+mod background;
 mod binding;
 mod bringup;
 mod counters;
@@ -39,6 +40,7 @@ mod engine;
 mod errno;
 mod exercise;
 mod glue;
+mod hardware;
 mod health;
 mod interrupt;
 mod job;
@@ -52,6 +54,7 @@ mod selftest;
 mod shared;
 mod shown;
 mod teardown;
+mod watcher;
 mod workspace;
 
 use driver::PciDriver;

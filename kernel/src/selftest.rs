@@ -15,6 +15,7 @@ use crate::clock::jiffies;
 use crate::device::Device;
 use crate::exercise::Exercise;
 use crate::health;
+use crate::job;
 use crate::registration::Driven;
 
 /// Time between two looks at the device while a job is waited for.
@@ -54,7 +55,8 @@ fn exercises(device: &Device, ring: u8) -> Result<KVec<Exercise>> {
 fn submit(device: &Arc<Device>, ring: u8, mut exercise: Exercise) -> Result<Running> {
     let queue = device.load.queue(ring).ok_or(ENODEV)?;
     let job = exercise.prepare(ring.into())?;
-    let fence = device.load.submit(device, queue, job)?;
+    let fence = job::submit(&device.engine, queue, job)?;
+    device.counters.jobs_submitted.add(1);
     Ok(Running { exercise, fence })
 }
 

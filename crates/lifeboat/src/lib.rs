@@ -49,10 +49,12 @@ mod ledger;
 #[cfg(doctest)]
 mod lent;
 mod link;
+mod listeners;
 mod loaded;
 mod locks;
 mod module;
 mod panics;
+mod policy;
 mod primitive;
 mod probe;
 mod rest;
@@ -75,8 +77,9 @@ pub use fence::{Callback, Eventfd, Fence, Outcome, Signalled, Timeline, Unsignal
 pub use hardware::{Hardware, Mapped};
 pub use ledger::{Counts, Entry, Kind, Ledger};
 pub use link::Link;
+pub use listeners::Listeners;
 pub use module::{Holders, Module};
-pub use probe::ProbeOptions;
+pub use policy::Policy;
 pub use teardown::{StepTime, UnplugReport};
 pub use uevent::Uevents;
 

@@ -58,7 +58,7 @@ pub struct UnplugReport {
     /// register, in a fence's callback, or in the drop of a job.
     pub threads_held: Option<Holdouts>,
     /// The section of the driver's code that had lasted for longer than
-    /// [`ProbeOptions::driver_limit`](crate::ProbeOptions::driver_limit), if one had (DRV-3); `age` is that limit. If the code has
+    /// [`Policy::driver_limit`](crate::Policy::driver_limit), if one had (DRV-3); `age` is that limit. If the code has
     /// not returned since, its thread is lost to the process, and whoever waits above has named it, too.
     pub overstay: Option<Holdout>,
 }

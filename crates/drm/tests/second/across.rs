@@ -7,7 +7,8 @@ use super::*;
 
 /// An LB1 on a bus of its own module, and its slot.
 fn lb1() -> (Bus, Arc<lifeboat_gpu::Slot>, lifeboat_lb1_hosted::Device) {
-    let mut bus = Bus::new(lifeboat_lb1_hosted::module(), LONG, LONG);
+    let mut bus =
+        Bus::new(lifeboat_lb1_hosted::module(), Policy { job_timeout: LONG, drain_limit: LONG, ..Policy::default() });
     let (slot, events) = (lifeboat_gpu::Slot::new("0000:01:00.0"), bus.subscribe());
     bus.attach(&slot).unwrap();
     slot.insert(lifeboat_gpu::Card::new(Config::default()).unwrap()).unwrap();

@@ -10,7 +10,6 @@ mod watcher;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use lifeboat_core::recovery::{GivenUp, Remedy};
 use lifeboat_core::wedge::{self, Failure};
@@ -19,7 +18,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::locks;
 use crate::module::Holders;
-use crate::{Binding, Counts, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
+use crate::{Binding, Counts, Dump, Module, Policy, ProbeError, UnplugReport};
 
 pub use slot_state::SlotState;
 use subscribers::Subscribers;
@@ -109,25 +108,18 @@ struct Watched {
 struct Shared {
     /// `None` only while [`Bus::shutdown`] unloads it.
     module: Mutex<Option<Module>>,
-    /// How each device is to be driven.
-    options: Box<dyn Fn() -> ProbeOptions + Send + Sync>,
+    policy: Policy,
     bindings: Mutex<Vec<Arc<Binding>>>,
     subscribers: Arc<Subscribers>,
     visits: Visits,
 }
 
 impl Bus {
-    /// A bus without slots. `job_timeout` and `drain_limit` are as in [`ProbeOptions`].
-    pub fn new(module: Module, job_timeout: Duration, drain_limit: Duration) -> Self {
-        Self::with_options(module, move || ProbeOptions { job_timeout, drain_limit, ..ProbeOptions::default() })
-    }
-
-    /// A bus without slots, whose devices are driven as `options` says. `options` is called once when a slot is attached, for
-    /// its recoveries, and once for each probe. The bus itself listens for losses and dumps of its devices ([`ProbeOptions::report_loss`], [`ProbeOptions::report_dump`]).
-    pub fn with_options(module: Module, options: impl Fn() -> ProbeOptions + Send + Sync + 'static) -> Self {
+    /// A bus without slots, whose devices are driven as `policy` says. The bus itself listens for their losses and dumps.
+    pub fn new(module: Module, policy: Policy) -> Self {
         let shared = Shared {
             module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),
-            options: Box::new(options),
+            policy,
             bindings: Mutex::new(&locks::BINDINGS, Vec::new()),
             subscribers: Arc::default(),
             visits: Visits::default(),

@@ -17,7 +17,7 @@ use super::farewell::Farewell;
 use super::{Shared, SlotState};
 use crate::aside::aside;
 use crate::binding::AnyInfo;
-use crate::{Binding, ProbeError, ProbeOptions};
+use crate::{Binding, Listeners, Policy, ProbeError};
 
 /// Limit for the answer to a question after the identity of a device. One that takes longer is unknown.
 const IDENTITY_LIMIT: Duration = Duration::from_millis(500);
@@ -69,7 +69,7 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn new(shared: Arc<Shared>, slot: Arc<dyn Slot>, sender: Sender<Message>) -> Self {
-        let ProbeOptions { recovery, spacing, patience, .. } = (shared.options)();
+        let Policy { recovery, spacing, patience, .. } = shared.policy;
         let attempts = Attempts::spaced(recovery, spacing, seed(slot.location()));
         let lifecycle = Lifecycle::patient(attempts, patience);
         let state = SlotState::new(lifecycle.state());
@@ -244,14 +244,12 @@ impl Watcher {
 
     fn probe(&mut self, function: Arc<dyn Function>, number: u64) -> Event {
         let (sender, of_dumps) = (self.sender.clone(), self.sender.clone());
-        let options = ProbeOptions {
-            report_dump: Box::new(move || drop(of_dumps.send(Message::Dumped))),
+        let listeners = Listeners::none()
+            .on_dump(move || drop(of_dumps.send(Message::Dumped)))
             // A watcher that has stopped has unplugged the device already.
-            report_loss: Box::new(move |loss| drop(sender.send(Message::Lost { binding: number, loss }))),
-            ..(self.shared.options)()
-        };
+            .on_loss(move |loss| drop(sender.send(Message::Lost { binding: number, loss })));
         let probed = match &*self.shared.module.lock() {
-            Some(module) => module.probe(&function, options),
+            Some(module) => module.probe(&function, &self.shared.policy, listeners),
             None => Err(ProbeError::Unloading),
         };
         let location = self.slot.location().to_owned();

@@ -15,12 +15,10 @@ use super::capture::{Capture, RingMemory, Source};
 use super::kept::Kept;
 use super::{Dump, Reason};
 use crate::link::Link;
+use crate::listeners::ReportDump;
 use crate::locks;
 use crate::sched::Events;
 use crate::subsystem::Subsystem;
-
-/// Tells that there is a dump to be taken. Must not block.
-pub(crate) type ReportDump = Box<dyn Fn() + Send + Sync>;
 
 /// How long a device that is lost may take for its answers. One that takes longer is not asked anything else: its binding
 /// waits to be ended.

@@ -12,7 +12,7 @@ use lifeboat::core::class::Presence;
 use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Counts, Event, Kind, Module, ProbeOptions, SlotState, Subscription, UnplugReport};
+use lifeboat::{Bus, Counts, Event, Kind, Module, Policy, SlotState, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_lb1_hosted::Device;
 
@@ -80,16 +80,19 @@ impl Machine {
     /// With a card in each slot. Machines of different lanes make different numbers of attempts to recover a device.
     pub(super) fn new(lane: u64) -> io::Result<Self> {
         let attempts = u32::try_from(lane % 4).unwrap_or(0);
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
-            job_timeout: JOB_TIMEOUT,
-            extensions: 1,
-            guilty_limit: GUILTY_LIMIT,
-            drain_limit: DRAIN_LIMIT,
-            watch: WATCH,
-            recovery: Budget { attempts, grace: GRACE },
-            spacing: SPACING,
-            ..ProbeOptions::default()
-        });
+        let mut bus = Bus::new(
+            lifeboat_lb1_hosted::module(),
+            Policy {
+                job_timeout: JOB_TIMEOUT,
+                extensions: 1,
+                guilty_limit: GUILTY_LIMIT,
+                drain_limit: DRAIN_LIMIT,
+                watch: WATCH,
+                recovery: Budget { attempts, grace: GRACE },
+                spacing: SPACING,
+                ..Policy::default()
+            },
+        );
         let events = bus.subscribe();
         let mut seat = |number: usize| {
             let slot = Slot::new(&format!("{lane:04x}:0{number}:00.0"));
