@@ -128,7 +128,7 @@ impl Gate {
     /// async fn request(gate: &Gate) -> Option<()> {
     ///     let reader = Reader::new("request");
     ///     let _section = gate.enter_with(&reader)?;
-    ///     transfer().await; // may go on on another thread
+    ///     transfer().await; // may continue on another thread
     ///     Some(())
     /// }
     /// spawn(request(&Gate::new()));

@@ -3,7 +3,7 @@
 //! A revoked object is dropped when no section is open: by the revoker, or, if the revoker has
 //! given up, at the end of the last section. The turnstile tells when this moment has come, without
 //! a counter.
-#![allow(unsafe_code)] // sharing an object whose drop is decided at run time is what this file is for
+#![allow(unsafe_code)] // threads share an object whose drop is decided at run time
 
 mod guards;
 #[cfg(all(test, not(any(loom, shuttle))))]
