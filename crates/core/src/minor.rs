@@ -24,11 +24,9 @@ impl<S: Slots<u64>> Minors<S> {
     /// numbers are taken. Takes O(words).
     pub fn allocate(&mut self) -> Option<u32> {
         let words = self.used.as_mut();
-        let count = u32::try_from(words.len().saturating_mul(64)).unwrap_or(u32::MAX);
-        let start = self.next.min(count);
-        let found = first_free(words, start, count).or_else(|| first_free(words, 0, start))?;
+        let found = first_free(words, self.next).or_else(|| first_free(words, 0))?;
         words[found as usize / 64] |= 1 << (found % 64);
-        self.next = found + 1;
+        self.next = found.wrapping_add(1);
         Some(found)
     }
 
@@ -40,19 +38,15 @@ impl<S: Slots<u64>> Minors<S> {
     }
 }
 
-/// Finds the lowest clear bit in `from..to`, a word at a time.
-fn first_free(words: &[u64], from: u32, to: u32) -> Option<u32> {
-    let mut at = from;
-    while at < to {
-        let below = (1 << (at % 64)) - 1;
-        let taken = words[at as usize / 64] | below;
-        if taken != u64::MAX {
-            let found = at / 64 * 64 + taken.trailing_ones();
-            return (found < to).then_some(found);
-        }
-        at = (at / 64 + 1) * 64;
-    }
-    None
+/// Finds the lowest clear bit from bit `from` on, a word at a time.
+fn first_free(words: &[u64], from: u32) -> Option<u32> {
+    let first = from as usize / 64;
+    words.iter().enumerate().skip(first).find_map(|(index, word)| {
+        let below = if index == first { (1 << (from % 64)) - 1 } else { 0 };
+        let taken = word | below;
+        let bit = 64 * index + taken.trailing_ones() as usize;
+        u32::try_from(bit).ok().filter(|_| taken != u64::MAX)
+    })
 }
 
 #[cfg(test)]
