@@ -1,7 +1,19 @@
 //! Device numbers. A device that returns is a new device: it gets the next free number, so that a number somebody still
 //! remembers does not at once mean another device (LIFE-4).
 
+use core::fmt;
+
 use crate::Slots;
+
+/// The number of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minor(pub u32);
+
+impl fmt::Display for Minor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Numbers `0..64 * words`, handed out next-free with wrap-around. One bit of storage per number.
 #[derive(Debug)]
@@ -18,18 +30,18 @@ impl<S: Slots<u64>> Minors<S> {
     }
 
     /// The next free number after the last one handed out, or `None` if all are taken. O(words).
-    pub fn allocate(&mut self) -> Option<u32> {
+    pub fn allocate(&mut self) -> Option<Minor> {
         let words = self.used.as_mut();
         let count = u32::try_from(words.len().saturating_mul(64)).unwrap_or(u32::MAX);
         let start = if self.next < count { self.next } else { 0 };
         let found = first_free(words, start, count).or_else(|| first_free(words, 0, start))?;
         words[found as usize / 64] |= 1 << (found % 64);
         self.next = found + 1;
-        Some(found)
+        Some(Minor(found))
     }
 
     /// Gives a number back. It is handed out again only after all higher free ones.
-    pub fn release(&mut self, minor: u32) {
+    pub fn release(&mut self, Minor(minor): Minor) {
         if let Some(word) = self.used.as_mut().get_mut(minor as usize / 64) {
             *word &= !(1 << (minor % 64));
         }
@@ -58,18 +70,18 @@ mod tests {
     #[test]
     fn life_4_numbers_are_not_reused_at_once_and_wrap() {
         let mut minors = Minors::new([0; 2]);
-        assert_eq!(minors.allocate(), Some(0));
-        minors.release(0);
-        assert_eq!(minors.allocate(), Some(1));
+        assert_eq!(minors.allocate(), Some(Minor(0)));
+        minors.release(Minor(0));
+        assert_eq!(minors.allocate(), Some(Minor(1)));
         for expected in 2..128 {
-            assert_eq!(minors.allocate(), Some(expected));
+            assert_eq!(minors.allocate(), Some(Minor(expected)));
         }
-        assert_eq!(minors.allocate(), Some(0));
+        assert_eq!(minors.allocate(), Some(Minor(0)));
         assert_eq!(minors.allocate(), None);
-        minors.release(77);
-        minors.release(5);
-        assert_eq!(minors.allocate(), Some(5), "after the wrap the search begins at the bottom");
-        assert_eq!(minors.allocate(), Some(77));
+        minors.release(Minor(77));
+        minors.release(Minor(5));
+        assert_eq!(minors.allocate(), Some(Minor(5)), "after the wrap the search begins at the bottom");
+        assert_eq!(minors.allocate(), Some(Minor(77)));
     }
 
     #[test]
