@@ -13,12 +13,11 @@ mod function;
 mod id;
 mod irq;
 mod registry;
-mod work;
 
 pub(crate) use bar::{Section, BARS};
 pub(crate) use dma::Memory;
 pub(crate) use function::Enabled;
 pub(crate) use id::pci_id;
 pub(crate) use irq::Interrupts;
+pub(crate) use lifeboat_jobqueue::{disable, disable_delayed, OwnedQueue};
 pub(crate) use registry::{registered, Registered};
-pub(crate) use work::{disable, disable_delayed, OwnedQueue};
