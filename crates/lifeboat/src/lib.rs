@@ -85,6 +85,8 @@ pub use uevent::Uevents;
 
 /// What the framework is built from, for those who need its types.
 pub use lifeboat_core as core;
+/// The number of a device.
+pub use lifeboat_core::minor::Minor;
 /// Which queues of a ring go first.
 pub use lifeboat_core::sched::Priority;
 /// What resets a context has seen, and whose fault the last was.

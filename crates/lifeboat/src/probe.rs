@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lifeboat_core::minor::Minor;
 use lifeboat_core::vitals::Watch;
 use lifeboat_driver::{Driver, DriverError, Duty, RingShape};
 use lifeboat_pci::{Function, HostMemory, set_bus_master, set_memory_decode};
@@ -20,7 +21,7 @@ use crate::irq::Interrupts;
 use crate::ledger::{Entry, Kind};
 use crate::link::{BoundLink, Link, Sections};
 use crate::listeners::{Listeners, ReportDump};
-use crate::loaded::{Loaded, Minor};
+use crate::loaded::{HeldMinor, Loaded};
 use crate::panics::caught;
 use crate::policy::Policy;
 use crate::rest::{Rest, cut_dma_off, quiesce};
@@ -36,7 +37,7 @@ const HANDLERS_LIMIT: Duration = Duration::from_millis(100);
 
 /// What a probe has of a device that nothing was asked yet.
 struct Prepared {
-    minor: Minor,
+    minor: HeldMinor,
     scheduler: Options,
     entry: Arc<Entry>,
     hardware: Hardware,
@@ -79,7 +80,7 @@ pub(crate) fn probe<S: Subsystem>(
             return Err(error);
         }
     };
-    tracing::info!(minor = minor.number, location = function.location(), "bound");
+    tracing::info!(minor = minor.number.0, location = function.location(), "bound");
     let Running { info, credits, scheduler, subsystem, dumps, interrupts, rest } = running;
     let base = Base::new(module, minor, function.location(), (info, credits), scheduler, subsystem);
     let base = Arc::new(base);
@@ -111,7 +112,7 @@ fn bring_up_or_stop<S: Subsystem>(
     module: &Loaded,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
-    whose: (u32, Arc<Entry>),
+    whose: (Minor, Arc<Entry>),
     scheduler: Options,
     looks: Looks,
     subsystem: &S::Options,
@@ -144,7 +145,7 @@ fn bring_up<S: Subsystem>(
     module: &Loaded,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
-    (minor, entry): (u32, Arc<Entry>),
+    (minor, entry): (Minor, Arc<Entry>),
     scheduler: Options,
     looks: Looks,
     subsystem: &S::Options,

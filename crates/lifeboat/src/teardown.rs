@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
+use lifeboat_core::minor::Minor;
 use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_driver::Driver;
 use lifeboat_pci::{ConfigSpace, Function};
@@ -37,7 +38,7 @@ pub struct StepTime {
 #[derive(Debug, Clone)]
 pub struct UnplugReport {
     /// The device's number.
-    pub minor: u32,
+    pub minor: Minor,
     /// Where it was plugged in.
     pub location: String,
     /// What ended the binding.

@@ -75,7 +75,7 @@ impl Rig {
     fn dumped(&self) -> Arc<Dump> {
         match self.event() {
             Event::Dumped { minor, location, dump } => {
-                assert_eq!((minor, &location), (dump.device.minor, &dump.device.location));
+                assert_eq!((minor.0, &location), (dump.device.minor, &dump.device.location));
                 dump
             }
             other => panic!("{other:?}"),

@@ -157,7 +157,7 @@ fn life_2_a_live_device_is_unbound_and_bound_again_and_then_its_module_unloaded(
     for round in 0..20 {
         let binding = module.probe(&slot.function().unwrap(), &Policy::default(), Listeners::none()).unwrap();
         let client = Client::new(&binding.device().unwrap());
-        assert_eq!(client.handle.info().minor, round);
+        assert_eq!(client.handle.info().minor.0, round);
         let busy = client.submit(0, &[client.fill(1), client.download()], &[]);
         // Dropping a binding is an unbind too.
         drop(binding);

@@ -27,7 +27,7 @@ fn map_3_a_buffer_of_one_drivers_device_works_on_anothers_whichever_goes_first()
         let machine = Machine::new(LONG);
         let client = machine.client();
         let (bus, slot, device) = lb1();
-        assert_eq!(bus.device::<Device>(0).map(drop), None, "it is no device of the other driver");
+        assert_eq!(bus.device::<Device>(Minor(0)).map(drop), None, "it is no device of the other driver");
         let handle = device.open().unwrap();
         let context = handle.create_context().unwrap();
         let queue = handle.create_queue(&context, 0, Priority::Normal).unwrap();

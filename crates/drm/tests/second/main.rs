@@ -14,7 +14,7 @@ use std::time::Duration;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Bus, CallError, Event, Fence, Kind, Module, Policy, Priority, Subscription, WaitError};
+use lifeboat::{Bus, CallError, Event, Fence, Kind, Minor, Module, Policy, Priority, Subscription, WaitError};
 use lifeboat_driver::gpu::{Gpu, GpuVa, InvalidArgument};
 use lifeboat_drm::{Capability, Commit, Drm, Options, Placement, kinds};
 use lifeboat_pci_model::{Card, Slot};

@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
+use lifeboat_core::minor::Minor;
 use lifeboat_core::recovery::{GivenUp, Remedy};
 use lifeboat_core::wedge::{self, Failure};
 use lifeboat_pci::Slot;
@@ -34,7 +35,7 @@ pub enum Event {
     /// A device can be opened.
     Added {
         /// Its number.
-        minor: u32,
+        minor: Minor,
         /// Where it is plugged in.
         location: String,
     },
@@ -50,7 +51,7 @@ pub enum Event {
     /// [`Bus::rebind`], or by another one in its place.
     Wedged {
         /// Its number.
-        minor: u32,
+        minor: Minor,
         /// Where it is plugged in.
         location: String,
         /// What failed.
@@ -64,7 +65,7 @@ pub enum Event {
     /// whatever else comes of it is told. Or somebody has [asked](Bus::dump) for it.
     Dumped {
         /// Its number.
-        minor: u32,
+        minor: Minor,
         /// Where it is plugged in.
         location: String,
         /// The state.
@@ -73,7 +74,7 @@ pub enum Event {
     /// A device that has failed is left alone: nothing more is tried by itself, and somebody has to help. Told once.
     LeftAlone {
         /// The number that the device had last, if it ever had one.
-        minor: Option<u32>,
+        minor: Option<Minor>,
         /// Where it is plugged in.
         location: String,
         /// Why.
@@ -166,7 +167,7 @@ impl Bus {
     }
 
     /// The device with a number, if it can be opened now and is a `D`.
-    pub fn device<D: 'static>(&self, minor: u32) -> Option<D> {
+    pub fn device<D: 'static>(&self, minor: Minor) -> Option<D> {
         self.shared.binding(minor)?.device()
     }
 
@@ -189,7 +190,7 @@ impl Bus {
 
     /// Unbinds the device of this number and binds it again, as a new one: what recovers a wedged device, if anything of the
     /// driver's does. Returns at once; [`Event::Removed`] and [`Event::Added`] report.
-    pub fn rebind(&self, minor: u32) {
+    pub fn rebind(&self, minor: Minor) {
         for Watched { sender, .. } in &self.watchers {
             let _ = sender.send(Message::Rebind(minor));
         }
@@ -215,14 +216,14 @@ impl Bus {
 
     /// Takes a dump of the device of this number as it is now, and tells the subscribers too. `None` if there is no such
     /// device, or it is wedged: then there is the [last](Bus::last_dump).
-    pub fn dump(&self, minor: u32) -> Option<Arc<Dump>> {
+    pub fn dump(&self, minor: Minor) -> Option<Arc<Dump>> {
         let dump = self.shared.binding(minor)?.dump()?;
         self.shared.tell_dump(&dump);
         Some(dump)
     }
 
     /// The last dump of the device of this number, if there is such a device and it was ever dumped.
-    pub fn last_dump(&self, minor: u32) -> Option<Arc<Dump>> {
+    pub fn last_dump(&self, minor: Minor) -> Option<Arc<Dump>> {
         self.shared.binding(minor)?.last_dump()
     }
 
@@ -270,14 +271,14 @@ impl Shared {
         self.bindings.lock().iter().filter_map(|binding| binding.device()).collect()
     }
 
-    fn binding(&self, minor: u32) -> Option<Arc<Binding>> {
+    fn binding(&self, minor: Minor) -> Option<Arc<Binding>> {
         let bindings = self.bindings.lock();
         let is_it = |binding: &&Arc<Binding>| binding.any().minor() == Some(minor);
         bindings.iter().find(is_it).cloned()
     }
 
     fn tell_dump(&self, dump: &Arc<Dump>) {
-        let (minor, location) = (dump.device.minor, dump.device.location.clone());
+        let (minor, location) = (Minor(dump.device.minor), dump.device.location.clone());
         self.tell(&Event::Dumped { minor, location, dump: dump.clone() });
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::lifecycle::{Action, Event, For, Lifecycle, State};
+use lifeboat_core::minor::Minor;
 use lifeboat_core::recovery::{Attempts, GivenUp, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
@@ -35,7 +36,7 @@ pub(super) enum Message {
     Dumped,
     Unbind,
     /// The device of this number.
-    Rebind(u32),
+    Rebind(Minor),
     /// What is in the slot of this name, if it is not bound.
     Bind(String),
     Stop,
@@ -58,7 +59,7 @@ pub(super) struct Watcher {
     /// Why the device was found not to be ready when it was looked at last.
     unready: Option<ProbeError>,
     /// What was bound last.
-    last: Option<(u32, Arc<dyn AnyInfo>)>,
+    last: Option<(Minor, Arc<dyn AnyInfo>)>,
     /// Why it was told last that the device is left alone, as long as it is.
     told_left_alone: Option<GivenUp>,
     /// The lifecycle's state, for others.
@@ -220,7 +221,7 @@ impl Watcher {
 
     fn tell_left_alone(&self, why: GivenUp) {
         let (location, minor) = (self.slot.location().to_owned(), self.last.as_ref().map(|(minor, _)| *minor));
-        tracing::error!(location, minor, %why, helps = ?why.remedies(), "the device is left alone");
+        tracing::error!(location, minor = minor.map(|minor| minor.0), %why, helps = ?why.remedies(), "the device is left alone");
         self.shared.tell(&super::Event::LeftAlone { minor, location, why, helps: why.remedies() });
     }
 
@@ -324,7 +325,7 @@ impl Watcher {
         dumps.iter().flatten().for_each(|dump| self.shared.tell_dump(dump));
     }
 
-    fn minor(&self) -> Option<u32> {
+    fn minor(&self) -> Option<Minor> {
         self.binding.as_ref()?.any().minor()
     }
 

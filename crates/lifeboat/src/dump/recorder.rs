@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lifeboat_core::class::Presence;
 use lifeboat_core::health::Verdict;
 use lifeboat_core::incident::Incident;
+use lifeboat_core::minor::Minor;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
 use lifeboat_driver::Driver;
@@ -45,7 +46,7 @@ impl<S: Subsystem> Recorder<S> {
         link: Arc<Link>,
         events: Events<S::Job>,
         rings: Box<[RingMemory]>,
-        (minor, location): (u32, &str),
+        (minor, location): (Minor, &str),
         limit: usize,
         report: ReportDump,
     ) -> Self {
@@ -138,14 +139,14 @@ impl<S: Subsystem> Recorder<S> {
         }
         let capture = self.kept.free();
         if capture.is_none() {
-            tracing::warn!(minor = self.source.minor, %reason, "no dump: nobody has taken the ones before");
+            tracing::warn!(minor = self.source.minor.0, %reason, "no dump: nobody has taken the ones before");
         }
         capture
     }
 
     fn captured(&self, capture: Capture, reason: Reason) {
         self.kept.filled(capture);
-        tracing::info!(minor = self.source.minor, %reason, "a dump was captured");
+        tracing::info!(minor = self.source.minor.0, %reason, "a dump was captured");
     }
 
     /// A dump of what is, whatever it is. In memory of its own.

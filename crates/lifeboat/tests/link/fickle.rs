@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, Policy, Subscription, UnplugReport};
+use lifeboat::{Bus, Event, Minor, Policy, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config};
 use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, Slot, SlotEvent, SlotWatcher};
 
@@ -214,7 +214,7 @@ impl Rig {
     }
 
     /// The number of the device that is added next.
-    pub(crate) fn added(&self) -> u32 {
+    pub(crate) fn added(&self) -> Minor {
         match self.event() {
             Event::Added { minor, .. } => minor,
             other => panic!("expected a device, got {other:?}"),

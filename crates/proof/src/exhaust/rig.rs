@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, Policy, Subscription, UnplugReport, WaitError};
+use lifeboat::{Bus, Event, Minor, Policy, Subscription, UnplugReport, WaitError};
 use lifeboat_gpu::{Card, Config, Slot, Trigger};
 use lifeboat_lb1_hosted::{Device, DmaBuf, Options, Placement, module_with};
 
@@ -202,7 +202,7 @@ fn waited_for_all(report: &UnplugReport) -> Result<(), String> {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     /// The number of the device that is bound.
-    pub(super) bound: Option<u32>,
+    pub(super) bound: Option<Minor>,
     /// Why nothing is bound, or what is bound does not work.
     pub(super) given_up: Option<String>,
     /// Why devices were unbound.
