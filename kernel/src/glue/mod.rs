@@ -17,7 +17,6 @@ mod irq;
 mod registry;
 mod shim;
 mod user;
-mod work;
 
 pub(crate) use bar::{Section, BARS};
 pub(crate) use dma::Memory;
@@ -26,6 +25,6 @@ pub(crate) use file::{Command, DrmFile, Opened, Printer};
 pub(crate) use function::Enabled;
 pub(crate) use id::pci_id;
 pub(crate) use irq::Interrupts;
+pub(crate) use lifeboat_jobqueue::{disable, disable_delayed, OwnedQueue};
 pub(crate) use registry::{registered, Registered};
 pub(crate) use user::{Arguments, Plain};
-pub(crate) use work::{disable, disable_delayed, OwnedQueue};
