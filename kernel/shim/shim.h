@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* What src/glue/shim.rs declares: kernel functions that are inline, or macros. No policy. */
+#ifndef LIFEBOAT_SHIM_H
+#define LIFEBOAT_SHIM_H
+
+void lifeboat_shim_print(void *printer, const char *text);
+void lifeboat_shim_wake_files(void *drm);
+
+#endif
