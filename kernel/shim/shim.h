@@ -5,5 +5,9 @@
 
 void lifeboat_shim_print(void *printer, const char *text);
 void lifeboat_shim_wake_files(void *drm);
+void lifeboat_shim_syncobj_put(void *syncobj);
+void *lifeboat_shim_chain_alloc(void);
+void lifeboat_shim_chain_free(void *chain);
+void *lifeboat_shim_sync_file_create(void *fence);
 
 #endif

@@ -18,7 +18,7 @@ use kernel::{
     workqueue::{new_delayed_work, new_work, DelayedWork, Work},
 };
 use lifeboat_core::unplug::Loss;
-use lifeboat_driver::{Driver, DriverError, Io};
+use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Io};
 use lifeboat_jobqueue::Scheduler;
 
 use crate::counters::Counters;
@@ -29,6 +29,7 @@ use crate::glue::{Enabled, Interrupts, Registration};
 use crate::link::Link;
 use crate::load::Load;
 use crate::module_parameters;
+use crate::numbers::Numbers;
 use crate::registration::Driven;
 use crate::removals::Removal;
 use crate::ring::Rings;
@@ -85,6 +86,8 @@ pub(crate) struct Device {
     /// A ring has reported in its memory; the worker collects it.
     pub(crate) in_memory: Atomic<bool>,
     pub(crate) engine: Arc<Scheduler<Self>>,
+    /// Contexts of the hardware for clients. The first ones are the driver's own: one for each ring.
+    pub(crate) numbers: Arc<Numbers>,
     #[pin]
     pub(crate) load: Load,
     /// Reason of the loss, as it was first reported.
@@ -126,10 +129,12 @@ impl Device {
         })?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
-        let engine = engine::new(&info, job_timeout, &counters, &shared.queue)?;
+        let numbers = Numbers::new(Driven::rings(&info)..Driven::contexts(&info))?;
+        let engine = engine::new(&info, numbers.count(), job_timeout, &counters, &shared.queue)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 engine,
+                numbers,
                 gate <- Gate::new(),
                 load <- Load::new(),
                 in_memory: Atomic::new(false),

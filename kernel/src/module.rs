@@ -14,6 +14,8 @@
 //! | `binding`, `teardown` | its one end |
 //! | `device` | all that there is of a device |
 //! | `node` | its nodes, which programs open and call |
+//! | `numbers` | the hardware's contexts, which clients share |
+//! | `client` | what an open file has: contexts, and their jobs |
 //! | `gate` | calls of users that need the device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
@@ -33,6 +35,7 @@ use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, In
 mod background;
 mod binding;
 mod bringup;
+mod client;
 mod counters;
 mod debugfs;
 mod device;
@@ -50,6 +53,7 @@ mod job;
 mod link;
 mod load;
 mod node;
+mod numbers;
 mod programs;
 mod registration;
 mod removals;

@@ -16,6 +16,8 @@ mod id;
 mod irq;
 mod registry;
 mod shim;
+mod sync_file;
+mod syncobj;
 mod user;
 
 pub(crate) use bar::{Section, BARS};
@@ -27,4 +29,6 @@ pub(crate) use id::pci_id;
 pub(crate) use irq::Interrupts;
 pub(crate) use lifeboat_jobqueue::{disable, disable_delayed, OwnedQueue};
 pub(crate) use registry::{registered, Registered};
-pub(crate) use user::{Arguments, Plain};
+pub(crate) use sync_file::SyncFile;
+pub(crate) use syncobj::{Point, Syncobj};
+pub(crate) use user::{may_have_high_priority, Arguments, Plain};

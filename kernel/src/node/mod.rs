@@ -8,6 +8,9 @@
 //! | `table` | all ioctls, with the class of each |
 //! | `call` | takes an ioctl from its number to its handler, by its class |
 //! | `info` | INFO |
+//! | `context` | CONTEXT_CREATE, CONTEXT_DESTROY, CONTEXT_STATUS |
+//! | `submit`, `sync` | SUBMIT, and the fences of a submission |
+//! | `wait` | WAIT |
 //! | `capability` | GET_CAP, as far as the core does not answer it |
 //!
 //! A handler is a function in a file of its own that takes a [`Call`], for an ioctl of class Device also a
@@ -15,14 +18,19 @@
 
 mod call;
 mod capability;
+mod context;
 mod info;
+mod submit;
+mod sync;
 mod table;
+mod wait;
 
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::class::{Class, Entry, Presence};
 use lifeboat_core::errno::Errno;
 
 use crate::bringup::Working;
+use crate::client::Client;
 use crate::device::Device;
 use crate::errno::from_core;
 use crate::glue::{Command, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
@@ -36,6 +44,8 @@ pub(crate) struct Node {
 #[pin_data]
 pub(crate) struct File {
     device: Arc<Device>,
+    #[pin]
+    pub(crate) client: Client,
 }
 
 /// What a handler gets.
@@ -69,7 +79,7 @@ impl Nodes for Node {
             if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
                 return Err(from_core(Errno::from(refusal)));
             }
-            Ok(try_pin_init!(File { device }))
+            Ok(try_pin_init!(File { device, client <- Client::new() }))
         })
     }
 
