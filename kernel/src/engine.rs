@@ -15,8 +15,7 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Abort, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot,
-    RingIndex, RingSlot, Scheduler, Stores, TurnSlot, WaitSlot,
+    self, Abort, Action, Began, ContextId, JobId, JobSpec, LetGo, Limits, Priority, QueueId, RingIndex, Scheduler, Stores,
 };
 use lifeboat_core::{errno::Errno, Timestamp};
 use lifeboat_driver::Driver;
@@ -38,13 +37,11 @@ struct Heap;
 impl sched::Storage for Heap {
     type Fence = Unsignalled;
     type Payload = Arc<Job>;
-    type Jobs = Storage<JobSlot<Unsignalled, Arc<Job>>>;
-    type Queues = Storage<QueueSlot>;
-    type Rings = Storage<RingSlot>;
-    type Contexts = Storage<ContextSlot>;
-    type Turns = Storage<TurnSlot>;
-    // The driver's own jobs wait for none of its others.
-    type Waits = [WaitSlot; 0];
+    type Slots<T> = Storage<T>;
+
+    fn slots<T: Default>(count: usize) -> Option<Storage<T>> {
+        Storage::new(count).ok()
+    }
 }
 
 /// Jobs of one ring in all states: for each slot of its workspace the one in flight, and earlier
@@ -76,6 +73,9 @@ pub(crate) enum Task {
     Reset(RingIndex),
     /// The same for all rings and the whole device: [`Engine::begin_device_reset`], [`Engine::device_reset_done`].
     ResetDevice,
+    /// Ask the firmware of the ring to let go of the queue, then call [`Engine::let_go_answered`]. It never comes yet: no
+    /// queue of the driver's own jobs is told to a firmware.
+    LetGo { queue: QueueId, kept: Arc<Job>, ring: RingIndex, last_look: bool },
     /// Lose the device.
     GiveUp,
 }
@@ -88,7 +88,7 @@ impl Engine {
     ) -> impl PinInit<Self, Error> {
         let info = *info;
         // Each ring has its own credits.
-        let limits = Limits::new(1, job_timeout);
+        let limits = Limits { firmware: Driven::firmware(&info), ..Limits::new(1, job_timeout) };
         let rings = usize::from(Driven::rings(&info));
         try_pin_init!(Self {
             core <- new_spinlock!(
@@ -99,7 +99,8 @@ impl Engine {
                         rings: ring::slots(&info)?,
                         contexts: Storage::new(CONTEXTS)?,
                         turns: Storage::new(CONTEXTS * rings)?,
-                        waits: [],
+                        // The driver's own jobs wait for none of its others.
+                        waits: Storage::new(0)?,
                     },
                     limits
                 ),
@@ -153,6 +154,16 @@ impl Engine {
     /// What the ring says to that. `true` if it need not be reset now.
     pub(crate) fn abort_answered(&self, ring: RingIndex, answer: Abort) -> bool {
         self.event(|core, now| core.abort_answered(ring, answer, now))
+    }
+
+    /// A firmware holds nothing of a queue any more.
+    pub(crate) fn firmware_let_go(&self, queue: QueueId) {
+        self.event(|core, now| core.firmware_let_go(queue, now));
+    }
+
+    /// What the driver says when a firmware is to let go of a queue.
+    pub(crate) fn let_go_answered(&self, queue: QueueId, answer: LetGo) {
+        self.event(|core, now| core.let_go_answered(queue, answer, now));
     }
 
     /// A ring has stopped with a fault; `seqno` was read together with that.
@@ -252,6 +263,11 @@ impl Engine {
                     }
                 }
                 Action::ResetRing { ring, .. } => return Some(Task::Reset(ring)),
+                Action::LetGo { queue, ring, last_look } => {
+                    if let Some(kept) = core.held(queue).cloned() {
+                        return Some(Task::LetGo { queue, kept, ring, last_look });
+                    }
+                }
                 Action::ResetDevice => return Some(Task::ResetDevice),
                 Action::GiveUp => return Some(Task::GiveUp),
             }

@@ -135,6 +135,10 @@ fn perform(device: &Arc<Device>, rings: &mut Rings, task: Task) {
                 device.engine.device_reset_done(done.is_ok());
             }
         }
+        Task::LetGo { queue, kept, ring, last_look } => {
+            let answer = rings.let_go(&device.link, ring.0, queue, &kept, last_look);
+            device.engine.let_go_answered(queue, answer);
+        }
         Task::GiveUp => device.report_loss(Loss::Crashed),
     }
 }

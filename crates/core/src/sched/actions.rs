@@ -1,7 +1,7 @@
 //! What the scheduler wants done.
 
-use super::slots::{DeviceState, RingState, State};
-use super::{EventSlot, JobId, Priority, RingIndex, Scheduler, Storage};
+use super::slots::{DeviceState, Hold, RingState, State};
+use super::{EventSlot, JobId, Priority, QueueId, RingIndex, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
 use crate::Id;
 
@@ -41,6 +41,17 @@ pub enum Action<F, P> {
     ResetDevice,
     /// Nothing helps: lose the device.
     GiveUp,
+    /// Ask the firmware to let go of a closed queue, none of whose jobs is on hardware; see [`Scheduler::held`]. Then
+    /// call [`Scheduler::let_go_answered`], and [`Scheduler::firmware_let_go`] when the firmware has answered later.
+    LetGo {
+        /// Which queue.
+        queue: QueueId,
+        /// The ring whose firmware was told of it.
+        ring: RingIndex,
+        /// The firmware was asked before, and its time is over: look whether it has answered by now. If not, it is
+        /// reset.
+        last_look: bool,
+    },
     /// Write the job to its ring, to complete with `seqno`; see [`Scheduler::payload`]. Then call
     /// [`Scheduler::started`], or [`Scheduler::start_failed`].
     Run {
@@ -73,6 +84,9 @@ impl<S: Storage> Scheduler<S> {
             return Some(reset);
         }
         if self.device == DeviceState::Running && !self.stopped {
+            if let Some(let_go) = self.poll_let_go() {
+                return Some(let_go);
+            }
             for index in self.in_turn() {
                 let Ok(number) = u8::try_from(index) else { continue };
                 if self.rings.as_ref()[index].state == RingState::Running {
@@ -117,14 +131,19 @@ impl<S: Storage> Scheduler<S> {
     }
 
     fn poll_release(&mut self) -> Option<Action<S::Fence, S::Payload>> {
-        loop {
-            let job = self.done.pop_front(self.jobs.as_mut())?;
+        while let Some(job) = self.done.pop_front(self.jobs.as_mut()) {
             let payload = self.jobs.as_mut()[job as usize].payload.take();
             self.free(job);
             if let Some(payload) = payload {
                 return Some(Action::Release { payload });
             }
         }
+        let queue = self.let_go.pop_front(self.queues.as_mut())?;
+        let slot = &mut self.queues.as_mut()[queue as usize];
+        slot.hold = Hold::Nothing;
+        let payload = slot.payload.take();
+        self.free_queue_if_unused(queue);
+        payload.map(|payload| Action::Release { payload })
     }
 
     /// Picks the next job for a ring; see [`super::turns`].

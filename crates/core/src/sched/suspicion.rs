@@ -58,6 +58,7 @@ impl<S: Storage> Scheduler<S> {
                 RingState::Aborting => slot.accused(),
                 _ => None,
             };
+            self.tick_let_go(index, now);
             let Some(suspect) = suspect.filter(|_| overdue) else { continue };
             let slot = &mut self.rings.as_mut()[index];
             (slot.state, slot.blame, slot.deadline) = (RingState::Suspect, Blame::Overdue(suspect), None);
@@ -114,6 +115,7 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.rings.as_mut()[ring];
         (slot.state, slot.blame, slot.acquitted) = (RingState::Running, Blame::Nobody, false);
         self.watch(ring, now);
+        self.doubt_firmware(ring);
     }
 
     /// `run` has returned for a job: the hardware has all jobs up to this number, and the time of the oldest begins, if

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::model::firmware::{Holding, QUEUE_PAYLOADS};
 use super::model::{Model, RingIs, Stage};
 use super::*;
 
@@ -99,6 +100,18 @@ enum Event {
     Kill {
         queue: usize,
     },
+    /// A firmware is told of a queue.
+    Hold {
+        queue: usize,
+    },
+    /// The driver answers, to whatever was asked last.
+    Answer {
+        queue: usize,
+        answer: LetGo,
+    },
+    FirmwareLetGo {
+        queue: usize,
+    },
     Lose {
         error: FenceError,
     },
@@ -156,6 +169,10 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..8usize, priority()).prop_map(|(queue, priority)| Event::Reprioritize { queue, priority }),
         8 => (0..8usize, 0..5u8).prop_map(|(queue, ring)| Event::Move { queue, ring: ring.div_ceil(2) }),
         3 => (0..8usize).prop_map(|queue| Event::Kill { queue }),
+        12 => (0..8usize).prop_map(|queue| Event::Hold { queue }),
+        20 => (0..8usize, prop_oneof![1 => Just(LetGo::Done), 3 => Just(LetGo::Asked), 1 => Just(LetGo::Cannot)])
+            .prop_map(|(queue, answer)| Event::Answer { queue, answer }),
+        12 => (0..8usize).prop_map(|queue| Event::FirmwareLetGo { queue }),
         1 => error.prop_map(|error| Event::Lose { error }),
         2 => Just(Event::HardwareGone),
     ]
@@ -170,13 +187,13 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(event_slots: Option<u8>, unordered: [bool; RINGS]) -> Self {
-        let mut bench =
-            Bench::with(JOBS, RINGS, Limits { extensions: EXTENSIONS, event_slots, ..Limits::new(CREDITS, TIMEOUT) });
+    fn new(event_slots: Option<u8>, unordered: [bool; RINGS], firmware: Firmware) -> Self {
+        let limits = Limits { extensions: EXTENSIONS, event_slots, firmware, ..Limits::new(CREDITS, TIMEOUT) };
+        let mut bench = Bench::with(JOBS, RINGS, limits);
         for (ring, unordered) in bench.scheduler.rings.iter_mut().zip(unordered) {
             ring.unordered = unordered;
         }
-        let model = Model::new(&unordered, CREDITS, event_slots);
+        let model = Model::new(&unordered, limits);
         let mut pair = Self { scheduler: bench.scheduler, model, now: bench.now, reservations: vec![] };
         pair.open_context(2);
         pair.open_context(1);
@@ -389,12 +406,33 @@ impl Pair {
             }
             Event::Move { queue, ring } => self.move_queue(queue % self.model.queues.len(), ring),
             Event::Kill { queue } => self.kill(queue % self.model.queues.len()),
+            Event::Hold { queue } => {
+                let queue = queue % self.model.queues.len();
+                let payload = QUEUE_PAYLOADS + u32::try_from(queue).unwrap();
+                let held = self.scheduler.firmware_holds(self.model.queues[queue].handle, payload);
+                assert_eq!(held, self.model.may_hold(queue).then_some(()).ok_or(payload));
+                if held.is_ok() {
+                    self.model.held(queue);
+                }
+            }
+            Event::Answer { queue, answer } => self.answer(queue % self.model.queues.len(), answer),
+            Event::FirmwareLetGo { queue } => {
+                let queue = queue % self.model.queues.len();
+                self.scheduler.firmware_let_go(self.model.queues[queue].handle, self.now);
+                self.model.firmware_let_go(queue);
+            }
             Event::Lose { error } => self.lose(error),
             Event::HardwareGone => {
                 self.scheduler.hardware_gone();
                 self.model.hardware_gone();
             }
         }
+        self.model.owe_questions();
+    }
+
+    fn answer(&mut self, queue: usize, answer: LetGo) {
+        self.scheduler.let_go_answered(self.model.queues[queue].handle, answer, self.now);
+        self.model.let_go_answered(queue, answer, self.now);
     }
 
     fn drain(&mut self) {
@@ -408,6 +446,7 @@ impl Pair {
                 }
                 Action::ResetDevice => self.model.asked_of_device(),
                 Action::GiveUp => self.model.gave_up(),
+                Action::LetGo { queue, ring, last_look } => self.model.asked_to_let_go(queue, ring, last_look),
                 Action::Run { job, ring, seqno, event } => {
                     let payload = *self.scheduler.payload(job).unwrap();
                     self.model.reported_through(payload, event);
@@ -431,6 +470,10 @@ impl Pair {
             let stats = self.scheduler.reset_stats(context.handle);
             assert!(stats == Some(expected) || stats.is_none() && may_be_gone, "{stats:?}, not {expected:?}");
         }
+        for (number, queue) in (QUEUE_PAYLOADS..).zip(&self.model.queues) {
+            let kept = queue.holding != Holding::Nothing;
+            assert_eq!(self.scheduler.held(queue.handle), kept.then_some(&number));
+        }
         for (number, job) in (0..).zip(&self.model.jobs) {
             let kept = !matches!(job.stage, Stage::Reserved | Stage::Gone);
             assert_eq!(self.scheduler.payload(job.handle), kept.then_some(&number));
@@ -442,6 +485,7 @@ impl Pair {
         for queue in 0..self.model.queues.len() {
             self.kill(queue);
         }
+        self.model.owe_questions();
         while !self.reservations.is_empty() {
             self.commit(0);
         }
@@ -449,12 +493,19 @@ impl Pair {
         for _ in 0..JOBS {
             for ring in [0, 1] {
                 self.drain();
+                for queue in 0..self.model.queues.len() {
+                    self.answer(queue, LetGo::Done);
+                    self.scheduler.firmware_let_go(self.model.queues[queue].handle, self.now);
+                    self.model.firmware_let_go(queue);
+                }
                 self.begin_reset(ring);
                 self.reset_done(ring, true);
                 self.begin_device_reset();
                 self.device_reset_done(true);
+                self.model.owe_questions();
                 if let Some((seqno, _)) = self.model.rings[usize::from(ring)].running.last().copied() {
                     self.done(ring, seqno);
+                    self.model.owe_questions();
                 }
             }
         }
@@ -467,13 +518,14 @@ proptest! {
     /// Whatever happens, in any order, each fence signals once and says how its job ended, each payload is released once
     /// the hardware is done with it, and in the end nothing is left. The shell carries out actions now and then, not after each event.
     #[test]
-    fn fence_1_and_2_and_4_and_sched_1_and_2_and_4_and_6_and_7_and_11_hold_for_random_events(
+    fn fence_1_and_2_and_4_and_sched_1_and_2_and_4_and_6_and_7_and_11_and_12_hold_for_random_events(
         events in prop::collection::vec((event(), prop::bool::weighted(0.7)), 1..150),
         loses in any::<bool>(),
         event_slots in prop_oneof![2 => Just(None), 1 => Just(Some(1)), 1 => Just(Some(2))],
         unordered in any::<[bool; RINGS]>(),
+        firmware in prop_oneof![Just(Firmware::OfEachRing), Just(Firmware::OfTheDevice)],
     ) {
-        let mut pair = Pair::new(event_slots, unordered);
+        let mut pair = Pair::new(event_slots, unordered, firmware);
         for (event, drain) in &events {
             pair.apply(event);
             pair.check();
