@@ -168,7 +168,7 @@ impl Engine {
 
     /// A ring has stopped with a fault; `seqno` was read together with that.
     pub(crate) fn fault(&self, ring: u8, seqno: Seqno) {
-        self.event(|core, now| core.fault(RingIndex(ring), seqno, now));
+        self.event(|core, now| core.faulted(RingIndex(ring), seqno, now));
     }
 
     /// The hardware has all jobs of a ring up to this number.

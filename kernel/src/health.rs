@@ -50,7 +50,7 @@ impl Watcher {
 
     /// How long until the next look, or `None` if there is nothing more to be learned.
     fn due_in(&self) -> Option<Duration> {
-        Some(self.vitals.due()?.since_beginning().saturating_sub(self.clock.elapsed()))
+        Some(self.vitals.next_deadline()?.since_beginning().saturating_sub(self.clock.elapsed()))
     }
 }
 

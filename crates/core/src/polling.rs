@@ -35,13 +35,13 @@ impl Polling {
     }
 
     /// A look begins. Says whether it is the last one.
-    pub fn looks(&mut self, now: Timestamp) -> bool {
+    pub fn begin_look(&mut self, now: Timestamp) -> bool {
         self.charge(now, self.longest_pause);
         self.left.is_zero()
     }
 
     /// The look has ended, and a pause begins.
-    pub fn pauses(&mut self, now: Timestamp) {
+    pub fn look_done(&mut self, now: Timestamp) {
         self.charge(now, self.longest_look);
     }
 
@@ -69,13 +69,13 @@ mod tests {
         let began = now;
         let mut polling = Polling::new(LIMIT, PAUSE, now);
         for look in 1.. {
-            let last = polling.looks(now);
+            let last = polling.begin_look(now);
             let (look_took, paused) = took();
             now = now.plus(look_took);
             if last {
                 return (look, now.since_beginning().saturating_sub(began.since_beginning()));
             }
-            polling.pauses(now);
+            polling.look_done(now);
             now = now.plus(paused);
         }
         unreachable!()

@@ -63,6 +63,12 @@ impl Device {
         self.state.lock().unwrap()
     }
 
+    /// Resets of the ring, and questions.
+    fn counts(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.resets, state.asked.len())
+    }
+
     /// It reads nothing any more. What it read must have been there until now.
     fn reads_nothing(&self) {
         let reads = std::mem::take(&mut self.state().reads);
@@ -197,7 +203,7 @@ fn sched_12_a_firmware_that_answers_late_is_waited_for_by_nobody() {
     device.reads_nothing();
     scheduler.events().firmware_let_go(id);
     until(|| is_gone(&memory));
-    assert_eq!((device.state().resets, device.state().asked.len()), (0, 1));
+    assert_eq!(device.counts(), (0, 1));
     assert!(scheduler.close(LONG));
 }
 
@@ -264,7 +270,7 @@ fn sched_12_and_1_a_scheduler_ends_although_its_firmware_says_nothing() {
         };
         assert!(scheduler.close(LONG));
         until(|| is_gone(&memory));
-        assert_eq!((device.state().resets, device.state().asked.len()), (0, usize::from(closed)));
+        assert_eq!(device.counts(), (0, usize::from(closed)));
         if let Some(queue) = open {
             assert!(queue.firmware_holds(Arc::new("memory")).is_err(), "too late to tell a firmware");
         }
@@ -280,6 +286,7 @@ fn sched_12_and_2_what_a_lost_firmware_may_read_stays_until_the_hardware_is_gone
     let (queue, memory) = device.tell(&scheduler);
     let (other, kept) = device.tell(&scheduler);
     let fence = queue.submit(NewJob::new(Arc::new("a job"))).unwrap();
+    until(|| !device.state().on_ring.is_empty());
     drop(queue);
     scheduler.lose(FenceError::Lost);
     assert_eq!(fence.wait(LONG), Err(WaitError::Failed(FenceError::Lost)));

@@ -25,7 +25,7 @@ impl Vblanks {
 
     /// The hardware's counter goes on from this, and no blank was missed: after the display was turned off and on. A counter
     /// that stands still is not taken for one that has begun anew and gone on.
-    pub fn goes_on_from(&mut self, register: u32) {
+    pub fn continued_from(&mut self, register: u32) {
         self.register = register;
     }
 
@@ -47,7 +47,7 @@ mod tests {
         assert_eq!((blanks.observe(2), blanks.count()), (12, 12));
         // This time the shell has not said so.
         assert_eq!(blanks.observe(1), 13);
-        blanks.goes_on_from(7);
+        blanks.continued_from(7);
         assert_eq!((blanks.observe(7), blanks.observe(8)), (13, 14));
         let mut wraps = Vblanks { count: 5, register: u32::MAX };
         assert_eq!(wraps.observe(1), 7);

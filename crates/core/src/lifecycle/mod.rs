@@ -6,7 +6,7 @@
 //! all of them is in ARCHITECTURE.md, generated from this code.
 //!
 //! Some states end by themselves: a recovery waits for its turn ([`Spacing`](crate::recovery::Spacing)), a device that is not ready is looked at again
-//! ([`Patience`]), a link that is down is given up one day. Such a state has a [deadline](Lifecycle::deadline); then the shell
+//! ([`Patience`]), a link that is down is given up one day. Such a state has a [deadline](Lifecycle::next_deadline); then the shell
 //! tells [`Event::Tick`]. Whatever else happens meanwhile is answered at once. While the slot says that the link is down nothing
 //! is probed, and nothing that reads all-ones is held against the device (RECOV-4).
 //!
@@ -115,7 +115,7 @@ pub enum Event {
     LinkDown,
     /// The slot says that its link is up again.
     LinkUp,
-    /// The [deadline](Lifecycle::deadline) has come.
+    /// The [deadline](Lifecycle::next_deadline) has come.
     Tick,
     /// Completes [`Action::Probe`]: it is bound.
     Probed,
@@ -212,7 +212,7 @@ impl Lifecycle {
     }
 
     /// When to tell [`Event::Tick`], if nothing else happens before.
-    pub const fn deadline(&self) -> Option<Timestamp> {
+    pub const fn next_deadline(&self) -> Option<Timestamp> {
         match self.state {
             State::Waiting(_) | State::LinkDown => self.deadline,
             _ => None,

@@ -101,6 +101,27 @@ impl<S: Storage> Scheduler<S> {
         self.poll_signal()
     }
 
+    /// Hands out a job that has been committed just now, if it can be run at once: it waits for nothing, its ring has credits
+    /// for it, nothing is wrong with the ring or the device, and it is its queue's turn. Then the
+    /// [`Action::Run`] is the one that [`Scheduler::poll_action`] would have given next for that ring. So the thread
+    /// that has committed the job may run it, and need not wake another to do so. That thread must be the only one then
+    /// that gives anything to rings, since numbers are given to a ring in their order. O(log contexts).
+    #[must_use = "the job is to be run"]
+    pub fn run_now(&mut self, job: JobId) -> Option<Action<S::Fence, S::Payload>> {
+        let slot = self.job_mut(job).filter(|slot| slot.state == State::Queued && slot.result.is_ok())?;
+        let (queue, cost) = (slot.queue, slot.cost);
+        let slot = &self.queues.as_ref()[queue as usize];
+        let (ring, has_event) = (slot.ring, slot.event.is_some() || self.event_slots.may_take());
+        let is_oldest = slot.jobs.front() == Some(job.index);
+        let ring_slot = &self.rings.as_ref()[usize::from(ring.0)];
+        let goes_on = self.device == DeviceState::Running && !self.stopped && ring_slot.state == RingState::Running;
+        let may_run = goes_on && is_oldest && has_event && cost <= ring_slot.credits && !self.is_banned(queue);
+        if !may_run || self.next_queue(usize::from(ring.0)) != Some(queue) {
+            return None;
+        }
+        self.poll_run(ring)
+    }
+
     /// The rings, beginning behind the one that was served last.
     pub(super) fn in_turn(&self) -> impl Iterator<Item = usize> {
         let (count, next) = (self.rings.as_ref().len(), self.next_ring);

@@ -5,10 +5,11 @@
 //! | event | call |
 //! |---|---|
 //! | a user submits | [`Scheduler::reserve`], [`Scheduler::wait_for`], then [`Scheduler::commit`] |
+//! | whoever has submitted would run the job itself | [`Scheduler::run_now`] |
 //! | a fence a job waits for has signalled | [`Scheduler::dependency_done`] |
 //! | the hardware has a job, or could not be given it | [`Scheduler::started`], [`Scheduler::start_failed`] |
 //! | a ring reports progress | [`Scheduler::hw_done`], or [`Scheduler::hw_done_one`] where jobs complete out of order |
-//! | a ring stopped with a fault | [`Scheduler::fault`] |
+//! | a ring stopped with a fault | [`Scheduler::faulted`] |
 //! | time has passed | [`Scheduler::tick`] |
 //! | a job that seems to hang moves, or never began | [`Scheduler::still_running`], [`Scheduler::suspect_began`] |
 //! | a ring is to give up one job, and has | [`Scheduler::begin_abort`], [`Scheduler::abort_answered`], [`Scheduler::aborted`] |
@@ -54,6 +55,15 @@
 //! - If a ring's reset fails, or is in vain, the whole device is reset: what was on its other rings is lost through no fault
 //!   of theirs. If that fails too, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`]
 //!   (SCHED-4).
+//!
+//! # Examples
+//! The whole life of one job, with storage that takes no heap (`examples/one_job.rs`):
+//!
+//! ```
+#![cfg_attr(any(doc, doctest), doc = include_str!("../../examples/one_job.rs"))]
+//! ```
+//!
+//! # Cost
 //!
 //! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves, and no job or queue is ever
 //! searched for.

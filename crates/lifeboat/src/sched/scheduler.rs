@@ -216,7 +216,7 @@ impl<J> Events<J> {
     /// A ring has stopped with a fault; `seqno` was read together with that, and is what it has completed.
     pub fn fault(&self, ring: RingIndex, seqno: Seqno) {
         let now = self.0.now();
-        self.0.event(|core| core.fault(ring, seqno, now));
+        self.0.event(|core| core.faulted(ring, seqno, now));
     }
 
     /// The driver found its device lost; as [`Scheduler::lose`].

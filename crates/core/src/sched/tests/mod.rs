@@ -1,5 +1,5 @@
 //! The scheduler driven by hand ([`scenarios`], [`starts`], [`contexts`], [`waits`], [`loans`], [`shares`], [`fairness`], [`charges`],
-//! [`resets`], [`proof`], [`event_slots`], [`own_limits`], [`out_of_order`], [`aborts`], [`let_go`],
+//! [`resets`], [`proof`], [`event_slots`], [`own_limits`], [`out_of_order`], [`aborts`], [`let_go`], [`submitter`],
 //! [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
@@ -26,6 +26,7 @@ mod resets;
 mod scenarios;
 mod shares;
 mod starts;
+mod submitter;
 mod waits;
 
 use core::cell::Cell;

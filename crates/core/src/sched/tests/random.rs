@@ -32,6 +32,8 @@ enum Event {
     /// Of the reservations that are open, so that anything may happen since the reservation.
     Commit {
         reservation: usize,
+        /// Whoever submits runs the job, if the scheduler says so.
+        runs: bool,
     },
     Cancel {
         reservation: usize,
@@ -145,7 +147,7 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         1 => (0..8usize, spec()).prop_map(|(queue, spec)| Event::Reserve { queue, spec: JobSpec { cost: 5, ..spec } }),
         3 => (0..8usize, spec()).prop_map(|(queue, spec)| Event::Reserve { queue, spec: JobSpec { cost: 1, ..spec } }),
-        40 => (0..4usize).prop_map(|reservation| Event::Commit { reservation }),
+        40 => (0..4usize, any::<bool>()).prop_map(|(reservation, runs)| Event::Commit { reservation, runs }),
         2 => (0..4usize).prop_map(|reservation| Event::Cancel { reservation }),
         20 => (0..JOBS, prop::bool::weighted(0.2)).prop_map(|(job, failed)| Event::Dependency { job, failed }),
         30 => (0..2u8, 0..3usize).prop_map(|(ring, place)| Event::Complete { ring, place }),
@@ -226,12 +228,40 @@ impl Pair {
         self.model.contexts[context].closed = true;
     }
 
-    fn commit(&mut self, reservation: usize) {
+    fn reserve(&mut self, queue: usize, spec: JobSpec) {
+        let refusal = self.model.refusal(queue, spec, JOBS);
+        match self.scheduler.reserve(self.model.queues[queue].handle, spec) {
+            Ok(reservation) => {
+                assert_eq!(refusal, None);
+                let job = self.model.reserved(queue, spec, reservation.job());
+                self.reservations.push((job, reservation));
+            }
+            Err(error) => assert_eq!(refusal, Some(error)),
+        }
+    }
+
+    fn commit(&mut self, reservation: usize) -> JobId {
         let (job, reservation) = self.reservations.remove(reservation);
         let number = u32::try_from(job).unwrap();
         let handle = self.scheduler.commit(reservation, number, number);
         assert_eq!(handle, self.model.jobs[job].handle);
         self.model.committed(job);
+        handle
+    }
+
+    fn run_now(&mut self, job: JobId) {
+        if let Some(action) = self.scheduler.run_now(job) {
+            let Action::Run { job: run, ring, seqno, event } = action else { panic!("{action:?}") };
+            assert_eq!(run, job);
+            self.ran(run, ring, seqno, event);
+        }
+    }
+
+    fn ran(&mut self, job: JobId, ring: RingIndex, seqno: Seqno, event: Option<EventSlot>) {
+        let payload = *self.scheduler.payload(job).unwrap();
+        self.model.reported_through(payload, event);
+        self.model.started(job, payload, ring, seqno, self.now);
+        self.scheduler.started(ring, seqno, self.now);
     }
 
     fn cancel(&mut self, reservation: usize) {
@@ -325,19 +355,13 @@ impl Pair {
                 let last = self.model.contexts.len() - 1;
                 self.close_context(last.saturating_sub(context));
             }
-            Event::Reserve { queue, spec } => {
-                let queue = queue % self.model.queues.len();
-                let refusal = self.model.refusal(queue, spec, JOBS);
-                match self.scheduler.reserve(self.model.queues[queue].handle, spec) {
-                    Ok(reservation) => {
-                        assert_eq!(refusal, None);
-                        let job = self.model.reserved(queue, spec, reservation.job());
-                        self.reservations.push((job, reservation));
-                    }
-                    Err(error) => assert_eq!(refusal, Some(error)),
+            Event::Reserve { queue, spec } => self.reserve(queue % self.model.queues.len(), spec),
+            Event::Commit { reservation, runs } if reservation < self.reservations.len() => {
+                let job = self.commit(reservation);
+                if runs {
+                    self.run_now(job);
                 }
             }
-            Event::Commit { reservation } if reservation < self.reservations.len() => self.commit(reservation),
             Event::Cancel { reservation } if reservation < self.reservations.len() => self.cancel(reservation),
             Event::Commit { .. } | Event::Cancel { .. } => {}
             // The latest ones: the others are long gone.
@@ -374,7 +398,7 @@ impl Pair {
                 // Half of them with the ring's own number.
                 let slot = &self.model.rings[usize::from(ring)];
                 let seqno = slot.numbers[slot.at.saturating_sub(back.saturating_sub(2))];
-                self.scheduler.fault(RingIndex(ring), seqno, self.now);
+                self.scheduler.faulted(RingIndex(ring), seqno, self.now);
                 self.model.fault(usize::from(ring), seqno, self.now);
             }
             Event::Pass { millis } => self.now = self.now.plus(Duration::from_millis(millis)),
@@ -406,21 +430,9 @@ impl Pair {
             }
             Event::Move { queue, ring } => self.move_queue(queue % self.model.queues.len(), ring),
             Event::Kill { queue } => self.kill(queue % self.model.queues.len()),
-            Event::Hold { queue } => {
-                let queue = queue % self.model.queues.len();
-                let payload = QUEUE_PAYLOADS + u32::try_from(queue).unwrap();
-                let held = self.scheduler.firmware_holds(self.model.queues[queue].handle, payload);
-                assert_eq!(held, self.model.may_hold(queue).then_some(()).ok_or(payload));
-                if held.is_ok() {
-                    self.model.held(queue);
-                }
-            }
+            Event::Hold { queue } => self.hold(queue % self.model.queues.len()),
             Event::Answer { queue, answer } => self.answer(queue % self.model.queues.len(), answer),
-            Event::FirmwareLetGo { queue } => {
-                let queue = queue % self.model.queues.len();
-                self.scheduler.firmware_let_go(self.model.queues[queue].handle, self.now);
-                self.model.firmware_let_go(queue);
-            }
+            Event::FirmwareLetGo { queue } => self.firmware_let_go(queue % self.model.queues.len()),
             Event::Lose { error } => self.lose(error),
             Event::HardwareGone => {
                 self.scheduler.hardware_gone();
@@ -428,6 +440,20 @@ impl Pair {
             }
         }
         self.model.owe_questions();
+    }
+
+    fn hold(&mut self, queue: usize) {
+        let payload = QUEUE_PAYLOADS + u32::try_from(queue).unwrap();
+        let held = self.scheduler.firmware_holds(self.model.queues[queue].handle, payload);
+        assert_eq!(held, self.model.may_hold(queue).then_some(()).ok_or(payload));
+        if held.is_ok() {
+            self.model.held(queue);
+        }
+    }
+
+    fn firmware_let_go(&mut self, queue: usize) {
+        self.scheduler.firmware_let_go(self.model.queues[queue].handle, self.now);
+        self.model.firmware_let_go(queue);
     }
 
     fn answer(&mut self, queue: usize, answer: LetGo) {
@@ -448,10 +474,8 @@ impl Pair {
                 Action::GiveUp => self.model.gave_up(),
                 Action::LetGo { queue, ring, last_look } => self.model.asked_to_let_go(queue, ring, last_look),
                 Action::Run { job, ring, seqno, event } => {
-                    let payload = *self.scheduler.payload(job).unwrap();
-                    self.model.reported_through(payload, event);
-                    self.model.started(job, payload, ring, seqno, self.now);
-                    self.scheduler.started(ring, seqno, self.now);
+                    self.model.assert_nothing_before_work();
+                    self.ran(job, ring, seqno, event);
                 }
             }
         }
@@ -487,7 +511,7 @@ impl Pair {
         }
         self.model.owe_questions();
         while !self.reservations.is_empty() {
-            self.commit(0);
+            let _ = self.commit(0);
         }
         self.start();
         for _ in 0..JOBS {
@@ -495,8 +519,7 @@ impl Pair {
                 self.drain();
                 for queue in 0..self.model.queues.len() {
                     self.answer(queue, LetGo::Done);
-                    self.scheduler.firmware_let_go(self.model.queues[queue].handle, self.now);
-                    self.model.firmware_let_go(queue);
+                    self.firmware_let_go(queue);
                 }
                 self.begin_reset(ring);
                 self.reset_done(ring, true);
@@ -542,7 +565,7 @@ proptest! {
         if loses || is_dead(&pair) {
             pair.lose(FenceError::Lost);
             while !pair.reservations.is_empty() {
-                pair.commit(0);
+                let _ = pair.commit(0);
             }
             pair.drain();
             pair.apply(&Event::HardwareGone);

@@ -44,14 +44,13 @@ impl World {
         let mut events = vec![];
         for (queue, held) in self.held.iter().enumerate() {
             match held.question {
-                Question::None => {}
+                Question::None | Question::Asked(_) | Question::Kept => {}
                 // The driver finds what there is; and the first answer may be that the firmware has nothing.
                 Question::InHand { .. } if !held.may_read => events.push(Event::Answer(queue, LetGo::Done)),
                 Question::InHand { last_look: false } => {
                     events.extend([LetGo::Done, LetGo::Asked, LetGo::Cannot].map(|to| Event::Answer(queue, to)));
                 }
                 Question::InHand { last_look: true } => events.push(Event::Answer(queue, LetGo::Asked)),
-                Question::Asked(_) | Question::Kept => {}
                 Question::Answered => continue,
             }
             // Having been told once, the firmware may let go at any moment; the shell hears of that in time or late.

@@ -79,6 +79,8 @@ enum Notable {
     AnsweredLate,
     /// What a queue kept alive.
     QueueReleased,
+    /// A job was run by the thread that has submitted it.
+    RanNow,
 }
 
 /// What happens in every configuration.
@@ -114,6 +116,7 @@ const ONE_RING: Config = Config {
     firmware: None,
     out_of_order: false,
     unordered: false,
+    by_submitter: false,
     aborts: false,
     ticks: 1,
 };
@@ -333,12 +336,21 @@ fn sched_4_and_11_hold_in_every_order_of_events_with_aborts_on_an_unordered_ring
     explore_all(&config, &[Notable::RanAgain, INNOCENT, Notable::Aborted, Notable::AbortInVain]);
 }
 
+/// The thread that submits a job runs it if nothing is in its way, and else the worker does; whatever happens meanwhile.
+/// 660,000 states, depth 34.
+#[test]
+fn sched_8_and_9_hold_in_every_order_of_events_with_jobs_that_are_run_by_their_submitter() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Job(1))];
+    let config = Config { jobs, credits: [1; 2], by_submitter: true, slow_hands: true, faults: false, ..ONE_RING };
+    explore_all(&config, &[Notable::RanNow, Notable::NotStarted]);
+}
+
 /// What is seen where a firmware holds something of queues.
 const FIRMWARE: [Notable; 5] =
     [Notable::AskedFirmware, Notable::LastLook, Notable::AnsweredAtLast, Notable::AnsweredLate, Notable::QueueReleased];
 
 /// A firmware that lets go of two queues of one ring, in time, late or never, in the midst of faults, hangs, resets and
-/// the loss. STATES1 states, depth DEPTH1.
+/// the loss. 200,000 states, depth 39.
 #[test]
 fn sched_12_holds_in_every_order_of_events_with_a_firmware_of_each_ring() {
     let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Nothing)];

@@ -59,6 +59,24 @@ impl World {
         })
     }
 
+    /// Whoever has submitted a job runs it, if the scheduler says so: then it is what that ring would have been given next.
+    pub(super) fn run_now(&mut self, config: &Config, job: usize) -> Option<Notable> {
+        let (handle, before) = (self.jobs[job].handle?, self.scheduler.clone());
+        let Some(Action::Run { job: run, ring, seqno, .. }) = self.scheduler.run_now(handle) else {
+            assert_eq!(self.scheduler, before, "it was asked in vain, and something has changed");
+            return None;
+        };
+        assert_eq!(run, handle, "another job than that which was committed");
+        let mut polled = before;
+        let next = core::iter::from_fn(|| polled.poll_action()).find_map(|action| match action {
+            Action::Run { job, ring: other, seqno, .. } if other == ring => Some((job, seqno)),
+            _ => None,
+        });
+        assert_eq!(next, Some((handle, seqno)), "it has overtaken a job, or has taken its number");
+        self.ran(config, handle, ring, seqno);
+        Some(Notable::RanNow)
+    }
+
     fn signalled(&mut self, config: &Config, job: usize, result: Result<(), FenceError>) -> Notable {
         let plan = &config.jobs[job];
         let progress = &mut self.jobs[job];
@@ -215,8 +233,8 @@ impl World {
                     scheduler.hw_done_one(ring, *seqno, self.now);
                 }
             }
-            scheduler.fault(ring, old, self.now);
-            scheduler.fault(ring, never, self.now);
+            scheduler.faulted(ring, old, self.now);
+            scheduler.faulted(ring, never, self.now);
             if matches!(engine.reset, Reset::None | Reset::Asked | Reset::Failed) {
                 scheduler.reset_done(ring, true);
                 scheduler.reset_done(ring, false);

@@ -85,7 +85,7 @@ impl World {
             // The number that was read with it counts, although the ring may show another one by now.
             self.reported(config, ring);
         }
-        self.scheduler.fault(RingIndex(ring), seqno, self.now);
+        self.scheduler.faulted(RingIndex(ring), seqno, self.now);
         self.note_forgiven(ring);
         let blamed = self.scheduler.rings[usize::from(ring)].blame == Blame::Oldest;
         let over = self.lost || self.hopeless;

@@ -51,6 +51,8 @@ pub(super) struct Config {
     pub(super) out_of_order: bool,
     /// The scheduler knows that they keep no order, and each job's time begins when the ring has it.
     pub(super) unordered: bool,
+    /// Whoever submits may run the job.
+    pub(super) by_submitter: bool,
     /// Rings may be able to give up a job alone.
     pub(super) aborts: bool,
     /// With one, at most one queue is busy.
@@ -134,6 +136,8 @@ pub(super) enum Event {
     Cut,
     /// The shell takes one action and carries it out.
     Poll,
+    /// The thread that has submitted a job asks whether it may run it.
+    RunNow(usize),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -290,6 +294,8 @@ impl World {
                 Stage::Reserved(_) => events.extend([Event::Commit(job), Event::Cancel(job)]),
                 Stage::Committed | Stage::Withdrawn => {}
             }
+            let may_ask = config.by_submitter && progress.stage == Stage::Committed && progress.signalled.is_none();
+            events.extend(may_ask.then_some(Event::RunNow(job)));
             events.extend(self.waited_for(config, job).map(|result| Event::Dependency(job, result)));
         }
         for (ring, engine) in (0..).zip(&self.engines) {
@@ -384,6 +390,7 @@ impl World {
     pub(super) fn apply(&mut self, config: &Config, event: Event) -> Option<Notable> {
         match event {
             Event::Poll => return self.poll(config),
+            Event::RunNow(job) => return self.run_now(config, job),
             Event::Reserve(job) => return self.reserve(config, job),
             Event::Commit(job) => self.commit(job),
             Event::Cancel(job) => {

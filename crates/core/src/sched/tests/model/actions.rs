@@ -116,6 +116,12 @@ impl Model {
         self.event_slots.is_some_and(|slots| running(queue) || others.filter(busy).count() >= slots.into())
     }
 
+    /// Whoever polls is told of all else first.
+    pub(in super::super) fn assert_nothing_before_work(&self) {
+        assert!(!self.ended() && !self.releasable() && !self.give_up && !self.reset_owed(), "work before trouble");
+        assert!(!self.question_owed(), "work before memory");
+    }
+
     pub(in super::super) fn started(
         &mut self,
         handle: JobId,
@@ -124,8 +130,6 @@ impl Model {
         seqno: Seqno,
         now: Timestamp,
     ) {
-        assert!(!self.ended() && !self.releasable() && !self.give_up && !self.reset_owed(), "work before trouble");
-        assert!(!self.question_owed(), "work before memory");
         let index = payload as usize;
         let (turn, ring) = (self.jobs[index].queue, usize::from(ring.0));
         assert_eq!((self.device, self.stopped), (DeviceIs::Running, false));
