@@ -118,7 +118,7 @@ impl Watcher {
 
     /// What happens next, until something is to be done anyway.
     fn next(&self, messages: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
-        let state_ends = self.lifecycle.deadline().map(|deadline| later(self.epoch, deadline.since_beginning()));
+        let state_ends = self.lifecycle.next_deadline().map(|deadline| later(self.epoch, deadline.since_beginning()));
         let farewell_ends = self.farewell.as_ref().map(Farewell::until);
         match [state_ends, farewell_ends].into_iter().flatten().min() {
             Some(deadline) => messages.recv_timeout(deadline.saturating_duration_since(Instant::now())),
@@ -128,7 +128,7 @@ impl Watcher {
 
     /// A deadline has come: of the state, or of what is to be told.
     fn tick(&mut self) -> Option<Action> {
-        if self.lifecycle.deadline().is_some_and(|deadline| deadline <= self.now()) {
+        if self.lifecycle.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
             return self.handle(Event::Tick);
         }
         self.tell_news();
