@@ -268,4 +268,13 @@ mod tests {
         assert!(patterns.iter().all(|pattern| *pattern != 0 && *pattern != u32::MAX));
         assert!(patterns.windows(2).all(|two| two[0] != two[1]));
     }
+
+    #[test]
+    fn patterns_are_marsaglias_sequence_so_none_comes_again_before_all_others() {
+        let mut vitals = Vitals::new(WATCH, Timestamp::default(), 1);
+        for expected in [1, 270_369, 67_634_689, 2_647_435_461, 307_599_695] {
+            assert_eq!(vitals.pattern(), expected);
+            vitals.look(Timestamp::default(), Verdict::Alive, None);
+        }
+    }
 }
