@@ -22,6 +22,7 @@
 //! | `health`, `watcher` | is the device alive |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals` | what can be seen |
+//! | `mistakes` | calls that kernels with lockdep must report |
 //! | `glue` | all that is unsafe |
 //!
 //! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. The
@@ -49,6 +50,7 @@ mod interrupt;
 mod job;
 mod link;
 mod load;
+mod mistakes;
 mod node;
 mod programs;
 mod registration;
@@ -62,7 +64,7 @@ mod watcher;
 mod workspace;
 
 use driver::PciDriver;
-use glue::{Devices, Registered};
+use glue::{lint, Devices, Registered};
 use lifeboat_jobqueue::clock;
 use shared::Shared;
 
@@ -81,6 +83,7 @@ struct Lifeboat {
 impl InPlaceModule for Lifeboat {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
+            lint::teach_order();
             let shared = Shared::new()?;
             Ok(try_pin_init!(Self {
                 registered: Registered::new(shared.clone(), module),

@@ -12,3 +12,17 @@ extern "C" {
     /// Wakes pollers of every open file of a `struct drm_device`. Sleeps.
     pub(super) fn lifeboat_shim_wake_files(drm: *mut c_void);
 }
+
+#[cfg(CONFIG_LOCKDEP)]
+extern "C" {
+    pub(super) fn lifeboat_shim_section_begins();
+    pub(super) fn lifeboat_shim_section_ends();
+    pub(super) fn lifeboat_shim_ownership_begins();
+    pub(super) fn lifeboat_shim_ownership_ends();
+    pub(super) fn lifeboat_shim_gate_drains();
+    pub(super) fn lifeboat_shim_assert_inside();
+    pub(super) fn lifeboat_shim_teach_order();
+    pub(super) fn lifeboat_shim_mistake_fence();
+    pub(super) fn lifeboat_shim_mistake_reservation();
+    pub(super) fn lifeboat_shim_mistake_modeset();
+}
