@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The files under `lifeboat/` in debugfs: `removals`, and for each device `state`, `counters`,
+//! The files under `lifeboat/` in debugfs: `removals`, `holders`, and for each device `state`, `counters`,
 //! `load` and `mistake`.
 
 use kernel::{
@@ -46,6 +46,15 @@ impl Files {
 /// The file with the last removals.
 pub(crate) fn removals(shared: &Arc<Shared>) -> impl PinInit<File<Arc<Shared>>, Error> + '_ {
     shared.dir.read_callback_file(c"removals", Ok::<_, Error>(shared.clone()), &show_removals)
+}
+
+/// The file with everything that keeps the module loaded.
+pub(crate) fn holders(shared: &Arc<Shared>) -> impl PinInit<File<Arc<Shared>>, Error> + '_ {
+    shared.dir.read_callback_file(c"holders", Ok::<_, Error>(shared.clone()), &show_holders)
+}
+
+fn show_holders(shared: &Arc<Shared>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}", shared.holders)
 }
 
 fn show_removals(shared: &Arc<Shared>, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,12 +21,13 @@
 //! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health`, `watcher` | is the device alive |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
-//! | `debugfs`, `counters`, `removals` | what can be seen |
+//! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
 //! | `mistakes` | calls that kernels with lockdep must report |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. The
-//! others (`enabled`, `interrupts`, `removal`, `loss`, `binding`, `removals`) are leaves. A register section takes none.
+//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
+//! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
+//! register section takes none. A section of the gate may be around any but `progress`.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
@@ -46,6 +47,7 @@ mod gate;
 mod glue;
 mod hardware;
 mod health;
+mod holders;
 mod interrupt;
 mod job;
 mod link;
@@ -76,6 +78,8 @@ struct Lifeboat {
     driver: Registration<pci::Adapter<PciDriver>>,
     #[pin]
     removals: File<Arc<Shared>>,
+    #[pin]
+    holders: File<Arc<Shared>>,
     devices: Devices,
     registered: Registered,
 }
@@ -89,6 +93,7 @@ impl InPlaceModule for Lifeboat {
                 registered: Registered::new(shared.clone(), module),
                 devices: Devices::new(module),
                 removals <- debugfs::removals(&shared),
+                holders <- debugfs::holders(&shared),
                 driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
             }))
         })
