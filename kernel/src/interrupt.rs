@@ -19,6 +19,8 @@ pub(crate) struct Handler(pub(crate) Arc<Device>);
 impl ThreadedHandler for Handler {
     fn handle_threaded(&self) -> IrqReturn {
         let Self(device) = self;
+        // Shut: the end of the binding does the rest.
+        let Ok(_section) = device.gate.enter() else { return IrqReturn::Handled };
         device.counters.interrupts.add(1);
         // An error means that the device is gone, which is reported already; the unplug does the
         // rest.
