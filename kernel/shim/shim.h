@@ -10,4 +10,17 @@ void *lifeboat_shim_chain_alloc(void);
 void lifeboat_shim_chain_free(void *chain);
 void *lifeboat_shim_sync_file_create(void *fence);
 
+#ifdef CONFIG_LOCKDEP
+void lifeboat_shim_section_begins(void);
+void lifeboat_shim_section_ends(void);
+void lifeboat_shim_ownership_begins(void);
+void lifeboat_shim_ownership_ends(void);
+void lifeboat_shim_gate_drains(void);
+void lifeboat_shim_assert_inside(void);
+void lifeboat_shim_teach_order(void);
+void lifeboat_shim_mistake_fence(void);
+void lifeboat_shim_mistake_reservation(void);
+void lifeboat_shim_mistake_modeset(void);
+#endif
+
 #endif

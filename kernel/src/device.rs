@@ -26,6 +26,7 @@ use crate::engine;
 use crate::errno::errno;
 use crate::gate::Gate;
 use crate::glue::{Enabled, Interrupts, Registration};
+use crate::holders::Holding;
 use crate::link::Link;
 use crate::load::Load;
 use crate::module_parameters;
@@ -78,6 +79,8 @@ pub(crate) struct Device {
     pub(crate) pci: ARef<pci::Device>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    /// The programs' holds on it.
+    pub(crate) holding: Arc<Holding>,
     pub(crate) link: Link,
     #[pin]
     pub(crate) gate: Gate,
@@ -149,6 +152,7 @@ impl Device {
                 health_work <- new_delayed_work!("lifeboat::health"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),
+                holding: Holding::of(function.as_ref())?,
                 shared,
                 counters,
                 link,

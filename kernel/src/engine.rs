@@ -59,6 +59,7 @@ pub(crate) fn new<H: Hardware<Ledger = Counters>>(
             own_queues: queues,
         },
         job_timeout,
+        firmware: Driven::firmware(info),
     };
     Scheduler::new(&options, counters.clone(), queue.clone())
 }

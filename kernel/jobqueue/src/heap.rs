@@ -5,9 +5,7 @@
 use core::marker::PhantomData;
 
 use kernel::{prelude::*, sync::Arc};
-use lifeboat_core::sched::{
-    self, ContextSlot, JobSlot, Limits, QueueSlot, RingSlot, Scheduler as Core, Stores, TurnSlot, WaitSlot,
-};
+use lifeboat_core::sched::{self, Limits, RingSlot, Scheduler as Core, Sizes, Stores};
 
 use crate::glue::Unsignalled;
 use crate::hardware::Hardware;
@@ -22,13 +20,11 @@ pub(crate) struct Heap<H>(PhantomData<H>);
 impl<H: Hardware> sched::Storage for Heap<H> {
     type Fence = Unsignalled;
     type Payload = KBox<Held<H>>;
-    type Jobs = Storage<JobSlot<Unsignalled, KBox<Held<H>>>>;
-    type Queues = Storage<QueueSlot>;
-    type Rings = Storage<RingSlot>;
-    type Contexts = Storage<ContextSlot>;
-    type Turns = Storage<TurnSlot>;
-    // Waits are declared by fences alone, so nothing is lent.
-    type Waits = [WaitSlot; 0];
+    type Slots<T> = Storage<T>;
+
+    fn slots<T: Default>(count: usize) -> Option<Storage<T>> {
+        Storage::new(count).ok()
+    }
 }
 
 /// What the core keeps for a job: what the hardware may read, and the waits.
@@ -67,19 +63,14 @@ impl<H: Hardware> Released<H> {
 
 /// A core of these sizes.
 pub(crate) fn core<H: Hardware>(options: &Options<'_>) -> Result<Core<Heap<H>>> {
-    let mut rings: Storage<RingSlot> = Storage::new(options.rings.len())?;
-    for (slot, (credits, in_order)) in rings.as_mut().iter_mut().zip(options.rings) {
+    let Options { contexts, queues, jobs, firmware, shares, .. } = *options;
+    let sizes = Sizes { jobs, queues, rings: options.rings.len(), contexts };
+    let mut stores: Stores<Heap<H>> = Stores::new(sizes).ok_or(ENOMEM)?;
+    for (slot, (credits, in_order)) in stores.rings.as_mut().iter_mut().zip(options.rings) {
         let ring = RingSlot::with_credits(*credits);
         *slot = if *in_order == InOrder::No { ring.unordered() } else { ring };
     }
-    let stores = Stores {
-        jobs: Storage::new(options.jobs)?,
-        queues: Storage::new(options.queues)?,
-        rings,
-        contexts: Storage::new(options.contexts)?,
-        turns: Storage::new(options.contexts.saturating_mul(options.rings.len()))?,
-        waits: [],
-    };
     // Each ring has its own credits.
-    Ok(Core::with_shares(stores, Limits::new(1, options.job_timeout), options.shares))
+    let limits = Limits { firmware, ..Limits::new(1, options.job_timeout) };
+    Ok(Core::with_shares(stores, limits, shares))
 }

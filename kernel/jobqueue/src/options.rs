@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use lifeboat_core::sched::Shares;
+use lifeboat_core::sched::{Firmware, Shares};
 
 /// The sizes of a scheduler. All of its memory is allocated in the beginning.
 pub struct Options<'a> {
@@ -20,6 +20,8 @@ pub struct Options<'a> {
     pub shares: Shares,
     /// Limit of a job that has none of its own.
     pub job_timeout: Duration,
+    /// What is reset if a firmware does not let go of a queue in time.
+    pub firmware: Firmware,
 }
 
 /// Whether a ring completes its jobs in their order.

@@ -17,8 +17,8 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Abort, Action, Began, ContextId, JobId, JobSpec, Priority, QueueError, QueueId, Reservation, ResetStats,
-    RingIndex, SubmitError,
+    self, Abort, Action, Began, ContextId, JobId, JobSpec, LetGo, Priority, QueueError, QueueId, Reservation,
+    ResetStats, RingIndex, SubmitError,
 };
 use lifeboat_core::Timestamp;
 
@@ -76,6 +76,8 @@ pub(crate) enum Task<H: Hardware> {
     /// The same for all rings and the whole device: [`Scheduler::begin_device_reset`],
     /// [`Scheduler::device_reset_done`].
     ResetDevice,
+    /// Have the firmware of the ring let go of the queue, then call [`Scheduler::let_go_answered`].
+    LetGo { queue: QueueId, kept: Arc<H::Job>, ring: RingIndex, last_look: bool },
     /// Lose the device.
     GiveUp,
 }
@@ -174,7 +176,12 @@ impl<H: Hardware> Scheduler<H> {
 
     /// A ring has stopped with a fault; `seqno` was read together with that.
     pub fn fault(&self, ring: u8, seqno: Seqno) {
-        self.event(|core, now| core.fault(RingIndex(ring), seqno, now));
+        self.event(|core, now| core.faulted(RingIndex(ring), seqno, now));
+    }
+
+    /// A firmware holds nothing of a queue any more (SCHED-12).
+    pub fn firmware_let_go(&self, queue: QueueId) {
+        self.event(|core, now| core.firmware_let_go(queue, now));
     }
 
     /// Nothing more is given to rings.
@@ -257,6 +264,11 @@ impl<H: Hardware> Scheduler<H> {
         self.event(|core, now| core.abort_answered(ring, answer, now))
     }
 
+    /// What the driver says when a firmware is to let go of a queue.
+    pub(crate) fn let_go_answered(&self, queue: QueueId, answer: LetGo) {
+        self.event(|core, now| core.let_go_answered(queue, answer, now));
+    }
+
     /// Whether a ring must be reset still, and the number that it is to count from then.
     pub(crate) fn begin_reset(&self, ring: RingIndex) -> Option<Seqno> {
         self.event(|core, _| core.begin_reset(ring))
@@ -296,6 +308,11 @@ impl<H: Hardware> Scheduler<H> {
                     }
                 }
                 Action::ResetRing { ring, .. } => return Some(Task::Reset(ring)),
+                Action::LetGo { queue, ring, last_look } => {
+                    if let Some(kept) = core.held(queue).and_then(|held| held.job.clone()) {
+                        return Some(Task::LetGo { queue, kept, ring, last_look });
+                    }
+                }
                 Action::ResetDevice => return Some(Task::ResetDevice),
                 Action::GiveUp => return Some(Task::GiveUp),
             }

@@ -14,6 +14,7 @@ mod file;
 mod function;
 mod id;
 mod irq;
+pub(crate) mod lint;
 mod registry;
 mod shim;
 mod sync_file;

@@ -41,3 +41,17 @@ extern "C" {
     /// The fence of a descriptor with a reference, or null.
     pub(super) fn sync_file_get_fence(descriptor: c_int) -> *mut dma_fence;
 }
+
+#[cfg(CONFIG_LOCKDEP)]
+extern "C" {
+    pub(super) fn lifeboat_shim_section_begins();
+    pub(super) fn lifeboat_shim_section_ends();
+    pub(super) fn lifeboat_shim_ownership_begins();
+    pub(super) fn lifeboat_shim_ownership_ends();
+    pub(super) fn lifeboat_shim_gate_drains();
+    pub(super) fn lifeboat_shim_assert_inside();
+    pub(super) fn lifeboat_shim_teach_order();
+    pub(super) fn lifeboat_shim_mistake_fence();
+    pub(super) fn lifeboat_shim_mistake_reservation();
+    pub(super) fn lifeboat_shim_mistake_modeset();
+}

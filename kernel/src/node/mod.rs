@@ -11,6 +11,7 @@
 //! | `context` | CONTEXT_CREATE, CONTEXT_DESTROY, CONTEXT_STATUS |
 //! | `submit`, `sync` | SUBMIT, and the fences of a submission |
 //! | `wait` | WAIT |
+//! | `fdinfo` | what a file's fdinfo says |
 //! | `capability` | GET_CAP, as far as the core does not answer it |
 //!
 //! A handler is a function in a file of its own that takes a [`Call`], for an ioctl of class Device also a
@@ -19,6 +20,7 @@
 mod call;
 mod capability;
 mod context;
+mod fdinfo;
 mod info;
 mod submit;
 mod sync;
@@ -34,10 +36,24 @@ use crate::client::Client;
 use crate::device::Device;
 use crate::errno::from_core;
 use crate::glue::{Command, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
+use crate::holders::FileHold;
 
-/// The nodes of a device, beside its `struct drm_device`.
+/// The nodes of a device, beside its `struct drm_device`. While they are there, programs may hold the device.
 pub(crate) struct Node {
     device: Arc<Device>,
+}
+
+impl Node {
+    fn new(device: Arc<Device>) -> Result<Self> {
+        device.shared.holders.add(device.holding.clone())?;
+        Ok(Self { device })
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.device.shared.holders.remove(&self.device.holding);
+    }
 }
 
 /// An open file.
@@ -46,6 +62,7 @@ pub(crate) struct File {
     device: Arc<Device>,
     #[pin]
     pub(crate) client: Client,
+    _hold: FileHold,
 }
 
 /// What a handler gets.
@@ -62,7 +79,7 @@ pub(crate) struct Call<'a> {
 /// Registers the nodes of a device that has been proven to work: the last step of probe (LIFE-6).
 pub(crate) fn register(working: Working) -> Result {
     let device = working.device();
-    let drm = DrmDevice::new(device.pci.as_ref(), Node { device: device.clone() })?;
+    let drm = DrmDevice::new(device.pci.as_ref(), Node::new(device.clone())?)?;
     let mut nodes = device.nodes.lock();
     *nodes = Some(Registration::new(drm)?);
     Ok(())
@@ -79,7 +96,7 @@ impl Nodes for Node {
             if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
                 return Err(from_core(Errno::from(refusal)));
             }
-            Ok(try_pin_init!(File { device, client <- Client::new() }))
+            Ok(try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(), device }))
         })
     }
 
@@ -99,7 +116,7 @@ impl Nodes for Node {
         self.device.gate.presence() != Presence::Live
     }
 
-    fn show(_: &Opened<'_, Self>, _: &mut Printer) -> core::fmt::Result {
-        Ok(())
+    fn show(opened: &Opened<'_, Self>, printer: &mut Printer) -> core::fmt::Result {
+        fdinfo::show(opened.file, printer)
     }
 }
