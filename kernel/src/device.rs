@@ -29,6 +29,7 @@ use crate::health::Watcher;
 use crate::interrupt::Handler;
 use crate::link::Link;
 use crate::load::Load;
+use crate::memory::Memory;
 use crate::module_parameters;
 use crate::registration::Driven;
 use crate::removals::Removal;
@@ -76,6 +77,8 @@ pub(crate) struct Device {
     pub(crate) counters: Arc<Counters>,
     pub(crate) link: Link,
     pub(crate) info: <Driven as Driver>::Info,
+    #[pin]
+    pub(crate) memory: Memory,
     state: Atomic<u32>,
     /// A ring has reported in its memory; the worker collects it.
     pub(crate) in_memory: Atomic<bool>,
@@ -128,6 +131,7 @@ impl Device {
         Arc::pin_init(
             try_pin_init!(Self {
                 engine <- Engine::new(&info, job_timeout, counters.clone()),
+                memory <- Memory::new(function, &info),
                 load <- Load::new(),
                 in_memory: Atomic::new(false),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
@@ -151,6 +155,10 @@ impl Device {
             }),
             GFP_KERNEL,
         )
+    }
+
+    pub(crate) fn enter(&self) -> Option<()> {
+        Some(())
     }
 
     /// Runs code of the driver in a register section. A device that turns out to be gone is

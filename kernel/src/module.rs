@@ -18,6 +18,7 @@
 //! | `engine`, `worker`, `tick`, `interrupt` | the scheduler's shell |
 //! | `ring`, `workspace`, `job`, `fence` | what a job consists of |
 //! | `health` | is the device alive |
+//! | `memory` | buffers, maps and address tables of programs |
 //! | `load`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals` | what can be seen |
 //! | `glue` | all that is unsafe |
@@ -46,6 +47,7 @@ mod interrupt;
 mod job;
 mod link;
 mod load;
+mod memory;
 mod programs;
 mod registration;
 mod removals;
@@ -92,6 +94,7 @@ module! {
     authors: ["The Lifeboat developers"],
     description: "Driver of a GPU that can vanish",
     license: "Dual MIT/GPL",
+    imports_ns: ["DMA_BUF"],
     params: {
         health_ms: u32 {
             default: 1000,

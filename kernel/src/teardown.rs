@@ -103,6 +103,7 @@ impl Teardown for Shell {
         device.load.close();
         let rings: Rings = core::mem::take(&mut *device.rings.lock());
         drop(rings);
+        device.memory.release();
         let enabled = device.enabled.lock().take();
         drop(enabled);
         device.end_in(State::Removed);

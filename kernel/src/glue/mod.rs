@@ -7,18 +7,34 @@
 
 #![allow(unsafe_code)] // see above; denied in the rest of the crate
 
+mod aperture;
 mod bar;
 mod dma;
 mod function;
+mod gem;
 mod id;
 mod irq;
+mod mmap;
+mod pages;
+mod prime;
+mod reach;
 mod registry;
+mod shim;
+mod shrinker;
+mod stretches;
 mod work;
 
+pub(crate) use aperture::Aperture;
 pub(crate) use bar::{Section, BARS};
 pub(crate) use dma::Memory;
 pub(crate) use function::Enabled;
+pub(crate) use gem::{Client, Object, Window};
 pub(crate) use id::pci_id;
 pub(crate) use irq::Interrupts;
+pub(crate) use pages::{Frame, Pages};
+pub(crate) use prime::{Attached, DmaBuf, SgTable};
+pub(crate) use reach::{Reach, Reached, Stretch};
 pub(crate) use registry::{registered, Registered};
+pub(crate) use shrinker::{Shrink, Shrinker};
+pub(crate) use stretches::{Stretches, Taken};
 pub(crate) use work::{disable, disable_delayed, OwnedQueue};

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * Functions of this folder, for the compiler's check of prototypes. src/glue/shim.rs declares them for Rust.
+ */
+#ifndef _LIFEBOAT_SHIM_H_
+#define _LIFEBOAT_SHIM_H_
+
+#include <linux/types.h>
+
+struct dma_buf;
+struct drm_device;
+struct drm_gem_object;
+struct page;
+struct vm_area_struct;
+
+void lifeboat_shim_gem_get(struct drm_gem_object *object);
+void lifeboat_shim_gem_put(struct drm_gem_object *object);
+u64 lifeboat_shim_gem_offset(struct drm_gem_object *object);
+struct drm_gem_object *lifeboat_shim_gem_at(struct drm_device *drm, unsigned long start, unsigned long pages);
+void lifeboat_shim_dma_buf_get(struct dma_buf *buffer);
+unsigned long lifeboat_shim_vma_pages(struct vm_area_struct *vma);
+bool lifeboat_shim_vma_is_cow(struct vm_area_struct *vma);
+void lifeboat_shim_vma_of_frames(struct vm_area_struct *vma, bool write_combined);
+unsigned long lifeboat_shim_page_frame(struct page *page);
+bool lifeboat_shim_is_being_killed(void);
+
+#endif

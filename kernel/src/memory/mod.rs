@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Memory that programs use: buffers, users' maps of them, and the address tables of contexts.
+//!
+//! A buffer belongs to the device and outlives the binding. What ties it to the binding is undone when that ends: the zap
+//! takes video memory from behind all maps, and the release undoes the maps for DMA. Host memory keeps its contents.
+//!
+//! | file | concept |
+//! |---|---|
+//! | `buffer` | a buffer, and what is behind a map of it now |
+//! | `host` | a buffer's pages in host memory, and the device's way to them |
+//! | `imported` | a buffer on another device's memory |
+//! | `vram` | a buffer's stretch of video memory |
+//! | `binding` | what the binding lends buffers |
+//! | `table`, `tables` | the address table of a context, and of all |
+//! | `spare` | buffers whose contents are not needed |
+//! | `retained` | what jobs keep of buffers that are unmapped |
+//!
+//! Locks, outermost first: a table's `space`; a host buffer's `state`, then `lent`, then `stretches`; `tables` is a leaf. A
+//! fault takes `state`, so no user memory may be touched under any of them. Nothing is allocated under `space`.
+
+mod binding;
+mod buffer;
+mod host;
+mod imported;
+mod retained;
+mod spare;
+mod table;
+mod tables;
+mod vram;
+
+pub(crate) use buffer::{Buffer, Placement};
+pub(crate) use retained::Retained;
+pub(crate) use table::{Part, Table};
+pub(crate) use tables::Tables;
+
+use kernel::{
+    device::Bound,
+    pci,
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, Full},
+        Arc,
+    },
+};
+use lifeboat_driver::{gpu::Gpu, Driver};
+
+use crate::glue::Stretches;
+use crate::registration::Driven;
+use crate::workspace::Workspace;
+use binding::Lending;
+use spare::Spare;
+
+/// The memory of one device.
+#[pin_data]
+pub(crate) struct Memory {
+    /// Video memory; `None` if the device has none for programs.
+    vram: Option<Arc<Stretches>>,
+    #[pin]
+    lending: Lending,
+    spare: Spare,
+    /// Address tables of contexts.
+    #[pin]
+    pub(crate) tables: Tables,
+    buffers: Atomic<i64>,
+    maps: Atomic<i64>,
+}
+
+impl Memory {
+    pub(crate) fn new<'a>(
+        function: &'a pci::Device<Bound>,
+        info: &'a <Driven as Driver>::Info,
+    ) -> impl PinInit<Self, Error> + 'a {
+        pin_init::pin_init_scope(move || {
+            let memory = Driven::vram(info);
+            // The driver's own jobs have the first part.
+            let own = Workspace::vram_needed(Driven::rings(info));
+            let bytes = memory.map_or(0, |vram| vram.bytes.saturating_sub(own));
+            let vram = (bytes > 0).then(|| Stretches::new(own, bytes)).transpose()?;
+            Ok(try_pin_init!(Self {
+                vram,
+                lending <- Lending::new(function, memory),
+                spare: Spare::new()?,
+                tables <- Tables::new(info),
+                buffers: Atomic::new(0),
+                maps: Atomic::new(0),
+            }? Error))
+        })
+    }
+
+    /// Buffers that some handle, map, export or job refers to.
+    pub(crate) fn buffers(&self) -> i64 {
+        self.buffers.load(Acquire)
+    }
+
+    /// Users' maps of buffers.
+    pub(crate) fn maps(&self) -> i64 {
+        self.maps.load(Acquire)
+    }
+
+    /// Takes back what the binding has lent: the device reaches no buffer any more. Bus mastering is off, and the gate is
+    /// shut, so nobody asks for more.
+    pub(crate) fn release(&self) {
+        self.lending.end();
+    }
+
+    fn count_buffer(&self, difference: i64) {
+        self.buffers.fetch_add(difference, Full);
+    }
+
+    fn count_map(&self, difference: i64) {
+        self.maps.fetch_add(difference, Full);
+    }
+}
