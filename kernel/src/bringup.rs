@@ -29,7 +29,7 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
         }
         stopped.errno()
     })?;
-    device.load.open(device)?;
+    device.load.open(&device.engine, &device.rings.lock())?;
     selftest::run(device)?;
     // The device may have been lost meanwhile.
     if !device.change(State::Probing, State::Ready) {
@@ -42,7 +42,7 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
         device.counters.verified_bytes.get()
     );
     health::start(device);
-    device.load.set(device, *module_parameters::load.value_ref());
+    device.set_load(*module_parameters::load.value_ref());
     Ok(())
 }
 

@@ -71,6 +71,6 @@ fn set_load(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
         b"1" => true,
         _ => return Err(EINVAL),
     };
-    device.load.set(device, on);
+    device.set_load(on);
     Ok(())
 }

@@ -20,13 +20,10 @@ use kernel::{
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError, Io};
 
-use crate::binding::Progress;
 use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::errno::errno;
 use crate::glue::{Enabled, Interrupts};
-use crate::health::Watcher;
-use crate::interrupt::Handler;
 use crate::link::Link;
 use crate::load::Load;
 use crate::memory::Memory;
@@ -36,14 +33,20 @@ use crate::removals::Removal;
 use crate::ring::Rings;
 use crate::shared::Shared;
 use crate::shown::Shown;
+use crate::watcher::Watcher;
 
 /// Work item numbers. What a work item does is in the module of its name, and how it is queued;
-/// `LOSS` is in `binding`.
+/// `LOAD` is in `background`.
 pub(crate) const WORKER: u64 = 0;
 pub(crate) const TICK: u64 = 1;
 pub(crate) const HEALTH: u64 = 2;
-pub(crate) const LOSS: u64 = 3;
-pub(crate) const LOAD: u64 = 4;
+pub(crate) const LOAD: u64 = 3;
+
+/// A binding as its device sees it.
+pub(crate) trait Lose: Send + Sync {
+    /// Begins the end of the binding, as soon as the work queue gets to it. The device's `loss` says why.
+    fn lose_soon(self: Arc<Self>);
+}
 
 /// State of a device: a word in its file `state` in debugfs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,20 +101,18 @@ pub(crate) struct Device {
     #[pin]
     pub(crate) enabled: Mutex<Option<Enabled>>,
     #[pin]
-    pub(crate) interrupts: Mutex<Option<Devres<Interrupts<Handler>>>>,
+    pub(crate) interrupts: Mutex<Option<Devres<Interrupts>>>,
     #[pin]
     pub(crate) rings: Mutex<Rings>,
-    /// Refers back to the device until it is carried through.
+    /// The binding, until it is over.
     #[pin]
-    pub(crate) binding: Mutex<Progress>,
+    binding: Mutex<Option<Arc<dyn Lose>>>,
     #[pin]
     pub(crate) worker_work: Work<Device, WORKER>,
     #[pin]
     pub(crate) tick_work: DelayedWork<Device, TICK>,
     #[pin]
     pub(crate) health_work: DelayedWork<Device, HEALTH>,
-    #[pin]
-    pub(crate) loss_work: Work<Device, LOSS>,
     #[pin]
     pub(crate) load_work: Work<Device, LOAD>,
 }
@@ -140,11 +141,10 @@ impl Device {
                 enabled <- new_mutex!(Some(enabled), "lifeboat::enabled"),
                 interrupts <- new_mutex!(None, "lifeboat::interrupts"),
                 rings <- new_mutex!(Rings::default(), "lifeboat::rings"),
-                binding <- new_mutex!(Progress::Released, "lifeboat::binding"),
+                binding <- new_mutex!(None, "lifeboat::owner"),
                 worker_work <- new_work!("lifeboat::worker"),
                 tick_work <- new_delayed_work!("lifeboat::tick"),
                 health_work <- new_delayed_work!("lifeboat::health"),
-                loss_work <- new_work!("lifeboat::loss"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),
                 shared,
@@ -163,19 +163,31 @@ impl Device {
 
     /// Runs code of the driver in a register section. A device that turns out to be gone is
     /// reported.
-    pub(crate) fn io<T>(
-        self: &Arc<Self>,
-        code: impl FnOnce(&Io<'_>) -> Result<T, DriverError>,
-    ) -> Result<T, DriverError> {
+    pub(crate) fn io<T>(&self, code: impl FnOnce(&Io<'_>) -> Result<T, DriverError>) -> Result<T, DriverError> {
         self.noticed(self.link.io(code))
     }
 
     /// Passes a result on. Reports the loss of the device if the result says that it is gone.
-    pub(crate) fn noticed<T>(self: &Arc<Self>, result: Result<T, DriverError>) -> Result<T, DriverError> {
+    pub(crate) fn noticed<T>(&self, result: Result<T, DriverError>) -> Result<T, DriverError> {
         if matches!(result, Err(DriverError::Gone)) {
             self.report_loss(Loss::FellOff);
         }
         result
+    }
+
+    /// Reports the device lost to its binding. The first reason counts.
+    pub(crate) fn report_loss(&self, loss: Loss) {
+        self.loss.lock().get_or_insert(loss);
+        let binding = self.binding.lock().clone();
+        if let Some(binding) = binding {
+            binding.lose_soon();
+        }
+    }
+
+    /// Names the binding that is told of a loss. `None`: it is over.
+    pub(crate) fn set_binding(&self, binding: Option<Arc<dyn Lose>>) {
+        let former = core::mem::replace(&mut *self.binding.lock(), binding);
+        drop(former);
     }
 
     pub(crate) fn state_name(&self) -> &'static str {

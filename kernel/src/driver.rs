@@ -4,7 +4,7 @@
 
 use kernel::{device::Core, pci, prelude::*, sync::Arc};
 
-use crate::binding;
+use crate::binding::Binding;
 use crate::bringup;
 use crate::debugfs::Files;
 use crate::device::Device;
@@ -23,11 +23,11 @@ pub(crate) struct Data {
 }
 
 /// Ends the binding when dropped, if nothing has ended it before: after a failed probe.
-struct Held(Arc<Device>);
+struct Held(Arc<Binding>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        binding::unbind(&self.0, Trigger::Probe);
+        self.0.unbind(Trigger::Probe);
     }
 }
 
@@ -43,9 +43,9 @@ impl pci::Driver for PciDriver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             let device = Device::new(function, registered()?)?;
-            binding::begin(&device);
+            let binding = Held(Binding::begin(device.clone())?);
             Ok(try_pin_init!(Data {
-                binding: Held(device.clone()),
+                binding,
                 files <- Files::new(&device),
                 _: {
                     bringup::start(function, &device)?;
@@ -55,6 +55,6 @@ impl pci::Driver for PciDriver {
     }
 
     fn unbind<'bound>(_function: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
-        binding::unbind(&this.binding.0, Trigger::Remove);
+        this.binding.0.unbind(Trigger::Remove);
     }
 }

@@ -2,8 +2,6 @@
 
 //! Looks at the device now and then. What they mean is `lifeboat_core::vitals`'s to say.
 
-use core::time::Duration;
-
 use kernel::{
     prelude::*,
     sync::Arc,
@@ -11,16 +9,15 @@ use kernel::{
 };
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
-use lifeboat_core::vitals::{Health, Vitals, Watch};
-use lifeboat_core::Timestamp;
+use lifeboat_core::vitals::Health;
 use lifeboat_driver::{Driver, DriverError, Identity};
 use lifeboat_pci::BusError;
 
-use crate::clock::{jiffies, Clock};
+use crate::clock::jiffies;
 use crate::device::{Device, State, HEALTH};
 use crate::glue::Enabled;
-use crate::module_parameters;
 use crate::registration::Driven;
+use crate::watcher::period;
 
 impl_has_delayed_work! {
     impl HasDelayedWork<Self, HEALTH> for Device { self.health_work }
@@ -32,33 +29,6 @@ impl WorkItem<HEALTH> for Device {
     fn run(this: Arc<Self>) {
         poll(&this);
     }
-}
-
-/// The state of the looks at one device.
-pub(crate) struct Watcher {
-    vitals: Vitals,
-    clock: Clock,
-}
-
-impl Watcher {
-    /// The watcher of a device that is about to be brought up.
-    pub(crate) fn new() -> Self {
-        let watch = Watch { period: period().unwrap_or(Watch::DEFAULT.period), ..Watch::DEFAULT };
-        // Devices are not bound at the same moment, so each may have the same seed.
-        Self { vitals: Vitals::new(watch, Timestamp::default(), 1), clock: Clock::start() }
-    }
-
-    /// How long until the next look, or `None` if there is nothing more to be learned.
-    fn due_in(&self) -> Option<Duration> {
-        Some(self.vitals.due()?.since_beginning().saturating_sub(self.clock.elapsed()))
-    }
-}
-
-/// The time between two looks, or `None` if the device is not to be looked at.
-fn period() -> Option<Duration> {
-    let ms = *module_parameters::health_ms.value_ref();
-    // A heartbeat that counts milliseconds would be found standing still otherwise.
-    (ms > 0).then(|| Duration::from_millis(ms.into()).max(Watch::SHORTEST))
 }
 
 /// Begins to look at the device now and then.
@@ -126,13 +96,6 @@ fn suspect(device: &Device, why: &str) {
     }
 }
 
-impl Watcher {
-    /// Counts a look that has ended in an error of the bus.
-    fn unsure(&mut self) -> Health {
-        self.vitals.look(self.clock.now(), Verdict::Unsure, None)
-    }
-}
-
 /// Whether the device is there, when that must be known now. Asks the bus, then the device; waits
 /// at most for a look that is under way, or for a reset of the device. The end of the binding cuts
 /// a reset short, at its next step; the verdict may be [`Verdict::Unsure`] then.
@@ -141,7 +104,7 @@ pub(crate) fn verdict(device: &Device) -> Verdict {
         return Verdict::Dead;
     }
     let watcher = device.watcher.lock();
-    let pattern = watcher.vitals.pattern();
+    let pattern = watcher.pattern();
     match device.link.io(|io| Driven::computes(io, pattern)) {
         Ok(verdict) => verdict,
         Err(DriverError::Gone) => Verdict::Dead,
@@ -153,19 +116,18 @@ pub(crate) fn verdict(device: &Device) -> Verdict {
 /// compute serves one at a time.
 fn look(device: &Device) -> Result<Health, DriverError> {
     let mut watcher = device.watcher.lock();
-    let pattern = watcher.vitals.pattern();
+    let pattern = watcher.pattern();
     let (computed, heartbeat) = device.link.io(|io| match Driven::computes(io, pattern)? {
         Verdict::Alive => Ok((Verdict::Alive, Driven::heartbeat(io)?)),
         verdict => Ok((verdict, None)),
     })?;
     device.counters.heartbeat.set(heartbeat.unwrap_or(0).into());
-    let now = watcher.clock.now();
-    Ok(watcher.vitals.look(now, computed, heartbeat))
+    Ok(watcher.judge(computed, heartbeat))
 }
 
 /// Whether another device of this kind answers (LIFE-8).
 fn is_another(device: &Device) -> bool {
     let watcher = device.watcher.lock();
-    let pattern = watcher.vitals.pattern();
+    let pattern = watcher.pattern();
     device.link.io(|io| Driven::identify(io, &device.info, pattern)) == Ok(Identity::Other)
 }

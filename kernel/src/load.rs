@@ -3,20 +3,21 @@
 //! Background load: keeps every ring busy with small jobs, each verified, so that a loss happens with jobs in flight.
 
 use kernel::{
-    new_mutex,
+    new_mutex, pci,
     prelude::*,
     sync::{
         atomic::{Acquire, Atomic, Full, Release},
         Arc, Mutex,
     },
-    workqueue::{impl_has_work, WorkItem},
 };
 use lifeboat_core::{errno::Errno, sched::QueueId};
 
-use crate::device::{Device, LOAD};
+use crate::counters::Counters;
+use crate::engine::Engine;
 use crate::exercise::Exercise;
 use crate::fence::Fence;
 use crate::module_parameters;
+use crate::ring::Rings;
 
 /// The load of one device, and the queues that it and the self-test use.
 #[pin_data]
@@ -28,31 +29,37 @@ pub(crate) struct Load {
     queues: Mutex<KVec<QueueId>>,
 }
 
+/// The device that the load works on.
+pub(crate) struct On<'a> {
+    pub(crate) pci: &'a pci::Device,
+    pub(crate) engine: &'a Engine,
+    pub(crate) counters: &'a Counters,
+}
+
+/// Why no job was submitted.
+enum Refused {
+    /// Earlier jobs hung or faulted too often.
+    TooManyResets,
+    /// The device takes no more jobs, or there is no memory just now.
+    ForNow,
+}
+
+impl From<Errno> for Refused {
+    fn from(error: Errno) -> Self {
+        if error == Errno::ECANCELED {
+            Self::TooManyResets
+        } else {
+            Self::ForNow
+        }
+    }
+}
+
 /// A slot of a workspace with one job after another, always of the same kind.
 struct Slot {
     exercise: Exercise,
     queue: QueueId,
     round: u32,
     running: Option<Arc<Fence>>,
-}
-
-impl_has_work! {
-    impl HasWork<Self, LOAD> for Device { self.load_work }
-}
-
-impl WorkItem<LOAD> for Device {
-    type Pointer = Arc<Self>;
-
-    fn run(this: Arc<Self>) {
-        this.load.run(&this);
-    }
-}
-
-impl Device {
-    /// Has the load verify and submit, as there may be something for it to do.
-    pub(crate) fn kick_load(self: &Arc<Self>) {
-        let _ = self.shared.queue.enqueue::<_, LOAD>(self.clone());
-    }
 }
 
 impl Load {
@@ -65,11 +72,10 @@ impl Load {
     }
 
     /// Opens a queue on every ring and gets a slot ready for each kind of job.
-    pub(crate) fn open(&self, device: &Device) -> Result {
-        let context = device.engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
-        let rings = device.rings.lock();
+    pub(crate) fn open(&self, engine: &Engine, rings: &Rings) -> Result {
+        let context = engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
         for (number, workspace) in (0..).zip(&rings.workspaces) {
-            let queue = device.engine.open_queue(context, number).ok_or(ENOSPC)?;
+            let queue = engine.open_queue(context, number).ok_or(ENOSPC)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
             for exercise in Exercise::all(workspace)? {
                 self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
@@ -93,65 +99,61 @@ impl Load {
         self.on.load(Acquire)
     }
 
-    /// Turns the load on or off. Jobs in flight complete.
-    pub(crate) fn set(&self, device: &Arc<Device>, on: bool) {
+    /// Turns the load on or off, from its next [run](Self::run) on. Jobs in flight complete.
+    pub(crate) fn set(&self, on: bool) {
         self.on.store(on, Release);
-        if on {
-            device.kick_load();
-        }
     }
 
-    /// Ends the load, whose jobs hung or faulted too often, until the device is bound anew.
-    fn refused(&self, device: &Device) {
-        device.counters.jobs_refused.add(1);
-        if self.on.xchg(false, Full) {
-            dev_err!(device.pci, "load: its jobs caused too many resets, no more are accepted\n");
-        }
+    /// Ends the load, whose jobs hung or faulted too often, until the device is bound anew. `true`
+    /// if it was on.
+    fn end(&self) -> bool {
+        self.on.xchg(false, Full)
     }
 
-    /// Verifies what has completed and submits what comes next.
-    fn run(&self, device: &Arc<Device>) {
+    /// Verifies what has completed and submits what comes next. `true` if anything was submitted.
+    pub(crate) fn run(&self, on: &On<'_>) -> bool {
         let mut submitted = false;
         for slot in self.slots.lock().iter_mut() {
             if let Some(outcome) = slot.running.as_ref().map(|fence| fence.outcome()) {
                 let Some(outcome) = outcome else { continue };
                 slot.running = None;
                 if outcome.is_ok() {
-                    slot.verify(device);
+                    slot.verify(on);
                 }
             }
             if self.is_on() {
-                submitted |= slot.submit(device).is_ok();
+                match slot.submit(on.engine) {
+                    Ok(()) => submitted = true,
+                    Err(Refused::TooManyResets) => {
+                        on.counters.jobs_refused.add(1);
+                        if self.end() {
+                            dev_err!(on.pci, "load: its jobs caused too many resets, no more are accepted\n");
+                        }
+                    }
+                    Err(Refused::ForNow) => {}
+                }
             }
         }
-        if submitted {
-            device.kick();
-        }
+        submitted
     }
 }
 
 impl Slot {
-    /// An error means that the device takes no more jobs, or that there is no memory just now.
-    fn submit(&mut self, device: &Arc<Device>) -> Result<(), ()> {
+    fn submit(&mut self, engine: &Engine) -> Result<(), Refused> {
         self.round = self.round.wrapping_add(1);
-        let job = self.exercise.prepare(self.round).map_err(drop)?;
-        let (unsignalled, fence) = Fence::new().map_err(drop)?;
-        if let Err(error) = device.engine.submit(self.queue, unsignalled, job) {
-            if error == Errno::ECANCELED {
-                device.load.refused(device);
-            }
-            return Err(());
-        }
+        let job = self.exercise.prepare(self.round).map_err(|_| Refused::ForNow)?;
+        let (unsignalled, fence) = Fence::new().map_err(|_| Refused::ForNow)?;
+        engine.submit(self.queue, unsignalled, job)?;
         self.running = Some(fence);
         Ok(())
     }
 
-    fn verify(&mut self, device: &Device) {
+    fn verify(&mut self, on: &On<'_>) {
         let Ok(verified) = self.exercise.verify() else { return };
-        device.counters.verified_bytes.add(verified.bytes);
+        on.counters.verified_bytes.add(verified.bytes);
         if verified.mismatches > 0 {
-            device.counters.mismatches.add(verified.mismatches);
-            dev_err!(device.pci, "load: {} wrong bytes in round {}\n", verified.mismatches, self.round);
+            on.counters.mismatches.add(verified.mismatches);
+            dev_err!(on.pci, "load: {} wrong bytes in round {}\n", verified.mismatches, self.round);
         }
     }
 }

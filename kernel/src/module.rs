@@ -17,18 +17,19 @@
 //! | `drive` | carries out the driver's sequences |
 //! | `engine`, `worker`, `tick`, `interrupt` | the scheduler's shell |
 //! | `ring`, `workspace`, `job`, `fence` | what a job consists of |
-//! | `health` | is the device alive |
+//! | `health`, `watcher` | is the device alive |
 //! | `memory` | buffers, maps and address tables of programs |
-//! | `load`, `exercise` | jobs whose results are known to the byte |
+//! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals` | what can be seen |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `binding`; `rings`; `load` slots, then its queues; `watcher`; the engine's; a fence's. The
-//! others (`enabled`, `interrupts`, `removal`, `loss`, `removals`) are leaves. A register section takes none.
+//! Locks, outermost first: `progress`; `rings`; `load` slots, then its queues; `watcher`; the engine's; a fence's. The
+//! others (`enabled`, `interrupts`, `removal`, `loss`, `binding`, `removals`) are leaves. A register section takes none.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
 
+mod background;
 mod binding;
 mod bringup;
 mod clock;
@@ -58,6 +59,7 @@ mod shown;
 mod storage;
 mod teardown;
 mod tick;
+mod watcher;
 mod worker;
 mod workspace;
 

@@ -45,7 +45,7 @@ impl Teardown for Shell {
         let device = &self.device;
         device.end_in(State::Gone);
         device.removal.lock().loss = loss;
-        device.load.set(device, false);
+        device.load.set(false);
         device.engine.lose();
     }
 

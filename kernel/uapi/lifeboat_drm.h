@@ -107,27 +107,30 @@ struct drm_lifeboat_context_status {
 	__u32 status;
 	/* out: DRM_LIFEBOAT_CONTEXT_* */
 	__u32 flags;
-	/* out: resets by whose cause they had */
+	/* out: resets that a job of this context caused */
 	__u64 guilty;
+	/* out: resets that lost jobs of this context, and that another context caused */
 	__u64 innocent;
+	/* out: resets that lost jobs of this context, for a cause that is not known */
 	__u64 unknown;
 };
 
 /* Memory of the device instead of the host's. */
 #define DRM_LIFEBOAT_BUFFER_VRAM	(1 << 0)
-/* Pages of the caller, at `address`: they stay where they are, and the buffer cannot be exported. */
+/* Pages of the caller, at `address`. The buffer cannot be exported. */
 #define DRM_LIFEBOAT_BUFFER_USER	(1 << 1)
 /* With BUFFER_USER: the device only reads. */
 #define DRM_LIFEBOAT_BUFFER_READ_ONLY	(1 << 2)
 
 /*
- * Creates a buffer, zeroed. Class: Device. EINVAL for a size of 0 or an address or size that is no
- * multiple of the page, ENOSPC if there is no room in video memory, ENOMEM, EFAULT.
+ * Creates a buffer, zeroed. Class: Device. EINVAL for a size of 0, and with
+ * DRM_LIFEBOAT_BUFFER_USER for an address or size that is no multiple of the host's page; ENOSPC if
+ * there is no room in video memory; ENOMEM; EFAULT if the caller has no such pages.
  */
 struct drm_lifeboat_buffer_create {
 	/* in: bytes; out: bytes, rounded up to pages */
 	__u64 size;
-	/* in: with DRM_LIFEBOAT_BUFFER_USER the first byte; else 0 */
+	/* in: with DRM_LIFEBOAT_BUFFER_USER the address of the first byte; else 0 */
 	__u64 address;
 	/* in: DRM_LIFEBOAT_BUFFER_* */
 	__u32 flags;
@@ -137,7 +140,8 @@ struct drm_lifeboat_buffer_create {
 
 /*
  * Tells the offset at which mmap() of this file maps the buffer. Maps must be MAP_SHARED. Class:
- * Always. After a loss, maps of before and after work, and show undefined data.
+ * Always. After a loss, maps of before and after work, and show undefined data. ENOENT if there is
+ * no such buffer.
  */
 struct drm_lifeboat_buffer_mmap {
 	/* in */
@@ -153,7 +157,7 @@ struct drm_lifeboat_buffer_mmap {
 
 /*
  * Waits until no job uses the buffer. Class: Always: a loss ends every job. ETIME at the timeout,
- * EINTR.
+ * EINTR, ENOENT if there is no such buffer.
  */
 struct drm_lifeboat_buffer_wait {
 	/* in */
@@ -169,7 +173,7 @@ struct drm_lifeboat_buffer_wait {
 /* The contents are not needed: they may be given up while memory is short. */
 #define DRM_LIFEBOAT_DONT_NEED		1
 
-/* Says whether the contents of a buffer are needed. Class: Always. */
+/* Says whether the contents of a buffer are needed. Class: Always. ENOENT if there is none. */
 struct drm_lifeboat_buffer_advise {
 	/* in */
 	__u32 handle;
@@ -186,12 +190,14 @@ struct drm_lifeboat_buffer_advise {
 
 /*
  * Maps a part of a buffer into a context. Offset, size and address are multiples of the page; the
- * addresses must be free. Class: Device. ENOENT (context or buffer), EINVAL, EEXIST, ENOSPC if the
+ * addresses must be free. Class: Device. ENOENT if there is no such context or buffer; EINVAL for a
+ * range that is not the buffer's or not the device's; EEXIST if an address is taken; ENOSPC if the
  * context has no segment left.
  */
 struct drm_lifeboat_map {
 	/* in */
 	__u32 context;
+	/* in: GEM handle */
 	__u32 handle;
 	/* in: address in the context, in bytes */
 	__u64 address;
@@ -206,14 +212,14 @@ struct drm_lifeboat_map {
 
 /*
  * Unmaps what one MAP mapped at this address. Jobs that use it afterwards fault. Class: Always: a
- * lost device has no map. ENOENT if nothing begins there.
+ * lost device has no map. ENOENT if there is no such context, or nothing begins there.
  */
 struct drm_lifeboat_unmap {
 	/* in */
 	__u32 context;
 	/* in: must be 0 */
 	__u32 pad;
-	/* in: address of MAP */
+	/* in: the address that MAP was given */
 	__u64 address;
 };
 
@@ -233,8 +239,10 @@ struct drm_lifeboat_sync {
 	__u64 point;
 };
 
+/* Begins after jobs of the other priorities. */
 #define DRM_LIFEBOAT_PRIORITY_LOW	0
 #define DRM_LIFEBOAT_PRIORITY_NORMAL	1
+/* Begins before jobs of the other priorities. Needs CAP_SYS_NICE, else EACCES. */
 #define DRM_LIFEBOAT_PRIORITY_HIGH	2
 
 /* If a fence that the job waits for ends with an error, the job runs all the same. */
@@ -248,8 +256,8 @@ struct drm_lifeboat_sync {
  * All or nothing: after an error nothing was submitted. Class: Driver.
  *
  * ENOENT (context, syncobj, point without a fence), EINVAL (ring, priority, command: the device's
- * ranges), ECANCELED (context banned), EDQUOT, ENOSPC (too many jobs in flight), EFAULT, ENOMEM,
- * ENODEV.
+ * ranges), EACCES (priority), ECANCELED (context banned), EDQUOT (this client's share), EAGAIN (too
+ * many jobs in flight), EFAULT, ENOMEM, ENODEV.
  *
  * How a job ended is the error of its fences: 0, ENODEV (device lost), ETIME (the job hung, or
  * faulted), ECANCELED (reset for another's sake, context destroyed), or the error of a fence that
@@ -258,8 +266,9 @@ struct drm_lifeboat_sync {
 struct drm_lifeboat_submit {
 	/* in */
 	__u32 context;
+	/* in: from 0 */
 	__u32 ring;
-	/* in: DRM_LIFEBOAT_PRIORITY_*; HIGH needs CAP_SYS_NICE, else EACCES */
+	/* in: DRM_LIFEBOAT_PRIORITY_* */
 	__u32 priority;
 	/* in: DRM_LIFEBOAT_SUBMIT_* */
 	__u32 flags;
@@ -269,10 +278,11 @@ struct drm_lifeboat_submit {
 	__u64 waits;
 	/* in and out: array of struct drm_lifeboat_sync to signal */
 	__u64 signals;
+	/* in: elements of the three arrays */
 	__u32 command_count;
 	__u32 wait_count;
 	__u32 signal_count;
-	/* in: limit of the job in milliseconds; 0: the device's */
+	/* in: time that the job may take, in milliseconds; 0: the device's limit */
 	__u32 timeout_ms;
 	/* out: number of the job, for WAIT; counted by context, never 0 */
 	__u64 job;

@@ -1,57 +1,64 @@
-//! Call classes: what a user's call may touch, and what becomes of it when the device is gone.
+//! Call classes: which calls may touch the device, and how each call ends after the device is lost.
 //!
-//! All drivers have one rule instead of a flag per driver, as Daniel Vetter asks in the dri-devel thread
-//! on `drm_dev_enter` around ioctls (April 2021; S2 in docs/conformance.md): a call that never fails in
-//! normal operation does not fail after an unplug, a call that may fail anyway says so, and a call that
-//! owes an event still delivers it. The class of a call is declared once, next to its name.
+//! All drivers share one rule. It has three parts:
+//!
+//! - A call that never fails in normal operation does not fail after an unplug.
+//! - A call that may fail anyway reports the loss.
+//! - A call that owes an event still delivers the event.
+//!
+//! Daniel Vetter asked for such a rule, instead of a flag per driver, in the dri-devel thread on
+//! `drm_dev_enter` around ioctls (April 2021; S2 in docs/conformance.md). The class of a call is
+//! declared once, next to the name of the call.
 
 use core::fmt;
 
 use crate::wedge::Failure;
 
-/// The class of a call (CALL-1).
+/// Class of a call (CALL-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// Never fails because of loss; gets no hardware. Queries, close, waits.
+    /// Gets no hardware and never fails because of a loss: queries, close, waits.
     Always,
-    /// Needs the device from beginning to end, inside the gate; ENODEV after loss.
+    /// Needs the device from beginning to end, inside the gate: fails with ENODEV after a loss.
     Device,
-    /// After loss pretends success and still delivers the events it owes. Flips.
+    /// Pretends success after a loss and still delivers the owed events: page flips.
     Complete,
-    /// Runs on both sides of a loss and enters the gate itself, in small sections. Submissions.
+    /// Runs before and after a loss, and enters the gate itself in small sections: submissions.
     Driver,
-    /// Opening the device: ENXIO after loss (CALL-3).
+    /// Opens the device: fails with ENXIO after a loss (CALL-3).
     Open,
 }
 
-/// Whether users may still reach the hardware.
+/// State of the device as users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Presence {
-    /// The driver is bound.
+    /// The driver is bound and users may reach the hardware.
     Live,
-    /// The loss has been announced. There is no way back: a device that returns is a new one.
+    /// The loss has been announced. This state is final: a device that returns is a new device.
     Gone,
-    /// The device is there and out of use, until somebody recovers it (CALL-5). What returns is a new one, too.
+    /// The device is present but out of use until an operator recovers it (CALL-5). The recovered
+    /// device is a new device, too.
     Wedged(Failure),
 }
 
-/// The decision about a call.
+/// Decision about a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry {
-    /// Go on without the hardware.
+    /// Run the call without the hardware.
     Proceed,
-    /// Go on inside a section of the gate; if the gate is shut by then, decide again with the presence of then.
+    /// Run the call inside a section of the gate. If the gate has shut meanwhile, decide again with
+    /// the new presence.
     EnterGate,
-    /// Report success, deliver the owed events, touch nothing.
+    /// Report success and deliver the owed events without touching the hardware.
     Pretend,
-    /// Fail.
+    /// Fail the call.
     Refuse(Refusal),
 }
 
-/// The reason why a call is refused.
+/// Reason why a call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// `open` of a device that is gone.
+    /// The device to be opened is gone.
     Vanished,
     /// The device behind this handle is gone.
     Gone,
@@ -80,10 +87,10 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 impl Class {
-    /// Decides about a call of this class on a device in this state.
+    /// Decides about a call of this class while the device is in the state `presence`.
     pub const fn entry(self, presence: Presence) -> Entry {
         match (self, presence) {
-            // A wedged device can be opened, to ask for the reason and to help it.
+            // A wedged device can be opened: the user may read the reason and start a recovery.
             (Self::Always | Self::Driver, _) | (Self::Open, Presence::Live | Presence::Wedged(_)) => Entry::Proceed,
             (Self::Device | Self::Complete, Presence::Live) => Entry::EnterGate,
             (Self::Complete, Presence::Gone | Presence::Wedged(_)) => Entry::Pretend,

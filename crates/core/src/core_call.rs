@@ -1,28 +1,29 @@
-//! The calls that mean the same on every device, and their classes.
+//! Calls that mean the same on every device, and their classes.
 //!
-//! A driver implements them and has no say in what becomes of them after loss. The names are those
-//! of the kernel's ioctls, where there is one.
+//! A driver implements these calls but cannot change their classes, so they end alike on every
+//! device after a loss. Each call has the name of the matching kernel ioctl, if there is such an
+//! ioctl.
 
 use crate::class::Class;
 
-/// A call of the framework (CALL-1).
+/// Call of the framework (CALL-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoreCall {
-    /// Its number, below [`DRIVER_BASE`].
+    /// Number of the call, below [`DRIVER_BASE`].
     pub number: u16,
-    /// Its name.
+    /// Name of the call, as shown to users.
     pub name: &'static str,
-    /// Its class, on every device.
+    /// Class of the call on every device.
     pub class: Class,
 }
 
-/// The first number that a driver may give to a call of its own.
+/// First number that a driver may give to its own calls.
 pub const DRIVER_BASE: u16 = 0x40;
 
 macro_rules! core_calls {
     ($($(#[$doc:meta])* $constant:ident = $number:literal $name:literal $class:ident;)*) => {
         $($(#[$doc])* pub const $constant: CoreCall = CoreCall { number: $number, name: $name, class: Class::$class };)*
-        /// All calls, by number.
+        /// All calls of the framework, in the order of their numbers.
         pub const CORE_CALLS: &[CoreCall] = &[$($constant),*];
     };
 }
@@ -32,41 +33,43 @@ core_calls! {
     OPEN = 0x00 "open" Open;
     /// Closes a handle.
     CLOSE = 0x01 "close" Always;
-    /// Names the driver and its version.
+    /// Returns the name and the version of the driver.
     VERSION = 0x02 "version" Always;
     /// Asks whether the driver has a capability.
     CAPABILITY = 0x03 "capability" Always;
-    /// Tells the resources of the device.
+    /// Returns the resources of the device, such as the size of its memory.
     PARAMETERS = 0x04 "parameters" Always;
     /// Waits for a fence.
     WAIT = 0x05 "wait" Always;
-    /// Takes the events that wait at a handle.
+    /// Takes the pending events of a handle.
     READ_EVENTS = 0x06 "read-events" Always;
     /// Maps a buffer into the caller's memory.
     MMAP = 0x07 "mmap" Always;
-    /// Makes a buffer known to other devices.
+    /// Shares a buffer with other devices.
     EXPORT = 0x08 "export" Always;
-    /// Uses another device's buffer.
+    /// Opens a buffer that another device has exported.
     IMPORT = 0x09 "import" Device;
     /// Lists the objects of the display.
     RESOURCES = 0x10 "resources" Always;
-    /// Tells the screen at a connector.
+    /// Describes the screen at a connector.
     GET_CONNECTOR = 0x11 "get-connector" Always;
-    /// Shows a picture in a mode.
+    /// Sets a display mode and shows a framebuffer.
     MODE_SET = 0x12 "mode-set" Device;
-    /// Shows another picture from the next vertical blank on. Compositors do not expect it to fail.
+    /// Shows another framebuffer from the next vertical blank on. Compositors do not expect this
+    /// call to fail.
     PAGE_FLIP = 0x13 "page-flip" Complete;
-    /// Changes all of the display at once, or tests whether it could.
+    /// Changes several parts of the display at once, or tests whether such a change is valid.
     ATOMIC = 0x14 "atomic" Complete;
-    /// Asks for an event at the next vertical blank.
+    /// Requests an event at the next vertical blank.
     QUEUE_VBLANK = 0x15 "queue-vblank" Complete;
-    /// Lets another client program the display. The kernel's rules name it: a lease of a display that has vanished fails.
+    /// Lets another client program the display. The call fails after a loss, as the kernel's rules
+    /// demand.
     CREATE_LEASE = 0x16 "create-lease" Device;
-    /// Which leases a client has granted.
+    /// Lists the leases that a client has granted.
     LIST_LESSEES = 0x17 "list-lessees" Device;
-    /// What a client may see of the display.
+    /// Lists the objects of the display that a client may see.
     GET_LEASE = 0x18 "get-lease" Always;
-    /// Takes a lease back.
+    /// Revokes a lease.
     REVOKE_LEASE = 0x19 "revoke-lease" Always;
 }
 

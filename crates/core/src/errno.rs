@@ -1,4 +1,4 @@
-//! The one place where errors become numbers that user space knows.
+//! Conversion of errors to the error numbers that user space knows, all in one place.
 
 use core::fmt;
 
@@ -8,49 +8,49 @@ use crate::kms::{CommitError, LeaseError};
 use crate::sched::{QueueError, SubmitError};
 use crate::wedge::Failure;
 
-/// A Linux error number. The value is the number itself.
+/// Linux error number. The discriminant is the number itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i32)]
 pub enum Errno {
     /// The object does not exist.
     ENOENT = 2,
-    /// `open` of a device that has vanished (CALL-3).
+    /// The device to be opened has vanished (CALL-3).
     ENXIO = 6,
-    /// Out of space for now; try again when work has completed.
+    /// No room for now: try again when work has completed.
     EAGAIN = 11,
-    /// Out of memory or of another fixed resource.
+    /// No memory, or no room in another resource of fixed size.
     ENOMEM = 12,
-    /// In use.
+    /// The object is in use.
     EBUSY = 16,
     /// The device is gone.
     ENODEV = 19,
     /// An argument is wrong.
     EINVAL = 22,
-    /// As many open files as there may be.
+    /// The process has reached its limit of open files.
     EMFILE = 24,
-    /// It could end in several that wait for one another.
+    /// The request would make several parties wait for one another.
     EDEADLK = 35,
     /// The job hung or faulted.
     ETIME = 62,
     /// The device does not answer as it should.
     EPROTO = 71,
-    /// The device lacks what the call is about.
+    /// The device lacks the feature that the call needs.
     EOPNOTSUPP = 95,
-    /// A wait's own limit passed.
+    /// The time limit of a wait has passed.
     ETIMEDOUT = 110,
-    /// More than the client's share of something that others need, too (SCHED-9).
+    /// The client has used up its share of a resource that other clients need, too (SCHED-9).
     EDQUOT = 122,
-    /// Canceled through no fault of its own.
+    /// The work was canceled through no fault of its own.
     ECANCELED = 125,
 }
 
 impl Errno {
-    /// The number, positive.
+    /// Returns the number, which is positive.
     pub const fn code(self) -> i32 {
         self as i32
     }
 
-    /// The name, as in `errno.h`.
+    /// Returns the name, as in `errno.h`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ENOENT => "ENOENT",
@@ -78,7 +78,7 @@ impl fmt::Display for Errno {
     }
 }
 
-/// FENCE-4.
+/// Converts the error of a fence (FENCE-4).
 impl From<FenceError> for Errno {
     fn from(error: FenceError) -> Self {
         match error {
@@ -94,7 +94,7 @@ impl From<Refusal> for Errno {
         match refusal {
             Refusal::Vanished => Self::ENXIO,
             Refusal::Gone => Self::ENODEV,
-            // Never EIO: users take that for a broken disk or network, not for a GPU (CALL-6).
+            // Not EIO: users take EIO for a broken disk or network, not for a GPU (CALL-6).
             Refusal::Wedged(Failure::Hung) => Self::ETIME,
             Refusal::Wedged(Failure::ResetFailed) => Self::ECANCELED,
             Refusal::Wedged(Failure::Nonsense) => Self::EPROTO,
@@ -110,7 +110,7 @@ impl From<SubmitError> for Errno {
             SubmitError::StaleQueue => Self::ENOENT,
             SubmitError::TooLarge => Self::EINVAL,
             SubmitError::Cycle => Self::EDEADLK,
-            // As amdgpu and xe answer. Not EIO, which users take for a dead device.
+            // The same number as amdgpu and xe return. Not EIO, which users take for a dead device.
             SubmitError::Banned => Self::ECANCELED,
             SubmitError::Ended(error) => error.into(),
         }

@@ -2,20 +2,21 @@
 
 use core::fmt;
 
-/// The error of a fence that signalled without its work having been done (FENCE-4).
+/// Error of a fence that signals although its work was not done (FENCE-4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FenceError {
     /// The device is gone (ENODEV).
     Lost,
     /// The job itself hung or faulted (ETIME).
     Guilty,
-    /// Another job hung or faulted, and this one's work was lost with it (ECANCELED).
+    /// Another job hung or faulted, and the work of this job was lost with it (ECANCELED).
     Innocent,
-    /// The queue was killed, a dependency failed, another request took its place, or the signalling side was dropped
-    /// (ECANCELED).
+    /// The work never ran (ECANCELED): its queue was killed, a dependency failed, another request
+    /// took its place, or the signalling side was dropped.
     Canceled,
-    /// The hardware has not done it within its limit (ETIME): a flip that never takes effect, a vertical blank that never
-    /// comes. Not [`Guilty`](Self::Guilty), which blames a job and its context; here the hardware is at fault.
+    /// The hardware has not acted within its limit (ETIME): a flip never takes effect, or a
+    /// vertical blank never comes. In contrast to [`Guilty`](Self::Guilty) no job and no context is
+    /// blamed: the hardware is at fault.
     TimedOut,
 }
 
@@ -33,9 +34,10 @@ impl fmt::Display for FenceError {
 
 impl core::error::Error for FenceError {}
 
-/// A sequence number of a ring. Compared modulo 2^32: at most 2^31 may be outstanding.
+/// Sequence number of a ring.
 ///
-/// All-ones is never used: it is what a register of a vanished device reads.
+/// Numbers are compared modulo 2^32, so at most 2^31 of them may be outstanding. All-ones is never
+/// used, because a register of a vanished device reads all-ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seqno(u32);
 
@@ -46,7 +48,7 @@ impl Seqno {
     /// The number before [`ZERO`](Self::ZERO).
     pub const BEFORE_ZERO: Self = Self(u32::MAX - 1);
 
-    /// Converts the value of a register; `None` for all-ones, which is no sequence number.
+    /// Converts the value of a register. All-ones is no sequence number and gives `None`.
     pub const fn from_register(value: u32) -> Option<Self> {
         if value == u32::MAX {
             None
@@ -55,12 +57,12 @@ impl Seqno {
         }
     }
 
-    /// The value for a ring's register.
+    /// Returns the value to be written to a register of the ring.
     pub const fn value(self) -> u32 {
         self.0
     }
 
-    /// The number after this one.
+    /// Returns the number after this number.
     #[must_use]
     pub const fn next(self) -> Self {
         if self.0 >= u32::MAX - 1 {

@@ -1,14 +1,16 @@
-//! Distinction between a dead device and a register that holds all-ones (HEALTH-1).
+//! Distinguishes a dead device from a register that holds all-ones (HEALTH-1).
 //!
-//! All-ones is what a bus returns for a device that is not there, but some registers may legally hold it. So an
-//! all-ones read is a suspicion; a dedicated check of a register that can never hold it decides.
+//! A bus returns all-ones for a device that is not there, but some registers may legally hold the
+//! same value. So an all-ones read is only a suspicion. A second read, of a register that can never
+//! hold all-ones, decides.
 
-/// Meaning of a read for the device.
+/// Classification of a value that was read from a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// Not all-ones: the device answered.
+    /// The value is not all-ones, so the device answered.
     Answered(u32),
-    /// All-ones: gone, or a register that holds it. Ask a register that cannot.
+    /// The value is all-ones: the device is gone, or the register holds this value. Read a register
+    /// that cannot hold all-ones to decide.
     Suspicious,
 }
 
@@ -28,27 +30,29 @@ impl Reading {
 pub enum Verdict {
     /// The device answered as only a living device can.
     Alive,
-    /// The device is not there: its fixed registers read all-ones.
+    /// The device is not there: its fixed registers read all-ones or zero.
     Dead,
-    /// Something answers, but not like this device. Not proof of loss; not to be trusted with work either.
+    /// Something answers, but not like this device. This does not prove a loss, but such a device
+    /// must not be given work.
     Unsure,
 }
 
-/// Judges an identity register: its fixed value must come back.
+/// Judges an identity register, which must read its fixed value.
 pub const fn judge_identity(read: u32, expected: u32) -> Verdict {
     if read == expected {
         Verdict::Alive
     } else if read == u32::MAX || read == 0 {
-        // Zero too: an ejected emulated device was seen to read 0.
+        // Zero counts as well: an emulated device was seen to read zero after its ejection.
         Verdict::Dead
     } else {
         Verdict::Unsure
     }
 }
 
-/// Combines the verdicts of configuration space and of an identity register: a device is gone only if
-/// both say so. Either may be silent for a while without the other: configuration space while a port
-/// recovers, registers without memory decoding.
+/// Combines the verdicts of configuration space and of an identity register.
+///
+/// A device is gone only if both say so, because either may be silent for a while without the
+/// other: configuration space while a port recovers, and registers while memory decoding is off.
 pub const fn judge_presence(config: Verdict, register: Verdict) -> Verdict {
     match (config, register) {
         (Verdict::Alive, Verdict::Alive) => Verdict::Alive,
@@ -57,7 +61,8 @@ pub const fn judge_presence(config: Verdict, register: Verdict) -> Verdict {
     }
 }
 
-/// Watches a counter that a living device keeps moving: registers that answer prove the bus, not progress.
+/// Counts how long the heartbeat of a device stands still. The heartbeat is a counter that a living
+/// device keeps moving; registers that answer prove the bus, but not progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Heartbeat {
     last: Option<u32>,
@@ -65,13 +70,13 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// A counter that was never read.
+    /// Creates a heartbeat that was never read.
     pub const fn new() -> Self {
         Self { last: None, still: 0 }
     }
 
-    /// Feeds the value of a look. Returns the number of looks in a row, this one included, at which the
-    /// counter stood still.
+    /// Takes the next value of the counter. Returns the number of successive looks, including this
+    /// look, at which the counter had not moved.
     pub fn look(&mut self, read: u32) -> u32 {
         self.still = if self.last == Some(read) { self.still.saturating_add(1) } else { 0 };
         self.last = Some(read);

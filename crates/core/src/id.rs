@@ -1,4 +1,4 @@
-//! Handles into storage that the caller brought.
+//! Handles into storage that the caller provides.
 
 use core::fmt;
 use core::hash::{Hash, Hasher};
@@ -6,14 +6,15 @@ use core::marker::PhantomData;
 
 /// Storage for a fixed number of `T`: an array, a `Vec`, a mutable slice.
 ///
-/// The storage must always yield the same slots; the state machines keep indices into it.
+/// The storage must always return the same slots, because the state machines keep indices into it.
 pub trait Slots<T>: AsRef<[T]> + AsMut<[T]> {}
 
 impl<T, S: AsRef<[T]> + AsMut<[T]> + ?Sized> Slots<T> for S {}
 
-/// A handle: which slot, and which of the objects that have lived in it.
+/// Handle of an object: the index of its slot, and a generation that tells it from earlier objects
+/// in the same slot.
 ///
-/// `T` only marks what kind of object is meant, so that a queue cannot be passed where a job is expected.
+/// `T` only marks the kind of the object, so that a queue cannot be passed where a job is expected.
 pub struct Id<T> {
     pub(crate) index: u32,
     pub(crate) generation: u32,
@@ -25,7 +26,8 @@ impl<T> Id<T> {
         Self { index, generation, kind: PhantomData }
     }
 
-    /// The slot's number, for names and tables. Alone it does not identify an object.
+    /// Returns the index of the slot, for names and tables. The index alone does not identify an
+    /// object.
     pub const fn index(self) -> u32 {
         self.index
     }

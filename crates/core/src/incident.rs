@@ -1,29 +1,33 @@
-//! Grouping of failures into incidents: a dump is taken once per incident, before the first reset
-//! (WEDGE-4).
+//! Groups failures into incidents, so that a dump is taken once per incident, before the first
+//! reset (WEDGE-4).
 //!
-//! A failure leads to the next: a ring hangs, its reset fails, so does the device's, the device is
-//! given up and wedged. The state at the first failure explains all of them; a later state is left
-//! over from the resets. So an incident begins with the first failure, and ends when the device works
-//! again: a reset has succeeded, and a job has completed after it. The end of the binding ends the
-//! incident, too. A job counts when its completion is told, so a job that another ring completed
-//! during the reset may end the incident as well.
+//! One failure leads to the next: a ring hangs, the reset of the ring fails, the reset of the
+//! device fails, and the device is given up and wedged. The state at the first failure explains all
+//! of them; later states are shaped by the resets.
+//!
+//! An incident begins with the first failure. It ends when the device works again, that is, when a
+//! job completes after a successful reset. The end of the binding ends the incident, too. A job
+//! counts from the moment its completion is reported. So a job that another ring completed during
+//! the reset may end the incident.
 
-/// The incident that a device is in, if any.
+/// State of the incident of a device, if there is an incident.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Incident {
     under_way: bool,
-    /// Number of jobs completed when the last reset succeeded; `None` if something has failed since.
+    /// Number of jobs completed when the last reset succeeded. `None` if a failure has followed.
     mended: Option<u64>,
 }
 
 impl Incident {
-    /// A device that works.
+    /// Creates the state of a device that works.
     pub const fn none() -> Self {
         Self { under_way: false, mended: None }
     }
 
-    /// Reports a failure; `completed` is the number of jobs that the device has completed until now.
-    /// `true` if this begins an incident: the state is to be kept now, before anything is reset.
+    /// Reports a failure. `completed` is the number of jobs that the device has completed so far.
+    ///
+    /// Returns `true` if the failure begins an incident: then the caller must take the dump now,
+    /// before any reset.
     #[must_use = "if true, the state is to be kept before anything is reset"]
     pub fn failed(&mut self, completed: u64) -> bool {
         let works_again = self.mended.take().is_some_and(|then| completed > then);
@@ -32,7 +36,7 @@ impl Incident {
         new
     }
 
-    /// Reports a reset that succeeded.
+    /// Reports a reset that succeeded. `completed` is as in [`Incident::failed`].
     pub fn mended(&mut self, completed: u64) {
         self.mended = self.under_way.then_some(completed);
     }

@@ -1,9 +1,12 @@
-//! Device numbers. A device that returns is a new device: it gets the next free number, so that a number somebody still
-//! remembers does not at once mean another device (LIFE-4).
+//! Allocation of device numbers.
+//!
+//! A device that returns is a new device and gets the next free number. So a number that a user
+//! still remembers does not immediately mean another device (LIFE-4).
 
 use crate::Slots;
 
-/// Numbers `0..64 * words`, handed out next-free with wrap-around. One bit of storage per number.
+/// Allocator of the numbers `0..64 * words`. It searches from the last number on and wraps around.
+/// Each number takes one bit of storage.
 #[derive(Debug)]
 pub struct Minors<S> {
     used: S,
@@ -11,13 +14,14 @@ pub struct Minors<S> {
 }
 
 impl<S: Slots<u64>> Minors<S> {
-    /// Begins with this storage, which is cleared.
+    /// Creates an allocator in which all numbers are free. The storage is cleared.
     pub fn new(mut storage: S) -> Self {
         storage.as_mut().fill(0);
         Self { used: storage, next: 0 }
     }
 
-    /// The next free number after the last one handed out, or `None` if all are taken. O(words).
+    /// Allocates the next free number after the last allocated number. Returns `None` if all
+    /// numbers are taken. Takes O(words).
     pub fn allocate(&mut self) -> Option<u32> {
         let words = self.used.as_mut();
         let count = u32::try_from(words.len().saturating_mul(64)).unwrap_or(u32::MAX);
@@ -28,7 +32,7 @@ impl<S: Slots<u64>> Minors<S> {
         Some(found)
     }
 
-    /// Gives a number back. It is handed out again only after all higher free ones.
+    /// Frees a number. The number is allocated again only after all higher free numbers.
     pub fn release(&mut self, minor: u32) {
         if let Some(word) = self.used.as_mut().get_mut(minor as usize / 64) {
             *word &= !(1 << (minor % 64));
@@ -36,7 +40,7 @@ impl<S: Slots<u64>> Minors<S> {
     }
 }
 
-/// The lowest clear bit in `from..to`, a word at a time.
+/// Finds the lowest clear bit in `from..to`, a word at a time.
 fn first_free(words: &[u64], from: u32, to: u32) -> Option<u32> {
     let mut at = from;
     while at < to {

@@ -1,34 +1,38 @@
-//! When code that must not last has lasted for too long.
+//! Detects code that must leave soon and has stayed for too long.
 //!
-//! A watchdog looks who is inside, again and again, with a pause between two looks. It cannot see when a visitor came
-//! in, only that the same visitor is still inside. A visitor that a watchdog has found at [`Overstay::LOOKS`] looks has
-//! been inside for the whole limit. The looks are what is counted, and not the clock: a process that was stopped for a
-//! minute comes back to visitors that have had no time either, and that minute is one pause (HEALTH-5).
+//! A watchdog scans the open sections again and again, with a pause between two scans. A scan does
+//! not show when a visitor entered, only that the same visitor is still inside. So a visitor that
+//! is found by [`Overstay::LOOKS`] successive scans has been inside for the whole limit.
+//!
+//! The scans are counted, and the clock is not read. A process that was stopped for a minute
+//! continues with visitors that had no processor time either, and the whole minute is only one
+//! pause (HEALTH-5).
 
 use core::time::Duration;
 
-/// How often the watchdog has found one visitor.
+/// Number of successive scans that found one visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overstay(u32);
 
 impl Overstay {
-    /// Looks at which a visitor is found before it is said to overstay. Four pauses lie between them: fewer would let a
-    /// single pause that took too long count for much of the limit, and more would wake the watchdog more often.
+    /// Number of scans that must find a visitor before it is reported. Four pauses lie between five
+    /// scans. With fewer scans a single slow pause would count for a large part of the limit; more
+    /// scans would wake the watchdog more often.
     pub const LOOKS: u32 = 5;
 
-    /// The pause between two looks: from the end of the one to the beginning of the next.
+    /// Returns the pause between two scans: from the end of one scan to the beginning of the next.
     #[must_use]
     pub fn pause(limit: Duration) -> Duration {
         limit / (Self::LOOKS - 1)
     }
 
-    /// A visitor that the last look has not found.
+    /// Creates the count of a visitor that the previous scan did not find.
     #[must_use]
     pub const fn first() -> Self {
         Self(1)
     }
 
-    /// The next look has found the visitor again. Says whether it overstays.
+    /// Counts another scan that found the visitor. Returns whether the visitor has overstayed.
     pub fn again(&mut self) -> bool {
         self.0 = self.0.saturating_add(1);
         self.0 >= Self::LOOKS
@@ -48,7 +52,7 @@ mod tests {
                 inside += Overstay::pause(limit);
             }
             inside += Overstay::pause(limit);
-            // Up to the rounding of a division by four.
+            // The difference is the rounding of a division by four.
             assert!(limit.saturating_sub(inside) < Duration::from_nanos(4) && inside <= limit, "{limit:?} {inside:?}");
         }
     }

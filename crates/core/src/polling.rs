@@ -1,46 +1,48 @@
-//! Limits for polling hardware, on a machine that may be busy.
+//! Time limits for polling hardware, on a machine that may be busy.
 //!
-//! A clock alone is no limit: on a busy machine the polling thread may sleep for much longer than it
-//! wants to, and find the limit passed at its second look. So looks count, too. A pause between two
-//! looks is charged as it was meant, with some grace, and a long look as a part of the limit; the last
-//! look begins after all of the limit was charged (HEALTH-5). On an idle machine this is the clock's
-//! time.
+//! A clock alone is not enough: on a busy machine the polling thread may sleep much longer than
+//! intended, and find the limit passed at its second look. So this module charges time to the limit
+//! with upper bounds. A pause between two looks is charged with at most a few times its intended
+//! length. A long look is charged with at most a part of the limit. The last look begins after the
+//! whole limit was charged (HEALTH-5). On an idle machine the charged time is the time of the
+//! clock.
 
 use core::time::Duration;
 
 use crate::Timestamp;
 
-/// What a pause is charged at most, in pauses as they were meant: timers are coarse. At a tenth of a millisecond a limit of 200 ms
-/// has so 200 looks.
+/// Upper bound of the charge for a pause, in intended pauses, because timers are coarse. With
+/// pauses of 0.1 ms, a limit of 200 ms allows at least 200 looks.
 const LONGEST_PAUSE: u32 = 10;
-/// Looks that are had at least, however long each takes, besides the last one.
+/// Smallest number of looks besides the last, however long each look takes.
 const SLOW_LOOKS: u32 = 4;
 
-/// The time that is left for one wait.
+/// Remaining time of one wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Polling {
     left: Duration,
     longest_pause: Duration,
     longest_look: Duration,
-    /// When the look or the pause that goes on began.
+    /// Beginning of the current look or pause.
     since: Timestamp,
 }
 
 impl Polling {
-    /// A wait of `limit` that begins at `now` with a look, with pauses of `pause` between looks.
+    /// Creates a wait of `limit` that begins at `now` with a look. The caller intends to pause for
+    /// `pause` between two looks.
     #[must_use]
     pub fn new(limit: Duration, pause: Duration, now: Timestamp) -> Self {
         let (longest_pause, longest_look) = (pause.saturating_mul(LONGEST_PAUSE), limit / SLOW_LOOKS);
         Self { left: limit, longest_pause, longest_look, since: now }
     }
 
-    /// A look begins. Says whether it is the last one.
+    /// Begins a look. Returns whether this look is the last.
     pub fn looks(&mut self, now: Timestamp) -> bool {
         self.charge(now, self.longest_pause);
         self.left.is_zero()
     }
 
-    /// The look has ended, and a pause begins.
+    /// Ends a look and begins a pause.
     pub fn pauses(&mut self, now: Timestamp) {
         self.charge(now, self.longest_look);
     }
@@ -63,7 +65,8 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(200);
     const PAUSE: Duration = Duration::from_micros(100);
 
-    /// Looks until the last one, each of which and each pause before which takes so long.
+    /// Polls until the last look. `took` returns the duration of a look and of the pause after it.
+    /// Returns the number of looks and the time that all of them took.
     fn looks(mut took: impl FnMut() -> (Duration, Duration)) -> (u32, Duration) {
         let mut now = Timestamp::new(Duration::from_secs(5));
         let began = now;
@@ -116,7 +119,7 @@ mod tests {
             let mut next = times.iter().cycle();
             let (count, took) = looks(|| {
                 let (look, pause) = next.next().map_or((0, 0), |(look, pause)| (*look, *pause));
-                // A clock that stands still would make it long.
+                // With a clock that stands still the loop would run for very long.
                 (Duration::from_micros(look), Duration::from_micros(pause.max(1000)))
             });
             prop_assert!(took >= LIMIT);

@@ -1,25 +1,28 @@
-//! A client's share: the most it may hold of something that others need, too (SCHED-9).
+//! A client's share: the most that one client may hold of a resource that others need, too
+//! (SCHED-9).
 //!
-//! This is the rule alone. The shell counts the things that a client holds: up when the client is
-//! given something, down when that is really free again.
+//! This module is the rule alone. The shell counts the units that a client holds: one more when a
+//! unit is given to the client, one less when the unit is free again.
 
 use core::num::NonZeroU32;
 
-/// Part of a whole that is a client's share unless something else is said: then the greediest three
-/// clients leave room for a fourth.
+/// Divisor of the default share. A share of a quarter leaves room for a fourth client when three
+/// clients are greedy.
 const PART: u32 = 4;
 
-/// The most that one client may hold. At least 1: a client that may hold nothing is none.
+/// The most units that one client may hold, at least 1. With a share of 0 a client could do
+/// nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Share {
     limit: NonZeroU32,
 }
 
 impl Share {
-    /// The largest number: no limit.
+    /// The largest number, which means no limit.
     pub const ALL: Self = Self { limit: NonZeroU32::MAX };
 
-    /// A share of `limit`, or `None` for 0. More than there are is no limit.
+    /// Creates a share of `limit` units, or `None` for 0. A share above the total number of units
+    /// is no limit.
     pub const fn new(limit: u32) -> Option<Self> {
         match NonZeroU32::new(limit) {
             Some(limit) => Some(Self { limit }),
@@ -27,7 +30,7 @@ impl Share {
         }
     }
 
-    /// A quarter of `total`, rounded down, and at least 1.
+    /// Creates a share of a quarter of `total`, rounded down, but at least 1.
     pub const fn quarter_of(total: u32) -> Self {
         match Self::new(total / PART) {
             Some(share) => share,
@@ -35,12 +38,12 @@ impl Share {
         }
     }
 
-    /// The most that one client may hold.
+    /// Returns the most units that one client may hold.
     pub const fn limit(self) -> u32 {
         self.limit.get()
     }
 
-    /// Tells whether a client that holds `held` may have another one.
+    /// Tells whether a client that holds `held` units may get another unit.
     pub const fn admits(self, held: u32) -> bool {
         held < self.limit.get()
     }

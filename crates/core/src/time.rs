@@ -1,23 +1,24 @@
-//! Time as an argument.
+//! Points in time. The state machines read no clock: time is an argument.
 
 use core::time::Duration;
 
-/// A moment, counted from any fixed beginning the shell likes (its start, the boot).
+/// Point in time, counted from a fixed beginning that the shell chooses: its own start, or the
+/// boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(Duration);
 
 impl Timestamp {
-    /// The moment `since` after the beginning.
+    /// Creates the point in time `since` after the beginning.
     pub const fn new(since: Duration) -> Self {
         Self(since)
     }
 
-    /// Time from the beginning to this moment.
+    /// Returns the time from the beginning to this point.
     pub const fn since_beginning(self) -> Duration {
         self.0
     }
 
-    /// The moment `after` later; the end of time if that lies beyond it.
+    /// Returns the point in time `after` later. Saturates at the largest duration.
     #[must_use]
     pub const fn plus(self, after: Duration) -> Self {
         Self(self.0.saturating_add(after))

@@ -1,34 +1,42 @@
-//! Watching over a device that nobody uses, or that only seems to work (HEALTH-2; seed 0).
+//! Health watch over a device that is idle, or that only seems to work (HEALTH-2).
 //!
-//! Two signs, and both must be there. Something that only a living device can compute proves the device and the bus to
-//! it; a counter that it keeps moving, its heartbeat, proves that it goes on. A device that is slow moves its counter all
-//! the same. A device without a heartbeat is watched by what it computes alone: it can be found dead or answering
-//! nonsense, and never hung; whether it goes on is left to the time limits of its jobs. Looks are apart by a period that
-//! is never quite the same, so that they do not fall in step with what they look at.
+//! The watch looks at a device at intervals and expects two signs of life:
 //!
-//! What answers nonsense, or through errors of the bus, is suspect as one that does not answer is; so many looks in a row
-//! make it a failure (HEALTH-4).
+//! - The device computes a result that only a living device can compute. This proves that the
+//!   device and the bus to the device work.
+//! - The device moves a counter, its heartbeat. This proves progress. A slow device moves its
+//!   counter, too.
+//!
+//! A device without a heartbeat is judged by its computation alone. Such a device can be found dead
+//! or answering nonsense, but never hung; the time limits of its jobs find a hang.
+//!
+//! A device that answers nonsense, or answers through bus errors, is suspect. A number of such
+//! looks in a row make a failure (HEALTH-4). The interval between two looks varies, so that the
+//! looks do not fall in step with periodic work of the device.
 
 use core::time::Duration;
 
 use crate::health::{Heartbeat, Verdict};
 use crate::Timestamp;
 
-/// How closely a device is watched.
+/// Parameters of the watch over a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watch {
-    /// Time between two looks; each is up to an eighth shorter or longer. At least [`Watch::SHORTEST`].
+    /// Mean time between two looks, at least [`Watch::SHORTEST`]. Each interval is up to an eighth
+    /// shorter or longer.
     pub period: Duration,
-    /// Looks in a row with the same heartbeat that make a hang, or with nonsense that make a failure. One may be a
-    /// coincidence of coarse clocks, or a disturbance. At least 1; 0 is taken as 1.
+    /// Number of looks in a row that decide, at least 1; 0 counts as 1. So many looks with the same
+    /// heartbeat make a hang, and so many looks with nonsense make a failure. A single such look
+    /// may be caused by a coarse clock or a disturbance.
     pub stalls: u32,
 }
 
 impl Watch {
-    /// Looks that are closer would find a heartbeat that counts milliseconds standing still.
+    /// Shortest useful period. With a shorter period, a heartbeat that counts milliseconds would
+    /// seem to stand still.
     pub const SHORTEST: Duration = Duration::from_millis(5);
 
-    /// Two seconds; three looks.
+    /// A period of two seconds, and three looks.
     pub const DEFAULT: Self = Self { period: Duration::from_secs(2), stalls: 3 };
 }
 
@@ -38,70 +46,78 @@ impl Default for Watch {
     }
 }
 
-/// What a look has found, and what was read.
+/// Result of a look, with the values that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// It answers, and its heartbeat has moved, if it has one.
+    /// The device answers, and its heartbeat, if it has one, has moved.
     Alive {
-        /// The heartbeat; `None` if there was none to read.
+        /// Value of the heartbeat, or `None` if no heartbeat was read.
         heartbeat: Option<u32>,
     },
-    /// It answers, and its heartbeat stands still: not for long enough to be sure.
+    /// The device answers, and its heartbeat stands still, but not yet for long enough to report a
+    /// hang.
     Suspect {
-        /// The heartbeat.
+        /// Value of the heartbeat.
         heartbeat: u32,
-        /// Looks in a row at which it stood still.
+        /// Number of looks in a row at which the heartbeat stood still.
         stalls: u32,
     },
-    /// It answers, and does not go on. Said once; there is no way back for this binding.
+    /// The device answers but makes no progress. Reported once; the verdict is final for this
+    /// binding.
     Hung {
-        /// Where its heartbeat stands.
+        /// Value at which the heartbeat stands.
         heartbeat: u32,
     },
-    /// It is not there. As final.
+    /// The device is not there. The verdict is final for this binding.
     Dead,
-    /// Something answers that cannot compute what it should, or the bus reports errors: not for long enough to be sure.
+    /// The device computes wrong results or the bus reports errors, but not yet for long enough to
+    /// report a failure.
     Unsure {
-        /// Looks in a row at which it was so.
+        /// Number of such looks in a row.
         looks: u32,
     },
-    /// The same, for so long. As final as a hang.
+    /// The device has computed wrong results, or the bus has reported errors, at so many looks that
+    /// the device counts as failed. The verdict is final for this binding.
     Nonsense,
 }
 
-/// The signs of life of one device, from look to look.
+/// Signs of life of one device, kept from look to look.
 #[derive(Debug, Clone, Copy)]
 pub struct Vitals {
     watch: Watch,
     heartbeat: Heartbeat,
     due: Timestamp,
     random: u32,
-    /// Looks in a row at which it did not answer as it should.
+    /// Number of looks in a row at which the device did not answer as it should.
     unsure: u32,
-    /// It was found hung, dead or answering nonsense.
+    /// Whether a final verdict was reported: dead, hung or nonsense.
     over: bool,
 }
 
 impl Vitals {
-    /// A device that was alive at `now`. `seed` makes its looks fall apart from those at other devices.
+    /// Creates the watch over a device that was alive at `now`. Different values of `seed` keep the
+    /// looks at different devices apart.
     pub const fn new(watch: Watch, now: Timestamp, seed: u32) -> Self {
         let random = seed | 1;
         Self { watch, heartbeat: Heartbeat::new(), due: now.plus(watch.period), random, unsure: 0, over: false }
     }
 
-    /// When to look next, or `None` if there is nothing more to be learned.
+    /// Returns the time of the next look, or `None` after a final verdict.
     pub fn due(&self) -> Option<Timestamp> {
         (!self.over).then_some(self.due)
     }
 
-    /// What to have the device compute: another thing each time, so that an old answer is not taken for a new one.
+    /// Returns the input for the device's computation. The input differs from look to look, so that
+    /// an old result is not taken for a new result.
     pub const fn pattern(&self) -> u32 {
         self.random
     }
 
-    /// Takes up a look at `now`: what the device computed, and its heartbeat. Without a heartbeat the computation alone
-    /// decides; a heartbeat that was read at earlier looks is then neither still nor moving. A look that ended in an
-    /// error of the bus is [`Verdict::Unsure`].
+    /// Takes the result of a look at `now`: the verdict on the device's computation, and the
+    /// heartbeat.
+    ///
+    /// Without a heartbeat the computation alone decides, and the count of stalls stays as it is. A
+    /// look that ended in a bus error is passed as [`Verdict::Unsure`].
     pub fn look(&mut self, now: Timestamp, computed: Verdict, heartbeat: Option<u32>) -> Health {
         self.due = now.plus(self.next_period());
         match computed {
@@ -130,9 +146,9 @@ impl Vitals {
         }
     }
 
-    /// Seven to nine eighths of the period.
+    /// Draws the next interval: seven to nine eighths of the period.
     fn next_period(&mut self) -> Duration {
-        // Marsaglia's xorshift: never zero if it began so.
+        // Marsaglia's xorshift. The state is never zero, because it began as an odd number.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;

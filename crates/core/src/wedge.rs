@@ -1,9 +1,10 @@
-//! A device that the driver cannot help any more: wedged (the kernel's chapter "Device Wedging" in drm-uapi).
+//! Wedged devices: devices that the driver can no longer repair (chapter "Device Wedging" of the
+//! kernel's drm-uapi documentation).
 //!
-//! The path of every loss takes the device out of use, up to the cut: DMA is off, every fence has signalled,
-//! state that others see is clean, maps lead to nothing. Only then is the event sent that asks for help, and that
-//! order is a type: an [`Event`] is made of a [`Cut`] (WEDGE-1). The device stays there, refusing work, until an
-//! operator recovers it.
+//! The path of every loss takes such a device out of use, up to the cut: DMA is off, every fence
+//! has signalled, shared state is clean, and maps lead to nothing. Only then may the driver send
+//! the event that asks for help. This order is enforced by a type: an [`Event`] is made from a
+//! [`Cut`] (WEDGE-1). The device stays present and refuses work until an operator recovers it.
 //!
 //! ```
 //! # use lifeboat_core::unplug::*;
@@ -19,14 +20,14 @@ use core::fmt::{self, Write};
 
 use crate::unplug::{Cut, Teardown};
 
-/// The failure that made a device useless.
+/// Failure that made a device useless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// The device answers, and does not go on.
+    /// The device answers but makes no progress.
     Hung,
-    /// Its jobs could not be ended, not even by a reset.
+    /// The device's jobs could not be ended, not even by a reset.
     ResetFailed,
-    /// It answers nonsense: not what it should compute, and not what a device that is gone reads.
+    /// The device computes wrong results, and reads other values than a device that is gone.
     Nonsense,
 }
 
@@ -40,24 +41,25 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A way to bring a device back. The order is that of side effects on the machine.
+/// Way to recover a device. The order is by side effects on the machine, from the least to the
+/// most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Method {
-    /// Nothing needs to be done: the event is for statistics.
+    /// Do nothing: the event is only for statistics.
     None,
     /// Unbind the driver and bind it again.
     Rebind,
-    /// The same, with a reset of the bus in between.
+    /// Unbind the driver, reset the bus, and bind the driver again.
     BusReset,
-    /// The steps in the vendor's documentation.
+    /// Follow the vendor's documentation.
     VendorSpecific,
 }
 
 impl Method {
     const ALL: [Self; 4] = [Self::None, Self::Rebind, Self::BusReset, Self::VendorSpecific];
 
-    /// Its name in the event.
+    /// Returns the name of the method in the event.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -68,21 +70,21 @@ impl Method {
     }
 }
 
-/// Any combination of ways. Written, they are in their order, whatever the order in which they were added.
+/// Set of recovery methods. The set lists its methods from the least to the most side effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Methods(u8);
 
 impl Methods {
-    /// No way is known.
+    /// The empty set: no method is known.
     pub const UNKNOWN: Self = Self(0);
 
-    /// Adds a way.
+    /// Adds a method to the set.
     #[must_use]
     pub const fn with(self, method: Method) -> Self {
         Self(self.0 | 1 << method as u8)
     }
 
-    /// The ways, from the least side effects to the most.
+    /// Iterates over the methods, from the least to the most side effects.
     pub fn iter(self) -> impl Iterator<Item = Method> {
         Method::ALL.into_iter().filter(move |method| self.0 & 1 << *method as u8 != 0)
     }
@@ -100,22 +102,23 @@ impl fmt::Display for Methods {
     }
 }
 
-/// The process whose work the device failed at: number and name, or nothing.
+/// The process whose work made the device fail, as the event names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task<'a> {
-    /// The process.
+    /// Number of the process.
     pub pid: u32,
-    /// Its name. Of a long one the event has the first 15 bytes, as the kernel's tasks have.
+    /// Name of the process. The event holds the first 15 bytes at most, as the kernel's tasks do.
     pub name: &'a str,
 }
 
-/// Bytes of a task's name.
+/// Longest name of a task in the event, in bytes.
 const TASK_NAME: usize = 15;
-/// `WEDGED=` and all methods, `PID=` and the largest number, `TASK=` and a name, each with its zero.
+/// Size of the longest event in bytes: `WEDGED=` with all methods, `PID=` with the largest number,
+/// and `TASK=` with a name, each with its zero byte.
 const TEXT: usize = 7 + 36 + 1 + 4 + 10 + 1 + 5 + TASK_NAME + 1;
 
-/// The event of a wedged device: variables as the kernel sends them, each ended by a zero byte. Made
-/// without allocation, in any context (WEDGE-5).
+/// Event of a wedged device: variables as the kernel sends them, each ended by a zero byte. The
+/// event is made without allocation and in any context (WEDGE-5).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     text: [u8; TEXT],
@@ -123,10 +126,10 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event of a device that has been cut off.
+    /// Creates the event of a device that has been cut off.
     pub fn new<T: Teardown>(_proof: &Cut<T>, methods: Methods, task: Option<Task<'_>>) -> Self {
         let mut event = Self { text: [0; TEXT], len: 0 };
-        // There is room for the longest of each; a test says so.
+        // The write cannot fail: there is room for the longest event, which a test shows.
         let _ = event.write(methods, task);
         event
     }
@@ -139,12 +142,12 @@ impl Event {
         }
     }
 
-    /// The bytes, zeroes included.
+    /// Returns the bytes of the event with all zero bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.text[..self.len]
     }
 
-    /// The variables, `NAME=value` each.
+    /// Iterates over the variables, each in the form `NAME=value`.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.as_bytes()
             .split(|byte| *byte == 0)
@@ -168,7 +171,8 @@ impl fmt::Debug for Event {
     }
 }
 
-/// The part of a name that has room, in whole characters, without a byte that would end it early.
+/// Returns the longest part of a name that has room. The part ends at the border of a character and
+/// before the first zero byte.
 fn shortened(name: &str) -> &str {
     let name = name.split('\0').next().unwrap_or_default();
     let mut end = name.len().min(TASK_NAME);
@@ -178,7 +182,7 @@ fn shortened(name: &str) -> &str {
     &name[..end]
 }
 
-/// Before the cut there is nothing to make the event of:
+/// Before the cut, no event can be made:
 ///
 /// ```compile_fail,E0308
 /// # use lifeboat_core::unplug::*;
@@ -189,7 +193,7 @@ fn shortened(name: &str) -> &str {
 /// }
 /// ```
 ///
-/// After it there is:
+/// After the cut, the event can be made:
 ///
 /// ```
 /// # use lifeboat_core::unplug::*;
@@ -232,7 +236,7 @@ mod tests {
     fn wedge_3_methods_are_listed_from_the_least_to_the_most_in_every_combination() {
         for bits in 0..16_u8 {
             let chosen: Vec<Method> = Method::ALL.into_iter().filter(|method| bits & 1 << *method as u8 != 0).collect();
-            // Added in the wrong order.
+            // The methods are added in the wrong order.
             let methods = chosen.iter().rev().fold(Methods::UNKNOWN, |methods, method| methods.with(*method));
             let names: Vec<&str> = chosen.iter().map(|method| method.name()).collect();
             let expected = if bits == 0 { "unknown".to_string() } else { names.join(",") };

@@ -171,7 +171,8 @@ pub trait Driver: Sized + 'static {
         Ok(None)
     }
 
-    /// Whether a ring has begun a job and not ended it. `begins` is from [`Driver::run`].
+    /// Whether a ring has begun a job and not ended it. `begins` is from [`Driver::run`]. Of a driver that
+    /// cannot tell, as here, a job that is overdue counts as begun, and is to blame.
     ///
     /// # Errors
     /// [`DriverError::Gone`], [`DriverError::Bus`].
@@ -182,7 +183,7 @@ pub trait Driver: Sized + 'static {
         begins: Place,
     ) -> Result<Began, DriverError> {
         let _ = (io, ring, work, begins);
-        Ok(Began::No)
+        Ok(Began::Unknown)
     }
 
     /// Has a ring give up one overdue job, to which it was given this number, and go on with the

@@ -8,25 +8,33 @@ use kernel::{
     irq::{Flags, ThreadedHandler, ThreadedRegistration},
     pci::{self, IrqType, IrqTypes, IrqVectorRegistration},
     prelude::*,
+    sync::Arc,
 };
+
+/// A handler that is registered, of whatever type. Dropped, it does not run and will not.
+trait Registered {}
+
+impl<H: ThreadedHandler + Send + 'static> Registered for ThreadedRegistration<'static, H> {}
 
 /// The vectors of a function, each with its handler. Dropped, no handler runs and none will; so it must not be dropped
 /// in one.
-pub(crate) struct Interrupts<H: ThreadedHandler + 'static> {
-    // The order of the fields matters: a handler is unregistered before its vector is freed.
-    _handlers: KVec<Pin<KBox<ThreadedRegistration<'static, H>>>>,
+pub(crate) struct Interrupts {
+    // The order of the fields matters: a handler is unregistered before its vector is freed. Nobody else has a count of
+    // one; a pinned `KBox` would do, but does not become that of a trait.
+    _handlers: KVec<Arc<dyn Registered>>,
     _vectors: KBox<IrqVectorRegistration<'static>>,
 }
 
 // SAFETY: handlers may be unregistered and vectors freed by any thread: both only need a context that can sleep. The
-// handlers themselves are `Sync`, and are dropped with it, hence `Send`.
-unsafe impl<H: ThreadedHandler + Send + 'static> Send for Interrupts<H> {}
+// handlers themselves are `Sync`, and are dropped with it; `request`, which alone makes this, takes only such as are
+// `Send`.
+unsafe impl Send for Interrupts {}
 
-impl<H: ThreadedHandler + Send + 'static> Interrupts<H> {
+impl Interrupts {
     /// Turns MSI on, with as many vectors as there are, at most `wanted`, and a handler for each.
     ///
     /// MSI-X is not asked for: QEMU aborts when a served device that uses it is unplugged.
-    pub(crate) fn request(
+    pub(crate) fn request<H: ThreadedHandler + Send + 'static>(
         function: &pci::Device<Bound>,
         wanted: u8,
         mut handler: impl FnMut() -> H,
@@ -40,14 +48,15 @@ impl<H: ThreadedHandler + Send + 'static> Interrupts<H> {
         // SAFETY: the box's content does not move until it is dropped, and `Interrupts` drops it after everything that
         // holds this reference; so do the local variables below, which are dropped in reverse order.
         let lasting: &'static IrqVectorRegistration<'static> = unsafe { &*core::ptr::from_ref(&*vectors) };
-        let mut handlers = KVec::new();
+        let mut handlers = KVec::<Arc<dyn Registered>>::new();
         for index in 0..lasting.len() {
             let vector = lasting.index(index)?;
             // SAFETY: the registration is not leaked: it is owned by a vector that `Interrupts` owns.
             let registration = unsafe {
                 ThreadedRegistration::new(vector.into(), Flags::TRIGGER_NONE, c"lifeboat", Ok::<H, Error>(handler()))
             };
-            handlers.push(KBox::pin_init(registration, GFP_KERNEL)?, GFP_KERNEL)?;
+            let registered: Arc<dyn Registered> = Arc::pin_init(registration, GFP_KERNEL)?;
+            handlers.push(registered, GFP_KERNEL)?;
         }
         let interrupts = Self { _handlers: handlers, _vectors: vectors };
         Devres::new(function.as_ref(), Ok::<_, Error>(interrupts))

@@ -15,6 +15,7 @@ use lifeboat_edu::Edu;
 use lifeboat_lb1::command::{ContextId, Work};
 use lifeboat_lb1::{Commands, Lb1Driver};
 use lifeboat_pci::DmaMemory;
+use lifeboat_uapi::{Info, Request};
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -98,6 +99,11 @@ pub fn compute<M: DmaMemory>(
     let result = Edu::result(&io)?;
     drive(&io, Edu::shut_down(), now)?;
     Ok(result)
+}
+
+/// The number of an ioctl, and its structure.
+pub const fn interface() -> (u32, usize) {
+    (Info::NUMBER, size_of::<Info>())
 }
 
 /// A shell that never sleeps.

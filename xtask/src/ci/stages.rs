@@ -35,7 +35,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "doc", about: "the documentation builds without warnings", budget: 2, run: doc },
     Stage {
         name: "freestanding",
-        about: "core, driver, pci and the portable drivers need neither std nor an allocator",
+        about: "core, driver, pci, uapi and the portable drivers need neither std nor an allocator",
         budget: 1,
         run: freestanding,
     },

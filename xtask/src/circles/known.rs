@@ -1,8 +1,8 @@
-//! Circles that were there when they were first counted. They may shrink and go, and never grow.
+//! Circles that were there when they were first counted. They may shrink and go, and never grow. None is left.
 
 /// Crates with circles that are too large, and how many files each of these has, the largest first. Each row has to be
 /// exact: a change that makes a circle smaller lowers the number, and a change that cuts it removes the row.
-pub(super) const KNOWN: &[(&str, &[usize])] = &[("kernel", &[6])];
+pub(super) const KNOWN: &[(&str, &[usize])] = &[];
 
 /// What is to be said of the circles of a crate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,16 +1,17 @@
-//! The CRTC: its state, and the one commit that is under way.
+//! The CRTC: its state, and the pending commit.
 
 use core::time::Duration;
 
 use super::{Change, CommitError, Mode, Request};
 use crate::Timestamp;
 
-/// Programming of the hardware for a commit.
+/// Instruction to program the hardware for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// Show the other picture from the next vertical blank on. The hardware says when: [`Crtc::took_effect`].
+    /// Show another framebuffer from the next vertical blank on. The shell reports the blank with
+    /// [`Crtc::took_effect`].
     Flip,
-    /// Set this mode with its picture, at once.
+    /// Set this mode and its framebuffer at once.
     Modeset(Mode),
     /// Turn the display off.
     TurnOff,
@@ -18,29 +19,29 @@ pub enum Program {
     Nothing,
 }
 
-/// The next step of a commit that was accepted.
+/// Next step of an accepted commit.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<P> {
-    /// Program the hardware now; then call [`Crtc::programmed`].
+    /// Program the hardware now, then call [`Crtc::programmed`].
     Program(Program),
-    /// Wait for its fence; then call [`Crtc::fence_done`].
+    /// Wait for the fence of the commit, then call [`Crtc::fence_done`].
     AwaitFence,
-    /// The commit has ended: there is no hardware any more.
+    /// The commit has ended, because the hardware is lost.
     Complete(P),
 }
 
 /// Progress of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// The commit waits for the job that paints its picture.
+    /// The commit waits for the job that renders its framebuffer.
     AwaitsFence,
-    /// The shell programs the hardware.
+    /// The shell is programming the hardware.
     IsProgrammed,
     /// The hardware flips at the next vertical blank.
     AwaitsBlank,
 }
 
-/// A mode and the bytes of the buffer that is shown with it.
+/// A mode, and the size in bytes of the buffer that is shown in this mode.
 type Setting = (Mode, u64);
 
 #[derive(Debug, Clone)]
@@ -48,39 +49,41 @@ struct Pending<P> {
     payload: P,
     stage: Stage,
     program: Program,
-    /// The state before the commit.
+    /// Setting before the commit.
     before: Option<Setting>,
-    /// The time at which it was accepted.
+    /// Time at which the commit was accepted.
     since: Timestamp,
 }
 
-/// What was set before a commit.
+/// Setting before a commit.
 #[derive(Debug, Clone, Copy)]
 struct Before(Option<Setting>);
 
-/// The CRTC. `P` is what the shell keeps for a commit: its fence, its event, its buffer. It comes back exactly once.
+/// State of the CRTC. `P` is what the shell keeps for a commit: its fence, its event and its
+/// buffer. The payload of an accepted commit is returned exactly once.
 #[derive(Debug, Clone)]
 pub struct Crtc<P> {
     refresh_millihertz: u32,
-    /// The state accepted last; `None` while off.
+    /// Setting of the last accepted commit, or `None` while the CRTC is off.
     set: Option<Setting>,
     pending: Option<Pending<P>>,
     lost: bool,
-    /// What was set before a commit that was given back by a loss while the shell programmed it; until the shell says how
-    /// that went, or another commit is accepted.
+    /// Setting before a commit that a loss has ended while the shell was programming the hardware.
+    /// Kept until the shell reports the result, or another commit is accepted.
     lost_midway: Option<Before>,
-    /// Time for which a pending commit keeps mode sets waiting.
+    /// Time after which a pending commit must give way to a mode set.
     limit: Duration,
 }
 
 impl<P> Crtc<P> {
-    /// A CRTC that is off, with a screen of any size and this refresh rate. A commit that is pending for longer than
-    /// `limit` keeps no mode set waiting: [`Crtc::yields_to`].
+    /// Creates a CRTC that is off. Its screen accepts any size and this refresh rate. A commit that
+    /// has been pending for longer than `limit` gives way to mode sets, as [`Crtc::yields_to`]
+    /// describes.
     pub const fn new(refresh_millihertz: u32, limit: Duration) -> Self {
         Self { refresh_millihertz, set: None, pending: None, lost: false, lost_midway: None, limit }
     }
 
-    /// The mode, as of the commit that was accepted last. Stays after loss.
+    /// Returns the mode of the last accepted commit. A loss of the device does not change the mode.
     pub const fn mode(&self) -> Option<Mode> {
         match self.set {
             Some((mode, _)) => Some(mode),
@@ -88,15 +91,16 @@ impl<P> Crtc<P> {
         }
     }
 
-    /// Tests whether this commit would be accepted if none was pending. Changes nothing: the test-only commit.
+    /// Tests whether a commit would be accepted, without changing anything. A pending commit is
+    /// ignored.
     ///
     /// # Errors
-    /// Each [`CommitError`] but [`CommitError::Pending`].
+    /// Each [`CommitError`] except [`CommitError::Pending`].
     pub fn check(&self, request: &Request) -> Result<(), CommitError> {
         self.plan(self.set, request).map(drop)
     }
 
-    /// The state and the programming that this request leads to.
+    /// Returns the setting and the programming that a request leads to from the setting `set`.
     fn plan(&self, set: Option<Setting>, request: &Request) -> Result<(Option<Setting>, Program), CommitError> {
         let before = set.map(|(mode, _)| mode);
         let mode = request.mode.apply(before);
@@ -104,7 +108,7 @@ impl<P> Crtc<P> {
         let (mode, bytes) = match (mode, bytes) {
             (Some(mode), Some(bytes)) => (mode, bytes),
             (None, None) => return Self::plan_off(set, request),
-            // A flip.
+            // This request is a flip.
             (None, Some(_)) if before.is_none() && request.mode == Change::Keep => return Err(CommitError::Off),
             _ => return Err(CommitError::HalfOn),
         };
@@ -126,16 +130,18 @@ impl<P> Crtc<P> {
         match (set.is_some(), request.allow_modeset, request.event) {
             (true, true, _) => Ok((None, Program::TurnOff)),
             (true, false, _) => Err(CommitError::NeedsModeset),
-            // Nothing is ever reported while it is off.
+            // A CRTC that is off never reports an event.
             (false, _, true) => Err(CommitError::Off),
             (false, _, false) => Ok((None, Program::Nothing)),
         }
     }
 
-    /// Accepts a commit, or refuses it. `live` says whether the caller may use the hardware; `waits`, whether the fence
-    /// of the commit is pending. `payload` is asked for only when the commit is accepted, with the mode that will be.
+    /// Accepts or refuses a commit. `live` says whether the caller may use the hardware, and
+    /// `waits` whether the fence of the commit is pending. `payload` is called only for an accepted
+    /// commit, with the new mode.
     ///
-    /// After loss nothing is programmed and nothing is waited for: what would be accepted succeeds (KMS-2).
+    /// After a loss the hardware is not programmed and the fence is not awaited: a commit that
+    /// would be accepted completes at once (KMS-2).
     ///
     /// # Errors
     /// Each [`CommitError`].
@@ -163,20 +169,22 @@ impl<P> Crtc<P> {
         Ok(next)
     }
 
-    /// Tells whether this request is a mode set or a turn-off that the pending commit must not keep waiting (KMS-5): the legacy
-    /// call never waits; an atomic commit waits while the pending one is within the limit.
+    /// Tells whether the pending commit must give way to this request (KMS-5). It gives way only to
+    /// mode sets and to requests that turn the display off: at once to a legacy call, and after the
+    /// limit to an atomic commit.
     pub fn yields_to(&self, request: &Request, now: Timestamp) -> bool {
         let Some(pending) = self.pending.as_ref().filter(|pending| pending.stage != Stage::IsProgrammed) else {
             return false;
         };
         let waits_no_longer = request.at_once || pending.since.plus(self.limit) <= now;
-        // The request will be judged against the state before the pending one.
+        // If the pending commit gives way, the request is judged against the setting before it.
         let program = self.plan(pending.before, request).map(|(_, program)| program);
         waits_no_longer && matches!(program, Ok(Program::Modeset(_) | Program::TurnOff))
     }
 
-    /// Gives the pending commit back for a request that it [yields to](Crtc::yields_to), which is to be committed next. It
-    /// has not taken effect, so what was set before is set.
+    /// Returns the payload of the pending commit if the commit [gives way](Crtc::yields_to) to
+    /// `request`, which the caller must commit next. The superseded commit has not taken effect, so
+    /// the earlier setting is restored.
     pub fn supersede(&mut self, request: &Request, now: Timestamp) -> Option<P> {
         if self.yields_to(request, now) {
             self.undo()
@@ -185,16 +193,16 @@ impl<P> Crtc<P> {
         }
     }
 
-    /// The fence of the pending commit has signalled, however. Says how to program the hardware; `None` if no commit
-    /// waits for one.
+    /// Reports that the fence of the pending commit has signalled, with or without an error.
+    /// Returns how to program the hardware, or `None` if no commit waits for a fence.
     pub fn fence_done(&mut self) -> Option<Program> {
         let pending = self.pending.as_mut().filter(|pending| pending.stage == Stage::AwaitsFence)?;
         pending.stage = Stage::IsProgrammed;
         Some(pending.program)
     }
 
-    /// The hardware was programmed. Gives the commit back if that was all there is to it; a flip takes effect later. Gives
-    /// nothing if the device was lost meanwhile.
+    /// Reports that the hardware was programmed. Returns the payload if the commit has ended.
+    /// Returns `None` for a flip, which takes effect later, and if the device was lost meanwhile.
     pub fn programmed(&mut self) -> Option<P> {
         self.lost_midway = None;
         let pending = self.pending.as_mut().filter(|pending| pending.stage == Stage::IsProgrammed)?;
@@ -205,8 +213,9 @@ impl<P> Crtc<P> {
         self.end()
     }
 
-    /// Instead of [`Crtc::programmed`], for who says that it failed: gives the commit back, and what was set before stays. The
-    /// latter also if the device was lost meanwhile, and the commit given back by that.
+    /// Reports that the hardware could not be programmed. Returns the payload of the commit, and
+    /// restores the earlier setting. The setting is also restored if a loss has ended the commit
+    /// meanwhile.
     pub fn failed(&mut self) -> Option<P> {
         if let Some(Before(before)) = self.lost_midway.take() {
             self.set = before;
@@ -215,19 +224,21 @@ impl<P> Crtc<P> {
         self.undo()
     }
 
-    /// Reports that the hardware has flipped.
+    /// Reports that the hardware has flipped, and returns the payload of the commit.
     pub fn took_effect(&mut self) -> Option<P> {
         self.awaits_blank()?;
         self.end()
     }
 
-    /// Instead of [`Crtc::took_effect`]: the flip has not taken effect and will not. What was set before stays.
+    /// Reports that the flip has not taken effect and never will. Returns the payload of the commit
+    /// and restores the earlier setting.
     pub fn not_shown(&mut self) -> Option<P> {
         self.awaits_blank()?;
         self.undo()
     }
 
-    /// The device is lost: gives the pending commit back, however far it is. From now on commits complete at once.
+    /// Reports the loss of the device. Returns the payload of the pending commit at any stage.
+    /// Later commits complete at once.
     pub fn lose(&mut self) -> Option<P> {
         self.lost = true;
         let midway = self.pending.as_ref().filter(|pending| pending.stage == Stage::IsProgrammed);
@@ -242,17 +253,18 @@ impl<P> Crtc<P> {
         self.lost
     }
 
-    /// The commit that is under way.
+    /// Returns the payload of the pending commit.
     pub fn pending(&self) -> Option<&P> {
         self.pending.as_ref().map(|pending| &pending.payload)
     }
 
-    /// The same, if it waits for its fence.
+    /// Returns the payload of the pending commit if the commit waits for its fence.
     pub fn awaits_fence(&self) -> Option<&P> {
         self.at(Stage::AwaitsFence)
     }
 
-    /// The same, if the hardware was given a flip that may not have taken effect.
+    /// Returns the payload of the pending commit if its flip was passed to the hardware and may not
+    /// have taken effect.
     pub fn awaits_blank(&self) -> Option<&P> {
         self.at(Stage::AwaitsBlank)
     }
@@ -261,7 +273,7 @@ impl<P> Crtc<P> {
         self.pending.as_ref().filter(|pending| pending.stage == wanted).map(|pending| &pending.payload)
     }
 
-    /// Ends the commit without a change of the state.
+    /// Ends the commit and restores the earlier setting.
     fn undo(&mut self) -> Option<P> {
         let pending = self.pending.take()?;
         self.set = pending.before;

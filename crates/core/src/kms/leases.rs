@@ -1,41 +1,49 @@
-//! Leases: one client lets another program a part of the display, and only that (KMS-4).
+//! Leases: one client lets another client program the display (KMS-4).
 //!
-//! The rules are those of the kernel's DRM leases, with these differences: a lease of nothing is refused, a lease
-//! that was revoked or is another handle's is not found (ENOENT), and every opened handle is a master. A lease has a CRTC, a connector and a plane at least; an object is in one
-//! lease at a time; a lessee sees and programs what it was leased and grants no leases itself; who granted a lease keeps all of
-//! its own rights, and can revoke it. A revoked lease leaves its lessee with nothing. A lease is software alone, so the
-//! loss of the device changes none of this but that no new ones are granted.
+//! The rules are these:
+//!
+//! - A lease holds at least a CRTC, a connector and a plane.
+//! - An object is in one lease at a time.
+//! - A lessee sees and programs the leased objects, and cannot grant leases.
+//! - The lessor keeps all of its rights, and can revoke the lease. A revoked lease leaves its
+//!   lessee without objects.
+//! - After a loss of the device no lease is granted. Existing leases stay, because a lease is only
+//!   software.
+//!
+//! The kernel's DRM leases have the same rules, with three differences. Here a lease without
+//! objects is refused. A lease that was revoked, or granted by another handle, is not found
+//! (ENOENT). And every open handle is a master.
 
 use core::fmt;
 
-/// A set of the display's objects. There is one of each.
+/// Set of display objects. The display has one object of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Objects {
-    /// The CRTC.
+    /// Whether the set holds the CRTC.
     pub crtc: bool,
-    /// The connector.
+    /// Whether the set holds the connector.
     pub connector: bool,
-    /// The plane.
+    /// Whether the set holds the plane.
     pub plane: bool,
 }
 
 impl Objects {
-    /// All there are.
+    /// The set of all objects.
     pub const ALL: Self = Self { crtc: true, connector: true, plane: true };
-    /// None.
+    /// The empty set.
     pub const NONE: Self = Self { crtc: false, connector: false, plane: false };
 }
 
-/// A client of the display: an open handle.
+/// Client of the display, which is an open handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientId(u64);
 
-/// A lease, by the number of its lessee. Never given twice.
+/// Number of a lessee, which also names the lease. A number is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LesseeId(u64);
 
 impl LesseeId {
-    /// The number.
+    /// Returns the number.
     pub const fn number(self) -> u64 {
         self.0
     }
@@ -47,18 +55,18 @@ impl fmt::Display for LesseeId {
     }
 }
 
-/// Why a lease is not granted, not revoked or not usable.
+/// Reason why a lease cannot be granted, revoked or used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseError {
-    /// It lacks an object without which nothing can be shown.
+    /// The lease lacks an object, so the lessee could not show anything.
     Incomplete,
-    /// One of the objects is in another lease.
+    /// An object is in another lease.
     Leased,
     /// The caller is a lessee itself.
     Sublease,
-    /// The caller has granted no such lease, or it has ended.
+    /// The caller has granted no such lease, or the lease has ended.
     NoSuchLessee,
-    /// The caller's own lease was revoked: it has nothing to program.
+    /// The caller's own lease was revoked, so the caller has nothing to program.
     Revoked,
 }
 
@@ -85,32 +93,33 @@ struct Lease {
     objects: Objects,
 }
 
-/// Who has leased what to whom.
+/// All leases of a display.
 #[derive(Debug, Clone, Default)]
 pub struct Leases {
     clients: u64,
     lessees: u64,
-    /// The lease in force: there is one CRTC, and a lease has one.
+    /// The lease in force. There is at most one, because a lease needs the only CRTC.
     lease: Option<Lease>,
 }
 
 impl Leases {
-    /// No client, no lease.
+    /// Creates a display without clients and leases.
     pub const fn new() -> Self {
         Self { clients: 0, lessees: 0, lease: None }
     }
 
-    /// A client was opened. The number is no other's.
+    /// Registers a new client and returns its unique id.
     pub fn open(&mut self) -> ClientId {
         self.clients += 1;
         ClientId(self.clients)
     }
 
-    /// Grants a lease. `lessee` says which one the caller holds itself, if it does. Whether there is still a device is the
-    /// caller's to know.
+    /// Grants a lease. `lessee` is the lease that the caller holds itself, if any. The caller must
+    /// have checked that the device is present.
     ///
     /// # Errors
-    /// [`LeaseError::Sublease`], [`LeaseError::Incomplete`], [`LeaseError::Leased`]; then nothing has changed.
+    /// [`LeaseError::Sublease`], [`LeaseError::Incomplete`] or [`LeaseError::Leased`]. On an error
+    /// nothing changes.
     pub fn grant(
         &mut self,
         lessor: ClientId,
@@ -132,16 +141,17 @@ impl Leases {
         Ok(lessee)
     }
 
-    /// What a client may see and program: everything, or what it was leased.
+    /// Returns the objects that a client may see and program: all objects for a master, the leased
+    /// objects for a lessee.
     pub fn objects(&self, lessee: Option<LesseeId>) -> Objects {
         let Some(lessee) = lessee else { return Objects::ALL };
         self.lease.filter(|lease| lease.lessee == lessee).map_or(Objects::NONE, |lease| lease.objects)
     }
 
-    /// Whether a client may program the display.
+    /// Checks that a client may program the display.
     ///
     /// # Errors
-    /// [`LeaseError::Revoked`].
+    /// [`LeaseError::Revoked`] for a lessee whose lease was revoked.
     pub fn permit(&self, lessee: Option<LesseeId>) -> Result<(), LeaseError> {
         if self.objects(lessee) == Objects::ALL {
             Ok(())
@@ -150,12 +160,12 @@ impl Leases {
         }
     }
 
-    /// The leases that a client has granted and that are in force.
+    /// Iterates over the leases in force that a client has granted.
     pub fn granted(&self, lessor: ClientId) -> impl Iterator<Item = LesseeId> {
         self.lease.filter(|lease| lease.lessor == lessor).map(|lease| lease.lessee).into_iter()
     }
 
-    /// Takes back a lease that the caller has granted.
+    /// Revokes a lease that the caller has granted.
     ///
     /// # Errors
     /// [`LeaseError::NoSuchLessee`].
@@ -164,7 +174,8 @@ impl Leases {
         revoked.map(drop).ok_or(LeaseError::NoSuchLessee)
     }
 
-    /// A client was closed: the lease that it held ends, and so do those that it had granted.
+    /// Closes a client. The lease that the client held ends, and so do the leases that it had
+    /// granted.
     pub fn close(&mut self, client: ClientId, lessee: Option<LesseeId>) {
         self.lease = self.lease.filter(|lease| lease.lessor != client && Some(lease.lessee) != lessee);
     }
@@ -222,7 +233,7 @@ mod tests {
         assert_eq!(leases.permit(None), Ok(()), "the lessor keeps its rights");
     }
 
-    /// What a client of the model below does.
+    /// Step of a client in the model below.
     #[derive(Debug, Clone, Copy)]
     enum Step {
         Open,
@@ -241,7 +252,8 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list of clients, each with the lease that it holds and by whom that was granted.
+        /// Compares with a model: a list of clients, each with the lease that it holds and the
+        /// lessor of this lease.
         #[test]
         fn kms_4_there_is_one_lease_at_most_and_it_ends_with_its_lessor_its_lessee_or_its_revocation(
             steps in proptest::collection::vec(step(), 0..60),

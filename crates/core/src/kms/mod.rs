@@ -1,9 +1,14 @@
-//! The display's policy: what a commit may ask for, how far the one that is under way is, and when vertical blanks come.
+//! Policy of the display: the rules of commits, the progress of the pending commit, and the count
+//! of vertical blanks.
 //!
-//! There is one connector, one CRTC and one plane. A commit is accepted or refused as a whole; one that was accepted ends
-//! exactly once (KMS-3): when the hardware shows it, when a mode set takes its place, when the hardware fails to show it
-//! within a limit (KMS-5), or when the device is lost. The hardware is the shell's: [`Crtc`] says when it is to be
-//! programmed and how, [`Silence`] when it has been silent for too long. [`Leases`] says which client may program it.
+//! The display has one connector, one CRTC and one plane. A commit is accepted or refused as a
+//! whole. An accepted commit ends exactly once (KMS-3): when the hardware shows it, when a mode set
+//! takes its place, when the hardware fails to show it within a limit (KMS-5), or when the device
+//! is lost.
+//!
+//! The shell owns the hardware. [`Crtc`] says when and how to program the hardware, [`Silence`]
+//! when the hardware has been silent for too long, and [`Leases`] which client may program the
+//! display.
 
 mod crtc;
 mod leases;
@@ -20,25 +25,26 @@ pub use leases::{ClientId, LeaseError, Leases, LesseeId, Objects};
 pub use silence::{report_limit, Silence, Verdict};
 pub use vblanks::Vblanks;
 
-/// A mode of a screen.
+/// Display mode of a screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mode {
     /// Pixels in a row, at least 1.
     pub width: u16,
-    /// Rows, at least 1.
+    /// Number of rows, at least 1.
     pub height: u16,
     /// Refresh rate in millihertz.
     pub refresh_millihertz: u32,
 }
 
 impl Mode {
-    /// Bytes of an RGBA8 picture of this size, rows without gaps.
+    /// Returns the size in bytes of an RGBA8 framebuffer for this mode, with rows that follow
+    /// without gaps.
     pub const fn picture_bytes(self) -> u64 {
         self.width as u64 * self.height as u64 * 4
     }
 }
 
-/// A commit's change of one property.
+/// Change of one property by a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Change<T> {
     /// Keep the property.
@@ -46,12 +52,12 @@ pub enum Change<T> {
     Keep,
     /// Turn the property off.
     Off,
-    /// Set the property to this.
+    /// Set the property to this value.
     To(T),
 }
 
 impl<T> Change<T> {
-    /// Applies the change to the state before.
+    /// Applies the change to the earlier value of the property.
     pub fn apply(self, before: Option<T>) -> Option<T> {
         match self {
             Self::Keep => before,
@@ -60,7 +66,7 @@ impl<T> Change<T> {
         }
     }
 
-    /// The same change of another value, made by `f`.
+    /// Maps the new value, if there is a new value, with `f`.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Change<U> {
         match self {
             Self::Keep => Change::Keep,
@@ -70,35 +76,36 @@ impl<T> Change<T> {
     }
 }
 
-/// The request of a commit.
+/// Request of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Request {
-    /// The CRTC's mode.
+    /// Mode of the CRTC.
     pub mode: Change<Mode>,
-    /// The plane's picture, by the size of its buffer in bytes.
+    /// Framebuffer of the plane, given by the size of its buffer in bytes.
     pub picture: Change<u64>,
-    /// Whether the mode may change.
+    /// Whether the commit may change the mode.
     pub allow_modeset: bool,
-    /// Whether an event is to report the commit.
+    /// Whether an event is to report the end of the commit.
     pub event: bool,
-    /// Set the hardware anew at once, also if only the picture changes: the legacy mode set.
+    /// Whether to set the mode at once even if only the framebuffer changes, as the legacy mode set
+    /// does.
     pub at_once: bool,
 }
 
-/// The reason why a commit is refused.
+/// Reason why a commit is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitError {
-    /// Another commit is under way.
+    /// Another commit is pending.
     Pending,
     /// The screen has no such mode.
     NoSuchMode,
-    /// The buffer does not hold a picture of this size.
+    /// The buffer is too small for a framebuffer of this mode.
     PictureTooSmall,
-    /// The mode would change, which was not allowed.
+    /// The commit would change the mode without permission to do so.
     NeedsModeset,
-    /// The CRTC would be on without a picture, or the plane without a mode.
+    /// The CRTC would be on without a framebuffer, or the plane without a mode.
     HalfOn,
-    /// The CRTC is off, so there is nothing to flip, and no blank to wait for or to report at.
+    /// The CRTC is off, so no flip can be shown and no event can be sent.
     Off,
 }
 

@@ -1,19 +1,20 @@
-//! Limit for reports of the display, and the steps when it has passed.
+//! Time limit for reports of the display, and the steps after the limit has passed.
 //!
-//! A flip and a vertical blank are reported by the hardware, and hardware can fail to report them. The
-//! shell looks at the hardware when the limit has passed, and asks [`Silence::judge`] with the moment at which that
-//! look began: a report that is only late is found by the look, so no verdict depends on how busy the machine is.
+//! The hardware reports flips and vertical blanks, and may fail to report them. The shell looks at
+//! the hardware after the limit has passed, and passes the moment at which this look began to
+//! [`Silence::judge`]. The look finds a report that is only late, so no verdict depends on how busy
+//! the machine is.
 
 use core::time::Duration;
 
 use crate::Timestamp;
 
-/// Fewest frames of the limit: at a low refresh rate a second has few of them.
+/// Smallest limit in frames. At a low refresh rate a second holds only a few frames.
 const FRAMES: u64 = 10;
 
-/// The limit for one report: as long as `wanted`, and ten frames at least.
+/// Returns the limit for one report: `wanted`, but at least the time of ten frames.
 pub const fn report_limit(wanted: Duration, refresh_millihertz: u32) -> Duration {
-    // The number of nanoseconds fits: 10^13 is far below 2^64. A rate of 0 has no frames.
+    // The number of nanoseconds fits, because 10^13 is far below 2^64. A rate of 0 has no frames.
     let frames = match (FRAMES * 1_000_000_000_000).checked_div(refresh_millihertz as u64) {
         Some(nanoseconds) => Duration::from_nanos(nanoseconds),
         None => Duration::ZERO,
@@ -25,14 +26,15 @@ pub const fn report_limit(wanted: Duration, refresh_millihertz: u32) -> Duration
     }
 }
 
-/// The step for a report that a look has not found.
+/// Step for a report that a look has not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing: the report is in time, or none is awaited.
+    /// Do nothing: the report is in time, or no report is awaited.
     InTime,
-    /// Turn the display off and on; then [`Silence::was_reset`].
+    /// Turn the display off and on, then call [`Silence::was_reset`].
     Reset,
-    /// The display was reset and has been silent for the limit again: end what waits, as not done.
+    /// End the awaited flips and events as not done: the display was reset and has been silent for
+    /// the limit again.
     GiveUp,
 }
 
@@ -45,7 +47,7 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// Nothing is awaited. `limit` is a [`report_limit`].
+    /// Creates a watch that awaits no report. `limit` comes from [`report_limit`].
     pub const fn new(limit: Duration) -> Self {
         Self { limit, since: None, reset: false }
     }
@@ -55,29 +57,31 @@ impl Silence {
         (self.since, self.reset) = (Some(now), false);
     }
 
-    /// Ends the wait: the report came, or nobody wants it.
+    /// Ends the wait: the report came, or it is no longer wanted.
     pub fn ends(&mut self) {
         (self.since, self.reset) = (None, false);
     }
 
-    /// The device as a whole was reset, and asked again: what is awaited has all its time again.
+    /// Restarts the limit after a reset of the whole device, when the awaited report was requested
+    /// again.
     pub fn asked_again(&mut self, now: Timestamp) {
         self.since = self.since.map(|_| now);
     }
 
-    /// The display was turned off and on. What is still awaited has the limit once more, and no second reset.
+    /// Reports that the display was turned off and on. An awaited report gets the limit once more,
+    /// but no second reset.
     pub fn was_reset(&mut self, now: Timestamp) {
         if self.since.is_some() {
             (self.since, self.reset) = (Some(now), true);
         }
     }
 
-    /// The time of the next look; `None` if nothing is awaited.
+    /// Returns the time of the next look, or `None` if no report is awaited.
     pub fn due(&self) -> Option<Timestamp> {
         self.since.map(|since| since.plus(self.limit))
     }
 
-    /// Decides after a look that began at `looked_at` and has found no report.
+    /// Decides after a look that began at `looked_at` and found no report.
     pub fn judge(&self, looked_at: Timestamp) -> Verdict {
         match (self.due(), self.reset) {
             (Some(due), false) if due <= looked_at => Verdict::Reset,

@@ -1,4 +1,4 @@
-//! The rules of a commit by hand, and every order of events in short histories.
+//! Tests of the rules of a commit by hand, and of every order of events in short histories.
 
 extern crate std;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ const NOW: Timestamp = Timestamp::new(Duration::from_secs(100));
 const LATE: Timestamp = NOW.plus(LIMIT);
 const SMALL: Mode = Mode { width: 8, height: 8, refresh_millihertz: RATE };
 const LARGE: Mode = Mode { width: 16, height: 8, refresh_millihertz: RATE };
-/// Holds the small picture and not the large one.
+/// Size of a buffer that holds the small framebuffer but not the large framebuffer.
 const BYTES: u64 = 256;
 
 fn modeset(mode: Mode) -> Request {
@@ -107,11 +107,11 @@ fn health_5_a_mode_set_that_fails_after_a_loss_in_its_middle_changes_nothing() {
         let mut crtc = lit();
         let request = Request { at_once: true, ..modeset(LARGE) };
         assert_eq!(crtc.commit(&request, true, false, NOW, |_| 1), Ok(Next::Program(Program::Modeset(LARGE))));
-        // The shell is in the middle of it, and another thread ends the device.
+        // Another thread reports the loss while the shell programs the hardware.
         assert_eq!((crtc.lose(), crtc.lose()), (Some(1), None));
         assert_eq!(crtc.mode(), large);
         if other {
-            // What was accepted since then is not undone.
+            // The failure does not undo a later commit.
             assert_eq!(crtc.commit(&off(), false, false, NOW, |_| 2), Ok(Next::Complete(2)));
         }
         assert_eq!(if fails { crtc.failed() } else { crtc.programmed() }, None, "it is given back once");
@@ -142,13 +142,13 @@ enum Event {
     Lose,
 }
 
-/// One history: what came back of what was accepted, and what a naive observer knows.
+/// One history: the commits accepted and ended so far, and the knowledge of a simple observer.
 #[derive(Debug, Clone)]
 struct World {
     crtc: Crtc<u32>,
     accepted: u32,
     ended: BTreeSet<u32>,
-    /// The hardware was told to flip, and has not said that it did.
+    /// Whether the hardware was told to flip and has not reported the flip.
     flipping: bool,
     lost: bool,
 }
@@ -274,7 +274,7 @@ fn kms_5_a_mode_set_gets_through_and_what_it_ends_has_changed_nothing() {
             crtc
         };
         for request in [modeset(LARGE), off()] {
-            // The legacy call, at any time.
+            // A legacy call, at any time.
             let mut crtc = pending();
             assert_eq!(crtc.supersede(&legacy(request), NOW), Some(1));
             assert_eq!(crtc.pending(), None);
@@ -285,7 +285,8 @@ fn kms_5_a_mode_set_gets_through_and_what_it_ends_has_changed_nothing() {
             assert_eq!(crtc.commit(&request, true, false, NOW, |_| 2), Err(CommitError::Pending));
             assert_eq!(crtc.supersede(&request, LATE), Some(1));
         }
-        // Whatever else is asked for waits, also past the limit: a flip, a change of nothing, what is refused.
+        // All other requests wait, even past the limit: a flip, a request without a change, and
+        // requests that are refused.
         let too_large = Mode { height: 64, ..LARGE };
         let grows = Request { mode: Change::To(LARGE), ..keeps };
         for request in [flip(), Request::default(), keeps, Request { mode: Change::To(too_large), ..keeps }, grows] {

@@ -1,7 +1,7 @@
-//! Counting vertical blanks.
+//! Count of vertical blanks.
 
-/// Number of vertical blanks. It never goes back, although the hardware's counter does: the counter begins
-/// anew whenever the display is turned on, and after a reset of the device.
+/// Counts vertical blanks from the hardware's counter. The hardware's counter restarts at 0 when
+/// the display is turned on and when the device is reset; this count never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Vblanks {
     count: u64,
@@ -9,8 +9,10 @@ pub struct Vblanks {
 }
 
 impl Vblanks {
-    /// Takes up what the hardware's counter reads, and says how many there were. To be told at least once in 2^31 blanks, a
-    /// year of them at 60 Hz: a counter that has gone further than that has begun anew.
+    /// Takes a value of the hardware's counter and returns the new count.
+    ///
+    /// Must be called at least once in 2^31 blanks, which is about a year at 60 Hz: a counter that
+    /// seems to have moved further is taken for a counter that has restarted.
     pub fn observe(&mut self, register: u32) -> u64 {
         let ahead = register.wrapping_sub(self.register);
         self.count += u64::from(if ahead < 1 << 31 { ahead } else { register });
@@ -18,18 +20,19 @@ impl Vblanks {
         self.count
     }
 
-    /// The hardware's counter has begun anew with 0.
+    /// Reports that the hardware's counter has restarted at 0.
     pub fn restarted(&mut self) {
         self.register = 0;
     }
 
-    /// The hardware's counter goes on from this, and no blank was missed: after the display was turned off and on. A counter
-    /// that stands still is not taken for one that has begun anew and gone on.
+    /// Reports that the display was turned off and on without a missed blank, and that the
+    /// hardware's counter goes on from `register`. Without this report a counter that stood still
+    /// might be taken for a counter that has restarted.
     pub fn goes_on_from(&mut self, register: u32) {
         self.register = register;
     }
 
-    /// The number when the hardware was asked last.
+    /// Returns the count as of the last observation.
     pub const fn count(&self) -> u64 {
         self.count
     }
@@ -45,7 +48,7 @@ mod tests {
         assert_eq!((blanks.observe(3), blanks.observe(3), blanks.observe(10)), (3, 3, 10));
         blanks.restarted();
         assert_eq!((blanks.observe(2), blanks.count()), (12, 12));
-        // This time the shell has not said so.
+        // Here the shell has not reported the restart.
         assert_eq!(blanks.observe(1), 13);
         blanks.goes_on_from(7);
         assert_eq!((blanks.observe(7), blanks.observe(8)), (13, 14));

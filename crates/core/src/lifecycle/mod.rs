@@ -1,25 +1,29 @@
-//! What becomes of whatever is in a slot: bound, ended, recovered, wedged, left alone.
+//! State machine of the device in a slot: bound, unplugged, recovered, wedged, left alone.
 //!
-//! Things happen to a device while others are under way: it is pulled out while it is probed, asked for while it is wedged, fails
-//! while it is unplugged. So the machine has a [`State`] for each of these moments, and every event has an answer in every one
-//! of them (RECOV-3); none is unreachable, and most that come at a strange moment only change what comes [next](Then). The table of
-//! all of them is in ARCHITECTURE.md, generated from this code.
+//! Events reach a device while other work is in progress: the card is pulled out during a probe, a
+//! user asks for a wedged device, a device fails during its unplug. The machine has a [`State`] for
+//! each of these moments, and each state has an answer to every event (RECOV-3). All states are
+//! reachable. An event that comes while work is in progress mostly changes only the [next
+//! step](Then). The table of states and events is in ARCHITECTURE.md, generated from this code.
 //!
-//! Some states end by themselves: a recovery waits for its turn ([`Spacing`](crate::recovery::Spacing)), a device that is not ready is looked at again
-//! ([`Patience`]), a link that is down is given up one day. Such a state has a [deadline](Lifecycle::deadline); then the shell
-//! tells [`Event::Tick`]. Whatever else happens meanwhile is answered at once. While the slot says that the link is down nothing
-//! is probed, and nothing that reads all-ones is held against the device (RECOV-4).
+//! Some states end after a time: a recovery waits for its turn
+//! ([`Spacing`](crate::recovery::Spacing)), a device that is not ready is probed again
+//! ([`Patience`]), and a link that is down is given up. Such a state has a
+//! [deadline](Lifecycle::deadline), at which the shell reports [`Event::Tick`]. All other events
+//! are answered at once. While the slot reports that its link is down, nothing is probed, and a
+//! read of all-ones is not counted against the device (RECOV-4).
 //!
-//! A shell tells it what happens and carries out the one [`Action`] that is its answer, if any: it ends with a [completion](Event),
-//! told like any other event. What happens in the meantime may be told before that completion or after it: both are right. What
-//! ends a binding is always the one path of [`unplug`](crate::unplug); wedging is its first part.
+//! The shell reports events and carries out the [`Action`] that is returned, if any. An action ends
+//! with a [completion](Event), which the shell reports like any other event. An event that happens
+//! during an action may be reported before or after the completion. A binding always ends on the
+//! one path of [`unplug`](crate::unplug); wedging is the first part of this path.
 //!
 //! ```
 //! # use lifeboat_core::{lifecycle::*, recovery::Budget, unplug::Loss, Timestamp};
 //! let mut slot = Lifecycle::new(Budget::default());
 //! let now = Timestamp::default();
 //! assert_eq!(slot.handle(Event::Inserted, now), Some(Action::Probe { binding: 1 }));
-//! // Pulled out while it is probed: the probe is not interrupted, and what it has bound is unplugged.
+//! // The card is pulled out during the probe. The probe goes on, and its binding is then unplugged.
 //! assert_eq!(slot.handle(Event::Removed, now), None);
 //! assert_eq!(slot.handle(Event::Probed, now), Some(Action::Unplug(Loss::Unplugged)));
 //! assert_eq!(slot.handle(Event::Ended, now), None);
@@ -36,96 +40,100 @@ use crate::Timestamp;
 
 pub use names::Kind;
 
-/// Where a slot is.
+/// State of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Nothing is there.
+    /// The slot is empty.
     Empty,
-    /// Something is there and not bound: it was unbound, could not be bound, or has used up its recoveries.
+    /// A device is present but not bound: it was unbound, it could not be bound, or its recoveries
+    /// are used up.
     Idle,
-    /// It is being probed; with what is to come of it instead of being bound.
+    /// The device is being probed. [`Then`] is the next step, if the device must not be bound after
+    /// all.
     Probing(Option<Then>),
-    /// The same, after it has failed.
+    /// The device is being probed after a failure. [`Then`] is as in [`State::Probing`].
     Recovering(Option<Then>),
-    /// It is not bound, and will be probed at the deadline, if nothing happens before.
+    /// The device is not bound. It is probed at the deadline, unless an event comes first.
     Waiting(For),
-    /// The slot says that its link is down. It is not bound, and will be when the link is up.
+    /// The slot reports that its link is down. The device is bound when the link is up.
     LinkDown,
-    /// A driver works with it.
+    /// The device is bound to a driver.
     Bound,
-    /// Its binding is being unplugged.
+    /// The binding is being unplugged.
     Ending(Then),
-    /// It has failed for good, and is being cut off; with what is to come of it instead of staying wedged.
+    /// The device has failed for good and is being cut off. [`Then`] is the next step, if the
+    /// device must not stay wedged.
     Wedging(Option<Then>),
-    /// Cut off, and kept for whoever can help it.
+    /// The device is cut off and kept for an operator.
     Wedged,
-    /// Nobody watches the slot any more.
+    /// The slot is no longer watched. This state is final.
     Stopped,
 }
 
-/// What is waited for.
+/// Reason to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum For {
-    /// That it is ready to be probed, for the first time.
+    /// The device is not ready to be probed for the first time.
     Ready,
-    /// That it is ready again, after it has failed or its link was down.
+    /// The device is not ready again after a failure, or after its link was down.
     ReadyAgain,
-    /// The turn of its next recovery.
+    /// The next recovery waits for its turn.
     Turn,
 }
 
-/// What comes when what is under way is over.
+/// Next step after the current action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Then {
-    /// There will be nothing.
+    /// Treat the slot as empty.
     Empty,
-    /// It will be left alone.
+    /// Leave the device alone.
     Idle,
-    /// The device, or its replacement, is probed with a fresh recovery budget.
+    /// Probe the device, or its replacement, with a full recovery budget.
     Probe,
-    /// It is bound again because it failed.
+    /// Bind the device again because it failed.
     Recover,
-    /// It is bound again because its link was down, as soon as that is up. This does not count as a recovery.
+    /// Bind the device again because its link was down, as soon as the link is up. This does not
+    /// count as a recovery.
     Relink,
-    /// Nobody will watch.
+    /// Stop watching the slot.
     Stop,
 }
 
-/// What happens to a slot.
+/// Event at a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// Something was put in.
+    /// A card was inserted.
     Inserted,
-    /// What was in it is gone.
+    /// The card was removed.
     Removed,
     /// A driver gives up its device.
     Failed {
-        /// Which binding's driver; the news may come after its end, and is ignored then.
+        /// Number of the driver's binding. The event is ignored if this binding has ended.
         binding: u64,
-        /// Why.
+        /// Reason of the driver.
         loss: Loss,
     },
-    /// The binding is to be ended.
+    /// A user asks to unbind the device.
     Unbind,
-    /// Bind the device again on request. It has its whole recovery budget again.
+    /// A user asks to bind the device again. The device gets its full recovery budget.
     Rebind,
-    /// The slot is to be watched no more.
+    /// The shell stops watching the slot.
     Stop,
-    /// The slot says that its link is down.
+    /// The slot reports that its link is down.
     LinkDown,
-    /// The slot says that its link is up again.
+    /// The slot reports that its link is up again.
     LinkUp,
-    /// The [deadline](Lifecycle::deadline) has come.
+    /// The [deadline](Lifecycle::deadline) has passed.
     Tick,
-    /// Completes [`Action::Probe`]: it is bound.
+    /// Completes [`Action::Probe`]: the device is bound.
     Probed,
-    /// Completes [`Action::Probe`]: it could not be bound.
+    /// Completes [`Action::Probe`]: the device could not be bound.
     Refused,
-    /// Completes [`Action::Probe`]: nothing was there.
+    /// Completes [`Action::Probe`]: the slot is empty.
     Vanished,
-    /// Completes [`Action::Probe`]: something is there, and is not ready to be bound yet.
+    /// Completes [`Action::Probe`]: a device is present but not ready to be bound.
     NotReady(Unready),
-    /// Completes [`Action::Probe`]: something is there that is another driver's.
+    /// Completes [`Action::Probe`]: the device in the slot belongs to another driver.
     Foreign,
     /// Completes [`Action::Wedge`].
     Cut,
@@ -133,59 +141,62 @@ pub enum Event {
     Ended,
 }
 
-/// What is to be done.
+/// Action for the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "the machine waits for its completion"]
 pub enum Action {
-    /// Bind what is there. Completed by [`Event::Probed`], [`Event::Refused`], [`Event::Vanished`],
-    /// [`Event::NotReady`] or [`Event::Foreign`].
+    /// Bind the device in the slot. Completed by [`Event::Probed`], [`Event::Refused`],
+    /// [`Event::Vanished`], [`Event::NotReady`] or [`Event::Foreign`].
     Probe {
-        /// The number of this binding, from 1.
+        /// Number of this binding, from 1.
         binding: u64,
     },
-    /// End the binding; if it is wedged, what is left of it. Completed by [`Event::Ended`].
+    /// End the binding. For a wedged device, take the steps after the cut. Completed by
+    /// [`Event::Ended`].
     Unplug(Loss),
-    /// End the binding up to its cut, and tell of it. Completed by [`Event::Cut`].
+    /// Take the steps of an unplug up to the cut, then send the event of a wedged device. Completed
+    /// by [`Event::Cut`].
     Wedge(Failure),
 }
 
-/// The machine of one slot.
+/// State machine of one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lifecycle {
     state: State,
     attempts: Attempts,
     patience: Patience,
-    /// Probes begun so far, so the number of the last.
+    /// Number of probes so far, which is the number of the last binding.
     binding: u64,
-    /// Why the binding is ending: the first reason there was.
+    /// First reason why the binding ends.
     loss: Loss,
-    /// What the slot has said last.
+    /// Last report of the slot about its link.
     link_is_down: bool,
-    /// When the state, or the one that comes next, ends by itself.
+    /// Time at which the current state, or the state that follows, ends by itself.
     deadline: Option<Timestamp>,
-    /// When the last probe began.
+    /// Start of the last probe.
     looked: Timestamp,
-    /// Since when the device is found not to be ready.
+    /// Observations of a device that is not ready.
     unready: Option<NotYet>,
     given_up: Option<GivenUp>,
 }
 
-/// A device that is not ready.
+/// Observations of a device that is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct NotYet {
     since: Timestamp,
-    /// Begin of the silence that goes on.
+    /// Beginning of the current silence.
     silent_since: Option<Timestamp>,
     looks: u32,
 }
 
 impl Lifecycle {
-    /// An empty slot, whose devices are recovered as often as `recovery` says, spaced and waited for as by default.
+    /// Creates an empty slot with this recovery budget, the default spacing and the default
+    /// patience.
     pub const fn new(recovery: Budget) -> Self {
         Self::patient(Attempts::new(recovery), Patience::DEFAULT)
     }
 
-    /// An empty slot, whose devices are recovered as `attempts` says, and waited for as `patience` says.
+    /// Creates an empty slot with this budget and spacing of recoveries and this patience.
     pub const fn patient(attempts: Attempts, patience: Patience) -> Self {
         Self {
             state: State::Empty,
@@ -201,17 +212,17 @@ impl Lifecycle {
         }
     }
 
-    /// Where it is.
+    /// Returns the state of the slot.
     pub const fn state(&self) -> State {
         self.state
     }
 
-    /// The number of the last binding, 0 before the first.
+    /// Returns the number of the last binding, or 0 before the first.
     pub const fn binding(&self) -> u64 {
         self.binding
     }
 
-    /// When to tell [`Event::Tick`], if nothing else happens before.
+    /// Returns the time at which to report [`Event::Tick`], unless another event comes first.
     pub const fn deadline(&self) -> Option<Timestamp> {
         match self.state {
             State::Waiting(_) | State::LinkDown => self.deadline,
@@ -219,13 +230,14 @@ impl Lifecycle {
         }
     }
 
-    /// Why the last binding has ended or is ending, as far as is known by now: what a driver has found lost, or what had lost its
-    /// link, was removed if the slot says so afterwards.
+    /// Returns the reason why the last binding has ended or is ending. A loss that a driver has
+    /// found becomes [`Loss::Unplugged`] if the slot reports afterwards that the card was removed.
+    /// The same holds for a link that went down.
     pub const fn loss(&self) -> Loss {
         self.loss
     }
 
-    /// Why what is in the slot is left alone, if it is.
+    /// Returns the reason why the device in the slot is left alone, if it is.
     pub const fn given_up(&self) -> Option<GivenUp> {
         match self.state {
             State::Idle | State::LinkDown => self.given_up,
@@ -233,13 +245,13 @@ impl Lifecycle {
         }
     }
 
-    /// Something has happened. `now` must not go backwards.
+    /// Takes an event and returns the action to carry out, if any. `now` must not go backwards.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Option<Action> {
         match event {
             Event::Failed { binding, .. } if binding != self.binding => return None,
-            // A new device is not charged for failures of the one before.
+            // A new card is not charged for failures of the old card.
             Event::Inserted => self.attempts.renewed(),
-            // Of nothing, this says nothing.
+            // An empty slot has no link, so the report means nothing.
             Event::LinkDown => self.link_is_down = self.state != State::Empty,
             // A request to bind overrides the slot's report.
             Event::LinkUp | Event::Rebind => self.link_is_down = false,
@@ -264,19 +276,20 @@ impl Lifecycle {
                     None
                 }
                 (Event::Cut, Some(then)) => Some(self.end(then)),
-                // The device is being cut off: nothing is worse, and no link leads to it any more.
+                // The device is already being cut off. No failure is worse, and no link leads to
+                // the device any more.
                 (Event::Failed { .. } | Event::LinkDown, _) => None,
                 _ => self.meanwhile(event, then),
             },
             State::Ending(then) => match event {
                 Event::Ended => self.go(then, now),
-                // Also a driver that gives up what is ending anyway.
+                // This includes a driver that gives up a device whose binding is ending anyway.
                 _ => self.meanwhile(event, Some(then)),
             },
         }
     }
 
-    /// The slot says that there is nothing: that explains what was seen before.
+    /// Handles the report that the slot is empty, which explains an earlier loss.
     fn removed(&mut self) {
         self.link_is_down = false;
         if matches!(self.loss, Loss::FellOff | Loss::LinkDown) && !matches!(self.state, State::Bound | State::Wedged) {
@@ -284,25 +297,26 @@ impl Lifecycle {
         }
     }
 
-    /// Something happens to a device that is bound or wedged.
+    /// Handles an event at a device that is bound or wedged.
     fn at_rest(&mut self, event: Event, now: Timestamp) -> Option<Action> {
         if let Event::Failed { loss, .. } = event {
             return (self.state == State::Bound).then(|| self.failed(loss, now));
         }
-        // A wedged device is kept as it is.
+        // A wedged device stays as it is when its link goes down.
         let then = next(None, event).filter(|then| self.state == State::Bound || *then != Then::Relink)?;
         self.loss = reason(event);
         Some(self.end(then))
     }
 
-    /// Something happens that what is under way does not wait for: it decides what comes next.
+    /// Handles an event during an action. The event does not end the action but may change the next
+    /// step.
     fn meanwhile(&mut self, event: Event, then: Option<Then>) -> Option<Action> {
         let next = next(then, event);
         if then.is_none() && next.is_some() {
             self.loss = reason(event);
         }
         if next == Some(Then::Relink) && !matches!(self.state, State::Probing(_)) {
-            // The driver has seen it before the slot has said so.
+            // The driver has noticed the lost link before the slot reported it.
             self.attempts.excused();
         }
         self.state = match (self.state, next) {
@@ -318,7 +332,7 @@ impl Lifecycle {
     fn probed(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
         if matches!(self.state, State::Recovering(_)) {
             if self.unready.take().is_some() {
-                // The device was away and is back: an outage is no failure of the device.
+                // The device was away and has come back: an outage is no failure of the device.
                 self.attempts.back(self.patience.outages);
             }
             self.attempts.recovered(now);
@@ -339,15 +353,16 @@ impl Lifecycle {
             self.attempts.refused(now);
         }
         match (recovering, then) {
-            // The driver has said so itself before it failed.
+            // `Recover` means that the driver has already reported the failure.
             (true, None | Some(Then::Recover)) => self.again(now),
-            // What never worked is not tried again.
+            // A device that never worked is not tried again.
             (_, None | Some(Then::Recover)) => self.go(Then::Idle, now),
             (_, Some(then)) => self.go(then, now),
         }
     }
 
-    /// Another driver's device has taken the place of the one that was here, or was always there.
+    /// Handles a device that belongs to another driver. It has replaced the device that was here,
+    /// or was in the slot from the beginning.
     fn foreign(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
         self.attempts.renewed();
         if matches!(self.state, State::Recovering(_)) {
@@ -358,17 +373,17 @@ impl Lifecycle {
 
     fn vanished(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
         match then {
-            // Something has come since, or nobody watches any more.
+            // A card was inserted since, or the slot is no longer watched.
             Some(then @ (Then::Probe | Then::Stop)) => self.go(then, now),
             None | Some(Then::Empty | Then::Idle | Then::Recover | Then::Relink) => self.go(Then::Empty, now),
         }
     }
 
-    /// The driver has given up the device that it is bound to.
+    /// Handles a driver that gives up the device that it is bound to.
     fn failed(&mut self, loss: Loss, now: Timestamp) -> Action {
         self.loss = loss;
         if loss == Loss::Replaced {
-            // A new device is not charged for failures of the one before.
+            // A new device is not charged for failures of the old device.
             return self.end(Then::Probe);
         }
         match (self.attempts.failed(now), loss.failure()) {
@@ -380,7 +395,7 @@ impl Lifecycle {
                 self.state = State::Wedging(None);
                 Action::Wedge(failure)
             }
-            // What does not answer cannot be asked why.
+            // A device that does not answer cannot be examined, so it is not kept wedged.
             (Next::Wedge, None) => {
                 self.given_up = Some(GivenUp::Recoveries);
                 self.end(Then::Idle)
@@ -388,7 +403,7 @@ impl Lifecycle {
         }
     }
 
-    /// A recovery has failed.
+    /// Handles a recovery that has failed.
     fn again(&mut self, now: Timestamp) -> Option<Action> {
         match self.attempts.failed(now) {
             Next::Recover { at, .. } => {
@@ -408,22 +423,24 @@ impl Lifecycle {
     }
 }
 
-/// What comes after what is under way, if `then` was to come and this happens. `None`: it stays as it is.
+/// Returns the next step after the current action, given the step planned so far and an event
+/// during the action. `None` means that the action's own result stands.
 fn next(then: Option<Then>, event: Event) -> Option<Then> {
     match (then, event) {
         (Some(Then::Stop), _) | (_, Event::Stop) => Some(Then::Stop),
-        // Or asked of what is not there.
+        // A request for a device that is not there changes nothing.
         (_, Event::Removed) | (Some(Then::Empty), Event::Unbind | Event::Rebind) => Some(Then::Empty),
         (_, Event::Unbind) => Some(Then::Idle),
         (None | Some(Then::Recover), Event::LinkDown) => Some(Then::Relink),
         (_, Event::Rebind) | (Some(_), Event::Inserted) => Some(Then::Probe),
         (None, Event::Failed { .. }) => Some(Then::Recover),
-        // It is there, as was known; a driver gives up what is to end anyway; a completion of nothing.
+        // These events change nothing: the device is present as known, a driver gives up a binding
+        // that ends anyway, or a completion is left over.
         (then, _) => then,
     }
 }
 
-/// Why a binding ends because of an event.
+/// Returns the loss that an event means for a binding.
 fn reason(event: Event) -> Loss {
     match event {
         Event::Removed => Loss::Unplugged,

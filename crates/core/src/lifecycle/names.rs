@@ -1,5 +1,5 @@
-//! The states and events of a [`Lifecycle`](super::Lifecycle), enumerated and named: for its table, and for whoever counts what
-//! has happened.
+//! Names and lists of the states and events of a [`Lifecycle`](super::Lifecycle), for the table in
+//! ARCHITECTURE.md and for counters of events.
 
 use core::fmt;
 
@@ -14,10 +14,10 @@ impl For {
 }
 
 impl State {
-    /// How many there are.
+    /// Number of states.
     pub const COUNT: usize = 6 + For::ALL.len() + 4 * (Then::ALL.len() + 1) - 3;
 
-    /// Every state.
+    /// Iterates over all states.
     pub fn all() -> impl Iterator<Item = Self> {
         let thens = || core::iter::once(None).chain(Then::ALL.into_iter().map(Some));
         let wedging = thens().filter(|then| !matches!(then, Some(Then::Recover | Then::Relink)));
@@ -32,17 +32,18 @@ impl State {
             .chain([Self::Wedged, Self::Stopped])
     }
 
-    /// Its place in [`State::all`].
+    /// Returns the position in [`State::all`].
     pub fn index(self) -> usize {
-        // Found: `all` has every state, and a test says so.
+        // `all` has every state, which a test shows, so the position is found.
         Self::all().position(|state| state == self).unwrap_or(0)
     }
 
-    /// Whether an event of this kind can come here. Completions come only while what they complete is under way.
+    /// Tells whether an event of this kind can come in this state. A completion comes only during
+    /// its action.
     pub const fn expects(self, kind: Kind) -> bool {
         match kind {
             Kind::Probed | Kind::Refused | Kind::NotReady => matches!(self, Self::Probing(_) | Self::Recovering(_)),
-            // Whose driver has failed has been there.
+            // A device whose driver has failed was there, and was the driver's.
             Kind::Vanished | Kind::Foreign => {
                 matches!(self, Self::Probing(then) | Self::Recovering(then) if !matches!(then, Some(Then::Recover)))
             }
@@ -54,9 +55,9 @@ impl State {
     }
 }
 
-/// An [`Event`], without what it carries.
+/// Kind of an [`Event`], without the data of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)] // they are those of `Event`
+#[allow(missing_docs)] // the docs are those of `Event`
 pub enum Kind {
     Inserted,
     Removed,
@@ -77,7 +78,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, at the place that is its number.
+    /// All kinds, each at the index that is its number.
     pub const ALL: [Self; 16] = [
         Self::Inserted,
         Self::Removed,
@@ -97,7 +98,7 @@ impl Kind {
         Self::Ended,
     ];
 
-    /// Its name.
+    /// Returns the name of the kind.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Inserted => "inserted",
@@ -121,7 +122,7 @@ impl Kind {
 }
 
 impl Event {
-    /// Which kind it is of.
+    /// Returns the kind of the event.
     pub const fn kind(self) -> Kind {
         match self {
             Self::Inserted => Kind::Inserted,

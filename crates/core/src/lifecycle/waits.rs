@@ -1,24 +1,25 @@
-//! What nothing is bound in: rest, and the waits that end by themselves.
+//! States in which nothing is bound: rest, and the waits that end by themselves.
 
 use super::{Action, Event, For, Lifecycle, NotYet, State, Then};
 use crate::recovery::{GivenUp, Patience, Unready};
 use crate::Timestamp;
 
 impl Lifecycle {
-    /// Something happens while nothing is bound or being bound.
+    /// Handles an event while nothing is bound or being bound.
     pub(super) fn unbound(&mut self, event: Event, now: Timestamp) -> Option<Action> {
         match (self.state, event) {
             (_, Event::Stop) => self.go(Then::Stop, now),
             (State::Empty, Event::Inserted) => self.go(Then::Probe, now),
-            // Nothing can be probed where nothing is; nor before the link is up, or somebody says so.
+            // An empty slot cannot be probed, and a device is not probed before its link is up or a
+            // user asks for it.
             (State::Empty, _) | (State::LinkDown, Event::Inserted) => None,
             (_, Event::Removed) => self.go(Then::Empty, now),
             (_, Event::Inserted | Event::Rebind) => self.go(Then::Probe, now),
             (State::Waiting(_) | State::LinkDown, Event::Unbind) => {
-                self.given_up = None; // It is left alone because somebody wants it so.
+                self.given_up = None; // The device is left alone because a user has asked for this.
                 self.go(Then::Idle, now)
             }
-            // The link explains the failure.
+            // The lost link explains the failure.
             (State::Waiting(_), Event::LinkDown) => self.relink(now),
             (State::Idle, Event::LinkDown) if self.given_up.is_some() => self.relink(now),
             (State::LinkDown, Event::LinkUp) => self.go(Then::Relink, now),
@@ -39,13 +40,14 @@ impl Lifecycle {
         self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// It turns out that the device has not failed: its link is down.
+    /// Handles a failure that turns out to be a lost link: the device has not failed.
     fn relink(&mut self, now: Timestamp) -> Option<Action> {
         self.attempts.excused();
         self.go(Then::Relink, now)
     }
 
-    /// It is looked at again, until a limit that depends on what it says; the last look begins after that.
+    /// Handles a device that is not ready. The device is probed again until a limit, which depends
+    /// on the way it answers. The last probe begins after the limit.
     pub(super) fn not_ready(&mut self, how: Unready, then: Option<Then>, now: Timestamp) -> Option<Action> {
         if let Some(then) = then.filter(|then| *then != Then::Recover) {
             return self.go(then, now);
@@ -55,7 +57,8 @@ impl Lifecycle {
         let Patience { silent, retry, .. } = self.patience;
         let (silent_since, limit) = match how {
             Unready::Retry => (None, since.plus(retry)),
-            // A device that is silent and asks for time in turn has no more of it than one that asks.
+            // A device that alternates between silence and "ask again" gets no more time than a
+            // device that always answers "ask again".
             Unready::Silent => {
                 let silent_since = silent_since.unwrap_or(self.looked);
                 (Some(silent_since), silent_since.plus(silent).min(since.plus(silent.max(retry))))
@@ -73,7 +76,7 @@ impl Lifecycle {
         None
     }
 
-    /// Nothing is bound, and nothing is under way.
+    /// Takes the next step while nothing is bound and no action is in progress.
     pub(super) fn go(&mut self, then: Then, now: Timestamp) -> Option<Action> {
         let decided = self.deadline.take();
         self.unready = None;
@@ -85,7 +88,7 @@ impl Lifecycle {
                 self.link_is_down = false;
                 self.rest(State::Empty)
             }
-            // The link explains the failures: bind again when it is up.
+            // The lost link explains the failures. The device is bound again when the link is up.
             Then::Idle if self.link_is_down && self.given_up.is_some() => self.relink(now),
             Then::Idle => self.rest(State::Idle),
             Then::Stop => self.rest(State::Stopped),
@@ -110,7 +113,7 @@ impl Lifecycle {
         None
     }
 
-    /// Recovers it now, or when it may be.
+    /// Recovers the device now, or waits until `turn`.
     fn take_turn(&mut self, turn: Timestamp, now: Timestamp) -> Option<Action> {
         if turn <= now {
             return Some(self.probe(State::Recovering(None), now));

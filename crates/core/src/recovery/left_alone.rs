@@ -1,41 +1,41 @@
-//! A device that is left alone: why, and what would help (RECOV-4).
+//! Devices that are left alone: the reason, and the remedies that may help (RECOV-4).
 
 use core::fmt;
 
-/// Why nothing more is tried.
+/// Reason why the driver no longer tries to recover a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GivenUp {
     /// The device failed again after its last allowed recovery.
     Recoveries,
-    /// The slot reports that its link is down, and it has not come up within the limit. If it comes up one day, the device is
-    /// bound again.
+    /// The slot reports that its link is down, and the link has not come up within the limit. The
+    /// device is bound again if the link comes up later.
     Link,
 }
 
-/// What somebody can do for it.
+/// Action of an operator that may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Remedy {
-    /// Bind it anew, by hand: all recoveries are before it again.
+    /// Bind the device by hand. This restores the whole recovery budget.
     Rebind,
-    /// Reset its bus or its slot, then bind it.
+    /// Reset the bus or the slot, then bind the device.
     BusReset,
-    /// Take it out and put it back, or look after its cable.
+    /// Take the device out and put it back, or check its cable.
     Reseat,
-    /// Put another one in its place.
+    /// Replace the device.
     Replace,
 }
 
 impl GivenUp {
-    /// What may help, from the least to the most that it does to the machine.
+    /// Returns the remedies that may help, from the least to the most side effects on the machine.
     pub const fn remedies(self) -> &'static [Remedy] {
         match self {
             Self::Recoveries => &[Remedy::Rebind, Remedy::BusReset, Remedy::Replace],
-            // To bind what is not connected helps nothing.
+            // No `Rebind`: binding a device that is not connected is useless.
             Self::Link => &[Remedy::BusReset, Remedy::Reseat, Remedy::Replace],
         }
     }
 
-    /// In an event's variable.
+    /// Returns the name of the reason in an event's variable.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Recoveries => "recoveries",
@@ -54,7 +54,8 @@ impl fmt::Display for GivenUp {
 }
 
 impl Remedy {
-    /// In an event's variable; where the kernel has a name for it (`WEDGED=`), that.
+    /// Returns the name of the remedy in an event's variable. Where the kernel has a name for the
+    /// remedy (`WEDGED=`), this is the kernel's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rebind => "rebind",

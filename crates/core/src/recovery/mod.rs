@@ -1,7 +1,8 @@
-//! How often a device that fails is recovered (RECOV-2), and how far apart (RECOV-4).
+//! Limits on the recovery of a device that fails: how often (RECOV-2), and how far apart (RECOV-4).
 //!
-//! A recovery that helps may be needed again one day; one that does not help is not repeated for ever. So there is a number of
-//! attempts, and a time: a device that has worked for so long has all its attempts again.
+//! A recovery that helps may be needed again much later. A recovery that does not help must not be
+//! repeated for ever. So a device has a number of attempts, and gets all of them back after it has
+//! worked for some time.
 
 mod left_alone;
 mod patience;
@@ -15,17 +16,17 @@ pub use left_alone::{GivenUp, Remedy};
 pub use patience::{Patience, Unready, RETRY};
 pub use spacing::Spacing;
 
-/// How patient to be with a device.
+/// Recovery budget of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Budget {
-    /// Recoveries in a row that may fail to last. 0: a device is never recovered.
+    /// Number of recoveries in a row that may fail to last. With 0 a device is never recovered.
     pub attempts: u32,
-    /// How long a device must work, from its recovery on, until what was before is forgotten.
+    /// Time that a device must work after a recovery before earlier failures are forgotten.
     pub grace: Duration,
 }
 
 impl Budget {
-    /// Three attempts; a minute.
+    /// Three attempts, and a grace of a minute.
     pub const DEFAULT: Self = Self { attempts: 3, grace: Duration::from_secs(60) };
 }
 
@@ -35,48 +36,51 @@ impl Default for Budget {
     }
 }
 
-/// What is to become of a device that has failed.
+/// Decision about a device that has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Recover it.
+    /// Recover the device.
     Recover {
-        /// The number of the attempt, from 1.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// Not before this moment: now, or a pause after the last attempt.
+        /// Earliest start of the recovery: now, or a pause after the end of the last recovery.
         at: Timestamp,
     },
-    /// Leave it alone until somebody replaces it, or asks for it.
+    /// Leave the device alone until somebody replaces it or asks to bind it.
     Wedge,
 }
 
-/// The attempts made for the device in one place.
+/// Recovery attempts for the device in one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Attempts {
     budget: Budget,
     spacing: Spacing,
-    /// Decides the jitter.
+    /// Seed of the jitter.
     seed: u64,
     made: u32,
-    /// Recoveries since it has worked for long enough, also those that do not count.
+    /// Number of recoveries since the device last worked for the grace, those that do not count
+    /// included.
     rounds: u32,
-    /// When the last of them was over.
+    /// End of the last recovery.
     over: Option<Timestamp>,
-    /// When the last recovery was over, if the device works since.
+    /// End of the last recovery, if that recovery succeeded and no failure followed.
     recovered: Option<Timestamp>,
     wedged: bool,
-    /// Outages that were not counted.
+    /// Number of outages that were excused.
     outages: u32,
-    /// Whether the recovery that was decided on last, and is not over, is one of those made.
+    /// Whether the current recovery is counted in `made`. `false` while no recovery is decided or
+    /// running.
     counted: bool,
 }
 
 impl Attempts {
-    /// None made yet. Recoveries are spaced as by default.
+    /// Creates a full budget with the default spacing.
     pub const fn new(budget: Budget) -> Self {
         Self::spaced(budget, Spacing::DEFAULT, 0)
     }
 
-    /// None made yet. `seed` decides the jitter of `spacing`; it should differ from slot to slot.
+    /// Creates a full budget. `seed` decides the jitter of `spacing` and should differ from slot to
+    /// slot.
     pub const fn spaced(budget: Budget, spacing: Spacing, seed: u64) -> Self {
         Self {
             budget,
@@ -92,7 +96,8 @@ impl Attempts {
         }
     }
 
-    /// The device has failed. Once this has said [`Next::Wedge`], it goes on saying so.
+    /// Decides about a device that has failed. After the first [`Next::Wedge`] all answers are
+    /// [`Next::Wedge`].
     pub fn failed(&mut self, now: Timestamp) -> Next {
         self.forget(now);
         self.wedged |= self.made >= self.budget.attempts;
@@ -104,23 +109,25 @@ impl Attempts {
         Next::Recover { attempt: self.made, at: self.turn(now) }
     }
 
-    /// The device has to be bound again for a reason that is not its own, as a link that was down: it is spaced, and not
-    /// counted. Not before the moment that this gives.
+    /// Plans a recovery for a reason outside of the device, such as a link that was down. The
+    /// recovery is spaced but not counted. Returns the earliest start of the recovery.
     pub fn interrupted(&mut self, now: Timestamp) -> Timestamp {
         self.forget(now);
         self.counted = false;
         self.turn(now)
     }
 
-    /// The last failure was not the device's: the recovery decided for it does not count, unless it has ended. The next
-    /// pause is as long as if it counted.
+    /// Declares that the last failure was not the device's fault: the recovery that was decided for
+    /// it does not count, unless the recovery has ended. The next pause is as long as if it
+    /// counted.
     pub fn excused(&mut self) {
         self.made -= u32::from(self.counted);
         (self.counted, self.wedged) = (false, false);
     }
 
-    /// The device was away and is back, though nobody has said that its link was down: that is not counted either, up to `most`
-    /// times until it has worked for long enough.
+    /// Reports that the device was away and has come back, although the slot did not report that
+    /// its link was down. Such an outage is excused as well, but at most `most` times until the
+    /// device has worked for the grace.
     pub fn back(&mut self, most: u32) {
         if self.counted && self.outages < most {
             self.outages += 1;
@@ -128,32 +135,32 @@ impl Attempts {
         }
     }
 
-    /// The recovery is over, and it has failed.
+    /// Reports that the recovery has ended without success.
     pub fn refused(&mut self, now: Timestamp) {
         self.over = Some(now);
         self.counted = false;
     }
 
-    /// The recovery has succeeded. The grace period of the [`Budget`] begins.
+    /// Reports that the recovery has succeeded. The grace of the [`Budget`] begins.
     pub fn recovered(&mut self, now: Timestamp) {
         self.over = Some(now);
         self.recovered = Some(now);
         self.counted = false;
     }
 
-    /// The device was replaced, or somebody who knows wants it back: it has all its attempts again.
+    /// Restores the whole budget: the device was replaced, or an operator asked to bind it.
     pub fn renewed(&mut self) {
         *self = Self::spaced(self.budget, self.spacing, self.seed);
     }
 
-    /// A device that has worked for long enough begins anew.
+    /// Restores the attempts of a device that has worked for the grace.
     fn forget(&mut self, now: Timestamp) {
         if self.recovered.take().is_some_and(|since| since.plus(self.budget.grace) <= now) {
             (self.made, self.rounds, self.outages) = (0, 0, 0);
         }
     }
 
-    /// When the next recovery may begin.
+    /// Returns the earliest start of the next recovery.
     fn turn(&mut self, now: Timestamp) -> Timestamp {
         self.rounds = self.rounds.saturating_add(1);
         let pause = self.spacing.before(self.rounds, self.seed);
@@ -167,7 +174,7 @@ mod tests {
 
     const BUDGET: Budget = Budget { attempts: 2, grace: Duration::from_secs(10) };
 
-    /// The attempt that is made, if any is.
+    /// Returns the number of the attempt, if the decision is to recover.
     fn number(next: Next) -> Option<u32> {
         match next {
             Next::Recover { attempt, .. } => Some(attempt),

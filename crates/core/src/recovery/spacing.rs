@@ -1,36 +1,40 @@
-//! How far apart recoveries are (RECOV-4): back-off with jitter.
+//! Back-off with jitter between recoveries (RECOV-4).
 //!
-//! A link that is down for a fraction of a second must not use up all attempts within microseconds, and a device that fails
-//! again and again must not keep a processor busy. The first recovery comes at once: most failures pass with it.
+//! A link that is down for a fraction of a second must not use up all attempts within microseconds,
+//! and a device that fails again and again must not keep a processor busy. The first recovery
+//! begins at once, because most failures pass with it.
 
 use core::time::Duration;
 
-/// The time between the end of one recovery and the beginning of the next.
+/// Parameters of the pause between the end of a recovery and the beginning of the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Spacing {
-    /// Before the second recovery in a row; each later pause is twice as long. The first recovery is not delayed.
+    /// Pause before the second recovery in a row. Each later pause is twice as long. The first
+    /// recovery begins at once.
     pub first: Duration,
-    /// The longest pause, without jitter.
+    /// Longest pause, without jitter.
     pub most: Duration,
-    /// How much longer a pause may be, in percent, so that slots behind one switch do not all probe at the same moment. A
-    /// pause is never shorter than it would be without.
+    /// Jitter in percent: each pause is lengthened by up to this part of itself. Jitter keeps slots
+    /// behind one switch from probing at the same moment. It never shortens a pause.
     pub jitter: u8,
 }
 
 impl Spacing {
-    /// 100 ms, doubled up to 30 s; up to 20 % longer.
+    /// 100 ms, doubled up to 30 s, and lengthened by up to 20 %.
     pub const DEFAULT: Self = Self { first: Duration::from_millis(100), most: Duration::from_secs(30), jitter: 20 };
-    /// No pause at all: for tests of something else.
+    /// No pause at all, for tests of other things.
     pub const NONE: Self = Self { first: Duration::ZERO, most: Duration::ZERO, jitter: 0 };
 
-    /// The pause before recovery `number`, counted from 1. `seed` decides the jitter: the same gives the same.
+    /// Returns the pause before recovery `number`, counted from 1. `seed` decides the jitter: the
+    /// same seed gives the same pause.
     pub fn before(&self, number: u32, seed: u64) -> Duration {
         let Some(doublings) = number.checked_sub(2) else { return Duration::ZERO };
-        // 2^32 of the shortest pause there is are 4 s, of one that matters far more than the longest.
+        // Saturating is harmless: 2^32 times the shortest pause of 1 ns is 4 s, and 2^32 times a
+        // useful pause is far above `most`.
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let pause = self.first.saturating_mul(factor).min(self.most);
         let share = mixed(seed ^ u64::from(number)) % (u64::from(self.jitter) + 1);
-        // At most 255, so it fits.
+        // `share` is at most 255, so the conversion cannot fail.
         let percent = u32::try_from(share).unwrap_or(0);
         pause.saturating_add((pause / 100).saturating_mul(percent))
     }
@@ -42,7 +46,8 @@ impl Default for Spacing {
     }
 }
 
-/// The finalizer of splitmix64: neighbouring seeds give unrelated numbers.
+/// Mixes the bits of a number, as the finalizer of splitmix64 does: neighbouring seeds give
+/// unrelated numbers.
 const fn mixed(seed: u64) -> u64 {
     let seed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let seed = (seed ^ (seed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

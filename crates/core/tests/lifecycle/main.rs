@@ -1,4 +1,5 @@
-//! The lifecycle of a slot: every event in every state, with a shell, a card and a user around it; and the table of it.
+//! Tests of the lifecycle of a slot: every event in every state, with a shell, a card and a user
+//! around the machine. One test holds the table in ARCHITECTURE.md.
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod model;
@@ -28,7 +29,8 @@ fn every_state_has_a_place_of_its_own() {
     }
 }
 
-/// All that can happen if something happens so many times from outside; with the pairs of state and event that came to pass.
+/// Explores all histories with `strokes` outside events. Returns the pairs of state and event that
+/// occurred.
 fn explore(strokes: u8, used: bool, fickle: bool) -> BTreeSet<(usize, Kind)> {
     let model = model::Slot::new(strokes, used, fickle);
     let visited = model.visited();
@@ -66,7 +68,7 @@ fn at(seconds: u64) -> Timestamp {
     Timestamp::new(Duration::from_secs(seconds))
 }
 
-/// A slot with a device that was bound at the beginning.
+/// Creates a slot with a device that was bound from the beginning.
 fn bound() -> Lifecycle {
     let mut slot = Lifecycle::new(BUDGET);
     assert_eq!(slot.handle(Event::Inserted, at(0)), Some(Action::Probe { binding: 1 }));

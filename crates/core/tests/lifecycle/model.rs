@@ -1,4 +1,4 @@
-//! Every interleaving of what happens to a slot, what its watcher does, and what a user does in the meantime.
+//! Model of a slot: every interleaving of outside events, the watcher's work and a user's calls.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -12,27 +12,29 @@ use stateright::{Model, Property};
 
 use crate::world::{step, Device, Presence, Progress};
 
-/// One recovery, ever: time stands still here but for what is waited for, so it does not come back by itself.
+/// A single recovery. Time passes only while something waits, so the grace never ends and the
+/// recovery is not restored.
 const BUDGET: Budget = Budget { attempts: 1, grace: Duration::from_secs(100_000) };
-/// Every pause is one second.
+/// Spacing in which every pause is one second.
 const SPACING: Spacing = Spacing { first: Duration::from_secs(1), most: Duration::from_secs(1), jitter: 0 };
-/// One look more, and it is given up.
+/// Patience that gives up after one more look.
 const PATIENCE: Patience =
     Patience { silent: Duration::ZERO, retry: Duration::ZERO, link: Duration::from_secs(1), outages: 1 };
 
-/// More bindings than the few events can be the reason of.
+/// More bindings than the few outside events can cause.
 const BINDINGS: u64 = 40;
 
 type Visited = Arc<Mutex<BTreeSet<(usize, Kind)>>>;
 
 pub(crate) struct Slot {
-    /// How often something may happen from outside.
+    /// Number of outside events.
     strokes: u8,
-    /// Whether somebody uses the device.
+    /// Whether a user uses the device.
     used: bool,
-    /// Whether links go down and up, and a probe may find that the device is not ready, or another driver's.
+    /// Whether links go down and up, and whether a probe may find a device that is not ready or is
+    /// another driver's.
     fickle: bool,
-    /// How often a driver says that its device is lost.
+    /// Number of times that a driver may report a loss.
     reports: u8,
     visited: Visited,
 }
@@ -41,59 +43,59 @@ pub(crate) struct Slot {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Situation {
     machine: Lifecycle,
-    /// The card that is in the slot, by number.
+    /// Number of the card in the slot.
     card: Option<u8>,
     cards: u8,
-    /// What the watcher was told and has not heard yet.
+    /// Events that the watcher was sent and has not handled yet.
     news: Vec<Event>,
     under_way: Option<(Action, Progress)>,
-    /// What is bound, or ending.
+    /// The device that is bound or whose binding is ending.
     device: Option<Device>,
     strokes: u8,
-    /// Something was wanted while something was under way.
+    /// Whether an action was requested while another action was in progress.
     confused: bool,
-    /// The watcher has heard that it is to stop.
+    /// Whether the watcher has been told to stop.
     stopping: bool,
     clock: Timestamp,
-    /// A recovery has begun, since the device was put in or somebody has asked for it.
+    /// Whether a recovery has begun since the card was inserted or a user asked to bind it.
     recovery_began: bool,
-    /// When such a recovery was over last.
+    /// End of the last such recovery.
     recovery_over: Option<Timestamp>,
-    /// Two recoveries were closer than they may be.
+    /// Whether two recoveries were closer than the spacing allows.
     crowded: bool,
-    /// What the slot says of its link.
+    /// The slot's report about its link.
     link_is_down: bool,
-    /// What the watcher has heard of it.
+    /// The last report about the link that the watcher has handled.
     heard_link_is_down: bool,
-    /// Something was probed though the watcher knew that its link was down.
+    /// Whether a probe began although the watcher knew that the link was down.
     probed_in_vain: bool,
 }
 
-/// What can happen next.
+/// Next step of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Next {
     Insert,
     Pull,
-    /// The bus says once more what it has said already.
+    /// The bus repeats its last report.
     Repeat,
-    /// Says the driver.
+    /// The driver reports a loss.
     Fail(Loss),
     Unbind,
     Rebind,
     Stop,
-    /// The watcher hears the oldest news; also while something is under way.
+    /// The watcher handles its oldest event, even while an action is in progress.
     Hear,
-    /// What is under way goes on.
+    /// The current action makes progress.
     GoOn,
     /// The probe fails.
     Refuse,
-    /// The probe finds something that is not ready.
+    /// The probe finds a device that is not ready.
     Defer,
     /// The probe finds another driver's device.
     Foreign,
     LinkDown,
     LinkUp,
-    /// What the watcher waits for has come.
+    /// The deadline of the watcher's wait passes.
     Tick,
     Enter,
     Submit,
@@ -107,7 +109,7 @@ impl Slot {
         Self { strokes, used, fickle, reports: if fickle { 1 } else { 2 }, visited: Visited::default() }
     }
 
-    /// Which events have come in which states.
+    /// Returns the pairs of state and event that occurred.
     pub(crate) fn visited(&self) -> Visited {
         self.visited.clone()
     }
@@ -132,7 +134,7 @@ impl Slot {
         let action = now.machine.handle(event, now.clock);
         if let Some(Action::Probe { .. }) = action {
             now.probed_in_vain |= now.heard_link_is_down;
-            // A look at what was not ready belongs to the recovery that it was found in.
+            // Another look at a device that was not ready belongs to the same recovery.
             let another_look = matches!(before, State::Waiting(For::ReadyAgain));
             let recovering = matches!(now.machine.state(), State::Recovering(_)) && !another_look;
             now.recovery_began |= recovering;
@@ -154,14 +156,14 @@ impl Slot {
         let Some((action, progress)) = now.under_way else { return };
         match action {
             Action::Probe { .. } => match (now.device, now.card) {
-                // What it has begun with may be gone by now.
+                // The card that the probe began with may be gone by now.
                 (Some(_), _) => self.complete(now, Event::Probed),
                 (None, Some(card)) => now.device = Some(Device::new(card)),
                 (None, None) => self.complete(now, Event::Vanished),
             },
             Action::Unplug(loss) => {
                 let Some(device) = &mut now.device else { return self.complete(now, Event::Ended) };
-                // What is wedged has come as far as its cut.
+                // A wedged device has passed the steps up to its cut.
                 let from = if device.told && progress < Progress::Cut { Progress::Cut } else { progress };
                 match step(device, from, loss) {
                     Progress::Released => {
@@ -183,7 +185,8 @@ impl Slot {
 }
 
 impl Situation {
-    /// The drain waits for sections, which end when what they wait for has signalled.
+    /// Tells whether the unplug can go on. Its drain waits for sections, and a section ends when
+    /// the fence that it waits for has signalled.
     fn may_go_on(&self) -> bool {
         let draining = matches!(self.under_way, Some((_, Progress::Retired)));
         !(draining && self.device.is_some_and(|device| device.in_section))
@@ -230,7 +233,8 @@ impl Model for Slot {
         if now.strokes > 0 {
             next.push(if now.card.is_none() { Next::Insert } else { Next::Pull });
             next.extend([Next::Repeat, Next::Unbind, Next::Rebind, Next::Stop]);
-            // A slot may say once more what it has said; also of a link to nothing, late.
+            // A slot may repeat a report, and may report late about the link to a card that is
+            // gone.
             if self.fickle {
                 next.extend([Next::LinkDown, Next::LinkUp]);
             }
@@ -256,7 +260,8 @@ impl Model for Slot {
             }
         }
         if let Some(device) = &now.device {
-            // A driver reads no more than it can reach. Its word may come late; and early, if the probe has not ended.
+            // A driver can report only a loss of a device that it reaches. The report may come
+            // before the end of the probe, or late.
             if device.reported < self.reports && device.reached {
                 next.push(Next::Fail(Loss::FellOff));
                 if now.fits(device.card) {
@@ -267,7 +272,8 @@ impl Model for Slot {
                 return;
             }
             if device.in_section {
-                // Past the entry: a fence may be born although the loss has been announced.
+                // This call has already entered: it may create a fence although the loss has been
+                // announced.
                 next.push(Next::Leave);
                 if !device.pending {
                     next.push(Next::Submit);
@@ -309,7 +315,8 @@ impl Model for Slot {
             }
             Next::Hear => {
                 let event = now.news.remove(0);
-                // As the hosted watcher does: it looks whether the card that it has bound is really gone.
+                // The hosted watcher does the same: it checks whether the card that it has bound is
+                // really gone.
                 let stale = event == Event::Removed && now.device.is_some_and(|device| now.fits(device.card));
                 now.stopping |= event == Event::Stop;
                 self.tell(&mut now, if stale { Event::LinkUp } else { event });

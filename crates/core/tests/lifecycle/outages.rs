@@ -1,4 +1,4 @@
-//! Spaced recoveries, links that are down, devices that are not ready (RECOV-4).
+//! Tests of spaced recoveries, links that are down, and devices that are not ready (RECOV-4).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn at(millis: u64) -> Timestamp {
     Timestamp::new(Duration::from_millis(millis))
 }
 
-/// A slot with a device that was bound at the beginning.
+/// Creates a slot with a device that was bound from the beginning.
 fn bound(attempts: u32) -> Lifecycle {
     let budget = Budget { attempts, grace: Duration::from_secs(60) };
     let mut slot = Lifecycle::patient(Attempts::spaced(budget, SPACING, 0), PATIENCE);
@@ -27,7 +27,7 @@ fn fails(slot: &mut Lifecycle, loss: Loss, now: Timestamp) -> Option<Action> {
     slot.handle(Event::Failed { binding: slot.binding(), loss }, now)
 }
 
-/// Probes at the deadline, and not before.
+/// Checks that the slot probes at its deadline and not before. Returns the deadline.
 fn waits(slot: &mut Lifecycle) -> Timestamp {
     let deadline = slot.deadline().unwrap();
     if let Some(before) = deadline.since_beginning().checked_sub(Duration::from_nanos(1)) {
@@ -51,7 +51,7 @@ fn recov_4_a_million_recoveries_are_spaced() {
         now = turn;
     }
     assert_eq!(slot.handle(Event::Probed, now), None);
-    // What works for a while fails again: its turn has come in the meantime.
+    // The device works for a while and fails again. Its turn has come in the meantime.
     let later = now.plus(Duration::from_secs(5));
     assert_eq!(fails(&mut slot, Loss::Hung, later), Some(Action::Unplug(Loss::Hung)));
     assert!(matches!(slot.handle(Event::Ended, later), Some(Action::Probe { .. })));
@@ -116,7 +116,7 @@ fn recov_4_a_device_that_asked_for_time_and_falls_silent_has_the_time_of_a_silen
         assert_eq!(slot.handle(Event::NotReady(Unready::Silent), now), None);
     }
     assert_eq!(now, silent.plus(PATIENCE.silent), "the last look");
-    // Nor does changing between the two last for ever.
+    // A device that alternates between the two answers is given up as well.
     let mut slot = Lifecycle::patient(Attempts::new(Budget::DEFAULT), PATIENCE);
     assert_eq!(slot.handle(Event::Inserted, at(0)), Some(Action::Probe { binding: 1 }));
     let mut now = at(0);
@@ -155,7 +155,8 @@ fn recov_4_outages_spend_nothing_up_to_their_own_limit() {
 
 #[test]
 fn recov_4_links_spend_nothing_whoever_sees_it_first() {
-    // The slot, the driver just before it, and the driver long before it.
+    // The slot reports first; the driver reports just before the slot; the driver reports long
+    // before the slot.
     for driver_first in [None, Some(false), Some(true)] {
         let mut slot = bound(0);
         match driver_first {

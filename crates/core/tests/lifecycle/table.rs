@@ -1,5 +1,5 @@
-//! The table of the lifecycle in ARCHITECTURE.md is what the code does. `LIFEBOAT_WRITE_TABLE=1 cargo test -p lifeboat-core
-//! --test lifecycle` writes it.
+//! Test that the table of the lifecycle in ARCHITECTURE.md matches the code.
+//! `LIFEBOAT_WRITE_TABLE=1 cargo test -p lifeboat-core --test lifecycle` writes the table.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
@@ -14,7 +14,8 @@ use lifeboat_core::Timestamp;
 const BEGIN: &str = "<!-- the lifecycle, as the code has it: begin -->\n";
 const END: &str = "<!-- the lifecycle: end -->\n";
 
-/// The answers there are to an event in a state. Mostly one; a failure's depends on what it was, and on how often.
+/// Possible answers to each event in each state. Most pairs have one answer; the answer to a
+/// failure depends on the loss and on the number of earlier failures.
 type Answers = BTreeMap<(usize, Kind), BTreeSet<String>>;
 
 fn events(binding: u64) -> Vec<Event> {
@@ -54,8 +55,9 @@ fn answer(before: State, after: State, action: Option<Action>) -> String {
     }
 }
 
-/// The machine without its counters, and with moments only as far as they differ for an event that comes at the beginning of
-/// time or long after it: what does not differ in this is explored once.
+/// Returns a text that is equal for machines with equal future behaviour, so that the exploration
+/// visits each behaviour once. The text leaves out counters, and classes each moment as at once,
+/// soon, later or never.
 fn shape(machine: &Lifecycle) -> String {
     let text = format!("{machine:?}");
     let (mut shape, mut rest) = (String::new(), &*text);
@@ -83,11 +85,11 @@ fn shape(machine: &Lifecycle) -> String {
     shape
 }
 
-/// Longer than anything is waited for.
+/// A moment after the end of every wait.
 const LATER: Timestamp = Timestamp::new(Duration::from_secs(3600));
 
-/// Every machine that can come to pass, but for the number of its binding, and where each event comes at the beginning of time
-/// or long after it.
+/// Explores every machine that can occur, except for the numbers of its bindings. Each event comes
+/// at the beginning of time and again long after it.
 fn explore() -> Answers {
     let mut answers = Answers::new();
     let budget = Budget { attempts: 2, grace: Duration::from_secs(100_000) };

@@ -1,10 +1,10 @@
-//! What a slot's machine is about: a card, the driver bound to it, and somebody who uses it. As little of each as makes the
-//! promises of an unplug breakable.
+//! Surroundings of the machine: a card, the driver that is bound to it, and a user. Each is as
+//! small as the promises of an unplug allow.
 
 use lifeboat_core::unplug::{Bound, Loss, Teardown};
 use lifeboat_core::wedge;
 
-/// What the device says to its users.
+/// State of the device as its users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Presence {
     Live,
@@ -18,15 +18,15 @@ pub(crate) enum Presence {
 pub(crate) struct Device {
     pub(crate) card: u8,
     pub(crate) presence: Presence,
-    /// Interrupts and DMA are on, and the driver reaches the registers.
+    /// Whether interrupts and DMA are on and the driver reaches the registers.
     pub(crate) reached: bool,
-    /// A call is in a section.
+    /// Whether a call is in a section.
     pub(crate) in_section: bool,
-    /// A fence is owed.
+    /// Whether a fence has not signalled yet.
     pub(crate) pending: bool,
-    /// How often the driver has reported it lost.
+    /// Number of times that the driver has reported a loss.
     pub(crate) reported: u8,
-    /// It was told that it is wedged.
+    /// Whether the device was told that it is wedged.
     pub(crate) told: bool,
 }
 
@@ -44,7 +44,7 @@ impl Device {
     }
 }
 
-/// How far an unplug has come.
+/// Progress of an unplug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Progress {
     Begun,
@@ -56,13 +56,14 @@ pub(crate) enum Progress {
     Released,
 }
 
-/// Does the real steps ([`lifeboat_core::unplug`]) on a device of the model, one at a time: those before `from` are done.
+/// Takes the next real step ([`lifeboat_core::unplug`]) on a device of the model. The steps before
+/// `from` are skipped.
 pub(crate) fn step(device: &mut Device, from: Progress, loss: Loss) -> Progress {
     let mut stage = Stage { device, only: from };
     let bound = Bound::new(&mut stage);
     let cut = bound.announce(loss).retire().drain().sweep().cut();
     let event = matches!(loss, Loss::Wedged(_)).then(|| wedge::Event::new(&cut, wedge::Methods::UNKNOWN, None));
-    // What a wedging leaves out; `only` sees to it that nothing happens here otherwise.
+    // A wedging leaves this step out. `only` makes sure that nothing happens here in that case.
     cut.release();
     if from == Progress::Swept && event.is_some() {
         device.told = true;
@@ -77,7 +78,7 @@ pub(crate) fn step(device: &mut Device, from: Progress, loss: Loss) -> Progress 
     }
 }
 
-/// Runs all steps, and does the one that follows `only`.
+/// Runs all steps of an unplug, but only the step that follows `only` has an effect.
 struct Stage<'a> {
     device: &'a mut Device,
     only: Progress,
@@ -101,7 +102,7 @@ impl Teardown for &mut Stage<'_> {
         self.at(Progress::Announced, |device| device.pending = false);
     }
 
-    // The wait is the model's: see there.
+    // The wait is part of the model, in `Situation::may_go_on`.
     fn drain(&mut self) {}
 
     fn sweep(&mut self) {
