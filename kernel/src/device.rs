@@ -80,8 +80,7 @@ pub(crate) struct Device {
     pub(crate) counters: Arc<Counters>,
     pub(crate) link: Link,
     pub(crate) info: <Driven as Driver>::Info,
-    #[pin]
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memory>,
     state: Atomic<u32>,
     /// A ring has reported in its memory; the worker collects it.
     pub(crate) in_memory: Atomic<bool>,
@@ -132,7 +131,7 @@ impl Device {
         Arc::pin_init(
             try_pin_init!(Self {
                 engine <- Engine::new(&info, job_timeout, counters.clone()),
-                memory <- Memory::new(function, &info),
+                memory,
                 load <- Load::new(),
                 in_memory: Atomic::new(false),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
@@ -155,10 +154,6 @@ impl Device {
             }),
             GFP_KERNEL,
         )
-    }
-
-    pub(crate) fn enter(&self) -> Option<()> {
-        Some(())
     }
 
     /// Runs code of the driver in a register section. A device that turns out to be gone is

@@ -1,53 +1,78 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! GEM objects whose content is a [`Buffer`], and their handles.
+//! GEM objects, and their handles.
 
-use core::{marker::PhantomData, ops::Deref, ptr::NonNull};
+use core::{ops::Deref, ptr::NonNull};
 
 use kernel::{
     bindings,
     error::to_result,
-    ffi::c_int,
+    ffi::{c_int, c_ulong},
     prelude::*,
     sync::aref::{ARef, AlwaysRefCounted},
     types::Opaque,
 };
 
-use super::{mmap, prime, shim};
-use crate::memory::Buffer;
+use super::{
+    drm::DrmDevice,
+    file::DrmFile,
+    mmap,
+    pages::Frame,
+    prime::{self, DmaBuf, SgTable},
+    shim,
+};
 
-/// An open file of the device, during a call of its user.
-#[derive(Clone, Copy)]
-pub(crate) struct Client<'a>(NonNull<bindings::drm_file>, PhantomData<&'a bindings::drm_file>);
+/// What a GEM object is of: memory that users map and share. Every function may be called by any thread, at any time, also
+/// long after the device is lost.
+pub(crate) trait Content: Send + Sync + Sized + 'static {
+    fn bytes(&self) -> usize;
 
-impl Client<'_> {
-    /// # Safety
-    ///
-    /// The file must be one of a device of this module, and open for all of the lifetime.
-    pub(super) unsafe fn from_raw(file: NonNull<bindings::drm_file>) -> Self {
-        Self(file, PhantomData)
-    }
+    /// Bytes of memory that it takes now. Takes no lock.
+    fn resident(&self) -> usize;
 
-    fn drm(&self) -> *mut bindings::drm_device {
-        // SAFETY: an open file has a minor, which has a device.
-        unsafe { (*(*self.0.as_ptr()).minor).dev }
-    }
+    /// Whether the contents may be given up. Takes no lock.
+    fn is_purgeable(&self) -> bool;
+
+    /// Whether users can map it, and whether it can be made known to other devices.
+    fn can_be_shared(&self) -> bool;
+
+    /// Whether maps of it are of the device's memory, while there is a device.
+    fn is_device_memory(&self) -> bool;
+
+    /// Another driver's buffer, if it is one.
+    fn origin(&self) -> Option<&DmaBuf>;
+
+    /// Calls `insert` with the frame that a map shows at a page. The frame stays right until that has returned.
+    fn with_frame<T>(&self, page: usize, insert: impl FnOnce(Frame) -> T) -> Result<T>;
+
+    /// Another device attaches to it.
+    fn attach(&self) -> Result;
+
+    fn detach(&self);
+
+    /// Its pages for another driver, whose device is attached.
+    fn table(&self) -> Result<SgTable>;
+
+    /// A user maps it, or another part of it.
+    fn map_opened(&self);
+
+    fn map_closed(&self);
 }
 
-/// A buffer that handles, maps, exports and jobs refer to. Frees itself with the last of these.
+/// Memory that handles, maps, exports and jobs refer to. Frees itself with the last of these.
 #[repr(C)]
-pub(crate) struct Object {
+pub(crate) struct Gem<T: Content> {
     gem: Opaque<bindings::drm_gem_object>,
-    buffer: Buffer,
+    content: T,
 }
 
-// SAFETY: GEM objects are made to be used and freed by any thread; `Buffer` is `Send` and `Sync`.
-unsafe impl Send for Object {}
+// SAFETY: GEM objects are made to be used and freed by any thread; the content is `Send` and `Sync`.
+unsafe impl<T: Content> Send for Gem<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Object {}
+unsafe impl<T: Content> Sync for Gem<T> {}
 
 // SAFETY: the count is the GEM object's; an object is freed by `free` when it is 0, and not before.
-unsafe impl AlwaysRefCounted for Object {
+unsafe impl<T: Content> AlwaysRefCounted for Gem<T> {
     fn inc_ref(&self) {
         // SAFETY: the object lives.
         unsafe { shim::lifeboat_shim_gem_get(self.gem.get()) };
@@ -59,37 +84,31 @@ unsafe impl AlwaysRefCounted for Object {
     }
 }
 
-impl Object {
+impl<T: Content> Gem<T> {
+    const OPERATIONS: bindings::vm_operations_struct = mmap::operations::<T>();
+
     const FUNCTIONS: bindings::drm_gem_object_funcs = bindings::drm_gem_object_funcs {
-        free: Some(free),
+        free: Some(free::<T>),
         open: None,
         close: None,
         print_info: None,
-        export: Some(prime::export),
-        pin: Some(prime::pin),
-        unpin: Some(prime::unpin),
-        get_sg_table: Some(prime::get_sg_table),
+        export: Some(prime::export::<T>),
+        pin: Some(prime::pin::<T>),
+        unpin: Some(prime::unpin::<T>),
+        get_sg_table: Some(prime::get_sg_table::<T>),
         vmap: None,
         vunmap: None,
-        mmap: Some(mmap::mmap_object),
+        mmap: Some(mmap::mmap_object::<T>),
         evict: None,
-        status: Some(status),
-        rss: Some(rss),
-        vm_ops: mmap::operations(),
+        status: Some(status::<T>),
+        rss: Some(rss::<T>),
+        vm_ops: &Self::OPERATIONS,
     };
 
-    /// An object for the files of the client's device, which has no handle yet.
-    pub(crate) fn new(client: Client<'_>, buffer: Buffer) -> Result<ARef<Self>> {
-        // SAFETY: the device lives as long as the file.
-        unsafe { Self::of(client.drm(), buffer) }
-    }
-
-    /// # Safety
-    ///
-    /// The device must live. It does from then on as long as the object.
-    pub(super) unsafe fn of(drm: *mut bindings::drm_device, buffer: Buffer) -> Result<ARef<Self>> {
-        let bytes = buffer.bytes();
-        let object = KBox::new(Self { gem: Opaque::new(bindings::drm_gem_object::default()), buffer }, GFP_KERNEL)?;
+    /// An object of a device, which has no handle yet.
+    pub(crate) fn new(drm: &DrmDevice, content: T) -> Result<ARef<Self>> {
+        let (drm, bytes) = (drm.raw(), content.bytes());
+        let object = KBox::new(Self { gem: Opaque::new(bindings::drm_gem_object::default()), content }, GFP_KERNEL)?;
         let object = KBox::into_raw(object);
         let gem = object.cast::<bindings::drm_gem_object>();
         // SAFETY: the GEM object is new, zeroed, and at the begin of the box, which `free` frees. The device is counted; so
@@ -109,24 +128,24 @@ impl Object {
         Ok(object)
     }
 
-    /// A handle of the client for this object.
-    pub(crate) fn handle(&self, client: Client<'_>) -> Result<u32> {
+    /// A handle of the file for this object.
+    pub(crate) fn handle(&self, file: &DrmFile) -> Result<u32> {
         let mut handle = 0;
         // SAFETY: file and object live.
-        to_result(unsafe { bindings::drm_gem_handle_create(client.0.as_ptr(), self.gem.get(), &mut handle) })?;
+        to_result(unsafe { bindings::drm_gem_handle_create(file.raw(), self.gem.get(), &mut handle) })?;
         Ok(handle)
     }
 
-    /// The object behind a handle of the client. ENOENT if there is none.
-    pub(crate) fn find(client: Client<'_>, handle: u32) -> Result<ARef<Self>> {
+    /// The object behind a handle of the file, all of whose device's objects have this content. ENOENT if there is none.
+    pub(crate) fn find(file: &DrmFile, handle: u32) -> Result<ARef<Self>> {
         // SAFETY: the file lives.
-        let found = unsafe { bindings::drm_gem_object_lookup(client.0.as_ptr(), handle) };
+        let found = unsafe { bindings::drm_gem_object_lookup(file.raw(), handle) };
         let object = NonNull::new(found.cast::<Self>()).ok_or(ENOENT)?;
         // SAFETY: all objects of this module's devices are made by `new`; the lookup gave us a count.
         Ok(unsafe { ARef::from_raw(object) })
     }
 
-    /// The offset at which the client's file maps the object.
+    /// The offset at which the device's files map the object.
     pub(crate) fn offset(&self) -> u64 {
         // SAFETY: the object lives, and its offset was made by `new`.
         unsafe { shim::lifeboat_shim_gem_offset(self.gem.get()) }
@@ -144,7 +163,7 @@ impl Object {
 
     /// Waits until no job uses it, or none that writes, for so many jiffies at most. ETIME if some still do then;
     /// ERESTARTSYS after a signal.
-    pub(crate) fn wait(&self, only_writers: bool, jiffies: kernel::time::Jiffies) -> Result {
+    pub(crate) fn wait(&self, only_writers: bool, jiffies: c_ulong) -> Result {
         let usage = match only_writers {
             true => bindings::dma_resv_usage_DMA_RESV_USAGE_WRITE,
             false => bindings::dma_resv_usage_DMA_RESV_USAGE_READ,
@@ -155,6 +174,11 @@ impl Object {
             left if left > 0 => Ok(()),
             error => to_result(error as c_int),
         }
+    }
+
+    /// The object as a callback hands it on, with the count.
+    pub(super) fn into_raw(this: ARef<Self>) -> *mut bindings::drm_gem_object {
+        ARef::into_raw(this).as_ptr().cast()
     }
 
     /// Its place among the offsets, in pages.
@@ -173,11 +197,11 @@ impl Object {
     }
 }
 
-impl Deref for Object {
-    type Target = Buffer;
+impl<T: Content> Deref for Gem<T> {
+    type Target = T;
 
-    fn deref(&self) -> &Buffer {
-        &self.buffer
+    fn deref(&self) -> &T {
+        &self.content
     }
 }
 
@@ -212,21 +236,21 @@ impl Drop for Window {
 }
 
 /// Frees an object that nothing refers to any more.
-unsafe extern "C" fn free(gem: *mut bindings::drm_gem_object) {
+unsafe extern "C" fn free<T: Content>(gem: *mut bindings::drm_gem_object) {
     // SAFETY: the object was made by `new`, and this is the only call for it: nobody has it any more. The device is put
     // last, since its offsets are used until then.
     unsafe {
         let drm = (*gem).dev;
         bindings::drm_gem_object_release(gem);
-        drop(KBox::from_raw(gem.cast::<Object>()));
+        drop(KBox::from_raw(gem.cast::<Gem<T>>()));
         bindings::drm_dev_put(drm);
     }
 }
 
 /// What fdinfo counts the object as.
-unsafe extern "C" fn status(gem: *mut bindings::drm_gem_object) -> bindings::drm_gem_object_status {
+unsafe extern "C" fn status<T: Content>(gem: *mut bindings::drm_gem_object) -> bindings::drm_gem_object_status {
     // SAFETY: the kernel passes an object that lives during the call.
-    let object = unsafe { Object::from_raw(gem) };
+    let object = unsafe { Gem::<T>::from_raw(gem) };
     let mut status = 0;
     if object.resident() > 0 {
         status |= bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT;
@@ -238,9 +262,9 @@ unsafe extern "C" fn status(gem: *mut bindings::drm_gem_object) -> bindings::drm
 }
 
 /// Bytes of memory that the object takes now.
-unsafe extern "C" fn rss(gem: *mut bindings::drm_gem_object) -> usize {
+unsafe extern "C" fn rss<T: Content>(gem: *mut bindings::drm_gem_object) -> usize {
     // SAFETY: the kernel passes an object that lives during the call.
-    unsafe { Object::from_raw(gem) }.resident()
+    unsafe { Gem::<T>::from_raw(gem) }.resident()
 }
 
 /// The errno of a result, as a callback returns it.
@@ -249,4 +273,10 @@ pub(super) fn to_c(result: Result) -> c_int {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
+}
+
+/// Jiffies until a time of CLOCK_MONOTONIC in nanoseconds, rounded up; 0 if it has passed. The longest wait is without end.
+pub(crate) fn jiffies_until(nanoseconds: i64) -> c_ulong {
+    // SAFETY: it takes any number.
+    unsafe { shim::drm_timeout_abs_to_jiffies(nanoseconds) as _ }
 }

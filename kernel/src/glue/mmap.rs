@@ -8,27 +8,19 @@ use core::ptr::NonNull;
 use kernel::{bindings, ffi::c_int, prelude::*};
 
 use super::{
-    gem::{to_c, Object},
+    drm::DrmDevice,
+    gem::{to_c, Content, Gem},
     pages::Frame,
     shim,
 };
 
-/// A table that does not change.
-struct Operations(bindings::vm_operations_struct);
-
-// SAFETY: nothing writes to it.
-unsafe impl Sync for Operations {}
-
-static OPERATIONS: Operations = Operations(bindings::vm_operations_struct {
-    open: Some(open),
-    close: Some(close),
-    fault: Some(fault),
-    ..pin_init::zeroed()
-});
-
-/// What the kernel calls for maps of our objects.
-pub(super) const fn operations() -> *const bindings::vm_operations_struct {
-    &raw const OPERATIONS.0
+/// What the kernel calls for maps of objects.
+pub(super) const fn operations<T: Content>() -> bindings::vm_operations_struct {
+    let mut operations: bindings::vm_operations_struct = pin_init::zeroed();
+    operations.open = Some(open::<T>);
+    operations.close = Some(close::<T>);
+    operations.fault = Some(fault::<T>);
+    operations
 }
 
 /// `mmap` of an open file: maps the object at the map's offset. EINVAL if there is none, EACCES if it is not the user's.
@@ -59,14 +51,14 @@ pub(super) unsafe extern "C" fn mmap_file(file: *mut bindings::file, vma: *mut b
 
 /// `mmap` of an object, by way of its device's files or of an export. EINVAL for a private map, whose copies could not be
 /// of frames. What is another driver's is mapped by that driver, and the count that the map would have had is put.
-pub(super) unsafe extern "C" fn mmap_object(
+pub(super) unsafe extern "C" fn mmap_object<T: Content>(
     gem: *mut bindings::drm_gem_object,
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
     // SAFETY: the kernel passes an object that lives and a map that nobody else has yet.
     to_c(unsafe {
-        let object = Object::from_raw(gem);
-        if shim::lifeboat_shim_vma_is_cow(vma) || !object.can_be_mapped() {
+        let object = Gem::<T>::from_raw(gem);
+        if shim::lifeboat_shim_vma_is_cow(vma) || !object.can_be_shared() {
             Err(EINVAL)
         } else if let Some(origin) = object.origin() {
             origin.mmap(vma).inspect(|()| shim::lifeboat_shim_gem_put(gem))
@@ -79,31 +71,31 @@ pub(super) unsafe extern "C" fn mmap_object(
 }
 
 /// Another map of the same object: a copy for a child, or a part.
-unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
+unsafe extern "C" fn open<T: Content>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: the kernel passes a map of ours, which holds its object.
     unsafe {
-        of(vma).map_opened();
+        of::<T>(vma).map_opened();
         bindings::drm_gem_vm_open(vma);
     }
 }
 
-unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
+unsafe extern "C" fn close<T: Content>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: as above; the object is put last.
     unsafe {
-        of(vma).map_closed();
+        of::<T>(vma).map_closed();
         bindings::drm_gem_vm_close(vma);
     }
 }
 
 /// Inserts the frame that is behind an address now.
-unsafe extern "C" fn fault(fault: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+unsafe extern "C" fn fault<T: Content>(fault: *mut bindings::vm_fault) -> bindings::vm_fault_t {
     // SAFETY: the kernel passes a fault in a map of ours, which holds its object, and keeps the map as it is meanwhile.
     let (vma, address, page) = unsafe {
         let place = &(*fault).__bindgen_anon_1;
         (place.vma, place.address, place.pgoff)
     };
     // SAFETY: as above.
-    let object = unsafe { of(vma) };
+    let object = unsafe { of::<T>(vma) };
     let page = page.wrapping_sub(object.first_page());
     // SAFETY: the map is one of frames (`mmap_object`), and is not private.
     let insert = |Frame(frame)| unsafe { bindings::vmf_insert_pfn(vma, address, frame) };
@@ -119,19 +111,16 @@ unsafe extern "C" fn fault(fault: *mut bindings::vm_fault) -> bindings::vm_fault
 /// # Safety
 ///
 /// It must be a map of ours, and live for all of the lifetime.
-unsafe fn of<'a>(vma: *mut bindings::vm_area_struct) -> &'a Object {
+unsafe fn of<'a, T: Content>(vma: *mut bindings::vm_area_struct) -> &'a Gem<T> {
     // SAFETY: `drm_gem_mmap_obj` and `drm_gem_prime_mmap` have stored the object there, with a count.
-    unsafe { Object::from_raw((*vma).vm_private_data.cast()) }
+    unsafe { Gem::<T>::from_raw((*vma).vm_private_data.cast()) }
 }
 
-/// Takes out what is behind all maps of a device's objects. Each address that is used afterwards faults, and is given what
-/// is there then.
-///
-/// # Safety
-///
-/// The device must live.
-pub(super) unsafe fn zap(drm: *mut bindings::drm_device) {
-    // SAFETY: a device has this inode from its allocation on; maps by files and by exports are in its mapping.
-    unsafe { bindings::unmap_mapping_range((*(*drm).anon_inode).i_mapping, 0, 0, 1) };
+impl DrmDevice {
+    /// Takes out what is behind all maps of the device's objects. Each address that is used afterwards faults, and is given
+    /// what is there then.
+    pub(crate) fn zap(&self) {
+        // SAFETY: a device has this inode from its allocation on; maps by files and by exports are in its mapping.
+        unsafe { bindings::unmap_mapping_range((*(*self.raw()).anon_inode).i_mapping, 0, 0, 1) };
+    }
 }
-

@@ -28,7 +28,7 @@ pub(crate) use aperture::Aperture;
 pub(crate) use bar::{Section, BARS};
 pub(crate) use dma::Memory;
 pub(crate) use function::Enabled;
-pub(crate) use gem::{Client, Object, Window};
+pub(crate) use gem::{jiffies_until, Content, Gem, Window};
 pub(crate) use id::pci_id;
 pub(crate) use irq::Interrupts;
 pub(crate) use pages::{Frame, Pages};

@@ -11,7 +11,9 @@ use kernel::{
 };
 
 use super::{
-    gem::{to_c, Object},
+    drm::{DrmDevice, Nodes},
+    file::Opened,
+    gem::{to_c, Content, Gem},
     pages::Pages,
     reach::{stretches, Stretch, BOTH_WAYS},
     shim,
@@ -30,22 +32,22 @@ impl SgTable {
 }
 
 /// `get_sg_table` of an object: the other driver maps it for its device.
-pub(super) unsafe extern "C" fn get_sg_table(gem: *mut bindings::drm_gem_object) -> *mut bindings::sg_table {
+pub(super) unsafe extern "C" fn get_sg_table<T: Content>(gem: *mut bindings::drm_gem_object) -> *mut bindings::sg_table {
     // SAFETY: the kernel passes an object that lives.
-    match unsafe { Object::from_raw(gem) }.table() {
+    match unsafe { Gem::<T>::from_raw(gem) }.table() {
         Ok(SgTable(table)) => table,
         Err(error) => error.to_ptr(),
     }
 }
 
 /// `export` of an object. EINVAL for the caller's own pages.
-pub(super) unsafe extern "C" fn export(
+pub(super) unsafe extern "C" fn export<T: Content>(
     gem: *mut bindings::drm_gem_object,
     flags: kernel::ffi::c_int,
 ) -> *mut bindings::dma_buf {
     // SAFETY: the kernel passes an object that lives.
     unsafe {
-        if Object::from_raw(gem).can_be_exported() {
+        if Gem::<T>::from_raw(gem).can_be_shared() {
             bindings::drm_gem_prime_export(gem, flags)
         } else {
             EINVAL.to_ptr()
@@ -54,15 +56,60 @@ pub(super) unsafe extern "C" fn export(
 }
 
 /// `pin` of an object: another device attaches to it. EOPNOTSUPP for memory that it could not reach.
-pub(super) unsafe extern "C" fn pin(gem: *mut bindings::drm_gem_object) -> kernel::ffi::c_int {
+pub(super) unsafe extern "C" fn pin<T: Content>(gem: *mut bindings::drm_gem_object) -> kernel::ffi::c_int {
     // SAFETY: the kernel passes an object that lives.
-    to_c(unsafe { Object::from_raw(gem) }.attach_other())
+    to_c(unsafe { Gem::<T>::from_raw(gem) }.attach())
 }
 
 /// `unpin` of an object: another device detaches from it.
-pub(super) unsafe extern "C" fn unpin(gem: *mut bindings::drm_gem_object) {
+pub(super) unsafe extern "C" fn unpin<T: Content>(gem: *mut bindings::drm_gem_object) {
     // SAFETY: the kernel passes an object that lives.
-    unsafe { Object::from_raw(gem) }.detach_other();
+    unsafe { Gem::<T>::from_raw(gem) }.detach();
+}
+
+/// `gem_prime_import` of a device: an object on a buffer of another driver. A buffer of this device's own is the same object
+/// again, also after a loss.
+pub(super) unsafe extern "C" fn import<N: Nodes>(
+    drm: *mut bindings::drm_device,
+    buffer: *mut bindings::dma_buf,
+) -> *mut bindings::drm_gem_object {
+    // SAFETY: the kernel passes a device of these nodes and a buffer that both live. The private data of a buffer that was
+    // exported by the device is its object.
+    let imported = unsafe {
+        if bindings::drm_gem_is_prime_exported_dma_buf(drm, buffer) {
+            let gem = (*buffer).priv_.cast();
+            shim::lifeboat_shim_gem_get(gem);
+            return gem;
+        }
+        let drm = DrmDevice::from_raw(drm);
+        NonNull::new(buffer).ok_or(EINVAL).and_then(|buffer| drm.nodes::<N>().import(drm, DmaBuf::from_raw(buffer)))
+    };
+    match imported {
+        Ok(object) => Gem::into_raw(object),
+        Err(error) => error.to_ptr(),
+    }
+}
+
+/// Bytes to which the rows of a simple picture are rounded up: what any display can take.
+const ROW_UNIT: u32 = 64;
+
+/// `dumb_create` of a device: a buffer for a simple picture.
+pub(super) unsafe extern "C" fn create_dumb<N: Nodes>(
+    file: *mut bindings::drm_file,
+    _: *mut bindings::drm_device,
+    arguments: *mut bindings::drm_mode_create_dumb,
+) -> kernel::ffi::c_int {
+    // SAFETY: the kernel passes arguments of its own.
+    let arguments = unsafe { &mut *arguments };
+    // SAFETY: the file is open during the call, and of a device of these nodes.
+    let opened = unsafe { Opened::<N>::from_raw(file) };
+    let row = arguments.bpp.div_ceil(8).checked_mul(arguments.width).and_then(|row| row.checked_next_multiple_of(ROW_UNIT));
+    let Some(row) = row else { return EINVAL.to_errno() };
+    to_c(N::create(&opened, u64::from(row) * u64::from(arguments.height)).map(|(handle, bytes)| {
+        arguments.pitch = row;
+        arguments.size = bytes;
+        arguments.handle = handle;
+    }))
 }
 
 /// Another driver's buffer.

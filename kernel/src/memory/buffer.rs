@@ -5,9 +5,8 @@
 use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
 use lifeboat_driver::gpu::Gpu;
 
-use super::{binding::Stretches, host::Host, imported::Imported, vram::Vram};
-use crate::device::Device;
-use crate::glue::{DmaBuf, Frame, SgTable, Window};
+use super::{binding::Stretches, host::Host, imported::Imported, vram::Vram, Memory};
+use crate::glue::{Content, DmaBuf, Frame, SgTable, Window};
 use crate::registration::Driven;
 
 /// Buffers are whole pages, for the processor as for the device.
@@ -37,7 +36,7 @@ pub(super) enum Target {
 
 /// See the module documentation.
 pub(crate) struct Buffer {
-    device: Arc<Device>,
+    memory: Arc<Memory>,
     bytes: usize,
     place: Place,
 }
@@ -49,15 +48,20 @@ enum Place {
 }
 
 impl Buffer {
-    /// A zeroed buffer of at least so many bytes. Call it in a section of the gate. EINVAL for no byte, ENOSPC if there is
-    /// no room in video memory.
-    pub(crate) fn new(device: &Arc<Device>, bytes: u64, placement: Placement) -> Result<Self> {
+    /// A zeroed buffer of at least so many bytes. Call it in a section of the gate; `is_over` says whether that is to end.
+    /// EINVAL for no byte, ENOSPC if there is no room in video memory.
+    pub(crate) fn new(
+        memory: &Arc<Memory>,
+        bytes: u64,
+        placement: Placement,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Self> {
         let bytes = bytes.checked_next_multiple_of(UNIT).filter(|bytes| *bytes > 0).ok_or(EINVAL)?;
         if bytes > MOST_BYTES {
             return Err(if placement == Placement::Vram { ENOSPC } else { ENOMEM });
         }
         let place = match placement {
-            Placement::Vram => Place::Vram(video_memory(device, bytes)?),
+            Placement::Vram => Place::Vram(video_memory(memory, bytes, is_over)?),
             Placement::Host | Placement::Lazy => {
                 let host = Host::new(usize::try_from(bytes)? / PAGE_SIZE)?;
                 if placement == Placement::Host {
@@ -66,78 +70,31 @@ impl Buffer {
                 Place::Host(host)
             }
         };
-        Ok(Self::of(device, usize::try_from(bytes)?, place))
+        Ok(Self::of(memory, usize::try_from(bytes)?, place))
     }
 
     /// A buffer on another driver's. Call it in a section of the gate.
-    pub(crate) fn imported(device: &Arc<Device>, origin: DmaBuf) -> Result<Self> {
+    pub(crate) fn imported(memory: &Arc<Memory>, origin: DmaBuf) -> Result<Self> {
         let bytes = origin.bytes();
-        let imported = Imported::new(origin, &device.memory.lending)?;
-        Ok(Self::of(device, bytes, Place::Imported(imported)))
+        let imported = Imported::new(origin, &memory.lending)?;
+        Ok(Self::of(memory, bytes, Place::Imported(imported)))
     }
 
-    fn of(device: &Arc<Device>, bytes: usize, place: Place) -> Self {
-        device.memory.count_buffer(1);
-        Self { device: device.clone(), bytes, place }
+    fn of(memory: &Arc<Memory>, bytes: usize, place: Place) -> Self {
+        memory.count_buffer(1);
+        Self { memory: memory.clone(), bytes, place }
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether maps of it are of the device's memory, while there is a device.
-    pub(crate) fn is_device_memory(&self) -> bool {
-        matches!(self.place, Place::Vram(_))
-    }
-
-    /// Where it was imported from.
-    pub(crate) fn origin(&self) -> Option<&DmaBuf> {
-        match &self.place {
-            Place::Imported(imported) => Some(&imported.origin),
-            _ => None,
-        }
-    }
-
-    /// Whether users can map it.
-    pub(crate) fn can_be_mapped(&self) -> bool {
-        true
-    }
-
-    /// Whether it can be made known to other devices.
-    pub(crate) fn can_be_exported(&self) -> bool {
-        !matches!(self.place, Place::Imported(_))
-    }
-
-    /// Bytes of memory that it takes now. Takes no lock.
-    pub(crate) fn resident(&self) -> usize {
-        match &self.place {
-            Place::Host(host) => host.resident(),
-            Place::Vram(_) => self.bytes,
-            Place::Imported(_) => 0,
-        }
-    }
-
-    /// Calls `insert` with the frame that a map shows at a page: the buffer's, or, once the device is lost, the one that
-    /// takes the place of all its video memory. Whoever ends that waits until `insert` has returned.
-    pub(crate) fn with_frame<T>(&self, page: usize, insert: impl FnOnce(Frame) -> T) -> Result<T> {
-        if page >= self.bytes / PAGE_SIZE {
-            return Err(EINVAL);
-        }
-        match &self.place {
-            Place::Host(host) => host.with_frame(page, insert),
-            Place::Vram(vram) => match self.device.enter() {
-                Some(_section) => Ok(insert(vram.frame(page))),
-                None => vram.dummy().map(insert),
-            },
-            Place::Imported(_) => Err(EINVAL),
-        }
+    /// Bytes, rounded up to whole pages.
+    pub(crate) fn size(&self) -> u64 {
+        self.bytes as u64
     }
 
     /// The memory as the device reaches it from now on, until the binding ends. Call it in a section of the gate, after
     /// [`Buffer::begin_use`].
     pub(super) fn target(&self) -> Result<Target> {
         match &self.place {
-            Place::Host(host) => host.reach(&self.device.memory.lending).map(Target::Host),
+            Place::Host(host) => host.reach(&self.memory.lending).map(Target::Host),
             Place::Imported(imported) => imported.reach().map(Target::Host),
             Place::Vram(vram) => Ok(Target::Vram(vram.offset())),
         }
@@ -156,8 +113,64 @@ impl Buffer {
         }
     }
 
-    /// Another device attaches to it. EOPNOTSUPP if that could not reach it.
-    pub(crate) fn attach_other(&self) -> Result {
+    /// Says whether the contents are needed; `window` is the buffer's place in users' maps. Returns whether they are still
+    /// there.
+    pub(crate) fn advise(&self, needed: bool, window: Window) -> Result<bool> {
+        let Place::Host(host) = &self.place else { return Ok(true) };
+        self.memory.spare.advise(host, needed, window)
+    }
+}
+
+impl Content for Buffer {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn resident(&self) -> usize {
+        match &self.place {
+            Place::Host(host) => host.resident(),
+            Place::Vram(_) => self.bytes,
+            Place::Imported(_) => 0,
+        }
+    }
+
+    fn is_purgeable(&self) -> bool {
+        matches!(&self.place, Place::Host(host) if host.is_spare())
+    }
+
+    fn can_be_shared(&self) -> bool {
+        true
+    }
+
+    fn is_device_memory(&self) -> bool {
+        matches!(self.place, Place::Vram(_))
+    }
+
+    fn origin(&self) -> Option<&DmaBuf> {
+        match &self.place {
+            Place::Imported(imported) => Some(&imported.origin),
+            _ => None,
+        }
+    }
+
+    /// The buffer's frame, or, once the device is lost, the one that takes the place of all its video memory. Whoever ends
+    /// the binding waits until `insert` has returned.
+    fn with_frame<T>(&self, page: usize, insert: impl FnOnce(Frame) -> T) -> Result<T> {
+        if page >= self.bytes / PAGE_SIZE {
+            return Err(EINVAL);
+        }
+        match &self.place {
+            Place::Host(host) => host.with_frame(page, insert),
+            Place::Vram(vram) => match self.memory.gate.enter() {
+                Ok(_section) => Ok(insert(vram.frame(page))),
+                Err(_) => vram.dummy().map(insert),
+            },
+            Place::Imported(_) => Err(EINVAL),
+        }
+    }
+
+    /// EOPNOTSUPP for memory that another device could not reach.
+    fn attach(&self) -> Result {
         match &self.place {
             Place::Host(host) => {
                 host.begin_use();
@@ -167,51 +180,38 @@ impl Buffer {
         }
     }
 
-    pub(crate) fn detach_other(&self) {
+    fn detach(&self) {
         self.end_use();
     }
 
-    /// Its pages for another driver, whose device is attached.
-    pub(crate) fn table(&self) -> Result<SgTable> {
+    fn table(&self) -> Result<SgTable> {
         match &self.place {
             Place::Host(host) => host.table(),
             _ => Err(EOPNOTSUPP),
         }
     }
 
-    /// Says whether the contents are needed; `window` is the buffer's place in users' maps. Returns whether they are still
-    /// there.
-    pub(crate) fn advise(&self, needed: bool, window: Window) -> Result<bool> {
-        let Place::Host(host) = &self.place else { return Ok(true) };
-        self.device.memory.spare.advise(host, needed, window)
+    fn map_opened(&self) {
+        self.memory.count_map(1);
     }
 
-    /// Whether the contents may be given up. Takes no lock.
-    pub(crate) fn is_purgeable(&self) -> bool {
-        matches!(&self.place, Place::Host(host) if host.is_spare())
-    }
-
-    pub(crate) fn map_opened(&self) {
-        self.device.memory.count_map(1);
-    }
-
-    pub(crate) fn map_closed(&self) {
-        self.device.memory.count_map(-1);
+    fn map_closed(&self) {
+        self.memory.count_map(-1);
     }
 }
 
 /// A stretch of video memory, without what its last user left there.
-fn video_memory(device: &Device, bytes: u64) -> Result<Vram> {
-    let taken = device.memory.vram.as_ref().ok_or(ENOSPC)?.take(bytes)?;
-    let aperture = device.memory.lending.aperture()?;
-    aperture.clear(taken.start(), taken.bytes(), || device.link.is_ending())?;
+fn video_memory(memory: &Memory, bytes: u64, is_over: impl Fn() -> bool) -> Result<Vram> {
+    let taken = memory.vram.as_ref().ok_or(ENOSPC)?.take(bytes)?;
+    let aperture = memory.lending.aperture()?;
+    aperture.clear(taken.start(), taken.bytes(), is_over)?;
     let first = aperture.frame(taken.start()).ok_or(ENOSPC)?;
     Vram::new(taken, first)
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let memory = &self.device.memory;
+        let memory = &self.memory;
         match &self.place {
             Place::Host(host) => {
                 memory.spare.forget(host);

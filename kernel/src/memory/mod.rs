@@ -31,7 +31,7 @@ mod vram;
 
 pub(crate) use buffer::{Buffer, Placement};
 pub(crate) use retained::Retained;
-pub(crate) use table::{Part, Table};
+pub(crate) use table::{Part, Registers, Table};
 pub(crate) use tables::Tables;
 
 use kernel::{
@@ -45,17 +45,21 @@ use kernel::{
 };
 use lifeboat_driver::{gpu::Gpu, Driver};
 
-use crate::glue::Stretches;
+use crate::gate::Gate;
+use crate::glue::{Gem, Stretches};
 use crate::registration::Driven;
-use crate::workspace::Workspace;
 use binding::Lending;
 use spare::Spare;
+
+/// A buffer as handles, maps, exports and jobs refer to it.
+pub(crate) type Object = Gem<Buffer>;
 
 /// The memory of one device.
 #[pin_data]
 pub(crate) struct Memory {
     /// Video memory; `None` if the device has none for programs.
     vram: Option<Arc<Stretches>>,
+    gate: Arc<Gate>,
     #[pin]
     lending: Lending,
     spare: Spare,
@@ -67,25 +71,28 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    pub(crate) fn new<'a>(
-        function: &'a pci::Device<Bound>,
-        info: &'a <Driven as Driver>::Info,
-    ) -> impl PinInit<Self, Error> + 'a {
-        pin_init::pin_init_scope(move || {
-            let memory = Driven::vram(info);
-            // The driver's own jobs have the first part.
-            let own = Workspace::vram_needed(Driven::rings(info));
-            let bytes = memory.map_or(0, |vram| vram.bytes.saturating_sub(own));
-            let vram = (bytes > 0).then(|| Stretches::new(own, bytes)).transpose()?;
-            Ok(try_pin_init!(Self {
+    /// The first `reserved` bytes of video memory are the driver's own.
+    pub(crate) fn new(
+        function: &pci::Device<Bound>,
+        info: &<Driven as Driver>::Info,
+        gate: Arc<Gate>,
+        reserved: u64,
+    ) -> Result<Arc<Self>> {
+        let memory = Driven::vram(info);
+        let bytes = memory.map_or(0, |vram| vram.bytes.saturating_sub(reserved));
+        let vram = (bytes > 0).then(|| Stretches::new(reserved, bytes)).transpose()?;
+        Arc::pin_init(
+            try_pin_init!(Self {
                 vram,
+                gate,
                 lending <- Lending::new(function, memory),
                 spare: Spare::new()?,
                 tables <- Tables::new(info),
                 buffers: Atomic::new(0),
                 maps: Atomic::new(0),
-            }? Error))
-        })
+            }? Error),
+            GFP_KERNEL,
+        )
     }
 
     /// Buffers that some handle, map, export or job refers to.

@@ -19,7 +19,7 @@ use kernel::{
     sync::{aref::ARef, Arc, SpinLock},
 };
 
-use crate::glue::Object;
+use super::Object;
 
 /// A buffer whose contents are kept.
 pub(super) struct Used(ARef<Object>);

@@ -12,19 +12,25 @@ use kernel::{
 };
 use lifeboat_driver::{
     gpu::{ContextId, Gpu, GpuVa, Segment, Target as At},
-    Driver, DriverError,
+    Driver, DriverError, Io,
 };
 use lifeboat_pci::Iova;
 
 use super::{
     buffer::Target,
     retained::{Retained, Used},
+    Object,
 };
-use crate::device::Device;
 use crate::errno::errno;
-use crate::glue::Object;
+use crate::glue::Content;
 use crate::link::Link;
 use crate::registration::Driven;
+
+/// The registers of a device whose address tables are changed.
+pub(crate) trait Registers {
+    /// Runs code of the driver in a register section, inside a section of the gate. An error if the device is lost.
+    fn change(&self, code: &mut dyn FnMut(&Io<'_>) -> Result<(), DriverError>) -> Result<(), DriverError>;
+}
 
 /// A part of a buffer, and the addresses that are to lead to it. All in bytes.
 #[derive(Clone, Copy)]
@@ -40,6 +46,8 @@ pub(crate) struct Part {
 #[pin_data]
 pub(crate) struct Table {
     context: ContextId,
+    /// That the device's table has.
+    segments: u8,
     #[pin]
     space: Mutex<Space>,
 }
@@ -69,15 +77,14 @@ impl Mapping {
 
 impl Table {
     /// The empty table of a context of the hardware, which must be empty, too.
-    pub(super) fn new(device: &Device, context: ContextId) -> Result<Arc<Self>> {
-        let segments = Driven::segments(&device.info);
+    pub(super) fn new(context: ContextId, segments: u8) -> Result<Arc<Self>> {
         let mut free_slots = KVec::with_capacity(segments.into(), GFP_KERNEL)?;
         for slot in (0..segments).rev() {
             free_slots.push(slot, GFP_KERNEL)?;
         }
         let mappings = KVec::with_capacity(segments.into(), GFP_KERNEL)?;
         let space = Space { mappings, free_slots, retained: Retained::new()? };
-        Arc::pin_init(pin_init!(Self { context, space <- new_mutex!(space, "lifeboat::space") }), GFP_KERNEL)
+        Arc::pin_init(pin_init!(Self { context, segments, space <- new_mutex!(space, "lifeboat::space") }), GFP_KERNEL)
     }
 
     pub(crate) fn context(&self) -> ContextId {
@@ -86,7 +93,7 @@ impl Table {
 
     /// Maps a part of a buffer. Call it in a section of the gate. EINVAL for what is no whole pages, or past an end; EEXIST
     /// if an address is taken, ENOSPC if there are too few segments.
-    pub(crate) fn map(&self, device: &Arc<Device>, object: ARef<Object>, part: Part) -> Result {
+    pub(crate) fn map(&self, registers: &dyn Registers, object: ARef<Object>, part: Part) -> Result {
         check(&part, object.bytes() as u64)?;
         let object = Used::new(object);
         let mut segments = segments(object.target()?, &part)?;
@@ -101,13 +108,13 @@ impl Table {
         for (slot, _) in &mut segments {
             *slot = space.free_slots.pop().ok_or(ENOSPC)?;
         }
-        let written = device.io(|io| {
+        let written = registers.change(&mut |io| {
             segments.iter().try_for_each(|(slot, segment)| Driven::set_segment(io, self.context, *slot, segment))
         });
         let mapping = Mapping { part, segments, object, next };
         if let Err(error) = written {
             // Perhaps half of them are written.
-            self.clear(device, &mapping);
+            self.clear(registers, &mapping);
             space.give_back(&mapping);
             drop(space);
             return Err(errno(error));
@@ -118,10 +125,10 @@ impl Table {
     }
 
     /// Unmaps what begins at an address. Touches no hardware if the device is lost. ENOENT if nothing does.
-    pub(crate) fn unmap(&self, device: &Arc<Device>, address: u64) -> Result {
+    pub(crate) fn unmap(&self, registers: &dyn Registers, address: u64) -> Result {
         let mut space = self.space.lock();
         let index = space.mappings.iter().position(|mapping| mapping.part.address == address).ok_or(ENOENT)?;
-        let before = self.end(device, &mut space, index);
+        let before = self.end(registers, &mut space, index);
         drop(space);
         // Perhaps with the buffer.
         drop(before);
@@ -129,11 +136,11 @@ impl Table {
     }
 
     /// Empties the table, for good. What was mapped stays for the jobs that hold it.
-    pub(super) fn empty(&self, device: &Arc<Device>) {
+    pub(super) fn empty(&self, registers: &dyn Registers) {
         loop {
             let mut space = self.space.lock();
             let Some(last) = space.mappings.len().checked_sub(1) else { break };
-            let before = self.end(device, &mut space, last);
+            let before = self.end(registers, &mut space, last);
             drop(space);
             drop(before);
         }
@@ -145,8 +152,8 @@ impl Table {
     }
 
     /// The buffers that are mapped, each as often as it is, and whether commands may write to it.
-    pub(crate) fn objects(&self, device: &Device) -> Result<KVec<(ARef<Object>, bool)>> {
-        let mut objects = KVec::with_capacity(Driven::segments(&device.info).into(), GFP_KERNEL)?;
+    pub(crate) fn objects(&self) -> Result<KVec<(ARef<Object>, bool)>> {
+        let mut objects = KVec::with_capacity(self.segments.into(), GFP_KERNEL)?;
         for mapping in &self.space.lock().mappings {
             let _ = objects.push_within_capacity((mapping.object.object(), mapping.part.writable));
         }
@@ -162,24 +169,23 @@ impl Table {
     }
 
     /// Ends one mapping. Returns what may go with it once the lock is free.
-    fn end(&self, device: &Arc<Device>, space: &mut Space, index: usize) -> Option<Retained> {
+    fn end(&self, registers: &dyn Registers, space: &mut Space, index: usize) -> Option<Retained> {
         let last = space.mappings.len().checked_sub(1)?;
         space.mappings.swap(index, last);
         let mapping = space.mappings.pop()?;
-        self.clear(device, &mapping);
+        self.clear(registers, &mapping);
         space.give_back(&mapping);
         let Mapping { object, next, .. } = mapping;
         Some(Retained::end(&mut space.retained, object, next))
     }
 
     /// Clears the segments of a mapping in the device, if there is one.
-    fn clear(&self, device: &Arc<Device>, mapping: &Mapping) {
-        if let Some(_section) = device.enter() {
-            let _ = device.io(|io| {
-                let mut slots = mapping.segments.iter();
-                slots.try_for_each(|(slot, _)| Driven::clear_segment(io, self.context, *slot))
-            });
-        }
+    fn clear(&self, registers: &dyn Registers, mapping: &Mapping) {
+        // An error says that there is no table any more.
+        let _ = registers.change(&mut |io| {
+            let mut slots = mapping.segments.iter();
+            slots.try_for_each(|(slot, _)| Driven::clear_segment(io, self.context, *slot))
+        });
     }
 }
 

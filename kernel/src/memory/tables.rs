@@ -12,8 +12,7 @@ use lifeboat_driver::{
     Driver, DriverError,
 };
 
-use super::table::Table;
-use crate::device::Device;
+use super::table::{Registers, Table};
 use crate::link::Link;
 use crate::registration::Driven;
 
@@ -23,31 +22,33 @@ pub(crate) struct Tables {
     /// One place for each context of the hardware.
     #[pin]
     open: Mutex<KVec<Option<Arc<Table>>>>,
+    /// Of each table.
+    segments: u8,
 }
 
 impl Tables {
     pub(super) fn new(info: &<Driven as Driver>::Info) -> impl PinInit<Self, Error> {
-        let contexts = Driven::contexts(info);
+        let (contexts, segments) = (Driven::contexts(info), Driven::segments(info));
         pin_init::pin_init_scope(move || {
             let mut open = KVec::new();
             for _ in 0..contexts {
                 open.push(None, GFP_KERNEL)?;
             }
-            Ok(try_pin_init!(Self { open <- new_mutex!(open, "lifeboat::tables") }? Error))
+            Ok(try_pin_init!(Self { open <- new_mutex!(open, "lifeboat::tables"), segments }? Error))
         })
     }
 
     /// Opens the table of a context, which nobody else uses: from here on it survives a reset of the device.
-    pub(crate) fn open(&self, device: &Device, context: ContextId) -> Result<Arc<Table>> {
-        let table = Table::new(device, context)?;
+    pub(crate) fn open(&self, context: ContextId) -> Result<Arc<Table>> {
+        let table = Table::new(context, self.segments)?;
         *self.open.lock().get_mut(usize::from(context.0)).ok_or(EINVAL)? = Some(table.clone());
         Ok(table)
     }
 
     /// Closes the table of a context whose last handle is closed: it is empty, here and in the device, when this returns.
     /// The buffers stay for the jobs that hold them; those that run fault.
-    pub(crate) fn close(&self, device: &Arc<Device>, table: &Table) {
-        table.empty(device);
+    pub(crate) fn close(&self, registers: &dyn Registers, table: &Table) {
+        table.empty(registers);
         let place = self.open.lock().get_mut(usize::from(table.context().0)).and_then(Option::take);
         drop(place);
     }
