@@ -23,6 +23,7 @@ pub(crate) struct Reach(ARef<Device>);
 pub(crate) struct Reached {
     device: ARef<Device>,
     table: bindings::sg_table,
+    direction: bindings::dma_data_direction,
     _pages: Arc<Pages>,
 }
 
@@ -45,7 +46,7 @@ impl Reach {
         Self(device.into())
     }
 
-    /// Lets the device read and write these pages.
+    /// Lets the device read these pages, and write them if that is allowed.
     pub(crate) fn map(&self, pages: &Arc<Pages>) -> Result<Reached> {
         let device = raw(&self.0);
         let count = u32::try_from(pages.len())?;
@@ -64,14 +65,15 @@ impl Reach {
                 bindings::GFP_KERNEL,
             )
         })?;
+        let direction = if pages.is_writable() { BOTH_WAYS } else { bindings::dma_data_direction::DMA_TO_DEVICE };
         // SAFETY: the table is that of pages that stay until the map is undone; the device is bound.
-        let mapped = to_result(unsafe { bindings::dma_map_sgtable(device, &mut table, BOTH_WAYS, 0) });
+        let mapped = to_result(unsafe { bindings::dma_map_sgtable(device, &mut table, direction, 0) });
         if let Err(error) = mapped {
             // SAFETY: the table was allocated above, and is not mapped.
             unsafe { bindings::sg_free_table(&mut table) };
             return Err(error);
         }
-        Ok(Reached { device: self.0.clone(), table, _pages: pages.clone() })
+        Ok(Reached { device: self.0.clone(), table, direction, _pages: pages.clone() })
     }
 
     /// Lets the device read and write another device's buffer. The device of that must not wait for this one's.
@@ -110,7 +112,7 @@ impl Drop for Reached {
     fn drop(&mut self) {
         // SAFETY: `map` allocated the table and mapped it for the device, which is still bound.
         unsafe {
-            bindings::dma_unmap_sgtable(raw(&self.device), &mut self.table, BOTH_WAYS, 0);
+            bindings::dma_unmap_sgtable(raw(&self.device), &mut self.table, self.direction, 0);
             bindings::sg_free_table(&mut self.table);
         }
     }

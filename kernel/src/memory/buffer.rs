@@ -5,7 +5,7 @@
 use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
 use lifeboat_driver::gpu::Gpu;
 
-use super::{binding::Stretches, host::Host, imported::Imported, vram::Vram, Memory};
+use super::{binding::Stretches, host::Host, imported::Imported, user::User, vram::Vram, Memory};
 use crate::glue::{Content, DmaBuf, Frame, SgTable, Window};
 use crate::registration::Driven;
 
@@ -45,23 +45,19 @@ enum Place {
     Host(Arc<Host>),
     Vram(Vram),
     Imported(Arc<Imported>),
+    User(User),
 }
 
 impl Buffer {
-    /// A zeroed buffer of at least so many bytes. Call it in a section of the gate; `is_over` says whether that is to end.
-    /// EINVAL for no byte, ENOSPC if there is no room in video memory.
-    pub(crate) fn new(
-        memory: &Arc<Memory>,
-        bytes: u64,
-        placement: Placement,
-        is_over: impl Fn() -> bool,
-    ) -> Result<Self> {
+    /// A zeroed buffer of at least so many bytes. Call it in a section of the gate. EINVAL for no byte, ENOSPC if there is
+    /// no room in video memory, ENODEV if the binding ends meanwhile.
+    pub(crate) fn new(memory: &Arc<Memory>, bytes: u64, placement: Placement) -> Result<Self> {
         let bytes = bytes.checked_next_multiple_of(UNIT).filter(|bytes| *bytes > 0).ok_or(EINVAL)?;
         if bytes > MOST_BYTES {
             return Err(if placement == Placement::Vram { ENOSPC } else { ENOMEM });
         }
         let place = match placement {
-            Placement::Vram => Place::Vram(video_memory(memory, bytes, is_over)?),
+            Placement::Vram => Place::Vram(video_memory(memory, bytes)?),
             Placement::Host | Placement::Lazy => {
                 let host = Host::new(usize::try_from(bytes)? / PAGE_SIZE)?;
                 if placement == Placement::Host {
@@ -71,6 +67,16 @@ impl Buffer {
             }
         };
         Ok(Self::of(memory, usize::try_from(bytes)?, place))
+    }
+
+    /// A buffer of the caller's own pages. Call it in a section of the gate. EINVAL for no pages, or a part of one.
+    pub(crate) fn user(memory: &Arc<Memory>, address: u64, bytes: u64, writable: bool) -> Result<Self> {
+        if bytes == 0 || bytes > MOST_BYTES || address % UNIT != 0 || bytes % UNIT != 0 {
+            return Err(EINVAL);
+        }
+        let (address, bytes) = (usize::try_from(address)?, usize::try_from(bytes)?);
+        let user = User::new(memory, address, bytes / PAGE_SIZE, writable)?;
+        Ok(Self::of(memory, bytes, Place::User(user)))
     }
 
     /// A buffer on another driver's. Call it in a section of the gate.
@@ -94,7 +100,7 @@ impl Buffer {
     /// [`Buffer::begin_use`].
     pub(super) fn target(&self) -> Result<Target> {
         match &self.place {
-            Place::Host(host) => host.reach(&self.memory.lending).map(Target::Host),
+            Place::Host(host) | Place::User(User { host, .. }) => host.reach(&self.memory.lending).map(Target::Host),
             Place::Imported(imported) => imported.reach().map(Target::Host),
             Place::Vram(vram) => Ok(Target::Vram(vram.offset())),
         }
@@ -110,6 +116,24 @@ impl Buffer {
     pub(super) fn end_use(&self) {
         if let Place::Host(host) = &self.place {
             host.end_use();
+        }
+    }
+
+    /// Whether commands may write to it.
+    pub(super) fn is_writable(&self) -> bool {
+        !matches!(&self.place, Place::User(user) if !user.writable)
+    }
+
+    /// Whether it is no longer to be mapped: its program has unmapped its pages.
+    pub(super) fn is_revoked(&self) -> bool {
+        matches!(&self.place, Place::User(user) if user.is_unmapped())
+    }
+
+    /// What tables are [gone through](super::Tables::revoke) for.
+    pub(super) fn key(&self) -> Option<usize> {
+        match &self.place {
+            Place::User(user) => Some(user.host.key()),
+            _ => None,
         }
     }
 
@@ -131,6 +155,7 @@ impl Content for Buffer {
             Place::Host(host) => host.resident(),
             Place::Vram(_) => self.bytes,
             Place::Imported(_) => 0,
+            Place::User(user) => user.host.resident(),
         }
     }
 
@@ -139,7 +164,7 @@ impl Content for Buffer {
     }
 
     fn can_be_shared(&self) -> bool {
-        true
+        !matches!(self.place, Place::User(_))
     }
 
     fn is_device_memory(&self) -> bool {
@@ -165,7 +190,7 @@ impl Content for Buffer {
                 Ok(_section) => Ok(insert(vram.frame(page))),
                 Err(_) => vram.dummy().map(insert),
             },
-            Place::Imported(_) => Err(EINVAL),
+            Place::Imported(_) | Place::User(_) => Err(EINVAL),
         }
     }
 
@@ -201,10 +226,10 @@ impl Content for Buffer {
 }
 
 /// A stretch of video memory, without what its last user left there.
-fn video_memory(memory: &Memory, bytes: u64, is_over: impl Fn() -> bool) -> Result<Vram> {
+fn video_memory(memory: &Memory, bytes: u64) -> Result<Vram> {
     let taken = memory.vram.as_ref().ok_or(ENOSPC)?.take(bytes)?;
     let aperture = memory.lending.aperture()?;
-    aperture.clear(taken.start(), taken.bytes(), is_over)?;
+    aperture.clear(taken.start(), taken.bytes(), || memory.link.is_ending())?;
     let first = aperture.frame(taken.start()).ok_or(ENOSPC)?;
     Vram::new(taken, first)
 }
@@ -217,6 +242,7 @@ impl Drop for Buffer {
                 memory.spare.forget(host);
                 host.leave(&memory.lending);
             }
+            Place::User(user) => user.host.leave(&memory.lending),
             Place::Imported(imported) => imported.leave(&memory.lending),
             Place::Vram(_) => {}
         }

@@ -10,6 +10,7 @@
 //! | `buffer` | a buffer, and what is behind a map of it now |
 //! | `host` | a buffer's pages in host memory, and the device's way to them |
 //! | `imported` | a buffer on another device's memory |
+//! | `user` | a buffer of a program's own pages |
 //! | `vram` | a buffer's stretch of video memory |
 //! | `binding` | what the binding lends buffers |
 //! | `table`, `tables` | the address table of a context, and of all |
@@ -27,11 +28,12 @@ mod retained;
 mod spare;
 mod table;
 mod tables;
+mod user;
 mod vram;
 
 pub(crate) use buffer::{Buffer, Placement};
 pub(crate) use retained::Retained;
-pub(crate) use table::{Part, Registers, Table};
+pub(crate) use table::{Part, Table};
 pub(crate) use tables::Tables;
 
 use kernel::{
@@ -47,6 +49,7 @@ use lifeboat_driver::{gpu::Gpu, Driver};
 
 use crate::gate::Gate;
 use crate::glue::{Gem, Stretches};
+use crate::link::Link;
 use crate::registration::Driven;
 use binding::Lending;
 use spare::Spare;
@@ -60,6 +63,7 @@ pub(crate) struct Memory {
     /// Video memory; `None` if the device has none for programs.
     vram: Option<Arc<Stretches>>,
     gate: Arc<Gate>,
+    link: Arc<Link>,
     #[pin]
     lending: Lending,
     spare: Spare,
@@ -76,6 +80,7 @@ impl Memory {
         function: &pci::Device<Bound>,
         info: &<Driven as Driver>::Info,
         gate: Arc<Gate>,
+        link: Arc<Link>,
         reserved: u64,
     ) -> Result<Arc<Self>> {
         let memory = Driven::vram(info);
@@ -85,6 +90,7 @@ impl Memory {
             try_pin_init!(Self {
                 vram,
                 gate,
+                link,
                 lending <- Lending::new(function, memory),
                 spare: Spare::new()?,
                 tables <- Tables::new(info),

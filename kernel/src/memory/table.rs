@@ -12,25 +12,19 @@ use kernel::{
 };
 use lifeboat_driver::{
     gpu::{ContextId, Gpu, GpuVa, Segment, Target as At},
-    Driver, DriverError, Io,
+    DriverError,
 };
 use lifeboat_pci::Iova;
 
 use super::{
     buffer::Target,
     retained::{Retained, Used},
-    Object,
+    Memory, Object,
 };
 use crate::errno::errno;
 use crate::glue::Content;
 use crate::link::Link;
 use crate::registration::Driven;
-
-/// The registers of a device whose address tables are changed.
-pub(crate) trait Registers {
-    /// Runs code of the driver in a register section, inside a section of the gate. An error if the device is lost.
-    fn change(&self, code: &mut dyn FnMut(&Io<'_>) -> Result<(), DriverError>) -> Result<(), DriverError>;
-}
 
 /// A part of a buffer, and the addresses that are to lead to it. All in bytes.
 #[derive(Clone, Copy)]
@@ -67,6 +61,8 @@ struct Mapping {
     object: Used,
     /// For the unmapping, which must not fail.
     next: Retained,
+    /// The memory is no longer to be reached: the device has no segment of it.
+    is_revoked: bool,
 }
 
 impl Mapping {
@@ -92,9 +88,12 @@ impl Table {
     }
 
     /// Maps a part of a buffer. Call it in a section of the gate. EINVAL for what is no whole pages, or past an end; EEXIST
-    /// if an address is taken, ENOSPC if there are too few segments.
-    pub(crate) fn map(&self, registers: &dyn Registers, object: ARef<Object>, part: Part) -> Result {
+    /// if an address is taken, ENOSPC if there are too few segments, EFAULT if the caller has unmapped the memory.
+    pub(crate) fn map(&self, memory: &Memory, object: ARef<Object>, part: Part) -> Result {
         check(&part, object.bytes() as u64)?;
+        if part.writable && !object.is_writable() {
+            return Err(EINVAL);
+        }
         let object = Used::new(object);
         let mut segments = segments(object.target()?, &part)?;
         let next = Retained::new()?;
@@ -108,13 +107,16 @@ impl Table {
         for (slot, _) in &mut segments {
             *slot = space.free_slots.pop().ok_or(ENOSPC)?;
         }
-        let written = registers.change(&mut |io| {
+        if object.is_revoked() {
+            return Err(EFAULT);
+        }
+        let written = memory.link.io(|io| {
             segments.iter().try_for_each(|(slot, segment)| Driven::set_segment(io, self.context, *slot, segment))
         });
-        let mapping = Mapping { part, segments, object, next };
+        let mapping = Mapping { part, segments, object, next, is_revoked: false };
         if let Err(error) = written {
             // Perhaps half of them are written.
-            self.clear(registers, &mapping);
+            self.clear(memory, &mapping);
             space.give_back(&mapping);
             drop(space);
             return Err(errno(error));
@@ -125,10 +127,10 @@ impl Table {
     }
 
     /// Unmaps what begins at an address. Touches no hardware if the device is lost. ENOENT if nothing does.
-    pub(crate) fn unmap(&self, registers: &dyn Registers, address: u64) -> Result {
+    pub(crate) fn unmap(&self, memory: &Memory, address: u64) -> Result {
         let mut space = self.space.lock();
         let index = space.mappings.iter().position(|mapping| mapping.part.address == address).ok_or(ENOENT)?;
-        let before = self.end(registers, &mut space, index);
+        let before = self.end(memory, &mut space, index);
         drop(space);
         // Perhaps with the buffer.
         drop(before);
@@ -136,11 +138,11 @@ impl Table {
     }
 
     /// Empties the table, for good. What was mapped stays for the jobs that hold it.
-    pub(super) fn empty(&self, registers: &dyn Registers) {
+    pub(super) fn empty(&self, memory: &Memory) {
         loop {
             let mut space = self.space.lock();
             let Some(last) = space.mappings.len().checked_sub(1) else { break };
-            let before = self.end(registers, &mut space, last);
+            let before = self.end(memory, &mut space, last);
             drop(space);
             drop(before);
         }
@@ -163,29 +165,46 @@ impl Table {
     /// Writes the table to a device that has forgotten it.
     pub(super) fn restore(&self, link: &Link) -> Result<(), DriverError> {
         let space = self.space.lock();
-        space.mappings.iter().flat_map(|mapping| &mapping.segments).try_for_each(|(slot, segment)| {
+        let valid = space.mappings.iter().filter(|mapping| !mapping.is_revoked);
+        valid.flat_map(|mapping| &mapping.segments).try_for_each(|(slot, segment)| {
             link.io(|io| Driven::set_segment(io, self.context, *slot, segment))
         })
     }
 
+    /// Takes memory out of the device's reach. The mapping stays, and with it the buffer, until it is unmapped. `false` if
+    /// that could not be done without waiting, where `may_wait` is. Allocates nothing.
+    pub(super) fn revoke(&self, memory: &Memory, key: usize, may_wait: bool) -> bool {
+        let space = if may_wait { Some(self.space.lock()) } else { self.space.try_lock() };
+        let Some(mut space) = space else { return false };
+        for mapping in &mut space.mappings {
+            if mapping.object.key() == Some(key) && !mapping.is_revoked {
+                mapping.is_revoked = true;
+                self.clear(memory, mapping);
+            }
+        }
+        true
+    }
+
     /// Ends one mapping. Returns what may go with it once the lock is free.
-    fn end(&self, registers: &dyn Registers, space: &mut Space, index: usize) -> Option<Retained> {
+    fn end(&self, memory: &Memory, space: &mut Space, index: usize) -> Option<Retained> {
         let last = space.mappings.len().checked_sub(1)?;
         space.mappings.swap(index, last);
         let mapping = space.mappings.pop()?;
-        self.clear(registers, &mapping);
+        self.clear(memory, &mapping);
         space.give_back(&mapping);
         let Mapping { object, next, .. } = mapping;
         Some(Retained::end(&mut space.retained, object, next))
     }
 
     /// Clears the segments of a mapping in the device, if there is one.
-    fn clear(&self, registers: &dyn Registers, mapping: &Mapping) {
-        // An error says that there is no table any more.
-        let _ = registers.change(&mut |io| {
-            let mut slots = mapping.segments.iter();
-            slots.try_for_each(|(slot, _)| Driven::clear_segment(io, self.context, *slot))
-        });
+    fn clear(&self, memory: &Memory, mapping: &Mapping) {
+        if let Ok(_section) = memory.gate.enter() {
+            // An error says that there is no table any more.
+            let _ = memory.link.io(|io| {
+                let mut slots = mapping.segments.iter();
+                slots.try_for_each(|(slot, _)| Driven::clear_segment(io, self.context, *slot))
+            });
+        }
     }
 }
 

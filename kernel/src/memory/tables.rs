@@ -12,7 +12,7 @@ use lifeboat_driver::{
     Driver, DriverError,
 };
 
-use super::table::{Registers, Table};
+use super::{table::Table, Memory};
 use crate::link::Link;
 use crate::registration::Driven;
 
@@ -47,10 +47,26 @@ impl Tables {
 
     /// Closes the table of a context whose last handle is closed: it is empty, here and in the device, when this returns.
     /// The buffers stay for the jobs that hold them; those that run fault.
-    pub(crate) fn close(&self, registers: &dyn Registers, table: &Table) {
-        table.empty(registers);
+    pub(crate) fn close(&self, memory: &Memory, table: &Table) {
+        table.empty(memory);
         let place = self.open.lock().get_mut(usize::from(table.context().0)).and_then(Option::take);
         drop(place);
+    }
+
+    /// Takes memory out of the device's reach, in all tables; see [`Table::revoke`].
+    pub(super) fn revoke(&self, memory: &Memory, key: usize, may_wait: bool) -> bool {
+        let mut done = true;
+        let mut next = 0;
+        loop {
+            let open = if may_wait { Some(self.open.lock()) } else { self.open.try_lock() };
+            let Some(table) = open.map(|open| open.get(next).cloned()) else { return false };
+            match table {
+                Some(Some(table)) => done &= table.revoke(memory, key, may_wait),
+                Some(None) => {}
+                None => return done,
+            }
+            next += 1;
+        }
     }
 
     /// Writes every table to a device that has forgotten them. What users map meanwhile is either there in time to be

@@ -3,25 +3,28 @@
 //! BUFFER_CREATE, BUFFER_MMAP, BUFFER_WAIT and BUFFER_ADVISE.
 
 use kernel::prelude::*;
-use lifeboat_uapi::{BufferAdvise, BufferCreate, BufferMmap, BufferWait, BUFFER_VRAM, DONT_NEED, WAIT_WRITERS, WILL_NEED};
+use lifeboat_uapi::{
+    BufferAdvise, BufferCreate, BufferMmap, BufferWait, BUFFER_READ_ONLY, BUFFER_USER, BUFFER_VRAM, DONT_NEED, WAIT_WRITERS,
+    WILL_NEED,
+};
 
 use super::Call;
 use crate::gate::Section;
 use crate::glue::jiffies_until;
 use crate::memory::{Buffer, Object, Placement};
 
-/// EINVAL for a size of 0 and unknown flags, ENOSPC without room in video memory, ENOMEM.
+const USER_READ_ONLY: u32 = BUFFER_USER | BUFFER_READ_ONLY;
+
+/// EINVAL for a size of 0, parts of pages and unknown flags, ENOSPC without room in video memory, ENOMEM, EFAULT.
 pub(super) fn create(call: &Call<'_>, _: &Section<'_>, arguments: &mut BufferCreate) -> Result {
-    let placement = match arguments.flags {
-        0 => Placement::Host,
-        BUFFER_VRAM => Placement::Vram,
+    let memory = &call.device.memory;
+    let buffer = match (arguments.flags, arguments.address) {
+        (0, 0) => Buffer::new(memory, arguments.size, Placement::Host)?,
+        (BUFFER_VRAM, 0) => Buffer::new(memory, arguments.size, Placement::Vram)?,
+        (BUFFER_USER, address) => Buffer::user(memory, address, arguments.size, true)?,
+        (USER_READ_ONLY, address) => Buffer::user(memory, address, arguments.size, false)?,
         _ => return Err(EINVAL),
     };
-    if arguments.address != 0 {
-        return Err(EINVAL);
-    }
-    let device = call.device;
-    let buffer = Buffer::new(&device.memory, arguments.size, placement, || device.link.is_ending())?;
     arguments.size = buffer.size();
     arguments.handle = Object::new(call.drm, buffer)?.handle(call.drm_file)?;
     Ok(())
