@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/*
- * Functions of this folder, for the compiler's check of prototypes. src/glue/shim.rs declares them for Rust.
- */
-#ifndef _LIFEBOAT_SHIM_H_
-#define _LIFEBOAT_SHIM_H_
+/* What src/glue/shim.rs declares: kernel functions that are inline, or macros. No policy. */
+#ifndef LIFEBOAT_SHIM_H
+#define LIFEBOAT_SHIM_H
 
 #include <linux/types.h>
 
@@ -12,6 +10,9 @@ struct drm_device;
 struct drm_gem_object;
 struct page;
 struct vm_area_struct;
+
+void lifeboat_shim_print(void *printer, const char *text);
+void lifeboat_shim_wake_files(void *drm);
 
 void lifeboat_shim_gem_get(struct drm_gem_object *object);
 void lifeboat_shim_gem_put(struct drm_gem_object *object);

@@ -17,13 +17,16 @@ use kernel::{
     },
     workqueue::{new_delayed_work, new_work, DelayedWork, Work},
 };
+use lifeboat_core::class::{Class, Entry};
+use lifeboat_core::errno::Errno;
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError, Io};
 
 use crate::counters::Counters;
 use crate::engine::Engine;
-use crate::errno::errno;
-use crate::glue::{Enabled, Interrupts};
+use crate::errno::{errno, from_core};
+use crate::gate::{self, Gate};
+use crate::glue::{Enabled, Interrupts, Registration};
 use crate::link::Link;
 use crate::load::Load;
 use crate::memory::Memory;
@@ -34,6 +37,7 @@ use crate::ring::Rings;
 use crate::shared::Shared;
 use crate::shown::Shown;
 use crate::watcher::Watcher;
+use crate::workspace::Workspace;
 
 /// Work item numbers. What a work item does is in the module of its name, and how it is queued;
 /// `LOAD` is in `background`.
@@ -78,7 +82,8 @@ pub(crate) struct Device {
     pub(crate) pci: ARef<pci::Device>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) link: Link,
+    pub(crate) link: Arc<Link>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) info: <Driven as Driver>::Info,
     pub(crate) memory: Arc<Memory>,
     state: Atomic<u32>,
@@ -96,6 +101,9 @@ pub(crate) struct Device {
     pub(crate) watcher: Mutex<Watcher>,
     #[pin]
     pub(crate) removal: Mutex<Removal>,
+    /// Registered last and unregistered after the cut. The nodes refer back to the device.
+    #[pin]
+    pub(crate) nodes: Mutex<Option<Registration>>,
     // The release gives these back.
     #[pin]
     pub(crate) enabled: Mutex<Option<Enabled>>,
@@ -120,23 +128,28 @@ impl Device {
     /// Enables the function, maps its registers, and reads what it is and has.
     pub(crate) fn new(function: &pci::Device<Core<'_>>, shared: Arc<Shared>) -> Result<Arc<Self>> {
         let enabled = Enabled::new(function)?;
-        let link = Link::new(function)?;
+        let link = Arc::new(Link::new(function)?, GFP_KERNEL)?;
         let info = link.io(Driven::info);
         let info = info.map_err(|error| {
             dev_err!(function, "{}\n", Shown(error));
             errno(error)
         })?;
+        let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let reserved = Workspace::vram_needed(Driven::rings(&info));
+        let memory = Memory::new(function, &info, gate.clone(), link.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         Arc::pin_init(
             try_pin_init!(Self {
                 engine <- Engine::new(&info, job_timeout, counters.clone()),
                 memory,
+                gate,
                 load <- Load::new(),
                 in_memory: Atomic::new(false),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
                 watcher <- new_mutex!(Watcher::new(), "lifeboat::watcher"),
                 removal <- new_mutex!(Removal::of(function.as_ref()), "lifeboat::removal"),
+                nodes <- new_mutex!(None, "lifeboat::nodes"),
                 enabled <- new_mutex!(Some(enabled), "lifeboat::enabled"),
                 interrupts <- new_mutex!(None, "lifeboat::interrupts"),
                 rings <- new_mutex!(Rings::default(), "lifeboat::rings"),
@@ -168,6 +181,14 @@ impl Device {
             self.report_loss(Loss::FellOff);
         }
         result
+    }
+
+    /// A section of the gate for a call of class Device that is not in the table. The errno of the refusal.
+    pub(crate) fn section(&self) -> Result<gate::Section<'_>> {
+        self.gate.enter().map_err(|presence| match Class::Device.entry(presence) {
+            Entry::Refuse(refusal) => from_core(Errno::from(refusal)),
+            _ => ENODEV,
+        })
     }
 
     /// Reports the device lost to its binding. The first reason counts.

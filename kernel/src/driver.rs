@@ -9,6 +9,7 @@ use crate::bringup;
 use crate::debugfs::Files;
 use crate::device::Device;
 use crate::glue::registered;
+use crate::node;
 use crate::removals::Trigger;
 
 /// The driver as the bus knows it.
@@ -48,7 +49,7 @@ impl pci::Driver for PciDriver {
                 binding,
                 files <- Files::new(&device),
                 _: {
-                    bringup::start(function, &device)?;
+                    node::register(bringup::start(function, &device)?)?;
                 },
             }))
         })

@@ -13,6 +13,8 @@
 //! | `driver`, `bringup`, `selftest` | probe, from a function on the bus to a device that works |
 //! | `binding`, `teardown` | its one end |
 //! | `device` | all that there is of a device |
+//! | `node` | its nodes, which programs open and call |
+//! | `gate` | calls of users that need the device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
 //! | `engine`, `worker`, `tick`, `interrupt` | the scheduler's shell |
@@ -42,6 +44,7 @@ mod engine;
 mod errno;
 mod exercise;
 mod fence;
+mod gate;
 mod glue;
 mod health;
 mod interrupt;
@@ -49,6 +52,7 @@ mod job;
 mod link;
 mod load;
 mod memory;
+mod node;
 mod programs;
 mod registration;
 mod removals;
@@ -64,16 +68,18 @@ mod worker;
 mod workspace;
 
 use driver::PciDriver;
-use glue::Registered;
+use glue::{Devices, Registered};
 use shared::Shared;
 
-/// The module's state. Dropped in this order: first no device is left, then nothing shows them, then nothing is shared.
+/// The module's state. Dropped in this order: first no device is bound, then nothing shows them, then none is referred to, then
+/// nothing is shared.
 #[pin_data]
 struct Lifeboat {
     #[pin]
     driver: Registration<pci::Adapter<PciDriver>>,
     #[pin]
     removals: File<Arc<Shared>>,
+    devices: Devices,
     registered: Registered,
 }
 
@@ -83,6 +89,7 @@ impl InPlaceModule for Lifeboat {
             let shared = Shared::new()?;
             Ok(try_pin_init!(Self {
                 registered: Registered::new(shared.clone(), module),
+                devices: Devices::new(module),
                 removals <- debugfs::removals(&shared),
                 driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
             }))

@@ -11,7 +11,7 @@ use lifeboat_core::{
     fence::Seqno,
     sched::{Abort, Began, RingSlot},
 };
-use lifeboat_driver::{Driver, DriverError, Duty, Progress};
+use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Duty, Progress};
 
 use crate::drive::{drive, Stopped};
 use crate::glue::Memory;
@@ -46,6 +46,13 @@ pub(crate) fn slots(info: &<Driven as Driver>::Info) -> Result<Storage<RingSlot>
         }
     }
     Ok(slots)
+}
+
+/// The most commands that a job may have on any ring.
+pub(crate) fn most_commands(info: &<Driven as Driver>::Info) -> u32 {
+    let rings = 0..Driven::rings(info);
+    let each = rings.map(|number| Driven::most_commands(Driven::ring_shape(info, number, ENTRIES).credits));
+    each.min().unwrap_or(0)
 }
 
 impl Rings {

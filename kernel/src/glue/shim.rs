@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The C functions of `kernel/shim`: inline functions of the kernel that `bindings` lack.
+//! Functions of `shim/`, which are C: the kernel has what they call as inlines or macros only.
 
 #![allow(improper_ctypes)] // locks inside the kernel's structures are empty types without lockdep
 
-use kernel::{bindings, ffi::{c_long, c_ulong}};
+use core::ffi::c_void;
 
-unsafe extern "C" {
+use kernel::{
+    bindings,
+    ffi::{c_char, c_long, c_ulong},
+};
+
+extern "C" {
+    /// Prints to a `struct drm_printer`.
+    pub(super) fn lifeboat_shim_print(printer: *mut c_void, text: *const c_char);
+    /// Wakes pollers of every open file of a `struct drm_device`. Sleeps.
+    pub(super) fn lifeboat_shim_wake_files(drm: *mut c_void);
     pub(super) fn lifeboat_shim_gem_get(object: *mut bindings::drm_gem_object);
     pub(super) fn lifeboat_shim_gem_put(object: *mut bindings::drm_gem_object);
     pub(super) fn lifeboat_shim_gem_offset(object: *mut bindings::drm_gem_object) -> u64;

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use crate::card::gpu::{self, GpuServer};
 use crate::card::hotplug;
-use crate::driver::Driver;
 use crate::driver::removal::Removal;
+use crate::driver::{self, Driver};
 use crate::guest::initramfs::{Initramfs, module_path};
 use crate::guest::machine::Machine;
+use crate::guest::modules::ModuleTree;
 use crate::guest::qemu::{Arguments, Hotplug};
 use crate::guest::qmp::{QmpError, Since};
 use crate::host::process::Processes;
@@ -58,6 +59,8 @@ pub struct Bench<'a> {
     /// Where everything is.
     pub environment: &'a Environment,
     gpu: Option<GpuServer>,
+    /// Modules that ours needs, in the order in which they are loaded.
+    needs: Vec<String>,
 }
 
 impl<'a> Bench<'a> {
@@ -72,7 +75,12 @@ impl<'a> Bench<'a> {
         processes: &Processes,
     ) -> Result<Self, Failure> {
         let mut initramfs = Initramfs::new(&environment.guest)?;
+        let mut needs = Vec::new();
         let gpu = if plan.gpu {
+            for module in ModuleTree::open(&environment.modules_dir)?.with_dependencies(driver::NEEDS)? {
+                initramfs.add_module(&module)?;
+                needs.push(module.name);
+            }
             initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
             let limit = environment.flavour.limit(pace::COMMAND);
             Some(GpuServer::start(&environment.lifeboat, folder, processes, limit)?)
@@ -81,12 +89,12 @@ impl<'a> Bench<'a> {
         };
         let arguments = Arguments { hotplug: plan.hotplug, iommu: plan.iommu, card: plan.card.as_device(), kernel: "" };
         let machine = Machine::boot(environment, folder, initramfs, &arguments, processes)?;
-        Ok(Self { machine, environment, gpu })
+        Ok(Self { machine, environment, gpu, needs })
     }
 
     /// Our driver in the guest.
     pub fn driver(&self) -> Driver<'_> {
-        Driver::new(&self.machine.agent)
+        Driver::new(&self.machine.agent, &self.needs)
     }
 
     /// The server of the GPU.
