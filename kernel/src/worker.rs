@@ -158,8 +158,10 @@ fn reset_device(device: &Device, rings: &mut Rings) -> Result<(), DriverError> {
     // wrong answers.
     let mut watcher = Some(device.watcher.lock());
     let tables = &device.memory.tables;
-    rings.reset_device(&device.link, &device.info, number, tables, || drop(watcher.take())).inspect_err(|error| match *error {
-        CUT_SHORT => dev_notice!(device.pci, "the reset of the device ends with the binding\n"),
-        error => dev_err!(device.pci, "the device was not reset: {}\n", Shown(error)),
+    rings.reset_device(&device.link, &device.info, number, tables, || drop(watcher.take())).inspect_err(|error| {
+        match *error {
+            CUT_SHORT => dev_notice!(device.pci, "the reset of the device ends with the binding\n"),
+            error => dev_err!(device.pci, "the device was not reset: {}\n", Shown(error)),
+        }
     })
 }

@@ -233,4 +233,6 @@ pub(super) unsafe extern "C" fn show<N: Nodes>(printer: *mut bindings::drm_print
     let opened = unsafe { Opened::<N>::from_raw(file) };
     // The printer reports no errors.
     let _ = N::show(&opened, &mut Printer(printer));
+    // SAFETY: as above. The core counts the memory of all handles.
+    unsafe { bindings::drm_show_memory_stats(printer, file) };
 }

@@ -58,6 +58,9 @@ impl Pages {
     /// Allocates so many zeroed pages. ENOMEM, rather than that another process is killed for its memory; EINTR if the caller
     /// is being killed.
     pub(crate) fn zeroed(count: usize) -> Result<Self> {
+        if count > all_pages() {
+            return Err(ENOMEM);
+        }
         let mut pages = Self { pages: KVVec::with_capacity(count, GFP_KERNEL)?, origin: Origin::Allocated };
         let mut order = MOST_ORDER;
         while pages.pages.len() < count {
@@ -141,6 +144,14 @@ impl Pages {
         // `NonNull` has the layout of a pointer.
         self.pages.as_ptr().cast_mut().cast()
     }
+}
+
+/// Pages of memory that the kernel manages, taken or not.
+fn all_pages() -> usize {
+    let mut memory = bindings::sysinfo::default();
+    // SAFETY: it fills the structure in.
+    unsafe { bindings::si_meminfo(&mut memory) };
+    memory.totalram as usize
 }
 
 impl Drop for Pages {

@@ -27,12 +27,15 @@ impl SgTable {
     pub(crate) fn new(pages: &Pages) -> Result<Self> {
         let count = u32::try_from(pages.len())?;
         // SAFETY: the array has `count` pages. Without a device, entries are as long as can be.
-        from_err_ptr(unsafe { bindings::drm_prime_pages_to_sg(core::ptr::null_mut(), pages.as_array(), count) }).map(Self)
+        from_err_ptr(unsafe { bindings::drm_prime_pages_to_sg(core::ptr::null_mut(), pages.as_array(), count) })
+            .map(Self)
     }
 }
 
 /// `get_sg_table` of an object: the other driver maps it for its device.
-pub(super) unsafe extern "C" fn get_sg_table<T: Content>(gem: *mut bindings::drm_gem_object) -> *mut bindings::sg_table {
+pub(super) unsafe extern "C" fn get_sg_table<T: Content>(
+    gem: *mut bindings::drm_gem_object,
+) -> *mut bindings::sg_table {
     // SAFETY: the kernel passes an object that lives.
     match unsafe { Gem::<T>::from_raw(gem) }.table() {
         Ok(SgTable(table)) => table,
@@ -103,7 +106,8 @@ pub(super) unsafe extern "C" fn create_dumb<N: Nodes>(
     let arguments = unsafe { &mut *arguments };
     // SAFETY: the file is open during the call, and of a device of these nodes.
     let opened = unsafe { Opened::<N>::from_raw(file) };
-    let row = arguments.bpp.div_ceil(8).checked_mul(arguments.width).and_then(|row| row.checked_next_multiple_of(ROW_UNIT));
+    let row =
+        arguments.bpp.div_ceil(8).checked_mul(arguments.width).and_then(|row| row.checked_next_multiple_of(ROW_UNIT));
     let Some(row) = row else { return EINVAL.to_errno() };
     to_c(N::create(&opened, u64::from(row) * u64::from(arguments.height)).map(|(handle, bytes)| {
         arguments.pitch = row;

@@ -92,7 +92,6 @@ impl Reached {
     pub(crate) fn stretches(&self) -> impl Iterator<Item = Stretch> + '_ {
         stretches(&self.table)
     }
-
 }
 
 /// The entries of a mapped table.

@@ -52,7 +52,11 @@ impl Lending {
                 None => None,
             };
             let aperture = aperture.map(|aperture| Arc::new(aperture, GFP_KERNEL)).transpose()?;
-            let lent = Lent { reach: Arc::new(Reach::new(function.as_ref()), GFP_KERNEL)?, aperture, borrowers: RBTree::new() };
+            let lent = Lent {
+                reach: Arc::new(Reach::new(function.as_ref()), GFP_KERNEL)?,
+                aperture,
+                borrowers: RBTree::new(),
+            };
             Ok(try_pin_init!(Self { lent <- new_mutex!(Some(lent), "lifeboat::lent") }? Error))
         })
     }

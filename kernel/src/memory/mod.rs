@@ -24,9 +24,12 @@ mod binding;
 mod buffer;
 mod host;
 mod imported;
+#[allow(dead_code)] // until there are contexts
 mod retained;
 mod spare;
+#[allow(dead_code)] // until there are contexts
 mod table;
+#[allow(dead_code)] // until there are contexts
 mod tables;
 mod user;
 mod vram;
@@ -101,11 +104,13 @@ impl Memory {
         )
     }
 
+    #[allow(dead_code)] // until debugfs lists holders
     /// Buffers that some handle, map, export or job refers to.
     pub(crate) fn buffers(&self) -> i64 {
         self.buffers.load(Acquire)
     }
 
+    #[allow(dead_code)] // until debugfs lists holders
     /// Users' maps of buffers.
     pub(crate) fn maps(&self) -> i64 {
         self.maps.load(Acquire)

@@ -166,9 +166,9 @@ impl Table {
     pub(super) fn restore(&self, link: &Link) -> Result<(), DriverError> {
         let space = self.space.lock();
         let valid = space.mappings.iter().filter(|mapping| !mapping.is_revoked);
-        valid.flat_map(|mapping| &mapping.segments).try_for_each(|(slot, segment)| {
-            link.io(|io| Driven::set_segment(io, self.context, *slot, segment))
-        })
+        valid
+            .flat_map(|mapping| &mapping.segments)
+            .try_for_each(|(slot, segment)| link.io(|io| Driven::set_segment(io, self.context, *slot, segment)))
     }
 
     /// Takes memory out of the device's reach. The mapping stays, and with it the buffer, until it is unmapped. `false` if

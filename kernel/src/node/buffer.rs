@@ -4,8 +4,8 @@
 
 use kernel::prelude::*;
 use lifeboat_uapi::{
-    BufferAdvise, BufferCreate, BufferMmap, BufferWait, BUFFER_READ_ONLY, BUFFER_USER, BUFFER_VRAM, DONT_NEED, WAIT_WRITERS,
-    WILL_NEED,
+    BufferAdvise, BufferCreate, BufferMmap, BufferWait, BUFFER_READ_ONLY, BUFFER_USER, BUFFER_VRAM, DONT_NEED,
+    WAIT_WRITERS, WILL_NEED,
 };
 
 use super::Call;

@@ -30,8 +30,8 @@ use lifeboat_core::errno::Errno;
 use crate::bringup::Working;
 use crate::device::Device;
 use crate::errno::from_core;
-use crate::memory::{Buffer, Object, Placement};
 use crate::glue::{Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
+use crate::memory::{Buffer, Object, Placement};
 
 /// The nodes of a device, beside its `struct drm_device`.
 pub(crate) struct Node {
