@@ -18,9 +18,7 @@ impl WorkItem<LOAD> for Device {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        if this.load.run(&On { pci: &this.pci, engine: &this.engine, counters: &this.counters }) {
-            this.kick();
-        }
+        this.load.run(&On { pci: &this.pci, engine: &this.engine, counters: &this.counters });
     }
 }
 

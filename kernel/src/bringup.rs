@@ -32,13 +32,14 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
         dev_err!(function, "too few contexts or too little VRAM for {rings} rings\n");
         return Err(ENODEV);
     }
+    device.engine.attach(device.clone());
     start_device(function, device).map_err(|stopped| {
         if let Stopped::Driver(error) = stopped {
             dev_err!(function, "bring-up failed: {}\n", Shown(error));
         }
         stopped.errno()
     })?;
-    device.load.open(&device.engine, &device.rings.lock())?;
+    device.load.open(&device.engine, |ring| device.rings.lock().workspace(ring).ok())?;
     selftest::run(device)?;
     // The device may have been lost meanwhile.
     if !device.change(State::Probing, State::Ready) {
@@ -56,9 +57,9 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
 }
 
 fn start_device(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result<(), Stopped> {
-    let mut rings = device.rings.lock();
-    *rings = Rings::new(function.as_ref(), &device.info).map_err(Stopped::Kernel)?;
-    rings.bring_up(&device.link, &device.info, |duty| match duty {
+    let mut rings = Rings::new(function.as_ref(), &device.info).map_err(Stopped::Kernel)?;
+    // Not locked meanwhile, since memory is allocated: fences may depend on what holds the lock.
+    let result = rings.bring_up(&device.link, &device.info, |duty| match duty {
         Duty::BusMaster => {
             device.enabled.lock().as_ref().ok_or(ENODEV)?.set_master();
             Ok(())
@@ -69,5 +70,8 @@ fn start_device(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Resul
             Ok(())
         }
         _ => Ok(()),
-    })
+    });
+    // Also after an error: the device may still reach their memory.
+    *device.rings.lock() = rings;
+    result
 }

@@ -7,8 +7,6 @@ use core::fmt;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use lifeboat_core::fence::FenceError;
 
-use crate::fence::Outcome;
-
 /// A number. Nothing is decided by counters, so their accesses need no order.
 pub(crate) struct Counter(Atomic<u64>);
 
@@ -81,7 +79,7 @@ counters! {
 
 impl Counters {
     /// Counts the end of a job.
-    pub(crate) fn ended(&self, outcome: Outcome) {
+    pub(crate) fn ended(&self, outcome: Result<(), FenceError>) {
         let counter = match outcome {
             Ok(()) => &self.jobs_completed,
             Err(FenceError::Lost) => &self.jobs_retired,

@@ -21,9 +21,10 @@ use lifeboat_core::class::{Class, Entry};
 use lifeboat_core::errno::Errno;
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError, Io};
+use lifeboat_jobqueue::Scheduler;
 
 use crate::counters::Counters;
-use crate::engine::Engine;
+use crate::engine;
 use crate::errno::{errno, from_core};
 use crate::gate::{self, Gate};
 use crate::glue::{Enabled, Interrupts, Registration};
@@ -41,8 +42,6 @@ use crate::workspace::Workspace;
 
 /// Work item numbers. What a work item does is in the module of its name, and how it is queued;
 /// `LOAD` is in `background`.
-pub(crate) const WORKER: u64 = 0;
-pub(crate) const TICK: u64 = 1;
 pub(crate) const HEALTH: u64 = 2;
 pub(crate) const LOAD: u64 = 3;
 
@@ -89,8 +88,7 @@ pub(crate) struct Device {
     state: Atomic<u32>,
     /// A ring has reported in its memory; the worker collects it.
     pub(crate) in_memory: Atomic<bool>,
-    #[pin]
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Scheduler<Self>>,
     #[pin]
     pub(crate) load: Load,
     /// Reason of the loss, as it was first reported.
@@ -115,10 +113,6 @@ pub(crate) struct Device {
     #[pin]
     binding: Mutex<Option<Arc<dyn Lose>>>,
     #[pin]
-    pub(crate) worker_work: Work<Device, WORKER>,
-    #[pin]
-    pub(crate) tick_work: DelayedWork<Device, TICK>,
-    #[pin]
     pub(crate) health_work: DelayedWork<Device, HEALTH>,
     #[pin]
     pub(crate) load_work: Work<Device, LOAD>,
@@ -139,9 +133,10 @@ impl Device {
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
+        let engine = engine::new(&info, job_timeout, &counters, &shared.queue)?;
         Arc::pin_init(
             try_pin_init!(Self {
-                engine <- Engine::new(&info, job_timeout, counters.clone()),
+                engine,
                 memory,
                 gate,
                 load <- Load::new(),
@@ -154,8 +149,6 @@ impl Device {
                 interrupts <- new_mutex!(None, "lifeboat::interrupts"),
                 rings <- new_mutex!(Rings::default(), "lifeboat::rings"),
                 binding <- new_mutex!(None, "lifeboat::owner"),
-                worker_work <- new_work!("lifeboat::worker"),
-                tick_work <- new_delayed_work!("lifeboat::tick"),
                 health_work <- new_delayed_work!("lifeboat::health"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),

@@ -9,7 +9,7 @@ use kernel::{
 use lifeboat_driver::{DriverError, Duty, Pace, Sequence, Turn};
 use lifeboat_pci::BusError;
 
-use crate::clock::Clock;
+use crate::clock::{nanoseconds, Clock};
 use crate::errno::errno;
 use crate::link::Link;
 
@@ -74,15 +74,10 @@ fn carry<T, E: From<DriverError>>(
         let step = link.io(|io| sequence.step(io))?;
         match pace.end(step, clock.now()) {
             Turn::Step => {}
-            Turn::Pause(pause) => fsleep(Delta::from_nanos(i64::try_from(nanos(pause)).unwrap_or(i64::MAX))),
+            Turn::Pause(pause) => fsleep(Delta::from_nanos(i64::try_from(nanoseconds(pause)).unwrap_or(i64::MAX))),
             Turn::Do(asked) => duty(asked)?,
             Turn::Done(output) => return Ok(output),
             Turn::Overdue => return Err(sequence.overdue().into()),
         }
     }
-}
-
-/// Not by `as_nanos`: its result has 128 bits.
-fn nanos(time: core::time::Duration) -> u64 {
-    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }

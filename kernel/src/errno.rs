@@ -3,8 +3,8 @@
 //! The one mapping from errors to numbers that the kernel returns.
 
 use kernel::prelude::*;
-use lifeboat_core::errno::Errno;
 use lifeboat_driver::DriverError;
+pub(crate) use lifeboat_jobqueue::from_core;
 
 use crate::drive::CUT_SHORT;
 
@@ -16,9 +16,4 @@ pub(crate) fn errno(error: DriverError) -> Error {
         DriverError::NoSuchThing => EINVAL,
         _ => EIO,
     }
-}
-
-/// The core's number as the kernel's.
-pub(crate) fn from_core(error: Errno) -> Error {
-    Error::from_errno(-error.code())
 }

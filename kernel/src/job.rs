@@ -9,7 +9,9 @@ use kernel::{
         Arc,
     },
 };
+use lifeboat_core::sched::{JobSpec, QueueId};
 use lifeboat_driver::{gpu::Gpu, Driver, Place};
+use lifeboat_jobqueue::{Fence, Hardware, Scheduler, Timeline, Unsignalled};
 
 use crate::registration::Driven;
 use crate::workspace::Workspace;
@@ -40,4 +42,17 @@ impl Job {
     pub(crate) fn begins(&self) -> Place {
         Place(self.begins.load(Relaxed))
     }
+}
+
+/// Submits a job of the driver's own. Its fence does not leave the module.
+pub(crate) fn submit<H: Hardware<Job = Job>>(
+    scheduler: &Arc<Scheduler<H>>,
+    queue: QueueId,
+    job: Arc<Job>,
+) -> Result<Fence> {
+    let unsignalled = Unsignalled::new(&Timeline::internal("lifeboat", "own"), 0)?;
+    let fence = unsignalled.fence();
+    let spec = JobSpec { cost: Driven::cost(job.work()), restartable: true, ..JobSpec::default() };
+    scheduler.prepare(queue, spec, &[])?.commit(unsignalled, job);
+    Ok(fence)
 }

@@ -10,14 +10,15 @@ use kernel::{
         Arc, Mutex,
     },
 };
-use lifeboat_core::{errno::Errno, sched::QueueId};
+use lifeboat_core::sched::{Priority, QueueId};
+use lifeboat_jobqueue::{Fence, Hardware, Scheduler};
 
 use crate::counters::Counters;
-use crate::engine::Engine;
+use crate::errno::from_core;
 use crate::exercise::Exercise;
-use crate::fence::Fence;
+use crate::job::{self, Job};
 use crate::module_parameters;
-use crate::ring::Rings;
+use crate::workspace::Workspace;
 
 /// The load of one device, and the queues that it and the self-test use.
 #[pin_data]
@@ -30,28 +31,10 @@ pub(crate) struct Load {
 }
 
 /// The device that the load works on.
-pub(crate) struct On<'a> {
+pub(crate) struct On<'a, H: Hardware> {
     pub(crate) pci: &'a pci::Device,
-    pub(crate) engine: &'a Engine,
+    pub(crate) engine: &'a Arc<Scheduler<H>>,
     pub(crate) counters: &'a Counters,
-}
-
-/// Why no job was submitted.
-enum Refused {
-    /// Earlier jobs hung or faulted too often.
-    TooManyResets,
-    /// The device takes no more jobs, or there is no memory just now.
-    ForNow,
-}
-
-impl From<Errno> for Refused {
-    fn from(error: Errno) -> Self {
-        if error == Errno::ECANCELED {
-            Self::TooManyResets
-        } else {
-            Self::ForNow
-        }
-    }
 }
 
 /// A slot of a workspace with one job after another, always of the same kind.
@@ -59,7 +42,7 @@ struct Slot {
     exercise: Exercise,
     queue: QueueId,
     round: u32,
-    running: Option<Arc<Fence>>,
+    running: Option<Fence>,
 }
 
 impl Load {
@@ -72,12 +55,17 @@ impl Load {
     }
 
     /// Opens a queue on every ring and gets a slot ready for each kind of job.
-    pub(crate) fn open(&self, engine: &Engine, rings: &Rings) -> Result {
+    pub(crate) fn open<H: Hardware>(
+        &self,
+        engine: &Scheduler<H>,
+        rings: impl Fn(u8) -> Option<Arc<Workspace>>,
+    ) -> Result {
         let context = engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
-        for (number, workspace) in (0..).zip(&rings.workspaces) {
-            let queue = engine.open_queue(context, number).ok_or(ENOSPC)?;
+        for number in 0..=u8::MAX {
+            let Some(workspace) = rings(number) else { break };
+            let queue = engine.open_queue(context, number, Priority::Normal).map_err(from_core)?;
             self.queues.lock().push(queue, GFP_KERNEL)?;
-            for exercise in Exercise::all(workspace)? {
+            for exercise in Exercise::all(&workspace)? {
                 self.slots.lock().push(Slot { exercise, queue, round: 0, running: None }, GFP_KERNEL)?;
             }
         }
@@ -110,9 +98,8 @@ impl Load {
         self.on.xchg(false, Full)
     }
 
-    /// Verifies what has completed and submits what comes next. `true` if anything was submitted.
-    pub(crate) fn run(&self, on: &On<'_>) -> bool {
-        let mut submitted = false;
+    /// Verifies what has completed and submits what comes next.
+    pub(crate) fn run<H: Hardware<Job = Job>>(&self, on: &On<'_, H>) {
         for slot in self.slots.lock().iter_mut() {
             if let Some(outcome) = slot.running.as_ref().map(|fence| fence.outcome()) {
                 let Some(outcome) = outcome else { continue };
@@ -123,32 +110,31 @@ impl Load {
             }
             if self.is_on() {
                 match slot.submit(on.engine) {
-                    Ok(()) => submitted = true,
-                    Err(Refused::TooManyResets) => {
+                    Ok(()) => on.counters.jobs_submitted.add(1),
+                    Err(error) if error == ECANCELED => {
                         on.counters.jobs_refused.add(1);
                         if self.end() {
                             dev_err!(on.pci, "load: its jobs caused too many resets, no more are accepted\n");
                         }
                     }
-                    Err(Refused::ForNow) => {}
+                    // Or the device takes no more jobs, or there is no memory just now.
+                    Err(_) => {}
                 }
             }
         }
-        submitted
     }
 }
 
 impl Slot {
-    fn submit(&mut self, engine: &Engine) -> Result<(), Refused> {
+    /// ECANCELED if earlier jobs hung or faulted too often.
+    fn submit<H: Hardware<Job = Job>>(&mut self, engine: &Arc<Scheduler<H>>) -> Result {
         self.round = self.round.wrapping_add(1);
-        let job = self.exercise.prepare(self.round).map_err(|_| Refused::ForNow)?;
-        let (unsignalled, fence) = Fence::new().map_err(|_| Refused::ForNow)?;
-        engine.submit(self.queue, unsignalled, job)?;
-        self.running = Some(fence);
+        let job = self.exercise.prepare(self.round)?;
+        self.running = Some(job::submit(engine, self.queue, job)?);
         Ok(())
     }
 
-    fn verify(&mut self, on: &On<'_>) {
+    fn verify(&mut self, on: &On<'_, impl Hardware>) {
         let Ok(verified) = self.exercise.verify() else { return };
         on.counters.verified_bytes.add(verified.bytes);
         if verified.mismatches > 0 {

@@ -17,16 +17,17 @@
 //! | `gate` | calls of users that need the device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
-//! | `engine`, `worker`, `tick`, `interrupt` | the scheduler's shell |
-//! | `ring`, `workspace`, `job`, `fence` | what a job consists of |
+//! | `engine`, `hardware`, `interrupt` | the device and its scheduler, whose shell is `lifeboat_jobqueue` |
+//! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health`, `watcher` | is the device alive |
 //! | `memory` | buffers, maps and address tables of programs |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals` | what can be seen |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `progress`; `rings`; `load` slots, then its queues; `watcher`; the engine's; a fence's. The
+//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. The
 //! others (`enabled`, `interrupts`, `removal`, `loss`, `binding`, `removals`) are leaves. A register section takes none.
+//! Those of `memory` are stated there; they come after `rings`.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
@@ -34,7 +35,6 @@ use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, In
 mod background;
 mod binding;
 mod bringup;
-mod clock;
 mod counters;
 mod debugfs;
 mod device;
@@ -43,9 +43,9 @@ mod driver;
 mod engine;
 mod errno;
 mod exercise;
-mod fence;
 mod gate;
 mod glue;
+mod hardware;
 mod health;
 mod interrupt;
 mod job;
@@ -60,15 +60,13 @@ mod ring;
 mod selftest;
 mod shared;
 mod shown;
-mod storage;
 mod teardown;
-mod tick;
 mod watcher;
-mod worker;
 mod workspace;
 
 use driver::PciDriver;
 use glue::{Devices, Registered};
+use lifeboat_jobqueue::clock;
 use shared::Shared;
 
 /// The module's state. Dropped in this order: first no device is bound, then nothing shows them, then none is referred to, then

@@ -9,7 +9,7 @@ use kernel::{
 };
 use lifeboat_core::{
     fence::Seqno,
-    sched::{Abort, Began, RingSlot},
+    sched::{Abort, Began},
 };
 use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Duty, Progress};
 
@@ -19,7 +19,6 @@ use crate::job::Job;
 use crate::link::Link;
 use crate::memory::Tables;
 use crate::registration::Driven;
-use crate::storage::Storage;
 use crate::workspace::Workspace;
 
 /// Entries that a ring is to have, as far as its driver can: more than all exercises of its
@@ -33,19 +32,12 @@ type Ring = <Driven as Driver>::Ring<Memory>;
 pub(crate) struct Rings {
     rings: KVec<Ring>,
     /// The workspace of each ring.
-    pub(crate) workspaces: KVec<Arc<Workspace>>,
+    workspaces: KVec<Arc<Workspace>>,
 }
 
-/// The rings as the scheduler has them: each with its own credits, and with an order if it keeps one.
-pub(crate) fn slots(info: &<Driven as Driver>::Info) -> Result<Storage<RingSlot>> {
-    let mut slots = Storage::new(Driven::rings(info).into())?;
-    for (number, slot) in (0..).zip(slots.as_mut()) {
-        *slot = RingSlot::with_credits(Driven::ring_shape(info, number, ENTRIES).credits);
-        if !Driven::in_order(info, number) {
-            *slot = core::mem::take(slot).unordered();
-        }
-    }
-    Ok(slots)
+/// The credits of a ring, for its scheduler.
+pub(crate) fn credits(info: &<Driven as Driver>::Info, number: u8) -> u32 {
+    Driven::ring_shape(info, number, ENTRIES).credits
 }
 
 /// The most commands that a job may have on any ring.
@@ -66,6 +58,11 @@ impl Rings {
             this.workspaces.push(Workspace::new(device, number)?, GFP_KERNEL)?;
         }
         Ok(this)
+    }
+
+    /// The workspace of a ring. ENODEV before bring-up and after the release.
+    pub(crate) fn workspace(&self, number: u8) -> Result<Arc<Workspace>> {
+        self.workspaces.get(usize::from(number)).cloned().ok_or(ENODEV)
     }
 
     /// Brings the device up; `duty` does what only probe can.

@@ -6,18 +6,17 @@
 use core::time::Duration;
 
 use kernel::{prelude::*, sync::Arc};
-use lifeboat_core::fence::FenceError;
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::Driver as _;
+use lifeboat_jobqueue::Fence;
 
+use crate::clock::jiffies;
 use crate::device::Device;
-use crate::errno::from_core;
 use crate::exercise::Exercise;
-use crate::fence::{Fence, Outcome};
 use crate::health;
+use crate::job;
 use crate::registration::Driven;
-use crate::shown::Shown;
 
 /// Time between two looks at the device while a job is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -29,7 +28,7 @@ const LOOKS: u32 = 600;
 /// A job that has been submitted.
 struct Running {
     exercise: Exercise,
-    fence: Arc<Fence>,
+    fence: Fence,
 }
 
 /// Tests all rings. EIO if a result is wrong or a job failed.
@@ -49,27 +48,23 @@ pub(crate) fn run(device: &Arc<Device>) -> Result {
 }
 
 fn exercises(device: &Device, ring: u8) -> Result<KVec<Exercise>> {
-    let workspace = {
-        let rings = device.rings.lock();
-        rings.workspaces.get(usize::from(ring)).ok_or(ENODEV)?.clone()
-    };
+    let workspace = device.rings.lock().workspace(ring)?;
     Exercise::all(&workspace)
 }
 
 fn submit(device: &Arc<Device>, ring: u8, mut exercise: Exercise) -> Result<Running> {
     let queue = device.load.queue(ring).ok_or(ENODEV)?;
     let job = exercise.prepare(ring.into())?;
-    let (unsignalled, fence) = Fence::new()?;
-    device.engine.submit(queue, unsignalled, job).map_err(from_core)?;
-    device.kick();
+    let fence = job::submit(&device.engine, queue, job)?;
+    device.counters.jobs_submitted.add(1);
     Ok(Running { exercise, fence })
 }
 
 /// Waits for a job. A device that vanishes meanwhile is noticed at once instead of by the job's timeout: nobody else looks
 /// at it yet, and until probe returns the bus cannot take it away.
-fn wait(device: &Arc<Device>, fence: &Fence) -> Result<Outcome> {
+fn wait(device: &Arc<Device>, fence: &Fence) -> Result<Result> {
     for _ in 0..LOOKS {
-        match fence.wait(LOOK_EVERY) {
+        match fence.wait(jiffies(LOOK_EVERY)) {
             Err(error) if error == ETIMEDOUT => {
                 if health::verdict(device) == Verdict::Dead {
                     device.report_loss(Loss::FellOff);
@@ -83,8 +78,8 @@ fn wait(device: &Arc<Device>, fence: &Fence) -> Result<Outcome> {
 
 fn check(device: &Arc<Device>, ring: u8, mut job: Running) -> Result {
     if let Err(error) = wait(device, &job.fence)? {
-        dev_err!(device.pci, "self-test: a job of ring {ring} failed: {}\n", Shown(error));
-        return Err(if error == FenceError::Lost { ENODEV } else { EIO });
+        dev_err!(device.pci, "self-test: a job of ring {ring} failed: {error:?}\n");
+        return Err(if error == ENODEV { ENODEV } else { EIO });
     }
     let verified = job.exercise.verify()?;
     device.counters.verified_bytes.add(verified.bytes);

@@ -10,7 +10,7 @@ use crate::removals::Removals;
 /// See the module documentation.
 #[pin_data]
 pub(crate) struct Shared {
-    pub(crate) queue: OwnedQueue,
+    pub(crate) queue: Arc<OwnedQueue>,
     /// `lifeboat/` in debugfs.
     pub(crate) dir: Dir,
     #[pin]
@@ -21,7 +21,7 @@ impl Shared {
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
-                queue: OwnedQueue::new(c"lifeboat")?,
+                queue: Arc::new(OwnedQueue::new(c"lifeboat")?, GFP_KERNEL)?,
                 dir: Dir::new(c"lifeboat"),
                 removals <- Removals::new(),
             }),

@@ -13,7 +13,7 @@ use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_driver::Driver;
 
 use crate::clock::Clock;
-use crate::device::{Device, State, HEALTH, LOAD, TICK, WORKER};
+use crate::device::{Device, State, HEALTH, LOAD};
 use crate::drive::drive_at_the_end;
 use crate::glue::{disable, disable_delayed};
 use crate::registration::Driven;
@@ -72,8 +72,7 @@ impl Teardown for Shell {
     fn cut(&mut self) {
         let device = self.device.clone();
         disable_delayed::<Device, HEALTH>(&device);
-        disable_delayed::<Device, TICK>(&device);
-        disable::<Device, WORKER>(&device);
+        device.engine.detach();
         self.lap(Step::Work);
         if device.removal.lock().is_ordered() {
             if let Err(error) = drive_at_the_end(&device.link, Driven::shut_down()) {

@@ -153,6 +153,8 @@ impl From<CommitError> for Errno {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     /// Compares numbers and names with those of the C library.
@@ -170,6 +172,7 @@ mod tests {
         );
         for (errno, number, name) in all {
             assert_eq!((errno.code(), errno.name()), (number, name));
+            assert_eq!(std::format!("{errno}"), name);
         }
     }
 }

@@ -90,5 +90,14 @@ mod tests {
         assert!(last.next().is_after(last) && !last.is_after(last.next()));
         assert!(!last.is_after(last));
         assert_eq!(Seqno::from_register(u32::MAX), None);
+        assert_eq!(Seqno::BEFORE_ZERO, last);
+    }
+
+    #[test]
+    fn numbers_count_up_by_one_and_are_ordered_within_half_of_their_range() {
+        let number = |value| Seqno::from_register(value).unwrap();
+        assert_eq!([0, 1, 41].map(|value| number(value).next().value()), [1, 2, 42]);
+        let (nearest, farthest, too_far) = (number(8), number(7 + (1 << 31) - 1), number(7 + (1 << 31)));
+        assert_eq!([nearest, farthest, too_far].map(|other| other.is_after(number(7))), [true, true, false]);
     }
 }

@@ -99,6 +99,17 @@ mod tests {
     }
 
     #[test]
+    fn health_1_a_device_is_gone_only_if_configuration_space_and_a_register_say_so() {
+        let verdicts = [Verdict::Alive, Verdict::Dead, Verdict::Unsure];
+        for config in verdicts {
+            for register in verdicts {
+                let expected = if config == register { config } else { Verdict::Unsure };
+                assert_eq!(judge_presence(config, register), expected, "{config:?} and {register:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_heartbeat_that_stands_still_is_counted_until_it_moves() {
         let mut heartbeat = Heartbeat::default();
         assert_eq!(heartbeat.look(0), 0, "the first look has nothing to compare with");

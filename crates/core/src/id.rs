@@ -60,3 +60,32 @@ impl<T> fmt::Debug for Id<T> {
         write!(f, "#{}.{}", self.index, self.generation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_handle_is_its_slot_and_its_generation() {
+        let ids: [Id<()>; 3] = [Id::new(7, 0), Id::new(7, 1), Id::new(8, 0)];
+        assert_eq!(ids.map(Id::index), [7, 7, 8]);
+        assert_eq!(ids[0], Id::new(7, 0));
+        assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
+        assert_eq!(std::format!("{:?}", ids[1]), "#7.1");
+    }
+
+    #[test]
+    fn handles_that_differ_hash_differently() {
+        let hash = |id: Id<()>| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            id.hash(&mut hasher);
+            hasher.finish()
+        };
+        let hashes: HashSet<u64> = (0..8).flat_map(|slot| (0..8).map(move |age| hash(Id::new(slot, age)))).collect();
+        assert_eq!(hashes.len(), 64);
+    }
+}

@@ -3,7 +3,19 @@
 //! A device that returns is a new device and gets the next free number. So a number that a user
 //! still remembers does not immediately mean another device (LIFE-4).
 
+use core::fmt;
+
 use crate::Slots;
+
+/// The number of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minor(pub u32);
+
+impl fmt::Display for Minor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Allocator of the numbers `0..64 * words`. It searches from the last number on and wraps around.
 /// Each number takes one bit of storage.
@@ -22,37 +34,31 @@ impl<S: Slots<u64>> Minors<S> {
 
     /// Allocates the next free number after the last allocated number. Returns `None` if all
     /// numbers are taken. Takes O(words).
-    pub fn allocate(&mut self) -> Option<u32> {
+    pub fn allocate(&mut self) -> Option<Minor> {
         let words = self.used.as_mut();
-        let count = u32::try_from(words.len().saturating_mul(64)).unwrap_or(u32::MAX);
-        let start = if self.next < count { self.next } else { 0 };
-        let found = first_free(words, start, count).or_else(|| first_free(words, 0, start))?;
+        let found = first_free(words, self.next).or_else(|| first_free(words, 0))?;
         words[found as usize / 64] |= 1 << (found % 64);
-        self.next = found + 1;
-        Some(found)
+        self.next = found.wrapping_add(1);
+        Some(Minor(found))
     }
 
     /// Frees a number. The number is allocated again only after all higher free numbers.
-    pub fn release(&mut self, minor: u32) {
+    pub fn release(&mut self, Minor(minor): Minor) {
         if let Some(word) = self.used.as_mut().get_mut(minor as usize / 64) {
             *word &= !(1 << (minor % 64));
         }
     }
 }
 
-/// Finds the lowest clear bit in `from..to`, a word at a time.
-fn first_free(words: &[u64], from: u32, to: u32) -> Option<u32> {
-    let mut at = from;
-    while at < to {
-        let below = (1 << (at % 64)) - 1;
-        let taken = words[at as usize / 64] | below;
-        if taken != u64::MAX {
-            let found = at / 64 * 64 + taken.trailing_ones();
-            return (found < to).then_some(found);
-        }
-        at = (at / 64 + 1) * 64;
-    }
-    None
+/// Finds the lowest clear bit from bit `from` on, a word at a time.
+fn first_free(words: &[u64], from: u32) -> Option<u32> {
+    let first = from as usize / 64;
+    words.iter().enumerate().skip(first).find_map(|(index, word)| {
+        let below = if index == first { (1 << (from % 64)) - 1 } else { 0 };
+        let taken = word | below;
+        let bit = 64 * index + taken.trailing_ones() as usize;
+        u32::try_from(bit).ok().filter(|_| taken != u64::MAX)
+    })
 }
 
 #[cfg(test)]
@@ -62,18 +68,18 @@ mod tests {
     #[test]
     fn life_4_numbers_are_not_reused_at_once_and_wrap() {
         let mut minors = Minors::new([0; 2]);
-        assert_eq!(minors.allocate(), Some(0));
-        minors.release(0);
-        assert_eq!(minors.allocate(), Some(1));
+        assert_eq!(minors.allocate(), Some(Minor(0)));
+        minors.release(Minor(0));
+        assert_eq!(minors.allocate(), Some(Minor(1)));
         for expected in 2..128 {
-            assert_eq!(minors.allocate(), Some(expected));
+            assert_eq!(minors.allocate(), Some(Minor(expected)));
         }
-        assert_eq!(minors.allocate(), Some(0));
+        assert_eq!(minors.allocate(), Some(Minor(0)));
         assert_eq!(minors.allocate(), None);
-        minors.release(77);
-        minors.release(5);
-        assert_eq!(minors.allocate(), Some(5), "after the wrap the search begins at the bottom");
-        assert_eq!(minors.allocate(), Some(77));
+        minors.release(Minor(77));
+        minors.release(Minor(5));
+        assert_eq!(minors.allocate(), Some(Minor(5)), "after the wrap the search begins at the bottom");
+        assert_eq!(minors.allocate(), Some(Minor(77)));
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl<G: Gpu> Context<G> {
     /// The resets that its jobs caused, those by which its jobs were lost through another's fault, and whether the device was lost
     /// without anybody known to have caused it. Never fails, also not after loss.
     ///
-    /// A context that has caused as many as [`ProbeOptions::guilty_limit`](lifeboat::ProbeOptions::guilty_limit) is banned: its
+    /// A context that has caused as many as [`Policy::guilty_limit`](lifeboat::Policy::guilty_limit) is banned: its
     /// submissions are refused with ECANCELED, and only another context goes on (SCHED-7).
     pub fn reset_stats(&self) -> ResetStats {
         self.0.scheduled.reset_stats()

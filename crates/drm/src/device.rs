@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::{fmt, ptr};
 
 use lifeboat::calls::{Bound, Call, Callee, Entrance, Key, Reach};
-use lifeboat::{Base, CallError, Hardware, Ledger, Link};
+use lifeboat::{Base, CallError, Hardware, Ledger, Link, Minor};
 use lifeboat_core::class::Presence;
 use lifeboat_driver::gpu::{ContextId, Gpu};
 use lifeboat_pci::Iova;
@@ -22,7 +22,7 @@ pub struct Device<G: Gpu>(pub(crate) Arc<Shared<G>>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceInfo {
     /// The device's number.
-    pub minor: u32,
+    pub minor: Minor,
     /// Where it is, or was, plugged in.
     pub location: String,
     /// Rings that jobs can be submitted to.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Options for every GPU of a driver, said when the driver is
 /// [registered](lifeboat::Module::register).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// How many contexts one client, an open [`Handle`](crate::Handle), may hold: beyond that it is
     /// refused with EDQUOT, so that others find some (SCHED-9). At least 1; more than the device

@@ -3,17 +3,18 @@
 
 use std::sync::Arc;
 
+use lifeboat_core::minor::Minor;
 use lifeboat_driver::Driver;
 
 use crate::ledger::Ledger;
-use crate::loaded::{Loaded, Minor};
+use crate::loaded::{HeldMinor, Loaded};
 use crate::sched::Scheduler;
 use crate::subsystem::Subsystem;
 
 /// One device. Freed when its binding and its last user are gone.
 pub struct Base<S: Subsystem> {
     /// The device's number.
-    pub(crate) minor: u32,
+    pub(crate) minor: Minor,
     /// Where it is, or was, plugged in.
     pub(crate) location: String,
     /// What the driver has read at probe.
@@ -24,18 +25,18 @@ pub struct Base<S: Subsystem> {
     pub(crate) subsystem: Arc<S>,
     pub(crate) ledger: Ledger,
     // Declared last: the number is free again only after all else of the device is gone.
-    _number: Minor,
+    _number: HeldMinor,
     _module: Arc<Loaded>,
 }
 
 /// What a device is called in the names of its fences and threads.
-pub(crate) fn name(minor: u32) -> String {
+pub(crate) fn name(minor: Minor) -> String {
     format!("lifeboat{minor}")
 }
 
 impl<S: Subsystem> Base<S> {
     /// The device's number.
-    pub fn minor(&self) -> u32 {
+    pub fn minor(&self) -> Minor {
         self.minor
     }
 
@@ -71,7 +72,7 @@ impl<S: Subsystem> Base<S> {
 
     pub(crate) fn new(
         module: &Arc<Loaded>,
-        number: Minor,
+        number: HeldMinor,
         location: &str,
         (info, credits): (<S::Driver as Driver>::Info, u32),
         scheduler: Scheduler<S::Job>,

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use lifeboat_core::minor::Minor;
 use lifeboat_core::recovery::Unready;
 use lifeboat_core::unplug::{Bound, Cut, Loss};
 use lifeboat_core::wedge::{self, Failure, Methods};
@@ -34,7 +35,7 @@ pub(crate) trait AnyBinding: Send + Sync {
     /// has begun.
     fn device(&self) -> Option<Box<dyn Any>>;
     /// The number of the device; `None` once the unplug has begun.
-    fn minor(&self) -> Option<u32>;
+    fn minor(&self) -> Option<Minor>;
     /// See [`Binding::unplug`].
     fn unplug(&self, loss: Loss) -> Option<Arc<UnplugReport>>;
     /// See [`Binding::wedge`].
@@ -185,7 +186,7 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         }
     }
 
-    fn minor(&self) -> Option<u32> {
+    fn minor(&self) -> Option<Minor> {
         let is_there = matches!(&*self.state.lock(), State::Bound { .. } | State::Wedged { .. });
         is_there.then(|| self.report.lock().minor)
     }
@@ -235,7 +236,7 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         let loss = Loss::Wedged(failure);
         let cut = self.cut(bound, loss);
         let event = wedge::Event::new(&cut, methods, None);
-        tracing::error!(minor = self.report.lock().minor, %failure, ?event, "wedged");
+        tracing::error!(minor = self.report.lock().minor.0, %failure, ?event, "wedged");
         self.enter(State::Wedged { cut, device });
         Some(event)
     }
@@ -300,7 +301,7 @@ impl<S: Subsystem> BindingOf<S> {
 
     fn unplugged(&self) -> Arc<UnplugReport> {
         let report = Arc::new(self.report());
-        tracing::info!(minor = report.minor, loss = %report.loss, took = ?report.took(), "unplugged");
+        tracing::info!(minor = report.minor.0, loss = %report.loss, took = ?report.took(), "unplugged");
         self.enter(State::Unplugged(report.clone()));
         report
     }

@@ -116,7 +116,7 @@ pub enum ProbeError {
     #[error("no driver binds to vendor and device id {0:#010x}")]
     NotOurs(u32),
     /// Something is there, and is not ready to be used: nothing of it answers (all-ones), or it asks to be asked again
-    /// (0xffff0001). A [`Bus`](crate::Bus) waits for it, as [`ProbeOptions::patience`](crate::ProbeOptions::patience) says.
+    /// (0xffff0001). A [`Bus`](crate::Bus) waits for it, as [`Policy::patience`](crate::Policy::patience) says.
     #[error("the device is not ready: its id reads {0:#010x}; a bus reset or a look at its link may help")]
     NotReady(u32),
     /// The driver could not bring it up.

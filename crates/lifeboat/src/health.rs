@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::health::{Verdict, judge_presence};
+use lifeboat_core::minor::Minor;
 use lifeboat_core::recovery::Unready;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::vitals::{Health, Vitals, Watch};
@@ -26,9 +27,9 @@ pub(crate) struct HealthCheck<D: Driver> {
 
 impl<D: Driver> HealthCheck<D> {
     /// Of a device that was just found alive.
-    pub(crate) fn new(watch: Watch, minor: u32, info: D::Info, config: Arc<dyn ConfigSpace + Send + Sync>) -> Self {
+    pub(crate) fn new(watch: Watch, minor: Minor, info: D::Info, config: Arc<dyn ConfigSpace + Send + Sync>) -> Self {
         // Devices with other numbers are looked at at other times.
-        let seed = minor.wrapping_add(1).wrapping_mul(0x9e37_79b9);
+        let seed = minor.0.wrapping_add(1).wrapping_mul(0x9e37_79b9);
         Self { vitals: Vitals::new(watch, Timestamp::default(), seed), info, config, epoch: Instant::now() }
     }
 

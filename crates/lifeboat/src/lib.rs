@@ -49,10 +49,12 @@ mod ledger;
 #[cfg(doctest)]
 mod lent;
 mod link;
+mod listeners;
 mod loaded;
 mod locks;
 mod module;
 mod panics;
+mod policy;
 mod primitive;
 mod probe;
 mod rest;
@@ -75,13 +77,16 @@ pub use fence::{Callback, Eventfd, Fence, Outcome, Signalled, Timeline, Unsignal
 pub use hardware::{Hardware, Mapped};
 pub use ledger::{Counts, Entry, Kind, Ledger};
 pub use link::Link;
+pub use listeners::Listeners;
 pub use module::{Holders, Module};
-pub use probe::ProbeOptions;
+pub use policy::Policy;
 pub use teardown::{StepTime, UnplugReport};
 pub use uevent::Uevents;
 
 /// What the framework is built from, for those who need its types.
 pub use lifeboat_core as core;
+/// The number of a device.
+pub use lifeboat_core::minor::Minor;
 /// Which queues of a ring go first.
 pub use lifeboat_core::sched::Priority;
 /// What resets a context has seen, and whose fault the last was.

@@ -19,12 +19,10 @@ use lifeboat_sync::{Bound, Gate, Holdout, OpenSection, Revocable, Section, Stay}
 
 use crate::calls::{Inside, Reach};
 use crate::hardware::{Hardware, Mapped};
+use crate::listeners::ReportLoss;
 use crate::locks;
 use crate::panics::caught;
 use crate::windows::Fuse;
-
-/// Tells the bus side that the driver found the device lost. Must not block.
-pub(crate) type ReportLoss = Box<dyn Fn(Loss) + Send + Sync>;
 
 /// The driver has made no mistake that ends it.
 const NONE: u8 = 0;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lifeboat_core::minor::Minors;
+use lifeboat_core::minor::{Minor, Minors};
 use lifeboat_sync::lint::Mutex;
 
 use crate::ledger::{Counts, Entry, Kind, Ledger};
@@ -24,8 +24,8 @@ pub(crate) struct Loaded {
 
 /// A device number, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Minor {
-    pub(crate) number: u32,
+pub(crate) struct HeldMinor {
+    pub(crate) number: Minor,
     module: Arc<Loaded>,
     _entry: Entry,
 }
@@ -40,10 +40,10 @@ impl Loaded {
     ///
     /// # Errors
     /// [`ProbeError::Unloading`], or [`ProbeError::NoMinor`] if all are taken.
-    pub(crate) fn allocate_minor(self: &Arc<Self>) -> Result<Minor, ProbeError> {
+    pub(crate) fn allocate_minor(self: &Arc<Self>) -> Result<HeldMinor, ProbeError> {
         let mut minors = self.minors.lock();
         let number = minors.as_mut().ok_or(ProbeError::Unloading)?.allocate().ok_or(ProbeError::NoMinor)?;
-        Ok(Minor { number, module: self.clone(), _entry: self.ledger.enlist(Kind::DEVICE) })
+        Ok(HeldMinor { number, module: self.clone(), _entry: self.ledger.enlist(Kind::DEVICE) })
     }
 
     /// No device can be any more, if there is nothing left of the module. Says what is left.
@@ -58,7 +58,7 @@ impl Loaded {
     }
 }
 
-impl Drop for Minor {
+impl Drop for HeldMinor {
     fn drop(&mut self) {
         if let Some(minors) = self.module.minors.lock().as_mut() {
             minors.release(self.number);

@@ -12,7 +12,7 @@ use crate::ledger::Counts;
 use crate::loaded::Loaded;
 use crate::probe::probe;
 use crate::subsystem::Subsystem;
-use crate::{Binding, ProbeError, ProbeOptions, Timeline};
+use crate::{Binding, Listeners, Policy, ProbeError, Timeline};
 
 /// Loaded drivers.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ struct Registered {
 }
 
 /// Binds a function for a module, or releases it.
-type Probe = Box<dyn Fn(&Arc<Loaded>, &Arc<dyn Function>, ProbeOptions) -> Result<Binding, ProbeError> + Send + Sync>;
+type Probe =
+    Box<dyn Fn(&Arc<Loaded>, &Arc<dyn Function>, &Policy, Listeners) -> Result<Binding, ProbeError> + Send + Sync>;
 
 /// Why a module could not be unloaded: what of it still exists. The module is still loaded, and comes back with it.
 #[derive(Debug)]
@@ -62,7 +63,9 @@ impl Module {
         // Checked when it is compiled.
         const { S::Driver::FACTS.assert_sound() };
         let options = Arc::new(options);
-        let probe: Probe = Box::new(move |module, function, how| probe::<S>(module, function, how, &options));
+        let probe: Probe = Box::new(move |module, function, policy, listeners| {
+            probe::<S>(module, function, policy, listeners, &options)
+        });
         self.drivers.push(Registered { facts: &S::Driver::FACTS, subsystem: TypeId::of::<S>(), probe });
     }
 
@@ -70,9 +73,14 @@ impl Module {
     ///
     /// # Errors
     /// Each [`ProbeError`]; then the function is released and can be probed again.
-    pub fn probe(&self, function: &Arc<dyn Function>, options: ProbeOptions) -> Result<Binding, ProbeError> {
+    pub fn probe(
+        &self,
+        function: &Arc<dyn Function>,
+        policy: &Policy,
+        listeners: Listeners,
+    ) -> Result<Binding, ProbeError> {
         let driver = self.driver_of(function).inspect_err(|_| function.release())?;
-        (driver.probe)(&self.loaded, function, options)
+        (driver.probe)(&self.loaded, function, policy, listeners)
     }
 
     /// Binds a function by this driver, whatever other drivers bind to it: what a kernel calls
@@ -83,11 +91,12 @@ impl Module {
     pub fn probe_as<S: Subsystem>(
         &self,
         function: &Arc<dyn Function>,
-        options: ProbeOptions,
+        policy: &Policy,
+        listeners: Listeners,
     ) -> Result<Binding, ProbeError> {
         let is_it = |driver: &&Registered| driver.subsystem == TypeId::of::<S>();
         let driver = self.drivers.iter().find(is_it).ok_or(ProbeError::Unregistered);
-        (driver.inspect_err(|_| function.release())?.probe)(&self.loaded, function, options)
+        (driver.inspect_err(|_| function.release())?.probe)(&self.loaded, function, policy, listeners)
     }
 
     /// The driver that binds to it.

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lifeboat_core::recovery::{Budget, Patience, Spacing};
-use lifeboat_core::sched::Limits;
-use lifeboat_core::unplug::Loss;
+use lifeboat_core::minor::Minor;
 use lifeboat_core::vitals::Watch;
 use lifeboat_driver::{Driver, DriverError, Duty, RingShape};
 use lifeboat_pci::{Function, HostMemory, set_bus_master, set_memory_decode};
@@ -21,132 +19,57 @@ use crate::hardware::{Hardware, Mapped};
 use crate::health::HealthCheck;
 use crate::irq::Interrupts;
 use crate::ledger::{Entry, Kind};
-use crate::link::{BoundLink, Link, ReportLoss, Sections};
-use crate::loaded::{Loaded, Minor};
+use crate::link::{BoundLink, Link, Sections};
+use crate::listeners::{Listeners, ReportDump};
+use crate::loaded::{HeldMinor, Loaded};
 use crate::panics::caught;
+use crate::policy::Policy;
 use crate::rest::{Rest, cut_dma_off, quiesce};
 use crate::rings::{DeviceRings, Ring};
-use crate::sched::{OpenError, Options, OptionsError, Scheduler};
+use crate::sched::{OpenError, Options, Scheduler};
 use crate::subsystem::{Site, Subsystem};
 use crate::teardown::Shell;
 
 /// Entries that a ring is to have: at 128 bytes each, 128 KiB of host memory.
 const RING_ENTRIES: u32 = 1024;
-/// The shortest [`ProbeOptions::driver_limit`]: a thread may be kept from running for some milliseconds.
-const SHORTEST_DRIVER_LIMIT: Duration = Duration::from_millis(10);
 /// Interrupt handlers of a device that was not bound are waited for so long at least before others see to the release.
 const HANDLERS_LIMIT: Duration = Duration::from_millis(100);
 
-/// How a device is to be driven.
-pub struct ProbeOptions {
-    /// How long a job may take once it is its ring's oldest. Default 2 s.
-    pub job_timeout: Duration,
-    /// How many times as long again it may take if it is seen to move from command to command. Default 4.
-    pub extensions: u32,
-    /// How many resets the jobs of one context may cause: at so many, the context is refused. Default 10.
-    pub guilty_limit: u32,
-    /// Jobs that one context may have at a time; beyond it EDQUOT. Default: a quarter of those that the device may have,
-    /// as [`Options::job_share`](crate::sched::Options::job_share).
-    pub job_share: Option<u32>,
-    /// The same for queues.
-    pub queue_share: Option<u32>,
-    /// How long an unplug waits for whoever is still in the driver: calls, interrupt handlers, the worker. It waits so long
-    /// at most after the announcement, and as long again when it cuts the hardware off, plus half a second. Default 5 s.
-    pub drain_limit: Duration,
-    /// How long one function of the driver, or one section of register access, may last (DRV-3). After it the device is lost
-    /// ([`Loss::Crashed`]), the driver is asked nothing more, and [`UnplugReport::overstay`](crate::UnplugReport::overstay)
-    /// names the place; or the probe fails. Found after at most a quarter more. At least 10 ms; default 10 s, which is longer than
-    /// any access to a register that still comes to an end.
-    pub driver_limit: Duration,
-    /// How closely the device is watched. Default: every 2 s, and a heartbeat that stands still for three looks is a hang.
-    pub watch: Watch,
-    /// How often a [`Bus`](crate::Bus) binds a device again that the driver gave up. By default three times, unless it has
-    /// worked for a minute in between.
-    pub recovery: Budget,
-    /// How far apart these recoveries are. By default the first comes at once, and the pauses before the next are 100 ms, doubled up
-    /// to 30 s.
-    pub spacing: Spacing,
-    /// How long a [`Bus`](crate::Bus) waits for a device that is not ready, or whose link is down. By default a second for a silent
-    /// device, a minute for one that asks to be asked again, and a minute for a link.
-    pub patience: Patience,
-    /// Whether calls ask first if there still is a device. Default true. Without it they run on a lost device as far as
-    /// they get, for tests of every such moment (CALL-4); nothing unsafe comes of it.
-    pub check_entry: bool,
-    /// The most bytes of a dump, as a file. What has no room is left out, the least important first, and counted. Default
-    /// 64 KiB; fewer than 4 KiB are taken as 4 KiB, more than 16 MiB as 16 MiB. Memory for two dumps is set aside when the device is bound.
-    pub dump_limit: usize,
-    /// Called when a dump was captured while the device is bound: [`Binding::take_dumps`] gives it. Not of one that is captured
-    /// because the binding ends or is wedged; who does that takes it afterwards. Must not block.
-    pub report_dump: Box<dyn Fn() + Send + Sync>,
-    /// Called once if the driver finds the device lost. Must not block; the unplug is the callee's duty.
-    pub report_loss: Box<dyn Fn(Loss) + Send + Sync>,
-}
-
-impl Default for ProbeOptions {
-    fn default() -> Self {
-        let report_loss: ReportLoss = Box::new(|loss| tracing::error!(%loss, "nobody listens for device loss"));
-        Self {
-            job_timeout: Duration::from_secs(2),
-            extensions: 4,
-            guilty_limit: 10,
-            job_share: None,
-            queue_share: None,
-            drain_limit: Duration::from_secs(5),
-            driver_limit: Duration::from_secs(10),
-            watch: Watch::DEFAULT,
-            recovery: Budget::default(),
-            spacing: Spacing::DEFAULT,
-            patience: Patience::DEFAULT,
-            check_entry: true,
-            dump_limit: 64 << 10,
-            report_dump: Box::new(|| {}),
-            report_loss,
-        }
-    }
-}
-
-impl ProbeOptions {
-    /// How a device's scheduler is to be opened, as far as that is known before the device is.
-    fn scheduler(&self, minor: u32) -> Options {
-        let defaults = Options::default();
-        let (job_timeout, extensions) = (self.job_timeout, self.extensions);
-        Options {
-            name: base::name(minor),
-            limits: Limits { job_timeout, extensions, ..defaults.limits },
-            guilty_limit: self.guilty_limit,
-            job_share: self.job_share,
-            queue_share: self.queue_share,
-            ..defaults
-        }
-    }
-}
-
 /// What a probe has of a device that nothing was asked yet.
 struct Prepared {
-    minor: Minor,
+    minor: HeldMinor,
     scheduler: Options,
     entry: Arc<Entry>,
     hardware: Hardware,
+}
+
+/// How the device is watched, and its dumps are kept.
+struct Looks {
+    watch: Watch,
+    dump_limit: usize,
+    report_dump: ReportDump,
 }
 
 /// Brings the device up. On an error it is quiet again, and the function is released.
 pub(crate) fn probe<S: Subsystem>(
     module: &Arc<Loaded>,
     function: &Arc<dyn Function>,
-    mut options: ProbeOptions,
+    policy: &Policy,
+    listeners: Listeners,
     subsystem: &Arc<S::Options>,
 ) -> Result<Binding, ProbeError> {
-    let prepared = prepare::<S>(module, function, &options, subsystem).inspect_err(|_| function.release())?;
+    let prepared = prepare::<S>(module, function, policy, subsystem).inspect_err(|_| function.release())?;
     let Prepared { minor, scheduler, entry, hardware } = prepared;
-    let (drain_limit, driver_limit) = (options.drain_limit, options.driver_limit);
-    let report_loss = std::mem::replace(&mut options.report_loss, Box::new(|_| {}));
-    let link = Arc::new(Link::new(hardware, options.check_entry, report_loss));
+    let &Policy { drain_limit, driver_limit, watch, dump_limit, check_entry, .. } = policy;
+    let Listeners { loss, dump } = listeners;
+    let link = Arc::new(Link::new(hardware, check_entry, loss));
     let brought_up = module.watchdog.watch(&link, driver_limit).map_err(|_| ProbeError::NoMemory.into());
     let brought_up = brought_up.and_then(|watching| {
         let callback = {
             let (module, link, function, entry) = (module.clone(), link.clone(), function.clone(), entry.clone());
             let (number, subsystem) = (minor.number, subsystem.clone());
-            move || bring_up_or_stop::<S>(&module, &link, &function, (number, entry), scheduler, options, &subsystem)
+            let looks = Looks { watch, dump_limit, report_dump: dump };
+            move || bring_up_or_stop::<S>(&module, &link, &function, (number, entry), scheduler, looks, &subsystem)
         };
         Ok((attempt(&link, driver_limit, callback)?, watching))
     });
@@ -157,7 +80,7 @@ pub(crate) fn probe<S: Subsystem>(
             return Err(error);
         }
     };
-    tracing::info!(minor = minor.number, location = function.location(), "bound");
+    tracing::info!(minor = minor.number.0, location = function.location(), "bound");
     let Running { info, credits, scheduler, subsystem, dumps, interrupts, rest } = running;
     let base = Base::new(module, minor, function.location(), (info, credits), scheduler, subsystem);
     let base = Arc::new(base);
@@ -170,18 +93,14 @@ pub(crate) fn probe<S: Subsystem>(
 fn prepare<S: Subsystem>(
     module: &Arc<Loaded>,
     function: &Arc<dyn Function>,
-    options: &ProbeOptions,
+    policy: &Policy,
     subsystem: &S::Options,
 ) -> Result<Prepared, ProbeError> {
     S::check(subsystem).map_err(ProbeError::Invalid)?;
     let minor = module.allocate_minor()?;
-    let scheduler = options.scheduler(minor.number);
+    let scheduler = policy.scheduler(base::name(minor.number));
     scheduler.check()?;
-    let at_least = |what, value: Duration, least| {
-        if value < least { Err(OptionsError::TooShort { what, least }) } else { Ok(()) }
-    };
-    at_least("watch.period", options.watch.period, Watch::SHORTEST)?;
-    at_least("driver_limit", options.driver_limit, SHORTEST_DRIVER_LIMIT)?;
+    policy.check()?;
     let entry = Arc::new(module.ledger.enlist(Kind::BINDING));
     set_memory_decode(&*function.config(), true)?;
     let hardware = Hardware::new(function, S::Driver::FACTS.bars)?;
@@ -193,12 +112,12 @@ fn bring_up_or_stop<S: Subsystem>(
     module: &Loaded,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
-    whose: (u32, Arc<Entry>),
+    whose: (Minor, Arc<Entry>),
     scheduler: Options,
-    options: ProbeOptions,
+    looks: Looks,
     subsystem: &S::Options,
 ) -> Result<Running<S>, ProbeError> {
-    let bring_up = || bring_up::<S>(module, link, function, whose, scheduler, options, subsystem);
+    let bring_up = || bring_up::<S>(module, link, function, whose, scheduler, looks, subsystem);
     let brought_up = caught("the driver", bring_up).unwrap_or(Err(DriverError::Panicked.into()));
     if brought_up.is_err() {
         link.announce(None);
@@ -226,9 +145,9 @@ fn bring_up<S: Subsystem>(
     module: &Loaded,
     link: &Arc<Link>,
     function: &Arc<dyn Function>,
-    (minor, entry): (u32, Arc<Entry>),
+    (minor, entry): (Minor, Arc<Entry>),
     scheduler: Options,
-    options: ProbeOptions,
+    looks: Looks,
     subsystem: &S::Options,
 ) -> Result<Running<S>, ProbeError> {
     let bound = link.bound().ok_or(DriverError::Gone)?;
@@ -245,7 +164,7 @@ fn bring_up<S: Subsystem>(
         Options { rings: rings_of_device, ring_credits, unordered: unordered.clone(), contexts, ..scheduler };
     let name = base::name(minor);
     let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info, credits }, subsystem));
-    let ProbeOptions { watch, dump_limit, report_dump, .. } = options;
+    let Looks { watch, dump_limit, report_dump } = looks;
     let (mut recorder, mut end) = (None, None);
     let rest = Arc::new(Rest::default());
     let config = function.config();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lifeboat_core::fence::FenceError;
+use lifeboat_core::minor::Minor;
 use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_driver::Driver;
 use lifeboat_pci::{ConfigSpace, Function};
@@ -37,7 +38,7 @@ pub struct StepTime {
 #[derive(Debug, Clone)]
 pub struct UnplugReport {
     /// The device's number.
-    pub minor: u32,
+    pub minor: Minor,
     /// Where it was plugged in.
     pub location: String,
     /// What ended the binding.
@@ -58,7 +59,7 @@ pub struct UnplugReport {
     /// register, in a fence's callback, or in the drop of a job.
     pub threads_held: Option<Holdouts>,
     /// The section of the driver's code that had lasted for longer than
-    /// [`ProbeOptions::driver_limit`](crate::ProbeOptions::driver_limit), if one had (DRV-3); `age` is that limit. If the code has
+    /// [`Policy::driver_limit`](crate::Policy::driver_limit), if one had (DRV-3); `age` is that limit. If the code has
     /// not returned since, its thread is lost to the process, and whoever waits above has named it, too.
     pub overstay: Option<Holdout>,
 }

@@ -23,6 +23,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lifeboat_core::minor::Minor;
 use lifeboat_core::recovery::{GivenUp, Remedy};
 
 use crate::Event;
@@ -119,7 +120,7 @@ fn printable(location: &str) -> String {
 }
 
 /// Where the kernel would have the device: on the root bus that its location names.
-fn device_path(location: &str, minor: u32) -> String {
+fn device_path(location: &str, minor: Minor) -> String {
     format!("{}/drm/card{minor}", function_path(location))
 }
 
@@ -137,8 +138,8 @@ mod tests {
 
     #[test]
     fn paths_are_as_the_kernel_has_them() {
-        assert_eq!(device_path("0000:01:00.0", 7), "/devices/pci0000:01/0000:01:00.0/drm/card7");
-        assert_eq!(device_path("somewhere", 0), "/devices/somewhere/drm/card0");
-        assert_eq!(device_path("x\0WEDGED=none", 0), "/devices/x?WEDGED=none/drm/card0");
+        assert_eq!(device_path("0000:01:00.0", Minor(7)), "/devices/pci0000:01/0000:01:00.0/drm/card7");
+        assert_eq!(device_path("somewhere", Minor(0)), "/devices/somewhere/drm/card0");
+        assert_eq!(device_path("x\0WEDGED=none", Minor(0)), "/devices/x?WEDGED=none/drm/card0");
     }
 }

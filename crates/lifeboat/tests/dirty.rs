@@ -15,7 +15,7 @@ use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::driver::DriverError;
 use lifeboat::dump::Reason;
-use lifeboat::{Bus, Event, ProbeError, ProbeOptions};
+use lifeboat::{Bus, Event, Listeners, Policy, ProbeError};
 use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs::{self, device_ctrl, device_status, ring_ctrl, ring_status};
 use lifeboat_lb1_hosted::Device;
@@ -28,12 +28,12 @@ use machine::interposer::{Access, Interposer};
 
 const WATCH: Watch = Watch { period: Duration::from_millis(20), stalls: 3 };
 
-fn watched() -> (ProbeOptions, Receiver<Loss>) {
+fn watched() -> (Policy, Listeners, Receiver<Loss>) {
     let (lost, told) = mpsc::channel();
-    let report_loss = Box::new(move |loss| {
+    let listeners = Listeners::none().on_loss(move |loss| {
         let _ = lost.send(loss);
     });
-    (ProbeOptions { watch: WATCH, report_loss, ..options() }, told)
+    (Policy { watch: WATCH, ..options() }, listeners, told)
 }
 
 /// What registers read, once it is switched on.
@@ -56,9 +56,9 @@ fn health_4_a_device_that_answers_nonsense_is_reported_also_if_nobody_uses_it() 
         |at, value| if at == regs::ID { value ^ 0x8000_0000 } else { value.rotate_left(7) ^ 0x55 },
     ];
     for f in nonsense {
-        let (options, told) = watched();
+        let (options, listeners, told) = watched();
         let on = Arc::new(AtomicBool::new(false));
-        let bound = Bound::with(options, reads(&on, f));
+        let bound = Bound::heard(options, listeners, reads(&on, f));
         on.store(true, SeqCst);
         assert_eq!(told.recv_timeout(LONG), Ok(Loss::Nonsense));
         let dumps = bound.binding.take_dumps();
@@ -70,7 +70,7 @@ fn health_4_a_device_that_answers_nonsense_is_reported_also_if_nobody_uses_it() 
 
 #[test]
 fn health_4_nonsense_for_a_moment_is_forgiven() {
-    let (options, told) = watched();
+    let (options, listeners, told) = watched();
     let (on, looks) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU32::new(0)));
     let seen = looks.clone();
     // Two looks of three.
@@ -78,7 +78,7 @@ fn health_4_nonsense_for_a_moment_is_forgiven() {
         let bad = at == regs::LIVENESS && seen.fetch_add(1, SeqCst) % 3 != 0;
         value ^ u32::from(bad)
     });
-    let bound = Bound::with(options, hook);
+    let bound = Bound::heard(options, listeners, hook);
     let began = looks.load(SeqCst);
     while looks.load(SeqCst) < began + 12 {
         thread::yield_now();
@@ -141,9 +141,9 @@ fn health_4_errors_of_the_bus_count_as_nonsense_does() {
     let (_card, slot) = plugged();
     let on = Arc::new(AtomicBool::new(false));
     let function: Arc<dyn Function> = Arc::new(Disturbed { inner: slot.function().unwrap(), on: on.clone() });
-    let (options, told) = watched();
+    let (options, listeners, told) = watched();
     let module = lifeboat_lb1_hosted::module();
-    let binding = module.probe(&function, options).unwrap();
+    let binding = module.probe(&function, &options, listeners).unwrap();
     on.store(true, SeqCst);
     assert_eq!(told.recv_timeout(LONG), Ok(Loss::Nonsense));
     on.store(false, SeqCst);
@@ -204,7 +204,7 @@ fn a_bar_that_is_shorter_than_its_driver_needs_is_refused_and_not_touched() {
     let accesses = Arc::new(AtomicU32::new(0));
     let function: Arc<dyn Function> = Arc::new(Short { inner: slot.function().unwrap(), accesses: accesses.clone() });
     let module = lifeboat_lb1_hosted::module();
-    let refused = module.probe(&function, options()).unwrap_err();
+    let refused = module.probe(&function, &options(), Listeners::none()).unwrap_err();
     assert!(matches!(refused, ProbeError::Driver(DriverError::Impossible(_))), "{refused}");
     assert_eq!(accesses.load(SeqCst), 0);
     module.unload().unwrap();
@@ -214,13 +214,14 @@ fn a_bar_that_is_shorter_than_its_driver_needs_is_refused_and_not_touched() {
 #[test]
 fn sched_4_a_slow_answer_is_not_the_last_look_at_a_reset() {
     const SLOW: Duration = Duration::from_millis(2 * regs::RESET_MAX_MS + 50);
-    let (options, told) = watched();
-    let options = ProbeOptions { watch: Watch::DEFAULT, ..options };
+    let (options, listeners, told) = watched();
+    let options = Policy { watch: Watch::DEFAULT, ..options };
     let armed = Arc::new(AtomicBool::new(false));
     let (ring, device) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let is_armed = armed.clone();
-    let bound = Bound::with(
+    let bound = Bound::heard(
         options,
+        listeners,
         Box::new(move |_, _: &dyn Bar, at, access| {
             let late = |sampled| {
                 thread::sleep(SLOW);
@@ -262,13 +263,14 @@ fn sched_4_a_slow_answer_is_not_the_last_look_at_a_reset() {
 #[test]
 fn recov_1_a_device_that_comes_back_from_its_reset_as_another_is_given_up() {
     for register in [regs::ID, regs::VERSION, regs::CAPS, regs::VRAM_PAGES, regs::LIVENESS] {
-        let (options, told) = watched();
-        let options = ProbeOptions { watch: Watch::DEFAULT, ..options };
+        let (options, listeners, told) = watched();
+        let options = Policy { watch: Watch::DEFAULT, ..options };
         let was_reset = Arc::new(AtomicBool::new(false));
         let (armed, seen, changed) = (Arc::new(AtomicBool::new(false)), was_reset.clone(), was_reset.clone());
         let is_armed = armed.clone();
-        let bound = Bound::with(
+        let bound = Bound::heard(
             options,
+            listeners,
             Box::new(move |_, _: &dyn Bar, at, access| match access {
                 Access::Write(device_ctrl::RESET) if at == regs::DEVICE_CTRL && is_armed.load(SeqCst) => {
                     seen.store(true, SeqCst);
@@ -356,7 +358,7 @@ fn life_5_a_card_that_was_taken_out_is_missing_though_another_answers_at_its_add
         let inner = lifeboat_gpu::Slot::new("0000:01:00.0");
         inner.insert(Card::new(Config::default()).unwrap()).unwrap();
         let slot = Arc::new(Swapped { inner, other: Arc::default(), watchers: Mutex::default() });
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), || watched().0);
+        let mut bus = Bus::new(lifeboat_lb1_hosted::module(), watched().0);
         let events = bus.subscribe();
         bus.attach(&slot).unwrap();
         assert!(matches!(events.recv_timeout(LONG), Ok(Event::Added { .. })));
@@ -372,7 +374,7 @@ fn life_5_a_card_that_was_taken_out_is_missing_though_another_answers_at_its_add
 fn life_5_a_slot_is_attached_once() {
     let inner = lifeboat_gpu::Slot::new("0000:01:00.0");
     inner.insert(Card::new(Config::default()).unwrap()).unwrap();
-    let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
+    let mut bus = Bus::new(lifeboat_lb1_hosted::module(), options());
     let events = bus.subscribe();
     bus.attach(&inner).unwrap();
     let error = bus.attach(&inner).unwrap_err();
@@ -404,7 +406,7 @@ impl Slot for Named {
 
 #[test]
 fn life_5_what_cannot_be_watched_is_refused_before_it_is_touched() {
-    let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
+    let mut bus = Bus::new(lifeboat_lb1_hosted::module(), options());
     let slot = Arc::new(Named(lifeboat_gpu::Slot::new("0000:01:00.0"), "0000:01\0"));
     assert_eq!(bus.attach(&slot).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     bus.shutdown().unwrap();
@@ -412,7 +414,8 @@ fn life_5_what_cannot_be_watched_is_refused_before_it_is_touched() {
     let module = lifeboat_lb1_hosted::module();
     for period in [Duration::ZERO, Duration::from_nanos(1)] {
         let watch = Watch { period, stalls: 3 };
-        let error = module.probe(&slot.function().unwrap(), ProbeOptions { watch, ..options() }).unwrap_err();
+        let error =
+            module.probe(&slot.function().unwrap(), &Policy { watch, ..options() }, Listeners::none()).unwrap_err();
         assert!(error.to_string().contains("watch.period"), "{error}");
     }
     assert_eq!(card.witness().violations().len(), 0);

@@ -14,7 +14,7 @@ use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::core::wedge::{Failure, Methods};
 use lifeboat::dump::{Dump, LeftOut, Reason, RegisterValue, RingState};
-use lifeboat::{Bus, Event, Fence, ProbeOptions, Subscription, WaitError};
+use lifeboat::{Bus, Event, Fence, Listeners, Policy, Subscription, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
 use lifeboat_lb1::regs::{device_ctrl, device_status, fault, ring_ctrl, ring_status};
 use lifeboat_lb1_hosted::Device;
@@ -38,17 +38,20 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
-        Self::with(ProbeOptions::default().dump_limit, JOB_TIMEOUT)
+        Self::with(Policy::default().dump_limit, JOB_TIMEOUT)
     }
 
     fn with(dump_limit: usize, job_timeout: Duration) -> Self {
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
-            job_timeout,
-            watch: Watch { period: PERIOD, stalls: 3 },
-            recovery: Budget { attempts: 0, grace: LONG },
-            dump_limit,
-            ..ProbeOptions::default()
-        });
+        let mut bus = Bus::new(
+            lifeboat_lb1_hosted::module(),
+            Policy {
+                job_timeout,
+                watch: Watch { period: PERIOD, stalls: 3 },
+                recovery: Budget { attempts: 0, grace: LONG },
+                dump_limit,
+                ..Policy::default()
+            },
+        );
         let events = bus.subscribe();
         let card = Card::new(Config::default()).unwrap();
         let slot = Slot::new("0000:01:00.0");
@@ -72,7 +75,7 @@ impl Rig {
     fn dumped(&self) -> Arc<Dump> {
         match self.event() {
             Event::Dumped { minor, location, dump } => {
-                assert_eq!((minor, &location), (dump.device.minor, &dump.device.location));
+                assert_eq!((minor.0, &location), (dump.device.minor, &dump.device.location));
                 dump
             }
             other => panic!("{other:?}"),
@@ -235,10 +238,11 @@ fn wedge_4_what_is_pulled_out_makes_no_dump() {
 fn wedge_4_of_a_device_that_does_not_answer_there_is_what_the_driver_knows() {
     let (dead, reads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (lost, told) = mpsc::channel();
-    let options = ProbeOptions { report_loss: Box::new(move |loss| lost.send(loss).unwrap()), ..bound::options() };
+    let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
     let (is_dead, counted) = (dead.clone(), reads.clone());
-    let bound = Bound::with(
-        options,
+    let bound = Bound::heard(
+        bound::options(),
+        listeners,
         Box::new(move |_, _, _, access| match access {
             Access::Read(_) if is_dead.load(SeqCst) => {
                 counted.fetch_add(1, SeqCst);
@@ -270,12 +274,9 @@ fn wedge_4_of_a_device_that_does_not_answer_there_is_what_the_driver_knows() {
 #[test]
 fn wedge_4_a_driver_that_finds_its_device_hung_has_its_dump_before_it_says_so() {
     let (lost, told) = mpsc::channel();
-    let options = ProbeOptions {
-        report_loss: Box::new(move |loss| lost.send(loss).unwrap()),
-        watch: Watch { period: PERIOD, stalls: 3 },
-        ..bound::options()
-    };
-    let bound = Bound::with(options, bound::no_hook());
+    let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
+    let options = Policy { watch: Watch { period: PERIOD, stalls: 3 }, ..bound::options() };
+    let bound = Bound::heard(options, listeners, bound::no_hook());
     bound.card.inject(Fault::StuckHeartbeat);
     assert_eq!(told.recv_timeout(LONG), Ok(Loss::Hung));
     let reasons = |bound: &Bound| bound.binding.take_dumps().iter().map(|dump| dump.reason).collect::<Vec<_>>();

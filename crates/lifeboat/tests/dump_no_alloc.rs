@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use lifeboat::ProbeOptions;
 use lifeboat::dump::Reason;
+use lifeboat::{Listeners, Policy};
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::Function;
@@ -37,19 +37,19 @@ fn wedge_4_a_capture_allocates_nothing() {
     // It remembers what it has seen.
     lint::force(Reaction::Off);
     let (captured, at_capture) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let options = {
+    let listeners = {
         let (captured, at_capture) = (captured.clone(), at_capture.clone());
-        let report_dump = Box::new(move || {
+        Listeners::none().on_dump(move || {
             at_capture.store(allocations(), SeqCst);
             captured.store(true, SeqCst);
-        });
-        ProbeOptions { job_timeout: JOB_TIMEOUT, report_dump, ..ProbeOptions::default() }
+        })
     };
+    let policy = Policy { job_timeout: JOB_TIMEOUT, ..Policy::default() };
     let slot = Slot::new("0000:01:00.0");
     slot.insert(Card::new(Config::default()).unwrap()).unwrap();
     let function: Arc<dyn Function> = slot.function().unwrap();
     let module = lifeboat_lb1_hosted::module();
-    let binding = module.probe(&function, options).unwrap();
+    let binding = module.probe(&function, &policy, listeners).unwrap();
     let client = Client::new(&binding.device().unwrap());
     client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
     let hung = client.submit(0, &[Work::Hang], &[]);

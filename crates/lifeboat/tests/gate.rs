@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{ProbeOptions, WaitError};
+use lifeboat::{Listeners, Policy, WaitError};
 use lifeboat_lb1::regs;
 use lifeboat_lb1_hosted::command::Work;
 use lifeboat_pci::ALL_ONES;
@@ -49,10 +49,10 @@ fn gate_9_waiting_for_a_reset_ends_with_the_device() {
     let (gone, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let (is_gone, looked, resets) = (gone.clone(), looks.clone(), AtomicBool::new(false));
     let (lost, told) = std::sync::mpsc::channel();
-    let report_loss = Box::new(move |loss| lost.send(loss).unwrap());
-    let options = ProbeOptions { report_loss, ..options() };
-    let bound = Bound::with(
-        options,
+    let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
+    let bound = Bound::heard(
+        options(),
+        listeners,
         Box::new(move |_, _, at, access| match access {
             // The hardware resets, and is gone from the second look on.
             Access::Written(control) if at == regs::ring(0, regs::RING_CTRL) => {
@@ -87,10 +87,11 @@ fn gate_9_waiting_for_resets_that_never_end_has_a_limit() {
     let looks = Arc::new(AtomicUsize::new(0));
     let looked = looks.clone();
     let (lost, told) = std::sync::mpsc::channel();
-    let report_loss = Box::new(move |loss| lost.send(loss).unwrap());
-    let options = ProbeOptions { report_loss, job_timeout: Duration::from_millis(50), ..options() };
-    let bound = Bound::with(
+    let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
+    let options = Policy { job_timeout: Duration::from_millis(50), ..options() };
+    let bound = Bound::heard(
         options,
+        listeners,
         Box::new(move |_, _, at, access| match access {
             Access::Read(status) if at == regs::ring(0, regs::RING_STATUS) && looked.fetch_add(1, SeqCst) > 0 => {
                 Some(status | regs::ring_status::RESETTING)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{ProbeOptions, UnplugReport, WaitError};
+use lifeboat::{Listeners, Policy, UnplugReport, WaitError};
 use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs::{self, device_ctrl};
 use lifeboat_lb1_hosted::command::Work;
@@ -25,7 +25,7 @@ const SEQNO_OF_RING_0: u64 = regs::ring(0, regs::RING_SEQNO);
 #[test]
 fn health_1_a_register_that_may_read_all_ones_is_no_loss_while_the_identity_answers() {
     let (lost, told) = mpsc::channel();
-    let options = ProbeOptions { report_loss: Box::new(move |loss| lost.send(loss).unwrap()), ..options() };
+    let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
     let (ones, asked) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let hook: Hook = {
         let (ones, asked) = (ones.clone(), asked.clone());
@@ -41,7 +41,7 @@ fn health_1_a_register_that_may_read_all_ones_is_no_loss_while_the_identity_answ
             lies.then_some(ALL_ONES)
         })
     };
-    let bound = Bound::with(options, hook);
+    let bound = Bound::heard(options(), listeners, hook);
     let client = bound.client();
     let before = asked.load(SeqCst);
     for _ in 0..5 {
@@ -57,8 +57,8 @@ fn health_1_a_register_that_may_read_all_ones_is_no_loss_while_the_identity_answ
 #[test]
 fn health_1_ones_of_a_buffer_are_no_loss_and_those_of_a_lost_device_are_no_buffer() {
     let (lost, told) = mpsc::channel();
-    let options = ProbeOptions { report_loss: Box::new(move |loss| lost.send(loss).unwrap()), ..options() };
-    let bound = Bound::with(options, no_hook());
+    let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
+    let bound = Bound::heard(options(), listeners, no_hook());
     let client = bound.client();
     let mut bytes = [0; 8];
     client.vram.write(0, &[0xff; 8]).unwrap();
@@ -129,7 +129,7 @@ fn health_3_nothing_is_waited_for_if_the_device_goes_with_a_thousand_jobs_in_fli
     const JOBS: usize = 1000;
     let mut times = Vec::new();
     for _ in 0..20 {
-        let bound = Bound::with(ProbeOptions { job_timeout: LONG, ..options() }, no_hook());
+        let bound = Bound::with(Policy { job_timeout: LONG, ..options() }, no_hook());
         let client = bound.client();
         let hang = |ring| client.submit(ring, &[Work::Hang], &[]);
         let fences: Vec<_> = [hang(0), hang(1)]
@@ -154,8 +154,8 @@ const WATCH: Watch = Watch { period: Duration::from_millis(20), stalls: 3 };
 /// A device that nobody uses, and what the driver says of it.
 fn watched(hook: Hook) -> (Bound, mpsc::Receiver<Loss>) {
     let (lost, told) = mpsc::channel();
-    let report_loss = Box::new(move |loss| lost.send(loss).unwrap());
-    (Bound::with(ProbeOptions { watch: WATCH, report_loss, ..options() }, hook), told)
+    let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
+    (Bound::heard(Policy { watch: WATCH, ..options() }, listeners, hook), told)
 }
 
 #[test]
@@ -212,13 +212,13 @@ impl ConfigSpace for Muted {
 fn health_1_configuration_space_that_is_silent_is_no_loss_while_registers_answer() {
     let (card, slot) = plugged();
     let (lost, told) = mpsc::channel();
-    let report_loss = Box::new(move |loss| lost.send(loss).unwrap());
+    let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
     let (function, silent) = (slot.function().unwrap(), Arc::<AtomicBool>::default());
     let asked = Arc::<AtomicU32>::default();
     let config = Arc::new(Muted { inner: function.config(), silent: silent.clone(), asked: asked.clone() });
     let module = lifeboat_lb1_hosted::module();
-    let options = ProbeOptions { watch: WATCH, report_loss, ..options() };
-    let binding = module.probe(&Interposer::with_config(function, config), options).unwrap();
+    let options = Policy { watch: WATCH, ..options() };
+    let binding = module.probe(&Interposer::with_config(function, config), &options, listeners).unwrap();
     silent.store(true, SeqCst);
     let before = asked.load(SeqCst);
     assert!(told.recv_timeout(10 * WATCH.period).is_err(), "its registers answer");

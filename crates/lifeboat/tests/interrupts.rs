@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use lifeboat::WaitError;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
+use lifeboat::{Listeners, WaitError};
 use lifeboat_gpu::{Fault, Trigger};
 use lifeboat_lb1_hosted::command::Work;
 use lifeboat_lb1_hosted::{Commit, CommitKind};
@@ -165,7 +165,7 @@ fn everything_works(during: During, nested: bool) {
     });
     let function: Arc<dyn Function> = Arc::new(Synchronous { inner: slot.function().unwrap(), line: line.clone() });
     let module = lifeboat_lb1_hosted::module();
-    let binding = module.probe(&function, options()).unwrap();
+    let binding = module.probe(&function, &options(), Listeners::none()).unwrap();
     let device = binding.device().unwrap();
     let client = Client::new(&device);
     client.submit(0, &[client.fill(5), client.download()], &[]).wait(LONG).unwrap();

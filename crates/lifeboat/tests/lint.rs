@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Fence, ProbeOptions, WaitError};
+use lifeboat::{Fence, Policy, WaitError};
 use lifeboat_lb1::regs;
 use lifeboat_lb1_hosted::command::Work;
 use lifeboat_sync::lint::{self, Reaction, ReportKind};
@@ -28,7 +28,7 @@ fn fence_2_and_gate_5_waiting_for_a_fence_inside_a_section_is_survived_and_repor
     let (waits, inside) = (hung.clone(), Arc::new(AtomicBool::new(false)));
     let watch = inside.clone();
     // On a busy machine the report itself, with its backtraces, takes longer than the other tests' limit.
-    let options = ProbeOptions { drain_limit: LONG, ..options() };
+    let options = Policy { drain_limit: LONG, ..options() };
     let bound = Bound::with(
         options,
         Box::new(move |index, _, _, access| {

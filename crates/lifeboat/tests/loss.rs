@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{CallError, Fence, Priority, ProbeOptions, WaitError};
+use lifeboat::{CallError, Fence, Listeners, Policy, Priority, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
 use lifeboat_lb1_hosted::command::Work;
 use lifeboat_lb1_hosted::{Device, Placement, Submission};
@@ -126,7 +126,7 @@ fn life_7_concurrent_and_repeated_unplugs_give_one_report() {
     let card = Card::new(Config::default()).unwrap();
     slot.insert(card.clone()).unwrap();
     let module = lifeboat_lb1_hosted::module();
-    let binding = module.probe(&slot.function().unwrap(), ProbeOptions::default()).unwrap();
+    let binding = module.probe(&slot.function().unwrap(), &Policy::default(), Listeners::none()).unwrap();
     let client = Client::new(&binding.device().unwrap());
     let hung = client.submit(0, &[Work::Hang], &[]);
     let binding = Arc::new(binding);
@@ -155,9 +155,9 @@ fn life_2_a_live_device_is_unbound_and_bound_again_and_then_its_module_unloaded(
     slot.insert(card.clone()).unwrap();
     let module = lifeboat_lb1_hosted::module();
     for round in 0..20 {
-        let binding = module.probe(&slot.function().unwrap(), ProbeOptions::default()).unwrap();
+        let binding = module.probe(&slot.function().unwrap(), &Policy::default(), Listeners::none()).unwrap();
         let client = Client::new(&binding.device().unwrap());
-        assert_eq!(client.handle.info().minor, round);
+        assert_eq!(client.handle.info().minor.0, round);
         let busy = client.submit(0, &[client.fill(1), client.download()], &[]);
         // Dropping a binding is an unbind too.
         drop(binding);
@@ -223,13 +223,13 @@ fn life_3_removal_at_any_access_leaves_nothing_behind() {
 fn life_5_every_loss_takes_the_same_path_and_tells_users_the_same() {
     for loss in [Loss::Unplugged, Loss::Unbound, Loss::FellOff, Loss::Crashed] {
         let (dead, (lost, told)) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
-        let options = ProbeOptions { report_loss: Box::new(move |loss| lost.send(loss).unwrap()), ..bound::options() };
+        let listeners = Listeners::none().on_loss(move |loss| lost.send(loss).unwrap());
         let is_dead = dead.clone();
         let dies = Box::new(move |_, _: &dyn Bar, _, access| match access {
             Access::Read(_) if is_dead.load(SeqCst) => Some(ALL_ONES),
             _ => None,
         });
-        let bound = bound::Bound::with(options, dies);
+        let bound = bound::Bound::heard(bound::options(), listeners, dies);
         let device = bound.device();
         let client = Client::new(&device);
         if loss == Loss::Crashed {

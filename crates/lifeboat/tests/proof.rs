@@ -14,7 +14,7 @@ use lifeboat::core::fence::FenceError;
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::driver::{DriverError, Unproven};
-use lifeboat::{Bus, Event, Fence, ProbeError, ProbeOptions, WaitError};
+use lifeboat::{Bus, Event, Fence, Listeners, Policy, ProbeError, WaitError};
 use lifeboat_gpu::{Card, Config};
 use lifeboat_lb1::regs::{self, device_ctrl, irq, ring_ctrl};
 use lifeboat_lb1_hosted::command::Work;
@@ -62,9 +62,9 @@ impl Liar {
     fn new(lie: Lie) -> Self {
         let (lies, ring_resets, device_resets) = (Arc::default(), Arc::default(), Arc::default());
         let (told, losses) = mpsc::channel();
-        let report_loss = Box::new(move |loss| told.send(loss).unwrap_or_default());
+        let listeners = Listeners::none().on_loss(move |loss| told.send(loss).unwrap_or_default());
         let hook = hook(lie, &lies, [&ring_resets, &device_resets]);
-        let bound = Bound::with(ProbeOptions { report_loss, ..options() }, hook);
+        let bound = Bound::heard(options(), listeners, hook);
         device_resets.store(0, SeqCst);
         Self { bound, lies, losses, ring_resets, device_resets }
     }
@@ -316,12 +316,12 @@ fn refused(lie: Lie) -> Unproven {
     let (lies, resets) = (Arc::new(AtomicBool::new(true)), [Arc::default(), Arc::default()]);
     let module = lifeboat_lb1_hosted::module();
     let function = Interposer::on(slot.function().unwrap(), hook(lie, &lies, resets.each_ref()));
-    let error = module.probe(&function, options()).unwrap_err();
+    let error = module.probe(&function, &options(), Listeners::none()).unwrap_err();
     assert!(error.to_string().contains("ring 0 does not work: "), "{error}");
     let ProbeError::Driver(DriverError::Unproven { ring: 0, what }) = error else { panic!("{error}") };
     // It is at rest, and may work for whoever comes next.
     lies.store(false, SeqCst);
-    drop(module.probe(&slot.function().unwrap(), options()).unwrap());
+    drop(module.probe(&slot.function().unwrap(), &options(), Listeners::none()).unwrap());
     module.unload().unwrap();
     assert!(card.witness().is_empty(), "{:?}", card.witness().violations());
     what
@@ -400,14 +400,14 @@ fn recov_5_a_device_whose_writes_are_lost_is_found_out_by_what_it_was_to_write()
         Arc::new(OneWay { inner, memories: Arc::default(), drops_writes })
     };
     let module = lifeboat_lb1_hosted::module();
-    let refused = module.probe(&one_way(), options()).unwrap_err();
+    let refused = module.probe(&one_way(), &options(), Listeners::none()).unwrap_err();
     assert_eq!(refused, ProbeError::Driver(DriverError::Unproven { ring: 0, what: Unproven::NotWritten }));
 
     // Later, too.
     drops_writes.store(false, SeqCst);
     let (told, losses) = mpsc::channel();
-    let report_loss = Box::new(move |loss| told.send(loss).unwrap_or_default());
-    let binding = module.probe(&one_way(), ProbeOptions { report_loss, ..options() }).unwrap();
+    let listeners = Listeners::none().on_loss(move |loss| told.send(loss).unwrap_or_default());
+    let binding = module.probe(&one_way(), &options(), listeners).unwrap();
     let client = Client::new(&binding.device().unwrap());
     client.submit(0, &[Work::Nop], &[]).wait(LONG).unwrap();
     drops_writes.store(true, SeqCst);
@@ -447,8 +447,8 @@ fn recov_5_a_device_that_never_works_again_is_told_with_its_reason() {
     gpu.insert(Card::new(Config::default()).unwrap()).unwrap();
     let slot = Arc::new(Deafened { slot: gpu, is_deaf: Arc::default() });
     let recovery = Budget { attempts: 1, ..Budget::default() };
-    let options = move || ProbeOptions { job_timeout: JOB_TIMEOUT, recovery, ..ProbeOptions::default() };
-    let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
+    let options = Policy { job_timeout: JOB_TIMEOUT, recovery, ..Policy::default() };
+    let mut bus = Bus::new(lifeboat_lb1_hosted::module(), options);
     let events = bus.subscribe();
     bus.attach(&slot).unwrap();
     let Event::Added { minor, .. } = machine::next_event(&events) else { panic!("no device") };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{CallError, ProbeError, ProbeOptions, WaitError};
+use lifeboat::{CallError, Listeners, Policy, ProbeError, WaitError};
 use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs;
 use lifeboat_lb1_hosted::Placement;
@@ -66,7 +66,7 @@ fn sched_6_a_fault_that_is_no_longer_true_blames_nobody() {
 
 #[test]
 fn sched_6_a_job_that_completed_just_before_a_fault_is_not_blamed() {
-    let bound = Bound::with(ProbeOptions { guilty_limit: u32::MAX, ..options() }, no_hook());
+    let bound = Bound::with(Policy { guilty_limit: u32::MAX, ..options() }, no_hook());
     let client = bound.client();
     let nowhere = Work::Fill(lifeboat_lb1_hosted::command::Fill {
         dst: lifeboat_lb1_hosted::command::GpuVa(0xf000_0000),
@@ -86,7 +86,7 @@ fn sched_6_a_job_that_completed_just_before_a_fault_is_not_blamed() {
 #[test]
 fn sched_2_memory_unmapped_under_a_job_is_nobody_elses_until_the_job_has_ended() {
     // The job must still hang when all is done that has to be done meanwhile, clearing the buffer included.
-    let bound = Bound::with(ProbeOptions { job_timeout: Duration::from_secs(5), ..options() }, no_hook());
+    let bound = Bound::with(Policy { job_timeout: Duration::from_secs(5), ..options() }, no_hook());
     let client = bound.client();
     let hung = client.submit(0, &[Work::Hang], &[]);
     // Mapped after the job was submitted: a command of it may begin now and use it all the same.
@@ -196,7 +196,7 @@ fn a_probe_that_fails_leaves_the_device_at_rest() {
         Access::Read(_) if at == regs::LIVENESS => Some(0x1234),
         _ => None,
     };
-    let failed = module.probe(&Interposer::on(slot.function().unwrap(), lies), options());
+    let failed = module.probe(&Interposer::on(slot.function().unwrap(), lies), &options(), Listeners::none());
     assert_eq!(failed.unwrap_err(), ProbeError::NotAlive);
     assert!(card.witness().is_empty(), "{:?}", card.witness().violations());
     assert_eq!(slot.function().unwrap().config().read16(offset::COMMAND).unwrap() & command::BUS_MASTER, 0);
@@ -207,10 +207,10 @@ fn a_probe_that_fails_leaves_the_device_at_rest() {
 fn a_loss_is_reported_once() {
     let reports = Arc::new(AtomicUsize::new(0));
     let count = reports.clone();
-    let report_loss = Box::new(move |_| {
+    let listeners = Listeners::none().on_loss(move |_| {
         count.fetch_add(1, SeqCst);
     });
-    let bound = Bound::with(ProbeOptions { report_loss, ..options() }, no_hook());
+    let bound = Bound::heard(options(), listeners, no_hook());
     let client = bound.client();
     let fences: Vec<_> = (0..2).map(|ring| client.submit(ring, &[Work::Hang], &[])).collect();
     bound.card.remove();
@@ -241,7 +241,7 @@ fn panicking_callbacks_neither_stop_the_device_nor_its_unplug() {
 
 #[test]
 fn limits_may_be_any_duration() {
-    let forever = ProbeOptions { job_timeout: Duration::MAX, drain_limit: Duration::MAX, ..ProbeOptions::default() };
+    let forever = Policy { job_timeout: Duration::MAX, drain_limit: Duration::MAX, ..Policy::default() };
     let bound = Bound::with(forever, no_hook());
     let client = bound.client();
     client.submit(0, &[client.fill(1), client.download()], &[]).wait(Duration::MAX).unwrap();
@@ -254,7 +254,7 @@ fn limits_may_be_any_duration() {
 
 #[test]
 fn sched_7_a_context_that_keeps_faulting_is_refused_and_others_are_not() {
-    let bound = Bound::with(ProbeOptions { guilty_limit: 3, ..options() }, no_hook());
+    let bound = Bound::with(Policy { guilty_limit: 3, ..options() }, no_hook());
     let (guilty, other) = (bound.client(), bound.client());
     let nowhere = Work::Fill(lifeboat_lb1_hosted::command::Fill {
         dst: lifeboat_lb1_hosted::command::GpuVa(0xf000_0000),

@@ -11,7 +11,7 @@ use lifeboat::core::fence::FenceError;
 use lifeboat::core::recovery::{Budget, GivenUp};
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, ProbeError, ProbeOptions, Subscription, WaitError};
+use lifeboat::{Bus, Event, Policy, ProbeError, Subscription, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Trigger};
 use lifeboat_lb1::regs;
 use lifeboat_lb1_hosted::Device;
@@ -63,8 +63,8 @@ impl Rig {
     }
 
     fn with(recovery: Budget, watch: Watch) -> Self {
-        let options = move || ProbeOptions { recovery, watch, ..ProbeOptions::default() };
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
+        let options = Policy { recovery, watch, ..Policy::default() };
+        let mut bus = Bus::new(lifeboat_lb1_hosted::module(), options);
         let events = bus.subscribe();
         let slot = lifeboat_gpu::Slot::new("0000:01:00.0");
         slot.insert(Card::new(Config::default()).unwrap()).unwrap();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 use lifeboat::core::errno::Errno;
-use lifeboat::{CallError, Priority, ProbeError};
+use lifeboat::{CallError, Listeners, Priority, ProbeError};
 use lifeboat_lb1_hosted::command::Work;
 use lifeboat_lb1_hosted::{Context, Handle, Options, Submission, module_with};
 use machine::bound::{Bound, no_hook, options, plugged};
@@ -113,12 +113,12 @@ fn a_share_of_no_context_is_an_error_before_the_hardware_is_touched() {
     });
     let function = Interposer::on(slot.function().unwrap(), hook);
     let module = module_with(shares(0));
-    let failed = module.probe(&function, options()).unwrap_err();
+    let failed = module.probe(&function, &options(), Listeners::none()).unwrap_err();
     assert!(matches!(failed, ProbeError::Invalid(_)), "{failed:?}");
     assert!(failed.to_string().contains("at least 1"), "{failed}");
     assert_eq!(accesses.load(SeqCst), 0);
     // It can be probed again.
-    drop(lifeboat_lb1_hosted::module().probe(&slot.function().unwrap(), options()).unwrap());
+    drop(lifeboat_lb1_hosted::module().probe(&slot.function().unwrap(), &options(), Listeners::none()).unwrap());
     module.unload().unwrap();
     assert!(card.witness().is_empty(), "{:?}", card.witness().violations());
 }

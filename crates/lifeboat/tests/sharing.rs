@@ -10,7 +10,7 @@ use std::time::Instant;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Binding, CallError, Fence, Kind, Module, WaitError};
+use lifeboat::{Binding, CallError, Fence, Kind, Listeners, Module, WaitError};
 use lifeboat_gpu::{Card, Config, Iommu};
 use lifeboat_lb1_hosted::command::{Copy, Fill, GpuVa, Work};
 use lifeboat_lb1_hosted::{Buffer, Device, DmaBuf, Placement};
@@ -278,7 +278,7 @@ impl Fleet {
         let given = Given::default();
         let noting = Noting { inner: slot.function().unwrap(), given: given.clone(), peers };
         let function: Arc<dyn Function> = Arc::new(noting);
-        let binding = self.module.probe(&function, options()).unwrap();
+        let binding = self.module.probe(&function, &options(), Listeners::none()).unwrap();
         let client = Client::new(&binding.device().unwrap());
         self.cards.push(card);
         self.bindings.push(binding);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Fence, ProbeOptions, UnplugReport, WaitError};
+use lifeboat::{Fence, Listeners, Policy, UnplugReport, WaitError};
 use lifeboat_gpu::Violation;
 use lifeboat_lb1::regs;
 use lifeboat_lb1_hosted::command::Work;
@@ -171,7 +171,7 @@ fn meanwhile<T: Send>(what: &str, f: impl FnOnce() -> T + Send) -> T {
 fn stands_still(at: At, by: By) -> Arc<UnplugReport> {
     let standing = stall();
     let (card, slot) = plugged();
-    let options = ProbeOptions {
+    let options = Policy {
         job_timeout: if matches!(by, By::Overdue) { Duration::from_millis(100) } else { 10 * LONG },
         watch: Watch { period: Duration::from_millis(20), stalls: u32::MAX },
         ..options()
@@ -181,7 +181,7 @@ fn stands_still(at: At, by: By) -> Arc<UnplugReport> {
         At::Read(_) | At::Write(_) => slot.function().unwrap(),
     };
     let module = module_with(Options { display_limit: 10 * LONG, ..Options::default() });
-    let binding = module.probe(&Interposer::on(inner, hook(at, &standing.stall)), options).unwrap();
+    let binding = module.probe(&Interposer::on(inner, hook(at, &standing.stall)), &options, Listeners::none()).unwrap();
     let device = binding.device().unwrap();
     let (client, other) = (Client::new(&device), Client::new(&device));
     client.show(&client.vram).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, ProbeOptions, Uevents};
+use lifeboat::{Bus, Event, Minor, Policy, Uevents};
 use lifeboat_gpu::{Card, Config, Fault, Slot};
 use machine::{LONG, assert_lint_is_silent};
 
@@ -30,11 +30,10 @@ fn heard(listener: &UnixDatagram) -> Vec<String> {
 
 #[test]
 fn wedge_3_the_event_of_a_wedged_device_reaches_a_socket_in_the_kernels_form() {
-    let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), || ProbeOptions {
-        watch: WATCH,
-        recovery: Budget { attempts: 0, grace: LONG },
-        ..ProbeOptions::default()
-    });
+    let mut bus = Bus::new(
+        lifeboat_lb1_hosted::module(),
+        Policy { watch: WATCH, recovery: Budget { attempts: 0, grace: LONG }, ..Policy::default() },
+    );
     let events = bus.subscribe();
     let slot = Slot::new("0000:01:00.0");
     let card = Card::new(Config::default()).unwrap();
@@ -89,7 +88,7 @@ fn recov_4_the_event_of_a_device_that_is_left_alone_reaches_a_socket_in_the_kern
     for (why, helps) in [(GivenUp::Recoveries, "rebind,bus-reset,replace"), (GivenUp::Link, "bus-reset,reseat,replace")]
     {
         let location = "0000:01:00.0\0WEDGED=none".to_owned();
-        uevents.send(&Event::LeftAlone { minor: Some(7), location, why, helps: why.remedies() }).unwrap();
+        uevents.send(&Event::LeftAlone { minor: Some(Minor(7)), location, why, helps: why.remedies() }).unwrap();
         let told = heard(&listener);
         let device = "/devices/pci0000:01/0000:01:00.0?WEDGED=none";
         assert_eq!(told[0], format!("change@{device}"));

@@ -13,7 +13,7 @@ use lifeboat::core::recovery::Budget;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::core::wedge::Failure;
-use lifeboat::{Bus, CallError, Event, ProbeOptions, ResetStatus, Subscription, UnplugReport, WaitError};
+use lifeboat::{Bus, CallError, Event, Minor, Policy, ResetStatus, Subscription, UnplugReport, WaitError};
 use lifeboat_gpu::{Card, Config, Fault, Slot, Trigger};
 use lifeboat_lb1_hosted::command::Work;
 use lifeboat_lb1_hosted::{CpuMap, Device};
@@ -36,12 +36,15 @@ struct Rig {
 
 impl Rig {
     fn new(attempts: u32) -> Self {
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
-            job_timeout: JOB_TIMEOUT,
-            watch: Watch { period: PERIOD, stalls: 3 },
-            recovery: Budget { attempts, grace: LONG },
-            ..ProbeOptions::default()
-        });
+        let mut bus = Bus::new(
+            lifeboat_lb1_hosted::module(),
+            Policy {
+                job_timeout: JOB_TIMEOUT,
+                watch: Watch { period: PERIOD, stalls: 3 },
+                recovery: Budget { attempts, grace: LONG },
+                ..Policy::default()
+            },
+        );
         let events = bus.subscribe();
         let config = Config::default();
         let memory = HostMemory::shared(config.vram_bytes).unwrap();
@@ -203,7 +206,7 @@ fn wedge_2_it_stays_wedged_until_it_is_recovered() {
     assert!(rig.events.recv_timeout(10 * PERIOD).is_err(), "nothing happens by itself");
     let minor = device.info().minor;
     assert_eq!(rig.bus.devices::<Device>().len(), 1);
-    rig.bus.rebind(minor + 1);
+    rig.bus.rebind(Minor(minor.0 + 1));
     assert!(rig.events.recv_timeout(PERIOD).is_err(), "that is another device");
     rig.bus.rebind(minor);
     assert_eq!(rig.removed().loss, Loss::Wedged(Failure::Hung));

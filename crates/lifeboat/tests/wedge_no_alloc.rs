@@ -13,7 +13,7 @@ use std::time::Duration;
 use allocation_counter::measure;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::wedge::{Failure, Method, Methods};
-use lifeboat::{Binding, Fence, ProbeOptions, WaitError};
+use lifeboat::{Binding, Fence, Listeners, Policy, WaitError};
 use lifeboat_lb1_hosted::Placement;
 use lifeboat_lb1_hosted::command::Work;
 use lifeboat_sync::lint::{self, Reaction};
@@ -29,8 +29,8 @@ fn wedge_5_declaring_a_device_wedged_allocates_nothing() {
     lint::force(Reaction::Off);
     let (card, slot) = plugged();
     let module = lifeboat_lb1_hosted::module();
-    let options = ProbeOptions { job_timeout: LONG, ..options() };
-    let binding = module.probe(&slot.function().unwrap(), options).unwrap();
+    let options = Policy { job_timeout: LONG, ..options() };
+    let binding = module.probe(&slot.function().unwrap(), &options, Listeners::none()).unwrap();
     let client = Client::new(&binding.device().unwrap());
     let maps = [&client.host, &client.vram].map(|buffer| client.handle.mmap(buffer).unwrap());
     // Free VRAM is in as many pieces as one node of the allocator's has room for. What is shown is

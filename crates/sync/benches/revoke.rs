@@ -1,5 +1,5 @@
-//! What it costs to take an object away: with nobody there, with a thousand readers that have nothing to do, and with
-//! one inside a section that is about to end.
+//! Cost of a revoke: without readers, with a thousand idle readers, and with a reader inside a
+//! section that is about to end.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -11,15 +11,16 @@ use rustix::thread::{MembarrierCommand, membarrier};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// What of a round is measured.
+/// Part of a round that is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Membarrier,
     Revoke,
 }
 
-/// Rounds of a bare barrier and a revoke, of which one is measured: so both meet the same machine. What a barrier costs
-/// depends on where the other threads of the process happen to run.
+/// Runs rounds of a bare barrier and a revoke, and measures one of them. So both meet the same
+/// state of the machine: the cost of a barrier depends on where the other threads of the process
+/// run.
 fn rounds(iterations: u64, measured: Part) -> Duration {
     let mut took = Duration::ZERO;
     for _ in 0..iterations {
@@ -38,7 +39,8 @@ fn idle(c: &mut Criterion) {
     let mut group = c.benchmark_group("revoke");
     // `membarrier` is refused before the process has registered.
     assert_eq!(Mode::current(), Mode::Membarrier, "nothing to compare with");
-    // A second thread, busy: without one the kernel knows that there is nobody to tell.
+    // A second thread is busy. Without it, the kernel knows that no other processor needs the
+    // barrier.
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -59,7 +61,7 @@ fn idle(c: &mut Criterion) {
     group.finish();
 }
 
-/// Ends the busy thread, also after a panic.
+/// Stops the busy thread when dropped, even after a panic.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -68,7 +70,7 @@ impl Drop for Over<'_> {
     }
 }
 
-/// From the end of the last section to the return of the revoke.
+/// Measures the time from the end of the last section to the return of the revoke.
 fn busy(c: &mut Criterion) {
     c.benchmark_group("revoke").bench_function("after the last section", |bencher| {
         bencher.iter_custom(|iterations| (0..iterations).map(|_| after_the_last_section()).sum());

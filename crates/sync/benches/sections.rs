@@ -1,10 +1,11 @@
-//! What it costs to begin and end a section, beside what else guards an object that may be taken away.
+//! Cost of beginning and ending a section, beside other ways to guard an object that may be taken
+//! away.
 //!
-//! `floor` is the least that anything could do: check a flag and load. Each figure is processor time per operation:
-//! wall time, times the processors in use, divided by all operations. `cargo xtask bench sync` makes a table of ratios
-//! of it.
+//! `floor` is the least that any way could cost: checking a flag and loading. Each figure is
+//! processor time per operation, that is, wall time times the processors in use, divided by the
+//! number of operations. `cargo xtask bench sync` makes a table of ratios from the figures.
 
-#![allow(unsafe_code)] // peers whose loads are unsafe
+#![allow(unsafe_code)] // some peers have unsafe loads
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
@@ -14,13 +15,15 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use lifeboat_sync::{Gate, Reader, Revocable, lint};
 
-/// Also more than most machines that run this have processors.
+/// Numbers of threads. The largest exceeds the processors of most machines that run this.
 const THREADS: [usize; 4] = [1, 2, 4, 8];
 
-/// Operations for each iteration that criterion asks for: even the fewest must outweigh the start of the threads.
+/// Operations per iteration of criterion. Even the fewest operations must outweigh the start of the
+/// threads.
 const PORTION: u64 = 100_000;
 
-/// An operation, made anew for each thread: it may have state of its own.
+/// Measures an operation. The operation is made anew for each thread, because it may have its own
+/// state.
 fn measure<O: FnMut() -> u64>(c: &mut Criterion, name: &str, operation: impl Fn() -> O + Sync) {
     let mut group = c.benchmark_group("sections");
     for threads in THREADS {
@@ -34,7 +37,8 @@ fn measure<O: FnMut() -> u64>(c: &mut Criterion, name: &str, operation: impl Fn(
 #[allow(clippy::unwrap_used)] // a benchmark that panicked has no figure
 fn run<O: FnMut() -> u64>(threads: usize, iterations: u64, operation: &(impl Fn() -> O + Sync)) -> Duration {
     let ready = Barrier::new(threads);
-    // Each thread looks at the clock itself: whoever only waits for them may be told late.
+    // Each thread reads the clock itself, because a thread that only waits for the others may be
+    // woken late.
     let timed = || {
         let mut operation = operation();
         black_box(operation());
@@ -85,7 +89,7 @@ fn peers(c: &mut Criterion) {
     measure(c, "crossbeam-epoch pin", || {
         || {
             let guard = crossbeam_epoch::pin();
-            // SAFETY: never retired.
+            // SAFETY: the object is never retired.
             unsafe { pointer.load(Relaxed, &guard).as_ref() }.copied().unwrap_or(0)
         }
     });
@@ -95,7 +99,7 @@ fn peers(c: &mut Criterion) {
         || {
             use seize::Guard as _;
             let guard = collector.enter();
-            // SAFETY: never retired.
+            // SAFETY: the object is never retired.
             unsafe { *guard.protect(&object, std::sync::atomic::Ordering::Acquire) }
         }
     });
@@ -115,7 +119,7 @@ fn peers(c: &mut Criterion) {
     measure(c, "parking_lot RwLock read", || || *locked.read());
     let locked = parking_lot::Mutex::new(7_u64);
     measure(c, "parking_lot Mutex", || || *locked.lock());
-    // Release builds have the lint off: what is left of it.
+    // The lint is off in release builds; this measures its remaining cost.
     let locked = lint::Mutex::new(&CLASS, 7_u64);
     measure(c, "lint::Mutex, lint off", || || *locked.lock());
     let shared = Arc::new(7_u64);

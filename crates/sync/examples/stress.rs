@@ -1,7 +1,9 @@
-//! Many readers and one impatient revoker, for as long as you like: no access may happen after a revoke has returned.
+//! Stress test: many readers against a revoker that revokes all the time. No access may happen
+//! after a revoke has returned.
 //!
-//! `cargo run --release -p lifeboat-sync --example stress -- --time 60s`. Under `AddressSanitizer` and valgrind an
-//! access to what was dropped is an error by itself; without them the object's poison and a flag tell.
+//! `cargo run --release -p lifeboat-sync --example stress -- --time 60s` runs it. Under
+//! `AddressSanitizer` and valgrind, an access to a dropped object is an error by itself. Without
+//! them, a poison in the object and a flag detect it.
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -18,17 +20,17 @@ const POISON: u64 = 0xdead_dead_dead_dead;
 /// Stress the sections of `lifeboat-sync`.
 #[derive(Parser)]
 struct Args {
-    /// How long.
+    /// Duration of the test.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     time: Duration,
-    /// Threads that access the object.
+    /// Number of threads that access the object.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     readers: u16,
-    /// How often the object is revoked and replaced.
+    /// Pause between two revokes; the object is replaced after each.
     #[arg(long, default_value = "1ms", value_parser = humantime::parse_duration)]
     every: Duration,
-    /// How long a reader rests after a few thousand sections. Without rest they keep one another from running, and the
-    /// revoker waits for those that were interrupted inside.
+    /// Rest of a reader after a few thousand sections. Without rest, readers keep one another from
+    /// running, and the revoker waits for readers that were interrupted inside a section.
     #[arg(long, default_value = "1ms", value_parser = humantime::parse_duration)]
     rest: Duration,
     /// Print the result as one line of JSON.
@@ -39,10 +41,10 @@ struct Args {
 /// Sections of a reader between two rests.
 const PORTION: u64 = 2048;
 
-/// What the readers access.
+/// Object that the readers access.
 struct Payload {
     words: [AtomicU64; 16],
-    /// Set when a revoke has returned.
+    /// Flag that is set when a revoke has returned.
     revoked: Arc<AtomicBool>,
 }
 
@@ -61,7 +63,7 @@ impl Drop for Payload {
     }
 }
 
-/// What is revoked and replaced together.
+/// Objects that are revoked and replaced together.
 struct World {
     gate: Gate,
     object: Revocable<Box<Payload>>,
@@ -89,7 +91,8 @@ impl Shared {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counted in portions: a counter that all share would be all that is measured.
+    /// Counts sections in portions, because a counter that all threads share would dominate the
+    /// measurement.
     fn count(&self, sections: &mut u64, rest: Duration) {
         *sections += 1;
         if sections.is_multiple_of(PORTION) {
@@ -99,7 +102,7 @@ impl Shared {
     }
 }
 
-/// One thread, which enters in one of the ways there are.
+/// Runs one reader thread, which enters in one of several ways.
 fn read(shared: &Shared, kind: u16, rest: Duration) {
     let (mut world, mut sections) = (shared.world().clone(), 0);
     let mut reader = Reader::new("stress");
@@ -109,7 +112,7 @@ fn read(shared: &Shared, kind: u16, rest: Duration) {
             0 => world.object.try_access_with(|payload| check(payload)).is_some(),
             1 => world.object.try_access().map(|payload| check(&payload)).is_some(),
             2 => world.object.try_access_by(&reader, |payload| check(payload)).is_some(),
-            // Nested, deeper than a slot has places.
+            // Nested deeper than a slot has places.
             3 => world
                 .gate
                 .run(|| {
@@ -120,7 +123,7 @@ fn read(shared: &Shared, kind: u16, rest: Duration) {
                     !guards.is_empty()
                 })
                 .unwrap_or(false),
-            // Ends on another thread, and its reader comes and goes.
+            // Ends on another thread, with a reader that is made and dropped each time.
             4 => {
                 reader = Reader::new("moving");
                 world
@@ -138,7 +141,7 @@ fn read(shared: &Shared, kind: u16, rest: Duration) {
     }
 }
 
-/// Takes one world after the other away. Gives the number of them and the longest that one took.
+/// Revokes one world after the other. Returns the number of worlds and the longest revoke.
 fn revoke(shared: &Shared, args: &Args, over: &mpsc::Receiver<()>) -> Result<(u64, Duration), String> {
     let (mut revokes, mut longest) = (0, Duration::ZERO);
     while over.recv_timeout(args.every) == Err(mpsc::RecvTimeoutError::Timeout) {

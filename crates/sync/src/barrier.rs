@@ -1,27 +1,30 @@
-//! The asymmetric barrier: nearly free for those who come often, dear for the one who comes once.
+//! Asymmetric barrier: nearly free for the frequent readers, expensive for the rare revoker.
 //!
-//! A reader stores "I am inside" and then loads "is it shut?"; a revoker stores "shut" and then looks for readers. At
-//! least one of the two must see the other's store. By the language's memory model that takes a sequentially consistent
-//! fence on both sides between the store and the load (store buffering, or Dekker's pattern). A fence is some twenty
-//! times as dear as all else that a reader does.
+//! A reader stores "I am inside" and then loads "is it shut?". A revoker stores "shut" and then
+//! scans the readers. At least one of the two must see the store of the other. In the memory model
+//! of the language this takes a sequentially consistent fence on both sides, between the store and
+//! the load (the pattern is called store buffering, or Dekker's pattern). A fence costs some twenty
+//! times as much as everything else that a reader does.
 //!
-//! `membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)` moves the whole cost to the revoker. The kernel's promise (its manual
-//! page, membarrier(2), and the ordering table in `kernel/sched/membarrier.c`): when the call returns, each thread of
-//! the process that runs on another processor has passed a full memory barrier since the call began, and one that does
-//! not run has passed one in the scheduler. So in each reader there is a point with a barrier, and either
+//! `membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)` moves the whole cost to the revoker. The kernel
+//! promises the following (manual page membarrier(2), and the ordering table in
+//! `kernel/sched/membarrier.c`): when the call returns, each thread of the process has passed a
+//! full memory barrier since the call began. A thread that runs on another processor passes it
+//! there; a thread that does not run passes it in the scheduler. So each reader has a point with a
+//! barrier, and one of two cases holds:
 //!
-//! - the reader's load of "shut" comes after that point: then it sees the revoker's store, which was before the call;
-//!   or
-//! - it comes before that point: then so does the reader's own store, by program order, and the revoker's look after
-//!   the call sees it.
+//! - The reader's load of "shut" comes after this point. Then the load sees the revoker's store,
+//!   which came before the call.
+//! - The reader's load comes before this point. Then the reader's own store comes before it as
+//!   well, by program order, and the revoker's scan after the call sees that store.
 //!
-//! That is what the pair of fences gives, provided that the compiler keeps the reader's store and load in program
-//! order: `light_by_compiler` does.
+//! This is the same guarantee as that of two fences, if the compiler keeps the reader's store and
+//! load in program order. `light_by_compiler` makes sure of this order.
 //!
-//! Loom knows no such call. Under it, and where the kernel has none (before 4.14, not Linux, forbidden by a seccomp
-//! filter), both sides are plain fences. The models therefore prove the protocol with fences, and the paragraph above
-//! is the argument that `membarrier` with a compiler fence can replace them. `LIFEBOAT_SYNC_FENCES=1` in the
-//! environment chooses fences too.
+//! Both sides use plain fences where the call does not exist: under loom, before Linux 4.14, on
+//! other systems, and behind a seccomp filter that forbids the call. So the models prove the
+//! protocol with fences, and the paragraphs above argue that `membarrier` with a compiler fence can
+//! replace the fences. `LIFEBOAT_SYNC_FENCES=1` in the environment chooses fences, too.
 
 #[cfg(not(any(loom, shuttle)))]
 use std::sync::OnceLock;
@@ -29,17 +32,18 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use crate::primitive::fence;
 
-/// Kind of barrier between the two sides. The whole process has one: a revoker must use what the readers count on.
+/// Kind of barrier between readers and revokers. The whole process uses one kind, because a revoker
+/// must execute the barrier that the readers rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Readers fence the compiler only; revokers call the kernel.
+    /// Readers execute only a compiler fence; revokers call the kernel.
     Membarrier,
-    /// Both execute fences.
+    /// Readers and revokers execute fences.
     Fences,
 }
 
 impl Mode {
-    /// The mode of this process, chosen at the first call.
+    /// Returns the mode of this process, which is chosen at the first call.
     #[cfg(not(any(loom, shuttle)))]
     pub fn current() -> Self {
         static MODE: OnceLock<Mode> = OnceLock::new();
@@ -49,13 +53,13 @@ impl Mode {
         })
     }
 
-    /// Models know fences only.
+    /// Returns the mode under a model checker, which knows only fences.
     #[cfg(any(loom, shuttle))]
     pub fn current() -> Self {
         Self::Fences
     }
 
-    /// The revoker's side, between its store and its load.
+    /// Executes the revoker's barrier, between its store and its scan.
     pub(crate) fn heavy(self) {
         match self {
             #[cfg(not(any(loom, shuttle)))]
@@ -65,14 +69,15 @@ impl Mode {
     }
 }
 
-/// A reader's side, between its store and its load, where revokers use `membarrier`. Otherwise nothing.
+/// Executes a reader's barrier where revokers use `membarrier`: a compiler fence between the
+/// reader's store and its load. Under a model checker this does nothing.
 #[inline]
 pub(crate) fn light_by_compiler() {
     #[cfg(not(any(loom, shuttle)))]
     std::sync::atomic::compiler_fence(SeqCst);
 }
 
-/// A reader's side, whatever revokers use.
+/// Executes a reader's barrier that is right in both modes.
 #[inline]
 pub(crate) fn light() {
     fence(SeqCst);
@@ -82,21 +87,23 @@ pub(crate) fn light() {
 mod kernel {
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
 
-    /// Whether this process may call [`barrier`] from now on.
+    /// Registers the process for [`barrier`]. Returns whether the kernel offers the call.
     pub(super) fn register() -> bool {
         membarrier_query().contains(MembarrierQuery::PRIVATE_EXPEDITED)
             && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
             && membarrier(MembarrierCommand::PrivateExpedited).is_ok()
     }
 
-    /// Every thread of the process passes a full barrier.
+    /// Makes every thread of the process pass a full memory barrier.
     pub(super) fn barrier() {
         let passed = membarrier(MembarrierCommand::PrivateExpedited).is_ok()
-            // A process that a seccomp filter was put on meanwhile, or that lost its registration.
+            // The process may have lost its registration, or a seccomp filter was installed
+            // meanwhile.
             || (register() && membarrier(MembarrierCommand::PrivateExpedited).is_ok())
             || membarrier(MembarrierCommand::Global).is_ok();
         if !passed {
-            // Readers count on it and do not fence. To go on would free what they use; to unwind, leave them inside.
+            // Readers rely on the barrier and do not fence. Going on would free objects that they
+            // use, and unwinding would leave them inside.
             eprintln!("lifeboat: membarrier(2) worked at first and is refused now; set LIFEBOAT_SYNC_FENCES=1");
             std::process::abort();
         }

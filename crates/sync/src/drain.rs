@@ -1,4 +1,4 @@
-//! The wait for a [gate](crate::gate) to be empty, as a future.
+//! Wait for a [gate](crate::gate) to be empty, as a future.
 
 use std::panic::Location;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use crate::turnstile::Turnstile;
 use crate::waiter::Waiter;
 use crate::{Gate, Holdouts};
 
-/// Completes when no section of the gate is open; see [`Gate::drain_async`].
+/// Future that completes when no section of the gate is open; see [`Gate::drain_async`].
 #[derive(Debug)]
 #[must_use = "the gate is shut, but only a future that is polled waits"]
 pub struct Drain<'a> {
@@ -21,7 +21,8 @@ impl<'a> Drain<'a> {
         Self { turnstile, waiter: turnstile.begin_wait(begun) }
     }
 
-    /// The sections that are open now: whom this waits for. For a caller whose deadline has passed.
+    /// Returns the sections that the future still waits for, for a caller whose deadline has
+    /// passed.
     pub fn holdouts(&self) -> Holdouts {
         self.turnstile.holdouts()
     }
@@ -43,8 +44,8 @@ impl Drop for Drain<'_> {
 }
 
 impl Gate {
-    /// Shuts, at once, and gives a future that completes when no section is open: for a shell that must not block a thread.
-    /// It needs no particular executor.
+    /// Shuts the gate at once, and returns a future that completes when no section is open. Use it
+    /// in a shell that must not block a thread. The future works with any executor.
     ///
     /// ```
     /// # use lifeboat_sync::{Gate, Reader};
@@ -57,7 +58,7 @@ impl Gate {
     ///
     /// let mut drained = gate.drain_async();
     /// assert!(gate.is_shut());
-    /// // The future has no limit of its own. Race it against a timer, then ask it whom it waits for:
+    /// // The future has no limit of its own. Race it against a timer, then ask it for the open sections:
     /// let limit = std::time::Duration::from_millis(5);
     /// if tokio::time::timeout(limit, &mut drained).await.is_err() {
     ///     assert_eq!(drained.holdouts().iter().next().unwrap().thread, "request");
@@ -69,11 +70,14 @@ impl Gate {
     /// # }
     /// ```
     ///
-    /// Dropping the future gives up waiting, and no more: the gate stays shut. A section that is still open when the future
-    /// is polled wakes it at its end, from the thread on which it ends, after the lock of this gate has been released. So
-    /// only sections that end after the gate was shut pay for it.
+    /// Dropping the future only gives up the wait: the gate stays shut.
     ///
-    /// Awaited inside a section of the same gate that belongs to the same task, it never completes. It borrows the gate:
+    /// A section that ends while the future waits wakes the future if it was the last. The wake-up
+    /// runs on the thread of that section, after the lock of this gate has been released. Sections
+    /// that end before the gate is shut do not pay for the future.
+    ///
+    /// A task that awaits the future inside its own section of the same gate waits for ever. The
+    /// future borrows the gate:
     ///
     /// ```compile_fail,E0505
     /// # use lifeboat_sync::Gate;

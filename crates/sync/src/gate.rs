@@ -1,13 +1,14 @@
-//! A gate: sections that may sleep, for whole operations on a live device.
+//! Gates: sections that may sleep, for whole operations on a live device.
 //!
-//! Entering is refused from the moment the gate is [shut](Gate::shut); [draining](Gate::drain) waits for those inside.
-//! The two are apart because an unplug has work to do in between: fences must signal, so that whoever waits for one
-//! inside a section can leave (S2 in docs/conformance.md).
+//! A gate that has been [shut](Gate::shut) refuses entry, and [draining](Gate::drain) waits for the
+//! open sections. The two steps are separate because an unplug works in between: it signals fences,
+//! so that sections which wait for a fence can end (S2 in docs/conformance.md).
 //!
-//! Gates are independent: a section of one never delays the drain of another (GATE-3). Sections nest, and are allowed
-//! in interrupt handlers and reclaim callbacks (GATE-6; there the code inside must not block). Entering waits for
-//! nobody else's section; a reader's first entry, and its first after it was idle through somebody's revoke, take a
-//! lock for a moment.
+//! Gates are independent: a section of one gate never delays the drain of another (GATE-3).
+//! Sections nest. They are allowed in interrupt handlers and reclaim callbacks, where the code
+//! inside must not block (GATE-6). Entering never waits for another section. It takes a lock for a
+//! moment at the first entry of a reader, and at the first entry after the reader was idle during a
+//! revoke.
 
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -20,7 +21,7 @@ use crate::{Holdouts, Reader, Stay, reader};
 
 const ON_THREAD: Kind = Kind::OnThread(SectionKind::Gate);
 
-/// A gate; see the [module documentation](self).
+/// Gate around the operations on a device; see the [module documentation](self).
 ///
 /// # Examples
 /// ```
@@ -39,7 +40,7 @@ const ON_THREAD: Kind = Kind::OnThread(SectionKind::Gate);
 #[derive(Debug)]
 pub struct Gate(Turnstile);
 
-/// An open section of a thread. Leaving is dropping, on the same thread:
+/// Open section of a thread. Dropping it ends the section, which must happen on the same thread:
 ///
 /// ```compile_fail,E0277
 /// # use lifeboat_sync::Gate;
@@ -57,7 +58,7 @@ pub struct Section<'a> {
     on_this_thread: PhantomData<*const ()>,
 }
 
-/// An open section of a [`Reader`]. It may be held across `.await` and be dropped on any thread.
+/// Open section of a [`Reader`]. It may be held across `.await` and dropped on any thread.
 #[derive(Debug)]
 #[must_use = "the section ends where this is dropped"]
 pub struct TaskSection<'a> {
@@ -72,17 +73,17 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// An open gate.
+    /// Creates an open gate.
     pub fn new() -> Self {
         Self::with_class(&lint::GATE)
     }
 
-    /// An open gate whose sections are of a class of their own to the [lint].
+    /// Creates an open gate with its own class for the [lint].
     pub fn with_class(class: &'static Class) -> Self {
         Self(Turnstile::new(class))
     }
 
-    /// Begins a section of this thread, or `None` if the gate is shut.
+    /// Begins a section of this thread. Returns `None` if the gate is shut.
     #[inline]
     #[track_caller]
     pub fn enter(&self) -> Option<Section<'_>> {
@@ -92,9 +93,9 @@ impl Gate {
         }
     }
 
-    /// Runs `f` inside a section of this thread, or returns `None` if the gate is shut.
+    /// Runs `f` inside a section of this thread. Returns `None` if the gate is shut.
     ///
-    /// Prefer this to [`Gate::enter`]: a closure's section cannot be leaked.
+    /// Prefer this function to [`Gate::enter`], because the section of a closure cannot be leaked.
     #[inline]
     #[track_caller]
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
@@ -117,7 +118,8 @@ impl Gate {
         None
     }
 
-    /// Begins a section of `reader`, or `None` if the gate is shut. For asynchronous tasks:
+    /// Begins a section of `reader`. Returns `None` if the gate is shut. Use it in asynchronous
+    /// tasks:
     ///
     /// ```
     /// # use lifeboat_sync::{Gate, Reader};
@@ -126,7 +128,7 @@ impl Gate {
     /// async fn request(gate: &Gate) -> Option<()> {
     ///     let reader = Reader::new("request");
     ///     let _section = gate.enter_with(&reader)?;
-    ///     transfer().await; // may go on on another thread
+    ///     transfer().await; // may continue on another thread
     ///     Some(())
     /// }
     /// spawn(request(&Gate::new()));
@@ -144,34 +146,35 @@ impl Gate {
         &self.0
     }
 
-    /// The sections that are open now: for a watchdog, which compares them with those of a later look.
+    /// Returns the open sections, for a watchdog that compares them with the result of an earlier
+    /// scan.
     pub fn stays(&self) -> Vec<Stay> {
         self.0.stays()
     }
 
-    /// Whether the gate is shut.
+    /// Tells whether the gate is shut.
     pub fn is_shut(&self) -> bool {
         self.0.is_shut()
     }
 
-    /// Lets nobody in any more. Does not wait. Idempotent; there is no way back.
+    /// Shuts the gate for ever, without waiting. Shutting again has no effect.
     pub fn shut(&self) {
         self.0.shut();
     }
 
-    /// Shuts, and waits until no section is open. May be called by several threads, and again. [`Gate::drain_async`] is the
-    /// same without blocking.
+    /// Shuts the gate and waits until no section is open. Several threads may call this, and
+    /// repeatedly. [`Gate::drain_async`] does the same without blocking.
     ///
     /// # Errors
-    /// The sections still open when `limit` has passed. Called from inside a section of the same gate it can only end
-    /// so.
+    /// The sections that are still open when `limit` has passed. A call from inside a section of
+    /// the same gate always fails.
     #[track_caller]
     pub fn drain(&self, limit: Duration) -> Result<(), Holdouts> {
         self.0.wait(limit, || ())
     }
 }
 
-/// Leaves when dropped, also when the code inside panics.
+/// Ends the section when dropped, even if the code inside panics.
 struct LeaveFast<'a>(&'a Gate, &'static Place);
 
 impl Drop for LeaveFast<'_> {
@@ -269,7 +272,7 @@ mod tests {
         let forgetful = gate.clone();
         std::thread::spawn(move || std::mem::forget(forgetful.enter())).join().unwrap();
         assert_eq!(gate.drain(Duration::ZERO).unwrap_err().iter().count(), 1);
-        // The slot went with it: others are not in the way.
+        // The forgotten section has kept its slot, so other readers do not use it.
         std::thread::scope(|scope| {
             scope.spawn(|| Gate::new().drain(Duration::ZERO).unwrap());
         });
@@ -289,7 +292,8 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let on_thread = gate.clone();
         std::thread::spawn(move || {
-            // Registered before the thread's reader, so dropped after it.
+            // This thread-local is registered before the reader of the thread, and so dropped after
+            // it.
             LATE.with(|late| *late.borrow_mut() = Some(AtTheEnd(on_thread.clone(), sender)));
             drop(on_thread.enter());
         })

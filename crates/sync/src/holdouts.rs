@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use crate::registry::{Open, Registry};
 
-/// A section that was still open at the deadline (GATE-7).
+/// Section that was still open at the deadline (GATE-7).
 #[derive(Debug, Clone)]
 pub struct Holdout {
-    /// Where the section was entered.
+    /// Place in the source where the section began.
     pub place: &'static Location<'static>,
-    /// How long it has been open at least: since it began to be in the way. When it was entered is not recorded;
-    /// reading a clock costs more than all the rest of a section.
+    /// Time since the revoker began to wait for the section. The section may be older: its
+    /// beginning is not recorded, because reading a clock costs more than the rest of a section.
     pub age: Duration,
-    /// The thread that entered it, or the [`Reader`](crate::Reader)'s name.
+    /// Name of the thread that entered the section, or of the [`Reader`](crate::Reader).
     pub thread: String,
 }
 
@@ -24,17 +24,18 @@ impl fmt::Display for Holdout {
     }
 }
 
-/// A section that was open when somebody looked, of whatever it is.
+/// Section of any gate or object that was open during a scan.
 #[derive(Debug, Clone)]
 pub struct OpenSection {
-    /// Where the section was entered.
+    /// Place in the source where the section began.
     pub place: &'static Location<'static>,
-    /// The thread that entered it, or the [`Reader`](crate::Reader)'s name.
+    /// Name of the thread that entered the section, or of the [`Reader`](crate::Reader).
     pub thread: String,
 }
 
-/// Every open section of the process: for a watchdog that says who waits for whom. A section that begins or ends meanwhile may
-/// be among them or not. Takes the lock of all readers for a moment.
+/// Returns every open section of the process, for a watchdog that reports which thread waits for
+/// which. A section that begins or ends during the scan may be in the result or not. Takes the
+/// registry's lock for a moment.
 pub fn open_sections() -> Vec<OpenSection> {
     let section = |open: &Open| Some(OpenSection { place: open.place.location()?, thread: open.slot.name() });
     Registry::get().all().iter().filter_map(section).collect()
@@ -46,29 +47,29 @@ impl fmt::Display for OpenSection {
     }
 }
 
-/// All sections that were still open at the deadline. Empty only if all have ended and another thread is still busy
-/// dropping what they were of.
+/// All sections that were still open at the deadline. The list is empty only if all sections have
+/// ended and another thread is still dropping the object.
 #[derive(Debug, Clone)]
 pub struct Holdouts(pub(crate) Vec<Holdout>);
 
 impl Holdouts {
-    /// Number of them.
+    /// Returns the number of sections.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nobody is left; see [`Holdouts`].
+    /// Tells whether the list is empty; see [`Holdouts`].
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each of them.
+    /// Iterates over the sections.
     pub fn iter(&self) -> std::slice::Iter<'_, Holdout> {
         self.0.iter()
     }
 }
 
-/// For who waits for something else than a section, and says so in the same way.
+/// Collects holdouts for a wait for other things than sections, which is reported in the same way.
 impl FromIterator<Holdout> for Holdouts {
     fn from_iter<I: IntoIterator<Item = Holdout>>(holdouts: I) -> Self {
         Self(holdouts.into_iter().collect())

@@ -1,48 +1,54 @@
 //! Sections over hardware that can vanish.
 //!
-//! A *section* is a stretch of code that may use something which can be taken away. Taking it away means: from now on
-//! no section begins, and those that are open are waited for, with a deadline, at which those that are left are named.
+//! A *section* is a stretch of code that uses an object or a device which may be taken away. From
+//! the moment of taking away, no section begins. The revoker, which takes away, waits for the open
+//! sections up to a deadline, and reports the sections that are still open at the deadline.
 //!
 //! | | [`Revocable`] | [`Gate`] |
 //! |---|---|---|
 //! | protects | an object: register windows, rings | an operation on a live device |
-//! | inside, blocking is | forbidden: a section lasts microseconds | allowed |
+//! | blocking inside a section is | forbidden: a section lasts microseconds | allowed |
 //! | when the last section has left | the object is dropped | the device may be cut off |
 //! | allowed in interrupt handlers and reclaim callbacks | yes | yes, but nothing may block there |
 //!
-//! To begin and end a section costs one or two nanoseconds: three stores, a few loads, no atomic read-modify-write, no
-//! hardware fence. All that is dear is done by who takes away.
+//! Beginning and ending a section costs one or two nanoseconds: three stores and a few loads,
+//! without an atomic read-modify-write and without a hardware fence. The revoker does all expensive
+//! work.
 //!
-//! Who takes away waits with a thread and a deadline ([`Gate::drain`], [`Revocable::revoke`]), or as a future
-//! ([`Gate::drain_async`], [`Revocable::revoke_async`]), for shells that must not block.
+//! A revoker waits either with a thread and a deadline ([`Gate::drain`], [`Revocable::revoke`]), or
+//! as a future ([`Gate::drain_async`], [`Revocable::revoke_async`]) in a shell that must not block.
 //!
-//! Both are per device, so one device's stuck reader never delays another's unplug (GATE-3).
+//! Gates and revocable objects are independent of one another: a stuck section of one device never
+//! delays the unplug of another device (GATE-3).
 //!
-//! A guard that is leaked (`mem::forget`, a reference cycle) cannot make anything unsound: what was protected is then
-//! never dropped, and the revoke reports a section that is still open instead of waiting forever (LIFE-6).
+//! A leaked guard (`mem::forget`, a reference cycle) cannot cause unsoundness. The protected object
+//! is then never dropped, and the revoker reports an open section instead of waiting for ever
+//! (LIFE-6).
 //!
-//! # What to know
+//! # Rules for users
 //!
-//! - Handlers and callbacks are code of a process here, run by its threads. In a handler of an operating system's
-//!   *signal* no section may be entered: a reader that has been idle takes a lock, which the interrupted thread may
-//!   hold.
-//! - If a revoke gives up, the object is dropped by whoever leaves last, on that thread and in its context.
-//! - A child of `fork` inherits its parent's open sections, which end in the parent only. Revoke before, or `exec`.
+//! - Interrupt handlers and reclaim callbacks are here functions that threads of the process run. A
+//!   handler of a *signal* of the operating system must not enter a section: the first section
+//!   after an idle time takes a lock, which the interrupted thread may hold.
+//! - If a revoke gives up, the last section drops the object when it ends, on its own thread and in
+//!   its own context.
+//! - A child of `fork` inherits its parent's open sections, but only the parent ends them. Revoke
+//!   before a `fork`, or call `exec` after it.
 //!
 //! # How to read this crate
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | [`gate`], [`revocable`] | the two kinds of section, as users see them |
-//! | `drain`, `revoke` | their ends as futures |
-//! | `turnstile`, `waiter` | the protocol of both: enter, leave, shut, wait; and to wait without a thread |
+//! | `drain`, `revoke` | waits for the end of all sections, as futures |
+//! | `turnstile`, `waiter` | the protocol of both kinds: enter, leave, shut, wait, and wait without a thread |
 //! | `stay` | sections that last, as a watchdog sees them |
-//! | `registry`, `slot`, `reader` | who is inside of what, written where only the owner writes |
-//! | [`barrier`] | why a reader needs no fence |
-//! | [`lint`] | finds what could deadlock before it does |
+//! | `registry`, `slot`, `reader` | the record of open sections, which each reader writes in its own slot |
+//! | [`barrier`] | the reason why a reader needs no fence |
+//! | [`lint`] | detector of possible deadlocks |
 //!
-//! The protocol is explored under loom (`tests/loom`) and shuttle (`tests/shuttle.rs`); what is `unsafe` is in
-//! `revocable` and, one line, in `slot`.
+//! Loom (`tests/loom`) and shuttle (`tests/shuttle.rs`) explore the protocol. Unsafe code is in
+//! `revocable`, and one line of it in `slot`.
 
 pub mod barrier;
 pub mod deadline;
@@ -68,7 +74,8 @@ pub use revocable::{Access, Bound, Revocable};
 pub use revoke::Revoke;
 pub use stay::Stay;
 
-/// Whether the lint wants to know of sections. In models, whose threads are not the system's, never.
+/// Tells whether the lint watches sections. It does not under a model checker, whose threads are
+/// not threads of the system.
 fn watched() -> bool {
     !primitive::MODEL && lint::enabled()
 }

@@ -1,7 +1,7 @@
-//! The synchronization primitives: those of the standard library, or a model checker's.
+//! Synchronization primitives: those of the standard library, or those of a model checker.
 //!
-//! Loom explores every interleaving and every reordering that the memory model allows, of small models. Shuttle
-//! explores random interleavings, sequentially consistent, of large ones.
+//! Loom explores every interleaving and every reordering that the memory model allows, in small
+//! models. Shuttle explores random, sequentially consistent interleavings of large models.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -30,10 +30,11 @@ pub(crate) use std::sync::{
     atomic::{AtomicPtr, AtomicU32, AtomicU64, fence},
 };
 
-/// Whether a model checker runs this. It has no time, and its threads are not the system's.
+/// Whether the code runs under a model checker. A model checker has no time, and its threads are
+/// not threads of the system.
 pub(crate) const MODEL: bool = cfg!(any(loom, shuttle));
 
-/// `std`'s cell with the interface of loom's.
+/// Cell of the standard library with the interface of loom's cell.
 #[cfg(not(loom))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -54,12 +55,13 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Locks; a panic elsewhere while holding the lock leaves data that every user of this crate can live with.
+/// Locks a mutex. A poisoned lock is used all the same: a panic under a lock leaves data that all
+/// users in this crate can handle.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Waits for a notification, or until `deadline`; in a model, for a notification.
+/// Waits for a notification or until `deadline`. Under a model checker there is no deadline.
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,

@@ -1,7 +1,8 @@
-//! Readers: on whose behalf a section is open.
+//! Readers: the owners of sections.
 //!
-//! Each thread has one of its own, made at its first section. An asynchronous task that holds a section while it waits,
-//! and goes on somewhere else, brings a [`Reader`] along.
+//! Each thread has its own reader, which is made at the thread's first section. An asynchronous
+//! task that holds a section across an `.await` may continue on another thread, so the task brings
+//! its own [`Reader`].
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -9,16 +10,18 @@ use std::marker::PhantomData;
 use crate::registry::Registry;
 use crate::slot::Slot;
 
-/// Someone who opens sections: a task, a handle, a request. See [`Gate::enter_with`](crate::Gate::enter_with).
+/// Owner of sections: a task, a handle, a request. See
+/// [`Gate::enter_with`](crate::Gate::enter_with).
 ///
-/// It may move to another thread, and so may the sections it has open. It cannot be used by two threads at once:
+/// A reader may move to another thread, and so may its open sections. Two threads cannot use a
+/// reader at the same time:
 ///
 /// ```compile_fail,E0277
 /// fn shared<T: Sync>() {}
 /// shared::<lifeboat_sync::Reader>();
 /// ```
 ///
-/// It outlives its sections:
+/// A reader outlives its sections:
 /// ```compile_fail,E0505
 /// # use lifeboat_sync::{Gate, Reader};
 /// let gate = Gate::new();
@@ -34,7 +37,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader that reports call `name` if it keeps someone waiting.
+    /// Creates a reader. Reports of its open sections call it `name`.
     pub fn new(name: impl Into<String>) -> Self {
         let slot = Registry::get().take();
         slot.set_name(name.into());
@@ -49,12 +52,13 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // What borrows `self` has ended. A section that was leaked keeps its place, and the slot with it.
+        // All borrows of `self` have ended. A leaked section keeps its place, and so the slot as
+        // well.
         Registry::get().give_back(self.slot);
     }
 }
 
-/// The reader of a thread, which gives its slot back at the thread's end.
+/// Reader of a thread. It gives its slot back at the end of the thread.
 #[cfg(not(any(loom, shuttle)))]
 struct ThreadReader(Reader);
 
@@ -67,24 +71,27 @@ impl Drop for ThreadReader {
 
 #[cfg(not(any(loom, shuttle)))]
 thread_local! {
-    /// The slot of `OWNER`, where it is found fast. Needs no destructor, so it can be read until the thread's very end.
+    /// Slot of `OWNER`, for fast access. This variable needs no destructor, so it can be read until
+    /// the very end of the thread.
     static CACHED: Cell<Option<&'static Slot>> = const { Cell::new(None) };
     static OWNER: ThreadReader = ThreadReader(Reader::new(thread_name()));
 }
 
-// In models threads keep their slots: loom's statics are gone when the destructors of its threads' locals run.
+// In models, threads keep their slots: loom's statics are gone when the destructors of
+// thread-locals run.
 #[cfg(any(loom, shuttle))]
 crate::primitive::thread_local! {
     static CACHED: Cell<Option<&'static Slot>> = Cell::new(None);
 }
 
-/// The slot of this thread if it has one already.
+/// Returns the slot of this thread, if it has been made already.
 #[inline]
 pub(crate) fn cached() -> Option<&'static Slot> {
     CACHED.with(Cell::get)
 }
 
-/// The slot of this thread, or `None` in its last moments, when it cannot have one any more.
+/// Returns the slot of this thread. Returns `None` at the end of the thread, when no slot can be
+/// made any more.
 #[cold]
 #[cfg_attr(any(loom, shuttle), allow(clippy::unnecessary_wraps))]
 pub(crate) fn of_thread() -> Option<&'static Slot> {

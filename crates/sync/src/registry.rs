@@ -1,16 +1,19 @@
-//! All slots of the process, and which of them a revoker has to look at.
+//! Registry of all slots of the process. It knows which slots a revoker must scan.
 //!
-//! A slot is *awake* or it *naps*. Revokers look at those that are awake. A slot is born napping; its reader wakes it
-//! when it enters a section and finds it so, under the registry's lock. A revoker that finds an awake slot without a
-//! section marks it as napping, but goes on looking at it until the next time: a reader may just be entering that has
-//! not seen the mark. The next look comes after another [heavy barrier](crate::barrier), so by then either the reader
-//! has seen the mark and waits for the lock to wake its slot, or its section is seen. Therefore a thousand readers that
-//! have nothing to do cost a revoker nothing, from the second look on.
+//! A slot is *awake* or it *naps*, and revokers scan the awake slots. A new slot naps. A reader
+//! that enters a section and finds its slot napping wakes the slot, under the registry's lock.
 //!
-//! The barrier is executed with the lock held. Otherwise it could have been executed before another revoker's mark, and
-//! say nothing of readers that have not seen that.
+//! A revoker that finds an awake slot without a section marks the slot as napping, but the next
+//! scan still includes it, because a reader that has not seen the mark may just be entering. The
+//! next scan comes after another [heavy barrier](crate::barrier). By then either the reader has
+//! seen the mark and waits for the lock to wake its slot, or the scan sees its section. So a
+//! thousand idle readers cost a revoker nothing from the second scan on.
 //!
-//! The lock is taken when a reader registers, wakes or goes, and for each look; never while anyone waits for a section.
+//! The barrier is executed under the lock. Without the lock it might come before the mark of
+//! another revoker, and then would not cover readers that have not seen this mark.
+//!
+//! The lock is taken when a reader registers, wakes or leaves, and for each scan. It is never held
+//! during a wait for a section.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -18,22 +21,24 @@ use crate::barrier::Mode;
 use crate::primitive::{Mutex, lock};
 use crate::slot::{Place, Slot, state};
 
-/// See the [module documentation](self).
+/// Registry of slots; see the [module documentation](self).
 pub(crate) struct Registry {
     mode: Mode,
     slots: Mutex<Slots>,
 }
 
 struct Slots {
-    /// Awake, and those that nap only since the last look.
+    /// Slots that the next scan includes: those that are awake, and those that have napped only
+    /// since the last scan.
     listed: Vec<&'static Slot>,
-    /// Of no reader.
+    /// Slots without a reader.
     free: Vec<&'static Slot>,
-    /// Made so far. Both lists have room for all of them, so that only who makes one takes memory.
+    /// Number of slots made so far. Both lists have room for all of them, so only the creation of a
+    /// slot allocates memory.
     made: usize,
 }
 
-/// A section that was open when a revoker looked.
+/// Section that was open during a scan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Open {
     pub(crate) slot: &'static Slot,
@@ -53,17 +58,18 @@ impl Registry {
         Self { mode: Mode::current(), slots: Mutex::new(Slots { listed: Vec::new(), free: Vec::new(), made: 0 }) }
     }
 
-    /// The one of this process (of this execution, in a model).
+    /// Returns the registry of this process. Under a model checker each execution has its own
+    /// registry.
     pub(crate) fn get() -> &'static Self {
         &REGISTRY
     }
 
-    /// A slot for a reader, without sections, napping.
+    /// Takes a slot for a reader. The slot naps and has no sections.
     pub(crate) fn take(&self) -> &'static Slot {
         self.take_as(0)
     }
 
-    /// A slot for one section, after which it goes back.
+    /// Takes a slot for a single section. The slot goes back at the end of the section.
     pub(crate) fn lend(&self) -> &'static Slot {
         self.take_as(state::LENT | state::SLOW)
     }
@@ -86,15 +92,17 @@ impl Registry {
         slot
     }
 
-    /// State shared by all slots.
+    /// Returns the state bits that all slots share.
     fn bits(&self) -> u32 {
         let slow = self.mode == Mode::Fences || crate::watched();
         if slow { state::SLOW } else { 0 }
     }
 
-    /// A reader that is no more gives its slot back. With a section that has not ended (its guard was leaked, or lies
-    /// in a thread-local that goes later) the slot is an orphan: it stays visible, since who revokes what that section
-    /// is of must be told, and is free when a look finds it idle.
+    /// Gives back the slot of a reader that has ended.
+    ///
+    /// A slot may still have an open section: its guard was leaked, or lies in a thread-local that
+    /// is dropped later. Such a slot is marked as an orphan and stays visible, because a revoker
+    /// must report the section. A scan that finds the orphan idle frees it.
     pub(crate) fn give_back(&self, slot: &'static Slot) {
         let mut slots = lock(&self.slots);
         if slot.is_idle() {
@@ -104,11 +112,11 @@ impl Registry {
         }
     }
 
-    /// A reader is entering and has found its slot napping.
+    /// Wakes the slot of a reader that is entering and has found its slot napping.
     #[cold]
     pub(crate) fn wake(&self, slot: &'static Slot) {
         let mut slots = lock(&self.slots);
-        // The lint may have been switched on since.
+        // The lint may have been switched on since, so the shared bits are read again.
         let kept = slot.state.load(Relaxed) & (state::LENT | state::SLOW);
         slot.state.store(state::AWAKE | self.bits() | kept, Relaxed);
         if slot.listed.swap(1, Relaxed) == 0 {
@@ -116,7 +124,8 @@ impl Registry {
         }
     }
 
-    /// All open sections of whatever, for those who look on: what begins or ends meanwhile may be seen or not.
+    /// Returns all open sections of all gates and objects, for watchdogs. A section that begins or
+    /// ends during the scan may be in the result or not.
     pub(crate) fn all(&self) -> Vec<Open> {
         let slots = lock(&self.slots);
         let open = |slot: &&'static Slot| {
@@ -126,7 +135,8 @@ impl Registry {
         slots.listed.iter().flat_map(open).collect()
     }
 
-    /// Puts all open sections of `key` into `open`. What was shut before this cannot be entered unseen after it.
+    /// Adds all open sections of `key` to `open`. If the turnstile of `key` was shut before the
+    /// scan, a reader cannot enter unseen after the scan.
     pub(crate) fn look(&self, key: u64, open: &mut Vec<Open>) {
         let mut slots = lock(&self.slots);
         self.mode.heavy();

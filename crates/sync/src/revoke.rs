@@ -1,4 +1,4 @@
-//! The wait for a [revocable object](crate::revocable) to be gone, as a future.
+//! Wait for a [revocable object](crate::revocable) to be dropped, as a future.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use crate::waiter::Waiter;
 use crate::{Holdouts, Revocable};
 
-/// Completes when the object has been dropped; see [`Revocable::revoke_async`].
+/// Future that completes when the object has been dropped; see [`Revocable::revoke_async`].
 #[must_use = "the object is revoked, but only a future that is polled waits for its drop"]
 pub struct Revoke<'a, T> {
     revocable: &'a Revocable<T>,
@@ -16,7 +16,8 @@ pub struct Revoke<'a, T> {
 }
 
 impl<T> Revoke<'_, T> {
-    /// The sections that are open now: whom this waits for. Empty also while another thread drops the object.
+    /// Returns the sections that the future still waits for. The list is also empty while another
+    /// thread drops the object.
     pub fn holdouts(&self) -> Holdouts {
         self.revocable.holdouts()
     }
@@ -44,8 +45,9 @@ impl<T> fmt::Debug for Revoke<'_, T> {
 }
 
 impl<T> Revocable<T> {
-    /// Takes the object away, at once, and gives a future that completes when it has been dropped: [`Revocable::revoke`] for
-    /// a shell that must not block a thread.
+    /// Revokes the object at once, and returns a future that completes when the object has been
+    /// dropped. It is the counterpart of [`Revocable::revoke`] for a shell that must not block a
+    /// thread.
     ///
     /// ```
     /// # use lifeboat_sync::Revocable;
@@ -60,10 +62,13 @@ impl<T> Revocable<T> {
     /// # }
     /// ```
     ///
-    /// The object is dropped where the future is polled. Dropping the future gives up waiting, and no more: the object stays
-    /// revoked, and the last section that is open drops it; if none is, it is dropped with the future. A future that is
-    /// forgotten (`mem::forget`) keeps it until the `Revocable` goes. As [`Gate::drain_async`](crate::Gate::drain_async), it
-    /// has no limit of its own, and can be asked for its [holdouts](Revoke::holdouts).
+    /// The task that polls the future drops the object. Dropping the future only gives up the wait:
+    /// the object stays revoked, and the last open section drops it. If no section is open, the
+    /// object is dropped with the future. A future that is forgotten (`mem::forget`) keeps the
+    /// object until the `Revocable` is dropped.
+    ///
+    /// As [`Gate::drain_async`](crate::Gate::drain_async), the future has no limit of its own, and
+    /// returns its [holdouts](Revoke::holdouts).
     #[track_caller]
     pub fn revoke_async(&self) -> Revoke<'_, T> {
         Revoke { revocable: self, waiter: self.begin_wait(Location::caller()) }

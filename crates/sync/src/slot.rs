@@ -1,12 +1,14 @@
-//! A reader's slot: where it says in which sections it is.
+//! Slots: each reader writes its open sections into its own slot.
 //!
-//! One slot, on cache lines of its own, belongs to one reader at a time. It has a few *places*, each for one open
-//! section: the key of what the section is of, and where in the source it began. Zero is no section. The reader alone
-//! turns zero into a key; whoever holds the section turns the key into zero, perhaps on another thread; revokers only
-//! look.
+//! A slot lies on its own cache lines and belongs to one reader at a time. It has a few *places*,
+//! each for one open section: the key of the section's turnstile, and the location in the source at
+//! which the section began. A key of zero means that the place is free. Only the reader changes
+//! zero to a key. The holder of the section changes the key back to zero, perhaps on another
+//! thread. Revokers only read.
 //!
-//! Keys are stored with release, also over a zero that another section left: who reads a key or a zero with acquire
-//! then sees all that sections which were in this place before have done.
+//! Keys are stored with release ordering, even over the zero of an ended section. So a thread that
+//! loads a key or a zero with acquire ordering sees the effects of all earlier sections in this
+//! place.
 #![allow(unsafe_code)] // a location is stored as an atomic pointer
 
 use std::panic::Location;
@@ -15,48 +17,52 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::lint::hooks::Token;
 use crate::primitive::{AtomicPtr, AtomicU32, AtomicU64, MODEL, Mutex, lock};
 
-/// Sections that a reader can have open without a slow path. Nested deeper, it borrows another slot for each.
-/// In models one, so that small ones come to the slow path.
+/// Number of sections that a reader can have open without a slow path. For each section that is
+/// nested deeper, the reader borrows another slot. Models have one place, so that small models
+/// reach the slow path.
 pub(crate) const PLACES: usize = if MODEL { 1 } else { 4 };
 
-/// State of a slot as a revoker sees it; begins and ends its sections. See [`Slot::state`].
+/// Bits of the state of a slot, which decide how sections begin and end. See [`Slot::state`].
 pub(crate) mod state {
-    /// Revokers look at this slot. Without it, entering must say so first.
+    /// Revokers scan this slot. Without this bit, a reader must register the slot before it enters.
     pub(crate) const AWAKE: u32 = 1;
-    /// Entering and leaving take the slow path: by fences, watched by the lint, or of a borrowed slot.
+    /// Entry and leave take the slow path: in the fence mode, under the lint, or in a borrowed
+    /// slot.
     pub(crate) const SLOW: u32 = 2;
-    /// The slot was borrowed for one section and goes back at its end.
+    /// The slot is borrowed for one section and goes back at its end.
     pub(crate) const LENT: u32 = 4;
-    /// Its reader is no more, but a section of it has not ended.
+    /// The reader has ended, but one of its sections is still open.
     pub(crate) const ORPHAN: u32 = 8;
 }
 
-/// A section of a reader.
+/// Place for one open section of a reader.
 #[derive(Debug)]
 pub(crate) struct Place {
     key: AtomicU64,
     location: AtomicPtr<Location<'static>>,
-    /// What the first look of a watchdog has left here since the section began. No part of the protocol, so not of
-    /// loom's either.
+    /// Mark of the first watchdog scan since the section began. The mark is not part of the
+    /// protocol, so loom does not model it.
     mark: std::sync::atomic::AtomicU64,
 }
 
-/// No watchdog has seen the section yet.
+/// Mark of a section that no watchdog has seen yet.
 const UNSEEN: u64 = 0;
-/// No watchdog is to judge the section.
+/// Mark of a section that no watchdog judges.
 const MAY_LAST: u64 = u64::MAX;
 
-/// See the [module documentation](self). Slots live as long as the process: nobody ever looks at one that is freed.
+/// Slot of a reader; see the [module documentation](self). A slot lives as long as the process, so
+/// a scan never reads a freed slot.
 #[derive(Debug)]
 #[repr(align(128))] // two lines: processors fetch them in pairs
 pub(crate) struct Slot {
     pub(crate) places: [Place; PLACES],
-    /// Bits of [`state`]. Written under the registry's lock only.
+    /// Bits of [`state`]. Written only under the registry's lock.
     pub(crate) state: AtomicU32,
-    /// Whether the registry has it among those it looks at. Under the registry's lock only.
+    /// Whether the registry lists this slot for scans. Accessed only under the registry's lock.
     pub(crate) listed: AtomicU32,
     name: Mutex<String>,
-    /// Names of the sections for the lint. Not part of any protocol, so not of loom's either.
+    /// Tokens of the sections for the lint. They are not part of the protocol, so loom does not
+    /// model them.
     tokens: [std::sync::Mutex<Option<Token>>; PLACES],
 }
 
@@ -71,7 +77,7 @@ impl Place {
         self.key.load(Acquire) == 0
     }
 
-    /// Says that a section of `key` is open here.
+    /// Records that a section of `key` is open in this place.
     #[inline]
     pub(crate) fn set(&self, key: u64, location: &'static Location<'static>) {
         self.location.store(std::ptr::from_ref(location).cast_mut(), Relaxed);
@@ -79,18 +85,19 @@ impl Place {
         self.key.store(key, Release);
     }
 
-    /// Says that the section that is open here may last: no watchdog is to judge it.
+    /// Records that the open section may last, so that no watchdog judges it.
     pub(crate) fn may_last(&self) {
         self.mark.store(MAY_LAST, Relaxed);
     }
 
-    /// The mark of the section of `key` that is open here, unless that section may last. A section without one gets
-    /// `fresh`, which no other has.
+    /// Returns the mark of the open section of `key`, or `None` if the section may last or is not
+    /// open. An unmarked section gets the mark `fresh()`, which must be unique.
     pub(crate) fn mark(&self, key: u64, fresh: impl FnOnce() -> u64) -> Option<u64> {
         if !self.holds(key) {
             return None;
         }
-        // If another section has begun in between, it is marked instead, or its reader clears the mark.
+        // Another section may have begun meanwhile. Then it gets the mark, or its reader clears the
+        // mark.
         let mark = match self.mark.load(Relaxed) {
             UNSEEN => {
                 let fresh = fresh();
@@ -101,20 +108,22 @@ impl Place {
         (mark != MAY_LAST).then_some(mark)
     }
 
-    /// Says that the section has ended.
+    /// Records that the section has ended.
     #[inline]
     pub(crate) fn clear(&self) {
         self.key.store(0, Release);
     }
 
-    /// Where the section that is open here began, or the last one did.
+    /// Returns the location at which the open section began, or the last section if none is open.
     pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
         let location = self.location.load(Relaxed);
-        // SAFETY: `set` stores pointers that were `&'static`; else it is null, of which `as_ref` makes `None`.
+        // SAFETY: `set` stores pointers that came from `&'static`. Before the first `set` the
+        // pointer is null, for which `as_ref` returns `None`.
         unsafe { location.as_ref() }
     }
 
-    /// Whether a section of `key` is open here. A `false` carries all that it did.
+    /// Tells whether a section of `key` is open here. After a `false`, the caller sees all effects
+    /// of that section.
     pub(crate) fn holds(&self, key: u64) -> bool {
         self.key.load(Acquire) == key
     }
@@ -131,13 +140,13 @@ impl Slot {
         }
     }
 
-    /// The place of a lent slot's only section.
+    /// Returns the place for the only section of a borrowed slot.
     pub(crate) fn first(&'static self) -> &'static Place {
         let [first, ..] = &self.places;
         first
     }
 
-    /// The first place without a section.
+    /// Returns the first place without a section.
     #[inline]
     pub(crate) fn free_place(&'static self) -> Option<&'static Place> {
         self.places.iter().find(|place| place.is_free())
@@ -147,7 +156,7 @@ impl Slot {
         self.places.iter().all(Place::is_free)
     }
 
-    /// Where the lint's word for the section in a place is kept.
+    /// Returns the storage for the lint's token of the section in `place`.
     pub(crate) fn token(&self, place: &Place) -> Option<&std::sync::Mutex<Option<Token>>> {
         let mut of_places = self.places.iter().zip(&self.tokens);
         of_places.find_map(|(of, token)| std::ptr::eq(of, place).then_some(token))

@@ -1,9 +1,12 @@
 //! Sections that last, as a watchdog sees them.
 //!
-//! When a section was entered is recorded nowhere: reading a clock costs more than the section. But a look leaves a mark
-//! in the place of each section that it finds, and a section that begins clears the mark, by a plain store. So a watchdog
-//! that finds its mark again knows that the section has been open from the one look to the other. A look executes no
-//! [barrier](crate::barrier) and disturbs no reader; it may miss a section that has just begun, which the next look finds.
+//! The time at which a section begins is not recorded, because reading a clock costs more than the
+//! section. Instead, a watchdog's scan leaves a mark in the place of each open section, and a
+//! section that begins clears the mark with a plain store. A watchdog that finds its mark again
+//! knows that the section was open from one scan to the other.
+//!
+//! A scan executes no [barrier](crate::barrier) and disturbs no reader. It may miss a section that
+//! has just begun, which the next scan finds.
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::OpenSection;
 use crate::registry::Open;
 
-/// An open section. Equal to the one of a later look if that has found the same section, still open.
+/// Open section at the time of a scan. Two values from different scans are equal if both scans have
+/// found the same section.
 ///
 /// # Examples
 /// ```
@@ -28,20 +32,21 @@ use crate::registry::Open;
 #[derive(Debug, Clone, Copy)]
 pub struct Stay {
     open: Open,
-    /// Unique: what tells the section from others in its place.
+    /// Unique mark that distinguishes the section from others in its place.
     mark: u64,
 }
 
 impl Stay {
-    /// A section of `key`, if that is what is open there and it may be judged.
+    /// Creates the record of a section of `key`. Returns `None` if no such section is open, or if
+    /// it may last.
     pub(crate) fn of(open: Open, key: u64) -> Option<Self> {
-        // At one per nanosecond they last for five hundred years.
+        // At one mark per nanosecond the marks last for five hundred years.
         static MARKS: AtomicU64 = AtomicU64::new(1);
         Some(Self { open, mark: open.place.mark(key, || MARKS.fetch_add(1, Relaxed))? })
     }
 
-    /// Where the section was entered and by whom. To be asked while it is open: afterwards, the place may be another
-    /// section's.
+    /// Returns the place and the thread of the section. Call this while the section is open:
+    /// afterwards the place may hold another section.
     pub fn section(&self) -> OpenSection {
         let place = self.open.place.location().unwrap_or(Location::caller());
         OpenSection { place, thread: self.open.slot.name() }
@@ -100,7 +105,7 @@ mod tests {
     fn drv_3_who_looks_while_sections_come_and_go_takes_none_for_another() {
         use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-        /// Ends the other thread, also if the test fails.
+        /// Stops the other thread when dropped, even if the test fails.
         struct Over<'a>(&'a AtomicBool);
         impl Drop for Over<'_> {
             fn drop(&mut self) {
@@ -117,7 +122,7 @@ mod tests {
                     entered.fetch_add(1, SeqCst);
                 }
             });
-            // Until there have been looks in plenty at open sections, however the threads are scheduled.
+            // Loops until many scans have found open sections, however the threads are scheduled.
             let mut found = 0;
             while found < 10_000 {
                 let before = registers.stays();

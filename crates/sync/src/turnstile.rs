@@ -1,27 +1,31 @@
-//! What [`Gate`](crate::Gate) and [`Revocable`](crate::Revocable) have in common: it lets in until it is shut, and then
-//! tells when the last has left.
+//! The protocol behind [`Gate`](crate::Gate) and [`Revocable`](crate::Revocable). A turnstile
+//! admits sections until it is shut, and then tells when the last section has ended.
 //!
 //! # The protocol
 //!
-//! - *Enter*: write the key into a place of one's slot; [light barrier](crate::barrier); go in if the slot is awake and
-//!   the turnstile open. Otherwise clear the place again.
-//! - *Leave*: clear the place; light barrier; if the turnstile is being shut, tell who waits.
-//! - *Shut*: set the word; *look*, once: a heavy barrier, then all places of all awake slots. By the barrier, who is
-//!   not seen now will see the word. So the sections found are all that are open or ever will be, and the list of them
-//!   only gets shorter. When it is empty the turnstile is *still*, and [`Turnstile::settle`] runs what is to run then,
-//!   exactly once.
+//! - *Enter*: write the key into a place of the reader's slot, execute a [light
+//!   barrier](crate::barrier), and check that the slot is awake and the turnstile is open. If
+//!   either is not so, clear the place again.
+//! - *Leave*: clear the place and execute a light barrier. If the turnstile is shut, notify the
+//!   waiters.
+//! - *Shut*: set the word, then *scan* once: execute a heavy barrier and read all places of all
+//!   awake slots. By the barrier, a reader that the scan does not see will see the word. So the
+//!   scan finds all sections that are open or will ever be open, and the list of them only gets
+//!   shorter. When the list is empty, the turnstile is *still*, and [`Turnstile::settle`] runs the
+//!   caller's `finish` exactly once.
 //!
-//! To leave and to wait meet like to enter and to look: either the leaver's cleared place is seen, or the leaver sees
-//! the word and takes the lock, under which the waiter looks at the list and goes to sleep. So no wake-up is lost. Who
-//! gives up waiting leaves its duty to the last section.
+//! Leave and wait are paired like enter and scan. Either the waiter sees the cleared place, or the
+//! leaver sees the word and takes the lock, under which the waiter reads the list and goes to
+//! sleep. So no wake-up is lost. A waiter that gives up leaves its `finish` to the last section.
 //!
-//! - *Wait without a thread* ([`Waiter`]): the same, but to go to sleep is to leave a waker under the lock. The leaver that
-//!   finds the list empty takes the wakers, and calls them when it has given the lock back: a waker is an executor's code.
-//!   The waiter that is woken does what is to be done; one that is dropped instead does it too, if it was the last to wait.
-//!   A leaver looks for wakers only where it looks for sleeping threads, so sections that end before the turnstile is shut
-//!   know nothing of them.
+//! - *Wait without a thread* ([`Waiter`]): instead of going to sleep, the waiter stores a waker
+//!   under the lock. The leaver that finds the list empty takes the wakers, and calls them after it
+//!   has released the lock, because a waker runs code of an executor. The waiter that is woken runs
+//!   `finish`. A waiter that is dropped runs `finish`, too, if it was the last waiter and the list
+//!   is empty. A leaver looks for wakers only where it looks for sleeping threads, so a section
+//!   that ends before the turnstile is shut pays nothing for them.
 //!
-//! All of this is explored by loom (`tests/loom/`), with fences; larger scenarios by shuttle.
+//! Loom (`tests/loom/`) explores the whole protocol with fences. Shuttle explores larger scenarios.
 
 use std::panic::Location;
 use std::sync::PoisonError;
@@ -42,62 +46,66 @@ use crate::{barrier, reader};
 
 /// Sections may begin.
 const OPEN: u32 = 0;
-/// None begins; who leaves tells.
+/// No section may begin, and a section that ends notifies the waiters.
 const SHUT: u32 = 1;
-/// None is open, and what was to be done then is done.
+/// No section is open, and `finish` has run.
 const STILL: u32 = 2;
 
-/// How long a revoker watches the open sections before it sleeps. Most register sections are shorter; sleeping and
-/// waking costs more.
+/// Time for which a revoker spins before it sleeps. Most register sections are shorter than this,
+/// and sleeping and waking cost more.
 const WATCH: Duration = Duration::from_micros(10);
 
-/// See the [module documentation](self).
+/// Turnstile of one gate or object; see the [module documentation](self).
 #[derive(Debug)]
 pub(crate) struct Turnstile {
     word: AtomicU32,
-    /// Unique for ever: a section that was leaked can never be taken for one of something else.
+    /// Key of the turnstile. A key is never reused, so a leaked section is never taken for a
+    /// section of another turnstile.
     key: u64,
     class: &'static Class,
     state: Mutex<State>,
     moved: Condvar,
 }
 
-/// Open sections for which there is room from the beginning.
+/// Number of open sections for which room is reserved from the beginning.
 const ROOM: usize = 32;
 
 #[derive(Debug)]
 struct State {
     shut_at: Option<Instant>,
-    /// Sections that were open at the look and have not been seen to leave. `None` before the look.
+    /// Sections that the scan found and that have not been seen to end. `None` before the scan.
     open: Option<Vec<Open>>,
-    /// Inline storage of `open`: a look takes no memory unless very many sections are open.
+    /// Reserved storage for `open`, so that a scan allocates no memory unless very many sections
+    /// are open.
     room: Vec<Open>,
-    /// Threads and futures that wait: they do what is to be done at the end.
+    /// Number of waiting threads and futures. While this is not zero, a waiter runs `finish`, and
+    /// not the last section.
     waiting: usize,
-    /// For the futures among them.
+    /// Wakers of the waiting futures.
     wakers: Wakers,
     settling: bool,
 }
 
-/// Facts about a section for the lint.
+/// Owner of a section, as the lint needs to know it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     /// The section belongs to the thread that enters it.
     OnThread(SectionKind),
-    /// A task carries it from thread to thread.
+    /// The section belongs to a task, which carries it from thread to thread.
     Carried,
 }
 
-/// An open section, as its guard holds it.
+/// Open section, as its guard stores it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
     place: &'static Place,
-    /// Only if it has to be left slowly: by fences, watched by the lint, or of a lent slot.
+    /// Slot of a section that must be left slowly: in the fence mode, under the lint, or in a
+    /// borrowed slot.
     slow: Option<&'static Slot>,
 }
 
 impl Ticket {
-    /// No watchdog is to judge the section.
+    /// Marks the section as one that may last: no watchdog judges it.
     pub(crate) fn may_last(self) {
         self.place.may_last();
     }
@@ -108,7 +116,7 @@ impl Turnstile {
         static KEYS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         Self {
             word: AtomicU32::new(OPEN),
-            // At one per nanosecond they last for five hundred years.
+            // At one key per nanosecond the keys last for five hundred years.
             key: KEYS.fetch_add(1, Relaxed),
             class,
             state: Mutex::new(State::new()),
@@ -120,8 +128,8 @@ impl Turnstile {
         self.word.load(Acquire) != OPEN
     }
 
-    /// Begins a section in the slot of a reader (of this thread, if its slot is known) if that takes nothing dear. If
-    /// it fails, nothing has happened yet: [`Turnstile::enter_slowly`] decides.
+    /// Begins a section in the slot of a reader, if this needs no expensive step. `None` means that
+    /// nothing has changed; the caller continues with [`Turnstile::enter_slowly`].
     #[inline]
     pub(crate) fn enter_fast(
         &self,
@@ -139,8 +147,9 @@ impl Turnstile {
         None
     }
 
-    /// Begins a section in any case but that of a shut turnstile. Then the caller must call [`Turnstile::left`]: who
-    /// looked may have seen what the attempt wrote.
+    /// Begins a section, whatever this needs. Returns `None` if the turnstile is shut. Then the
+    /// caller must call [`Turnstile::left`], because a scan may have seen the key that this attempt
+    /// wrote.
     #[cold]
     pub(crate) fn enter_slowly(
         &self,
@@ -156,7 +165,8 @@ impl Turnstile {
         place.set(self.key, location);
         barrier::light();
         if slot.state.load(Relaxed) & state::AWAKE == 0 {
-            // After this, who looks sees our place; and who has looked before has shut before, which we see then.
+            // A later scan sees our place. An earlier scan came after a store of SHUT, which the
+            // load below observes.
             Registry::get().wake(slot);
         }
         if self.word.load(Acquire) == OPEN {
@@ -167,7 +177,7 @@ impl Turnstile {
         None
     }
 
-    /// Begins a section, one way or the other.
+    /// Begins a section by the fast path, or else by the slow path.
     #[inline]
     pub(crate) fn enter(
         &self,
@@ -186,7 +196,8 @@ impl Turnstile {
         self.enter_slowly(Some(lend()), location, kind)
     }
 
-    /// Ends a section that [`Turnstile::enter_fast`] began. If it is the last and nobody waits for it, `finish` runs.
+    /// Ends a section that [`Turnstile::enter_fast`] began. Runs `finish` if the section is the
+    /// last and no waiter exists.
     #[inline]
     pub(crate) fn leave_fast(&self, place: &'static Place, finish: impl FnOnce()) {
         place.clear();
@@ -196,7 +207,7 @@ impl Turnstile {
         }
     }
 
-    /// Ends a section, the same.
+    /// Ends a section of [`Turnstile::enter`] in the same way.
     #[inline]
     pub(crate) fn leave(&self, ticket: Ticket, finish: impl FnOnce()) {
         match ticket.slow {
@@ -207,14 +218,15 @@ impl Turnstile {
 
     #[cold]
     fn leave_slowly(&self, slot: &'static Slot, place: &'static Place, finish: impl FnOnce()) {
-        // Told last, since a report may panic.
+        // The lint is notified last, because its report may panic.
         let _watched = clear_slowly(slot, place);
         if self.word.load(Relaxed) != OPEN {
             self.left(finish);
         }
     }
 
-    /// A place of this turnstile was cleared, by a section or by one who was refused.
+    /// Handles a cleared place of this turnstile, after the end of a section or after a refused
+    /// entry.
     #[cold]
     pub(crate) fn left(&self, finish: impl FnOnce()) {
         if self.word.load(Acquire) == STILL {
@@ -233,7 +245,7 @@ impl Turnstile {
         }
     }
 
-    /// Lets nobody in any more.
+    /// Shuts the turnstile: no section begins from now on.
     pub(crate) fn shut(&self) {
         let mut state = lock(&self.state);
         if state.shut_at.is_none() {
@@ -242,12 +254,14 @@ impl Turnstile {
         }
     }
 
-    /// Shuts for one who borrows it exclusively: there are no sections, and no `finish` will run.
+    /// Shuts a turnstile that the caller borrows exclusively: no section can be open, and `finish`
+    /// will not run.
     pub(crate) fn end(&mut self) {
         self.word.store(STILL, Release);
     }
 
-    /// Shuts, and waits until no section is open and `finish` (of whoever's call it was) has run.
+    /// Shuts the turnstile, and waits until no section is open and a `finish`, of this call or of
+    /// another, has run.
     #[track_caller]
     pub(crate) fn wait(&self, limit: Duration, finish: impl FnOnce()) -> Result<(), Holdouts> {
         self.shut();
@@ -272,7 +286,7 @@ impl Turnstile {
             if over {
                 let holdouts = state.holdouts(self.key);
                 if holdouts.is_empty() && !state.settling {
-                    continue; // the last has just left
+                    continue; // the last section has just ended
                 }
                 state.waiting -= 1;
                 return Err(holdouts);
@@ -287,7 +301,7 @@ impl Turnstile {
         }
     }
 
-    /// Shuts, and begins a wait without a thread. From now on the open sections are known.
+    /// Shuts the turnstile, scans it, and begins a wait without a thread.
     pub(crate) fn begin_wait(&self, begun: &'static Location<'static>) -> Waiter {
         self.shut();
         let mut state = lock(&self.state);
@@ -296,8 +310,8 @@ impl Turnstile {
         state.wakers.begin(begun)
     }
 
-    /// Whether no section is open and `finish` (of whoever's call it was) has run. If not, wakes the task at the time when it
-    /// is to ask again.
+    /// Tells whether no section is open and a `finish`, of this call or of another, has run. If
+    /// not, arranges to wake the task when it should poll again.
     pub(crate) fn poll_wait(&self, waiter: &mut Waiter, context: &Context<'_>, finish: impl FnOnce()) -> Poll<()> {
         if waiter.over {
             return Poll::Ready(());
@@ -306,7 +320,7 @@ impl Turnstile {
             hooks::awaiting(self.class, waiter.begun);
         }
         waiter.polled = true;
-        // Wakers are cloned and dropped without the lock: both run an executor's code.
+        // Wakers are cloned and dropped without the lock, because both run code of an executor.
         let waker = context.waker().clone();
         let mut state = lock(&self.state);
         let before = state.wakers.remove(waiter);
@@ -324,8 +338,8 @@ impl Turnstile {
         Poll::Pending
     }
 
-    /// Ends a wait, over or not. The duty of one that was not is left to the others who wait, or to the last section; if there
-    /// is neither, it is done here.
+    /// Ends a wait. If the wait has not succeeded, the other waiters or the last open section will
+    /// run `finish`. If there are neither, `finish` runs here.
     pub(crate) fn end_wait(&self, waiter: &mut Waiter, finish: impl FnOnce()) {
         if waiter.over {
             return;
@@ -341,17 +355,18 @@ impl Turnstile {
         drop(before);
     }
 
-    /// The sections that are open now. None are known before the first wait.
+    /// Returns the open sections. The list is empty before the first wait.
     pub(crate) fn holdouts(&self) -> Holdouts {
         lock(&self.state).holdouts(self.key)
     }
 
-    /// The sections that are open now, but for those that may last.
+    /// Returns the open sections, except those that may last.
     pub(crate) fn stays(&self) -> Vec<Stay> {
         Registry::get().all().into_iter().filter_map(|open| Stay::of(open, self.key)).collect()
     }
 
-    /// If the last section has left, runs `finish`, without the lock, unless somebody does or did.
+    /// Runs `finish` without the lock if the last section has ended, unless another `finish` runs
+    /// or has run.
     fn settle<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -362,7 +377,7 @@ impl Turnstile {
         }
         state.settling = true;
         drop(state);
-        // Also if `finish` panics: it is over, and those who wait must not wait for ever.
+        // This takes effect even if `finish` panics: otherwise the waiters would wait for ever.
         let now_still = NowStill(self);
         if let Some(finish) = finish.take() {
             finish();
@@ -372,7 +387,8 @@ impl Turnstile {
     }
 }
 
-/// Guards borrow a turnstile, so those that are open still were leaked: their places can serve others.
+/// Frees the places of leaked sections. Guards borrow the turnstile, so all sections that are still
+/// open here were leaked.
 impl Drop for Turnstile {
     fn drop(&mut self) {
         for open in lock(&self.state).open.iter().flatten().filter(|open| open.place.holds(self.key)) {
@@ -406,7 +422,7 @@ impl State {
         }
     }
 
-    /// Finds the open sections, once. The turnstile must have been shut.
+    /// Scans for open sections, once. The turnstile must be shut.
     fn look(&mut self, key: u64) {
         if self.open.is_none() {
             let mut open = std::mem::take(&mut self.room);
@@ -415,7 +431,7 @@ impl State {
         }
     }
 
-    /// Whether all sections that were open at the look have left. Not before it.
+    /// Tells whether all sections that the scan found have ended. Returns `false` before the scan.
     fn all_left(&mut self, key: u64) -> bool {
         let Some(open) = &mut self.open else { return false };
         open.retain(|open| open.place.holds(key));
@@ -426,21 +442,21 @@ impl State {
         let age = self.shut_at.map(|at| at.elapsed()).unwrap_or_default();
         let holdout = |open: &Open| {
             let (place, thread) = (open.place.location()?, open.slot.name());
-            // It may have left meanwhile, and the place be a stranger's.
+            // The section may have ended meanwhile, and its place may hold another section.
             open.place.holds(key).then_some(Holdout { place, age, thread })
         };
         Holdouts(self.open.iter().flatten().filter_map(holdout).collect())
     }
 }
 
-/// A slot for one section of this thread's making.
+/// Borrows a slot for a single section that this thread begins.
 fn lend() -> &'static Slot {
     let slot = Registry::get().lend();
     slot.set_name(reader::thread_name());
     slot
 }
 
-/// Tells the lint of a section that ends, when dropped: also if dropping the object panics.
+/// Notifies the lint of the end of a section when dropped, even if the object's drop panics.
 struct Watched(Token);
 
 impl Drop for Watched {
@@ -449,7 +465,7 @@ impl Drop for Watched {
     }
 }
 
-/// Tells the lint of a section that begins.
+/// Notifies the lint of the beginning of a section.
 fn watch(
     slot: &'static Slot,
     place: &'static Place,
@@ -467,7 +483,7 @@ fn watch(
     }
 }
 
-/// Clears the place of a section that was not entered by the fast path. Gives what the lint knows it by.
+/// Clears the place of a section that was entered slowly. Returns the guard that notifies the lint.
 fn clear_slowly(slot: &'static Slot, place: &'static Place) -> Option<Watched> {
     let token = slot.token(place).and_then(|token| token.lock().unwrap_or_else(PoisonError::into_inner).take());
     let lent = slot.state.load(Relaxed) & state::LENT != 0;

@@ -1,12 +1,13 @@
-//! A wait for a [turnstile](crate::turnstile) that keeps no thread: what both futures have in common.
+//! Wait for a [turnstile](crate::turnstile) that occupies no thread, for the futures of both kinds
+//! of section.
 
 use std::panic::Location;
 use std::task::Waker;
 
-/// A wait, as its future holds it.
+/// State of a wait, which its future owns.
 ///
-/// It counts among those who wait from its beginning until it is over. So its future must end it, or the last section leaves
-/// to it what is to be done then.
+/// A wait counts as a waiter from its beginning until it is over. The future must end the wait,
+/// because meanwhile the last section leaves `finish` to the waiter.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     id: u64,
@@ -16,14 +17,14 @@ pub(crate) struct Waiter {
     pub(crate) over: bool,
 }
 
-/// Waiters and how to wake them.
+/// Wakers of the waiting futures.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
     begun: u64,
     wakers: Vec<(u64, Waker)>,
 }
 
-/// Wakers to be called, all of them: also if one panics.
+/// Wakers to be called. All of them are called, even if one panics.
 pub(crate) struct Wake(Vec<(u64, Waker)>);
 
 impl Wakers {
@@ -32,12 +33,13 @@ impl Wakers {
         Waiter { id: self.begun, begun, polled: false, over: false }
     }
 
-    /// Keeps the waker of a waiter, which has none here.
+    /// Stores the waker of a waiter that has no waker here.
     pub(crate) fn keep(&mut self, waiter: &Waiter, waker: Waker) {
         self.wakers.push((waiter.id, waker));
     }
 
-    /// Gives back the waker of a waiter, if it has one here. To be dropped without a lock, since that runs an executor's code.
+    /// Removes and returns the waker of a waiter, if it has a waker here. The caller must drop the
+    /// waker without a lock, because the drop runs code of an executor.
     #[must_use = "the waker, to be dropped without a lock"]
     pub(crate) fn remove(&mut self, waiter: &Waiter) -> Option<Waker> {
         let at = self.wakers.iter().position(|(id, _)| *id == waiter.id)?;
@@ -48,7 +50,8 @@ impl Wakers {
         self.wakers.is_empty()
     }
 
-    /// Takes all wakers, to be called without a lock. Takes no memory: whoever leaves a section may be where there is none.
+    /// Takes all wakers, to be called without a lock. Allocates no memory, because a section may
+    /// end where no memory can be allocated.
     pub(crate) fn take(&mut self) -> Wake {
         Wake(std::mem::take(&mut self.wakers))
     }

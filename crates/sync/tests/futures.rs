@@ -1,4 +1,4 @@
-//! Drains and revokes as futures, in a process.
+//! Tests of drains and revokes as futures.
 #![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used)] // an error here fails the test
 
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use lifeboat_sync::{Drain, Gate, Reader, Revocable, Revoke};
 
-/// Counts how often it is called.
+/// Waker that counts its calls.
 #[derive(Default)]
 struct Count(AtomicUsize);
 
@@ -23,7 +23,7 @@ fn poll(future: &mut (impl Future<Output = ()> + Unpin), waker: &Arc<Count>) -> 
     Pin::new(future).poll(&mut Context::from_waker(&Waker::from(waker.clone())))
 }
 
-/// Knows how often it was dropped.
+/// Object that counts its drops.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {

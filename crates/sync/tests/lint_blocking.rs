@@ -1,4 +1,4 @@
-//! The lint: where nothing may block (GATE-2, GATE-6), for what needs no section.
+//! Tests of the lint's rules about blocking (GATE-2, GATE-6), where no section is needed.
 #![cfg(not(loom))]
 
 mod lint_support;
@@ -131,7 +131,8 @@ fn a_condition_is_waited_for_and_its_lock_is_held_afterwards() {
             lint::might_block("reading");
         });
     });
-    // Before the wait, for the other lock; at the end, for its own, which it has again.
+    // One report comes before the wait, because of the other lock. The second comes at the end,
+    // because the wait takes its own lock again.
     assert_eq!(kinds(&reports), [ReportKind::Blocking; 2]);
     assert!(reports[0].message.contains("the short lock `other of the condition`"));
     assert!(reports[1].message.contains("reading may block, but the short lock `condition` is held"));

@@ -1,4 +1,5 @@
-//! The lint: a finding is reported once, is kept, and does what the reaction says.
+//! Tests of the lint's delivery: a finding is reported once, is kept, and causes the chosen
+//! reaction.
 #![cfg(not(loom))]
 
 mod lint_support;
@@ -62,7 +63,7 @@ fn a_thread_that_panics_already_does_not_panic_again() {
 
 #[test]
 fn no_more_than_256_reports_are_kept_and_the_others_are_counted() {
-    // 289 pairs of places, each a finding.
+    // 289 pairs of places, each of them a finding.
     #[rustfmt::skip]
     let locks: [fn() -> MutexGuard<'static, ()>; 17] = [
         || SHORT.lock(),

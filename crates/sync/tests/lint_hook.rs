@@ -1,4 +1,4 @@
-//! The lint: a hook may do what it likes, and is not told of its own doing.
+//! Test of the lint's hook: it may lock and block, and its own mistakes are not reported.
 #![cfg(not(loom))]
 
 mod lint_support;
@@ -13,7 +13,7 @@ static CLASS: Class = Class::new("hook");
 static HEARD: Mutex<Vec<String>> = Mutex::new(&CLASS, Vec::new());
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
-/// Breaks every rule it can.
+/// Breaks every rule.
 fn hook(report: &lint::Report) {
     CALLS.fetch_add(1, Relaxed);
     let mut heard = HEARD.lock();
@@ -23,7 +23,7 @@ fn hook(report: &lint::Report) {
     lint::interrupt(|| lint::might_block("writing a log in an interrupt"));
     MutexGuard::unlocked(&mut heard, lint::fence_wait);
     heard.push(report.to_string());
-    lint::set_hook(Box::new(hook)); // no lock of the lint's is held
+    lint::set_hook(Box::new(hook)); // the lint holds no lock of its own meanwhile
     assert_eq!(lint::take_reports().len(), 1);
     drop(heard);
     assert!(!report.message.starts_with("failing"), "the hook fails");

@@ -1,4 +1,5 @@
-//! The lint: off, it does nothing; and it may be switched while things are held.
+//! Tests of the lint's switch: while off, the lint does nothing, and it may be switched while locks
+//! are held.
 #![cfg(not(loom))]
 
 mod lint_support;
@@ -31,7 +32,7 @@ fn off_it_reports_and_learns_nothing() {
         assert_eq!(MutexGuard::unlocked(&mut guard, || *b.lock()), 2);
         drop(guard);
         lint::force(Reaction::Keep);
-        both(&b, &a); // the first that is learned
+        both(&b, &a); // the first order that the lint learns
     });
     assert_eq!(kinds(&reports), []);
 }

@@ -1,4 +1,4 @@
-//! The lint: order. What waits for what while holding what has one order in the whole program.
+//! Tests of the lint's order graph: nested waits have one order in the whole program.
 #![cfg(not(loom))]
 
 mod lint_support;
@@ -8,7 +8,7 @@ use std::sync::Barrier;
 use lifeboat_sync::lint::{self, Class, Mutex, MutexGuard, ReportKind};
 use lint_support::{found, kinds, on_thread};
 
-/// Three locks of three classes.
+/// Makes three locks of three classes.
 macro_rules! locks {
     ($($name:ident),*) => {
         $(
@@ -162,7 +162,7 @@ fn of_two_threads_that_bring_opposite_orders_at_once_one_is_told() {
             for (first, second) in [(&A, &B), (&B, &A)] {
                 let start = &start;
                 scope.spawn(move || {
-                    // Each has locks of its own, so nothing hangs: classes are what counts.
+                    // Each pair has its own locks, so nothing hangs: only the classes matter.
                     let (first, second) = (Mutex::new(first, ()), Mutex::new(second, ()));
                     start.wait();
                     both(&first, &second);

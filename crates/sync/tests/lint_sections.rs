@@ -1,4 +1,4 @@
-//! The lint: the promises, kept by this crate's own sections.
+//! Tests of the lint's rules about sections, with this crate's own sections.
 #![cfg(not(loom))]
 
 mod lint_support;
@@ -67,7 +67,7 @@ fn a_task_carries_its_section_to_another_thread() {
     let (gate, reader) = (Gate::new(), Reader::new("task"));
     let reports = found(|| {
         let section = gate.enter_with(&reader).unwrap();
-        lint::fence_wait(); // another task's, for all the lint knows
+        lint::fence_wait(); // the lint must assume that another task waits
         on_thread("elsewhere", move || drop(section));
     });
     assert_eq!(kinds(&reports), []);

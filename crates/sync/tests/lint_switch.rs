@@ -1,4 +1,4 @@
-//! The lint: `LIFEBOAT_LINT`, by a child that is this binary again.
+//! Test of `LIFEBOAT_LINT`, which runs this binary again as a child process.
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used)] // a test may fail so
 
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use lifeboat_sync::lint;
 
-/// What the child does: one mistake, twice.
+/// Makes one mistake twice, in the child process.
 #[test]
 #[ignore = "the child of the other tests"]
 fn child() {

@@ -1,7 +1,9 @@
-//! Scenarios too large for loom: many readers of every kind, revokers that wait and that give up, by random schedules.
+//! Scenarios that are too large for loom: many readers of every kind, and revokers that wait or
+//! give up, under random schedules.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test --release -p lifeboat-sync --test shuttle`. As under loom, a limit of zero
-//! gives up at once and a slot has one place. A failing schedule is printed, and `shuttle::replay` runs it again.
+//! `RUSTFLAGS="--cfg shuttle" cargo test --release -p lifeboat-sync --test shuttle` runs them. As
+//! under loom, a wait with a limit of zero gives up at once, and a slot has one place. A failing
+//! schedule is printed; `shuttle::replay` runs it again.
 #![cfg(shuttle)]
 
 use std::time::Duration;
@@ -14,10 +16,11 @@ use shuttle::thread;
 const GIVE_UP: Duration = Duration::ZERO;
 const WAIT: Duration = Duration::MAX;
 const SCHEDULES: usize = 4_000;
-/// Switches of threads at chosen moments, of the half of all runs that choose them (probabilistic concurrency testing).
+/// Number of thread switches at chosen moments. Half of the runs choose such moments (probabilistic
+/// concurrency testing).
 const DEPTH: usize = 4;
 
-/// Knows whether it has been dropped.
+/// Object that records its drop.
 struct Object(Arc<AtomicUsize>);
 
 impl Object {
@@ -56,7 +59,7 @@ impl Device {
         assert_eq!(self.drops.load(SeqCst), 1);
     }
 
-    /// A call that sleeps inside the gate.
+    /// Runs a call that sleeps inside the gate.
     fn call(&self) {
         self.gate.run(|| {
             self.registers.try_access_with(Object::check);
@@ -100,7 +103,7 @@ fn gate_4_readers_of_every_kind_against_an_unplug() {
                 }
             }),
             spawn(&device, |device| {
-                // Nested: each borrows a slot.
+                // The sections nest, so each borrows a slot.
                 let outer = device.registers.try_access();
                 let inner = device.registers.try_access();
                 drop(outer);
@@ -153,7 +156,7 @@ fn gate_3_devices_come_and_go_while_readers_nap_and_wake() {
                 }
             })
         });
-        // Each look puts the readers that it finds idle to sleep.
+        // Each scan puts the idle readers that it finds to sleep.
         let unplugs = devices.map(|device| spawn(&device, Device::unplug));
         join(unplugs);
         join(readers);

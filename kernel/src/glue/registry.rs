@@ -27,6 +27,10 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         let shared = SHARED.lock().take();
+        if let Some(shared) = &shared {
+            // What is still queued holds the queue as well, and must not be the last to.
+            shared.queue.flush();
+        }
         drop(shared);
     }
 }

@@ -35,7 +35,9 @@ mod user;
 mod vram;
 
 pub(crate) use buffer::{Buffer, Placement};
+#[allow(unused_imports)] // until there are contexts
 pub(crate) use retained::Retained;
+#[allow(unused_imports)] // until there are contexts
 pub(crate) use table::{Part, Table};
 pub(crate) use tables::Tables;
 

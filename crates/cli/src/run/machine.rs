@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use lifeboat::core::recovery::Budget;
 use lifeboat::core::vitals;
 use lifeboat::core::wedge::{self, Failure};
-use lifeboat::{Bus, Counts, Event, Kind, ProbeOptions, Uevents, UnplugReport, WeakBus};
+use lifeboat::{Bus, Counts, Event, Kind, Policy, Uevents, UnplugReport, WeakBus};
 use lifeboat_gpu::{Card, Config, Counters, RingSpan, Slot};
 use lifeboat_lb1_hosted::Device;
 use parking_lot::{Condvar, Mutex};
@@ -116,13 +116,16 @@ impl Machine {
     ) -> io::Result<Self> {
         let slot = Slot::new("0000:01:00.0");
         let (job_timeout, period, attempts) = (args.timeout, args.watch, args.recoveries);
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
-            job_timeout,
-            drain_limit: DRAIN_LIMIT,
-            watch: vitals::Watch { period, ..vitals::Watch::DEFAULT },
-            recovery: Budget { attempts, ..Budget::DEFAULT },
-            ..ProbeOptions::default()
-        });
+        let mut bus = Bus::new(
+            lifeboat_lb1_hosted::module(),
+            Policy {
+                job_timeout,
+                drain_limit: DRAIN_LIMIT,
+                watch: vitals::Watch { period, ..vitals::Watch::DEFAULT },
+                recovery: Budget { attempts, ..Budget::DEFAULT },
+                ..Policy::default()
+            },
+        );
         let watch = Arc::new(Watch {
             began: Instant::now(),
             devices: bus.weak(),

@@ -82,6 +82,14 @@ fn kms_2_what_a_commit_may_ask_for_is_judged_alike_with_and_without_a_device() {
 }
 
 #[test]
+fn a_change_keeps_turns_off_or_sets_a_property() {
+    let changes = [Change::Keep, Change::Off, Change::To(4)];
+    assert_eq!(changes.map(|change| change.apply(Some(3))), [Some(3), None, Some(4)]);
+    assert_eq!(changes.map(|change| change.apply(None)), [None, None, Some(4)]);
+    assert_eq!(changes.map(|change| change.map(|to| 2 * to)), [Change::Keep, Change::Off, Change::To(8)]);
+}
+
+#[test]
 fn a_legacy_mode_set_of_the_same_mode_is_at_once() {
     let mut crtc = lit();
     let again = Request { at_once: true, ..modeset(SMALL) };

@@ -144,7 +144,7 @@ impl Ended {
 }
 
 impl<S: Scanout> Display<S> {
-    /// A display that is off. `name` is its device's, `limit` what [`ProbeOptions`](lifeboat::ProbeOptions) say.
+    /// A display that is off. `name` is its device's, `limit` what [`Policy`](lifeboat::Policy) say.
     pub(crate) fn new(ledger: &Ledger, name: &str, screen: Screen, limit: Duration) -> Self {
         let limit = report_limit(limit, screen.refresh_millihertz);
         let state = State {

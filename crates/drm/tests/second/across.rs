@@ -7,7 +7,8 @@ use super::*;
 
 /// An LB1 on a bus of its own module, and its slot.
 fn lb1() -> (Bus, Arc<lifeboat_gpu::Slot>, lifeboat_lb1_hosted::Device) {
-    let mut bus = Bus::new(lifeboat_lb1_hosted::module(), LONG, LONG);
+    let mut bus =
+        Bus::new(lifeboat_lb1_hosted::module(), Policy { job_timeout: LONG, drain_limit: LONG, ..Policy::default() });
     let (slot, events) = (lifeboat_gpu::Slot::new("0000:01:00.0"), bus.subscribe());
     bus.attach(&slot).unwrap();
     slot.insert(lifeboat_gpu::Card::new(Config::default()).unwrap()).unwrap();
@@ -26,7 +27,7 @@ fn map_3_a_buffer_of_one_drivers_device_works_on_anothers_whichever_goes_first()
         let machine = Machine::new(LONG);
         let client = machine.client();
         let (bus, slot, device) = lb1();
-        assert_eq!(bus.device::<Device>(0).map(drop), None, "it is no device of the other driver");
+        assert_eq!(bus.device::<Device>(Minor(0)).map(drop), None, "it is no device of the other driver");
         let handle = device.open().unwrap();
         let context = handle.create_context().unwrap();
         let queue = handle.create_queue(&context, 0, Priority::Normal).unwrap();

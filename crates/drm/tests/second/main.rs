@@ -14,7 +14,7 @@ use std::time::Duration;
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Bus, CallError, Event, Fence, Kind, Module, Priority, ProbeOptions, Subscription, WaitError};
+use lifeboat::{Bus, CallError, Event, Fence, Kind, Minor, Module, Policy, Priority, Subscription, WaitError};
 use lifeboat_drm::{Capability, Commit, Drm, Options, Placement, kinds};
 use lifeboat_pci_model::{Card, Slot};
 
@@ -43,8 +43,7 @@ impl Machine {
     fn new(job_timeout: Duration) -> Self {
         let mut module = Module::new();
         module.register::<Drm<SecondGpu>>(Options::default());
-        let mut bus =
-            Bus::with_options(module, move || ProbeOptions { job_timeout, extensions: 0, ..ProbeOptions::default() });
+        let mut bus = Bus::new(module, Policy { job_timeout, extensions: 0, ..Policy::default() });
         let (slot, events) = (Slot::new("0000:03:00.0"), bus.subscribe());
         bus.attach(&slot).unwrap();
         let card = slot.insert(Card::new(0x7e57, 2, 0x1000, Second::default()));

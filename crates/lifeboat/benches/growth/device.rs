@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use lifeboat::{Binding, Bus, Fence, ProbeOptions};
+use lifeboat::{Binding, Bus, Fence, Listeners, Policy};
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_lb1_hosted::{Device, Handle, Placement};
 use lifeboat_pci::{Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler, PAGE_SIZE};
@@ -45,7 +45,7 @@ impl Rig {
         let slot = Slot::new("0000:01:00.0");
         slot.insert(Card::new(config).unwrap()).unwrap();
         let function = wrap(slot.function().unwrap());
-        let binding = lifeboat_lb1_hosted::module().probe(&function, ProbeOptions::default()).unwrap();
+        let binding = lifeboat_lb1_hosted::module().probe(&function, &Policy::default(), Listeners::none()).unwrap();
         Self { device: binding.device().unwrap(), _binding: binding, _slot: slot }
     }
 }
@@ -170,6 +170,7 @@ fn maps(count: usize) -> Sample {
 }
 
 fn subscriptions(count: usize) -> Sample {
-    let bus = Bus::new(lifeboat_lb1_hosted::module(), LIMIT, LIMIT);
+    let bus =
+        Bus::new(lifeboat_lb1_hosted::module(), Policy { job_timeout: LIMIT, drain_limit: LIMIT, ..Policy::default() });
     Sample::withdrawn(|| drop((0..count).map(|_| bus.subscribe()).collect::<Vec<_>>()))
 }

@@ -10,8 +10,8 @@ mod watcher;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
+use lifeboat_core::minor::Minor;
 use lifeboat_core::recovery::{GivenUp, Remedy};
 use lifeboat_core::wedge::{self, Failure};
 use lifeboat_pci::Slot;
@@ -19,7 +19,7 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::locks;
 use crate::module::Holders;
-use crate::{Binding, Counts, Dump, Module, ProbeError, ProbeOptions, UnplugReport};
+use crate::{Binding, Counts, Dump, Module, Policy, ProbeError, UnplugReport};
 
 pub use slot_state::SlotState;
 use subscribers::Subscribers;
@@ -35,7 +35,7 @@ pub enum Event {
     /// A device can be opened.
     Added {
         /// Its number.
-        minor: u32,
+        minor: Minor,
         /// Where it is plugged in.
         location: String,
     },
@@ -51,7 +51,7 @@ pub enum Event {
     /// [`Bus::rebind`], or by another one in its place.
     Wedged {
         /// Its number.
-        minor: u32,
+        minor: Minor,
         /// Where it is plugged in.
         location: String,
         /// What failed.
@@ -65,7 +65,7 @@ pub enum Event {
     /// whatever else comes of it is told. Or somebody has [asked](Bus::dump) for it.
     Dumped {
         /// Its number.
-        minor: u32,
+        minor: Minor,
         /// Where it is plugged in.
         location: String,
         /// The state.
@@ -74,7 +74,7 @@ pub enum Event {
     /// A device that has failed is left alone: nothing more is tried by itself, and somebody has to help. Told once.
     LeftAlone {
         /// The number that the device had last, if it ever had one.
-        minor: Option<u32>,
+        minor: Option<Minor>,
         /// Where it is plugged in.
         location: String,
         /// Why.
@@ -109,25 +109,18 @@ struct Watched {
 struct Shared {
     /// `None` only while [`Bus::shutdown`] unloads it.
     module: Mutex<Option<Module>>,
-    /// How each device is to be driven.
-    options: Box<dyn Fn() -> ProbeOptions + Send + Sync>,
+    policy: Policy,
     bindings: Mutex<Vec<Arc<Binding>>>,
     subscribers: Arc<Subscribers>,
     visits: Visits,
 }
 
 impl Bus {
-    /// A bus without slots. `job_timeout` and `drain_limit` are as in [`ProbeOptions`].
-    pub fn new(module: Module, job_timeout: Duration, drain_limit: Duration) -> Self {
-        Self::with_options(module, move || ProbeOptions { job_timeout, drain_limit, ..ProbeOptions::default() })
-    }
-
-    /// A bus without slots, whose devices are driven as `options` says. `options` is called once when a slot is attached, for
-    /// its recoveries, and once for each probe. The bus itself listens for losses and dumps of its devices ([`ProbeOptions::report_loss`], [`ProbeOptions::report_dump`]).
-    pub fn with_options(module: Module, options: impl Fn() -> ProbeOptions + Send + Sync + 'static) -> Self {
+    /// A bus without slots, whose devices are driven as `policy` says. The bus itself listens for their losses and dumps.
+    pub fn new(module: Module, policy: Policy) -> Self {
         let shared = Shared {
             module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),
-            options: Box::new(options),
+            policy,
             bindings: Mutex::new(&locks::BINDINGS, Vec::new()),
             subscribers: Arc::default(),
             visits: Visits::default(),
@@ -174,7 +167,7 @@ impl Bus {
     }
 
     /// The device with a number, if it can be opened now and is a `D`.
-    pub fn device<D: 'static>(&self, minor: u32) -> Option<D> {
+    pub fn device<D: 'static>(&self, minor: Minor) -> Option<D> {
         self.shared.binding(minor)?.device()
     }
 
@@ -197,7 +190,7 @@ impl Bus {
 
     /// Unbinds the device of this number and binds it again, as a new one: what recovers a wedged device, if anything of the
     /// driver's does. Returns at once; [`Event::Removed`] and [`Event::Added`] report.
-    pub fn rebind(&self, minor: u32) {
+    pub fn rebind(&self, minor: Minor) {
         for Watched { sender, .. } in &self.watchers {
             let _ = sender.send(Message::Rebind(minor));
         }
@@ -223,14 +216,14 @@ impl Bus {
 
     /// Takes a dump of the device of this number as it is now, and tells the subscribers too. `None` if there is no such
     /// device, or it is wedged: then there is the [last](Bus::last_dump).
-    pub fn dump(&self, minor: u32) -> Option<Arc<Dump>> {
+    pub fn dump(&self, minor: Minor) -> Option<Arc<Dump>> {
         let dump = self.shared.binding(minor)?.dump()?;
         self.shared.tell_dump(&dump);
         Some(dump)
     }
 
     /// The last dump of the device of this number, if there is such a device and it was ever dumped.
-    pub fn last_dump(&self, minor: u32) -> Option<Arc<Dump>> {
+    pub fn last_dump(&self, minor: Minor) -> Option<Arc<Dump>> {
         self.shared.binding(minor)?.last_dump()
     }
 
@@ -278,14 +271,14 @@ impl Shared {
         self.bindings.lock().iter().filter_map(|binding| binding.device()).collect()
     }
 
-    fn binding(&self, minor: u32) -> Option<Arc<Binding>> {
+    fn binding(&self, minor: Minor) -> Option<Arc<Binding>> {
         let bindings = self.bindings.lock();
         let is_it = |binding: &&Arc<Binding>| binding.any().minor() == Some(minor);
         bindings.iter().find(is_it).cloned()
     }
 
     fn tell_dump(&self, dump: &Arc<Dump>) {
-        let (minor, location) = (dump.device.minor, dump.device.location.clone());
+        let (minor, location) = (Minor(dump.device.minor), dump.device.location.clone());
         self.tell(&Event::Dumped { minor, location, dump: dump.clone() });
     }
 

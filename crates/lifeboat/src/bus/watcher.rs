@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::lifecycle::{Action, Event, For, Lifecycle, State};
+use lifeboat_core::minor::Minor;
 use lifeboat_core::recovery::{Attempts, GivenUp, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
@@ -17,7 +18,7 @@ use super::farewell::Farewell;
 use super::{Shared, SlotState};
 use crate::aside::aside;
 use crate::binding::AnyInfo;
-use crate::{Binding, ProbeError, ProbeOptions};
+use crate::{Binding, Listeners, Policy, ProbeError};
 
 /// Limit for the answer to a question after the identity of a device. One that takes longer is unknown.
 const IDENTITY_LIMIT: Duration = Duration::from_millis(500);
@@ -35,7 +36,7 @@ pub(super) enum Message {
     Dumped,
     Unbind,
     /// The device of this number.
-    Rebind(u32),
+    Rebind(Minor),
     /// What is in the slot of this name, if it is not bound.
     Bind(String),
     Stop,
@@ -58,7 +59,7 @@ pub(super) struct Watcher {
     /// Why the device was found not to be ready when it was looked at last.
     unready: Option<ProbeError>,
     /// What was bound last.
-    last: Option<(u32, Arc<dyn AnyInfo>)>,
+    last: Option<(Minor, Arc<dyn AnyInfo>)>,
     /// Why it was told last that the device is left alone, as long as it is.
     told_left_alone: Option<GivenUp>,
     /// The lifecycle's state, for others.
@@ -69,7 +70,7 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn new(shared: Arc<Shared>, slot: Arc<dyn Slot>, sender: Sender<Message>) -> Self {
-        let ProbeOptions { recovery, spacing, patience, .. } = (shared.options)();
+        let Policy { recovery, spacing, patience, .. } = shared.policy;
         let attempts = Attempts::spaced(recovery, spacing, seed(slot.location()));
         let lifecycle = Lifecycle::patient(attempts, patience);
         let state = SlotState::new(lifecycle.state());
@@ -220,7 +221,7 @@ impl Watcher {
 
     fn tell_left_alone(&self, why: GivenUp) {
         let (location, minor) = (self.slot.location().to_owned(), self.last.as_ref().map(|(minor, _)| *minor));
-        tracing::error!(location, minor, %why, helps = ?why.remedies(), "the device is left alone");
+        tracing::error!(location, minor = minor.map(|minor| minor.0), %why, helps = ?why.remedies(), "the device is left alone");
         self.shared.tell(&super::Event::LeftAlone { minor, location, why, helps: why.remedies() });
     }
 
@@ -244,14 +245,12 @@ impl Watcher {
 
     fn probe(&mut self, function: Arc<dyn Function>, number: u64) -> Event {
         let (sender, of_dumps) = (self.sender.clone(), self.sender.clone());
-        let options = ProbeOptions {
-            report_dump: Box::new(move || drop(of_dumps.send(Message::Dumped))),
+        let listeners = Listeners::none()
+            .on_dump(move || drop(of_dumps.send(Message::Dumped)))
             // A watcher that has stopped has unplugged the device already.
-            report_loss: Box::new(move |loss| drop(sender.send(Message::Lost { binding: number, loss }))),
-            ..(self.shared.options)()
-        };
+            .on_loss(move |loss| drop(sender.send(Message::Lost { binding: number, loss })));
         let probed = match &*self.shared.module.lock() {
-            Some(module) => module.probe(&function, options),
+            Some(module) => module.probe(&function, &self.shared.policy, listeners),
             None => Err(ProbeError::Unloading),
         };
         let location = self.slot.location().to_owned();
@@ -326,7 +325,7 @@ impl Watcher {
         dumps.iter().flatten().for_each(|dump| self.shared.tell_dump(dump));
     }
 
-    fn minor(&self) -> Option<u32> {
+    fn minor(&self) -> Option<Minor> {
         self.binding.as_ref()?.any().minor()
     }
 

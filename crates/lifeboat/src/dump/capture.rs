@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use lifeboat_core::minor::Minor;
 use lifeboat_core::sched::{RingIndex, RingNumbers, Unfinished};
 use lifeboat_driver::dump::{Layout, Register, read};
 use lifeboat_driver::{Driver as _, Facts};
@@ -41,7 +42,7 @@ pub(super) struct Source<S: Subsystem> {
     pub(super) link: Arc<Link>,
     pub(super) events: Events<S::Job>,
     pub(super) rings: Box<[RingMemory]>,
-    pub(super) minor: u32,
+    pub(super) minor: Minor,
     pub(super) location: String,
     pub(super) bound: Instant,
     /// Bytes of a dump.
@@ -324,7 +325,7 @@ impl Capture {
             driver: Driver { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
             device: About {
                 model: self.about.model.to_owned(),
-                minor: source.minor,
+                minor: source.minor.0,
                 location: short(&source.location),
             },
             taken: Taken {

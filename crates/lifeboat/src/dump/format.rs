@@ -219,7 +219,7 @@ impl Dump {
     /// The most bytes that a dump may be allowed: 16 MiB.
     pub const LARGEST: usize = 16 << 20;
 
-    /// Writes it as one line of JSON, of at most [`ProbeOptions::dump_limit`](crate::ProbeOptions::dump_limit) bytes.
+    /// Writes it as one line of JSON, of at most [`Policy::dump_limit`](crate::Policy::dump_limit) bytes.
     ///
     /// # Errors
     /// Those of `out`.

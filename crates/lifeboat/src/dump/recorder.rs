@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lifeboat_core::class::Presence;
 use lifeboat_core::health::Verdict;
 use lifeboat_core::incident::Incident;
+use lifeboat_core::minor::Minor;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
 use lifeboat_driver::Driver;
@@ -15,12 +16,10 @@ use super::capture::{Capture, RingMemory, Source};
 use super::kept::Kept;
 use super::{Dump, Reason};
 use crate::link::Link;
+use crate::listeners::ReportDump;
 use crate::locks;
 use crate::sched::Events;
 use crate::subsystem::Subsystem;
-
-/// Tells that there is a dump to be taken. Must not block.
-pub(crate) type ReportDump = Box<dyn Fn() + Send + Sync>;
 
 /// How long a device that is lost may take for its answers. One that takes longer is not asked anything else: its binding
 /// waits to be ended.
@@ -47,7 +46,7 @@ impl<S: Subsystem> Recorder<S> {
         link: Arc<Link>,
         events: Events<S::Job>,
         rings: Box<[RingMemory]>,
-        (minor, location): (u32, &str),
+        (minor, location): (Minor, &str),
         limit: usize,
         report: ReportDump,
     ) -> Self {
@@ -140,14 +139,14 @@ impl<S: Subsystem> Recorder<S> {
         }
         let capture = self.kept.free();
         if capture.is_none() {
-            tracing::warn!(minor = self.source.minor, %reason, "no dump: nobody has taken the ones before");
+            tracing::warn!(minor = self.source.minor.0, %reason, "no dump: nobody has taken the ones before");
         }
         capture
     }
 
     fn captured(&self, capture: Capture, reason: Reason) {
         self.kept.filled(capture);
-        tracing::info!(minor = self.source.minor, %reason, "a dump was captured");
+        tracing::info!(minor = self.source.minor.0, %reason, "a dump was captured");
     }
 
     /// A dump of what is, whatever it is. In memory of its own.

@@ -249,7 +249,7 @@ fn gate_8_a_commit_whose_fence_signals_after_the_unplug_touches_nothing() {
 
 #[test]
 fn kms_1_kms_2_and_call_4_calls_that_run_past_the_entry_check_find_a_display_that_is_lost() {
-    let bound = Bound::with(ProbeOptions { check_entry: false, ..options() }, no_hook());
+    let bound = Bound::with(Policy { check_entry: false, ..options() }, no_hook());
     let client = bound.client();
     let device = bound.device();
     client.show(&client.vram).unwrap();

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
-use lifeboat::{CallError, Event, Fence, Module, ProbeError, ProbeOptions, WaitError};
+use lifeboat::{CallError, Event, Fence, Module, Policy, ProbeError, WaitError};
 use lifeboat_gpu::{Card, Fault, Trigger};
 use lifeboat_lb1::regs;
 use lifeboat_lb1_hosted::command::Work;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, ProbeOptions, Subscription, UnplugReport};
+use lifeboat::{Bus, Event, Minor, Policy, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config};
 use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, Slot, SlotEvent, SlotWatcher};
 
@@ -185,24 +185,24 @@ pub(crate) struct Rig {
     pub(crate) slot: Arc<Fickle>,
 }
 
-pub(crate) fn watched() -> ProbeOptions {
-    ProbeOptions { watch: Watch { period: Duration::from_millis(50), stalls: 3 }, ..options() }
+pub(crate) fn watched() -> Policy {
+    Policy { watch: Watch { period: Duration::from_millis(50), stalls: 3 }, ..options() }
 }
 
 impl Rig {
     /// With a device that was bound.
-    pub(crate) fn new(options: fn() -> ProbeOptions) -> Self {
-        let rig = Self::in_mood(options, Mood::default());
+    pub(crate) fn new(policy: Policy) -> Self {
+        let rig = Self::in_mood(policy, Mood::default());
         rig.added();
         rig
     }
 
     /// With a device that finds such a slot.
-    pub(crate) fn in_mood(options: fn() -> ProbeOptions, mood: Mood) -> Self {
+    pub(crate) fn in_mood(policy: Policy, mood: Mood) -> Self {
         let inner = lifeboat_gpu::Slot::new("0000:01:00.0");
         inner.insert(Card::new(Config::default()).unwrap()).unwrap();
         let slot = Arc::new(Fickle { inner: Mutex::new(inner), mood: Arc::new(mood), watchers: Mutex::default() });
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), options);
+        let mut bus = Bus::new(lifeboat_lb1_hosted::module(), policy);
         let events = bus.subscribe();
         bus.attach(&slot).unwrap();
         Self { bus, events, slot }
@@ -214,7 +214,7 @@ impl Rig {
     }
 
     /// The number of the device that is added next.
-    pub(crate) fn added(&self) -> u32 {
+    pub(crate) fn added(&self) -> Minor {
         match self.event() {
             Event::Added { minor, .. } => minor,
             other => panic!("expected a device, got {other:?}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lifeboat::core::recovery::{Budget, GivenUp, Patience, RETRY, Remedy};
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Event, ProbeError, ProbeOptions};
+use lifeboat::{Event, Policy, ProbeError};
 use lifeboat_lb1_hosted::Device;
 use lifeboat_pci::{ALL_ONES, SlotEvent};
 
@@ -18,7 +18,7 @@ const MOMENT: Duration = Duration::from_millis(200);
 #[test]
 fn recov_4_a_link_that_was_down_for_a_moment_spends_no_recovery() {
     for id in [ALL_ONES, RETRY] {
-        let rig = Rig::new(watched);
+        let rig = Rig::new(watched());
         rig.slot.mood.down_id.store(id, SeqCst);
         // More often than there are recoveries.
         for _ in 0..=Budget::DEFAULT.attempts {
@@ -39,7 +39,7 @@ fn recov_4_a_device_that_is_not_ready_when_it_is_plugged_in_is_waited_for() {
         let mood = Mood::default();
         mood.down.store(true, SeqCst);
         mood.down_id.store(id, SeqCst);
-        let rig = Rig::in_mood(watched, mood);
+        let rig = Rig::in_mood(watched(), mood);
         rig.quiet(MOMENT);
         rig.slot.up();
         rig.added();
@@ -51,7 +51,7 @@ fn recov_4_a_device_that_is_not_ready_when_it_is_plugged_in_is_waited_for() {
 fn recov_4_what_does_not_become_ready_is_given_up_with_a_sentence_and_the_wait_can_be_interrupted() {
     let mood = Mood::default();
     mood.down.store(true, SeqCst);
-    let rig = Rig::in_mood(watched, mood);
+    let rig = Rig::in_mood(watched(), mood);
     let Event::ProbeFailed { error, .. } = rig.event() else { panic!("it is not there") };
     assert_eq!(error, ProbeError::NotReady(ALL_ONES));
     assert!(error.to_string().contains("not ready"), "{error}");
@@ -64,7 +64,7 @@ fn recov_4_what_does_not_become_ready_is_given_up_with_a_sentence_and_the_wait_c
 
 #[test]
 fn recov_4_a_link_that_the_slot_says_is_down_pauses_everything_and_spends_nothing() {
-    let rig = Rig::new(|| ProbeOptions { recovery: Budget { attempts: 0, grace: LONG }, ..watched() });
+    let rig = Rig::new(Policy { recovery: Budget { attempts: 0, grace: LONG }, ..watched() });
     for round in 0..3 {
         let (device, begun) = (rig.bus.devices().remove(0), rig.slot.begun());
         let client = Client::new(&device);
@@ -88,7 +88,7 @@ fn recov_4_a_link_that_the_slot_says_is_down_pauses_everything_and_spends_nothin
 
 #[test]
 fn recov_4_a_driver_that_is_faster_than_the_slot_spends_nothing_either() {
-    let rig = Rig::new(|| ProbeOptions { recovery: Budget { attempts: 0, grace: LONG }, ..watched() });
+    let rig = Rig::new(Policy { recovery: Budget { attempts: 0, grace: LONG }, ..watched() });
     rig.slot.down();
     // By itself, the driver gives it up.
     assert_eq!(rig.removed().loss, Loss::FellOff);
@@ -102,11 +102,11 @@ fn recov_4_a_driver_that_is_faster_than_the_slot_spends_nothing_either() {
 
 #[test]
 fn recov_4_a_link_that_stays_down_is_told_once_and_used_when_it_is_up() {
-    fn options() -> ProbeOptions {
+    fn options() -> Policy {
         let patience = Patience { link: Duration::from_millis(300), ..Patience::DEFAULT };
-        ProbeOptions { patience, ..watched() }
+        Policy { patience, ..watched() }
     }
-    let rig = Rig::new(options);
+    let rig = Rig::new(options());
     let minor = rig.bus.devices::<Device>()[0].info().minor;
     rig.slot.down();
     rig.slot.tell(SlotEvent::LinkDown);
@@ -127,7 +127,7 @@ fn recov_4_a_link_that_stays_down_is_told_once_and_used_when_it_is_up() {
 
 #[test]
 fn recov_4_a_device_that_was_removed_while_its_link_was_down_is_told_as_removed() {
-    let rig = Rig::new(watched);
+    let rig = Rig::new(watched());
     rig.slot.down();
     rig.slot.tell(SlotEvent::LinkDown);
     rig.slot.tell(SlotEvent::Absent);
@@ -138,7 +138,7 @@ fn recov_4_a_device_that_was_removed_while_its_link_was_down_is_told_as_removed(
 
 #[test]
 fn life_8_a_loss_that_a_read_has_found_is_told_as_a_removal_when_the_slot_says_so() {
-    let rig = Rig::new(watched);
+    let rig = Rig::new(watched());
     rig.slot.down();
     std::thread::sleep(Duration::from_millis(500));
     rig.slot.tell(SlotEvent::Absent);
@@ -154,11 +154,11 @@ fn life_8_a_loss_that_a_read_has_found_is_told_as_a_removal_when_the_slot_says_s
 
 #[test]
 fn recov_4_a_patience_without_end_is_one() {
-    fn options() -> ProbeOptions {
+    fn options() -> Policy {
         let most = Duration::MAX;
-        ProbeOptions { patience: Patience { silent: most, retry: most, link: most, ..Patience::DEFAULT }, ..watched() }
+        Policy { patience: Patience { silent: most, retry: most, link: most, ..Patience::DEFAULT }, ..watched() }
     }
-    let rig = Rig::new(options);
+    let rig = Rig::new(options());
     rig.slot.tell(SlotEvent::LinkDown);
     rig.slot.down();
     std::thread::sleep(Duration::from_millis(100));

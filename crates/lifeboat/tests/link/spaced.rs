@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat::core::recovery::{Budget, GivenUp, Patience, Remedy, Spacing};
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Event, ProbeError, ProbeOptions};
+use lifeboat::{Event, Policy, ProbeError};
 use lifeboat_lb1::regs;
 use lifeboat_lb1_hosted::Device;
 
@@ -13,7 +13,7 @@ use crate::fickle::{Rig, watched};
 
 #[test]
 fn recov_4_a_large_budget_does_not_make_the_bus_probe_faster() {
-    let rig = Rig::new(|| ProbeOptions { recovery: Budget { attempts: 1_000_000, ..Budget::DEFAULT }, ..watched() });
+    let rig = Rig::new(Policy { recovery: Budget { attempts: 1_000_000, ..Budget::DEFAULT }, ..watched() });
     let (start, before) = (Instant::now(), rig.slot.begun());
     // It answers, and not as it should: each probe fails at once.
     rig.slot.mood.set_register(regs::LIVENESS, 0xbadf_1235);
@@ -28,11 +28,11 @@ fn recov_4_a_large_budget_does_not_make_the_bus_probe_faster() {
 
 #[test]
 fn recov_4_a_silent_device_is_looked_at_a_few_times_a_second() {
-    fn options() -> ProbeOptions {
+    fn options() -> Policy {
         let patience = Patience { silent: Duration::from_hours(1), ..Patience::DEFAULT };
-        ProbeOptions { recovery: Budget { attempts: 1_000_000, ..Budget::DEFAULT }, patience, ..watched() }
+        Policy { recovery: Budget { attempts: 1_000_000, ..Budget::DEFAULT }, patience, ..watched() }
     }
-    let rig = Rig::new(options);
+    let rig = Rig::new(options());
     let (start, before) = (Instant::now(), rig.slot.begun());
     rig.slot.down();
     std::thread::sleep(Duration::from_secs(2));
@@ -48,11 +48,11 @@ fn recov_4_a_silent_device_is_looked_at_a_few_times_a_second() {
 
 #[test]
 fn recov_4_left_alone_is_told_once_and_says_what_would_help() {
-    fn options() -> ProbeOptions {
+    fn options() -> Policy {
         let spacing = Spacing { first: Duration::from_millis(10), ..Spacing::DEFAULT };
-        ProbeOptions { recovery: Budget { attempts: 2, ..Budget::DEFAULT }, spacing, ..watched() }
+        Policy { recovery: Budget { attempts: 2, ..Budget::DEFAULT }, spacing, ..watched() }
     }
-    let rig = Rig::new(options);
+    let rig = Rig::new(options());
     let minor = rig.bus.devices::<Device>()[0].info().minor;
     rig.slot.mood.set_register(regs::LIVENESS, 0xbadf_1235);
     assert_eq!(rig.removed().loss, Loss::Nonsense);

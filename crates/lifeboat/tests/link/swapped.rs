@@ -19,7 +19,7 @@ const OTHER: u32 = 0x1b80_10de;
 #[test]
 fn life_8_a_card_that_was_taken_out_is_missing_whatever_answers_at_its_address() {
     for id in [OTHER, RETRY, ALL_ONES] {
-        let rig = Rig::new(watched);
+        let rig = Rig::new(watched());
         rig.slot.mood.down_id.store(id, SeqCst);
         rig.slot.down();
         rig.slot.tell(SlotEvent::Absent);
@@ -28,7 +28,7 @@ fn life_8_a_card_that_was_taken_out_is_missing_whatever_answers_at_its_address()
     }
     // Another card of the same model.
     for (register, value) in [(regs::SERIAL, 0x7777), (regs::VRAM_PAGES, 1 << 12), (regs::VERSION, 0x0001_0007)] {
-        let rig = Rig::new(watched);
+        let rig = Rig::new(watched());
         rig.slot.mood.set_register(register, value);
         rig.slot.tell(SlotEvent::Absent);
         let loss = rig.removed().loss;
@@ -40,7 +40,7 @@ fn life_8_a_card_that_was_taken_out_is_missing_whatever_answers_at_its_address()
 
 #[test]
 fn life_8_news_of_a_removal_that_are_old_do_not_end_the_device_that_is_there() {
-    let rig = Rig::new(watched);
+    let rig = Rig::new(watched());
     rig.slot.tell(SlotEvent::Absent);
     rig.slot.tell(SlotEvent::Present);
     rig.quiet(Duration::from_millis(200));
@@ -53,7 +53,7 @@ fn life_8_a_card_swapped_behind_the_slots_back_is_another_device() {
     let others = [(regs::SERIAL, 0x7777), (regs::VRAM_PAGES, 1 << 12), (regs::VERSION, 0x0001_0007)];
     for (register, value) in others {
         for told in [false, true] {
-            let rig = Rig::new(watched);
+            let rig = Rig::new(watched());
             let before = rig.bus.devices::<Device>()[0].info().clone();
             rig.slot.mood.set_register(register, value);
             if told {
@@ -70,7 +70,7 @@ fn life_8_a_card_swapped_behind_the_slots_back_is_another_device() {
 
 #[test]
 fn life_8_a_card_of_a_version_that_nobody_knows_is_another_device() {
-    let rig = Rig::new(watched);
+    let rig = Rig::new(watched());
     rig.slot.mood.set_register(regs::VERSION, 0x0002_0000);
     assert_eq!(rig.removed().loss, Loss::Replaced);
     assert!(matches!(rig.event(), Event::ProbeFailed { .. }));
@@ -82,7 +82,7 @@ fn life_8_a_card_of_a_version_that_nobody_knows_is_another_device() {
 
 #[test]
 fn life_8_what_comes_back_as_another_is_told_as_replaced_and_has_all_its_recoveries() {
-    let rig = Rig::new(watched);
+    let rig = Rig::new(watched());
     let before = rig.bus.devices::<Device>()[0].info().clone();
     for vram_bytes in [64 << 20, 32 << 20] {
         rig.slot.down();
@@ -100,7 +100,7 @@ fn life_8_what_comes_back_as_another_is_told_as_replaced_and_has_all_its_recover
 
 #[test]
 fn life_8_another_models_card_is_told_as_that_and_not_tried_again() {
-    let rig = Rig::new(watched);
+    let rig = Rig::new(watched());
     rig.slot.down();
     std::thread::sleep(Duration::from_millis(200));
     rig.slot.mood.id.store(OTHER, SeqCst);

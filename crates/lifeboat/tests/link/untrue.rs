@@ -15,7 +15,7 @@ fn vram_that_could_not_be_opened_at_probe_is_opened_when_it_is_used() {
     for (error, errno) in [(BusError::NoMemory, Errno::ENOMEM), (BusError::TooManyFiles, Errno::EMFILE)] {
         let mood = Mood::default();
         *mood.backing.lock().unwrap() = (2, Some(error));
-        let rig = Rig::in_mood(watched, mood);
+        let rig = Rig::in_mood(watched(), mood);
         rig.added();
         let handle = rig.bus.devices::<Device>()[0].open().unwrap();
         let buffer = handle.create_buffer(Placement::Vram, 4096).unwrap();
@@ -34,7 +34,7 @@ fn vram_that_could_not_be_opened_at_probe_is_opened_when_it_is_used() {
 fn a_device_whose_vram_cannot_be_mapped_says_so() {
     let mood = Mood::default();
     *mood.backing.lock().unwrap() = (usize::MAX, Some(BusError::Unsupported));
-    let rig = Rig::in_mood(watched, mood);
+    let rig = Rig::in_mood(watched(), mood);
     rig.added();
     let handle = rig.bus.devices::<Device>()[0].open().unwrap();
     let buffer = handle.create_buffer(Placement::Vram, 4096).unwrap();
@@ -46,7 +46,7 @@ fn a_device_whose_vram_cannot_be_mapped_says_so() {
 #[test]
 fn capabilities_that_cannot_be_true_refuse_the_probe_with_a_sentence() {
     fn refused(mood: Mood, word: &str) {
-        let rig = Rig::in_mood(watched, mood);
+        let rig = Rig::in_mood(watched(), mood);
         match rig.event() {
             Event::ProbeFailed { error, .. } => assert!(error.to_string().contains(word), "{error}"),
             other => panic!("expected a refusal that speaks of {word}, got {other:?}"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use lifeboat::{Binding, Module, ProbeOptions};
+use lifeboat::{Binding, Listeners, Module, Policy};
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_lb1_hosted::Device;
 use lifeboat_pci::Bar;
@@ -21,8 +21,8 @@ pub(crate) struct Bound {
 
 pub(crate) type Hook = Box<dyn Fn(u8, &dyn Bar, u64, Access) -> Option<u32> + Send + Sync>;
 
-pub(crate) fn options() -> ProbeOptions {
-    ProbeOptions { job_timeout: JOB_TIMEOUT, drain_limit: DRAIN_LIMIT, ..ProbeOptions::default() }
+pub(crate) fn options() -> Policy {
+    Policy { job_timeout: JOB_TIMEOUT, drain_limit: DRAIN_LIMIT, ..Policy::default() }
 }
 
 pub(crate) fn plugged() -> (Arc<Card>, Arc<Slot>) {
@@ -37,13 +37,23 @@ impl Bound {
         Self::with(options(), hook)
     }
 
-    pub(crate) fn with(options: ProbeOptions, hook: Hook) -> Self {
-        Self::of(lifeboat_lb1_hosted::module(), options, hook)
+    pub(crate) fn with(policy: Policy, hook: Hook) -> Self {
+        Self::heard(policy, Listeners::none(), hook)
     }
 
-    pub(crate) fn of(module: Module, options: ProbeOptions, hook: Hook) -> Self {
+    pub(crate) fn heard(policy: Policy, listeners: Listeners, hook: Hook) -> Self {
+        Self::probed(lifeboat_lb1_hosted::module(), policy, listeners, hook)
+    }
+
+    pub(crate) fn of(module: Module, policy: Policy, hook: Hook) -> Self {
+        Self::probed(module, policy, Listeners::none(), hook)
+    }
+
+    #[allow(clippy::needless_pass_by_value)] // callers write it in place
+    fn probed(module: Module, policy: Policy, listeners: Listeners, hook: Hook) -> Self {
         let (card, slot) = plugged();
-        let binding = module.probe(&Interposer::on(slot.function().unwrap(), hook), options).unwrap();
+        let function = Interposer::on(slot.function().unwrap(), hook);
+        let binding = module.probe(&function, &policy, listeners).unwrap();
         Self { card, slot, module, binding }
     }
 

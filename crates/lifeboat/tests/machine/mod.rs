@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lifeboat::core::recovery::Budget;
-use lifeboat::{Bus, CallError, Counts, Event, Fence, Priority, ProbeOptions, Subscription, UnplugReport};
+use lifeboat::{Bus, CallError, Counts, Event, Fence, Policy, Priority, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_lb1_hosted::command::{Copy, Fill, GpuVa, Work};
 use lifeboat_lb1_hosted::{Buffer, Context, Device, Handle, Placement, Queue, Submission};
@@ -41,13 +41,16 @@ impl Machine {
     /// The same, with such a card, and with so much time for each job.
     pub(crate) fn with(config: Config, job_timeout: Duration) -> Self {
         let slot = Slot::new("0000:01:00.0");
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
-            job_timeout,
-            drain_limit: DRAIN_LIMIT,
-            // However often it fails: what becomes of one that fails too often is `wedge.rs`'s.
-            recovery: Budget { attempts: u32::MAX, ..Budget::default() },
-            ..ProbeOptions::default()
-        });
+        let mut bus = Bus::new(
+            lifeboat_lb1_hosted::module(),
+            Policy {
+                job_timeout,
+                drain_limit: DRAIN_LIMIT,
+                // However often it fails: what becomes of one that fails too often is `wedge.rs`'s.
+                recovery: Budget { attempts: u32::MAX, ..Budget::default() },
+                ..Policy::default()
+            },
+        );
         let events = Mutex::new(bus.subscribe());
         bus.attach(&slot).unwrap();
         let mut machine = Self { slot, bus, events, cards: vec![] };

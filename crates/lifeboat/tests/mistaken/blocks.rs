@@ -11,7 +11,7 @@ use std::time::Instant;
 use lifeboat_gpu::Violation;
 
 use super::*;
-use lifeboat::{Bus, Counts, Event, Kind, UnplugReport};
+use lifeboat::{Bus, Counts, Event, Kind, Listeners, UnplugReport};
 
 /// How long the driver may take in these tests. Much longer than it does take when it is not to block.
 const LIMIT: Duration = Duration::from_millis(300);
@@ -97,14 +97,14 @@ fn wait_for_counts(module: &Module, expected: &Counts) {
     }
 }
 
-fn short_limits(report_loss: impl Fn(Loss) + Send + Sync + 'static) -> ProbeOptions {
-    ProbeOptions { driver_limit: LIMIT, drain_limit: DRAIN_LIMIT, ..options(report_loss) }
+fn short_limits() -> Policy {
+    Policy { driver_limit: LIMIT, drain_limit: DRAIN_LIMIT, ..options() }
 }
 
 /// For devices that must go on, however busy the machine is. A card whose interrupts are held in a handler is asked for what has
 /// completed when a job is overdue, after two seconds.
-fn patient() -> ProbeOptions {
-    ProbeOptions { report_loss: Box::new(|_| {}), ..ProbeOptions::default() }
+fn patient() -> Policy {
+    Policy::default()
 }
 
 /// Runs a job on a device, which must go on.
@@ -130,9 +130,9 @@ fn bound_blocks(at: At, expected: bool) -> Arc<UnplugReport> {
     let mut module = Module::new();
     module.register::<Plain>(());
     module.register::<Sound>(());
-    let other = module.probe_as::<Sound>(&other.function().unwrap(), patient()).unwrap();
+    let other = module.probe_as::<Sound>(&other.function().unwrap(), &patient(), Listeners::none()).unwrap();
     let (lost, told) = mpsc::channel();
-    let binding = module.probe(&slot.function().unwrap(), short_limits(move |loss| lost.send(loss).unwrap())).unwrap();
+    let binding = module.probe(&slot.function().unwrap(), &short_limits(), telling(lost)).unwrap();
     let base = device::<Plain>(&binding);
     let queue = base.scheduler().queue(RingIndex(0), Priority::Normal).unwrap();
     if matches!(at, At::ResetDevice | At::ResetDeviceStep) {
@@ -159,7 +159,7 @@ fn bound_blocks(at: At, expected: bool) -> Arc<UnplugReport> {
 
     // The next binding of the same function, while the first one's driver still stands in it.
     blocking.disarm();
-    let again = module.probe(&slot.function().unwrap(), patient()).unwrap();
+    let again = module.probe(&slot.function().unwrap(), &patient(), Listeners::none()).unwrap();
     works::<Plain>(&again);
     drop(blocking);
     works::<Plain>(&again);
@@ -224,7 +224,7 @@ fn drv_3_a_shutdown_that_never_returns_does_not_keep_the_unplug_while_the_worker
     let (card, function) = plugged();
     let mut module = Module::new();
     module.register::<Plain>(());
-    let binding = module.probe(&function, short_limits(|_| {})).unwrap();
+    let binding = module.probe(&function, &short_limits(), Listeners::none()).unwrap();
     let base = device::<Plain>(&binding);
     let (go_on, goes_on) = mpsc::channel::<()>();
     let (called, is_called) = mpsc::channel();
@@ -252,8 +252,8 @@ fn drv_3_a_dump_that_never_ends_does_not_keep_the_unplug() {
         module.register::<Plain>(());
         // Nobody asks the driver anything but the dump.
         let watch = Watch { period: LONG, stalls: 3 };
-        let quiet = ProbeOptions { watch, driver_limit: Duration::MAX, ..short_limits(|_| {}) };
-        let binding = Arc::new(module.probe(&function, quiet).unwrap());
+        let quiet = Policy { watch, driver_limit: Duration::MAX, ..short_limits() };
+        let binding = Arc::new(module.probe(&function, &quiet, Listeners::none()).unwrap());
         let blocking = Blocking::arm(at);
         let report = in_time("the unplug", {
             let binding = binding.clone();
@@ -274,7 +274,7 @@ fn drv_3_a_call_that_never_returns_from_the_driver_is_named_and_the_device_is_lo
     let mut module = Module::new();
     module.register::<Plain>(());
     let (lost, told) = mpsc::channel();
-    let binding = Arc::new(module.probe(&function, short_limits(move |loss| lost.send(loss).unwrap())).unwrap());
+    let binding = Arc::new(module.probe(&function, &short_limits(), telling(lost)).unwrap());
     let blocking = Blocking::arm(At::Read);
     let caller = binding.clone();
     let call = thread::Builder::new().name("a caller".to_owned()).spawn(move || drop(caller.dump())).unwrap();
@@ -303,12 +303,12 @@ fn drv_3_a_probe_that_never_returns_fails_and_the_function_can_be_bound_again() 
         let mut module = Module::new();
         module.register::<Plain>(());
         module.register::<Sound>(());
-        let other = module.probe_as::<Sound>(&other.function().unwrap(), patient()).unwrap();
+        let other = module.probe_as::<Sound>(&other.function().unwrap(), &patient(), Listeners::none()).unwrap();
         let mut blocking = Blocking::arm(at);
         let (module, error) = in_time("the probe", {
             let function = slot.function().unwrap();
             move || {
-                let error = module.probe(&function, short_limits(|_| {})).unwrap_err();
+                let error = module.probe(&function, &short_limits(), Listeners::none()).unwrap_err();
                 (module, error)
             }
         });
@@ -318,7 +318,7 @@ fn drv_3_a_probe_that_never_returns_fails_and_the_function_can_be_bound_again() 
         assert_eq!(module.counts()[&Kind::BINDING], 2, "{at:?}");
 
         blocking.disarm();
-        let again = module.probe(&slot.function().unwrap(), patient()).unwrap();
+        let again = module.probe(&slot.function().unwrap(), &patient(), Listeners::none()).unwrap();
         works::<Plain>(&again);
         drop(blocking);
         wait_for_counts(&module, &Counts::from([(Kind::BINDING, 2), (Kind::DEVICE, 2)]));
@@ -341,7 +341,7 @@ fn drv_3_a_device_that_is_not_brought_up_is_given_up_though_its_shutdown_never_r
     card.inject(Fault::FailedReset);
     let blocking = Blocking::arm(At::ShutDownStep);
     let (module, error) = in_time("the probe", move || {
-        let error = module.probe(&function, short_limits(|_| {})).unwrap_err();
+        let error = module.probe(&function, &short_limits(), Listeners::none()).unwrap_err();
         (module, error)
     });
     assert_eq!(error, STUCK);
@@ -356,7 +356,7 @@ fn drv_3_a_bus_tells_of_a_driver_that_never_returns_and_binds_the_device_again()
     let (card, slot) = in_slot("0000:01:00.0");
     let mut module = Module::new();
     module.register::<Plain>(());
-    let mut bus = Bus::with_options(module, || short_limits(|_| {}));
+    let mut bus = Bus::new(module, short_limits());
     let events = bus.subscribe();
     let mut blocking = Blocking::arm(At::BringUpStep);
     bus.attach(&slot).unwrap();

@@ -26,7 +26,7 @@ use lifeboat_pci::{DmaMemory, Function};
 
 use lifeboat::sched::{NewJob, RingIndex};
 use lifeboat::subsystem::{AboutJob, Notes, Site, Subsystem};
-use lifeboat::{Base, Binding, Fence, Link, Module, ProbeError, ProbeOptions, WaitError};
+use lifeboat::{Base, Binding, Fence, Link, Listeners, Module, Policy, ProbeError, WaitError};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -339,14 +339,17 @@ impl Drop for Armed {
     }
 }
 
-fn options(report_loss: impl Fn(Loss) + Send + Sync + 'static) -> ProbeOptions {
-    ProbeOptions {
+fn options() -> Policy {
+    Policy {
         job_timeout: Duration::from_millis(100),
         extensions: 2,
         watch: Watch { period: Duration::from_millis(20), stalls: 3 },
-        report_loss: Box::new(report_loss),
-        ..ProbeOptions::default()
+        ..Policy::default()
     }
+}
+
+fn telling(lost: mpsc::Sender<Loss>) -> Listeners {
+    Listeners::none().on_loss(move |loss| lost.send(loss).unwrap())
 }
 
 fn plugged() -> (Arc<Card>, Arc<dyn Function>) {
@@ -372,7 +375,7 @@ fn bound(at: At, nonsense: bool, expected: Option<Loss>) -> Ended {
     let mut module = Module::new();
     module.register::<Plain>(());
     let (lost, told) = mpsc::channel();
-    let binding = module.probe(&function, options(move |loss| lost.send(loss).unwrap())).unwrap();
+    let binding = module.probe(&function, &options(), telling(lost)).unwrap();
     let base = device::<Plain>(&binding);
     if matches!(at, At::ResetDevice | At::ResetDeviceStep) {
         card.inject(Fault::FailedReset);
@@ -483,7 +486,7 @@ fn drv_3_a_mistake_in_probe_refuses_the_device_and_the_next_probe_may_bind_it() 
         let mut module = Module::new();
         module.register::<Plain>(());
         let armed = Armed::new(at, if nonsense { NONSENSE } else { PANICS });
-        assert_eq!(module.probe(&function, options(|_| {})).unwrap_err(), error, "{at:?}");
+        assert_eq!(module.probe(&function, &options(), Listeners::none()).unwrap_err(), error, "{at:?}");
         drop(armed);
         assert!(card.witness().is_empty(), "{at:?}: {:?}", card.witness().violations());
         module.unload().unwrap_or_else(|holders| panic!("{at:?}: {holders}"));
@@ -496,10 +499,13 @@ fn a_device_is_bound_by_the_driver_that_is_asked_for_if_the_module_has_it() {
     let (_card, function) = plugged();
     let mut module = Module::new();
     module.register::<Plain>(());
-    assert_eq!(module.probe_as::<Sound>(&function, options(|_| {})).unwrap_err(), ProbeError::Unregistered);
+    assert_eq!(
+        module.probe_as::<Sound>(&function, &options(), Listeners::none()).unwrap_err(),
+        ProbeError::Unregistered
+    );
     module.register::<Sound>(());
     let (_card, function) = plugged();
-    let binding = module.probe_as::<Sound>(&function, options(|_| {})).unwrap();
+    let binding = module.probe_as::<Sound>(&function, &options(), Listeners::none()).unwrap();
     assert!(binding.device::<Arc<Base<Sound>>>().is_some() && binding.device::<Arc<Base<Plain>>>().is_none());
     drop(binding);
     module.unload().unwrap();
@@ -512,7 +518,7 @@ fn drv_3_a_device_that_shows_no_rings_is_bound_and_unplugged_all_the_same() {
     let mut module = Module::new();
     module.register::<Plain>(());
     let armed = Armed::new(At::Rings, NONSENSE);
-    let binding = module.probe(&function, options(|_| {})).unwrap();
+    let binding = module.probe(&function, &options(), Listeners::none()).unwrap();
     let base = device::<Plain>(&binding);
     assert!(base.scheduler().queue(RingIndex(0), Priority::Normal).is_err());
     assert!(binding.unplug(Loss::Unbound).unwrap().device_alive);

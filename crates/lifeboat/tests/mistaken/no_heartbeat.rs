@@ -25,7 +25,7 @@ fn lost_within(looks: u32) -> Option<Loss> {
     let mut module = Module::new();
     module.register::<Plain>(());
     let (lost, told) = mpsc::channel();
-    let binding = module.probe(&function, options(move |loss| lost.send(loss).unwrap())).unwrap();
+    let binding = module.probe(&function, &options(), telling(lost)).unwrap();
     card.inject(Fault::StuckHeartbeat);
     let before = COMPUTATIONS.load(SeqCst);
     let mut found = None;

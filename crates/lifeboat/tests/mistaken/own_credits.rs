@@ -10,7 +10,7 @@ fn sched_11_a_small_ring_makes_no_other_smaller() {
     let mut module = Module::new();
     module.register::<Plain>(());
     let armed = Armed::new(At::RingCredits, NONSENSE);
-    let binding = module.probe(&function, options(|_| {})).unwrap();
+    let binding = module.probe(&function, &options(), Listeners::none()).unwrap();
     drop(armed);
     let base = device::<Plain>(&binding);
     let of_four_credits = |ring| {

@@ -163,7 +163,7 @@ impl World {
         self.judge("capability", *of, Arguments::Right, &handle.capability(Capability::MapVram));
         self.judge("resources", *of, Arguments::Right, &handle.resources());
         self.judge("get-connector", *of, Arguments::Right, &handle.connector());
-        assert_eq!((handle.info().minor, handle.info().rings), (of.1, 2));
+        assert_eq!((handle.info().minor.0, handle.info().rings), (of.1, 2));
         Some(())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lifeboat::{Bus, ProbeOptions};
+use lifeboat::{Bus, Policy};
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_lb1_hosted::{Device, Options, module_with};
 
@@ -25,13 +25,16 @@ impl Machine {
     pub(crate) fn new() -> Self {
         // Few enough that clients come to have their share.
         let module = module_with(Options { context_share: Some(3), ..Options::default() });
-        let mut bus = Bus::with_options(module, || ProbeOptions {
-            job_timeout: JOB_TIMEOUT,
-            extensions: 1,
-            guilty_limit: 3,
-            drain_limit: LIMIT,
-            ..ProbeOptions::default()
-        });
+        let mut bus = Bus::new(
+            module,
+            Policy {
+                job_timeout: JOB_TIMEOUT,
+                extensions: 1,
+                guilty_limit: 3,
+                drain_limit: LIMIT,
+                ..Policy::default()
+            },
+        );
         let slot = Slot::new("0000:01:00.0");
         bus.attach(&slot).expect("a thread");
         let mut machine = Self { slot, bus, cards: Vec::new() };

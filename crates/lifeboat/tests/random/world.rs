@@ -99,7 +99,7 @@ impl World {
     fn look(&mut self) {
         for (number, machine) in self.machines.iter().enumerate() {
             for device in machine.devices() {
-                let id = (number, device.info().minor);
+                let id = (number, device.info().minor.0);
                 if self.seen.insert(id) {
                     self.devices.put(id, device);
                 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Event, ProbeOptions, Subscription, UnplugReport, WaitError};
+use lifeboat::{Bus, Event, Minor, Policy, Subscription, UnplugReport, WaitError};
 use lifeboat_gpu::{Card, Config, Slot, Trigger};
 use lifeboat_lb1_hosted::{Device, DmaBuf, Options, Placement, module_with};
 
@@ -65,17 +65,20 @@ impl Rig {
         let Manner { job_timeout, check_entry, watch } = Manner::of(mode);
         // The shortest limit there is: ten frames.
         let module = module_with(Options { display_limit: Duration::ZERO, ..Options::default() });
-        let mut bus = Bus::with_options(module, move || ProbeOptions {
-            job_timeout,
-            extensions: 0,
-            guilty_limit: u32::MAX,
-            drain_limit: LIMIT / 2,
-            check_entry,
-            watch,
-            recovery: Budget { attempts: RECOVERIES, ..Budget::DEFAULT },
-            spacing: SPACING,
-            ..ProbeOptions::default()
-        });
+        let mut bus = Bus::new(
+            module,
+            Policy {
+                job_timeout,
+                extensions: 0,
+                guilty_limit: u32::MAX,
+                drain_limit: LIMIT / 2,
+                check_entry,
+                watch,
+                recovery: Budget { attempts: RECOVERIES, ..Budget::DEFAULT },
+                spacing: SPACING,
+                ..Policy::default()
+            },
+        );
         let events = bus.subscribe();
         let slot = Slot::new("0000:01:00.0");
         bus.attach(&slot).map_err(|error| trouble("no thread could be started", &error))?;
@@ -199,7 +202,7 @@ fn waited_for_all(report: &UnplugReport) -> Result<(), String> {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     /// The number of the device that is bound.
-    pub(super) bound: Option<u32>,
+    pub(super) bound: Option<Minor>,
     /// Why nothing is bound, or what is bound does not work.
     pub(super) given_up: Option<String>,
     /// Why devices were unbound.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use lifeboat::{CallError, Fence, Priority, WaitError};
+use lifeboat::{CallError, Fence, Minor, Priority, WaitError};
 use lifeboat_lb1_hosted::command::{Fill, GpuVa, Work};
 use lifeboat_lb1_hosted::{
     Buffer, Capability, Change, Commit, CommitKind, Context, Device, DisplayEvent, DmaBuf, Handle, Lease, Objects,
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// The number of its device.
-    pub fn minor(&self) -> u32 {
+    pub fn minor(&self) -> Minor {
         self.device.info().minor
     }
 

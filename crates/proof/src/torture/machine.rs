@@ -12,7 +12,7 @@ use lifeboat::core::class::Presence;
 use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
-use lifeboat::{Bus, Counts, Event, Kind, Module, ProbeOptions, SlotState, Subscription, UnplugReport};
+use lifeboat::{Bus, Counts, Event, Kind, Minor, Module, Policy, SlotState, Subscription, UnplugReport};
 use lifeboat_gpu::{Card, Config, Slot};
 use lifeboat_lb1_hosted::Device;
 
@@ -40,7 +40,7 @@ pub(super) enum State {
     Coming,
     Live(Device),
     /// It has failed for good; its number.
-    Wedged(u32),
+    Wedged(Minor),
     /// Nothing comes of itself.
     Empty,
 }
@@ -53,9 +53,9 @@ pub(super) struct Seat {
     pub(super) card: Arc<Card>,
     pub(super) state: State,
     /// The number of the device that is bound, or was last.
-    minor: Option<u32>,
+    minor: Option<Minor>,
     /// The device of this number is to be bound again.
-    rebinding: Option<u32>,
+    rebinding: Option<Minor>,
     /// What is bound is going to be lost, and may seem to work until then.
     leaving: bool,
     /// The bus was told to unbind what is bound: it recovers nothing then.
@@ -63,7 +63,7 @@ pub(super) struct Seat {
     /// The bus was asked to bind what is there: once in a cycle is enough.
     asked: bool,
     /// The device of this number was dumped.
-    dumped: Option<u32>,
+    dumped: Option<Minor>,
     /// How many of the mistakes that the card has seen are known already: it may stay for many cycles.
     known: usize,
     /// Cards that have been pulled out, and were not looked at since, with the same.
@@ -80,16 +80,19 @@ impl Machine {
     /// With a card in each slot. Machines of different lanes make different numbers of attempts to recover a device.
     pub(super) fn new(lane: u64) -> io::Result<Self> {
         let attempts = u32::try_from(lane % 4).unwrap_or(0);
-        let mut bus = Bus::with_options(lifeboat_lb1_hosted::module(), move || ProbeOptions {
-            job_timeout: JOB_TIMEOUT,
-            extensions: 1,
-            guilty_limit: GUILTY_LIMIT,
-            drain_limit: DRAIN_LIMIT,
-            watch: WATCH,
-            recovery: Budget { attempts, grace: GRACE },
-            spacing: SPACING,
-            ..ProbeOptions::default()
-        });
+        let mut bus = Bus::new(
+            lifeboat_lb1_hosted::module(),
+            Policy {
+                job_timeout: JOB_TIMEOUT,
+                extensions: 1,
+                guilty_limit: GUILTY_LIMIT,
+                drain_limit: DRAIN_LIMIT,
+                watch: WATCH,
+                recovery: Budget { attempts, grace: GRACE },
+                spacing: SPACING,
+                ..Policy::default()
+            },
+        );
         let events = bus.subscribe();
         let mut seat = |number: usize| {
             let slot = Slot::new(&format!("{lane:04x}:0{number}:00.0"));
@@ -300,7 +303,7 @@ impl Machine {
                 seat.state = State::Wedged(minor);
             }
             Event::Dumped { minor, location, dump } => {
-                if dump.device.minor != minor || dump.device.location != location {
+                if dump.device.minor != minor.0 || dump.device.location != location {
                     stage.wrong(format!("the dump of device {minor} is that of device {}", dump.device.minor));
                 }
                 let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
@@ -319,7 +322,7 @@ impl Machine {
         self.seats.iter_mut().find(|seat| lifeboat_pci::Slot::location(&*seat.slot) == location)
     }
 
-    fn of(&mut self, minor: u32) -> Option<&mut Seat> {
+    fn of(&mut self, minor: Minor) -> Option<&mut Seat> {
         self.seats.iter_mut().find(|seat| seat.minor == Some(minor))
     }
 

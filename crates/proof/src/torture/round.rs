@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use lifeboat::Fence;
 use lifeboat::core::class::Presence;
+use lifeboat::{Fence, Minor};
 use lifeboat_lb1_hosted::Device;
 use parking_lot::{Condvar, Mutex};
 
@@ -72,7 +72,7 @@ impl Round {
     }
 
     /// The bus is through with a device.
-    pub(super) fn cut(&self, minor: u32) {
+    pub(super) fn cut(&self, minor: Minor) {
         for (device, cut) in self.devices.iter().zip(&self.cut) {
             if device.info().minor == minor {
                 cut.store(true, SeqCst);

@@ -1,6 +1,6 @@
-//! The rules that need no graph: what may be done here, given what this thread holds.
+//! Rules that need no graph: the things that a thread must not do, given what it holds.
 //!
-//! The kernel's names for them are `might_sleep()` and `lockdep_assert_held()`.
+//! The kernel's counterparts are `might_sleep()` and `lockdep_assert_held()`.
 
 use std::fmt;
 use std::panic::Location;
@@ -11,10 +11,12 @@ use super::hooks::{self, SectionKind};
 use super::wait::{self, For};
 use super::{FENCE, ReportKind, enabled};
 
-/// Says that what follows may block, whether or not it does this time. `what` completes "... may block".
+/// Declares that the following code may block, whether or not it blocks this time. `what` completes
+/// the sentence "... may block".
 ///
-/// Reported inside a non-sleeping section, in an [`interrupt`](super::interrupt()) or [`reclaim`](super::reclaim())
-/// context, and under a short lock ([`Mutex::new`](super::Mutex::new)).
+/// The lint reports the call inside a non-sleeping section, in an [`interrupt`](super::interrupt())
+/// or [`reclaim`](super::reclaim()) context, and under a short lock
+/// ([`Mutex::new`](super::Mutex::new)).
 ///
 /// # Examples
 /// ```
@@ -37,14 +39,17 @@ pub fn might_block(what: &'static str) {
     }
 }
 
-/// Says that a fence is waited for now. It [might block](might_block); besides, it is reported
+/// Declares that the thread waits for a fence now. This counts as a call that [might
+/// block](might_block). In addition the lint reports the wait
 ///
-/// - inside a section of a gate (GATE-5). An unplug waits for the section; whoever is to signal the fence may wait for
-///   the unplug. Leave the section, wait, enter again: that the device is gone is then noticed at once.
+/// - inside a section of a gate (GATE-5): an unplug waits for the section, and the code that
+///   signals the fence may wait for the unplug. Leave the section, wait, and enter again; the entry
+///   then fails if the device is gone.
 /// - on a path that [signals](super::signalling) fences,
 /// - under a lock that such a path takes.
 ///
-/// A bus callback's proof is no such section: what unplugs is the bus, so such a callback does not wait for itself.
+/// A bus callback's proof is no such section: the bus itself unplugs, so the callback does not wait
+/// for its own proof.
 ///
 /// # Examples
 /// ```
@@ -81,7 +86,8 @@ fn fence_wait_at(place: &'static Location<'static>) {
     wait::before(&FENCE, For::Fence, place, None);
 }
 
-/// Says that a register of a device is accessed now: reported if this thread has no section open of any kind.
+/// Declares that the thread accesses a register of a device now. The lint reports an access on a
+/// thread that has no open section of any kind.
 ///
 /// # Examples
 /// ```
@@ -117,7 +123,8 @@ fn register_access_at(place: &'static Location<'static>) {
     }
 }
 
-/// Reports if nothing may block here, whatever is held but `except`.
+/// Reports a place that may block if this thread holds anything, other than `except`, that forbids
+/// blocking.
 pub(super) fn blocking(what: fmt::Arguments<'_>, place: &'static Location<'static>, except: Option<Entry>) {
     let Some(held) = held::with(|thread| thread.forbids_blocking(except)).flatten() else { return };
     deliver::report(held.finding(ReportKind::Blocking, place), || {

@@ -1,12 +1,13 @@
-//! Classes: what the lint takes to be the same.
+//! Classes: groups of locks, gates or revocables that the lint treats alike.
 //!
-//! All locks of one purpose (the ring lock of every ring) are one class, and order is learned for classes, so that a
-//! run with one device teaches what holds for a hundred. As in lockdep.
+//! All locks of one purpose form one class, such as the ring locks of all rings. The lint learns
+//! the order of classes, so a run with one device teaches the order for a hundred devices. Lockdep
+//! has the same notion.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// A class of locks, gates or revocables: a `static` beside the type that has them.
+/// Class of locks, gates or revocables. Declare it as a `static` beside the type that uses it.
 ///
 /// # Examples
 /// ```
@@ -23,22 +24,23 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 pub struct Class {
     name: &'static str,
     shared: bool,
-    /// Zero until it is needed.
+    /// Number of the class, or zero before it is needed.
     id: AtomicU32,
 }
 
 impl Class {
-    /// A class that reports call `name`. It is the `static` that makes it one class, not the name.
+    /// Creates a class with this name in reports. The `static` makes the class unique, and not the
+    /// name.
     pub const fn new(name: &'static str) -> Self {
         Self { name, shared: false, id: AtomicU32::new(0) }
     }
 
-    /// A class of unrelated things, whose nesting means nothing.
+    /// Creates a class of unrelated members, so that their nesting means nothing.
     pub(super) const fn shared(name: &'static str) -> Self {
         Self { name, shared: true, id: AtomicU32::new(0) }
     }
 
-    /// Its name in reports.
+    /// Returns the name of the class in reports.
     pub const fn name(&self) -> &'static str {
         self.name
     }
@@ -47,14 +49,16 @@ impl Class {
         self.shared
     }
 
-    /// Its number, given at first use. It stands for the class, since a class of a program's `static` is never gone.
+    /// Returns the number of the class, which is assigned at the first use. A class is a `static`,
+    /// so its number stays valid.
     pub(super) fn id(&'static self) -> u32 {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = self.id.load(Relaxed);
         if id != 0 {
             return id;
         }
-        // Of two threads the second finds the first one's number; its own is lost, and there are plenty.
+        // Two threads may race here. The second thread takes the number of the first, and its own
+        // number is lost, which is harmless.
         let new = NEXT.fetch_add(1, Relaxed);
         match self.id.compare_exchange(0, new, Relaxed, Relaxed) {
             Ok(_) => new,

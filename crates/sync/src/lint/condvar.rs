@@ -1,7 +1,9 @@
-//! Conditions of the lint's mutexes: `parking_lot`'s, checked before each wait.
+//! Condition variables for the lint's mutexes. They wrap those of `parking_lot` and check each
+//! wait.
 //!
-//! To wait for a condition blocks, whatever is held but that very mutex, and takes that mutex again at the end: what
-//! was taken after it and is still held then comes before it.
+//! A wait for a condition blocks, under anything that the thread holds except the mutex itself. At
+//! its end the wait takes the mutex again. So in the order, locks that were taken after the mutex
+//! and are still held come before the mutex.
 
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::raw::{self, WaitTimeoutResult};
 use super::{MutexGuard, enabled};
 
-/// A condition variable.
+/// Condition variable that the lint watches.
 ///
 /// # Examples
 /// ```
@@ -33,26 +35,26 @@ use super::{MutexGuard, enabled};
 pub struct Condvar(raw::Condvar);
 
 impl Condvar {
-    /// A condition variable for which nobody waits.
+    /// Creates a condition variable without waiters.
     pub const fn new() -> Self {
         Self(raw::Condvar::new())
     }
 
-    /// Releases the mutex, waits, and takes it again. May return without a notification.
+    /// Releases the mutex, waits, and takes the mutex again. May return without a notification.
     #[track_caller]
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         before(guard, Location::caller());
         self.0.wait(&mut guard.inner);
     }
 
-    /// The same, at most until `deadline`.
+    /// Waits as [`Condvar::wait`] does, but at most until `deadline`.
     #[track_caller]
     pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Instant) -> WaitTimeoutResult {
         before(guard, Location::caller());
         self.0.wait_until(&mut guard.inner, deadline)
     }
 
-    /// Waits as long as `condition` holds, at most for `limit`.
+    /// Waits while `condition` returns `true`, but at most for `limit`.
     #[track_caller]
     pub fn wait_while_for<T>(
         &self,
@@ -64,12 +66,12 @@ impl Condvar {
         self.0.wait_while_for(&mut guard.inner, condition, limit)
     }
 
-    /// Wakes one of those that wait.
+    /// Wakes one waiter.
     pub fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    /// Wakes all that wait.
+    /// Wakes all waiters.
     pub fn notify_all(&self) {
         self.0.notify_all();
     }

@@ -1,12 +1,13 @@
-//! Contexts: what kind of code runs here.
+//! Contexts: the kinds of code that a thread runs.
 //!
-//! An interrupt handler and a reclaim callback (the kernel's shrinkers and MMU notifiers) interrupt someone who may
-//! hold anything, so nothing may block there; sections may be entered (GATE-6). A *signalling* path is one that
-//! a fence waits for, as between the kernel's `dma_fence_begin_signalling()` and its end.
+//! An interrupt handler or a reclaim callback (the kernel's shrinkers and MMU notifiers) interrupts
+//! code that may hold any lock. So nothing may block there, but sections may be entered (GATE-6). A
+//! *signalling* path is code that a fence waits for, like the code between the kernel's
+//! `dma_fence_begin_signalling()` and its end.
 //!
-//! Contexts stack on what the thread holds already and hide nothing of it: a lock taken in a handler comes after the
-//! locks of who was interrupted, which is how a handler deadlocks. Simulated interrupts that run on a thread of their
-//! own hold nothing else.
+//! A context adds to the locks and sections that the thread already holds. A lock taken in a
+//! handler comes after the locks of the interrupted code in the order, because that is the way in
+//! which a handler deadlocks. A simulated interrupt that runs on its own thread holds nothing else.
 
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -14,7 +15,7 @@ use std::panic::Location;
 use super::held::{self, Entry, What};
 use super::{FENCE, enabled};
 
-/// Runs `f` as an interrupt handler: sections are allowed, blocking is not.
+/// Runs `f` as an interrupt handler, in which sections are allowed but blocking is not.
 ///
 /// # Examples
 /// ```
@@ -29,18 +30,19 @@ pub fn interrupt<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` as a callback that gives memory back: sections are allowed, blocking is not, since whoever allocates waits
-/// for it.
+/// Runs `f` as a callback that frees memory. Sections are allowed but blocking is not, because the
+/// allocating thread waits for the callback.
 #[track_caller]
 pub fn reclaim<R>(f: impl FnOnce() -> R) -> R {
     let _context = begin(What::Reclaim, Location::caller());
     f()
 }
 
-/// Begins a stretch of code that some fence waits for, such as the end of a job. It lasts until the result is dropped.
+/// Begins a stretch of code that a fence waits for, such as the end of a job. The stretch lasts
+/// until the result is dropped.
 ///
-/// What is waited for inside comes after fences in the order: a lock that elsewhere is held while waiting for a fence
-/// is reported, and so is waiting for a fence.
+/// In the order, everything that this code waits for comes after fences. So the lint reports a lock
+/// that another thread holds while it waits for a fence, and it reports a wait for a fence.
 ///
 /// # Examples
 /// ```
@@ -52,11 +54,11 @@ pub fn reclaim<R>(f: impl FnOnce() -> R) -> R {
 /// let buffers = Mutex::sleeping(&BUFFERS, ());
 /// {
 ///     let _buffers = buffers.lock();
-///     lint::fence_wait(); // a user waits, with the lock held
+///     lint::fence_wait(); // a user waits while it holds the lock
 /// }
 /// {
 ///     let _signalling = lint::signalling();
-///     let _buffers = buffers.lock(); // and the end of the job needs it
+///     let _buffers = buffers.lock(); // and the end of the job needs the lock
 /// }
 /// assert_eq!(lint::take_reports()[0].kind, ReportKind::Inversion);
 /// ```
@@ -65,14 +67,14 @@ pub fn signalling() -> Signalling {
     Signalling { _context: begin(What::Signalling, Location::caller()) }
 }
 
-/// A path that signals fences; see [`signalling`].
+/// Guard of a path that signals fences; see [`signalling`].
 #[derive(Debug)]
 #[must_use = "the path ends where this is dropped"]
 pub struct Signalling {
     _context: Context,
 }
 
-/// Ends when dropped, on the same thread, also by a panic.
+/// Guard of a context. Dropping it ends the context, on the same thread, even after a panic.
 #[derive(Debug)]
 struct Context {
     entry: Option<Entry>,

@@ -1,7 +1,8 @@
-//! Delivery: a finding becomes a report, once, and goes to whoever wants it.
+//! Delivery of findings. Each finding becomes a report once, and the report goes to the hook, to
+//! standard error, or into a panic.
 //!
-//! Nothing is held while others' code runs, and while it runs the lint is off on this thread: a hook may lock, block
-//! and allocate, and never sees a report of its own doing.
+//! The lint holds no lock while code of others runs, and is off on this thread meanwhile. So a hook
+//! may lock, block and allocate, and never causes a report itself.
 
 use std::backtrace::Backtrace;
 use std::cell::Cell;
@@ -13,18 +14,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Reaction, Report, ReportKind, switch};
 
-/// Reports that are kept. Each is some kilobytes of backtrace; whoever has more than this to mend does not read on.
+/// Number of reports that are kept. A report has some kilobytes of backtrace, and nobody reads more
+/// than this before mending some.
 const KEPT: usize = 256;
 
 type Hook = Box<dyn Fn(&Report) + Send + Sync>;
 
-/// Key by which two findings are the same. The places alone are not enough: one function may take the locks of many.
+/// Key of a finding: equal keys are reported once. The places alone are not enough, because one
+/// function may take many locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Finding {
     pub(super) kind: ReportKind,
     pub(super) here: &'static Location<'static>,
     pub(super) other: Option<&'static Location<'static>>,
-    /// The classes that the two places are about, or zero.
+    /// Numbers of the classes of the two places, or zero.
     pub(super) classes: (u32, u32),
 }
 
@@ -34,13 +37,14 @@ static REPORTS: Mutex<Vec<Report>> = Mutex::new(Vec::new());
 static MISSED: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Needs no destructor, so it can be asked until the thread's very end.
+    /// Whether this thread delivers a report. Needs no destructor, so it can be read until the very
+    /// end of the thread.
     static DELIVERING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has `hook` called for each report from now on, instead of printing it or panicking. It runs on the thread that is
-/// reported, before that thread does what the report is about; the lint is off on that thread meanwhile, so it may do
-/// what it likes.
+/// Sets a hook that is called for each report, instead of printing or panicking. The hook runs on
+/// the reported thread before that thread continues. The lint is off on the thread meanwhile, so
+/// the hook may lock and block.
 ///
 /// # Examples
 /// ```
@@ -52,23 +56,25 @@ pub fn set_hook(hook: Box<dyn Fn(&Report) + Send + Sync>) {
     *lock(&HOOK) = Some(Arc::new(hook));
 }
 
-/// The reports since the last call, oldest first. At most 256 are kept meanwhile, of whatever [`Reaction`]; see
-/// [`missed_reports`].
+/// Takes the reports since the last call, oldest first. At most 256 are kept, with any
+/// [`Reaction`]; see [`missed_reports`].
 pub fn take_reports() -> Vec<Report> {
     std::mem::take(&mut lock(&REPORTS))
 }
 
-/// Number of reports that [`take_reports`] has never returned, because too many were waiting.
+/// Returns the number of reports that [`take_reports`] never returned because too many were
+/// waiting.
 pub fn missed_reports() -> usize {
     MISSED.load(Relaxed)
 }
 
-/// Whether this thread delivers a report at this moment.
+/// Tells whether this thread is delivering a report.
 pub(super) fn delivering() -> bool {
     DELIVERING.get()
 }
 
-/// Reports a finding, unless it has been. `describe` gives the message and the backtraces.
+/// Reports a finding, unless it was reported before. `describe` returns the message and the
+/// backtraces.
 pub(super) fn report(finding: Finding, describe: impl FnOnce() -> (String, Vec<(String, String)>)) {
     if delivering() || !lock(&SEEN).insert(finding) {
         return;
@@ -85,12 +91,12 @@ pub(super) fn report(finding: Finding, describe: impl FnOnce() -> (String, Vec<(
     match switch::reaction() {
         Reaction::Off | Reaction::Keep => {}
         Reaction::Panic if !std::thread::panicking() => panic!("{report}"),
-        // Not `eprintln`, which panics when nobody listens.
+        // Not `eprintln`, which panics when standard error is closed.
         Reaction::Warn | Reaction::Panic => drop(write!(std::io::stderr(), "{report}")),
     }
 }
 
-/// A backtrace of this place, with its label.
+/// Captures a labelled backtrace of this place.
 pub(super) fn backtrace_here() -> (String, String) {
     ("here".to_owned(), Backtrace::force_capture().to_string())
 }
@@ -99,7 +105,8 @@ pub(super) fn thread_name() -> String {
     std::thread::current().name().unwrap_or("unnamed thread").to_owned()
 }
 
-/// Locks one of the lint's own locks. Nothing panics under one, and if it did, the lint would go on.
+/// Locks one of the lint's own locks. No code panics under them; if it did, the lint would
+/// continue.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -113,7 +120,7 @@ fn keep(report: &Report) {
     }
 }
 
-/// The time of a delivery, also if the hook panics.
+/// Guard of a delivery. The delivery ends with it, even if the hook panics.
 struct Delivering;
 
 impl Delivering {

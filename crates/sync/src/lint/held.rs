@@ -1,7 +1,9 @@
-//! List of what this thread holds: locks, sections, a fence to signal, the context it runs in.
+//! List of everything that a thread holds: locks, sections, contexts, and the duty to signal a
+//! fence.
 //!
-//! A list, newest last; things are released in any order. It belongs to its thread. A section may still end on another
-//! one; that other puts a note into the owner's *inbox*, which the owner reads before it next looks at its list.
+//! The newest entry is last, and entries are removed in any order. The list belongs to its thread.
+//! If a section ends on another thread, that thread puts a note into the owner's *inbox*. The owner
+//! reads the inbox before it uses the list.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -13,22 +15,22 @@ use super::deliver::{self, Finding, lock};
 use super::hooks::SectionKind;
 use super::{Class, ReportKind};
 
-/// A kind of thing that a thread holds.
+/// Kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
-    /// A lock under which nothing blocks.
+    /// Lock under which blocking is forbidden.
     Short,
-    /// A lock under which blocking is allowed.
+    /// Lock under which blocking is allowed.
     Sleeping,
     Section(SectionKind),
-    /// The duty to signal a fence.
+    /// Duty to signal a fence.
     Signalling,
     Interrupt,
     Reclaim,
 }
 
 impl What {
-    /// Whether nothing may block while this is held.
+    /// Tells whether this entry forbids blocking.
     pub(super) fn forbids_blocking(self) -> bool {
         match self {
             Self::Short | Self::Section(SectionKind::Revocable) | Self::Interrupt | Self::Reclaim => true,
@@ -37,27 +39,27 @@ impl What {
     }
 }
 
-/// Names one thing on the list of its thread.
+/// Number of an entry in the list of its thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry(u32);
 
-/// An entry of the list.
+/// Entry of the list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
     pub(super) entry: Entry,
     pub(super) what: What,
-    /// Contexts have none.
+    /// Class of the entry, or `None` for an interrupt or reclaim context.
     pub(super) class: Option<&'static Class>,
     pub(super) place: &'static Location<'static>,
 }
 
 impl Held {
-    /// The name of its class, for messages.
+    /// Returns the name of the class, for messages.
     pub(super) fn name(&self) -> &'static str {
         self.class.map_or("context", Class::name)
     }
 
-    /// A finding at `here` that does not go together with this.
+    /// Creates a finding for the place `here`, which conflicts with this entry.
     pub(super) fn finding(&self, kind: ReportKind, here: &'static Location<'static>) -> Finding {
         Finding { kind, here, other: Some(self.place), classes: (self.class.map_or(0, Class::id), 0) }
     }
@@ -65,19 +67,19 @@ impl Held {
 
 #[derive(Debug, Default)]
 struct Inbox {
-    /// Number of notes: asked often, so not under the lock.
+    /// Number of notes. It is read often, so it is not under the lock.
     notes: AtomicUsize,
     ended: Mutex<Vec<Entry>>,
 }
 
-/// A thread, as the lint knows it.
+/// Record of one thread.
 #[derive(Debug)]
 pub(super) struct Thread {
-    /// Never given twice in a process of fewer than four thousand million threads.
+    /// Number of the thread. It is unique in a process of fewer than 2^32 threads.
     pub(super) number: u32,
     next: u32,
     pub(super) held: Vec<Held>,
-    /// Edges of the order graph that need no second look.
+    /// Edges of the order graph that this thread has already added.
     pub(super) known: HashSet<(u32, u32)>,
     inbox: Arc<Inbox>,
 }
@@ -114,12 +116,12 @@ impl Thread {
         }
     }
 
-    /// The newest thing that forbids blocking, other than `except`.
+    /// Returns the newest entry, other than `except`, that forbids blocking.
     pub(super) fn forbids_blocking(&self, except: Option<Entry>) -> Option<Held> {
         self.find(|held| held.what.forbids_blocking() && Some(held.entry) != except)
     }
 
-    /// The newest thing that is so.
+    /// Returns the newest entry that satisfies `so`.
     pub(super) fn find(&self, so: impl Fn(&Held) -> bool) -> Option<Held> {
         self.held.iter().rev().find(|held| so(held)).copied()
     }
@@ -145,13 +147,14 @@ impl Drop for Thread {
     }
 }
 
-/// Runs `f` on this thread's record; or does nothing in models, while this thread delivers a report, and at the
-/// thread's end.
+/// Runs `f` on the record of this thread. Does nothing in models, during a delivery, and at the end
+/// of the thread.
 pub(super) fn with<R>(f: impl FnOnce(&mut Thread) -> R) -> Option<R> {
     if deliver::delivering() { None } else { with_also_delivering(f) }
 }
 
-/// The same also while a report is delivered: what was recorded must be forgotten at its time.
+/// Runs `f` as [`with`] does, and also during a delivery. Removals need this: an entry must go at
+/// its time.
 pub(super) fn with_also_delivering<R>(f: impl FnOnce(&mut Thread) -> R) -> Option<R> {
     if crate::primitive::MODEL {
         return None;
@@ -164,17 +167,17 @@ pub(super) fn with_also_delivering<R>(f: impl FnOnce(&mut Thread) -> R) -> Optio
     THREAD.try_with(on).ok().flatten()
 }
 
-/// Puts something on this thread's list, if it has one.
+/// Adds an entry to the list of this thread, if the thread has a list.
 pub(super) fn push(what: What, class: Option<&'static Class>, place: &'static Location<'static>) -> Option<Entry> {
     with(|thread| thread.push(what, class, place))
 }
 
-/// Takes it off again.
+/// Removes an entry from the list of this thread.
 pub(super) fn remove(entry: Entry) {
     with_also_delivering(|thread| thread.remove(entry));
 }
 
-/// Takes something off the list of another thread, if that still lives.
+/// Removes an entry from the list of another thread, if that thread still lives.
 pub(super) fn remove_elsewhere(number: u32, entry: Entry) {
     let inbox = lock(&INBOXES).get(&number).cloned();
     if let Some(inbox) = inbox {

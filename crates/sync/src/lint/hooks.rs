@@ -1,16 +1,20 @@
-//! Hooks: what this crate's sections tell the lint.
+//! Hooks by which this crate's sections notify the lint.
 //!
-//! Called only when the lint is [enabled](super::enabled). To enter reports nothing and never panics: it waits for
-//! nothing, and is allowed everywhere. What is checked is what is done inside, and the wait for the end.
+//! The hooks are called only while the lint is [`enabled`]. The hook for an entry
+//! reports nothing and never panics, because entering waits for nothing and is allowed everywhere.
+//! The lint checks the code inside a section, and the wait for its end.
 //!
-//! A section of a thread is on that thread's list. There are two that may end elsewhere:
+//! A section of a thread is in the list of that thread. Two kinds of section may end on another
+//! thread:
 //!
-//! - A bus callback's proof ([`SectionKind::Bound`]) is on the list of the thread that began it, whose callback it is.
-//!   Another thread that it was lent to knows nothing of it.
-//! - A section that a task carries ([`entered_movable`]) is on no list. The thread that polls the task may poll another
-//!   next, to which the section would be a false one; and the lint is not told where a task is polled.
+//! - A bus callback's proof ([`SectionKind::Bound`]) is in the list of the thread that began it and
+//!   runs the callback. A thread that borrows the proof has no entry.
+//! - A section that a task carries ([`entered_movable`]) is in no list. The thread that polls the
+//!   task may next poll another task, to which the entry would not belong, and the lint is not told
+//!   which task is polled.
 //!
-//! Of both it is counted how many are open, since a register access on any thread may be theirs.
+//! The lint counts the open sections of both kinds, because a register access on any thread may
+//! belong to them.
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -20,24 +24,24 @@ use super::held::{self, Entry, What};
 use super::wait::{self, For};
 use super::{Class, ReportKind, check, enabled};
 
-/// A kind of section.
+/// Kind of section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SectionKind {
-    /// Nothing blocks inside.
+    /// Section of a revocable: blocking is forbidden.
     Revocable,
-    /// Blocking is allowed, but not waiting for fences.
+    /// Section of a gate: blocking is allowed, but waiting for fences is not.
     Gate,
-    /// A bus callback's proof: blocking is allowed. It may end on another thread.
+    /// Proof of a bus callback: blocking is allowed. The section may end on another thread.
     Bound,
 }
 
-/// A section that the lint was told of.
+/// Token of a section that was reported to the lint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Token(Section);
 
 #[derive(Debug, Clone, Copy)]
 enum Section {
-    /// The lint was not interested.
+    /// The lint did not record the section.
     Unwatched,
     OnList {
         thread: u32,
@@ -50,12 +54,12 @@ enum Section {
 
 static MOVABLE_OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a section that may be used on any thread is open.
+/// Tells whether a section is open that may be used on any thread.
 pub(super) fn movable_open() -> bool {
     MOVABLE_OPEN.load(Relaxed) > 0
 }
 
-/// This thread has entered a section of `class`.
+/// Records that this thread has entered a section of `class`.
 pub(crate) fn entered(kind: SectionKind, class: &'static Class, place: &'static Location<'static>) -> Token {
     let pushed = held::with(|thread| (thread.number, thread.push(What::Section(kind), Some(class), place)));
     let movable = kind == SectionKind::Bound;
@@ -70,7 +74,7 @@ pub(crate) fn entered(kind: SectionKind, class: &'static Class, place: &'static 
     }
 }
 
-/// Someone has entered a section that goes from thread to thread.
+/// Records that a task has entered a section that it carries from thread to thread.
 pub(crate) fn entered_movable() -> Token {
     if crate::primitive::MODEL {
         return Token(Section::Unwatched);
@@ -79,7 +83,8 @@ pub(crate) fn entered_movable() -> Token {
     Token(Section::Carried)
 }
 
-/// The section has been left. To be called also if the lint has been switched off since it was entered, once.
+/// Records that the section has ended. Call this exactly once, even if the lint was switched off
+/// meanwhile.
 pub(crate) fn left(token: Token) {
     let Section::OnList { thread: owner, entry, place, movable } = token.0 else {
         if matches!(token.0, Section::Carried) {
@@ -96,8 +101,8 @@ pub(crate) fn left(token: Token) {
         }
         thread.number != owner
     });
-    // `None`: this thread ends. Whether the section was its own is no longer known; if not, its owner must still be
-    // told.
+    // `None` means that this thread is ending. It is then unknown whether the section was its own,
+    // so the owner must be notified in any case.
     if elsewhere != Some(false) {
         held::remove_elsewhere(owner, entry);
     }
@@ -117,14 +122,15 @@ fn left_elsewhere(here: &'static Location<'static>, place: &'static Location<'st
     });
 }
 
-/// This thread is about to wait until no section of `class` is open, by a drain or a revoke.
+/// Checks a drain or revoke: this thread is about to wait until no section of `class` is open.
 pub(crate) fn draining(class: &'static Class, place: &'static Location<'static>) {
     check::blocking(format_args!("waiting for the sections of `{}` to end", class.name()), place, None);
     wait::before(class, For::Sections, place, None);
 }
 
-/// A future that this thread polls is about to wait for the same, begun at `place`. The thread itself does not block: so this
-/// is allowed everywhere but where the future, or the task that it belongs to, could never complete.
+/// Checks the wait of a future that this thread polls, for the end of all sections of `class`. The
+/// wait began at `place`. The thread itself does not block, so the wait is allowed everywhere,
+/// except where the future or its task could never complete.
 pub(crate) fn awaiting(class: &'static Class, place: &'static Location<'static>) {
     wait::before(class, For::Sections, place, None);
 }

@@ -1,46 +1,57 @@
-//! The lint: finds what could deadlock before it does.
+//! The lint: a detector of possible deadlocks.
 //!
-//! It is for drivers what lockdep and `might_sleep` are for the kernel. It looks at what a thread holds when that
-//! thread waits for something, and reports the *possibility* of a deadlock the first time a code path runs, with both
-//! places; nobody has to lose a race first. It is not a detector of deadlocks that have happened, and it proves nothing
-//! about code that did not run.
+//! The lint does for drivers what lockdep and `might_sleep` do for the kernel. It records the locks
+//! and sections that a thread holds, and checks them when the thread waits. It reports a *possible*
+//! deadlock when the code path runs for the first time, with both places; no thread has to lose a
+//! race. The lint does not detect deadlocks that have happened, and it proves nothing about code
+//! that has not run.
 //!
-//! # What it reports
+//! # Rules
 //!
-//! | [`ReportKind`] | the rule |
+//! | [`ReportKind`] | rule |
 //! |---|---|
-//! | [`Inversion`](ReportKind::Inversion) | what is waited for while something else is held has one order in the whole program |
+//! | [`Inversion`](ReportKind::Inversion) | nested waits have one order in the whole program |
 //! | [`SameClass`](ReportKind::SameClass) | two locks of one class nest only by [`Mutex::lock_nested`] |
 //! | [`Blocking`](ReportKind::Blocking) | nothing blocks in a non-sleeping section, in an interrupt or reclaim context, or under a short lock (GATE-2, GATE-6) |
-//! | [`FenceWaitInSection`](ReportKind::FenceWaitInSection) | nobody waits for a fence inside a section of a gate (GATE-5) |
-//! | [`FenceWaitWhileSignalling`](ReportKind::FenceWaitWhileSignalling) | who is to signal a fence waits for none |
-//! | [`DrainInsideSection`](ReportKind::DrainInsideSection) | nobody waits for the end of a section inside of it |
+//! | [`FenceWaitInSection`](ReportKind::FenceWaitInSection) | no thread waits for a fence inside a section of a gate (GATE-5) |
+//! | [`FenceWaitWhileSignalling`](ReportKind::FenceWaitWhileSignalling) | code that must signal a fence waits for no fence |
+//! | [`DrainInsideSection`](ReportKind::DrainInsideSection) | no thread waits for the end of a section from inside the section |
 //! | [`NoSection`](ReportKind::NoSection) | registers are accessed inside a section (GATE-5, the inverse) |
 //! | [`LeftElsewhere`](ReportKind::LeftElsewhere) | a thread's section ends on that thread |
 //!
-//! The source is the kernel: `Documentation/locking/lockdep-design.rst`, `dma_fence_begin_signalling()`, and the
-//! proposal to annotate `drm_dev_enter()` so (S2 in docs/conformance.md), which says both what to check and what not to restrict.
+//! The rules come from the kernel: `Documentation/locking/lockdep-design.rst`,
+//! `dma_fence_begin_signalling()`, and the proposal to annotate `drm_dev_enter()` in this way (S2
+//! in docs/conformance.md). The proposal states both the checks and the things that must stay
+//! allowed.
 //!
 //! # Order
 //!
-//! Order is a graph of [classes](Class), not of instances. An edge `a → b` says: somewhere `b` was *waited for* while
-//! `a` was held. Locks are held and waited for. Sections are held, and what waits for them is the drain or the revoke.
-//! To *enter* a section waits for nothing (a shut gate refuses), so no edge leads there: sections may be entered under
-//! any lock, as S2 there demands, and it is the same in lockdep, to which SRCU is a recursive reader. Fences are waited
-//! for by [`fence_wait`], and "held" by the path that signals them ([`signalling`]).
+//! The order is a graph of [classes](Class), not of instances. An edge `a → b` means that some
+//! thread *waited for* `b` while it held `a`.
 //!
-//! # What it does not see
+//! - Locks are held and waited for.
+//! - Sections are held. The drain or the revoke waits for them. *Entering* a section waits for
+//!   nothing, because a shut gate refuses. So no edge leads to an entry, and sections may be
+//!   entered under any lock, as S2 demands. Lockdep does the same with SRCU, which it treats as a
+//!   recursive reader.
+//! - Fences are waited for by [`fence_wait`]. The path that signals them "holds" them
+//!   ([`signalling`]).
 //!
-//! - Sections that an asynchronous task carries. They are on no thread's list: the thread may poll another task next,
-//!   which holds nothing. So blocking inside of them is not reported.
-//! - While a section of that kind, or a bus callback's proof, is open anywhere, a [`register_access`] without a section
-//!   on its own thread: it may be theirs.
-//! - What a leaked guard means: to the lint it is held for ever, which is true.
-//! - Anything in a thread's last moments, when its thread-local storage is gone; and anything in models.
+//! # Blind spots
+//!
+//! - Sections that an asynchronous task carries are not recorded for any thread, because the thread
+//!   may next poll another task, which holds nothing. So blocking inside such a section is not
+//!   reported.
+//! - A [`register_access`] without a section of its own thread is not reported while a carried
+//!   section or a bus callback's proof is open anywhere, because the access may belong to it.
+//! - The guard of a leaked section or lock counts as held for ever, which is true.
+//! - Code at the very end of a thread, when its thread-local storage is gone, is not watched.
+//!   Neither is code under a model checker.
 //!
 //! # Switch
 //!
-//! On in debug builds, off in release builds, or as the environment variable `LIFEBOAT_LINT` says; see [`enabled`].
+//! The lint is on in debug builds and off in release builds. The environment variable
+//! `LIFEBOAT_LINT` overrides this; see [`enabled`].
 //!
 //! # Examples
 //! ```
@@ -57,7 +68,7 @@
 //! }
 //! {
 //!     let _ring = ring.lock();
-//!     let _queue = queue.lock(); // one thread only, nothing hangs: but it could
+//!     let _queue = queue.lock(); // nothing hangs with one thread, but with two it could
 //! }
 //! let reports = lint::take_reports();
 //! assert_eq!(reports[0].kind, ReportKind::Inversion);
@@ -66,9 +77,9 @@
 //!
 //! # How to read this module
 //!
-//! `held` is what a thread holds, `order` the graph, `wait` what happens before a thread waits; `check` are the rules
-//! that need no graph; `report` and `deliver` are what comes out; `mutex`, `condvar`, `context` and `hooks` are what
-//! goes in.
+//! `held` records what a thread holds, `order` is the graph, and `wait` runs before a thread waits.
+//! `check` has the rules that need no graph. `report` and `deliver` are the output; `mutex`,
+//! `condvar`, `context` and `hooks` are the input.
 
 mod check;
 mod class;
@@ -96,12 +107,13 @@ pub use raw::WaitTimeoutResult;
 pub use report::{Report, ReportKind};
 pub use switch::{Reaction, enabled, force};
 
-/// The class of gates that were given none. Many unrelated gates share it, so one of them may be drained inside a
-/// section of another.
+/// Class of all gates without their own class. Unrelated gates share this class, so one of them may
+/// be drained inside a section of another.
 pub static GATE: Class = Class::shared("gate");
 
-/// The class of revocables that were given none. Shared, like [`GATE`].
+/// Class of all revocables without their own class. Unrelated revocables share it, as gates share
+/// [`GATE`].
 pub static REVOCABLE: Class = Class::shared("revocable");
 
-/// The class of all fences: waited for by [`fence_wait`], held by [`signalling`].
+/// Class of all fences, which [`fence_wait`] waits for and [`signalling`] holds.
 pub static FENCE: Class = Class::new("fence");

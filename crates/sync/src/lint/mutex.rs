@@ -1,8 +1,9 @@
-//! Mutexes that the lint knows of: `parking_lot`'s, with a class.
+//! Mutexes that the lint watches: those of `parking_lot`, with a class.
 //!
-//! A *short* one is what the kernel calls a spinlock: held for a few statements, allowed in non-sleeping sections and
-//! interrupt handlers, and nothing blocks while it is held. A *sleeping* one may be held across what blocks, so to take
-//! it may block. Both wait in the same way; the difference is the promise.
+//! A *short* mutex is like a spinlock of the kernel: it is held for a few statements, it is allowed
+//! in non-sleeping sections and interrupt handlers, and no code blocks while it is held. A
+//! *sleeping* mutex may be held across code that blocks, so taking it may block. Both wait in the
+//! same way; they differ only in this promise.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -12,8 +13,8 @@ use super::held::{self, Entry, What};
 use super::wait::{self, For};
 use super::{Class, check, enabled, raw};
 
-/// A mutex; see [`Mutex::new`] and [`Mutex::sleeping`]. While the lint is off it costs one relaxed load more than
-/// `parking_lot`'s.
+/// Mutex that the lint watches; see [`Mutex::new`] and [`Mutex::sleeping`]. While the lint is off,
+/// a lock costs one relaxed load more than that of `parking_lot`.
 ///
 /// # Examples
 /// ```
@@ -30,35 +31,35 @@ pub struct Mutex<T: ?Sized> {
     inner: raw::Mutex<T>,
 }
 
-/// A held [`Mutex`]; releasing is dropping.
+/// Guard of a locked [`Mutex`]. Dropping it releases the mutex.
 #[must_use = "the mutex is released where this is dropped"]
 pub struct MutexGuard<'a, T: ?Sized> {
     mutex: &'a Mutex<T>,
-    /// If the lint was told.
+    /// Entry in the list of the thread, if the lint was on.
     entry: Option<Entry>,
     nested: bool,
     pub(super) inner: raw::MutexGuard<'a, T>,
 }
 
 impl<T> Mutex<T> {
-    /// A short mutex: while it is held, nothing blocks.
+    /// Creates a short mutex: no code blocks while it is held.
     pub const fn new(class: &'static Class, value: T) -> Self {
         Self { class, sleeping: false, inner: raw::Mutex::new(value) }
     }
 
-    /// A mutex that may be held while something blocks, and so is not taken where nothing may.
+    /// Creates a mutex under which code may block. It cannot be taken where blocking is forbidden.
     pub const fn sleeping(class: &'static Class, value: T) -> Self {
         Self { class, sleeping: true, inner: raw::Mutex::new(value) }
     }
 
-    /// The value.
+    /// Consumes the mutex and returns the value.
     pub fn into_inner(self) -> T {
         self.inner.into_inner()
     }
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Takes the mutex, waiting for it.
+    /// Locks the mutex, and waits for it if necessary.
     #[track_caller]
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
@@ -69,8 +70,8 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Takes the mutex while another of its class is held, in an order that the caller vouches for (by address, from
-    /// parent to child).
+    /// Locks the mutex while another mutex of its class is held. The caller guarantees an order,
+    /// such as by address, or from parent to child.
     ///
     /// # Examples
     /// ```
@@ -89,8 +90,8 @@ impl<T: ?Sized> Mutex<T> {
         if enabled() { self.lock_watched(Location::caller(), true) } else { self.guard(self.inner.lock(), None, true) }
     }
 
-    /// Takes the mutex if nobody has it. That waits for nothing, so it has no order and is allowed everywhere; what is
-    /// then waited for while it is held has.
+    /// Locks the mutex if it is free. This waits for nothing, so it adds no edge to the order and
+    /// is allowed everywhere. A wait while the mutex is held does add an edge.
     #[track_caller]
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
@@ -99,7 +100,7 @@ impl<T: ?Sized> Mutex<T> {
         Some(self.guard(inner, entry, false))
     }
 
-    /// The value, without a lock: nobody else can have it.
+    /// Returns the value without locking, because the mutex is borrowed exclusively.
     pub fn get_mut(&mut self) -> &mut T {
         self.inner.get_mut()
     }
@@ -110,7 +111,7 @@ impl<T: ?Sized> Mutex<T> {
         self.guard(inner, self.taken(place), nested)
     }
 
-    /// To be called before waiting for it.
+    /// Checks the lock before the wait for it.
     fn before(&self, place: &'static Location<'static>, nested: bool) {
         if self.sleeping {
             check::blocking(format_args!("taking the sleeping lock `{}`", self.class.name()), place, None);
@@ -133,7 +134,7 @@ fn wanted(nested: bool) -> For {
 }
 
 impl<T: ?Sized> MutexGuard<'_, T> {
-    /// Releases the mutex, runs `f`, and takes it again, also if `f` panics.
+    /// Releases the mutex, runs `f`, and locks the mutex again, even if `f` panics.
     #[track_caller]
     pub fn unlocked<R>(guard: &mut Self, f: impl FnOnce() -> R) -> R {
         let (mutex, nested, place) = (guard.mutex, guard.nested, Location::caller());
@@ -151,7 +152,7 @@ impl<T: ?Sized> MutexGuard<'_, T> {
         result
     }
 
-    /// To be called before waiting for a condition of this mutex: that blocks, and then takes the mutex again.
+    /// Checks a wait for a condition of this mutex, which blocks and then takes the mutex again.
     pub(super) fn before_condition(&self, place: &'static Location<'static>) {
         let class = self.mutex.class;
         check::blocking(format_args!("waiting for a condition of `{}`", class.name()), place, self.entry);

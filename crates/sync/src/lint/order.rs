@@ -1,11 +1,11 @@
-//! The order graph: what was waited for while what was held.
+//! The order graph: its edges record that a thread waited for one class while it held another.
 //!
-//! An edge is remembered where it was first seen. One that would close a circle is *refused*: it is reported by whoever
-//! brought it, and then known but not followed, so that one mistake does not make every later path look wrong. The
-//! kernel's lockdep switches itself off there.
+//! An edge keeps the place where it was first seen. An edge that would close a circle is *refused*:
+//! its thread reports it, and the edge is then remembered but not followed. So a single mistake
+//! does not make later paths look wrong. The kernel's lockdep switches itself off at this point.
 //!
-//! Adding an edge and looking for the way back is one step under one lock: of two threads that bring opposite edges at
-//! once, one sees the other's.
+//! Adding an edge and searching for the way back happen under one lock. So if two threads add
+//! opposite edges at the same time, one of them sees the edge of the other.
 
 use std::backtrace::Backtrace;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,30 +15,31 @@ use std::sync::{Arc, Mutex};
 use super::Class;
 use super::deliver::lock;
 
-/// `to` was waited for while `from` was held.
+/// Edge: a thread waited for `to` while it held `from`.
 #[derive(Debug)]
 pub(super) struct Edge {
     pub(super) from: &'static Class,
     pub(super) to: &'static Class,
-    /// Where `from` was taken.
+    /// Place where `from` was taken.
     pub(super) held: &'static Location<'static>,
-    /// Where `to` was waited for.
+    /// Place where the thread waited for `to`.
     pub(super) waited: &'static Location<'static>,
     pub(super) thread: String,
     pub(super) backtrace: Backtrace,
 }
 
-/// `None` is a refused edge.
+/// Edges by the numbers of their classes. `None` is a refused edge.
 type Graph = BTreeMap<(u32, u32), Option<Arc<Edge>>>;
 
 static GRAPH: Mutex<Graph> = Mutex::new(Graph::new());
 
-/// Whether an edge between these two classes is there, or was refused.
+/// Tells whether an edge between these two classes was added or refused.
 pub(super) fn known(pair: (u32, u32)) -> bool {
     lock(&GRAPH).contains_key(&pair)
 }
 
-/// Adds an edge. If there is a way back from its end to its start, refuses it and returns the shortest.
+/// Adds an edge. If a path leads back from its end to its start, refuses the edge and returns the
+/// shortest such path.
 pub(super) fn add(edge: &Arc<Edge>) -> Option<Vec<Arc<Edge>>> {
     let (from, to) = (edge.from.id(), edge.to.id());
     let mut graph = lock(&GRAPH);
@@ -50,7 +51,7 @@ pub(super) fn add(edge: &Arc<Edge>) -> Option<Vec<Arc<Edge>>> {
     back
 }
 
-/// The shortest way, breadth first.
+/// Finds the shortest path, breadth first.
 fn path(graph: &Graph, start: u32, end: u32) -> Option<Vec<Arc<Edge>>> {
     let mut came_by: BTreeMap<u32, &Arc<Edge>> = BTreeMap::new();
     let mut seen = BTreeSet::from([start]);

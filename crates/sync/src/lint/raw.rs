@@ -1,4 +1,5 @@
-//! The locks under the lint's: `parking_lot`'s, or in a model the checker's, with the interface of the former.
+//! Locks below the lint's locks: those of `parking_lot`, or in a model those of the checker, with
+//! the interface of `parking_lot`.
 
 #[cfg(not(shuttle))]
 pub(super) use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -22,7 +23,8 @@ mod model {
     #[derive(Debug)]
     pub(in super::super) struct Mutex<T: ?Sized>(sync::Mutex<T>);
 
-    /// `None` only while its mutex is released for a condition, or for [`MutexGuard::unlocked`].
+    /// Guard of a locked mutex. `held` is `None` only while the mutex is released, in a wait for a
+    /// condition or in [`MutexGuard::unlocked`].
     pub(in super::super) struct MutexGuard<'a, T: ?Sized> {
         mutex: &'a Mutex<T>,
         held: Option<sync::MutexGuard<'a, T>>,
@@ -31,12 +33,12 @@ mod model {
     #[derive(Debug, Default)]
     pub(in super::super) struct Condvar(sync::Condvar);
 
-    /// Whether a wait ended by its limit. There is no time in a model: it never does.
+    /// Result of a wait with a limit. A model has no time, so the limit never ends a wait.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct WaitTimeoutResult(());
 
     impl WaitTimeoutResult {
-        /// Never.
+        /// Returns `false`.
         pub fn timed_out(self) -> bool {
             false
         }
@@ -74,7 +76,7 @@ mod model {
 
     impl<T: ?Sized> MutexGuard<'_, T> {
         pub(in super::super) fn unlocked<R>(guard: &mut Self, f: impl FnOnce() -> R) -> R {
-            /// Takes it again, also after a panic.
+            /// Locks the mutex again when dropped, even after a panic.
             struct Again<'a, 'b, T: ?Sized>(&'a mut MutexGuard<'b, T>);
             impl<T: ?Sized> Drop for Again<'_, '_, T> {
                 fn drop(&mut self) {

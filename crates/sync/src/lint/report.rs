@@ -1,27 +1,27 @@
-//! A report: what was found, where, and what to do about it.
+//! Reports: each names a finding, the places in the source, and a remedy.
 
 use std::fmt;
 use std::panic::Location;
 
-/// The rule that was broken; see the [module documentation](super).
+/// Rule that was broken; see the [module documentation](super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ReportKind {
-    /// Two or more things are waited for in orders that form a circle.
+    /// Threads waited in orders that form a circle.
     Inversion,
-    /// A lock was taken while another of its class was held.
+    /// A lock was taken while another lock of its class was held.
     SameClass,
-    /// Something may block where nothing may.
+    /// Code may block where blocking is forbidden.
     Blocking,
-    /// A fence was waited for inside a section of a gate.
+    /// A thread waited for a fence inside a section of a gate.
     FenceWaitInSection,
-    /// A fence was waited for by a path that signals fences.
+    /// A path that signals fences waited for a fence.
     FenceWaitWhileSignalling,
-    /// The end of a section was waited for inside of it.
+    /// A thread waited for the end of a section from inside the section.
     DrainInsideSection,
     /// A register was accessed outside of any section.
     NoSection,
-    /// A thread's section was left by another thread.
+    /// A thread's section ended on another thread.
     LeftElsewhere,
 }
 
@@ -40,24 +40,24 @@ impl fmt::Display for ReportKind {
     }
 }
 
-/// One finding. The same finding, a kind at one pair of places for one pair of classes, is reported once in the life of
-/// a process.
+/// Report of one finding. A finding is a kind, a pair of places, and a pair of classes. The process
+/// reports the same finding once.
 ///
-/// [`Display`](fmt::Display) is the whole of it, with backtraces, in lines.
+/// [`Display`](fmt::Display) writes the whole report with its backtraces, in several lines.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
-    /// The rule that was broken.
+    /// Rule that was broken.
     pub kind: ReportKind,
-    /// Text for people: the act, why it can hang, and what to do instead.
+    /// Text for people: the action, the reason why it can hang, and a better way.
     pub message: String,
-    /// The place that was reached when it was found.
+    /// Place that the thread had reached when the lint found the mistake.
     pub here: &'static Location<'static>,
-    /// The place that it does not go together with, if there is one.
+    /// Place that conflicts with `here`, if there is such a place.
     pub other: Option<&'static Location<'static>>,
-    /// The thread's name.
+    /// Name of the thread.
     pub thread: String,
-    /// Backtraces, each with a title. The first is of `here`.
+    /// Backtraces, each with a title. The first is the backtrace of `here`.
     pub backtraces: Vec<(String, String)>,
 }
 

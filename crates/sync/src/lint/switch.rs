@@ -1,25 +1,26 @@
-//! The switch: whether the lint looks, and what it does with what it finds.
+//! Switch of the lint, and the reaction to a report.
 //!
-//! The switch is one byte, so that asking costs one relaxed load.
+//! The switch is one byte, so checking it costs one relaxed load.
 
 use std::ffi::OsStr;
 use std::io::Write;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// Reaction to a report, besides keeping it for [`take_reports`](super::take_reports).
+/// Reaction to a report. The report is also kept for [`take_reports`](super::take_reports).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaction {
-    /// Nothing, and nothing is looked at: the lint is off.
+    /// Do nothing and check nothing: the lint is off.
     Off,
-    /// Print it to standard error.
+    /// Print the report to standard error.
     Warn,
-    /// The thread panics at the place, or prints if it panics already. For continuous integration.
+    /// Panic at the reported place, or print the report if the thread is already panicking. For
+    /// continuous integration.
     Panic,
-    /// Nothing else. For tests that look.
+    /// Only keep the report, for tests that read it.
     Keep,
 }
 
-/// The environment has not been asked yet.
+/// The environment has not been read yet.
 const UNREAD: u8 = 0;
 const OFF: u8 = 1;
 const WARN: u8 = 2;
@@ -28,7 +29,7 @@ const KEEP: u8 = 4;
 
 static SWITCH: AtomicU8 = AtomicU8::new(UNREAD);
 
-/// Whether the lint is on.
+/// Tells whether the lint is on.
 ///
 /// The environment variable `LIFEBOAT_LINT` decides, once, at the first use:
 ///
@@ -39,8 +40,8 @@ static SWITCH: AtomicU8 = AtomicU8::new(UNREAD);
 /// | `panic` | on: a report panics at the place |
 /// | not set | as `1` in debug builds, as `0` in release builds |
 ///
-/// Any other value is taken as `1`, and standard error says so. In models, whose threads are not the system's, the
-/// lint is always off.
+/// Any other value counts as `1`, and standard error says so. Under a model checker, whose threads
+/// are not threads of the system, the lint is always off.
 #[inline]
 pub fn enabled() -> bool {
     if crate::primitive::MODEL {
@@ -53,11 +54,11 @@ pub fn enabled() -> bool {
     }
 }
 
-/// Sets the reaction, whatever the environment says. For tests, and before the first use.
+/// Sets the reaction and ignores the environment. For tests, and before the first use.
 ///
-/// What a thread holds already when the lint goes on is unknown to it, and so are the sections of readers that have been
-/// active before, until they have been idle through a revoke; what it recorded before it goes off is forgotten
-/// when it is released.
+/// When the lint goes on, it does not know the locks and sections that a thread already holds. It
+/// does not see the sections of a reader that has been active before, until the reader has been
+/// idle during a revoke. When the lint goes off, recorded entries are removed as they are released.
 pub fn force(reaction: Reaction) {
     let value = match reaction {
         Reaction::Off => OFF,

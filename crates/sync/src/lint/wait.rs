@@ -1,7 +1,9 @@
-//! Before a thread waits: every thing it holds and what it waits for become an edge of the order graph.
+//! Checks before a thread waits: each entry that the thread holds, and the class that it waits for,
+//! become an edge of the order graph.
 //!
-//! Edges that this thread has brought before cost a look into its own set; only a new one captures a backtrace and
-//! takes the graph's lock. All of it happens before the wait, so that a deadlock on the first run is reported as well.
+//! An edge that this thread has added before costs one look-up in the thread's own set. Only a new
+//! edge captures a backtrace and takes the graph's lock. The check comes before the wait, so a
+//! deadlock on the first run is reported as well.
 
 use std::backtrace::Backtrace;
 use std::fmt::Write;
@@ -13,18 +15,19 @@ use super::held::{self, Entry, Held, What};
 use super::order::{self, Edge};
 use super::{Class, FENCE, ReportKind};
 
-/// Subject of a wait.
+/// Kind of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
     Lock,
-    /// A lock of a class of which one is held already, in an order that the caller vouches for.
+    /// Lock of a class of which another lock is held, in an order that the caller guarantees.
     NestedLock,
-    /// The end of sections.
+    /// End of sections.
     Sections,
     Fence,
 }
 
-/// This thread is about to wait for something of `class` at `place`, whatever it holds but `except`.
+/// Checks that this thread may wait for `class` at `place`, given everything that it holds except
+/// `except`.
 pub(super) fn before(class: &'static Class, what: For, place: &'static Location<'static>, except: Option<Entry>) {
     let to = class.id();
     let look = held::with(|thread| {
@@ -54,7 +57,7 @@ pub(super) fn before(class: &'static Class, what: For, place: &'static Location<
     }
 }
 
-/// Brings a new edge, and reports a way back.
+/// Adds a new edge, and reports it if a path leads back.
 fn edge(from: &'static Class, to: &'static Class, place: &'static Location<'static>, held: &Held) {
     let thread = deliver::thread_name();
     let backtrace = Backtrace::force_capture();
@@ -95,7 +98,7 @@ fn step_backtrace(step: &Edge) -> (String, String) {
     (format!("`{}`, then `{}`", step.from.name(), step.to.name()), step.backtrace.to_string())
 }
 
-/// Something of the very class that is waited for is held.
+/// Reports a wait for a class of which this thread already holds a member.
 fn same_class(class: &'static Class, what: For, place: &'static Location<'static>, held: &Held) {
     let (name, there) = (class.name(), held.place);
     let (kind, message) = match (what, held.what) {

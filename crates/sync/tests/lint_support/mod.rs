@@ -1,4 +1,4 @@
-//! How the tests of the lint ask what was reported. The lint is one per process, so they take turns.
+//! Access to the lint's reports for tests. The process has one lint, so the tests take turns.
 #![allow(dead_code, clippy::unwrap_used)] // not every binary uses all of it
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,12 +7,12 @@ use lifeboat_sync::lint::{self, Reaction, Report, ReportKind};
 
 static TURN: Mutex<()> = Mutex::new(());
 
-/// The turn of one test.
+/// Waits for the turn of a test.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is reported while `f` runs.
+/// Returns the reports that `f` causes.
 pub(crate) fn found(f: impl FnOnce()) -> Vec<Report> {
     let _turn = turn();
     lint::force(Reaction::Keep);

@@ -1,4 +1,5 @@
-//! Waits without a thread, against sections, other waits and their own end.
+//! Models of waits without a thread, against sections, against other waits, and against their own
+//! drop.
 
 use std::pin::pin;
 use std::sync::Arc as StdArc;
@@ -11,7 +12,7 @@ use loom::thread;
 
 use crate::{Counted, GIVE_UP, WAIT, bounded};
 
-/// The least executor: one that forgets a wake-up hangs, which loom reports as a deadlock.
+/// Smallest executor. If a wake-up is lost it hangs, which loom reports as a deadlock.
 struct Signal {
     woken: Mutex<bool>,
     changed: Condvar,
@@ -40,7 +41,7 @@ fn block_on(future: impl Future<Output = ()>) {
     }
 }
 
-/// Polls once, and drops the future.
+/// Polls the future once, and drops it.
 fn poll_once(future: impl Future<Output = ()>) -> Poll<()> {
     pin!(future).as_mut().poll(&mut Context::from_waker(&Waker::from(signal())))
 }
@@ -52,7 +53,7 @@ fn reading(revocable: &Arc<Revocable<Counted>>) -> thread::JoinHandle<()> {
     })
 }
 
-/// Without a bound.
+/// Explores all interleavings.
 #[test]
 fn gate_4_a_drain_as_a_future_waits_for_the_section_and_is_woken() {
     loom::model(|| {
@@ -74,7 +75,7 @@ fn gate_4_a_drain_as_a_future_waits_for_the_section_and_is_woken() {
     });
 }
 
-/// Three interruptions of a thread at most.
+/// Explores up to three preemptions of a thread.
 #[test]
 fn gate_4_a_revoke_as_a_future_drops_the_object_once_after_two_readers() {
     bounded(|| {
@@ -89,7 +90,7 @@ fn gate_4_a_revoke_as_a_future_drops_the_object_once_after_two_readers() {
     });
 }
 
-/// Three interruptions of a thread at most.
+/// Explores up to three preemptions of a thread.
 #[test]
 fn life_7_a_future_and_a_thread_wait_for_the_same_object() {
     bounded(|| {
@@ -107,7 +108,7 @@ fn life_7_a_future_and_a_thread_wait_for_the_same_object() {
     });
 }
 
-/// Three interruptions of a thread at most.
+/// Explores up to three preemptions of a thread.
 #[test]
 fn life_7_two_futures_wait_for_the_same_object() {
     bounded(|| {
@@ -125,7 +126,7 @@ fn life_7_two_futures_wait_for_the_same_object() {
     });
 }
 
-/// Without a bound.
+/// Explores all interleavings.
 #[test]
 fn a_future_that_is_dropped_leaves_the_object_revoked_and_its_drop_to_the_last_section() {
     loom::model(|| {
@@ -139,7 +140,7 @@ fn a_future_that_is_dropped_leaves_the_object_revoked_and_its_drop_to_the_last_s
     });
 }
 
-/// Three interruptions of a thread at most.
+/// Explores up to three preemptions of a thread.
 #[test]
 fn a_future_is_dropped_while_another_waits_and_a_thread_gives_up() {
     bounded(|| {

@@ -30,7 +30,7 @@ fn drain_waits_for_the_section() {
 #[test]
 fn a_section_that_ends_on_another_thread_is_waited_for() {
     bounded(|| {
-        // Loom's threads have no scopes: what is borrowed is leaked.
+        // Loom has no scoped threads, so borrowed objects are leaked.
         let gate: &'static Gate = Box::leak(Box::new(Gate::new()));
         let inside = Arc::new(AtomicUsize::new(0));
         let task = {
@@ -76,7 +76,7 @@ fn a_gate_may_go_with_its_readers_still_there() {
             thread::spawn(move || {
                 drop(gate.enter());
                 drop(gate);
-                // The thread's slot outlives the gate, and serves the next.
+                // The slot of the thread outlives the gate, and serves the next gate.
                 assert!(Gate::new().enter().is_some());
             })
         };

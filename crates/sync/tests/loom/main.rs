@@ -1,8 +1,9 @@
-//! The protocols under loom: every interleaving, with the memory model's reorderings.
+//! The protocols under loom: every interleaving, with the reorderings that the memory model allows.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release -p lifeboat-sync --test loom` explores them. Loom has no time: a limit
-//! of zero gives up at once, any other waits for as long as it takes. A slot has one place there, so that the second of
-//! two nested sections borrows a slot. Loom's cell around the object finds every access that does not happen before its
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p lifeboat-sync --test loom` explores them. Loom
+//! has no time: a wait with a limit of zero gives up at once, and any other wait has no limit. A
+//! slot has one place, so the second of two nested sections borrows a slot. Loom's cell around the
+//! object finds every access that does not happen before the drop of the object.
 //! drop.
 #![cfg(loom)]
 
@@ -19,15 +20,15 @@ use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 const GIVE_UP: Duration = Duration::ZERO;
 const WAIT: Duration = Duration::MAX;
 
-/// For the larger ones: at most three times is a thread interrupted in the middle of what it does. Such bounds miss few
-/// bugs, and each such switch multiplies the runs.
+/// Explores a larger model with at most three preemptions. Such a bound misses few bugs, and each
+/// further preemption multiplies the number of runs.
 fn bounded(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(model);
 }
 
-/// Counts its drops.
+/// Object that counts its drops.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {

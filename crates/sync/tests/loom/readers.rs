@@ -1,4 +1,4 @@
-//! Slots that nap, wake, go and come again, while somebody revokes.
+//! Models of slots that nap, wake, leave and come back during a revoke.
 
 use lifeboat_sync::{Gate, Reader, Revocable};
 use loom::sync::Arc;
@@ -14,7 +14,7 @@ fn a_napping_reader_wakes_while_its_object_is_revoked() {
         let revocable = Arc::new(Revocable::new(object));
         let reader = Reader::new("sleepy");
         drop(Gate::new().enter_with(&reader));
-        // The first look marks the slot.
+        // The first scan marks the slot.
         Gate::new().drain(WAIT).unwrap();
         let waking = {
             let revocable = revocable.clone();
@@ -22,7 +22,7 @@ fn a_napping_reader_wakes_while_its_object_is_revoked() {
                 revocable.try_access_by(&reader, Counted::assert_there);
             })
         };
-        // The second would forget it.
+        // The second scan would drop the slot from the list.
         revocable.revoke(WAIT).unwrap();
         assert_eq!(drops.load(SeqCst), 1);
         waking.join().unwrap();
@@ -63,7 +63,8 @@ fn two_look_at_once_while_a_reader_enters() {
                 revocable.try_access_by(&reader, Counted::assert_there);
             })
         };
-        // Of the two looks one marks the reader's slot, and the other must not yet forget it.
+        // Of the two scans, one marks the reader's slot, and the other must not drop it from the
+        // list yet.
         Gate::new().drain(WAIT).unwrap();
         revocable.revoke(WAIT).unwrap();
         assert_eq!(drops.load(SeqCst), 1);

@@ -11,7 +11,7 @@ use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::driver::Driver as _;
-use lifeboat::{Bus, CallError, Event, Module, ProbeOptions, Subscription, WaitError};
+use lifeboat::{Bus, CallError, Event, Minor, Module, Policy, Subscription, WaitError};
 use lifeboat_edu_hosted::{Device, Service};
 use lifeboat_pci::{HostMemory, Iova};
 use lifeboat_pci_model::{Card, Model, Slot, Upstream};
@@ -134,7 +134,7 @@ impl Machine {
     fn watched(watch: Watch) -> Self {
         let mut module = Module::new();
         module.register::<Service>(());
-        let mut bus = Bus::with_options(module, move || ProbeOptions { watch, ..ProbeOptions::default() });
+        let mut bus = Bus::new(module, Policy { watch, ..Policy::default() });
         let (slot, events) = (Slot::new("0000:02:00.0"), bus.subscribe());
         bus.attach(&slot).unwrap();
         let card = slot.insert(card(0x100));
@@ -274,7 +274,7 @@ fn a_dump_by_hand_shows_its_registers() {
     let machine = Machine::new();
     let device = machine.added();
     let Event::Dumped { dump, .. } = ({
-        machine.bus.dump(0).unwrap();
+        machine.bus.dump(Minor(0)).unwrap();
         machine.events.recv_timeout(LONG).unwrap()
     }) else {
         panic!("no dump was told")

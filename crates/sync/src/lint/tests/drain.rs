@@ -1,4 +1,4 @@
-//! Waiting for sections to end.
+//! Tests of waits for the end of sections.
 
 use super::*;
 use crate::lint::{GATE, Mutex, fence_wait, signalling};

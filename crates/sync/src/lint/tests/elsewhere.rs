@@ -1,4 +1,4 @@
-//! Sections that end on another thread, or at a thread's end.
+//! Tests of sections that end on another thread, or at the end of a thread.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::lint::{GATE, Mutex, REVOCABLE, fence_wait, might_block, register_access};
 
-/// Leaves on another thread, and returns what is reported there.
+/// Ends a section on another thread, and returns the reports of that thread.
 fn leave_on_another(name: &str, token: Token) -> Vec<Report> {
     found(name, move || hooks::left(token))
 }
@@ -64,7 +64,7 @@ fn gate_5_while_a_movable_section_is_open_a_register_access_may_be_its_own() {
 
 #[test]
 fn gate_5_afterwards_it_is_reported_again() {
-    // Two places: the same finding is reported once.
+    // The two closures are two places, because the same finding is reported once.
     let first = || register_access();
     let second = || register_access();
     hooks::left(hooks::entered_movable());
@@ -116,7 +116,7 @@ fn at_the_end_of_a_thread_nothing_is_recorded_and_nothing_panics() {
     thread_local!(static LATE: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) });
 
     let reports = found("at_the_end", || {
-        // Registered before the lint's own record, so dropped after it.
+        // This thread-local is registered before the lint's own record, and so dropped after it.
         LATE.with(|late| *late.borrow_mut() = None);
         LATE.with(|late| *late.borrow_mut() = Some(AtTheEnd(Some(enter(SectionKind::Gate, &GATE)))));
     });

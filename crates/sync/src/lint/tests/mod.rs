@@ -1,6 +1,8 @@
-//! Tests of what only this crate can tell the lint: sections. What others can do is tested in `tests/lint_*.rs`.
+//! Tests of the lint's reports about sections, which only this crate can cause. `tests/lint_*.rs`
+//! has the other tests.
 //!
-//! The binary is shared with other tests, so each takes its reports from a hook, by the name of its threads.
+//! The binary also runs other tests, so each test takes its reports from a hook, by the name of its
+//! threads.
 #![allow(clippy::unwrap_used)] // a test may fail so
 
 mod drain;
@@ -16,7 +18,7 @@ use super::{Class, Reaction, Report, ReportKind, force, set_hook};
 
 static REPORTS: Mutex<Vec<Report>> = Mutex::new(Vec::new());
 
-/// Runs `f` on a thread called `name` and returns what was reported there.
+/// Runs `f` on a thread called `name` and returns the reports of that thread.
 fn found<R: Send>(name: &str, f: impl FnOnce() -> R + Send) -> Vec<Report> {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! Calls that are allowed inside of sections.
+//! Tests of calls that are allowed inside sections.
 
 use super::*;
 use crate::lint::{FENCE, GATE, REVOCABLE, fence_wait, interrupt, might_block, reclaim, register_access};

@@ -12,7 +12,7 @@ use kernel::{
 };
 
 /// A work queue. Dropped, it waits for what is queued; so it must not be dropped by its own work.
-pub(crate) struct OwnedQueue(NonNull<bindings::workqueue_struct>);
+pub struct OwnedQueue(NonNull<bindings::workqueue_struct>);
 
 // SAFETY: work queues may be used and destroyed by any thread.
 unsafe impl Send for OwnedQueue {}
@@ -21,11 +21,17 @@ unsafe impl Sync for OwnedQueue {}
 
 impl OwnedQueue {
     /// A queue for work that is not tied to a CPU, and that memory reclaim may come to wait for.
-    pub(crate) fn new(name: &'static CStr) -> Result<Self> {
+    pub fn new(name: &'static CStr) -> Result<Self> {
         let flags = bindings::wq_flags_WQ_UNBOUND | bindings::wq_flags_WQ_MEM_RECLAIM;
         // SAFETY: both strings end in a zero, and the format takes the one string that is passed.
         let raw = unsafe { bindings::alloc_workqueue_noprof(c"%s".as_char_ptr(), flags, 0, name.as_char_ptr()) };
         NonNull::new(raw).map(Self).ok_or(ENOMEM)
+    }
+
+    /// Waits for all that is queued now.
+    pub fn flush(&self) {
+        // SAFETY: the queue is valid until it is destroyed in `drop`.
+        unsafe { bindings::__flush_workqueue(self.0.as_ptr()) };
     }
 }
 
@@ -47,7 +53,7 @@ impl Drop for OwnedQueue {
 
 /// Stops a work item for good: when this returns it does not run, and it cannot be queued any more. Waits for the work
 /// item's end, so it must not be called by it.
-pub(crate) fn disable<T, const ID: u64>(owner: &Arc<T>)
+pub fn disable<T, const ID: u64>(owner: &Arc<T>)
 where
     T: HasWork<T, ID> + WorkItem<ID, Pointer = Arc<T>>,
 {
@@ -57,15 +63,28 @@ where
 }
 
 /// As [`disable`], for work with a timer.
-pub(crate) fn disable_delayed<T, const ID: u64>(owner: &Arc<T>)
+pub fn disable_delayed<T, const ID: u64>(owner: &Arc<T>)
 where
     T: HasDelayedWork<T, ID> + WorkItem<ID, Pointer = Arc<T>>,
 {
-    // SAFETY: `HasDelayedWork` promises that the work item is that of a `delayed_work`.
-    let delayed = unsafe { kernel::container_of!(raw_work(owner), bindings::delayed_work, work) };
     // SAFETY: the pointer is to a living `T`, whose delayed work was initialized by `DelayedWork::new`.
-    let was_queued = unsafe { bindings::disable_delayed_work_sync(delayed) };
+    let was_queued = unsafe { bindings::disable_delayed_work_sync(raw_delayed_work(owner)) };
     give_back(owner, was_queued);
+}
+
+/// Calls a work item off whose time has not come. One that runs runs on; waits for nothing.
+pub(crate) fn call_off<T, const ID: u64>(owner: &Arc<T>)
+where
+    T: HasDelayedWork<T, ID> + WorkItem<ID, Pointer = Arc<T>>,
+{
+    // SAFETY: as in `disable_delayed`.
+    let was_queued = unsafe { bindings::cancel_delayed_work(raw_delayed_work(owner)) };
+    give_back(owner, was_queued);
+}
+
+fn raw_delayed_work<T: HasDelayedWork<T, ID>, const ID: u64>(owner: &Arc<T>) -> *mut bindings::delayed_work {
+    // SAFETY: `HasDelayedWork` promises that the work item is that of a `delayed_work`.
+    unsafe { kernel::container_of!(raw_work(owner), bindings::delayed_work, work) }
 }
 
 fn raw_work<T: HasWork<T, ID>, const ID: u64>(owner: &Arc<T>) -> *mut bindings::work_struct {

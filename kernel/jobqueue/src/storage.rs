@@ -4,12 +4,12 @@
 
 use kernel::prelude::*;
 
-/// A fixed number of slots. Lives on the heap: the kernel's stack is 16 KiB.
-pub(crate) struct Storage<T>(KVec<T>);
+/// A fixed number of slots, on the heap: there are more than one stretch of physical memory may hold.
+pub(crate) struct Storage<T>(KVVec<T>);
 
 impl<T: Default> Storage<T> {
     pub(crate) fn new(slots: usize) -> Result<Self> {
-        let mut storage = KVec::with_capacity(slots, GFP_KERNEL)?;
+        let mut storage = KVVec::with_capacity(slots, GFP_KERNEL)?;
         for _ in 0..slots {
             storage.push(T::default(), GFP_KERNEL)?;
         }

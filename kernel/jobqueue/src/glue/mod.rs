@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Where this crate meets what the `kernel` crate does not offer safely: the only place with
+//! `unsafe`.
+//!
+//! Everything here has a safe face. Each block says what it relies on; nothing relies on how the
+//! rest of the crate behaves.
+
+#![allow(unsafe_code)] // see above; denied in the rest of the crate
+
+mod callback;
+mod fence;
+mod shim;
+mod signalling;
+mod work;
+
+pub(crate) use callback::{Callback, Notify};
+pub use fence::{Fence, Timeline, Unsignalled};
+pub(crate) use signalling::Signalling;
+pub(crate) use work::call_off;
+pub use work::{disable, disable_delayed, OwnedQueue};

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The scheduler's shell: a lock around the core. Holds no policy.
+//!
+//! Events lock the core and feed it; [`crate::worker`] drains its actions. Signals are carried out
+//! under the lock, which a kernel fence's signal allows: it never blocks. So once the core is lost and
+//! drained, every fence has signalled, whatever the worker is doing. Everything else is carried out
+//! with the lock released.
+
+use core::time::Duration;
+
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::{atomic::Atomic, Arc, SpinLock},
+    workqueue::{new_delayed_work, new_work, DelayedWork, Work},
+};
+use lifeboat_core::fence::{FenceError, Seqno};
+use lifeboat_core::sched::{
+    self, Abort, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Priority, QueueError, QueueId,
+    QueueSlot, Reservation, ResetStats, RingIndex, RingSlot, SubmitError, TurnSlot, WaitSlot,
+};
+use lifeboat_core::Timestamp;
+
+use crate::clock::Clock;
+use crate::glue::{disable, disable_delayed, OwnedQueue, Unsignalled};
+use crate::hardware::{Hardware, Ledger};
+use crate::options::Options;
+use crate::storage::Storage;
+use crate::tick::{NEVER, TICK};
+use crate::wait::Held;
+use crate::worker::WORKER;
+
+type Core<H> = sched::Scheduler<Heap<H>>;
+
+/// Slots on the kernel's heap.
+pub(crate) struct Heap<H>(core::marker::PhantomData<H>);
+
+impl<H: Hardware> sched::Storage for Heap<H> {
+    type Fence = Unsignalled;
+    type Payload = Held<H>;
+    type Jobs = Storage<JobSlot<Unsignalled, Held<H>>>;
+    type Queues = Storage<QueueSlot>;
+    type Rings = Storage<RingSlot>;
+    type Contexts = Storage<ContextSlot>;
+    type Turns = Storage<TurnSlot>;
+    // Waits are declared by fences alone, so nothing is lent.
+    type Waits = [WaitSlot; 0];
+}
+
+/// The scheduler of one device. It outlives the device; see [`Scheduler::detach`].
+#[pin_data]
+pub struct Scheduler<H: Hardware> {
+    #[pin]
+    state: SpinLock<Core<H>>,
+    clock: Clock,
+    rings: u8,
+    ledger: Arc<H::Ledger>,
+    queue: Arc<OwnedQueue>,
+    /// Refers back to the device, from [`Scheduler::attach`] to [`Scheduler::detach`].
+    #[pin]
+    hardware: SpinLock<Option<Arc<H>>>,
+    /// When the tick on its way comes; see `tick`.
+    pub(crate) next_tick: Atomic<u64>,
+    #[pin]
+    pub(crate) worker_work: Work<Self, WORKER>,
+    #[pin]
+    pub(crate) tick_work: DelayedWork<Self, TICK>,
+}
+
+/// A task that is carried out with the lock released.
+pub(crate) enum Task<H: Hardware> {
+    /// Drop it.
+    Release(Held<H>),
+    /// Write it to its ring, then call [`Scheduler::started`] or [`Scheduler::start_failed`].
+    Run { id: JobId, job: Arc<H::Job>, ring: RingIndex, seqno: Seqno },
+    /// Find out whether the ring has begun its [suspect](Scheduler::suspect) and how far it is, have it
+    /// give that up ([`Scheduler::begin_abort`]) if it can, call [`Scheduler::begin_reset`], and if that
+    /// gives a number, reset it, let it prove itself, and call [`Scheduler::reset_done`].
+    Reset(RingIndex),
+    /// The same for all rings and the whole device: [`Scheduler::begin_device_reset`],
+    /// [`Scheduler::device_reset_done`].
+    ResetDevice,
+    /// Lose the device.
+    GiveUp,
+}
+
+impl<H: Hardware> Scheduler<H> {
+    /// A scheduler without a device, whose work items run on `queue`.
+    ///
+    /// # Errors
+    /// ENOMEM; EINVAL if there are more rings than can be counted.
+    pub fn new(options: &Options<'_>, ledger: Arc<H::Ledger>, queue: Arc<OwnedQueue>) -> Result<Arc<Self>> {
+        let rings = u8::try_from(options.rings.len())?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                state <- new_spinlock!(
+                    Core::with_shares(options.stores()?, options.limits(), options.shares),
+                    "lifeboat::scheduler"
+                ),
+                clock: Clock::start(),
+                rings,
+                ledger,
+                queue,
+                hardware <- new_spinlock!(None, "lifeboat::hardware"),
+                next_tick: Atomic::new(NEVER),
+                worker_work <- new_work!("lifeboat::worker"),
+                tick_work <- new_delayed_work!("lifeboat::tick"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// From here on jobs run, on this device, which is kept until [`Scheduler::detach`].
+    pub fn attach(self: &Arc<Self>, hardware: Arc<H>) {
+        let before = self.hardware.lock().replace(hardware);
+        drop(before);
+        self.kick();
+    }
+
+    /// The device is left alone, for good: when this returns nothing of it is being called, and will
+    /// be. Waits for what is being called. Jobs can still be submitted; see [`Scheduler::lose`].
+    pub fn detach(self: &Arc<Self>) {
+        disable_delayed::<Self, TICK>(self);
+        disable::<Self, WORKER>(self);
+        let hardware = self.hardware.lock().take();
+        drop(hardware);
+    }
+
+    /// Has the worker look whether there is something to do.
+    pub fn kick(self: &Arc<Self>) {
+        // An error only says that it is on its way already, or that there is no device any more.
+        let _ = self.queue.enqueue::<_, WORKER>(self.clone());
+    }
+
+    /// Opens a context that is banned at its `guilty_limit`-th reset (SCHED-7). `None` if there are as
+    /// many as there may be.
+    pub fn open_context(&self, guilty_limit: u32) -> Option<ContextId> {
+        self.state.lock().open_context(guilty_limit)
+    }
+
+    /// Opens a queue of a context on a ring.
+    ///
+    /// # Errors
+    /// What the core says.
+    pub fn open_queue(&self, context: ContextId, ring: u8, priority: Priority) -> Result<QueueId, QueueError> {
+        self.state.lock().open_queue_of(context, RingIndex(ring), priority)
+    }
+
+    /// The user of a context is gone: its queues are closed, and what has not been given to a ring is
+    /// cancelled.
+    pub fn close_context(self: &Arc<Self>, context: ContextId, queues: impl IntoIterator<Item = QueueId>) {
+        self.feed(|core| {
+            queues.into_iter().for_each(|queue| core.kill_queue(queue));
+            core.close_context(context);
+        });
+    }
+
+    /// What resets a context has seen; `None` if it was closed.
+    pub fn reset_stats(&self, context: ContextId) -> Option<ResetStats> {
+        self.state.lock().reset_stats(context)
+    }
+
+    /// A ring has completed all jobs up to a number.
+    pub fn hw_done(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, now| core.hw_done(RingIndex(ring), seqno, now));
+    }
+
+    /// A ring has completed one job, whatever became of those before it.
+    pub fn hw_done_one(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, now| core.hw_done_one(RingIndex(ring), seqno, now));
+    }
+
+    /// A ring has given up one job, and reads nothing of it any more.
+    pub fn aborted(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, now| core.aborted(RingIndex(ring), seqno, now));
+    }
+
+    /// A ring has stopped with a fault; `seqno` was read together with that.
+    pub fn fault(&self, ring: u8, seqno: Seqno) {
+        self.event(|core, now| core.fault(RingIndex(ring), seqno, now));
+    }
+
+    /// Nothing more is given to rings.
+    pub fn stop(&self) {
+        self.event(|core, _| core.stop());
+    }
+
+    /// No more work is accepted; every fence is owed ENODEV. See [`Scheduler::deliver`].
+    pub fn lose(&self) {
+        self.event(|core, _| core.lose(FenceError::Lost));
+    }
+
+    /// Nothing that the hardware was given can be read by it any more. After [`Scheduler::lose`].
+    pub fn hardware_gone(&self) {
+        self.event(|core, _| core.hardware_gone());
+    }
+
+    /// After [`Scheduler::lose`]: carries out all that is owed. A lost core owes only signals and
+    /// releases.
+    pub fn deliver(&self) {
+        while let Some(task) = self.next() {
+            drop(task);
+        }
+    }
+
+    /// Jobs that have not been given back. None after the cut. O(jobs).
+    pub fn jobs_left(&self) -> usize {
+        self.state.lock().job_count()
+    }
+
+    /// The number that a ring is to count from after a reset of the device.
+    pub(crate) fn number_after_reset(&self, ring: RingIndex) -> Option<Seqno> {
+        self.state.lock().number_after_reset(ring)
+    }
+
+    /// A place for a job.
+    pub(crate) fn reserve(&self, queue: QueueId, spec: JobSpec) -> Result<Reservation, SubmitError> {
+        self.state.lock().reserve(queue, spec)
+    }
+
+    pub(crate) fn cancel(&self, place: Reservation) {
+        self.state.lock().cancel(place);
+    }
+
+    pub(crate) fn commit(self: &Arc<Self>, place: Reservation, fence: Unsignalled, held: Held<H>) {
+        self.feed(|core| core.commit(place, fence, held));
+    }
+
+    /// A fence that a job waits for has signalled.
+    pub(crate) fn dependency_done(self: &Arc<Self>, job: JobId, outcome: Result<(), FenceError>) {
+        self.feed(|core| core.dependency_done(job, outcome));
+    }
+
+    /// The hardware has all jobs of a ring up to this number.
+    pub(crate) fn started(&self, ring: RingIndex, seqno: Seqno) {
+        self.event(|core, now| core.started(ring, seqno, now));
+    }
+
+    /// A job could not be given to the hardware, for a reason of its own.
+    pub(crate) fn start_failed(&self, job: JobId) {
+        self.event(|core, _| core.start_failed(job));
+    }
+
+    /// The job that is guilty if a ring is reset.
+    pub(crate) fn suspect(&self, ring: RingIndex) -> Option<(JobId, Arc<H::Job>)> {
+        let core = self.state.lock();
+        let suspect = core.suspect(ring)?;
+        Some((suspect, core.payload(suspect)?.job.clone()))
+    }
+
+    /// Whether its ring has begun it.
+    pub(crate) fn suspect_began(&self, suspect: JobId, began: Began) {
+        self.event(|core, _| core.suspect_began(suspect, began));
+    }
+
+    /// The job that a ring is to give up before it is reset, if any, and its number.
+    pub(crate) fn begin_abort(&self, ring: RingIndex) -> Option<(Arc<H::Job>, Seqno)> {
+        let mut core = self.state.lock();
+        let (suspect, seqno) = core.begin_abort(ring)?;
+        Some((core.payload(suspect)?.job.clone(), seqno))
+    }
+
+    /// What the ring says to that. `true` if it need not be reset now.
+    pub(crate) fn abort_answered(&self, ring: RingIndex, answer: Abort) -> bool {
+        self.event(|core, now| core.abort_answered(ring, answer, now))
+    }
+
+    /// Whether a ring must be reset still, and the number that it is to count from then.
+    pub(crate) fn begin_reset(&self, ring: RingIndex) -> Option<Seqno> {
+        self.event(|core, _| core.begin_reset(ring))
+    }
+
+    pub(crate) fn reset_done(&self, ring: RingIndex, succeeded: bool) {
+        self.event(|core, _| core.reset_done(ring, succeeded));
+    }
+
+    /// Whether the device must be reset still.
+    pub(crate) fn begin_device_reset(&self) -> bool {
+        self.event(|core, _| core.begin_device_reset())
+    }
+
+    pub(crate) fn device_reset_done(&self, succeeded: bool) {
+        self.event(|core, _| core.device_reset_done(succeeded));
+    }
+
+    /// Time has passed.
+    pub(crate) fn judge(&self) {
+        self.event(|core, now| core.tick(now));
+    }
+
+    /// Signals what is to be signalled and says what is to be done next. `None` until the next event.
+    pub(crate) fn next(&self) -> Option<Task<H>> {
+        let mut core = self.state.lock();
+        loop {
+            match core.poll_action()? {
+                Action::Signal { fence, result } => {
+                    self.ledger.ended(result);
+                    fence.signal(result);
+                }
+                Action::Release { payload } => return Some(Task::Release(payload)),
+                Action::Run { job: id, ring, seqno, .. } => {
+                    if let Some(held) = core.payload(id) {
+                        return Some(Task::Run { id, job: held.job.clone(), ring, seqno });
+                    }
+                }
+                Action::ResetRing { ring, .. } => return Some(Task::Reset(ring)),
+                Action::ResetDevice => return Some(Task::ResetDevice),
+                Action::GiveUp => return Some(Task::GiveUp),
+            }
+        }
+    }
+
+    /// When the next job is overdue, or `None` while nothing runs.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        Some(self.state.lock().next_deadline()?.since_beginning())
+    }
+
+    pub(crate) fn rings(&self) -> impl Iterator<Item = RingIndex> {
+        (0..self.rings).map(RingIndex)
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn queue(&self) -> &OwnedQueue {
+        &self.queue
+    }
+
+    /// The device, while there is one.
+    pub(crate) fn hardware(&self) -> Option<Arc<H>> {
+        self.hardware.lock().clone()
+    }
+
+    /// Feeds what the worker may have to act upon. Once the core is lost, what it owes is carried out
+    /// here: the worker may have ended.
+    fn feed<T>(self: &Arc<Self>, feed: impl FnOnce(&mut Core<H>) -> T) {
+        let is_over = self.event(|core, _| {
+            feed(core);
+            core.is_over()
+        });
+        if is_over {
+            self.deliver();
+        } else {
+            self.kick();
+        }
+    }
+
+    fn event<T>(&self, feed: impl FnOnce(&mut Core<H>, Timestamp) -> T) -> T {
+        let mut core = self.state.lock();
+        // The clock is read under the lock, so that the core's time does not run backwards.
+        let now = self.clock.now();
+        feed(&mut core, now)
+    }
+}

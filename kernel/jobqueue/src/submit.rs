@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A job on its way in. [`Scheduler::prepare`] may fail, and changes nothing then; what it gives can
+//! be committed, which cannot fail and allocates nothing (SCHED-3).
+
+use kernel::{prelude::*, sync::Arc};
+use lifeboat_core::sched::{JobSpec, QueueId, Reservation};
+
+use crate::errno::from_core;
+use crate::glue::{Fence, Unsignalled};
+use crate::hardware::Hardware;
+use crate::scheduler::Scheduler;
+use crate::wait::{Held, Wait, Waits};
+
+/// A place for a job, and all memory that it needs. Dropped, it is given back.
+pub struct Prepared<H: Hardware> {
+    scheduler: Arc<Scheduler<H>>,
+    /// Taken by the commit or by the drop.
+    place: Option<Reservation>,
+    waits: Waits<H>,
+}
+
+impl<H: Hardware> Scheduler<H> {
+    /// Reserves a place for a job in a queue, which waits for these fences. `spec.dependencies` is
+    /// filled in. O(fences).
+    ///
+    /// # Errors
+    /// ENOMEM, or what the core says ([`lifeboat_core::sched::SubmitError`]) by its number.
+    pub fn prepare(self: &Arc<Self>, queue: QueueId, spec: JobSpec, after: &[Fence]) -> Result<Prepared<H>> {
+        let dependencies = u32::try_from(after.len())?;
+        let place = self.reserve(queue, JobSpec { dependencies, ..spec }).map_err(from_core)?;
+        let job = place.job();
+        // From here on the place is given back if anything fails.
+        let mut prepared = Prepared { scheduler: self.clone(), place: Some(place), waits: Waits::default() };
+        for fence in after {
+            prepared.waits.push(Wait::new(self.clone(), job, fence.clone())?)?;
+        }
+        Ok(prepared)
+    }
+}
+
+impl<H: Hardware> Prepared<H> {
+    /// The point of no return: from here on the fence will signal. If the device was lost or the queue
+    /// closed meanwhile, it signals that.
+    pub fn commit(mut self, fence: Unsignalled, job: Arc<H::Job>) {
+        let waits = core::mem::take(&mut self.waits);
+        waits.begin();
+        if let Some(place) = self.place.take() {
+            self.scheduler.commit(place, fence, Held::new(job, waits));
+        }
+    }
+}
+
+impl<H: Hardware> Drop for Prepared<H> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.scheduler.cancel(place);
+        }
+    }
+}

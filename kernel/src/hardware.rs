@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The device, as its scheduler asks things of it (`lifeboat_jobqueue`).
+
+use kernel::{
+    prelude::*,
+    sync::{atomic::Full, Arc},
+};
+use lifeboat_core::fence::Seqno;
+use lifeboat_core::sched::{Abort, Began, ErrorScope, RingIndex};
+use lifeboat_core::unplug::Loss;
+use lifeboat_driver::{Driver, DriverError};
+use lifeboat_jobqueue::{Hardware, NotRun};
+
+use crate::counters::Counters;
+use crate::device::Device;
+use crate::drive::CUT_SHORT;
+use crate::interrupt;
+use crate::job::Job;
+use crate::registration::Driven;
+use crate::shown::Shown;
+
+impl Device {
+    /// Has the scheduler's worker look whether there is something to do.
+    pub(crate) fn kick(&self) {
+        self.engine.kick();
+    }
+}
+
+impl Hardware for Device {
+    type Job = Job;
+    type Ledger = Counters;
+
+    fn run(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Result<(), NotRun> {
+        let result = self.rings.lock().run(&self.link, ring.0, job, seqno);
+        self.noticed(result).map_err(|error| match error {
+            DriverError::Gone | CUT_SHORT => NotRun::Gone,
+            error if error.scope() == ErrorScope::Job => {
+                dev_warn!(self.pci, "a job was not given to ring {}: {}\n", ring.0, Shown(error));
+                NotRun::Job
+            }
+            error => {
+                dev_err!(self.pci, "a job could not be given to ring {}: {}\n", ring.0, Shown(error));
+                NotRun::Device
+            }
+        })
+    }
+
+    fn collect(self: &Arc<Self>) {
+        if self.in_memory.xchg(false, Full) {
+            self.rings.lock().collect(&self.link, |ring, progress| interrupt::report(self, ring, progress));
+        }
+    }
+
+    fn attend(self: &Arc<Self>) {
+        // An error is reported already.
+        let _ = interrupt::attend(self);
+    }
+
+    fn progress(self: &Arc<Self>, ring: RingIndex) -> Option<Seqno> {
+        if !Driven::in_order(&self.info, ring.0) {
+            // The ring's single completions, if the message about them was lost.
+            let _ = interrupt::attend(self);
+        }
+        self.io(|io| Driven::progress(io, ring.0)).ok()
+    }
+
+    fn began(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>) -> Began {
+        let began = self.rings.lock().began(&self.link, ring.0, job);
+        if began == Began::No {
+            dev_warn!(self.pci, "ring {} is not in the job that is overdue or faulted: nobody is to blame\n", ring.0);
+        }
+        began
+    }
+
+    fn abort(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Abort {
+        self.rings.lock().abort(&self.link, ring.0, job, seqno)
+    }
+
+    fn reset_ring(self: &Arc<Self>, ring: RingIndex, seqno: Seqno) -> Option<bool> {
+        works(self.noticed(reset_ring(self, ring.0, seqno)))
+    }
+
+    fn reset_device(self: &Arc<Self>, numbers: impl FnMut(RingIndex) -> Seqno) -> Option<bool> {
+        works(self.noticed(reset_device(self, numbers)))
+    }
+
+    fn give_up(self: &Arc<Self>) {
+        self.report_loss(Loss::Crashed);
+    }
+
+    fn is_idle(self: &Arc<Self>) {
+        if self.load.is_on() {
+            self.kick_load();
+        }
+    }
+}
+
+/// The scheduler's view of a reset's result.
+fn works(done: Result<(), DriverError>) -> Option<bool> {
+    (done != Err(CUT_SHORT)).then_some(done.is_ok())
+}
+
+fn reset_ring(device: &Device, number: u8, seqno: Seqno) -> Result<(), DriverError> {
+    let fault = device.link.io(|io| Driven::fault(io, number))?;
+    device.counters.ring_resets.add(1);
+    dev_notice!(device.pci, "resetting ring {number}: {fault:?}\n");
+    device.rings.lock().reset(&device.link, &device.info, number, seqno).inspect_err(|error| match *error {
+        CUT_SHORT => dev_notice!(device.pci, "the reset of ring {number} ends with the binding\n"),
+        error => dev_notice!(device.pci, "ring {number} was not reset: {}\n", Shown(error)),
+    })
+}
+
+fn reset_device(device: &Device, mut numbers: impl FnMut(RingIndex) -> Seqno) -> Result<(), DriverError> {
+    device.counters.device_resets.add(1);
+    dev_warn!(device.pci, "resetting the device\n");
+    // The watcher stays locked until the device works again: a look during the reset would get
+    // wrong answers.
+    let mut watcher = Some(device.watcher.lock());
+    let mut rings = device.rings.lock();
+    let number = |ring| numbers(RingIndex(ring));
+    let tables = &device.memory.tables;
+    let done = rings.reset_device(&device.link, &device.info, number, tables, || drop(watcher.take()));
+    done.inspect_err(|error| match *error {
+        CUT_SHORT => dev_notice!(device.pci, "the reset of the device ends with the binding\n"),
+        error => dev_err!(device.pci, "the device was not reset: {}\n", Shown(error)),
+    })
+}
