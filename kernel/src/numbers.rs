@@ -16,8 +16,6 @@ use kernel::{
 use lifeboat_core::share::Share;
 use lifeboat_driver::gpu::ContextId;
 
-use crate::job::Keep;
-
 /// The contexts of one device that clients share.
 #[pin_data]
 pub(crate) struct Numbers {
@@ -73,8 +71,8 @@ impl Holder {
     }
 }
 
-impl Keep for Number {
-    fn context(&self) -> ContextId {
+impl Number {
+    pub(crate) fn context(&self) -> ContextId {
         self.id
     }
 }

@@ -12,9 +12,12 @@ use lifeboat_driver::{gpu::Gpu, Driver};
 use lifeboat_jobqueue::{Fence, Scheduler, Timeline, Unsignalled};
 
 use super::history::History;
+use super::space::{Space, Used};
 use crate::device::Device;
 use crate::errno::from_core;
+use crate::glue::Reserved;
 use crate::job::Job;
+use crate::memory::Table;
 use crate::module_parameters;
 use crate::numbers::Number;
 use crate::registration::Driven;
@@ -23,7 +26,7 @@ use crate::registration::Driven;
 #[pin_data]
 pub(crate) struct Context {
     engine: Arc<Scheduler<Device>>,
-    number: Arc<Number>,
+    space: Arc<Space>,
     id: ContextId,
     #[pin]
     state: Mutex<State>,
@@ -56,16 +59,21 @@ pub(crate) struct Submission<'a> {
 impl Context {
     pub(crate) fn new(device: &Arc<Device>, number: Number) -> Result<Arc<Self>> {
         let history = History::new()?;
-        let number = Arc::new(number, GFP_KERNEL)?;
+        let space = Space::new(&device.memory, number)?;
         let engine = device.engine.clone();
         // As many as the hardware has, so there is one.
         let id = engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
         let scheduled = Scheduled { engine: engine.clone(), id, queues: KVec::new() };
         let state = State { scheduled: Some(scheduled), history };
         Arc::pin_init(
-            pin_init!(Self { engine, number, id, state <- new_mutex!(state, "lifeboat::context") }),
+            pin_init!(Self { engine, space, id, state <- new_mutex!(state, "lifeboat::context") }),
             GFP_KERNEL,
         )
+    }
+
+    /// The addresses of its jobs.
+    pub(crate) fn table(&self) -> &Arc<Table> {
+        self.space.table()
     }
 
     /// What resets the context has seen.
@@ -89,7 +97,7 @@ impl Context {
         done: impl FnOnce(R, &Fence),
     ) -> Result {
         let Submission { ring, priority, spec, after, commands } = submission;
-        let job = Job::new(self.number.clone(), commands)?;
+        let job = Job::new(Used::new(&self.space)?, commands)?;
         let spec = JobSpec { cost: Driven::cost(job.work()), ..spec };
         // Numbers are given in the order of the commits.
         let mut state = self.state.lock();
@@ -97,12 +105,15 @@ impl Context {
         let unsignalled = Unsignalled::new(&Timeline::shared(Driven::FACTS.name, "queue"), number)?;
         let fence = unsignalled.fence();
         let promised = ready(number, &fence)?;
-        let section = section()?;
         let queue = state.scheduled.as_mut().ok_or(ENOENT)?.queue(ring, priority)?;
-        let prepared = self.engine.prepare(queue, spec, after)?;
+        let reserved = Reserved::lock(self.space.table().objects()?)?;
+        let prepared = self.engine.prepare(queue, spec, after);
+        // A lost device says what is the matter with it.
+        let section = section()?;
         // The point of no return.
-        prepared.commit(unsignalled, job);
+        prepared?.commit(unsignalled, job);
         drop(section);
+        reserved.add(&fence);
         done(promised, &fence);
         let forgotten = state.history.keep(fence);
         drop(state);

@@ -6,12 +6,14 @@
 //! |---|---|
 //! | this one | the contexts of one file |
 //! | `context` | a context: its queues, and its jobs by number |
+//! | `space` | a context's addresses, and what its jobs keep of them |
 //! | `history` | the jobs that were submitted last |
 //!
 //! Locks, outermost first: `contexts`; a context's `state`; the scheduler's. `numbers` is a leaf.
 
 mod context;
 mod history;
+mod space;
 
 pub(crate) use context::{Context, Submission};
 

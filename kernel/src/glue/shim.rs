@@ -2,10 +2,12 @@
 
 //! Functions of `shim/`, which are C: the kernel has what they call as inlines or macros only.
 
+#![allow(improper_ctypes)] // locks inside the kernel's structures are empty types without lockdep
+
 use core::ffi::c_void;
 
-use kernel::bindings::dma_fence;
-use kernel::ffi::{c_char, c_int};
+use kernel::bindings::{self, dma_fence};
+use kernel::ffi::{c_char, c_int, c_long, c_ulong};
 
 extern "C" {
     /// Prints to a `struct drm_printer`.
@@ -20,6 +22,22 @@ extern "C" {
     pub(super) fn lifeboat_shim_chain_free(chain: *mut c_void);
     /// The `struct file` of a new sync_file for a fence, or null.
     pub(super) fn lifeboat_shim_sync_file_create(fence: *mut dma_fence) -> *mut c_void;
+    pub(super) fn lifeboat_shim_gem_get(object: *mut bindings::drm_gem_object);
+    pub(super) fn lifeboat_shim_gem_put(object: *mut bindings::drm_gem_object);
+    pub(super) fn lifeboat_shim_gem_offset(object: *mut bindings::drm_gem_object) -> u64;
+    pub(super) fn lifeboat_shim_gem_at(
+        drm: *mut bindings::drm_device,
+        start: c_ulong,
+        pages: c_ulong,
+    ) -> *mut bindings::drm_gem_object;
+    pub(super) fn lifeboat_shim_dma_buf_get(buffer: *mut bindings::dma_buf);
+    pub(super) fn lifeboat_shim_vma_pages(vma: *mut bindings::vm_area_struct) -> c_ulong;
+    pub(super) fn lifeboat_shim_vma_is_cow(vma: *mut bindings::vm_area_struct) -> bool;
+    pub(super) fn lifeboat_shim_vma_of_frames(vma: *mut bindings::vm_area_struct, write_combined: bool);
+    pub(super) fn lifeboat_shim_page_frame(page: *mut bindings::page) -> c_ulong;
+    /// Not of the shim: `bindings` lack it.
+    pub(super) fn drm_timeout_abs_to_jiffies(nanoseconds: i64) -> c_long;
+    pub(super) fn lifeboat_shim_is_being_killed() -> bool;
 }
 
 // Functions of the kernel that `bindings` does not list.

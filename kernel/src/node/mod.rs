@@ -12,22 +12,28 @@
 //! | `submit`, `sync` | SUBMIT, and the fences of a submission |
 //! | `wait` | WAIT |
 //! | `fdinfo` | what a file's fdinfo says |
+//! | `buffer`, `map` | BUFFER_*, MAP, UNMAP |
 //! | `capability` | GET_CAP, as far as the core does not answer it |
 //!
 //! A handler is a function in a file of its own that takes a [`Call`], for an ioctl of class Device also a
 //! [`Section`](crate::gate::Section), and the structure of `lifeboat_uapi`; and a row in `table`.
 
+mod buffer;
 mod call;
 mod capability;
 mod context;
 mod fdinfo;
 mod info;
+mod map;
 mod submit;
 mod sync;
 mod table;
 mod wait;
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, Arc},
+};
 use lifeboat_core::class::{Class, Entry, Presence};
 use lifeboat_core::errno::Errno;
 
@@ -35,8 +41,9 @@ use crate::bringup::Working;
 use crate::client::Client;
 use crate::device::Device;
 use crate::errno::from_core;
-use crate::glue::{Command, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
+use crate::glue::{Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
 use crate::holders::FileHold;
+use crate::memory::{Buffer, Object, Placement};
 
 /// The nodes of a device, beside its `struct drm_device`. While they are there, programs may hold the device.
 pub(crate) struct Node {
@@ -88,6 +95,8 @@ pub(crate) fn register(working: Working) -> Result {
 impl Nodes for Node {
     type File = File;
 
+    type Content = Buffer;
+
     const DESCRIPTION: &'static CStr = c"GPU that can vanish";
 
     fn open(&self, _: &DrmFile) -> impl PinInit<File, Error> {
@@ -110,6 +119,19 @@ impl Nodes for Node {
         }
         let Opened { drm, nodes, drm_file, file } = *opened;
         Some(call::perform(&Call { device: &nodes.device, file, drm, drm_file }, command))
+    }
+
+    fn import(&self, drm: &DrmDevice, origin: DmaBuf) -> Result<ARef<Object>> {
+        let _section = self.device.section()?;
+        Object::new(drm, Buffer::imported(&self.device.memory, origin)?)
+    }
+
+    fn create(opened: &Opened<'_, Self>, bytes: u64) -> Result<(u32, u64)> {
+        let device = &opened.nodes.device;
+        let _section = device.section()?;
+        let buffer = Buffer::new(&device.memory, bytes, Placement::Lazy)?;
+        let bytes = buffer.size();
+        Ok((Object::new(opened.drm, buffer)?.handle(opened.drm_file)?, bytes))
     }
 
     fn is_lost(&self) -> bool {

@@ -12,16 +12,12 @@ use kernel::{
     prelude::*,
     uaccess::{UserPtr, UserSlice},
 };
-use lifeboat_core::class::{Class, Entry, Presence};
-use lifeboat_core::errno::Errno;
 use lifeboat_core::sched::{IfDependencyFails, JobSpec, Priority};
 use lifeboat_driver::{gpu::Gpu, Driver};
 use lifeboat_uapi::{Submit, PRIORITY_HIGH, PRIORITY_LOW, PRIORITY_NORMAL, SUBMIT_IGNORE_ERRORS, SUBMIT_RESTARTABLE};
 
 use super::{sync, Call};
 use crate::client::Submission;
-use crate::errno::from_core;
-use crate::gate::Section;
 use crate::glue::{may_have_high_priority, Arguments, Command};
 use crate::registration::Driven;
 use crate::{module_parameters, ring};
@@ -58,19 +54,9 @@ pub(super) fn submit(call: &Call<'_>, command: Command, size: usize) -> Result {
             results.write(command.user(size))?;
             Ok(promised)
         },
-        || enter(call),
+        || call.device.section(),
         sync::Promised::keep,
     )
-}
-
-/// A section of the gate, as for a call of class Device.
-fn enter<'a>(call: &Call<'a>) -> Result<Section<'a>> {
-    let shut = |presence: Presence| match Class::Device.entry(presence) {
-        Entry::Refuse(refusal) => from_core(Errno::from(refusal)),
-        // No gate is shut while the device is there.
-        _ => ENODEV,
-    };
-    call.device.gate.enter().map_err(shut)
 }
 
 /// EINVAL for none, EACCES for one that the caller may not have.

@@ -6,7 +6,7 @@ use lifeboat_core::class::Class;
 use lifeboat_uapi::Submit;
 
 use super::call::{always, device, Row};
-use super::{context, info, submit, wait};
+use super::{buffer, context, info, map, submit, wait};
 
 /// The ioctls, by number.
 pub(super) const TABLE: &[Row] = &[
@@ -14,6 +14,12 @@ pub(super) const TABLE: &[Row] = &[
     device!(ContextCreate, context::create),
     always!(ContextDestroy, context::destroy),
     always!(ContextStatus, context::status),
+    device!(BufferCreate, buffer::create),
+    always!(BufferMmap, buffer::mmap),
+    always!(BufferWait, buffer::wait),
+    always!(BufferAdvise, buffer::advise),
+    device!(Map, map::map),
+    always!(Unmap, map::unmap),
     Row::free::<Submit>(Class::Driver, submit::submit),
     always!(Wait, wait::wait),
 ];
