@@ -25,4 +25,17 @@ void lifeboat_shim_vma_of_frames(struct vm_area_struct *vma, bool write_combined
 unsigned long lifeboat_shim_page_frame(struct page *page);
 bool lifeboat_shim_is_being_killed(void);
 
+#ifdef CONFIG_LOCKDEP
+void lifeboat_shim_section_begins(void);
+void lifeboat_shim_section_ends(void);
+void lifeboat_shim_ownership_begins(void);
+void lifeboat_shim_ownership_ends(void);
+void lifeboat_shim_gate_drains(void);
+void lifeboat_shim_assert_inside(void);
+void lifeboat_shim_teach_order(void);
+void lifeboat_shim_mistake_fence(void);
+void lifeboat_shim_mistake_reservation(void);
+void lifeboat_shim_mistake_modeset(void);
+#endif
+
 #endif

@@ -28,6 +28,7 @@ use crate::engine;
 use crate::errno::{errno, from_core};
 use crate::gate::{self, Gate};
 use crate::glue::{Enabled, Interrupts, Registration};
+use crate::holders::Holding;
 use crate::link::Link;
 use crate::load::Load;
 use crate::memory::Memory;
@@ -81,6 +82,8 @@ pub(crate) struct Device {
     pub(crate) pci: ARef<pci::Device>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    /// The programs' holds on it.
+    pub(crate) holding: Arc<Holding>,
     pub(crate) link: Arc<Link>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) info: <Driven as Driver>::Info,
@@ -152,6 +155,7 @@ impl Device {
                 health_work <- new_delayed_work!("lifeboat::health"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),
+                holding: Holding::of(function.as_ref())?,
                 shared,
                 counters,
                 link,

@@ -8,7 +8,7 @@ use crate::binding::Binding;
 use crate::bringup;
 use crate::debugfs::Files;
 use crate::device::Device;
-use crate::glue::registered;
+use crate::glue::{lint::Ownership, registered};
 use crate::node;
 use crate::removals::Trigger;
 
@@ -43,12 +43,14 @@ impl pci::Driver for PciDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
+            let _owner = Ownership::begin();
             let device = Device::new(function, registered()?)?;
             let binding = Held(Binding::begin(device.clone())?);
             Ok(try_pin_init!(Data {
                 binding,
                 files <- Files::new(&device),
                 _: {
+                    let _owner = Ownership::begin();
                     node::register(bringup::start(function, &device)?)?;
                 },
             }))

@@ -4,7 +4,11 @@
 //!
 //! A section may sleep, but must not wait for a fence or a reservation: the loss that would end that wait comes after the
 //! section. It is an SRCU section of this device's own, so that no call of another device delays the end of this one
-//! (GATE-3). Registers are not what the gate is for: [`crate::link`] has their sections, which must not sleep.
+//! (GATE-3). Each access to registers is in a section of [`crate::link`] besides, which must not sleep.
+//!
+//! Everything that uses the device by itself enters, too (GATE-8): the scheduler's worker, the interrupt handler, the health check. Probe and
+//! the end of the binding need no section: they have the device to themselves. Kernels with lockdep report who reaches for registers
+//! and is neither ([`lint`]).
 
 use kernel::{
     new_srcu,
@@ -18,6 +22,8 @@ use kernel::{
 use lifeboat_core::class::Presence;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
+
+use crate::glue::lint::{self, InSection};
 
 /// See the module documentation.
 #[pin_data]
@@ -39,7 +45,9 @@ const PRESENCES: [Presence; 5] = [
 
 /// A section of the gate: while this lives, the device's end waits, and calls on the device are allowed.
 pub(crate) struct Section<'a> {
+    // Dropped first: what lockdep is told is within what is true.
     _guard: Guard<'a>,
+    _lint: InSection,
 }
 
 impl Gate {
@@ -50,12 +58,13 @@ impl Gate {
         })
     }
 
-    /// Opens a section; the presence if the gate is shut.
+    /// Opens a section. An error is the presence that the gate was shut for.
     pub(crate) fn enter(&self) -> Result<Section<'_>, Presence> {
+        let lint = InSection::begin();
         let guard = self.sections.read_lock();
         // `shut` stores before it waits for sections: it waits for this one, or this one sees the store.
         match self.presence() {
-            Presence::Live => Ok(Section { _guard: guard }),
+            Presence::Live => Ok(Section { _guard: guard, _lint: lint }),
             shut => Err(shut),
         }
     }
@@ -79,6 +88,7 @@ impl Gate {
     /// Waits until no section is open. The gate must be shut.
     pub(crate) fn drain(&self) {
         debug_assert!(self.presence.load(Relaxed) != 0);
+        lint::drains();
         self.sections.synchronize_expedited();
     }
 }

@@ -22,12 +22,14 @@
 //! | `health`, `watcher` | is the device alive |
 //! | `memory` | buffers, maps and address tables of programs |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
-//! | `debugfs`, `counters`, `removals` | what can be seen |
+//! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
+//! | `mistakes` | calls that kernels with lockdep must report |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. The
-//! others (`enabled`, `interrupts`, `removal`, `loss`, `binding`, `removals`) are leaves. A register section takes none.
-//! Those of `memory` are stated there; they come after `rings`.
+//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
+//! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
+//! register section takes none. A section of the gate may be around any but `progress`. Those of
+//! `memory` are stated there; they come after `rings`.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
@@ -47,11 +49,13 @@ mod gate;
 mod glue;
 mod hardware;
 mod health;
+mod holders;
 mod interrupt;
 mod job;
 mod link;
 mod load;
 mod memory;
+mod mistakes;
 mod node;
 mod programs;
 mod registration;
@@ -65,7 +69,7 @@ mod watcher;
 mod workspace;
 
 use driver::PciDriver;
-use glue::{Devices, Registered};
+use glue::{lint, Devices, Registered};
 use lifeboat_jobqueue::clock;
 use shared::Shared;
 
@@ -77,6 +81,8 @@ struct Lifeboat {
     driver: Registration<pci::Adapter<PciDriver>>,
     #[pin]
     removals: File<Arc<Shared>>,
+    #[pin]
+    holders: File<Arc<Shared>>,
     devices: Devices,
     registered: Registered,
 }
@@ -84,11 +90,13 @@ struct Lifeboat {
 impl InPlaceModule for Lifeboat {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
+            lint::teach_order();
             let shared = Shared::new()?;
             Ok(try_pin_init!(Self {
                 registered: Registered::new(shared.clone(), module),
                 devices: Devices::new(module),
                 removals <- debugfs::removals(&shared),
+                holders <- debugfs::holders(&shared),
                 driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
             }))
         })

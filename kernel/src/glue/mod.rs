@@ -16,6 +16,7 @@ mod function;
 mod gem;
 mod id;
 mod irq;
+pub(crate) mod lint;
 mod mmap;
 mod notifier;
 mod pages;

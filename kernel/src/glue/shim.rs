@@ -33,3 +33,17 @@ extern "C" {
     pub(super) fn drm_timeout_abs_to_jiffies(nanoseconds: i64) -> c_long;
     pub(super) fn lifeboat_shim_is_being_killed() -> bool;
 }
+
+#[cfg(CONFIG_LOCKDEP)]
+extern "C" {
+    pub(super) fn lifeboat_shim_section_begins();
+    pub(super) fn lifeboat_shim_section_ends();
+    pub(super) fn lifeboat_shim_ownership_begins();
+    pub(super) fn lifeboat_shim_ownership_ends();
+    pub(super) fn lifeboat_shim_gate_drains();
+    pub(super) fn lifeboat_shim_assert_inside();
+    pub(super) fn lifeboat_shim_teach_order();
+    pub(super) fn lifeboat_shim_mistake_fence();
+    pub(super) fn lifeboat_shim_mistake_reservation();
+    pub(super) fn lifeboat_shim_mistake_modeset();
+}

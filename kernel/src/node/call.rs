@@ -69,6 +69,23 @@ macro_rules! always {
 pub(super) use always;
 
 #[allow(unused_macros)] // until there are contexts
+/// A row of class Driver, whose handler enters the gate itself: `driver!(Structure, handler)`.
+macro_rules! driver {
+    ($request:ident, $handler:path) => {
+        $crate::node::call::Row::free::<lifeboat_uapi::$request>(
+            lifeboat_core::class::Class::Driver,
+            |call, command, size| {
+                $crate::node::call::copied::<lifeboat_uapi::$request>(command, size, |arguments| {
+                    $handler(call, arguments)
+                })
+            },
+        )
+    };
+}
+#[allow(unused_imports)] // until there are contexts
+pub(super) use driver;
+
+#[allow(unused_macros)] // until there are contexts
 /// A row of class Device: `device!(Structure, handler)`. The handler takes a section, too.
 macro_rules! device {
     ($request:ident, $handler:path) => {

@@ -9,6 +9,7 @@
 //! | `call` | takes an ioctl from its number to its handler, by its class |
 //! | `info` | INFO |
 //! | `buffer` | buffers |
+//! | `fdinfo` | what a file's fdinfo says |
 //! | `capability` | GET_CAP, as far as the core does not answer it |
 //!
 //! A handler is a function in a file of its own that takes a [`Call`], for an ioctl of class Device also a
@@ -17,6 +18,7 @@
 mod buffer;
 mod call;
 mod capability;
+mod fdinfo;
 mod info;
 mod table;
 
@@ -31,17 +33,32 @@ use crate::bringup::Working;
 use crate::device::Device;
 use crate::errno::from_core;
 use crate::glue::{Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
+use crate::holders::FileHold;
 use crate::memory::{Buffer, Object, Placement};
 
-/// The nodes of a device, beside its `struct drm_device`.
+/// The nodes of a device, beside its `struct drm_device`. While they are there, programs may hold the device.
 pub(crate) struct Node {
     device: Arc<Device>,
+}
+
+impl Node {
+    fn new(device: Arc<Device>) -> Result<Self> {
+        device.shared.holders.add(device.holding.clone())?;
+        Ok(Self { device })
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.device.shared.holders.remove(&self.device.holding);
+    }
 }
 
 /// An open file.
 #[pin_data]
 pub(crate) struct File {
     device: Arc<Device>,
+    _hold: FileHold,
 }
 
 /// What a handler gets.
@@ -58,7 +75,7 @@ pub(crate) struct Call<'a> {
 /// Registers the nodes of a device that has been proven to work: the last step of probe (LIFE-6).
 pub(crate) fn register(working: Working) -> Result {
     let device = working.device();
-    let drm = DrmDevice::new(device.pci.as_ref(), Node { device: device.clone() })?;
+    let drm = DrmDevice::new(device.pci.as_ref(), Node::new(device.clone())?)?;
     let mut nodes = device.nodes.lock();
     *nodes = Some(Registration::new(drm)?);
     Ok(())
@@ -77,7 +94,7 @@ impl Nodes for Node {
             if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
                 return Err(from_core(Errno::from(refusal)));
             }
-            Ok(try_pin_init!(File { device }))
+            Ok(try_pin_init!(File { _hold: device.holding.hold_file()?, device }))
         })
     }
 
@@ -110,7 +127,7 @@ impl Nodes for Node {
         self.device.gate.presence() != Presence::Live
     }
 
-    fn show(_: &Opened<'_, Self>, _: &mut Printer) -> core::fmt::Result {
-        Ok(())
+    fn show(opened: &Opened<'_, Self>, printer: &mut Printer) -> core::fmt::Result {
+        fdinfo::show(opened.file, printer)
     }
 }

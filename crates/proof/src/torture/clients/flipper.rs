@@ -39,7 +39,7 @@ impl<'a> Show<'a> {
         let bytes = 4 * u64::from(SIDE) * u64::from(SIDE);
         let picture = || desk.call("create-buffer", || handle.create_buffer(Placement::Vram, bytes));
         let pictures = [picture()?, picture()?];
-        let mode = desk.call("resources", || handle.resources())?.mode(SIDE, SIDE);
+        let mode = desk.call("resources", || Ok(handle.resources()))?.mode(SIDE, SIDE);
         // Takes the place of somebody else's commit that is under way.
         desk.call("mode-set", || handle.set_mode(Some((&pictures[0], mode))))?;
         Some(Self { desk, pictures, events: Vec::new(), hotplugs: 0, fences: Vec::new(), handle })
