@@ -18,6 +18,17 @@ void *lifeboat_shim_chain_alloc(void);
 void lifeboat_shim_chain_free(void *chain);
 void *lifeboat_shim_sync_file_create(void *fence);
 
+void lifeboat_shim_gem_get(struct drm_gem_object *object);
+void lifeboat_shim_gem_put(struct drm_gem_object *object);
+u64 lifeboat_shim_gem_offset(struct drm_gem_object *object);
+struct drm_gem_object *lifeboat_shim_gem_at(struct drm_device *drm, unsigned long start, unsigned long pages);
+void lifeboat_shim_dma_buf_get(struct dma_buf *buffer);
+unsigned long lifeboat_shim_vma_pages(struct vm_area_struct *vma);
+bool lifeboat_shim_vma_is_cow(struct vm_area_struct *vma);
+void lifeboat_shim_vma_of_frames(struct vm_area_struct *vma, bool write_combined);
+unsigned long lifeboat_shim_page_frame(struct page *page);
+bool lifeboat_shim_is_being_killed(void);
+
 #ifdef CONFIG_LOCKDEP
 void lifeboat_shim_section_begins(void);
 void lifeboat_shim_section_ends(void);
@@ -30,16 +41,5 @@ void lifeboat_shim_mistake_fence(void);
 void lifeboat_shim_mistake_reservation(void);
 void lifeboat_shim_mistake_modeset(void);
 #endif
-
-void lifeboat_shim_gem_get(struct drm_gem_object *object);
-void lifeboat_shim_gem_put(struct drm_gem_object *object);
-u64 lifeboat_shim_gem_offset(struct drm_gem_object *object);
-struct drm_gem_object *lifeboat_shim_gem_at(struct drm_device *drm, unsigned long start, unsigned long pages);
-void lifeboat_shim_dma_buf_get(struct dma_buf *buffer);
-unsigned long lifeboat_shim_vma_pages(struct vm_area_struct *vma);
-bool lifeboat_shim_vma_is_cow(struct vm_area_struct *vma);
-void lifeboat_shim_vma_of_frames(struct vm_area_struct *vma, bool write_combined);
-unsigned long lifeboat_shim_page_frame(struct page *page);
-bool lifeboat_shim_is_being_killed(void);
 
 #endif
