@@ -9,7 +9,7 @@ use kernel::{
     sync::{atomic::Full, Arc},
 };
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::{Abort, Began, ErrorScope, RingIndex};
+use lifeboat_core::sched::{Abort, Began, ErrorScope, LetGo, QueueId, RingIndex};
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError};
 use lifeboat_jobqueue::{Hardware, NotRun};
@@ -83,6 +83,10 @@ impl Hardware for Device {
     fn abort(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Abort {
         let Ok(_section) = self.gate.enter() else { return Abort::Cannot };
         self.rings.lock().abort(&self.link, ring.0, job, seqno)
+    }
+
+    fn let_go(self: &Arc<Self>, ring: RingIndex, queue: QueueId, kept: &Arc<Job>, last_look: bool) -> LetGo {
+        self.rings.lock().let_go(&self.link, ring.0, queue, kept, last_look)
     }
 
     fn reset_ring(self: &Arc<Self>, ring: RingIndex, seqno: Seqno) -> Option<bool> {

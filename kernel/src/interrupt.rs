@@ -7,6 +7,7 @@ use kernel::{
     irq::{IrqReturn, ThreadedHandler},
     sync::{atomic::Release, Arc},
 };
+use lifeboat_core::sched::QueueId;
 use lifeboat_driver::{Driver, DriverError, Pending, Progress, RingReport};
 
 use crate::device::Device;
@@ -50,6 +51,7 @@ pub(crate) fn report(device: &Device, ring: u8, progress: Progress) {
         Progress::UpTo(seqno) => device.engine.hw_done(ring, seqno),
         Progress::One(seqno) => device.engine.hw_done_one(ring, seqno),
         Progress::Aborted(seqno) => device.engine.aborted(ring, seqno),
+        Progress::LetGo(queue) => device.engine.firmware_let_go(QueueId::from_bits(queue)),
         Progress::Stopped(seqno) => device.engine.fault(ring, seqno),
         Progress::InMemory => device.in_memory.store(true, Release),
     }

@@ -9,7 +9,7 @@ use kernel::{
 };
 use lifeboat_core::{
     fence::Seqno,
-    sched::{Abort, Began},
+    sched::{Abort, Began, LetGo, QueueId},
 };
 use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Duty, Progress};
 
@@ -105,6 +105,14 @@ impl Rings {
         let Some(ring) = self.rings.get_mut(usize::from(number)) else { return Abort::Cannot };
         // A device that cannot be asked gives nothing up.
         link.io(|io| Driven::abort(io, ring, job.work(), seqno)).unwrap_or(Abort::Cannot)
+    }
+
+    /// Has a ring's firmware let go of a queue.
+    pub(crate) fn let_go(&mut self, link: &Link, number: u8, queue: QueueId, kept: &Job, last_look: bool) -> LetGo {
+        let Some(ring) = self.rings.get_mut(usize::from(number)) else { return LetGo::Cannot };
+        // A device that cannot be asked lets go of nothing.
+        let answer = link.io(|io| Driven::let_go(io, ring, queue.to_bits(), kept.work(), last_look));
+        answer.unwrap_or(LetGo::Cannot)
     }
 
     /// Resets one ring.
