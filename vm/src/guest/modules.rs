@@ -66,6 +66,15 @@ impl ModuleTree {
     }
 }
 
+/// The modules that a module says it needs, by name.
+pub fn needed_by(image: &[u8]) -> Vec<String> {
+    const DEPENDS: &[u8] = b"\0depends=";
+    let Some(at) = image.windows(DEPENDS.len()).position(|bytes| bytes == DEPENDS) else { return Vec::new() };
+    let value = image[at + DEPENDS.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
+    let names = String::from_utf8_lossy(value);
+    names.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
+}
+
 fn read_unpacked(path: &Path) -> io::Result<Vec<u8>> {
     let mut image = Vec::new();
     let file = File::open(path)?;
@@ -123,6 +132,14 @@ mod tests {
         let modules = tree.with_dependencies("gpu_sched").unwrap();
         let found: Vec<_> = modules.iter().map(|m| (m.name.as_str(), m.image.as_slice())).collect();
         assert_eq!(found, [("base", &b"base"[..]), ("drm", b"drm"), ("gpu_sched", b"gpu-sched")]);
+    }
+
+    #[test]
+    fn what_a_module_needs_is_in_its_image() {
+        let image = |depends: &str| format!("ELF\0license=MIT\0depends={depends}\0name=lifeboat\0").into_bytes();
+        assert_eq!(needed_by(&image("drm,gpu-sched")), ["drm", "gpu_sched"]);
+        assert!(needed_by(&image("")).is_empty());
+        assert!(needed_by(b"not a module").is_empty());
     }
 
     #[test]

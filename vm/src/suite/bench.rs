@@ -1,8 +1,10 @@
 //! What a test works with: a guest that is up, and whatever its plan asked for.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use lifeboat_guest::wire::Request;
 use serde_json::{Value, json};
 
 use crate::card::gpu::{self, GpuServer};
@@ -11,6 +13,7 @@ use crate::driver::Driver;
 use crate::driver::removal::Removal;
 use crate::guest::initramfs::{Initramfs, module_path};
 use crate::guest::machine::Machine;
+use crate::guest::modules::{Module, ModuleError, ModuleTree, needed_by};
 use crate::guest::qemu::{Arguments, Hotplug};
 use crate::guest::qmp::{QmpError, Since};
 use crate::host::process::Processes;
@@ -29,6 +32,8 @@ pub struct Plan {
     pub gpu: bool,
     /// Whether an IOMMU translates.
     pub iommu: bool,
+    /// Modules of the kernel that are loaded from the start, besides those that ours needs.
+    pub modules: &'static [&'static str],
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],
 }
@@ -45,7 +50,8 @@ pub enum Card {
 }
 
 /// ACPI, an empty slot, a clean log.
-pub const PLAIN: Plan = Plan { hotplug: Hotplug::Acpi, card: Card::Nothing, gpu: false, iommu: false, provokes: &[] };
+pub const PLAIN: Plan =
+    Plan { hotplug: Hotplug::Acpi, card: Card::Nothing, gpu: false, iommu: false, modules: &[], provokes: &[] };
 
 /// The name of what is in the slot, for QEMU.
 pub const CARD: &str = "card";
@@ -72,6 +78,8 @@ impl<'a> Bench<'a> {
         processes: &Processes,
     ) -> Result<Self, Failure> {
         let mut initramfs = Initramfs::new(&environment.guest)?;
+        let needed = modules_for(plan, environment)?;
+        needed.iter().try_for_each(|module| initramfs.add_module(module))?;
         let gpu = if plan.gpu {
             initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
             let limit = environment.flavour.limit(pace::COMMAND);
@@ -81,6 +89,10 @@ impl<'a> Bench<'a> {
         };
         let arguments = Arguments { hotplug: plan.hotplug, iommu: plan.iommu, card: plan.card.as_device(), kernel: "" };
         let machine = Machine::boot(environment, folder, initramfs, &arguments, processes)?;
+        for Module { name, .. } in needed {
+            let request = Request::LoadModule { path: module_path(&name), parameters: String::new() };
+            machine.agent.call(request, pace::DRIVER)?;
+        }
         Ok(Self { machine, environment, gpu })
     }
 
@@ -145,6 +157,29 @@ impl<'a> Bench<'a> {
     pub fn limit(&self, limit: Duration) -> Duration {
         self.flavour().limit(limit)
     }
+}
+
+/// The kernel's modules that a plan needs, in the order in which they are loaded.
+fn modules_for(plan: &Plan, environment: &Environment) -> Result<Vec<Module>, Failure> {
+    let mut names: Vec<String> = Vec::new();
+    if plan.gpu {
+        let file = &environment.lifeboat_ko;
+        names = needed_by(&fs::read(file).map_err(|error| ModuleError::File { path: file.clone(), error })?);
+    }
+    names.extend(plan.modules.iter().map(|&name| name.to_owned()));
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tree = ModuleTree::open(&environment.modules_dir)?;
+    let mut needed: Vec<Module> = Vec::new();
+    for name in names {
+        for module in tree.with_dependencies(&name)? {
+            if !needed.contains(&module) {
+                needed.push(module);
+            }
+        }
+    }
+    Ok(needed)
 }
 
 impl Card {

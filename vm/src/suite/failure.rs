@@ -6,6 +6,7 @@ use crate::card::gpu::GpuError;
 use crate::guest::agent::AgentError;
 use crate::guest::initramfs::InitramfsError;
 use crate::guest::machine::MachineError;
+use crate::guest::modules::ModuleError;
 use crate::guest::qmp::QmpError;
 use crate::suite::judge::Verdict;
 
@@ -27,6 +28,9 @@ pub enum Failure {
     /// The guest's files.
     #[error(transparent)]
     Initramfs(#[from] InitramfsError),
+    /// The kernel's own modules.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
     /// The kernel's log.
     #[error(transparent)]
     Log(#[from] Verdict),
