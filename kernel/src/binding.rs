@@ -17,7 +17,7 @@ use lifeboat_core::unplug::{Bound, Cut, Loss};
 
 use crate::clock::Clock;
 use crate::device::{Device, Lose};
-use crate::glue::disable;
+use crate::glue::{disable, lint::Ownership};
 use crate::health;
 use crate::removals::{Step, Stopwatch, Trigger};
 use crate::shown::Shown;
@@ -89,6 +89,7 @@ impl Binding {
     fn lose(&self) {
         let device = &self.device;
         device.link.begin_end();
+        let _owner = Ownership::begin();
         let loss = device.loss.lock().unwrap_or(Loss::FellOff);
         let mut progress = self.progress.lock();
         *progress = match core::mem::replace(&mut *progress, Progress::Released) {
@@ -108,6 +109,7 @@ impl Binding {
         let device = &self.device;
         // First of all, since a reset that is under way holds a lock that the verdict needs.
         device.link.begin_end();
+        let _owner = Ownership::begin();
         let clock = Clock::start();
         let mut stopwatch = Stopwatch::start();
         let progress = core::mem::replace(&mut *self.progress.lock(), Progress::Released);

@@ -15,8 +15,17 @@ use crate::shown::Shown;
 use crate::workspace::Workspace;
 use crate::{health, module_parameters, selftest};
 
+/// A device that was brought up and has passed its self-test.
+pub(crate) struct Working(Arc<Device>);
+
+impl Working {
+    pub(crate) fn device(&self) -> &Arc<Device> {
+        &self.0
+    }
+}
+
 /// Brings the device up. After an error the caller ends the binding, which brings it to rest.
-pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result {
+pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result<Working> {
     let info = &device.info;
     let (rings, vram) = (Driven::rings(info), Driven::vram(info).map_or(0, |vram| vram.bytes));
     if Driven::contexts(info) < rings || vram < Workspace::vram_needed(rings) {
@@ -44,7 +53,7 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
     );
     health::start(device);
     device.set_load(*module_parameters::load.value_ref());
-    Ok(())
+    Ok(Working(device.clone()))
 }
 
 fn start_device(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result<(), Stopped> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The files under `lifeboat/` in debugfs: `removals`, and for each device `state`, `counters` and
-//! `load`.
+//! The files under `lifeboat/` in debugfs: `removals`, `holders`, and for each device `state`, `counters`,
+//! `load` and `mistake`.
 
 use kernel::{
     debugfs::{Dir, File},
@@ -12,6 +12,7 @@ use kernel::{
 };
 
 use crate::device::Device;
+use crate::mistakes;
 use crate::shared::Shared;
 
 /// A device's files. Dropped, they are gone, and nobody reads them.
@@ -23,6 +24,8 @@ pub(crate) struct Files {
     counters: File<Arc<Device>>,
     #[pin]
     load: File<Arc<Device>>,
+    #[pin]
+    mistake: File<Arc<Device>>,
     _dir: Dir,
 }
 
@@ -34,6 +37,7 @@ impl Files {
             state <- dir.read_callback_file(c"state", device.clone(), &show_state),
             counters <- dir.read_callback_file(c"counters", device.clone(), &show_counters),
             load <- dir.read_write_callback_file(c"load", device.clone(), &show_load, &set_load),
+            mistake <- dir.write_callback_file(c"mistake", device.clone(), &make_mistake),
             _dir: dir,
         })
     }
@@ -42,6 +46,15 @@ impl Files {
 /// The file with the last removals.
 pub(crate) fn removals(shared: &Arc<Shared>) -> impl PinInit<File<Arc<Shared>>, Error> + '_ {
     shared.dir.read_callback_file(c"removals", Ok::<_, Error>(shared.clone()), &show_removals)
+}
+
+/// The file with everything that keeps the module loaded.
+pub(crate) fn holders(shared: &Arc<Shared>) -> impl PinInit<File<Arc<Shared>>, Error> + '_ {
+    shared.dir.read_callback_file(c"holders", Ok::<_, Error>(shared.clone()), &show_holders)
+}
+
+fn show_holders(shared: &Arc<Shared>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{}", shared.holders)
 }
 
 fn show_removals(shared: &Arc<Shared>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,4 +86,13 @@ fn set_load(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
     };
     device.set_load(on);
     Ok(())
+}
+
+/// The name of a mistake, as it comes from `echo`.
+fn make_mistake(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
+    let mut text = [0; 16];
+    let written = reader.len();
+    let text = text.get_mut(..written).ok_or(EINVAL)?;
+    reader.read_slice(text)?;
+    mistakes::make(device, text.trim_ascii())
 }

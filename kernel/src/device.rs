@@ -24,7 +24,9 @@ use lifeboat_jobqueue::Scheduler;
 use crate::counters::Counters;
 use crate::engine;
 use crate::errno::errno;
-use crate::glue::{Enabled, Interrupts};
+use crate::gate::Gate;
+use crate::glue::{Enabled, Interrupts, Registration};
+use crate::holders::Holding;
 use crate::link::Link;
 use crate::load::Load;
 use crate::module_parameters;
@@ -76,7 +78,11 @@ pub(crate) struct Device {
     pub(crate) pci: ARef<pci::Device>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    /// The programs' holds on it.
+    pub(crate) holding: Arc<Holding>,
     pub(crate) link: Link,
+    #[pin]
+    pub(crate) gate: Gate,
     pub(crate) info: <Driven as Driver>::Info,
     state: Atomic<u32>,
     /// A ring has reported in its memory; the worker collects it.
@@ -92,6 +98,9 @@ pub(crate) struct Device {
     pub(crate) watcher: Mutex<Watcher>,
     #[pin]
     pub(crate) removal: Mutex<Removal>,
+    /// Registered last and unregistered after the cut. The nodes refer back to the device.
+    #[pin]
+    pub(crate) nodes: Mutex<Option<Registration>>,
     // The release gives these back.
     #[pin]
     pub(crate) enabled: Mutex<Option<Enabled>>,
@@ -124,11 +133,13 @@ impl Device {
         Arc::pin_init(
             try_pin_init!(Self {
                 engine,
+                gate <- Gate::new(),
                 load <- Load::new(),
                 in_memory: Atomic::new(false),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
                 watcher <- new_mutex!(Watcher::new(), "lifeboat::watcher"),
                 removal <- new_mutex!(Removal::of(function.as_ref()), "lifeboat::removal"),
+                nodes <- new_mutex!(None, "lifeboat::nodes"),
                 enabled <- new_mutex!(Some(enabled), "lifeboat::enabled"),
                 interrupts <- new_mutex!(None, "lifeboat::interrupts"),
                 rings <- new_mutex!(Rings::default(), "lifeboat::rings"),
@@ -136,6 +147,7 @@ impl Device {
                 health_work <- new_delayed_work!("lifeboat::health"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),
+                holding: Holding::of(function.as_ref())?,
                 shared,
                 counters,
                 link,

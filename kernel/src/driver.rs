@@ -8,7 +8,8 @@ use crate::binding::Binding;
 use crate::bringup;
 use crate::debugfs::Files;
 use crate::device::Device;
-use crate::glue::registered;
+use crate::glue::{lint::Ownership, registered};
+use crate::node;
 use crate::removals::Trigger;
 
 /// The driver as the bus knows it.
@@ -42,13 +43,15 @@ impl pci::Driver for PciDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
+            let _owner = Ownership::begin();
             let device = Device::new(function, registered()?)?;
             let binding = Held(Binding::begin(device.clone())?);
             Ok(try_pin_init!(Data {
                 binding,
                 files <- Files::new(&device),
                 _: {
-                    bringup::start(function, &device)?;
+                    let _owner = Ownership::begin();
+                    node::register(bringup::start(function, &device)?)?;
                 },
             }))
         })

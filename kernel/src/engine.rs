@@ -42,6 +42,7 @@ pub(crate) fn new<H: Hardware<Ledger = Counters>>(
         rings: &rings,
         shares: Shares::ALL,
         job_timeout,
+        firmware: Driven::firmware(info),
     };
     Scheduler::new(&options, counters.clone(), queue.clone())
 }

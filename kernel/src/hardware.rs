@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The device, as its scheduler asks things of it (`lifeboat_jobqueue`).
+//!
+//! Each answer is given in a section of the gate, or without the device once the gate is shut (GATE-8).
 
 use kernel::{
     prelude::*,
     sync::{atomic::Full, Arc},
 };
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::{Abort, Began, ErrorScope, RingIndex};
+use lifeboat_core::sched::{Abort, Began, ErrorScope, LetGo, QueueId, RingIndex};
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError};
 use lifeboat_jobqueue::{Hardware, NotRun};
@@ -32,6 +34,7 @@ impl Hardware for Device {
     type Ledger = Counters;
 
     fn run(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Result<(), NotRun> {
+        let _section = self.gate.enter().map_err(|_| NotRun::Gone)?;
         let result = self.rings.lock().run(&self.link, ring.0, job, seqno);
         self.noticed(result).map_err(|error| match error {
             DriverError::Gone | CUT_SHORT => NotRun::Gone,
@@ -47,17 +50,20 @@ impl Hardware for Device {
     }
 
     fn collect(self: &Arc<Self>) {
+        let Ok(_section) = self.gate.enter() else { return };
         if self.in_memory.xchg(false, Full) {
             self.rings.lock().collect(&self.link, |ring, progress| interrupt::report(self, ring, progress));
         }
     }
 
     fn attend(self: &Arc<Self>) {
+        let Ok(_section) = self.gate.enter() else { return };
         // An error is reported already.
         let _ = interrupt::attend(self);
     }
 
     fn progress(self: &Arc<Self>, ring: RingIndex) -> Option<Seqno> {
+        let _section = self.gate.enter().ok()?;
         if !Driven::in_order(&self.info, ring.0) {
             // The ring's single completions, if the message about them was lost.
             let _ = interrupt::attend(self);
@@ -66,6 +72,7 @@ impl Hardware for Device {
     }
 
     fn began(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>) -> Began {
+        let Ok(_section) = self.gate.enter() else { return Began::No };
         let began = self.rings.lock().began(&self.link, ring.0, job);
         if began == Began::No {
             dev_warn!(self.pci, "ring {} is not in the job that is overdue or faulted: nobody is to blame\n", ring.0);
@@ -74,14 +81,21 @@ impl Hardware for Device {
     }
 
     fn abort(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Abort {
+        let Ok(_section) = self.gate.enter() else { return Abort::Cannot };
         self.rings.lock().abort(&self.link, ring.0, job, seqno)
     }
 
+    fn let_go(self: &Arc<Self>, ring: RingIndex, queue: QueueId, kept: &Arc<Job>, last_look: bool) -> LetGo {
+        self.rings.lock().let_go(&self.link, ring.0, queue, kept, last_look)
+    }
+
     fn reset_ring(self: &Arc<Self>, ring: RingIndex, seqno: Seqno) -> Option<bool> {
+        let _section = self.gate.enter().ok()?;
         works(self.noticed(reset_ring(self, ring.0, seqno)))
     }
 
     fn reset_device(self: &Arc<Self>, numbers: impl FnMut(RingIndex) -> Seqno) -> Option<bool> {
+        let _section = self.gate.enter().ok()?;
         works(self.noticed(reset_device(self, numbers)))
     }
 

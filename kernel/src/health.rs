@@ -49,6 +49,8 @@ fn look_next(device: &Arc<Device>) {
 /// Looks at the device once. A device that is gone, hung, or replaced ends here and now; one that
 /// is not well is called suspect until it is well again or found to be one of these.
 fn poll(device: &Arc<Device>) {
+    // Shut: there is nothing more to be learned.
+    let Ok(_section) = device.gate.enter() else { return };
     device.counters.health_polls.add(1);
     let health = match look(device) {
         Ok(health) => health,

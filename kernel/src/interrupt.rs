@@ -7,6 +7,7 @@ use kernel::{
     irq::{IrqReturn, ThreadedHandler},
     sync::{atomic::Release, Arc},
 };
+use lifeboat_core::sched::QueueId;
 use lifeboat_driver::{Driver, DriverError, Pending, Progress, RingReport};
 
 use crate::device::Device;
@@ -18,6 +19,8 @@ pub(crate) struct Handler(pub(crate) Arc<Device>);
 impl ThreadedHandler for Handler {
     fn handle_threaded(&self) -> IrqReturn {
         let Self(device) = self;
+        // Shut: the end of the binding does the rest.
+        let Ok(_section) = device.gate.enter() else { return IrqReturn::Handled };
         device.counters.interrupts.add(1);
         // An error means that the device is gone, which is reported already; the unplug does the
         // rest.
@@ -48,6 +51,7 @@ pub(crate) fn report(device: &Device, ring: u8, progress: Progress) {
         Progress::UpTo(seqno) => device.engine.hw_done(ring, seqno),
         Progress::One(seqno) => device.engine.hw_done_one(ring, seqno),
         Progress::Aborted(seqno) => device.engine.aborted(ring, seqno),
+        Progress::LetGo(queue) => device.engine.firmware_let_go(QueueId::from_bits(queue)),
         Progress::Stopped(seqno) => device.engine.fault(ring, seqno),
         Progress::InMemory => device.in_memory.store(true, Release),
     }

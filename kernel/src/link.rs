@@ -20,7 +20,7 @@ use lifeboat_driver::{BarUse, Driver, DriverError, Io};
 use lifeboat_pci::BusError;
 
 use crate::clock::Clock;
-use crate::glue::{Section, BARS};
+use crate::glue::{lint, Section, BARS};
 use crate::registration::Driven;
 
 /// Limit for the last section to end. Sections do not block: a few register accesses, each at most
@@ -68,6 +68,7 @@ impl Link {
 
     /// Runs code of the driver in a register section. `BusError::Unmapped` after the cut.
     pub(crate) fn io<T>(&self, code: impl FnOnce(&Io<'_>) -> Result<T, DriverError>) -> Result<T, DriverError> {
+        lint::assert_inside();
         // The section is counted before the flag is read, and `cut` sets the flag before it reads
         // the count: one of the two sees the other.
         self.open.fetch_add(1, Full);

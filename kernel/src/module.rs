@@ -13,17 +13,21 @@
 //! | `driver`, `bringup`, `selftest` | probe, from a function on the bus to a device that works |
 //! | `binding`, `teardown` | its one end |
 //! | `device` | all that there is of a device |
+//! | `node` | its nodes, which programs open and call |
+//! | `gate` | calls of users that need the device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
 //! | `engine`, `hardware`, `interrupt` | the device and its scheduler, whose shell is `lifeboat_jobqueue` |
 //! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health`, `watcher` | is the device alive |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
-//! | `debugfs`, `counters`, `removals` | what can be seen |
+//! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
+//! | `mistakes` | calls that kernels with lockdep must report |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. The
-//! others (`enabled`, `interrupts`, `removal`, `loss`, `binding`, `removals`) are leaves. A register section takes none.
+//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
+//! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
+//! register section takes none. A section of the gate may be around any but `progress`.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
@@ -39,13 +43,17 @@ mod driver;
 mod engine;
 mod errno;
 mod exercise;
+mod gate;
 mod glue;
 mod hardware;
 mod health;
+mod holders;
 mod interrupt;
 mod job;
 mod link;
 mod load;
+mod mistakes;
+mod node;
 mod programs;
 mod registration;
 mod removals;
@@ -58,27 +66,34 @@ mod watcher;
 mod workspace;
 
 use driver::PciDriver;
-use glue::Registered;
+use glue::{lint, Devices, Registered};
 use lifeboat_jobqueue::clock;
 use shared::Shared;
 
-/// The module's state. Dropped in this order: first no device is left, then nothing shows them, then nothing is shared.
+/// The module's state. Dropped in this order: first no device is bound, then nothing shows them, then none is referred to, then
+/// nothing is shared.
 #[pin_data]
 struct Lifeboat {
     #[pin]
     driver: Registration<pci::Adapter<PciDriver>>,
     #[pin]
     removals: File<Arc<Shared>>,
+    #[pin]
+    holders: File<Arc<Shared>>,
+    devices: Devices,
     registered: Registered,
 }
 
 impl InPlaceModule for Lifeboat {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
+            lint::teach_order();
             let shared = Shared::new()?;
             Ok(try_pin_init!(Self {
                 registered: Registered::new(shared.clone(), module),
+                devices: Devices::new(module),
                 removals <- debugfs::removals(&shared),
+                holders <- debugfs::holders(&shared),
                 driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
             }))
         })

@@ -43,13 +43,15 @@ pub(crate) enum Step {
     Interrupts,
     /// Waiting for the last register section, signalling the last fences.
     Registers,
+    /// Taking the nodes from the system.
+    Nodes,
     /// Giving back memory and the function itself.
     Release,
 }
 
 impl Step {
-    const NAMES: [&'static str; 8] =
-        ["turn", "verdict", "jobs", "work", "quiesce", "interrupts", "registers", "release"];
+    const NAMES: [&'static str; 9] =
+        ["turn", "verdict", "jobs", "work", "quiesce", "interrupts", "registers", "nodes", "release"];
 }
 
 /// Measures how long each step takes.

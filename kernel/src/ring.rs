@@ -9,9 +9,9 @@ use kernel::{
 };
 use lifeboat_core::{
     fence::Seqno,
-    sched::{Abort, Began},
+    sched::{Abort, Began, LetGo, QueueId},
 };
-use lifeboat_driver::{Driver, DriverError, Duty, Progress};
+use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Duty, Progress};
 
 use crate::drive::{drive, Stopped};
 use crate::glue::Memory;
@@ -37,6 +37,13 @@ pub(crate) struct Rings {
 /// The credits of a ring, for its scheduler.
 pub(crate) fn credits(info: &<Driven as Driver>::Info, number: u8) -> u32 {
     Driven::ring_shape(info, number, ENTRIES).credits
+}
+
+/// The most commands that a job may have on any ring.
+pub(crate) fn most_commands(info: &<Driven as Driver>::Info) -> u32 {
+    let rings = 0..Driven::rings(info);
+    let each = rings.map(|number| Driven::most_commands(Driven::ring_shape(info, number, ENTRIES).credits));
+    each.min().unwrap_or(0)
 }
 
 impl Rings {
@@ -98,6 +105,14 @@ impl Rings {
         let Some(ring) = self.rings.get_mut(usize::from(number)) else { return Abort::Cannot };
         // A device that cannot be asked gives nothing up.
         link.io(|io| Driven::abort(io, ring, job.work(), seqno)).unwrap_or(Abort::Cannot)
+    }
+
+    /// Has a ring's firmware let go of a queue.
+    pub(crate) fn let_go(&mut self, link: &Link, number: u8, queue: QueueId, kept: &Job, last_look: bool) -> LetGo {
+        let Some(ring) = self.rings.get_mut(usize::from(number)) else { return LetGo::Cannot };
+        // A device that cannot be asked lets go of nothing.
+        let answer = link.io(|io| Driven::let_go(io, ring, queue.to_bits(), kept.work(), last_look));
+        answer.unwrap_or(LetGo::Cannot)
     }
 
     /// Resets one ring.

@@ -5,6 +5,7 @@
 use kernel::{debugfs::Dir, prelude::*, sync::Arc};
 
 use crate::glue::OwnedQueue;
+use crate::holders::Holders;
 use crate::removals::Removals;
 
 /// See the module documentation.
@@ -15,6 +16,8 @@ pub(crate) struct Shared {
     pub(crate) dir: Dir,
     #[pin]
     pub(crate) removals: Removals,
+    #[pin]
+    pub(crate) holders: Holders,
 }
 
 impl Shared {
@@ -24,6 +27,7 @@ impl Shared {
                 queue: Arc::new(OwnedQueue::new(c"lifeboat")?, GFP_KERNEL)?,
                 dir: Dir::new(c"lifeboat"),
                 removals <- Removals::new(),
+                holders <- Holders::new(),
             }),
             GFP_KERNEL,
         )

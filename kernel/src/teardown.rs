@@ -43,6 +43,7 @@ impl Teardown for Shell {
         self.began = Some(Clock::start());
         self.stopwatch = Stopwatch::start();
         let device = &self.device;
+        device.gate.shut(loss);
         device.end_in(State::Gone);
         device.removal.lock().loss = loss;
         device.load.set(false);
@@ -53,13 +54,17 @@ impl Teardown for Shell {
         self.device.engine.deliver();
     }
 
-    // Waits for whole operations of users. The only user there is yet is the load.
+    // Waits for whole operations of users, and of the load.
     fn drain(&mut self) {
+        self.device.gate.drain();
         disable::<Device, LOAD>(&self.device);
     }
 
     fn sweep(&mut self) {
         self.device.engine.deliver();
+        if let Some(nodes) = self.device.nodes.lock().as_ref() {
+            nodes.drm().wake_files();
+        }
         self.lap(Step::Jobs);
     }
 
@@ -91,9 +96,15 @@ impl Teardown for Shell {
             dev_err!(device.pci, "{left} jobs were leaked: their fences have not signalled\n");
         }
         self.lap(Step::Registers);
-        let mut removal = device.removal.lock();
-        removal.unplug_us = self.began.map_or(0, |clock| clock.elapsed_us());
-        removal.retired = device.counters.jobs_retired.get();
+        {
+            let mut removal = device.removal.lock();
+            removal.unplug_us = self.began.map_or(0, |clock| clock.elapsed_us());
+            removal.retired = device.counters.jobs_retired.get();
+        }
+        // The kernel's part, which takes as long as it takes: users have been told by now, and the hardware is off.
+        let nodes = device.nodes.lock().take();
+        drop(nodes);
+        self.lap(Step::Nodes);
     }
 
     fn release(&mut self) {

@@ -27,7 +27,7 @@ impl Watcher {
 
     /// How long until the next look, or `None` if there is nothing more to be learned.
     pub(crate) fn due_in(&self) -> Option<Duration> {
-        Some(self.vitals.due()?.since_beginning().saturating_sub(self.clock.elapsed()))
+        Some(self.vitals.next_deadline()?.since_beginning().saturating_sub(self.clock.elapsed()))
     }
 
     /// What the device is to compute at the next look.

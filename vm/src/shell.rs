@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::card::gpu::GpuServer;
 use crate::card::hotplug::SLOT;
-use crate::driver::DEBUGFS;
+use crate::driver::{self, DEBUGFS};
 use crate::guest::initramfs::{Initramfs, module_path};
 use crate::guest::machine::MachineError;
+use crate::guest::modules::ModuleTree;
 use crate::guest::qemu::{self, Arguments, Hotplug, INITRAMFS};
 use crate::host::process::Processes;
 use crate::pace;
@@ -27,9 +28,14 @@ pub fn run(environment: &Environment, processes: &Processes) -> Result<(), Failu
     let folder = folder.path();
     let mut initramfs = Initramfs::new(&environment.guest)?;
     initramfs.add_file(&environment.image.join("usr/bin/busybox"), "/bin/busybox")?;
+    let mut needs = String::new();
+    for module in ModuleTree::open(&environment.modules_dir)?.with_dependencies(driver::NEEDS)? {
+        initramfs.add_module(&module)?;
+        needs = format!("{needs}insmod {}; ", module_path(&module.name));
+    }
     initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
     let profile = folder.join("profile");
-    std::fs::write(&profile, greeting(environment, folder)).map_err(MachineError::Qemu)?;
+    std::fs::write(&profile, greeting(environment, folder, &needs)).map_err(MachineError::Qemu)?;
     initramfs.add_file(&profile, "/etc/profile")?;
     std::fs::write(folder.join(INITRAMFS), initramfs.finish()?).map_err(MachineError::Qemu)?;
     let _gpu = GpuServer::start(&environment.lifeboat, folder, processes, pace::COMMAND)?;
@@ -41,7 +47,7 @@ pub fn run(environment: &Environment, processes: &Processes) -> Result<(), Failu
 }
 
 /// What the guest's shell does first. Said there and not before the boot, whose log would push it off the screen.
-fn greeting(environment: &Environment, folder: &Path) -> String {
+fn greeting(environment: &Environment, folder: &Path, needs: &str) -> String {
     let module = module_path("lifeboat");
     let lifeboat = environment.lifeboat.display();
     let folder = folder.display();
@@ -49,7 +55,7 @@ fn greeting(environment: &Environment, folder: &Path) -> String {
         "cat <<'END'
 
 The GPU is {SLOT}. Its driver is not loaded yet:
-    insmod {module} load=1        (or without load=1: no work of its own)
+    {needs}insmod {module} load=1        (or without load=1: no work of its own)
     cat {DEBUGFS}/{SLOT}/counters
 Faults of the GPU, from another terminal of the host:
     {lifeboat} gpu ctl --control {folder}/gpu.sock.ctl --help

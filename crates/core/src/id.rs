@@ -26,6 +26,17 @@ impl<T> Id<T> {
         Self { index, generation, kind: PhantomData }
     }
 
+    /// The whole handle as a number, for a firmware that is told of an object and names it in its answers.
+    pub const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    /// The handle that such a number stands for. A number that no handle has is a stale handle.
+    #[allow(clippy::cast_possible_truncation)] // the halves of the number
+    pub const fn from_bits(bits: u64) -> Self {
+        Self::new(bits as u32, (bits >> 32) as u32)
+    }
+
     /// Returns the index of the slot, for names and tables. The index alone does not identify an
     /// object.
     pub const fn index(self) -> u32 {

@@ -14,6 +14,24 @@
 //!   to another object.
 //! - **Orders that matter are types.** The steps of an unplug consume one another ([`unplug`]).
 //!
+//! All machines use the same words, for what is said to them and asked of them:
+//!
+//! | form | means | for example |
+//! |---|---|---|
+//! | a past form, or `x_done` | an event: that has happened | [`started`](sched::Scheduler::started), [`hw_done`](sched::Scheduler::hw_done), [`failed`](incident::Incident::failed), [`took_effect`](kms::Crtc::took_effect) |
+//! | an imperative | a decision of the shell or of its user; it takes effect at once | [`kill_queue`](sched::Scheduler::kill_queue), [`lose`](sched::Scheduler::lose), [`revoke`](kms::Leases::revoke) |
+//! | `reserve`, then `commit` or `cancel` | a decision in two steps: one that may fail, and one that cannot | [`commit`](sched::Scheduler::commit) |
+//! | `poll_action` | what the shell is to do next, handed out once; `None` until the next event | [`poll_action`](sched::Scheduler::poll_action) |
+//! | `begin_x` | the shell is about to do x: whether that is still to be done, or for the last time. Then it is under way until `x_done` | [`begin_reset`](sched::Scheduler::begin_reset), [`begin_look`](polling::Polling::begin_look) |
+//! | `x_answered` | what the driver has said when it was asked for x | [`abort_answered`](sched::Scheduler::abort_answered) |
+//! | `look`, `observe`, `judge` | what the shell has read of the device; gives what follows from it | [`look`](vitals::Vitals::look) |
+//! | `tick` | time has passed | [`tick`](sched::Scheduler::tick) |
+//! | `next_deadline` | when to tick, or to look, if nothing happens before; `None`: not until an event | [`next_deadline`](sched::Scheduler::next_deadline) |
+//! | `is_x`, and nouns | a question, which changes nothing | [`is_over`](sched::Scheduler::is_over), [`payload`](sched::Scheduler::payload) |
+//!
+//! `now` is the last argument, and the time of the event. Two machines are told in another way. [`lifecycle`] has its events as values, because
+//! it answers all of them in all states, by a table. [`unplug`] has its steps as types, because their order never changes.
+//!
 //! | module | concept |
 //! |---|---|
 //! | [`class`] | classes of calls: access to the device, and the answer after a loss |

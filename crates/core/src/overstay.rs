@@ -33,7 +33,7 @@ impl Overstay {
     }
 
     /// Counts another scan that found the visitor. Returns whether the visitor has overstayed.
-    pub fn again(&mut self) -> bool {
+    pub fn seen_again(&mut self) -> bool {
         self.0 = self.0.saturating_add(1);
         self.0 >= Self::LOOKS
     }
@@ -48,7 +48,7 @@ mod tests {
         for limit in [Duration::from_secs(10), Duration::from_millis(3), Duration::MAX] {
             let mut visitor = Overstay::first();
             let mut inside = Duration::ZERO;
-            while !visitor.again() {
+            while !visitor.seen_again() {
                 inside += Overstay::pause(limit);
             }
             inside += Overstay::pause(limit);
@@ -60,13 +60,13 @@ mod tests {
     #[test]
     fn drv_3_one_pause_however_long_is_no_overstay() {
         let mut visitor = Overstay::first();
-        assert!(!visitor.again(), "the machine slept between two looks");
+        assert!(!visitor.seen_again(), "the machine slept between two looks");
     }
 
     #[test]
     fn drv_3_a_visitor_that_overstays_does_so_from_then_on() {
         let mut visitor = Overstay(u32::MAX);
-        assert!(visitor.again());
-        assert!(visitor.again());
+        assert!(visitor.seen_again());
+        assert!(visitor.seen_again());
     }
 }

@@ -37,13 +37,13 @@ impl Polling {
     }
 
     /// Begins a look. Returns whether this look is the last.
-    pub fn looks(&mut self, now: Timestamp) -> bool {
+    pub fn begin_look(&mut self, now: Timestamp) -> bool {
         self.charge(now, self.longest_pause);
         self.left.is_zero()
     }
 
     /// Ends a look and begins a pause.
-    pub fn pauses(&mut self, now: Timestamp) {
+    pub fn look_done(&mut self, now: Timestamp) {
         self.charge(now, self.longest_look);
     }
 
@@ -72,13 +72,13 @@ mod tests {
         let began = now;
         let mut polling = Polling::new(LIMIT, PAUSE, now);
         for look in 1.. {
-            let last = polling.looks(now);
+            let last = polling.begin_look(now);
             let (look_took, paused) = took();
             now = now.plus(look_took);
             if last {
                 return (look, now.since_beginning().saturating_sub(began.since_beginning()));
             }
-            polling.pauses(now);
+            polling.look_done(now);
             now = now.plus(paused);
         }
         unreachable!()

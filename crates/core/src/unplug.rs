@@ -11,13 +11,15 @@
 //!    before the drain: a section that waits for a fence would otherwise never end (S2 in docs/conformance.md).
 //! 3. **drain**: wait for open sections, up to a deadline; sections still open are reported by place and age.
 //! 4. **sweep**: fences born while draining are retired too; owed events are delivered.
-//! 5. **cut**: interrupts off, DMA off, hardware dropped.
+//! 5. **cut**: a device that answers is shut down by its driver first, with full access (S0); then interrupts off, DMA off,
+//!    hardware dropped.
 //! 6. **release**: the bus may forget the device.
 //!
 //! Step 7 of the design, the last user leaving, is an ordinary drop of the device and needs no order.
 //!
 //! A step that is dropped instead of continued (a panic in the shell) runs the remaining steps: an unplug that has begun
-//! ends. A step that panicked is run once more; if that panics too, the process aborts.
+//! ends. A step that panicked is run once more, which is why [steps are idempotent](Teardown); if that panics too, the
+//! process aborts.
 //!
 //! Skipping a step, or taking one twice, does not compile (LIFE-6); this order does:
 //!
@@ -88,6 +90,10 @@ impl fmt::Display for Loss {
 }
 
 /// What the shell does at each step. None may block without a limit; after a loss of the hardware none may wait for it.
+///
+/// **Steps are idempotent.** A step that panicked is run once more, from its beginning. So each can be called again after
+/// it has ended, or after any part of it, before the next step; it then does what is left, and what its doc says is true
+/// afterwards holds. Nothing is done twice that may be done once only: fences signal once, and events are delivered once.
 pub trait Teardown {
     /// Step 1. After it no new work is accepted.
     fn announce(&mut self, loss: Loss);
@@ -97,7 +103,9 @@ pub trait Teardown {
     fn drain(&mut self);
     /// Step 4. After it every fence and owed event of this binding has been delivered.
     fn sweep(&mut self);
-    /// Step 5. After it the device reaches no memory and raises no interrupt, and nobody here reaches the device.
+    /// Step 5. First of all, a device that answers is shut down by its driver, which has full access until then: registers,
+    /// interrupts, DMA. A device that does not answer is asked nothing. After the step the device reaches no memory and
+    /// raises no interrupt, and nobody here reaches the device.
     fn cut(&mut self);
     /// Step 6. After it the bus may forget the device.
     fn release(&mut self);
@@ -294,6 +302,7 @@ mod life_6_no_step_is_taken_twice {}
 #[cfg(test)]
 mod tests {
     extern crate std;
+    use std::vec;
     use std::vec::Vec;
 
     use super::*;
@@ -332,6 +341,94 @@ mod tests {
         }
         fn release(&mut self) {
             self.did("release");
+        }
+    }
+
+    /// A shell that does every step twice, as after a panic at the very end of each.
+    struct Twice<T>(T);
+
+    impl<T: Teardown> Teardown for Twice<T> {
+        fn announce(&mut self, loss: Loss) {
+            (0..2).for_each(|_| self.0.announce(loss));
+        }
+        fn retire(&mut self) {
+            (0..2).for_each(|_| self.0.retire());
+        }
+        fn drain(&mut self) {
+            (0..2).for_each(|_| self.0.drain());
+        }
+        fn sweep(&mut self) {
+            (0..2).for_each(|_| self.0.sweep());
+        }
+        fn cut(&mut self) {
+            (0..2).for_each(|_| self.0.cut());
+        }
+        fn release(&mut self) {
+            (0..2).for_each(|_| self.0.release());
+        }
+    }
+
+    /// A shell over the scheduler, as small as it can be: what a step owes, it does as often as it is asked.
+    #[derive(Default)]
+    struct Owes {
+        loss: Option<Loss>,
+        fences: u32,
+        signalled: u32,
+        shut_down: u32,
+        reaches_memory: bool,
+        released: bool,
+    }
+
+    impl Teardown for &mut Owes {
+        fn announce(&mut self, loss: Loss) {
+            self.loss.get_or_insert(loss);
+        }
+        fn retire(&mut self) {
+            self.signalled += core::mem::take(&mut self.fences);
+        }
+        fn drain(&mut self) {}
+        fn sweep(&mut self) {
+            self.retire();
+        }
+        fn cut(&mut self) {
+            if core::mem::take(&mut self.reaches_memory) {
+                self.shut_down += 1;
+            }
+        }
+        fn release(&mut self) {
+            self.released = true;
+        }
+    }
+
+    #[test]
+    fn life_7_steps_that_are_done_twice_do_what_steps_do_that_are_done_once() {
+        let mut owes = Owes { fences: 3, reaches_memory: true, ..Owes::default() };
+        let twice = Bound::new(Twice(&mut owes));
+        twice.announce(Loss::FellOff).retire().drain().sweep().cut().release();
+        assert_eq!((owes.loss, owes.fences, owes.signalled), (Some(Loss::FellOff), 0, 3));
+        assert_eq!((owes.shut_down, owes.reaches_memory, owes.released), (1, false, true));
+    }
+
+    #[test]
+    fn life_7_every_step_may_be_done_twice_and_the_next_follows() {
+        let mut steps = Vec::new();
+        let shell = Twice(Shell { steps: &mut steps, breaks_at: None });
+        Bound::new(shell).announce(Loss::Unplugged).retire().drain().sweep().cut().release();
+        let twice: Vec<_> = ALL.iter().flat_map(|step| [*step; 2]).collect();
+        assert_eq!(steps, twice);
+    }
+
+    #[test]
+    fn life_7_whichever_step_panics_is_run_again() {
+        for broken in &ALL[..5] {
+            let mut steps = Vec::new();
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let shell = Shell { steps: &mut steps, breaks_at: Some(broken) };
+                Bound::new(shell).announce(Loss::Unplugged).retire().drain().sweep().cut().release();
+            }));
+            assert!(result.is_err());
+            let expected: Vec<_> = ALL.iter().flat_map(|step| vec![*step; 1 + usize::from(step == broken)]).collect();
+            assert_eq!(steps, expected);
         }
     }
 

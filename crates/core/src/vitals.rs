@@ -103,7 +103,7 @@ impl Vitals {
     }
 
     /// Returns the time of the next look, or `None` after a final verdict.
-    pub fn due(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Timestamp> {
         (!self.over).then_some(self.due)
     }
 
@@ -183,16 +183,16 @@ mod tests {
         }
         assert_eq!(look(49), Health::Suspect { heartbeat: 49, stalls: 2 });
         assert_eq!(look(49), Health::Hung { heartbeat: 49 });
-        assert_eq!(vitals.due(), None, "nobody asks it any more");
+        assert_eq!(vitals.next_deadline(), None, "nobody asks it any more");
     }
 
     #[test]
     fn health_2_a_heartbeat_proves_nothing_if_the_device_does_not_compute() {
         let mut vitals = vitals();
         assert_eq!(vitals.look(Timestamp::default(), Verdict::Unsure, Some(1)), Health::Unsure { looks: 1 });
-        assert!(vitals.due().is_some());
+        assert!(vitals.next_deadline().is_some());
         assert_eq!(vitals.look(Timestamp::default(), Verdict::Dead, Some(2)), Health::Dead);
-        assert_eq!(vitals.due(), None);
+        assert_eq!(vitals.next_deadline(), None);
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 1 });
         assert_eq!(look(Verdict::Unsure, 9), Health::Unsure { looks: 2 });
         assert_eq!(look(Verdict::Unsure, 9), Health::Nonsense);
-        assert_eq!(vitals.due(), None, "nobody asks it any more");
+        assert_eq!(vitals.next_deadline(), None, "nobody asks it any more");
         let mut hasty = Vitals::new(Watch { stalls: 0, ..WATCH }, Timestamp::default(), 7);
         assert_eq!(hasty.look(Timestamp::default(), Verdict::Unsure, None), Health::Nonsense);
     }
@@ -216,13 +216,13 @@ mod tests {
     fn health_2_a_device_without_a_heartbeat_is_alive_as_long_as_it_computes() {
         let mut vitals = vitals();
         for round in 0..50 {
-            let due = vitals.due().expect("it is never found hung");
+            let due = vitals.next_deadline().expect("it is never found hung");
             let health = vitals.look(due, Verdict::Alive, None);
             assert_eq!(health, Health::Alive { heartbeat: None }, "round {round}");
-            assert!(vitals.due() > Some(due));
+            assert!(vitals.next_deadline() > Some(due));
         }
         assert_eq!(vitals.look(Timestamp::default(), Verdict::Dead, None), Health::Dead);
-        assert_eq!(vitals.due(), None, "nobody asks it any more");
+        assert_eq!(vitals.next_deadline(), None, "nobody asks it any more");
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
         }
         assert_eq!([look(Verdict::Unsure), look(Verdict::Unsure)], [1, 2].map(|looks| Health::Unsure { looks }));
         assert_eq!(look(Verdict::Unsure), Health::Nonsense);
-        assert_eq!(vitals.due(), None, "nobody asks it any more");
+        assert_eq!(vitals.next_deadline(), None, "nobody asks it any more");
     }
 
     #[test]
@@ -257,15 +257,24 @@ mod tests {
         let (mut same, mut patterns) = (0, [0; 200]);
         for (round, pattern) in (0..).zip(&mut patterns) {
             *pattern = one.pattern();
-            let before = one.due().unwrap();
+            let before = one.next_deadline().unwrap();
             assert_eq!(one.look(before, Verdict::Alive, Some(round)), alive(round));
             other.look(before, Verdict::Alive, Some(round));
-            let apart = one.due().unwrap().since_beginning().saturating_sub(before.since_beginning());
+            let apart = one.next_deadline().unwrap().since_beginning().saturating_sub(before.since_beginning());
             assert!((700..=900).contains(&apart.as_millis()), "{apart:?}");
-            same += u32::from(one.due() == other.due());
+            same += u32::from(one.next_deadline() == other.next_deadline());
         }
         assert!(same < 10, "two devices are looked at together");
         assert!(patterns.iter().all(|pattern| *pattern != 0 && *pattern != u32::MAX));
         assert!(patterns.windows(2).all(|two| two[0] != two[1]));
+    }
+
+    #[test]
+    fn patterns_are_marsaglias_sequence_so_none_comes_again_before_all_others() {
+        let mut vitals = Vitals::new(WATCH, Timestamp::default(), 1);
+        for expected in [1, 270_369, 67_634_689, 2_647_435_461, 307_599_695] {
+            assert_eq!(vitals.pattern(), expected);
+            vitals.look(Timestamp::default(), Verdict::Alive, None);
+        }
     }
 }

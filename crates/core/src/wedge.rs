@@ -241,6 +241,7 @@ mod tests {
             let names: Vec<&str> = chosen.iter().map(|method| method.name()).collect();
             let expected = if bits == 0 { "unknown".to_string() } else { names.join(",") };
             assert_eq!(methods.to_string(), expected);
+            assert_eq!(chosen.iter().fold(methods, |methods, method| methods.with(*method)), methods, "added twice");
             let event = event(methods, None);
             assert_eq!(event.as_bytes(), std::format!("WEDGED={expected}\0").as_bytes(), "never truncated");
         }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::health::{judge_identity, Verdict};
-use lifeboat_core::sched::{Abort, Began};
+use lifeboat_core::sched::{Abort, Began, Firmware, LetGo};
 use lifeboat_core::wedge::Methods;
 use lifeboat_pci::DmaMemory;
 
@@ -24,7 +24,7 @@ use crate::{DriverError, Io, Sequence, Unavailable};
 /// | called | functions |
 /// |---|---|
 /// | at probe | [`info`](Self::info), [`ring_shape`](Self::ring_shape), [`ring`](Self::ring), [`bring_up`](Self::bring_up) |
-/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`collect`](Self::collect), [`place`](Self::place), [`began`](Self::began), [`abort`](Self::abort), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
+/// | by whoever schedules jobs | [`run`](Self::run), [`progress`](Self::progress), [`collect`](Self::collect), [`place`](Self::place), [`began`](Self::began), [`abort`](Self::abort), [`let_go`](Self::let_go), [`fault`](Self::fault), [`reset_ring`](Self::reset_ring), [`reset_device`](Self::reset_device) |
 /// | by interrupts | [`pending`](Self::pending) |
 /// | now and then | [`presence`](Self::presence), [`computes`](Self::computes), [`heartbeat`](Self::heartbeat), [`identify`](Self::identify) |
 /// | by a dump | [`read`](Self::read) |
@@ -202,6 +202,31 @@ pub trait Driver: Sized + 'static {
         Ok(Abort::Cannot)
     }
 
+    /// Has a ring's firmware let go of a closed queue that it was told of, and that nothing runs in. `queue` is a number
+    /// that no other queue has, `kept` what was kept alive for the firmware since it was told. [`LetGo::Asked`] promises
+    /// that its answer is [reported](Progress::LetGo). In a `last_look` it was asked before, and did not answer in time:
+    /// [`LetGo::Done`] if it has let go by now, else it is reset (SCHED-12). A device without such firmware leaves this
+    /// out: as here, it holds nothing.
+    ///
+    /// # Errors
+    /// [`DriverError::Gone`], [`DriverError::Bus`]; then the firmware is reset.
+    fn let_go<M: DmaMemory>(
+        io: &Io<'_>,
+        ring: &mut Self::Ring<M>,
+        queue: u64,
+        kept: Self::Work<'_>,
+        last_look: bool,
+    ) -> Result<LetGo, DriverError> {
+        let _ = (io, ring, queue, kept, last_look);
+        Ok(LetGo::Done)
+    }
+
+    /// What must be reset so that no firmware holds anything: as here, the ring.
+    fn firmware(info: &Self::Info) -> Firmware {
+        let _ = info;
+        Firmware::OfEachRing
+    }
+
     /// Why a ring has stopped, if it has.
     ///
     /// # Errors
@@ -360,6 +385,8 @@ pub enum Progress {
     /// It has given up the job with this number, as it was [told](Driver::abort), and reads nothing of
     /// it any more. Reported before a number that is behind it.
     Aborted(Seqno),
+    /// Its firmware holds nothing any more of the queue with this number, as it was [told](Driver::let_go).
+    LetGo(u64),
     /// It has stopped with a fault, and had completed everything up to this number.
     Stopped(Seqno),
     /// It has written into its memory how far it is: whoever has the ring [collects](Driver::collect)

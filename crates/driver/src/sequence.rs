@@ -117,7 +117,7 @@ impl Pace {
     pub fn begin(&mut self, now: Timestamp) {
         self.began = now;
         self.first.get_or_insert(now);
-        self.last = self.wait.as_mut().is_some_and(|wait| wait.looks(now));
+        self.last = self.wait.as_mut().is_some_and(|wait| wait.begin_look(now));
     }
 
     /// The step has ended at `now`. Says what comes next.
@@ -136,7 +136,7 @@ impl Pace {
             return Turn::Overdue;
         }
         let began = self.began;
-        self.wait.get_or_insert_with(|| Polling::new(within, after, began)).pauses(now);
+        self.wait.get_or_insert_with(|| Polling::new(within, after, began)).look_done(now);
         Turn::Pause(after.min(within).min(left))
     }
 

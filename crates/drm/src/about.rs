@@ -1,10 +1,7 @@
-//! What a user can learn of a driver and its device. None of this fails after loss (CALL-2).
+//! What a user can learn of a driver and its device. None of this can fail, so it does not after loss (CALL-2).
 
-use lifeboat::CallError;
-use lifeboat::calls::Arguments;
 use lifeboat_driver::gpu::Gpu;
 
-use crate::Device;
 use crate::device::Users;
 use crate::maps::Maps;
 
@@ -30,26 +27,14 @@ pub enum Capability {
 pub(crate) struct GetVersion;
 pub(crate) struct GetCapability(pub(crate) Capability);
 
-impl<G: Gpu> Arguments<Device<G>> for GetVersion {
-    fn check(&self, _: &Users<G>) -> Result<(), CallError> {
-        Ok(())
-    }
-}
-
-impl<G: Gpu> Arguments<Device<G>> for GetCapability {
-    fn check(&self, _: &Users<G>) -> Result<(), CallError> {
-        Ok(())
-    }
-}
-
-pub(crate) fn version<G: Gpu>(_: &Users<G>, _: GetVersion) -> Result<Version, CallError> {
+pub(crate) fn version<G: Gpu>(_: &Users<G>, _: GetVersion) -> Version {
     let facts = &G::FACTS;
-    Ok(Version { driver: facts.name, version: facts.version })
+    Version { driver: facts.name, version: facts.version }
 }
 
-pub(crate) fn capability<G: Gpu>(users: &Users<G>, GetCapability(capability): GetCapability) -> Result<u64, CallError> {
-    Ok(match capability {
+pub(crate) fn capability<G: Gpu>(users: &Users<G>, GetCapability(capability): GetCapability) -> u64 {
+    match capability {
         Capability::MapVram => u64::from(users.gpu.maps().is_ok_and(Maps::can_map)),
         Capability::ResetStats => 1,
-    })
+    }
 }

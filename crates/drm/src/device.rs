@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::{fmt, ptr};
 
-use lifeboat::calls::{Bound, Call, Callee, Entrance, Key, Reach};
+use lifeboat::calls::{Bound, Call, Callee, Entrance, InfallibleCall, Key, Reach};
 use lifeboat::{Base, CallError, Hardware, Ledger, Link, Minor};
 use lifeboat_core::class::Presence;
 use lifeboat_driver::gpu::{ContextId, Gpu};
@@ -94,6 +94,11 @@ impl<G: Gpu> Device<G> {
     #[track_caller]
     pub(crate) fn call<C: Call<Self>>(&self, call: C) -> Result<C::Reply, CallError> {
         call.make(&Entrance::new(self))
+    }
+
+    /// Makes a call that cannot fail.
+    pub(crate) fn ask<C: InfallibleCall<Self>>(&self, call: C) -> C::Reply {
+        call.make(self.users())
     }
 }
 

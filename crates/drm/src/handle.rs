@@ -61,19 +61,13 @@ impl<G: Gpu> Handle<G> {
     }
 
     /// Which driver this is.
-    ///
-    /// # Errors
-    /// None: it returns a result as every call does.
-    pub fn version(&self) -> Result<Version, CallError> {
-        self.call(GetVersion)
+    pub fn version(&self) -> Version {
+        self.device.ask(GetVersion)
     }
 
     /// Whether the driver can do something: 1 if so, 0 if not, if the capability does not say otherwise.
-    ///
-    /// # Errors
-    /// None: it returns a result as every call does.
-    pub fn capability(&self, capability: Capability) -> Result<u64, CallError> {
-        self.call(GetCapability(capability))
+    pub fn capability(&self, capability: Capability) -> u64 {
+        self.device.ask(GetCapability(capability))
     }
 
     /// What the device has. Never fails (CALL-2).
@@ -178,11 +172,8 @@ impl<G: Gpu> Handle<G> {
     }
 
     /// What there is to show pictures on, and how large they may be. Nothing for a lessee whose lease was revoked.
-    ///
-    /// # Errors
-    /// None: it returns a result as every call does.
-    pub fn resources(&self) -> Result<Resources, CallError> {
-        self.call(GetResources(&self.tenant))
+    pub fn resources(&self) -> Resources {
+        self.device.ask(GetResources(&self.tenant))
     }
 
     /// The connector: its modes, and whether there is a screen. After loss it is disconnected (KMS-1).
@@ -274,11 +265,8 @@ impl<G: Gpu> Handle<G> {
     }
 
     /// What of the display this handle may see and program: everything, or what was leased, or nothing once that was revoked.
-    ///
-    /// # Errors
-    /// None: it returns a result as every call does.
-    pub fn leased(&self) -> Result<Objects, CallError> {
-        self.call(GetLease(&self.tenant))
+    pub fn leased(&self) -> Objects {
+        self.device.ask(GetLease(&self.tenant))
     }
 
     /// Takes back a lease that this handle has granted. What its lessee has committed stays, and ends as it would have. From

@@ -50,12 +50,6 @@ impl<G: Gpu> Arguments<Device<G>> for CreateQueue<'_, G> {
     }
 }
 
-impl<G: Gpu> Arguments<Device<G>> for SetPriority<'_, G> {
-    fn check(&self, users: &Users<G>) -> Result<(), CallError> {
-        users.owns(&self.queue.context.device)
-    }
-}
-
 impl<G: Gpu> Arguments<Device<G>> for MoveQueue<'_, G> {
     fn check(&self, users: &Users<G>) -> Result<(), CallError> {
         users.owns(&self.queue.context.device)?;
@@ -88,12 +82,8 @@ fn refused(error: QueueError) -> CallError {
     }
 }
 
-pub(crate) fn set_priority<G: Gpu>(
-    _: &Users<G>,
-    SetPriority { queue, priority }: SetPriority<'_, G>,
-) -> Result<(), CallError> {
+pub(crate) fn set_priority<G: Gpu>(_: &Users<G>, SetPriority { queue, priority }: SetPriority<'_, G>) {
     queue.scheduled.set_priority(priority);
-    Ok(())
 }
 
 pub(crate) fn move_to<G: Gpu>(_: &Users<G>, MoveQueue { queue, ring }: MoveQueue<'_, G>) -> Result<(), CallError> {
@@ -108,13 +98,10 @@ impl<G: Gpu> Queue<G> {
         self.ring.load(Relaxed)
     }
 
-    /// Changes its turns, from its next job on. It comes last among the queues that are ready at the new priority. Never
-    /// fails, also not after loss.
-    ///
-    /// # Errors
-    /// None: it returns a result as every call does.
-    pub fn set_priority(&self, priority: Priority) -> Result<(), CallError> {
-        self.context.device.call(SetPriority { queue: self, priority })
+    /// Changes its turns, from its next job on. It comes last among the queues that are ready at the new priority. Has
+    /// no effect on a lost device.
+    pub fn set_priority(&self, priority: Priority) {
+        self.context.device.ask(SetPriority { queue: self, priority });
     }
 
     /// Gives it another ring below [`DeviceInfo::rings`](crate::DeviceInfo::rings), from the next job that has not been

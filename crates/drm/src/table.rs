@@ -23,8 +23,8 @@ lifeboat::calls! {
         core OPEN: Open;
         /// Dropping the handle.
         core CLOSE: Always;
-        core VERSION: Always(GetVersion) -> Version = about::version;
-        core CAPABILITY: Always(GetCapability) -> u64 = about::capability;
+        core VERSION: Infallible(GetVersion) -> Version = about::version;
+        core CAPABILITY: Infallible(GetCapability) -> u64 = about::capability;
         /// [`Handle::info`](crate::Handle::info).
         core PARAMETERS: Always;
         /// [`Fence::wait`], which needs no device.
@@ -36,7 +36,7 @@ lifeboat::calls! {
         /// What is exported after loss has nothing behind it, if it was in VRAM.
         core EXPORT: Always(Export<'_, G>) -> DmaBuf = dma_buf::export;
         core IMPORT: Device(Import<'_>) -> Buffer<G> = dma_buf::import;
-        core RESOURCES: Always(GetResources<'_>) -> Resources = display::resources;
+        core RESOURCES: Infallible(GetResources<'_>) -> Resources = display::resources;
         core GET_CONNECTOR: Always(GetConnector<'_>) -> ConnectorInfo = display::connector;
         core MODE_SET: Device(SetMode<'_, G>) -> () = display::set_mode;
         core PAGE_FLIP: Complete(Flip<'_, G>) -> Fence = display::flip;
@@ -44,7 +44,7 @@ lifeboat::calls! {
         core QUEUE_VBLANK: Complete(QueueVblank<'_>) -> Fence = display::queue_vblank;
         core CREATE_LEASE: Device(CreateLease<'_>) -> Lease<G> = display::create_lease;
         core LIST_LESSEES: Device(ListLessees<'_>) -> Vec<LesseeId> = display::list_lessees;
-        core GET_LEASE: Always(GetLease<'_>) -> Objects = display::get_lease;
+        core GET_LEASE: Infallible(GetLease<'_>) -> Objects = display::get_lease;
         core REVOKE_LEASE: Always(RevokeLease<'_>) -> () = display::revoke_lease;
 
         0x40 "create-context": Device(CreateContext<'_>) -> Context<G> = context::create;
@@ -52,7 +52,7 @@ lifeboat::calls! {
         0x41 "reset-stats": Always;
         0x42 "create-queue": Device(CreateQueue<'_, G>) -> Queue<G> = queue::create;
         /// What waits on the host changes places; the device is not asked.
-        0x43 "set-priority": Always(SetPriority<'_, G>) -> () = queue::set_priority;
+        0x43 "set-priority": Infallible(SetPriority<'_, G>) -> () = queue::set_priority;
         0x44 "move-queue": Always(MoveQueue<'_, G>) -> () = queue::move_to;
         0x45 "create-buffer": Device(CreateBuffer) -> Buffer<G> = buffer::create;
         /// Buffers in host memory need no device for this.

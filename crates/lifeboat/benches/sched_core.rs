@@ -13,10 +13,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
-use lifeboat_core::sched::{
-    Action, ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueId, QueueSlot, RingIndex, RingSlot, Scheduler,
-    Storage, Stores, TurnSlot, WaitSlot,
-};
+use lifeboat_core::sched::{Action, JobSpec, Limits, Priority, QueueId, RingIndex, Scheduler, Sizes, Storage, Stores};
 
 /// A fence and a payload are references to something, in every shell.
 type Word = usize;
@@ -28,12 +25,11 @@ struct Heap;
 impl Storage for Heap {
     type Fence = Word;
     type Payload = Word;
-    type Jobs = Vec<JobSlot<Word, Word>>;
-    type Queues = Vec<QueueSlot>;
-    type Rings = Vec<RingSlot>;
-    type Contexts = [ContextSlot; 0];
-    type Turns = [TurnSlot; 0];
-    type Waits = [WaitSlot; 0];
+    type Slots<T> = Vec<T>;
+
+    fn slots<T: Default>(count: usize) -> Option<Vec<T>> {
+        Some(std::iter::repeat_with(T::default).take(count).collect())
+    }
 }
 
 /// Jobs on a ring at a time, as hardware has it; the others wait in their queues.
@@ -53,12 +49,9 @@ struct World {
 impl World {
     /// `pending` jobs at a time, one more at the moment of a submission.
     fn new(queues: usize, rings: usize, pending: usize) -> Self {
-        let jobs = (0..=pending).map(|_| JobSlot::default()).collect();
-        let slots = (0..queues).map(|_| QueueSlot::default()).collect();
-        let ring_slots = (0..rings).map(|_| RingSlot::default()).collect();
         let limits = Limits::new(CREDITS, Duration::from_secs(1));
-        let stores = Stores { jobs, queues: slots, rings: ring_slots, contexts: [], turns: [], waits: [] };
-        let mut core = Scheduler::new(stores, limits);
+        let stores = Stores::new(Sizes { jobs: pending + 1, queues, rings, contexts: 0 });
+        let mut core = Scheduler::new(stores.unwrap(), limits);
         let ring = |queue: usize| RingIndex(u8::try_from(queue % rings).unwrap());
         let queues = (0..queues).map(|queue| core.open_queue(ring(queue), Priority::Normal).unwrap()).collect();
         let mut world =
@@ -86,7 +79,7 @@ impl World {
                 }
                 Action::Signal { fence, .. } => drop(black_box(fence)),
                 Action::Release { payload } => drop(black_box(payload)),
-                Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp => {}
+                Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp | Action::LetGo { .. } => {}
             }
         }
     }

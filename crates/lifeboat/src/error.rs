@@ -10,6 +10,7 @@ use lifeboat_driver::gpu::InvalidArgument;
 use lifeboat_pci::BusError;
 use thiserror::Error;
 
+use crate::bus::RequestError;
 use crate::sched::OptionsError;
 
 /// Why a call failed.
@@ -105,6 +106,48 @@ impl From<WaitError> for Errno {
         match error {
             WaitError::TimedOut => Self::ETIMEDOUT,
             WaitError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl From<RequestError> for Errno {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::NoSuchSlot => Self::ENOENT,
+            RequestError::NoSuchDevice(_) | RequestError::Empty | RequestError::LinkDown | RequestError::Stopped => {
+                Self::ENODEV
+            }
+            RequestError::AlreadyBound(_) => Self::EBUSY,
+            RequestError::Probe(error) => error.into(),
+            RequestError::Overridden => Self::ECANCELED,
+            RequestError::TimedOut => Self::ETIMEDOUT,
+        }
+    }
+}
+
+/// As the kernel's shell answers for a [`DriverError`], but EPROTO where that answers EIO.
+impl From<ProbeError> for Errno {
+    fn from(error: ProbeError) -> Self {
+        match error {
+            ProbeError::NotOurs(_) | ProbeError::NotAlive | ProbeError::Unregistered | ProbeError::Unloading => {
+                Self::ENODEV
+            }
+            ProbeError::NotReady(_) => Self::EAGAIN,
+            ProbeError::Driver(
+                DriverError::Gone | DriverError::Foreign { .. } | DriverError::Impossible(_) | DriverError::NotAlive,
+            ) => Self::ENODEV,
+            ProbeError::Driver(DriverError::NoSuchThing) | ProbeError::Invalid(_) | ProbeError::Options(_) => {
+                Self::EINVAL
+            }
+            ProbeError::Bus(BusError::TooManyFiles) | ProbeError::Driver(DriverError::Bus(BusError::TooManyFiles)) => {
+                Self::EMFILE
+            }
+            ProbeError::NoMemory
+            | ProbeError::NoMinor
+            | ProbeError::Bus(BusError::NoMemory)
+            | ProbeError::Driver(DriverError::Bus(BusError::NoMemory)) => Self::ENOMEM,
+            ProbeError::ResetTimedOut => Self::ETIMEDOUT,
+            ProbeError::Driver(_) | ProbeError::Bus(_) => Self::EPROTO,
         }
     }
 }

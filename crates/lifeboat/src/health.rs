@@ -36,10 +36,10 @@ impl<D: Driver> HealthCheck<D> {
     /// Looks, if it is time. Says when it is next.
     pub(crate) fn look<S: Subsystem<Driver = D>>(&mut self, link: &Link, dumps: &Recorder<S>) -> Option<Instant> {
         let now = Timestamp::new(self.epoch.elapsed());
-        if self.vitals.due()? <= now {
+        if self.vitals.next_deadline()? <= now {
             self.examine(link, dumps, now)?;
         }
-        self.epoch.checked_add(self.vitals.due()?.since_beginning())
+        self.epoch.checked_add(self.vitals.next_deadline()?.since_beginning())
     }
 
     /// `None` if there is nothing to be examined any more.

@@ -19,7 +19,7 @@ use crate::calls::is_inside_access;
 use crate::link::Link;
 use crate::locks;
 use crate::panics::caught;
-use crate::sched::{Events, RingIndex};
+use crate::sched::{Events, QueueId, RingIndex};
 use crate::subsystem::Subsystem;
 
 /// How often the worker handles what is noted in one round. Another interrupt may be noted while it does.
@@ -120,6 +120,7 @@ impl<S: Subsystem> Interrupts<S> {
             Progress::UpTo(seqno) => self.events.hw_done(ring, seqno),
             Progress::One(seqno) => self.events.hw_done_one(ring, seqno),
             Progress::Aborted(seqno) => self.events.aborted(ring, seqno),
+            Progress::LetGo(queue) => self.events.firmware_let_go(QueueId::from_bits(queue)),
             Progress::Stopped(seqno) => self.events.fault(ring, seqno),
             Progress::InMemory => {
                 self.in_memory.store(true, SeqCst);

@@ -70,7 +70,7 @@ mod windows;
 
 pub use base::Base;
 pub use binding::Binding;
-pub use bus::{Bus, Event, SlotState, Subscription, Visit, WeakBus};
+pub use bus::{Bus, Event, Request, RequestError, SlotState, Subscription, Visit, WeakBus};
 pub use dump::Dump;
 pub use error::{CallError, ProbeError, WaitError};
 pub use fence::{Callback, Eventfd, Fence, Outcome, Signalled, Timeline, Unsignalled};

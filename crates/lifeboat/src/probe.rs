@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::minor::Minor;
+use lifeboat_core::sched::Limits;
 use lifeboat_core::vitals::Watch;
 use lifeboat_driver::{Driver, DriverError, Duty, RingShape};
 use lifeboat_pci::{Function, HostMemory, set_bus_master, set_memory_decode};
@@ -160,8 +161,10 @@ fn bring_up<S: Subsystem>(
     let unordered = memories.iter().map(unordered).collect::<Result<Vec<_>, _>>()?;
     let contexts = S::contexts(&info);
     let rings_of_device = bound.code(|| S::Driver::rings(&info))?;
+    let limits = Limits { firmware: bound.code(|| S::Driver::firmware(&info))?, ..scheduler.limits };
+    let unordered_rings = unordered.clone();
     let scheduler =
-        Options { rings: rings_of_device, ring_credits, unordered: unordered.clone(), contexts, ..scheduler };
+        Options { rings: rings_of_device, limits, ring_credits, unordered: unordered_rings, contexts, ..scheduler };
     let name = base::name(minor);
     let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info, credits }, subsystem));
     let Looks { watch, dump_limit, report_dump } = looks;

@@ -17,7 +17,7 @@ use crate::ledger::Entry;
 use crate::link::Link;
 use crate::panics::contained;
 use crate::rest::Rest;
-use crate::sched::{Abort, AtRest, Began, ErrorScope, RingIndex, Rings};
+use crate::sched::{Abort, AtRest, Began, ErrorScope, LetGo, QueueId, RingIndex, Rings};
 use crate::subsystem::{Job, Subsystem};
 
 /// A ring of a driver, in host memory.
@@ -108,6 +108,12 @@ impl<S: Subsystem> Rings for DeviceRings<S> {
         let (link, ring) = self.ring(ring);
         // A device that cannot be asked gives nothing up.
         link.io(|io| S::Driver::abort(io, ring, job.work(), seqno)).unwrap_or(Abort::Cannot)
+    }
+
+    fn let_go(&mut self, ring: RingIndex, queue: QueueId, kept: &Arc<S::Job>, last_look: bool) -> LetGo {
+        let (link, ring) = self.ring(ring);
+        // A device that cannot be asked lets go of nothing.
+        link.io(|io| S::Driver::let_go(io, ring, queue.to_bits(), kept.work(), last_look)).unwrap_or(LetGo::Cannot)
     }
 
     fn reset_device(&mut self, numbers: &[Seqno]) -> Result<(), DriverError> {

@@ -137,7 +137,7 @@ impl Sight {
             for stay in link.stays() {
                 let seen = before.iter().find(|(other, _)| *other == stay).map(|(_, looks)| *looks);
                 let looks = seen.map_or(Overstay::first(), |mut looks| {
-                    if looks.again() {
+                    if looks.seen_again() {
                         contained("a report of a loss", || link.overstays(stay.section(), *limit));
                     }
                     looks

@@ -32,7 +32,7 @@ fn becomes_free(handle: &Handle) -> Buffer {
 fn what_a_mode_set_replaces_is_free_when_it_returns() {
     let bound = Bound::new(no_hook());
     let client = bound.client();
-    let mode = client.handle.resources().unwrap().mode(64, 64);
+    let mode = client.handle.resources().mode(64, 64);
     let large = most_of_vram(&client.handle).unwrap();
     client.handle.set_mode(Some((&large, mode))).unwrap();
     drop(large);
@@ -58,7 +58,7 @@ fn what_a_flip_replaces_is_free_soon_after_it_also_without_its_interrupt() {
             _ => None,
         }));
         let client = bound.client();
-        let mode = client.handle.resources().unwrap().mode(64, 64);
+        let mode = client.handle.resources().mode(64, 64);
         let large = most_of_vram(&client.handle).unwrap();
         client.handle.set_mode(Some((&large, mode))).unwrap();
         drop(large);

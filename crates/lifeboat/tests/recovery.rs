@@ -83,7 +83,7 @@ impl Rig {
         let handle = self.bus.device::<Device>(minor).unwrap().open().unwrap();
         self.slot.silent.store(true, SeqCst);
         // The driver notices by what it reads.
-        let mode = handle.resources().unwrap().mode(16, 16);
+        let mode = handle.resources().mode(16, 16);
         let picture = handle.create_buffer(lifeboat_lb1_hosted::Placement::Vram, 1024).unwrap();
         assert!(handle.set_mode(Some((&picture, mode))).unwrap_err().is_loss());
         let Event::Removed { report } = self.event() else { panic!("no removal") };

@@ -79,14 +79,14 @@ impl World {
     }
 }
 
-struct Shared {
+struct Stress {
     world: Mutex<Arc<World>>,
     over: AtomicBool,
     failures: AtomicU64,
     sections: AtomicU64,
 }
 
-impl Shared {
+impl Stress {
     fn world(&self) -> MutexGuard<'_, Arc<World>> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +103,7 @@ impl Shared {
 }
 
 /// Runs one reader thread, which enters in one of several ways.
-fn read(shared: &Shared, kind: u16, rest: Duration) {
+fn read(shared: &Stress, kind: u16, rest: Duration) {
     let (mut world, mut sections) = (shared.world().clone(), 0);
     let mut reader = Reader::new("stress");
     while !shared.over.load(Relaxed) {
@@ -142,7 +142,7 @@ fn read(shared: &Shared, kind: u16, rest: Duration) {
 }
 
 /// Revokes one world after the other. Returns the number of worlds and the longest revoke.
-fn revoke(shared: &Shared, args: &Args, over: &mpsc::Receiver<()>) -> Result<(u64, Duration), String> {
+fn revoke(shared: &Stress, args: &Args, over: &mpsc::Receiver<()>) -> Result<(u64, Duration), String> {
     let (mut revokes, mut longest) = (0, Duration::ZERO);
     while over.recv_timeout(args.every) == Err(mpsc::RecvTimeoutError::Timeout) {
         let world = shared.world().clone();
@@ -159,7 +159,7 @@ fn revoke(shared: &Shared, args: &Args, over: &mpsc::Receiver<()>) -> Result<(u6
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let shared = Shared {
+    let shared = Stress {
         world: Mutex::new(World::new()),
         over: AtomicBool::new(false),
         failures: AtomicU64::new(0),

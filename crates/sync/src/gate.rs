@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use crate::lint::{self, Class, hooks::SectionKind};
 use crate::slot::Place;
-use crate::turnstile::{Kind, Ticket, Turnstile};
+use crate::turnstile::{Owner, Ticket, Turnstile};
 use crate::{Holdouts, Reader, Stay, reader};
 
-const ON_THREAD: Kind = Kind::OnThread(SectionKind::Gate);
+const ON_THREAD: Owner = Owner::OnThread(SectionKind::Gate);
 
 /// Gate around the operations on a device; see the [module documentation](self).
 ///
@@ -136,7 +136,7 @@ impl Gate {
     #[inline]
     #[track_caller]
     pub fn enter_with<'a>(&'a self, reader: &'a Reader) -> Option<TaskSection<'a>> {
-        match self.0.enter(Some(reader.slot()), Location::caller(), Kind::Carried) {
+        match self.0.enter(Some(reader.slot()), Location::caller(), Owner::Carried) {
             Some(ticket) => Some(TaskSection { gate: self, ticket }),
             None => self.refuse(),
         }

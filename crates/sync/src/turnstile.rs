@@ -63,15 +63,16 @@ pub(crate) struct Turnstile {
     /// section of another turnstile.
     key: u64,
     class: &'static Class,
-    state: Mutex<State>,
+    state: Mutex<ShutState>,
     moved: Condvar,
 }
 
 /// Number of open sections for which room is reserved from the beginning.
 const ROOM: usize = 32;
 
+/// Progress of a shut turnstile, under its lock.
 #[derive(Debug)]
-struct State {
+struct ShutState {
     shut_at: Option<Instant>,
     /// Sections that the scan found and that have not been seen to end. `None` before the scan.
     open: Option<Vec<Open>>,
@@ -88,7 +89,7 @@ struct State {
 
 /// Owner of a section, as the lint needs to know it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum Owner {
     /// The section belongs to the thread that enters it.
     OnThread(SectionKind),
     /// The section belongs to a task, which carries it from thread to thread.
@@ -119,7 +120,7 @@ impl Turnstile {
             // At one key per nanosecond the keys last for five hundred years.
             key: KEYS.fetch_add(1, Relaxed),
             class,
-            state: Mutex::new(State::new()),
+            state: Mutex::new(ShutState::new()),
             moved: Condvar::new(),
         }
     }
@@ -155,7 +156,7 @@ impl Turnstile {
         &self,
         slot: Option<&'static Slot>,
         location: &'static Location<'static>,
-        kind: Kind,
+        owner: Owner,
     ) -> Option<Ticket> {
         let own = slot.or_else(reader::of_thread).and_then(|slot| Some((slot, slot.free_place()?)));
         let (slot, place) = own.unwrap_or_else(|| {
@@ -170,7 +171,7 @@ impl Turnstile {
             Registry::get().wake(slot);
         }
         if self.word.load(Acquire) == OPEN {
-            watch(slot, place, kind, self.class, location);
+            watch(slot, place, owner, self.class, location);
             return Some(Ticket { place, slow: Some(slot) });
         }
         drop(clear_slowly(slot, place));
@@ -183,17 +184,17 @@ impl Turnstile {
         &self,
         slot: Option<&'static Slot>,
         location: &'static Location<'static>,
-        kind: Kind,
+        owner: Owner,
     ) -> Option<Ticket> {
         match self.enter_fast(slot, location) {
             Some(place) => Some(Ticket { place, slow: None }),
-            None => self.enter_slowly(slot, location, kind),
+            None => self.enter_slowly(slot, location, owner),
         }
     }
 
     /// Begins a section that belongs to no reader and may end on any thread.
-    pub(crate) fn enter_lent(&self, location: &'static Location<'static>, kind: Kind) -> Option<Ticket> {
-        self.enter_slowly(Some(lend()), location, kind)
+    pub(crate) fn enter_lent(&self, location: &'static Location<'static>, owner: Owner) -> Option<Ticket> {
+        self.enter_slowly(Some(lend()), location, owner)
     }
 
     /// Ends a section that [`Turnstile::enter_fast`] began. Runs `finish` if the section is the
@@ -369,9 +370,9 @@ impl Turnstile {
     /// or has run.
     fn settle<'a>(
         &'a self,
-        mut state: MutexGuard<'a, State>,
+        mut state: MutexGuard<'a, ShutState>,
         finish: &mut Option<impl FnOnce()>,
-    ) -> MutexGuard<'a, State> {
+    ) -> MutexGuard<'a, ShutState> {
         if !state.all_left(self.key) || state.settling {
             return state;
         }
@@ -410,7 +411,7 @@ impl Drop for NowStill<'_> {
     }
 }
 
-impl State {
+impl ShutState {
     fn new() -> Self {
         Self {
             shut_at: None,
@@ -457,9 +458,9 @@ fn lend() -> &'static Slot {
 }
 
 /// Notifies the lint of the end of a section when dropped, even if the object's drop panics.
-struct Watched(Token);
+struct EndNotice(Token);
 
-impl Drop for Watched {
+impl Drop for EndNotice {
     fn drop(&mut self) {
         hooks::left(self.0);
     }
@@ -469,22 +470,22 @@ impl Drop for Watched {
 fn watch(
     slot: &'static Slot,
     place: &'static Place,
-    kind: Kind,
+    owner: Owner,
     class: &'static Class,
     at: &'static Location<'static>,
 ) {
     if crate::watched()
         && let Some(token) = slot.token(place)
     {
-        *token.lock().unwrap_or_else(PoisonError::into_inner) = Some(match kind {
-            Kind::OnThread(kind) => hooks::entered(kind, class, at),
-            Kind::Carried => hooks::entered_movable(),
+        *token.lock().unwrap_or_else(PoisonError::into_inner) = Some(match owner {
+            Owner::OnThread(kind) => hooks::entered(kind, class, at),
+            Owner::Carried => hooks::entered_movable(),
         });
     }
 }
 
 /// Clears the place of a section that was entered slowly. Returns the guard that notifies the lint.
-fn clear_slowly(slot: &'static Slot, place: &'static Place) -> Option<Watched> {
+fn clear_slowly(slot: &'static Slot, place: &'static Place) -> Option<EndNotice> {
     let token = slot.token(place).and_then(|token| token.lock().unwrap_or_else(PoisonError::into_inner).take());
     let lent = slot.state.load(Relaxed) & state::LENT != 0;
     place.clear();
@@ -492,5 +493,5 @@ fn clear_slowly(slot: &'static Slot, place: &'static Place) -> Option<Watched> {
     if lent {
         Registry::get().give_back(slot);
     }
-    token.map(Watched)
+    token.map(EndNotice)
 }

@@ -4,7 +4,7 @@
 
 use kernel::sync::Arc;
 use lifeboat_core::fence::{FenceError, Seqno};
-use lifeboat_core::sched::{Abort, Began, RingIndex};
+use lifeboat_core::sched::{Abort, Began, LetGo, QueueId, RingIndex};
 
 /// A device with rings. The worker calls, and the tick, with no lock held; both may at the same time.
 ///
@@ -41,6 +41,10 @@ pub trait Hardware: Send + Sync + Sized + 'static {
 
     /// Has a ring give up one overdue job, and go on with the others.
     fn abort(self: &Arc<Self>, ring: RingIndex, job: &Arc<Self::Job>, seqno: Seqno) -> Abort;
+
+    /// Has the firmware of a ring let go of a closed queue. `kept` is what was kept alive for the
+    /// firmware, `last_look` says that it has been asked before and did not answer in time.
+    fn let_go(self: &Arc<Self>, ring: RingIndex, queue: QueueId, kept: &Arc<Self::Job>, last_look: bool) -> LetGo;
 
     /// Stops a ring and starts it again with nothing in it and `seqno` as its number. Tells whether it
     /// works again; `None` if the end of the device has cut that short.

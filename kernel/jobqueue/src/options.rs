@@ -5,7 +5,7 @@
 use core::time::Duration;
 
 use kernel::prelude::*;
-use lifeboat_core::sched::{Limits, RingSlot, Shares, Stores};
+use lifeboat_core::sched::{Firmware, Limits, RingSlot, Shares, Stores};
 
 use crate::hardware::Hardware;
 use crate::scheduler::Heap;
@@ -25,6 +25,8 @@ pub struct Options<'a> {
     pub shares: Shares,
     /// Limit of a job that has none of its own.
     pub job_timeout: Duration,
+    /// What is reset if a firmware does not let go of a queue in time.
+    pub firmware: Firmware,
 }
 
 /// Whether a ring completes its jobs in their order.
@@ -39,7 +41,7 @@ pub enum InOrder {
 impl Options<'_> {
     pub(crate) fn limits(&self) -> Limits {
         // Each ring has its own credits.
-        Limits::new(1, self.job_timeout)
+        Limits { firmware: self.firmware, ..Limits::new(1, self.job_timeout) }
     }
 
     pub(crate) fn stores<H: Hardware>(&self) -> Result<Stores<Heap<H>>> {
@@ -54,7 +56,8 @@ impl Options<'_> {
             rings,
             contexts: Storage::new(self.contexts)?,
             turns: Storage::new(self.contexts.saturating_mul(self.rings.len()))?,
-            waits: [],
+            // Waits are declared by fences alone, so nothing is lent.
+            waits: Storage::new(0)?,
         })
     }
 }

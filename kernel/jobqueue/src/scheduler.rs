@@ -17,8 +17,8 @@ use kernel::{
 };
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Abort, Action, Began, ContextId, ContextSlot, JobId, JobSlot, JobSpec, Priority, QueueError, QueueId,
-    QueueSlot, Reservation, ResetStats, RingIndex, RingSlot, SubmitError, TurnSlot, WaitSlot,
+    self, Abort, Action, Began, ContextId, JobId, JobSpec, LetGo, Priority, QueueError, QueueId, Reservation,
+    ResetStats, RingIndex, SubmitError,
 };
 use lifeboat_core::Timestamp;
 
@@ -39,13 +39,11 @@ pub(crate) struct Heap<H>(core::marker::PhantomData<H>);
 impl<H: Hardware> sched::Storage for Heap<H> {
     type Fence = Unsignalled;
     type Payload = Held<H>;
-    type Jobs = Storage<JobSlot<Unsignalled, Held<H>>>;
-    type Queues = Storage<QueueSlot>;
-    type Rings = Storage<RingSlot>;
-    type Contexts = Storage<ContextSlot>;
-    type Turns = Storage<TurnSlot>;
-    // Waits are declared by fences alone, so nothing is lent.
-    type Waits = [WaitSlot; 0];
+    type Slots<T> = Storage<T>;
+
+    fn slots<T: Default>(count: usize) -> Option<Storage<T>> {
+        Storage::new(count).ok()
+    }
 }
 
 /// The scheduler of one device. It outlives the device; see [`Scheduler::detach`].
@@ -81,6 +79,8 @@ pub(crate) enum Task<H: Hardware> {
     /// The same for all rings and the whole device: [`Scheduler::begin_device_reset`],
     /// [`Scheduler::device_reset_done`].
     ResetDevice,
+    /// Have the firmware of the ring let go of the queue, then call [`Scheduler::let_go_answered`].
+    LetGo { queue: QueueId, kept: Arc<H::Job>, ring: RingIndex, last_look: bool },
     /// Lose the device.
     GiveUp,
 }
@@ -178,7 +178,12 @@ impl<H: Hardware> Scheduler<H> {
 
     /// A ring has stopped with a fault; `seqno` was read together with that.
     pub fn fault(&self, ring: u8, seqno: Seqno) {
-        self.event(|core, now| core.fault(RingIndex(ring), seqno, now));
+        self.event(|core, now| core.faulted(RingIndex(ring), seqno, now));
+    }
+
+    /// A firmware holds nothing of a queue any more (SCHED-12).
+    pub fn firmware_let_go(&self, queue: QueueId) {
+        self.event(|core, now| core.firmware_let_go(queue, now));
     }
 
     /// Nothing more is given to rings.
@@ -266,6 +271,11 @@ impl<H: Hardware> Scheduler<H> {
         self.event(|core, now| core.abort_answered(ring, answer, now))
     }
 
+    /// What the driver says when a firmware is to let go of a queue.
+    pub(crate) fn let_go_answered(&self, queue: QueueId, answer: LetGo) {
+        self.event(|core, now| core.let_go_answered(queue, answer, now));
+    }
+
     /// Whether a ring must be reset still, and the number that it is to count from then.
     pub(crate) fn begin_reset(&self, ring: RingIndex) -> Option<Seqno> {
         self.event(|core, _| core.begin_reset(ring))
@@ -305,6 +315,11 @@ impl<H: Hardware> Scheduler<H> {
                     }
                 }
                 Action::ResetRing { ring, .. } => return Some(Task::Reset(ring)),
+                Action::LetGo { queue, ring, last_look } => {
+                    if let Some(held) = core.held(queue) {
+                        return Some(Task::LetGo { queue, kept: held.job.clone(), ring, last_look });
+                    }
+                }
                 Action::ResetDevice => return Some(Task::ResetDevice),
                 Action::GiveUp => return Some(Task::GiveUp),
             }

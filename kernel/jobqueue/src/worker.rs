@@ -80,6 +80,10 @@ impl<H: Hardware> Scheduler<H> {
             },
             Task::Reset(ring) => self.see_to_ring(hardware, ring),
             Task::ResetDevice => self.see_to_device(hardware),
+            Task::LetGo { queue, kept, ring, last_look } => {
+                let answer = hardware.let_go(ring, queue, &kept, last_look);
+                self.let_go_answered(queue, answer);
+            }
             Task::GiveUp => hardware.give_up(),
         }
     }

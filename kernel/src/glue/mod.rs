@@ -9,15 +9,23 @@
 
 mod bar;
 mod dma;
+mod drm;
+mod file;
 mod function;
 mod id;
 mod irq;
+pub(crate) mod lint;
 mod registry;
+mod shim;
+mod user;
 
 pub(crate) use bar::{Section, BARS};
 pub(crate) use dma::Memory;
+pub(crate) use drm::{Devices, DrmDevice, Nodes, Registration};
+pub(crate) use file::{Command, DrmFile, Opened, Printer};
 pub(crate) use function::Enabled;
 pub(crate) use id::pci_id;
 pub(crate) use irq::Interrupts;
 pub(crate) use lifeboat_jobqueue::{disable, disable_delayed, OwnedQueue};
 pub(crate) use registry::{registered, Registered};
+pub(crate) use user::{Arguments, Plain};

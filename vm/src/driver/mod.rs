@@ -15,6 +15,8 @@ use crate::pace;
 use crate::suite::failure::{Failure, expect};
 
 const NAME: &str = "lifeboat";
+/// The kernel's own module that it needs, which may need others.
+pub const NEEDS: &str = "drm";
 const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
 /// What the module shows of itself.
 pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
@@ -23,6 +25,8 @@ pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
 #[derive(Debug, Clone, Copy)]
 pub struct Driver<'a> {
     agent: &'a Agent,
+    /// Modules that are loaded before it, in this order.
+    needs: &'a [String],
 }
 
 /// Where programs open a device.
@@ -36,8 +40,8 @@ pub struct Nodes {
 
 impl<'a> Driver<'a> {
     /// The module in this guest, loaded or not.
-    pub fn new(agent: &'a Agent) -> Self {
-        Self { agent }
+    pub fn new(agent: &'a Agent, needs: &'a [String]) -> Self {
+        Self { agent, needs }
     }
 
     /// Loads the module, which probes what is in the slot.
@@ -48,11 +52,16 @@ impl<'a> Driver<'a> {
         self.start_load(parameters)?.wait().map(drop)
     }
 
-    /// Begins to load the module.
+    /// Begins to load the module, when all that it needs is loaded.
     ///
     /// # Errors
-    /// The guest is gone.
+    /// The guest is gone, or the kernel refuses one of its own modules.
     pub fn start_load(self, parameters: &str) -> Result<Pending, AgentError> {
+        let loaded = self.agent.list("/sys/module")?;
+        for needed in self.needs.iter().filter(|needed| !loaded.contains(needed)) {
+            let request = Request::LoadModule { path: module_path(needed), parameters: String::new() };
+            self.agent.call(request, pace::DRIVER)?;
+        }
         let request = Request::LoadModule { path: module_path(NAME), parameters: parameters.to_owned() };
         self.agent.start(request, pace::DRIVER)
     }

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 /// The modules of one kernel.
 #[derive(Debug)]
 pub struct ModuleTree {
-    root: PathBuf,
-    /// Name to file, and the files it needs; paths relative to `root`.
-    index: BTreeMap<String, (PathBuf, Vec<PathBuf>)>,
+    /// Name to file.
+    index: BTreeMap<String, PathBuf>,
 }
 
 /// A module ready to be inserted.
@@ -39,40 +38,51 @@ pub enum ModuleError {
 }
 
 impl ModuleTree {
-    /// Reads the tree's `modules.dep`.
+    /// Reads which modules there are. What each needs is in itself: a tree from a package has no `modules.dep`, which is made
+    /// where the package is installed.
     ///
     /// # Errors
-    /// `modules.dep` is not there: `depmod` was not run.
+    /// The tree cannot be read.
     pub fn open(root: &Path) -> Result<Self, ModuleError> {
-        let path = root.join("modules.dep");
-        let text = fs::read_to_string(&path).map_err(|error| ModuleError::File { path, error })?;
-        Ok(Self { root: root.to_owned(), index: parse(&text) })
+        let mut index = BTreeMap::new();
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let at = |error| ModuleError::File { path: folder.clone(), error };
+            for entry in fs::read_dir(&folder).map_err(at)? {
+                let entry = entry.map_err(at)?;
+                let (path, kind) = (entry.path(), entry.file_type().map_err(at)?);
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains(".ko")) {
+                    index.insert(module_name(&path), path);
+                }
+            }
+        }
+        Ok(Self { index })
     }
 
-    /// A module and all it depends on, in the order in which they must be inserted.
+    /// A module and all it depends on, in an order in which they can be inserted.
     ///
     /// # Errors
     /// It does not exist, or a file cannot be read.
     pub fn with_dependencies(&self, name: &str) -> Result<Vec<Module>, ModuleError> {
-        let (file, needs) = self.index.get(name).ok_or_else(|| ModuleError::Unknown(name.to_owned()))?;
-        // depmod lists what a module needs before what that needs in turn.
-        needs.iter().rev().chain([file]).map(|file| self.unpack(file)).collect()
+        let mut modules = Vec::new();
+        self.add_with_dependencies(name, &mut modules)?;
+        Ok(modules)
     }
 
-    fn unpack(&self, file: &Path) -> Result<Module, ModuleError> {
-        let path = self.root.join(file);
-        let image = read_unpacked(&path).map_err(|error| ModuleError::File { path, error })?;
-        Ok(Module { name: module_name(file), image })
+    fn add_with_dependencies(&self, name: &str, modules: &mut Vec<Module>) -> Result<(), ModuleError> {
+        if modules.iter().any(|module| module.name == name) {
+            return Ok(());
+        }
+        let path = self.index.get(name).ok_or_else(|| ModuleError::Unknown(name.to_owned()))?;
+        let image = read_unpacked(path).map_err(|error| ModuleError::File { path: path.clone(), error })?;
+        for needed in depends(&image) {
+            self.add_with_dependencies(&needed, modules)?;
+        }
+        modules.push(Module { name: name.to_owned(), image });
+        Ok(())
     }
-}
-
-/// The modules that a module says it needs, by name.
-pub fn needed_by(image: &[u8]) -> Vec<String> {
-    const DEPENDS: &[u8] = b"\0depends=";
-    let Some(at) = image.windows(DEPENDS.len()).position(|bytes| bytes == DEPENDS) else { return Vec::new() };
-    let value = image[at + DEPENDS.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
-    let names = String::from_utf8_lossy(value);
-    names.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
 }
 
 fn read_unpacked(path: &Path) -> io::Result<Vec<u8>> {
@@ -86,13 +96,13 @@ fn read_unpacked(path: &Path) -> io::Result<Vec<u8>> {
     Ok(image)
 }
 
-fn parse(modules_dep: &str) -> BTreeMap<String, (PathBuf, Vec<PathBuf>)> {
-    let entries = modules_dep.lines().filter_map(|line| {
-        let (file, needs) = line.split_once(':')?;
-        let needs = needs.split_whitespace().map(PathBuf::from).collect();
-        Some((module_name(Path::new(file)), (PathBuf::from(file), needs)))
-    });
-    entries.collect()
+/// The modules that a module says it needs: `depends=a,b` in its section `.modinfo`, where zeroes are between the entries.
+fn depends(image: &[u8]) -> Vec<String> {
+    const KEY: &[u8] = b"\0depends=";
+    let Some(at) = image.windows(KEY.len()).position(|window| window == KEY) else { return Vec::new() };
+    let value = image[at + KEY.len()..].split(|byte| *byte == 0).next().unwrap_or_default();
+    let names = String::from_utf8_lossy(value);
+    names.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
 }
 
 /// The kernel names a module after its file, with underscores.
@@ -111,18 +121,19 @@ mod tests {
 
     fn tree() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let dep = "kernel/gpu-sched.ko.xz: kernel/drm.ko.xz kernel/base.ko\nkernel/drm.ko.xz: kernel/base.ko\n\
-                   kernel/base.ko:\n";
         fs::create_dir(folder.path().join("kernel")).unwrap();
-        fs::write(folder.path().join("modules.dep"), dep).unwrap();
-        fs::write(folder.path().join("kernel/base.ko"), "base").unwrap();
-        for name in ["gpu-sched", "drm"] {
+        fs::write(folder.path().join("kernel/base.ko"), image("base", "")).unwrap();
+        for (name, needs) in [("gpu-sched", "drm,base"), ("drm", "base")] {
             let file = File::create(folder.path().join(format!("kernel/{name}.ko.xz"))).unwrap();
             let mut packed = liblzma::write::XzEncoder::new(file, 1);
-            packed.write_all(name.as_bytes()).unwrap();
+            packed.write_all(image(name, needs).as_bytes()).unwrap();
             packed.finish().unwrap();
         }
         folder
+    }
+
+    fn image(name: &str, needs: &str) -> String {
+        format!("{name}\0license=GPL\0depends={needs}\0name={name}\0")
     }
 
     #[test]
@@ -131,15 +142,9 @@ mod tests {
         let tree = ModuleTree::open(folder.path()).unwrap();
         let modules = tree.with_dependencies("gpu_sched").unwrap();
         let found: Vec<_> = modules.iter().map(|m| (m.name.as_str(), m.image.as_slice())).collect();
-        assert_eq!(found, [("base", &b"base"[..]), ("drm", b"drm"), ("gpu_sched", b"gpu-sched")]);
-    }
-
-    #[test]
-    fn what_a_module_needs_is_in_its_image() {
-        let image = |depends: &str| format!("ELF\0license=MIT\0depends={depends}\0name=lifeboat\0").into_bytes();
-        assert_eq!(needed_by(&image("drm,gpu-sched")), ["drm", "gpu_sched"]);
-        assert!(needed_by(&image("")).is_empty());
-        assert!(needed_by(b"not a module").is_empty());
+        let expected = [("base", "base", ""), ("drm", "drm", "base"), ("gpu_sched", "gpu-sched", "drm,base")];
+        let expected = expected.map(|(name, file, needs)| (name, image(file, needs)));
+        assert_eq!(found, expected.each_ref().map(|(name, image)| (*name, image.as_bytes())));
     }
 
     #[test]

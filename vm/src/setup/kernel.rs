@@ -60,18 +60,6 @@ pub(super) fn prepare(folder: &Folder, lock: &KernelLock) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lists what each of its modules needs: packages do that where they are installed, and these are only unpacked.
-///
-/// # Errors
-/// If depmod fails.
-pub(super) fn index(folder: &Folder, lock: &KernelLock) -> Result<(), Error> {
-    steps::once(folder, "module-index", "What each module of the kernel needs", &format!("{lock:?}"), |step| {
-        let mut depmod = sandbox::command(folder, &[], "depmod");
-        step.run(depmod.arg("-b").arg(format!("{INSIDE}/{TREE}/usr")).arg(lock.uname()))
-    })?;
-    Ok(())
-}
-
 fn download(step: &Step<'_>, folder: &Folder, lock: &KernelLock) -> Result<(), Error> {
     let packages = lock.packages();
     let mut args = vec!["download"];

@@ -44,7 +44,6 @@ pub fn prepare(folder: &Folder, flavour: Flavour) -> Result<(), Error> {
     let lock = KernelLock::read()?;
     image::prepare(folder)?;
     kernel::prepare(folder, &lock)?;
-    kernel::index(folder, &lock)?;
     build_tree::source(folder, &lock)?;
     build_tree::stock(folder, &lock)?;
     if flavour == Flavour::Debug {

@@ -1,6 +1,5 @@
 //! What a test works with: a guest that is up, and whatever its plan asked for.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::card::gpu::{self, GpuServer};
 use crate::card::hotplug;
-use crate::driver::Driver;
 use crate::driver::removal::Removal;
+use crate::driver::{self, Driver};
 use crate::guest::initramfs::{Initramfs, module_path};
 use crate::guest::machine::Machine;
-use crate::guest::modules::{Module, ModuleError, ModuleTree, needed_by};
+use crate::guest::modules::ModuleTree;
 use crate::guest::qemu::{Arguments, Hotplug};
 use crate::guest::qmp::{QmpError, Since};
 use crate::host::process::Processes;
@@ -32,8 +31,8 @@ pub struct Plan {
     pub gpu: bool,
     /// Whether an IOMMU translates.
     pub iommu: bool,
-    /// Modules of the kernel that are loaded from the start, besides those that ours needs.
-    pub modules: &'static [&'static str],
+    /// Drivers of the kernel's own that are loaded from the start.
+    pub drivers: &'static [&'static str],
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],
 }
@@ -51,7 +50,7 @@ pub enum Card {
 
 /// ACPI, an empty slot, a clean log.
 pub const PLAIN: Plan =
-    Plan { hotplug: Hotplug::Acpi, card: Card::Nothing, gpu: false, iommu: false, modules: &[], provokes: &[] };
+    Plan { hotplug: Hotplug::Acpi, card: Card::Nothing, gpu: false, iommu: false, drivers: &[], provokes: &[] };
 
 /// The name of what is in the slot, for QEMU.
 pub const CARD: &str = "card";
@@ -64,6 +63,8 @@ pub struct Bench<'a> {
     /// Where everything is.
     pub environment: &'a Environment,
     gpu: Option<GpuServer>,
+    /// Modules that ours needs, in the order in which they are loaded.
+    needs: Vec<String>,
 }
 
 impl<'a> Bench<'a> {
@@ -78,8 +79,8 @@ impl<'a> Bench<'a> {
         processes: &Processes,
     ) -> Result<Self, Failure> {
         let mut initramfs = Initramfs::new(&environment.guest)?;
-        let needed = modules_for(plan, environment)?;
-        needed.iter().try_for_each(|module| initramfs.add_module(module))?;
+        let needs = add_modules(&mut initramfs, environment, plan.gpu.then_some(driver::NEEDS).as_slice())?;
+        let drivers = add_modules(&mut initramfs, environment, plan.drivers)?;
         let gpu = if plan.gpu {
             initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
             let limit = environment.flavour.limit(pace::COMMAND);
@@ -89,16 +90,16 @@ impl<'a> Bench<'a> {
         };
         let arguments = Arguments { hotplug: plan.hotplug, iommu: plan.iommu, card: plan.card.as_device(), kernel: "" };
         let machine = Machine::boot(environment, folder, initramfs, &arguments, processes)?;
-        for Module { name, .. } in needed {
+        for name in drivers {
             let request = Request::LoadModule { path: module_path(&name), parameters: String::new() };
             machine.agent.call(request, pace::DRIVER)?;
         }
-        Ok(Self { machine, environment, gpu })
+        Ok(Self { machine, environment, gpu, needs })
     }
 
     /// Our driver in the guest.
     pub fn driver(&self) -> Driver<'_> {
-        Driver::new(&self.machine.agent)
+        Driver::new(&self.machine.agent, &self.needs)
     }
 
     /// The server of the GPU.
@@ -159,27 +160,22 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// The kernel's modules that a plan needs, in the order in which they are loaded.
-fn modules_for(plan: &Plan, environment: &Environment) -> Result<Vec<Module>, Failure> {
-    let mut names: Vec<String> = Vec::new();
-    if plan.gpu {
-        let file = &environment.lifeboat_ko;
-        names = needed_by(&fs::read(file).map_err(|error| ModuleError::File { path: file.clone(), error })?);
-    }
-    names.extend(plan.modules.iter().map(|&name| name.to_owned()));
+/// Adds modules of the kernel, with those that they need; gives all their names, in the order in which they are loaded.
+fn add_modules(initramfs: &mut Initramfs, environment: &Environment, names: &[&str]) -> Result<Vec<String>, Failure> {
+    let mut added: Vec<String> = Vec::new();
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok(added);
     }
     let tree = ModuleTree::open(&environment.modules_dir)?;
-    let mut needed: Vec<Module> = Vec::new();
     for name in names {
-        for module in tree.with_dependencies(&name)? {
-            if !needed.contains(&module) {
-                needed.push(module);
+        for module in tree.with_dependencies(name)? {
+            if !added.contains(&module.name) {
+                initramfs.add_module(&module)?;
+                added.push(module.name);
             }
         }
     }
-    Ok(needed)
+    Ok(added)
 }
 
 impl Card {

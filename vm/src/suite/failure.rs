@@ -28,7 +28,7 @@ pub enum Failure {
     /// The guest's files.
     #[error(transparent)]
     Initramfs(#[from] InitramfsError),
-    /// The kernel's own modules.
+    /// A module of the guest's kernel cannot be had.
     #[error(transparent)]
     Module(#[from] ModuleError),
     /// The kernel's log.

@@ -26,7 +26,7 @@ pub const TESTS: &[Test] = &[
         name: "programs",
         shows: "programs in the guest open a node of another driver, wait, share a buffer, and are killed",
         proves: &[],
-        plan: Plan { modules: &["vgem"], ..PLAIN },
+        plan: Plan { drivers: &["vgem"], ..PLAIN },
         alone: false,
         body: programs,
     },

@@ -6,8 +6,7 @@ use core::time::Duration;
 
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    Action, ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler, Storage,
-    Stores, TurnSlot, WaitSlot,
+    Action, Array, JobSpec, LetGo, Limits, Priority, RingIndex, Scheduler, Sizes, Storage, Stores,
 };
 use lifeboat_core::Timestamp;
 use lifeboat_driver::{Driver, DriverError, Io, Pace, Sequence, Turn, Windows};
@@ -28,22 +27,17 @@ enum Arrays {}
 impl Storage for Arrays {
     type Fence = u8;
     type Payload = u8;
-    type Jobs = [JobSlot<u8, u8>; 8];
-    type Queues = [QueueSlot; 2];
-    type Rings = [RingSlot; 1];
-    type Contexts = [ContextSlot; 1];
-    type Turns = [TurnSlot; 1];
-    type Waits = [WaitSlot; 8];
-}
+    type Slots<T> = Array<T, 8>;
 
-fn slots<T: Default, const N: usize>() -> [T; N] {
-    core::array::from_fn(|_| T::default())
+    fn slots<T: Default>(count: usize) -> Option<Array<T, 8>> {
+        Array::new(count)
+    }
 }
 
 /// One job from submission to release.
 pub fn schedule(ring_done: fn() -> Seqno) -> Result<(), FenceError> {
-    let stores: Stores<Arrays> =
-        Stores { jobs: slots(), queues: slots(), rings: slots(), contexts: slots(), turns: slots(), waits: slots() };
+    let sizes = Sizes { jobs: 8, queues: 2, rings: 1, contexts: 1 };
+    let Some(stores) = Stores::<Arrays>::new(sizes) else { return Ok(()) };
     let mut scheduler = Scheduler::new(stores, Limits::new(4, Duration::from_secs(1)));
     let Ok(queue) = scheduler.open_queue(RingIndex(0), Priority::Normal) else { return Ok(()) };
     let spec = JobSpec { cost: 1, restartable: true, ..JobSpec::default() };
@@ -67,6 +61,7 @@ pub fn schedule(ring_done: fn() -> Seqno) -> Result<(), FenceError> {
                 let begins = scheduler.begin_device_reset();
                 scheduler.device_reset_done(begins);
             }
+            Action::LetGo { queue, .. } => scheduler.let_go_answered(queue, LetGo::Done, now),
             Action::Release { .. } | Action::GiveUp => {}
         }
     }

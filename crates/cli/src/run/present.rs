@@ -74,7 +74,7 @@ impl Screen {
         let handle = device.open()?;
         let buffer = || handle.create_buffer(Placement::Vram, preview.bytes());
         let screen = Self { buffers: [buffer()?, buffer()?], front: 0, handle };
-        let mode = screen.handle.resources()?.mode(preview.width, preview.height);
+        let mode = screen.handle.resources().mode(preview.width, preview.height);
         screen.handle.set_mode(Some((&screen.buffers[0], mode)))?;
         Ok(screen)
     }

@@ -52,13 +52,13 @@ impl Silence {
         Self { limit, since: None, reset: false }
     }
 
-    /// Begins to await a report.
-    pub fn begins(&mut self, now: Timestamp) {
+    /// A report is awaited from now on.
+    pub fn begun(&mut self, now: Timestamp) {
         (self.since, self.reset) = (Some(now), false);
     }
 
     /// Ends the wait: the report came, or it is no longer wanted.
-    pub fn ends(&mut self) {
+    pub fn ended(&mut self) {
         (self.since, self.reset) = (None, false);
     }
 
@@ -70,20 +70,20 @@ impl Silence {
 
     /// Reports that the display was turned off and on. An awaited report gets the limit once more,
     /// but no second reset.
-    pub fn was_reset(&mut self, now: Timestamp) {
+    pub fn reset_done(&mut self, now: Timestamp) {
         if self.since.is_some() {
             (self.since, self.reset) = (Some(now), true);
         }
     }
 
     /// Returns the time of the next look, or `None` if no report is awaited.
-    pub fn due(&self) -> Option<Timestamp> {
+    pub fn next_deadline(&self) -> Option<Timestamp> {
         self.since.map(|since| since.plus(self.limit))
     }
 
     /// Decides after a look that began at `looked_at` and found no report.
     pub fn judge(&self, looked_at: Timestamp) -> Verdict {
-        match (self.due(), self.reset) {
+        match (self.next_deadline(), self.reset) {
             (Some(due), false) if due <= looked_at => Verdict::Reset,
             (Some(due), true) if due <= looked_at => Verdict::GiveUp,
             _ => Verdict::InTime,
@@ -113,17 +113,17 @@ mod tests {
     #[test]
     fn kms_5_silence_is_answered_by_one_reset_and_then_by_an_end() {
         let mut silence = Silence::new(LIMIT);
-        assert_eq!((silence.due(), silence.judge(at(9000))), (None, Verdict::InTime));
-        silence.was_reset(at(1));
-        assert_eq!(silence.due(), None, "nothing was awaited");
-        silence.begins(at(100));
-        assert_eq!(silence.due(), Some(at(1100)));
+        assert_eq!((silence.next_deadline(), silence.judge(at(9000))), (None, Verdict::InTime));
+        silence.reset_done(at(1));
+        assert_eq!(silence.next_deadline(), None, "nothing was awaited");
+        silence.begun(at(100));
+        assert_eq!(silence.next_deadline(), Some(at(1100)));
         assert_eq!((silence.judge(at(1099)), silence.judge(at(1100))), (Verdict::InTime, Verdict::Reset));
-        silence.was_reset(at(1200));
+        silence.reset_done(at(1200));
         assert_eq!((silence.judge(at(2199)), silence.judge(at(2200))), (Verdict::InTime, Verdict::GiveUp));
-        silence.ends();
+        silence.ended();
         assert_eq!(silence.judge(at(9000)), Verdict::InTime);
-        silence.begins(at(9000));
+        silence.begun(at(9000));
         assert_eq!(silence.judge(at(10_000)), Verdict::Reset, "the next one has a reset of its own");
     }
 
@@ -131,8 +131,8 @@ mod tests {
     fn a_reset_of_the_device_gives_all_the_time_again() {
         let mut silence = Silence::new(LIMIT);
         silence.asked_again(at(5));
-        assert_eq!(silence.due(), None);
-        silence.begins(at(0));
+        assert_eq!(silence.next_deadline(), None);
+        silence.begun(at(0));
         silence.asked_again(at(900));
         assert_eq!((silence.judge(at(1899)), silence.judge(at(1900))), (Verdict::InTime, Verdict::Reset));
     }

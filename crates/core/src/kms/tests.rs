@@ -139,7 +139,7 @@ fn a_caller_without_hardware_completes_at_once_and_the_others_go_on() {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Event {
+enum Step {
     Commit(Request, bool),
     FenceDone,
     Programmed,
@@ -168,10 +168,10 @@ impl World {
         }
     }
 
-    fn step(&mut self, event: Event) {
+    fn step(&mut self, step: Step) {
         let was_pending = self.crtc.pending().is_some();
-        match event {
-            Event::Commit(request, waits) => {
+        match step {
+            Step::Commit(request, waits) => {
                 let verdict = self.crtc.check(&request);
                 let number = self.accepted;
                 match self.crtc.commit(&request, true, waits, NOW, |_| number) {
@@ -191,21 +191,21 @@ impl World {
                     }
                 }
             }
-            Event::FenceDone => {
+            Step::FenceDone => {
                 let waited = self.crtc.awaits_fence().is_some();
                 let program = self.crtc.fence_done();
                 assert_eq!(program.is_some(), waited && !self.lost);
             }
-            Event::Programmed => {
+            Step::Programmed => {
                 let ended = self.crtc.programmed();
                 self.flipping |= ended.is_none() && self.crtc.awaits_blank().is_some();
                 self.ends(ended);
             }
-            Event::Failed => {
+            Step::Failed => {
                 let ended = self.crtc.failed();
                 self.ends(ended);
             }
-            Event::TookEffect => {
+            Step::TookEffect => {
                 let ended = self.crtc.took_effect();
                 assert_eq!(
                     ended.is_some(),
@@ -215,13 +215,13 @@ impl World {
                 self.flipping = false;
                 self.ends(ended);
             }
-            Event::NotShown => {
+            Step::NotShown => {
                 let ended = self.crtc.not_shown();
                 assert_eq!(ended.is_some(), self.flipping);
                 self.flipping = false;
                 self.ends(ended);
             }
-            Event::Supersede(request, now) => {
+            Step::Supersede(request, now) => {
                 let yields = self.crtc.yields_to(&request, now);
                 let ended = self.crtc.supersede(&request, now);
                 assert_eq!(ended.is_some(), yields);
@@ -229,7 +229,7 @@ impl World {
                 self.flipping &= !yields;
                 self.ends(ended);
             }
-            Event::Lose => {
+            Step::Lose => {
                 let ended = self.crtc.lose();
                 assert_eq!(ended.is_some(), was_pending);
                 (self.lost, self.flipping) = (true, false);
@@ -242,11 +242,11 @@ impl World {
 
 #[test]
 fn kms_3_every_accepted_commit_ends_exactly_once_in_every_order_of_events() {
-    let mut events = Vec::from([Event::FenceDone, Event::Programmed, Event::Failed, Event::TookEffect, Event::Lose]);
+    let mut steps = Vec::from([Step::FenceDone, Step::Programmed, Step::Failed, Step::TookEffect, Step::Lose]);
     let legacy = Request { at_once: true, ..modeset(LARGE) };
-    events.extend([Event::NotShown, Event::Supersede(legacy, NOW), Event::Supersede(off(), LATE)]);
+    steps.extend([Step::NotShown, Step::Supersede(legacy, NOW), Step::Supersede(off(), LATE)]);
     for request in [modeset(SMALL), modeset(LARGE), flip(), off()] {
-        events.extend([Event::Commit(request, false), Event::Commit(request, true)]);
+        steps.extend([Step::Commit(request, false), Step::Commit(request, true)]);
     }
     let crtc = Crtc::new(RATE, LIMIT);
     let mut worlds = Vec::from([World { crtc, accepted: 0, ended: BTreeSet::new(), flipping: false, lost: false }]);
@@ -254,13 +254,13 @@ fn kms_3_every_accepted_commit_ends_exactly_once_in_every_order_of_events() {
     for _ in 0..5 {
         let mut next = Vec::new();
         for world in &worlds {
-            for event in &events {
+            for step in &steps {
                 let mut world = world.clone();
-                world.step(*event);
+                world.step(*step);
                 histories += 1;
                 let mut end = world.clone();
-                end.step(Event::Lose);
-                end.step(Event::Lose);
+                end.step(Step::Lose);
+                end.step(Step::Lose);
                 assert_eq!(end.ended.len(), end.accepted as usize, "each ended");
                 next.push(world);
             }

@@ -28,7 +28,7 @@ impl Vblanks {
     /// Reports that the display was turned off and on without a missed blank, and that the
     /// hardware's counter goes on from `register`. Without this report a counter that stood still
     /// might be taken for a counter that has restarted.
-    pub fn goes_on_from(&mut self, register: u32) {
+    pub fn continued_from(&mut self, register: u32) {
         self.register = register;
     }
 
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!((blanks.observe(2), blanks.count()), (12, 12));
         // Here the shell has not reported the restart.
         assert_eq!(blanks.observe(1), 13);
-        blanks.goes_on_from(7);
+        blanks.continued_from(7);
         assert_eq!((blanks.observe(7), blanks.observe(8)), (13, 14));
         let mut wraps = Vblanks { count: 5, register: u32::MAX };
         assert_eq!(wraps.observe(1), 7);

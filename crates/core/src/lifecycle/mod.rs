@@ -9,7 +9,7 @@
 //! Some states end after a time: a recovery waits for its turn
 //! ([`Spacing`](crate::recovery::Spacing)), a device that is not ready is probed again
 //! ([`Patience`]), and a link that is down is given up. Such a state has a
-//! [deadline](Lifecycle::deadline), at which the shell reports [`Event::Tick`]. All other events
+//! [deadline](Lifecycle::next_deadline), at which the shell reports [`Event::Tick`]. All other events
 //! are answered at once. While the slot reports that its link is down, nothing is probed, and a
 //! read of all-ones is not counted against the device (RECOV-4).
 //!
@@ -123,7 +123,7 @@ pub enum Event {
     LinkDown,
     /// The slot reports that its link is up again.
     LinkUp,
-    /// The [deadline](Lifecycle::deadline) has passed.
+    /// The [deadline](Lifecycle::next_deadline) has passed.
     Tick,
     /// Completes [`Action::Probe`]: the device is bound.
     Probed,
@@ -223,7 +223,7 @@ impl Lifecycle {
     }
 
     /// Returns the time at which to report [`Event::Tick`], unless another event comes first.
-    pub const fn deadline(&self) -> Option<Timestamp> {
+    pub const fn next_deadline(&self) -> Option<Timestamp> {
         match self.state {
             State::Waiting(_) | State::LinkDown => self.deadline,
             _ => None,

@@ -1,7 +1,7 @@
 //! What the scheduler wants done.
 
-use super::slots::{DeviceState, RingState, State};
-use super::{EventSlot, JobId, Priority, RingIndex, Scheduler, Storage};
+use super::slots::{DeviceState, Hold, RingState, State};
+use super::{EventSlot, JobId, Priority, QueueId, RingIndex, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
 use crate::Id;
 
@@ -41,6 +41,17 @@ pub enum Action<F, P> {
     ResetDevice,
     /// Nothing helps: lose the device.
     GiveUp,
+    /// Ask the firmware to let go of a closed queue, none of whose jobs is on hardware; see [`Scheduler::held`]. Then
+    /// call [`Scheduler::let_go_answered`], and [`Scheduler::firmware_let_go`] when the firmware has answered later.
+    LetGo {
+        /// Which queue.
+        queue: QueueId,
+        /// The ring whose firmware was told of it.
+        ring: RingIndex,
+        /// The firmware was asked before, and its time is over: look whether it has answered by now. If not, it is
+        /// reset.
+        last_look: bool,
+    },
     /// Write the job to its ring, to complete with `seqno`; see [`Scheduler::payload`]. Then call
     /// [`Scheduler::started`], or [`Scheduler::start_failed`].
     Run {
@@ -73,6 +84,9 @@ impl<S: Storage> Scheduler<S> {
             return Some(reset);
         }
         if self.device == DeviceState::Running && !self.stopped {
+            if let Some(let_go) = self.poll_let_go() {
+                return Some(let_go);
+            }
             for index in self.in_turn() {
                 let Ok(number) = u8::try_from(index) else { continue };
                 if self.rings.as_ref()[index].state == RingState::Running {
@@ -85,6 +99,27 @@ impl<S: Storage> Scheduler<S> {
         }
         // Jobs that must not run were turned into signals on the way.
         self.poll_signal()
+    }
+
+    /// Hands out a job that has been committed just now, if it can be run at once: it waits for nothing, its ring has credits
+    /// for it, nothing is wrong with the ring or the device, and it is its queue's turn. Then the
+    /// [`Action::Run`] is the one that [`Scheduler::poll_action`] would have given next for that ring. So the thread
+    /// that has committed the job may run it, and need not wake another to do so. That thread must be the only one then
+    /// that gives anything to rings, since numbers are given to a ring in their order. O(log contexts).
+    #[must_use = "the job is to be run"]
+    pub fn run_now(&mut self, job: JobId) -> Option<Action<S::Fence, S::Payload>> {
+        let slot = self.job_mut(job).filter(|slot| slot.state == State::Queued && slot.result.is_ok())?;
+        let (queue, cost) = (slot.queue, slot.cost);
+        let slot = &self.queues.as_ref()[queue as usize];
+        let (ring, has_event) = (slot.ring, slot.event.is_some() || self.event_slots.may_take());
+        let is_oldest = slot.jobs.front() == Some(job.index);
+        let ring_slot = &self.rings.as_ref()[usize::from(ring.0)];
+        let goes_on = self.device == DeviceState::Running && !self.stopped && ring_slot.state == RingState::Running;
+        let may_run = goes_on && is_oldest && has_event && cost <= ring_slot.credits && !self.is_banned(queue);
+        if !may_run || self.next_queue(usize::from(ring.0)) != Some(queue) {
+            return None;
+        }
+        self.poll_run(ring)
     }
 
     /// The rings, beginning behind the one that was served last.
@@ -117,14 +152,19 @@ impl<S: Storage> Scheduler<S> {
     }
 
     fn poll_release(&mut self) -> Option<Action<S::Fence, S::Payload>> {
-        loop {
-            let job = self.done.pop_front(self.jobs.as_mut())?;
+        while let Some(job) = self.done.pop_front(self.jobs.as_mut()) {
             let payload = self.jobs.as_mut()[job as usize].payload.take();
             self.free(job);
             if let Some(payload) = payload {
                 return Some(Action::Release { payload });
             }
         }
+        let queue = self.let_go.pop_front(self.queues.as_mut())?;
+        let slot = &mut self.queues.as_mut()[queue as usize];
+        slot.hold = Hold::Nothing;
+        let payload = slot.payload.take();
+        self.free_queue_if_unused(queue);
+        payload.map(|payload| Action::Release { payload })
     }
 
     /// Picks the next job for a ring; see [`super::turns`].

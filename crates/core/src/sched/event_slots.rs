@@ -38,6 +38,11 @@ impl EventSlots {
         Self { needed: count.is_some(), free, starved: [List::EMPTY; PRIORITIES] }
     }
 
+    /// Whether a queue that has no slot can be given one, or needs none.
+    pub(super) const fn may_take(&self) -> bool {
+        !self.needed || self.free != 0
+    }
+
     pub(super) fn take(&mut self) -> Option<EventSlot> {
         let lowest = self.free.trailing_zeros();
         self.free &= self.free.wrapping_sub(1);

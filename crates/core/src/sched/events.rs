@@ -123,7 +123,8 @@ impl<S: Storage> Scheduler<S> {
     }
 
     /// The user of a queue is gone: what has not reached the ring is canceled, what has runs on, and the queue lives
-    /// until the hardware is done with it. Stale handles are ignored. O(jobs canceled).
+    /// until the hardware is done with it, and a firmware that [holds](Scheduler::firmware_holds) something of it has let
+    /// go. Stale handles are ignored. O(jobs canceled).
     pub fn kill_queue(&mut self, queue: QueueId) {
         let Some(slot) = self.queue_mut(queue) else { return };
         slot.killed = true;
@@ -131,6 +132,7 @@ impl<S: Storage> Scheduler<S> {
         self.unlist_queue(queue.index);
         self.finish_waiting(waiting, FenceError::Canceled);
         self.give_event_slot_back(queue.index);
+        self.owe_question(queue.index);
         self.free_queue_if_unused(queue.index);
     }
 

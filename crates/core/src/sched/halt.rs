@@ -15,10 +15,11 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Goes on after [`Scheduler::stop`]. Jobs whose time had begun have their whole time again. O(jobs).
+    /// Goes on after [`Scheduler::stop`]. Jobs whose time had begun have their whole time again. O(jobs + queues).
     pub fn start(&mut self, now: Timestamp) {
         if core::mem::take(&mut self.stopped) {
             self.jobs.as_mut().iter_mut().for_each(|job| job.deadline = None);
+            self.renew_let_go(now);
             for ring in 0..self.rings.as_ref().len() {
                 self.charge_so_far(ring, now);
                 self.watch(ring, now);
@@ -70,8 +71,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// The hardware cannot reach memory any more: payloads of jobs it was given are released. Only after
-    /// [`Scheduler::lose`]; before, it does nothing. O(jobs released).
+    /// The hardware cannot reach memory any more: payloads of jobs it was given are released, and those of
+    /// queues. Only after [`Scheduler::lose`]; before, it does nothing. O(jobs + queues).
     pub fn hardware_gone(&mut self) {
         if self.lost.is_none() {
             return;
@@ -83,6 +84,7 @@ impl<S: Storage> Scheduler<S> {
         for job in self.jobs.as_mut() {
             job.on_hardware = false;
         }
+        self.release_all_held();
     }
 
     pub(super) fn release_orphans(&mut self, ring: usize) {

@@ -10,7 +10,7 @@ use super::list::{Linked, Links, NONE};
 use super::slots::{Stands, State};
 use super::{JobId, Priority, QueueSlot, Reservation, Scheduler, Storage};
 
-/// Storage for one wait of a job for another; see [`Storage::Waits`].
+/// Storage for one wait of a job for another; see [`Stores::waits`](super::Stores::waits).
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct WaitSlot {
@@ -72,7 +72,7 @@ impl Loans {
     }
 }
 
-impl QueueSlot {
+impl<P> QueueSlot<P> {
     /// The priority that it has its turns at.
     pub(super) fn level(&self) -> Priority {
         self.priority.min(self.loans.best())
@@ -85,7 +85,7 @@ impl<S: Storage> Scheduler<S> {
     /// [`dependencies`](super::JobSpec::dependencies) and [`Scheduler::dependency_done`]. Stale handles, and jobs that
     /// have been given to a ring, are ignored. O(1).
     ///
-    /// If there is no [storage](Storage::Waits) left to remember it, the priority that the queue has now is lent at
+    /// If there is no [storage](super::Stores::waits) left to remember it, the priority that the queue has now is lent at
     /// once, and not what it may be raised to later.
     pub fn lend_to(&mut self, reservation: &Reservation, other: JobId) {
         if self.job_mut(other).is_none_or(|slot| slot.state != State::Queued) {

@@ -5,10 +5,11 @@
 //! | event | call |
 //! |---|---|
 //! | a user submits | [`Scheduler::reserve`], [`Scheduler::wait_for`], then [`Scheduler::commit`] |
+//! | whoever has submitted would run the job itself | [`Scheduler::run_now`] |
 //! | a fence a job waits for has signalled | [`Scheduler::dependency_done`] |
 //! | the hardware has a job, or could not be given it | [`Scheduler::started`], [`Scheduler::start_failed`] |
 //! | a ring reports progress | [`Scheduler::hw_done`], or [`Scheduler::hw_done_one`] where jobs complete out of order |
-//! | a ring stopped with a fault | [`Scheduler::fault`] |
+//! | a ring stopped with a fault | [`Scheduler::faulted`] |
 //! | time has passed | [`Scheduler::tick`] |
 //! | a job that seems to hang moves, or never began | [`Scheduler::still_running`], [`Scheduler::suspect_began`] |
 //! | a ring is to give up one job, and has | [`Scheduler::begin_abort`], [`Scheduler::abort_answered`], [`Scheduler::aborted`] |
@@ -16,6 +17,8 @@
 //! | a reset has been carried out | [`Scheduler::reset_done`], [`Scheduler::device_reset_done`] |
 //! | a user wants other turns, or another ring | [`Scheduler::set_priority`], [`Scheduler::move_queue`] |
 //! | a user has gone | [`Scheduler::kill_queue`], [`Scheduler::close_context`] |
+//! | a firmware will hold something of a queue | [`Scheduler::firmware_holds`] |
+//! | it was asked to let go, and has | [`Scheduler::let_go_answered`], [`Scheduler::firmware_let_go`] |
 //! | work must rest for a while | [`Scheduler::stop`], [`Scheduler::start`] |
 //! | the device is gone, or given back | [`Scheduler::lose`] or [`Scheduler::tear_down`], later [`Scheduler::hardware_gone`] |
 //!
@@ -47,9 +50,20 @@
 //! - A job that cannot be given to the hardware fails alone (SCHED-10).
 //! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
 //!   what it has waiting is canceled (SCHED-7).
+//! - A firmware that holds something of a queue is asked before that is released, and nobody waits inside (SCHED-12);
+//!   see [`Scheduler::firmware_holds`].
 //! - If a ring's reset fails, or is in vain, the whole device is reset: what was on its other rings is lost through no fault
 //!   of theirs. If that fails too, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`]
 //!   (SCHED-4).
+//!
+//! # Examples
+//! The whole life of one job, with storage that takes no heap (`examples/one_job.rs`):
+//!
+//! ```
+#![cfg_attr(any(doc, doctest), doc = include_str!("../../examples/one_job.rs"))]
+//! ```
+//!
+//! # Cost
 //!
 //! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves, and no job or queue is ever
 //! searched for.
@@ -61,6 +75,7 @@ mod event_slots;
 mod events;
 mod halt;
 mod heap;
+mod let_go;
 mod list;
 mod loans;
 mod out_of_order;
@@ -86,12 +101,13 @@ pub use aborts::Abort;
 pub use actions::Action;
 pub use contexts::{Context, ContextSlot, ResetStats, ResetStatus};
 pub use event_slots::{EventSlot, MAX_EVENT_SLOTS};
+pub use let_go::{Firmware, LetGo};
 pub use loans::WaitSlot;
 pub use queues::QueueError;
 pub use scope::ErrorScope;
 pub use shares::Shares;
 pub use slots::{Job, JobSlot, Priority, Queue, QueueSlot, RingSlot, PRIORITIES};
-pub use storage::{Storage, Stores};
+pub use storage::{Array, Sizes, Storage, Stores};
 pub use submit::{IfDependencyFails, JobSpec, Reservation, SubmitError};
 pub use suspicion::Began;
 pub use turns::TurnSlot;
@@ -128,12 +144,18 @@ pub struct Limits {
     pub extensions: u32,
     /// Through how many event slots a firmware reports, 1 to [`MAX_EVENT_SLOTS`], if it has such; see [`EventSlot`].
     pub event_slots: Option<u8>,
+    /// How long a firmware may take to let go of a queue before it is reset; see [`Scheduler::firmware_holds`].
+    pub let_go: Duration,
+    /// What is reset then.
+    pub firmware: Firmware,
 }
 
 impl Limits {
-    /// Credits of each ring and the time for a job; no extensions, and no event slots.
+    /// Credits of each ring and the time for a job; no extensions, and no event slots. A firmware, one of each ring,
+    /// may take as long as a job.
     pub const fn new(ring_credits: u32, job_timeout: Duration) -> Self {
-        Self { ring_credits, job_timeout, extensions: 0, event_slots: None }
+        let (extensions, event_slots, firmware) = (0, None, Firmware::OfEachRing);
+        Self { ring_credits, job_timeout, extensions, event_slots, let_go: job_timeout, firmware }
     }
 }
 
@@ -142,12 +164,12 @@ impl Limits {
 // Only tests copy a scheduler, to explore from one state in several ways: a copy would signal the fences again.
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Scheduler<S: Storage> {
-    jobs: S::Jobs,
-    queues: S::Queues,
-    rings: S::Rings,
-    contexts: S::Contexts,
-    turns: S::Turns,
-    waits: S::Waits,
+    jobs: S::Slots<JobSlot<S::Fence, S::Payload>>,
+    queues: S::Slots<QueueSlot<S::Payload>>,
+    rings: S::Slots<RingSlot>,
+    contexts: S::Slots<ContextSlot>,
+    turns: S::Slots<TurnSlot>,
+    waits: S::Slots<WaitSlot>,
     limits: Limits,
     free_jobs: List,
     free_queues: List,
@@ -164,6 +186,8 @@ pub struct Scheduler<S: Storage> {
     finished: List,
     /// Signalled jobs that the hardware no longer reads.
     done: List,
+    /// Queues that a firmware has let go of, and whose payload has not been handed out.
+    let_go: List,
     device: DeviceState,
     /// Between `stop` and `start`.
     stopped: bool,
@@ -213,6 +237,7 @@ impl<S: Storage> Scheduler<S> {
             event_slots: EventSlots::new(limits.event_slots),
             finished: List::EMPTY,
             done: List::EMPTY,
+            let_go: List::EMPTY,
             device: DeviceState::Running,
             stopped: false,
             lost: None,
@@ -254,9 +279,11 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// When [`Scheduler::tick`] should be called next, or `None` while nothing runs. O(rings).
+    /// When [`Scheduler::tick`] should be called next, or `None` while nothing runs and no firmware is waited for.
+    /// O(rings).
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.rings.as_ref().iter().filter_map(|ring| ring.deadline).min()
+        let due = |(ring, slot): (usize, &RingSlot)| slot.deadline.into_iter().chain(self.let_go_due(ring)).min();
+        self.rings.as_ref().iter().enumerate().filter_map(due).min()
     }
 
     /// Jobs in whatever state, reserved ones included. O(jobs); for reports and tests.
@@ -275,7 +302,7 @@ impl<S: Storage> Scheduler<S> {
         matches!(self.device, DeviceState::Resetting | DeviceState::Failed)
     }
 
-    fn queue_mut(&mut self, queue: QueueId) -> Option<&mut QueueSlot> {
+    fn queue_mut(&mut self, queue: QueueId) -> Option<&mut QueueSlot<S::Payload>> {
         let slot = self.queues.as_mut().get_mut(queue.index as usize)?;
         (slot.generation == queue.generation && slot.in_use).then_some(slot)
     }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::slots::Stands;
+use super::slots::{Hold, Stands};
 use super::turns::Arrival;
 use super::{Priority, QueueId, QueueSlot, RingIndex, Scheduler, Storage};
 
@@ -78,7 +78,7 @@ impl<S: Storage> Scheduler<S> {
         Ok(())
     }
 
-    fn open_queue_mut(&mut self, queue: QueueId) -> Result<&mut QueueSlot, QueueError> {
+    fn open_queue_mut(&mut self, queue: QueueId) -> Result<&mut QueueSlot<S::Payload>, QueueError> {
         self.queue_mut(queue).filter(|slot| !slot.killed).ok_or(QueueError::StaleQueue)
     }
 
@@ -128,12 +128,14 @@ impl<S: Storage> Scheduler<S> {
         self.queues.as_mut()[queue as usize].running -= 1;
         self.give_event_slot_back(queue);
         self.list_if_ready(queue);
+        self.owe_question(queue);
     }
 
-    /// A queue goes when its user, its last job and its place in a list are gone.
+    /// A queue goes when its user, its last job, its place in a list and what a firmware holds of it are gone.
     pub(super) fn free_queue_if_unused(&mut self, queue: u32) {
         let slot = &mut self.queues.as_mut()[queue as usize];
-        if slot.in_use && slot.killed && slot.held == 0 && slot.stands == Stands::Nowhere {
+        let unused = slot.held == 0 && slot.stands == Stands::Nowhere && slot.hold == Hold::Nothing;
+        if slot.in_use && slot.killed && unused {
             let (generation, context) = (slot.generation.wrapping_add(1), slot.context);
             *slot = QueueSlot { generation, ..QueueSlot::default() };
             self.free_queues.push_back(self.queues.as_mut(), queue);

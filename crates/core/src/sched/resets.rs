@@ -35,7 +35,7 @@
 //! whenever it is read.
 
 use super::slots::{Blame, DeviceState, RingState, State, Tried};
-use super::{Action, Priority, RingIndex, RingSlot, Scheduler, Storage};
+use super::{Action, Firmware, Priority, RingIndex, RingSlot, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
 use crate::Id;
 
@@ -105,6 +105,9 @@ impl<S: Storage> Scheduler<S> {
         self.resets += 1;
         self.begin_anew(index, Tried::Ring);
         self.requeue_innocents(index);
+        if self.limits.firmware == Firmware::OfEachRing {
+            self.firmware_was_reset(index);
+        }
     }
 
     /// The shell has reset the device after [`Scheduler::begin_device_reset`], and all rings have
@@ -127,6 +130,7 @@ impl<S: Storage> Scheduler<S> {
         }
         for index in 0..self.rings.as_ref().len() {
             self.requeue_innocents(index);
+            self.firmware_was_reset(index);
         }
     }
 
@@ -169,7 +173,7 @@ impl<S: Storage> Scheduler<S> {
     }
 
     /// Nothing helps. Nothing is given to rings any more, and nothing is reset.
-    fn give_up_as(&mut self, device: DeviceState) {
+    pub(super) fn give_up_as(&mut self, device: DeviceState) {
         self.device = device;
         self.give_up = true;
         for slot in self.rings.as_mut() {
@@ -183,7 +187,7 @@ impl<S: Storage> Scheduler<S> {
     fn begin_anew(&mut self, ring: usize, tried: Tried) {
         let slot = &mut self.rings.as_mut()[ring];
         let guilty = slot.guilty();
-        if guilty.is_none() && slot.state != RingState::Running {
+        if guilty.is_none() && (slot.state != RingState::Running || slot.letting_go.kept > 0) {
             slot.tried = tried;
         }
         (slot.state, slot.blame, slot.acquitted) = (RingState::Running, Blame::Nobody, false);

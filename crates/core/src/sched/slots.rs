@@ -133,10 +133,56 @@ pub(super) enum Stands {
     Starved,
 }
 
+/// What a firmware holds of a queue, and how far it is with letting go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) enum Hold {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Something, and nobody has asked for it: the queue is open, or one of its jobs is on hardware.
+    Held,
+    /// The firmware is to be asked. The queue stands in [`LettingGo::owed`], as does one that is [overdue](Self::Overdue).
+    Owed,
+    /// The shell asks it. In [`LettingGo::in_hand`].
+    Asking,
+    /// It was asked, and has until then to answer. In [`LettingGo::asked`].
+    Asked(Timestamp),
+    /// That has passed, and a last look is owed.
+    Overdue,
+    /// The shell takes the last look. In [`LettingGo::in_hand`].
+    Looking,
+    /// It has not let go, and is to be reset for that. In [`LettingGo::in_hand`].
+    Kept,
+    /// It has let go, and the payload is to be released.
+    LetGo,
+}
+
+impl Hold {
+    /// Whether the firmware has been asked, and has not answered.
+    pub(super) const fn was_asked_about(self) -> bool {
+        matches!(self, Self::Asking | Self::Asked(_) | Self::Overdue | Self::Looking | Self::Kept)
+    }
+}
+
+/// The closed queues that the firmware of a ring holds something of.
+#[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
+pub(super) struct LettingGo {
+    /// The shell is to ask about them.
+    pub(super) owed: List,
+    /// The firmware was asked about them, the first of all first.
+    pub(super) asked: List,
+    /// The shell asks or looks, or the firmware has not let go in time.
+    pub(super) in_hand: List,
+    /// How many it has not let go of in time.
+    pub(super) kept: u32,
+}
+
 /// Storage for one queue.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
-pub struct QueueSlot {
+pub struct QueueSlot<P> {
     pub(super) generation: u32,
     pub(super) links: Links,
     pub(super) in_use: bool,
@@ -169,9 +215,15 @@ pub struct QueueSlot {
     pub(super) event: Option<EventSlot>,
     /// The slot of its context, or [`NONE`].
     pub(super) context: u32,
+    /// What a firmware holds of it; see [`super::let_go`].
+    pub(super) hold: Hold,
+    /// The ring whose firmware that is.
+    pub(super) holder: RingIndex,
+    /// What it keeps alive for that firmware.
+    pub(super) payload: Option<P>,
 }
 
-impl Default for QueueSlot {
+impl<P> Default for QueueSlot<P> {
     fn default() -> Self {
         Self {
             generation: 0,
@@ -193,18 +245,21 @@ impl Default for QueueSlot {
             lent_on: Priority::Low,
             event: None,
             context: NONE,
+            hold: Hold::Nothing,
+            holder: RingIndex(0),
+            payload: None,
         }
     }
 }
 
-impl QueueSlot {
+impl<P> QueueSlot<P> {
     pub(super) fn open(&mut self, ring: RingIndex, priority: Priority) {
         let generation = self.generation;
         *self = Self { generation, in_use: true, ring, priority, ..Self::default() };
     }
 }
 
-impl Linked for QueueSlot {
+impl<P> Linked for QueueSlot<P> {
     fn links(&mut self) -> &mut Links {
         &mut self.links
     }
@@ -300,6 +355,8 @@ pub struct RingSlot {
     pub(super) pending: List,
     /// Jobs that have signalled but that the ring may still read.
     pub(super) orphans: List,
+    /// What its firmware has to let go of.
+    pub(super) letting_go: LettingGo,
     /// Whose queues are next.
     pub(super) turns: RingTurns,
     /// Until when the time that jobs have had the ring is charged. `None` while there is none that the hardware has.
@@ -323,6 +380,7 @@ impl Default for RingSlot {
             given: Seqno::ZERO,
             pending: List::EMPTY,
             orphans: List::EMPTY,
+            letting_go: LettingGo::default(),
             turns: RingTurns::default(),
             since: None,
             deadline: None,

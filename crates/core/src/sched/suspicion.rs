@@ -23,7 +23,7 @@ impl<S: Storage> Scheduler<S> {
     /// that it completed before has been reported, also if that is told after the fault. `seqno` is the ring's number,
     /// read together with the fault, and completes jobs as in [`Scheduler::hw_done`]; if the ring has been reset since,
     /// the news is old and nobody is blamed. O(jobs completed).
-    pub fn fault(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
+    pub fn faulted(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
         self.hw_done(ring, seqno, now);
         let void = self.numbers_are_void();
         let Some(slot) = self.rings.as_mut().get_mut(usize::from(ring.0)).filter(|_| !void) else { return };
@@ -58,6 +58,7 @@ impl<S: Storage> Scheduler<S> {
                 RingState::Aborting => slot.accused(),
                 _ => None,
             };
+            self.tick_let_go(index, now);
             let Some(suspect) = suspect.filter(|_| overdue) else { continue };
             let slot = &mut self.rings.as_mut()[index];
             (slot.state, slot.blame, slot.deadline) = (RingState::Suspect, Blame::Overdue(suspect), None);
@@ -114,6 +115,7 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.rings.as_mut()[ring];
         (slot.state, slot.blame, slot.acquitted) = (RingState::Running, Blame::Nobody, false);
         self.watch(ring, now);
+        self.doubt_firmware(ring);
     }
 
     /// `run` has returned for a job: the hardware has all jobs up to this number, and the time of the oldest begins, if

@@ -55,7 +55,7 @@ pub(super) enum Arrival {
     Back,
 }
 
-/// Storage for the turns of one context on one ring; see [`Storage::Turns`].
+/// Storage for the turns of one context on one ring; see [`Stores::turns`](super::Stores::turns).
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct TurnSlot {
@@ -247,7 +247,7 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Where a context's turns on a ring are; `None` for queues of no context, and without [storage](Storage::Turns).
+    /// Where a context's turns on a ring are; `None` for queues of no context, and without [storage](super::Stores::turns).
     fn turn_index(&self, ring: usize, context: u32) -> Option<usize> {
         let index = (context as usize).checked_mul(self.rings.as_ref().len())?.checked_add(ring)?;
         (context != NONE && index < self.turns.as_ref().len()).then_some(index)

@@ -239,7 +239,7 @@ impl Model for Slot {
                 next.extend([Next::LinkDown, Next::LinkUp]);
             }
         }
-        if now.machine.deadline().is_some() && now.under_way.is_none() {
+        if now.machine.next_deadline().is_some() && now.under_way.is_none() {
             next.push(Next::Tick);
         }
         if !now.news.is_empty() {
@@ -330,7 +330,7 @@ impl Model for Slot {
                 stroke(&mut now, Event::LinkUp);
             }
             Next::Tick => {
-                now.clock = now.machine.deadline()?.max(now.clock);
+                now.clock = now.machine.next_deadline()?.max(now.clock);
                 self.tell(&mut now, Event::Tick);
             }
             Next::GoOn => self.go_on(&mut now),
@@ -414,7 +414,7 @@ impl Model for Slot {
             Property::always("nothing is probed while the link is down", |_, now: &Situation| !now.probed_in_vain),
             Property::always("a wait ends", |_, now: &Situation| {
                 let waiting = matches!(now.machine.state(), State::Waiting(_));
-                !waiting || now.machine.deadline().is_some()
+                !waiting || now.machine.next_deadline().is_some()
             }),
             Property::sometimes("its link is given up", |model: &Self, now: &Situation| {
                 !model.fickle || now.machine.state() == State::LinkDown && now.machine.given_up() == Some(GivenUp::Link)

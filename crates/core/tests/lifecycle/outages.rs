@@ -29,7 +29,7 @@ fn fails(slot: &mut Lifecycle, loss: Loss, now: Timestamp) -> Option<Action> {
 
 /// Checks that the slot probes at its deadline and not before. Returns the deadline.
 fn waits(slot: &mut Lifecycle) -> Timestamp {
-    let deadline = slot.deadline().unwrap();
+    let deadline = slot.next_deadline().unwrap();
     if let Some(before) = deadline.since_beginning().checked_sub(Duration::from_nanos(1)) {
         assert_eq!(slot.handle(Event::Tick, Timestamp::new(before)), None, "too early");
     }
@@ -186,9 +186,9 @@ fn recov_4_a_link_that_stays_down_is_given_up_and_still_used_when_it_is_up() {
     let mut slot = bound(3);
     assert!(slot.handle(Event::LinkDown, at(0)).is_some());
     assert_eq!(slot.handle(Event::Ended, at(0)), None);
-    assert_eq!(slot.deadline(), Some(at(10_000)));
+    assert_eq!(slot.next_deadline(), Some(at(10_000)));
     assert_eq!(slot.handle(Event::Tick, at(10_000)), None);
-    assert_eq!((slot.given_up(), slot.deadline()), (Some(GivenUp::Link), None));
+    assert_eq!((slot.given_up(), slot.next_deadline()), (Some(GivenUp::Link), None));
     assert!(matches!(slot.handle(Event::LinkUp, at(90_000)), Some(Action::Probe { .. })));
     assert_eq!(slot.given_up(), None);
 }

@@ -107,7 +107,7 @@ fn explore() -> Answers {
                 let cell = answers.entry((machine.state().index(), event.kind())).or_default();
                 cell.insert(answer(machine.state(), next.state(), action));
                 // No deadline lies after the end of time.
-                if next.deadline().is_none_or(|deadline| deadline <= LATER) || now != LATER {
+                if next.next_deadline().is_none_or(|deadline| deadline <= LATER) || now != LATER {
                     to_do.push((next, now));
                 }
             }

@@ -201,7 +201,7 @@ impl<S: Scanout> Display<S> {
         match program {
             Program::Flip => {
                 let now = state.silences.now();
-                state.silences.flip.begins(now);
+                state.silences.flip.begun(now);
                 state.expect();
             }
             Program::TurnOff => {
@@ -269,7 +269,7 @@ impl State {
         }
         // Unless its counter stands still: then no blank has come.
         if let Some(after) = counts.after {
-            self.vblanks.goes_on_from(after);
+            self.vblanks.continued_from(after);
         }
     }
 

@@ -328,10 +328,10 @@ impl<S: Scanout> Display<S> {
         }
         let (flips, waits) = (state.crtc.awaits_blank().is_some(), !state.waits.is_empty());
         if !flips {
-            state.silences.flip.ends();
+            state.silences.flip.ended();
         }
         if !waits {
-            state.silences.blank.ends();
+            state.silences.blank.ended();
         }
         state.ask_at = (flips || waits).then(|| state.silences.next_look());
     }

@@ -41,7 +41,7 @@ impl Silences {
     /// is overdue, however often interrupts of other kinds come.
     pub(super) fn next_look(&self) -> Instant {
         let soon = Instant::now() + INTERRUPT_LIMIT;
-        let due = [self.flip.due(), self.blank.due()].into_iter().flatten().min();
+        let due = [self.flip.next_deadline(), self.blank.next_deadline()].into_iter().flatten().min();
         due.and_then(|due| self.epoch.checked_add(due.since_beginning())).map_or(soon, |due| due.min(soon))
     }
 
@@ -109,7 +109,7 @@ impl<S: Scanout> Display<S> {
         };
         let mut state = self.lock();
         let now = state.silences.now();
-        state.silences.blank.was_reset(now);
+        state.silences.blank.reset_done(now);
         if shown {
             return state.flipped();
         }
@@ -128,7 +128,7 @@ impl<S: Scanout> Display<S> {
         frame.show::<S>(link)?;
         let wanted = frame.pixels.offset;
         let (shows, count) = link.io(|io| Ok((S::showing(io)?, S::vblank_count(io)?)))?;
-        self.lock().vblanks.goes_on_from(count);
+        self.lock().vblanks.continued_from(count);
         Ok(shows == Some(wanted))
     }
 
@@ -155,7 +155,7 @@ impl<S: Scanout> Display<S> {
             return state.flipped();
         }
         let mut commit = state.crtc.supersede(request, now)?;
-        state.silences.flip.ends();
+        state.silences.flip.ended();
         // A mode set took its place.
         commit.outcome = Err(FenceError::Canceled);
         Some(commit)

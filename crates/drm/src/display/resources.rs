@@ -70,12 +70,6 @@ pub(crate) struct GetResources<'a>(pub(crate) &'a Tenant);
 /// Arguments of `get-connector`.
 pub(crate) struct GetConnector<'a>(pub(crate) &'a Tenant);
 
-impl<G: Gpu> Arguments<Device<G>> for GetResources<'_> {
-    fn check(&self, _: &Users<G>) -> Result<(), CallError> {
-        Ok(())
-    }
-}
-
 impl<G: Gpu> Arguments<Device<G>> for GetConnector<'_> {
     fn check(&self, users: &Users<G>) -> Result<(), CallError> {
         users.gpu.display()?;
@@ -83,11 +77,11 @@ impl<G: Gpu> Arguments<Device<G>> for GetConnector<'_> {
     }
 }
 
-pub(crate) fn resources<G: Gpu>(_: &Users<G>, GetResources(tenant): GetResources<'_>) -> Result<Resources, CallError> {
-    let Some(screen) = <G::Scanout as Scanout>::SCREEN else { return Ok(NOTHING) };
+pub(crate) fn resources<G: Gpu>(_: &Users<G>, GetResources(tenant): GetResources<'_>) -> Resources {
+    let Some(screen) = <G::Scanout as Scanout>::SCREEN else { return NOTHING };
     let Objects { crtc, connector, plane } = tenant.objects();
     let (connectors, crtcs, planes) = (connector.into(), crtc.into(), plane.into());
-    Ok(Resources { connectors, crtcs, planes, ..all(screen) })
+    Resources { connectors, crtcs, planes, ..all(screen) }
 }
 
 pub(crate) fn connector<G: Gpu>(users: &Users<G>, _: GetConnector<'_>) -> Result<ConnectorInfo, CallError> {

@@ -105,7 +105,7 @@ impl State {
     fn wait_for_blank(&mut self, owed: Owed) {
         if self.waits.is_empty() {
             let now = self.silences.now();
-            self.silences.blank.begins(now);
+            self.silences.blank.begun(now);
         }
         self.waits.add(owed, self.vblanks.count() + 1);
         self.expect();

@@ -143,9 +143,9 @@ fn drv_2_what_the_gpu_lacks_is_not_supported() {
     lacks(handle.atomic(&Commit::default()).map(drop));
     lacks(handle.queue_vblank(1).map(drop));
     lacks(handle.create_lease(lifeboat_drm::Objects::ALL).map(drop));
-    assert_eq!(handle.resources().unwrap().connectors, 0);
-    assert_eq!(handle.capability(Capability::MapVram), Ok(0));
-    let version = handle.version().unwrap();
+    assert_eq!(handle.resources().connectors, 0);
+    assert_eq!(handle.capability(Capability::MapVram), 0);
+    let version = handle.version();
     assert_eq!((version.driver, version.version), ("second", "2.0.0"));
     drop((buffer, client));
     machine.finish();

@@ -114,7 +114,7 @@ impl Waiting {
         let rig = Rig::with(Config::default(), |function| Arc::new(Silent(function)));
         let handles: Vec<_> = (0..count.div_ceil(EVENTS)).map(|_| rig.device.open().unwrap()).collect();
         let screen = handles[0].create_buffer(Placement::Vram, 64 * 64 * 4).unwrap();
-        handles[0].set_mode(Some((&screen, handles[0].resources().unwrap().mode(64, 64)))).unwrap();
+        handles[0].set_mode(Some((&screen, handles[0].resources().mode(64, 64)))).unwrap();
         let mut fences: Vec<Fence> = Vec::with_capacity(count);
         let asked = Sample::of(|| {
             fences.extend((0..count).map(|at| handles[at / EVENTS].queue_vblank(at as u64).unwrap()));

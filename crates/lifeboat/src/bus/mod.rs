@@ -2,6 +2,7 @@
 //! vanishes or what the driver finds dead, binds again what crashed, and tells subscribers.
 
 mod farewell;
+mod request;
 mod slot_state;
 mod subscribers;
 mod visits;
@@ -21,6 +22,8 @@ use crate::locks;
 use crate::module::Holders;
 use crate::{Binding, Counts, Dump, Module, Policy, ProbeError, UnplugReport};
 
+use request::Reply;
+pub use request::{Request, RequestError};
 pub use slot_state::SlotState;
 use subscribers::Subscribers;
 pub use subscribers::Subscription;
@@ -184,24 +187,49 @@ impl Bus {
     /// Unbinds every device while it is still there. Returns at once; [`Event::Removed`] reports each.
     pub fn unbind_all(&self) {
         for Watched { sender, .. } in &self.watchers {
-            let _ = sender.send(Message::Unbind);
+            let _ = sender.send(Message::UnbindAll);
         }
     }
 
-    /// Unbinds the device of this number and binds it again, as a new one: what recovers a wedged device, if anything of the
-    /// driver's does. Returns at once; [`Event::Removed`] and [`Event::Added`] report.
-    pub fn rebind(&self, minor: Minor) {
-        for Watched { sender, .. } in &self.watchers {
-            let _ = sender.send(Message::Rebind(minor));
+    /// Unbinds the device of this number while it is still there, as the kernel does when asked in sysfs. The device
+    /// stays unbound until it is [bound](Self::bind) or plugged in again. The answer is how the unplug went;
+    /// [`Event::Removed`] comes, too.
+    pub fn unbind(&self, minor: Minor) -> Request<Arc<UnplugReport>> {
+        self.ask_about(minor, |reply| Message::Unbind { minor, reply })
+    }
+
+    /// Unbinds the device of this number and binds it again, as a new device: this recovers a wedged device, if anything
+    /// of the driver's does. The answer is the number of the new device; [`Event::Removed`] and [`Event::Added`] come,
+    /// too.
+    pub fn rebind(&self, minor: Minor) -> Request<Minor> {
+        self.ask_about(minor, |reply| Message::Rebind { minor, reply })
+    }
+
+    /// Binds what is in the slot of this name: after [`unbind`](Self::unbind), or after it was left alone because it
+    /// failed too often. A device that waits for its recovery is bound at once. The answer is the number of the device;
+    /// [`Event::Added`] or [`Event::ProbeFailed`] comes, too.
+    pub fn bind(&self, location: &str) -> Request<Minor> {
+        self.ask(location, RequestError::NoSuchSlot, Message::Bind)
+    }
+
+    /// Asks the watcher of the slot that a device is in.
+    fn ask_about<T>(&self, minor: Minor, message: impl FnOnce(Reply<T>) -> Message) -> Request<T> {
+        let gone = RequestError::NoSuchDevice(minor);
+        match self.shared.binding(minor) {
+            Some(binding) => self.ask(&binding.report().location, gone, message),
+            None => Request::refused(gone),
         }
     }
 
-    /// Binds what is in the slot of this name if it is there and not bound: after [`unbind_all`](Self::unbind_all), or after it
-    /// was left alone because it failed too often. Returns at once; [`Event::Added`] reports.
-    pub fn bind(&self, location: &str) {
-        for Watched { sender, .. } in &self.watchers {
-            let _ = sender.send(Message::Bind(location.to_owned()));
-        }
+    /// Asks the watcher of a slot; `unknown` is the answer if there is none.
+    fn ask<T>(&self, location: &str, unknown: RequestError, message: impl FnOnce(Reply<T>) -> Message) -> Request<T> {
+        let Some(watched) = self.watchers.iter().find(|watched| watched.location == location) else {
+            return Request::refused(unknown);
+        };
+        let (request, reply) = Request::new();
+        // A watcher that has stopped drops the reply, which says so.
+        let _ = watched.sender.send(message(reply));
+        request
     }
 
     /// What has happened to the slots so far, and where they were then: each pair that is possible.

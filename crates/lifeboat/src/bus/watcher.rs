@@ -15,10 +15,11 @@ use lifeboat_pci::{Function, Slot, SlotEvent};
 use lifeboat_sync::deadline::{deadline_after, later};
 
 use super::farewell::Farewell;
+use super::request::{Reply, RequestError};
 use super::{Shared, SlotState};
 use crate::aside::aside;
 use crate::binding::AnyInfo;
-use crate::{Binding, Listeners, Policy, ProbeError};
+use crate::{Binding, Listeners, Policy, ProbeError, UnplugReport};
 
 /// Limit for the answer to a question after the identity of a device. One that takes longer is unknown.
 const IDENTITY_LIMIT: Duration = Duration::from_millis(500);
@@ -34,11 +35,17 @@ pub(super) enum Message {
     },
     /// A driver has captured a dump.
     Dumped,
-    Unbind,
-    /// The device of this number.
-    Rebind(Minor),
-    /// What is in the slot of this name, if it is not bound.
-    Bind(String),
+    /// Whatever is in the slot.
+    UnbindAll,
+    Unbind {
+        minor: Minor,
+        reply: Reply<Arc<UnplugReport>>,
+    },
+    Rebind {
+        minor: Minor,
+        reply: Reply<Minor>,
+    },
+    Bind(Reply<Minor>),
     Stop,
 }
 
@@ -62,6 +69,12 @@ pub(super) struct Watcher {
     last: Option<(Minor, Arc<dyn AnyInfo>)>,
     /// Why it was told last that the device is left alone, as long as it is.
     told_left_alone: Option<GivenUp>,
+    /// Requests to bind what is in the slot, until it is bound or it is clear that it will not be.
+    binds: Vec<Reply<Minor>>,
+    /// Requests to end the binding, until it has ended.
+    unbinds: Vec<Reply<Arc<UnplugReport>>>,
+    /// Why the last probe has failed, if it was the last thing that was tried.
+    refusal: Option<ProbeError>,
     /// The lifecycle's state, for others.
     state: SlotState,
     /// What time is counted from.
@@ -86,6 +99,9 @@ impl Watcher {
             unready: None,
             last: None,
             told_left_alone: None,
+            binds: Vec::new(),
+            unbinds: Vec::new(),
+            refusal: None,
             state,
             epoch: Instant::now(),
         }
@@ -118,7 +134,7 @@ impl Watcher {
 
     /// What happens next, until something is to be done anyway.
     fn next(&self, messages: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
-        let state_ends = self.lifecycle.deadline().map(|deadline| later(self.epoch, deadline.since_beginning()));
+        let state_ends = self.lifecycle.next_deadline().map(|deadline| later(self.epoch, deadline.since_beginning()));
         let farewell_ends = self.farewell.as_ref().map(Farewell::until);
         match [state_ends, farewell_ends].into_iter().flatten().min() {
             Some(deadline) => messages.recv_timeout(deadline.saturating_duration_since(Instant::now())),
@@ -128,7 +144,7 @@ impl Watcher {
 
     /// A deadline has come: of the state, or of what is to be told.
     fn tick(&mut self) -> Option<Action> {
-        if self.lifecycle.deadline().is_some_and(|deadline| deadline <= self.now()) {
+        if self.lifecycle.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
             return self.handle(Event::Tick);
         }
         self.tell_news();
@@ -155,13 +171,43 @@ impl Watcher {
                 return None;
             }
             Message::Lost { binding, loss } => Event::Failed { binding, loss },
-            Message::Rebind(minor) if self.minor() != Some(minor) => return None,
-            Message::Bind(slot) if slot != self.slot.location() || self.binding.is_some() => return None,
-            Message::Rebind(_) | Message::Bind(_) => Event::Rebind,
-            Message::Unbind => Event::Unbind,
+            Message::Rebind { minor, reply } => {
+                self.binds.push(self.expect_bound(minor, reply)?);
+                Event::Rebind
+            }
+            Message::Bind(reply) => {
+                self.binds.push(self.expect_unbound(reply)?);
+                Event::Rebind
+            }
+            Message::Unbind { minor, reply } => {
+                self.unbinds.push(self.expect_bound(minor, reply)?);
+                Event::Unbind
+            }
+            Message::UnbindAll => Event::Unbind,
             Message::Stop => Event::Stop,
         };
         self.handle(event)
+    }
+
+    /// Answers a request about a device that is not the bound one.
+    fn expect_bound<T>(&self, minor: Minor, reply: Reply<T>) -> Option<Reply<T>> {
+        if self.minor() == Some(minor) {
+            return Some(reply);
+        }
+        reply.answer(Err(RequestError::NoSuchDevice(minor)));
+        None
+    }
+
+    /// Answers a request to bind what is bound and stays so.
+    fn expect_unbound(&self, reply: Reply<Minor>) -> Option<Reply<Minor>> {
+        let stays = match self.lifecycle.state() {
+            State::Probing(then) | State::Recovering(then) | State::Wedging(then) => then.is_none(),
+            State::Ending(_) => false,
+            _ => true,
+        };
+        let Some(minor) = self.minor().filter(|_| stays) else { return Some(reply) };
+        reply.answer(Err(RequestError::AlreadyBound(minor)));
+        None
     }
 
     fn handle(&mut self, event: Event) -> Option<Action> {
@@ -203,6 +249,20 @@ impl Watcher {
                 self.tell_left_alone(why);
             }
         }
+        self.answer_binds(state);
+    }
+
+    /// Answers requests to bind, once it is settled what becomes of the device.
+    fn answer_binds(&mut self, state: State) {
+        let answer = match state {
+            State::Bound => self.minor().ok_or(RequestError::Overridden),
+            State::Idle => Err(self.refusal.map_or(RequestError::Overridden, RequestError::Probe)),
+            State::Empty => Err(RequestError::Empty),
+            State::LinkDown => Err(RequestError::LinkDown),
+            State::Stopped => Err(RequestError::Stopped),
+            _ => return,
+        };
+        self.binds.drain(..).for_each(|reply| reply.answer(answer));
     }
 
     /// `loss` is what is known of it by now.
@@ -217,6 +277,7 @@ impl Watcher {
         tracing::warn!(location, %error, "probe failed");
         self.tell_farewell(self.lifecycle.loss());
         self.shared.tell(&super::Event::ProbeFailed { location, error });
+        self.refusal = Some(error);
     }
 
     fn tell_left_alone(&self, why: GivenUp) {
@@ -244,6 +305,7 @@ impl Watcher {
     }
 
     fn probe(&mut self, function: Arc<dyn Function>, number: u64) -> Event {
+        self.refusal = None;
         let (sender, of_dumps) = (self.sender.clone(), self.sender.clone());
         let listeners = Listeners::none()
             .on_dump(move || drop(of_dumps.send(Message::Dumped)))
@@ -304,6 +366,8 @@ impl Watcher {
         self.shared.bindings.lock().retain(|other| !Arc::ptr_eq(other, &binding));
         let report = binding.unplug(loss);
         binding.take_dumps().iter().for_each(|dump| self.shared.tell_dump(dump));
+        let ended = report.clone().ok_or(RequestError::TimedOut);
+        self.unbinds.drain(..).for_each(|reply| reply.answer(ended.clone()));
         if let Some(report) = report {
             self.tell_farewell(self.lifecycle.loss());
             self.farewell = Some(Farewell::new(report, deadline_after(self.patience)));

@@ -6,6 +6,7 @@
 //! | class | its handler is | after loss |
 //! |---|---|---|
 //! | `Always` | `fn(&Users, Arguments) -> Result<Reply, CallError>` | as before: it never had any hardware |
+//! | `Infallible`, of class `Always` | `fn(&Users, Arguments) -> Reply` | the same; it has no way to fail, so the caller gets no `Result` |
 //! | `Device` | `fn(&Bound<'_, Callee>, Arguments) -> Result<Reply, CallError>` | ENODEV, and the handler is not called |
 //! | `Complete` | `fn(Option<&Bound<'_, Callee>>, &Users, Arguments) -> Result<Fence, CallError>` | called without the device; the event it owes is the fence |
 //! | `Driver` | `fn(&Doorway<'_, Callee>, Arguments) -> Result<Reply, CallError>` | called, and the gate refuses |
@@ -66,6 +67,17 @@ pub trait Call<D: Callee>: Arguments<D> + Sized {
     fn make(self, entrance: &Entrance<'_, D>) -> Result<Self::Reply, CallError>;
 }
 
+/// A call of class `Always` that cannot fail: there is nothing to check, and no hardware to miss.
+pub trait InfallibleCall<D: Callee>: Sized {
+    /// What it answers.
+    type Reply;
+    /// Its row in the table.
+    const INFO: CallInfo;
+
+    /// Makes it.
+    fn make(self, users: &D::Users) -> Self::Reply;
+}
+
 /// A row of the table of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallInfo {
@@ -116,7 +128,8 @@ impl CallInfo {
 /// Declares the table of a driver's calls.
 ///
 /// A table is for one type of device, or `for<G: Bound> Device<G>` for a family of such types. A row is `number "name": Class(Arguments) -> Reply = handler;`, or `core NAME: Class(Arguments) -> Reply = handler;` for a
-/// call of the framework's. One without arguments and handler (`core NAME: Class;`) is made in some other way, and stands
+/// call of the framework's. `Infallible` in the place of the class stands for class `Always` and a handler that cannot
+/// fail; its arguments need no [`Arguments`]. One without arguments and handler (`core NAME: Class;`) is made in some other way, and stands
 /// in the table for those who read it.
 ///
 /// # Examples
@@ -136,9 +149,6 @@ impl CallInfo {
 /// struct Ring;
 /// struct Stop;
 ///
-/// impl Arguments<Winch> for GetFastest {
-///     fn check(&self, _: &Limits) -> Result<(), CallError> { Ok(()) }
-/// }
 /// impl Arguments<Winch> for Turn {
 ///     fn check(&self, limits: &Limits) -> Result<(), CallError> {
 ///         if self.speed <= limits.fastest { Ok(()) } else { Err(CallError::Invalid("it cannot turn so fast")) }
@@ -150,14 +160,14 @@ impl CallInfo {
 /// lifeboat::calls! {
 ///     /// What a winch can do.
 ///     pub const CALLS for Winch {
-///         core PARAMETERS: Always(GetFastest) -> u32 = fastest;
+///         core PARAMETERS: Infallible(GetFastest) -> u32 = fastest;
 ///         0x40 "turn": Device(Turn) -> () = turn;
 ///         0x41 "ring": Complete(Ring) -> Fence = ring;
 ///         0x42 "stop": Driver(Stop) -> bool = stop;
 ///     }
 /// }
 ///
-/// fn fastest(limits: &Limits, _: GetFastest) -> Result<u32, CallError> { Ok(limits.fastest) }
+/// fn fastest(limits: &Limits, _: GetFastest) -> u32 { limits.fastest }
 /// fn turn(winch: &Bound<'_, Winch>, turn: Turn) -> Result<(), CallError> {
 ///     winch.hardware(|motor| { /* write turn.speed */ }).ok_or(Refusal::Gone.into())
 /// }
@@ -169,7 +179,7 @@ impl CallInfo {
 /// assert!(winch.call(Turn { speed: 10 }).is_err());
 /// winch.lose(Duration::from_secs(1)).unwrap();
 /// assert!(winch.call(Turn { speed: 5 }).unwrap_err().is_loss());
-/// assert_eq!(winch.call(GetFastest), Ok(9));
+/// assert_eq!(winch.ask(GetFastest), 9);
 /// assert!(winch.call(Ring).is_ok());
 /// assert_eq!(winch.call(Stop), Ok(true));
 /// assert_eq!(CALLS[1].name, "turn");
@@ -195,6 +205,18 @@ macro_rules! calls {
         $number:literal $name:literal: $class:ident; $($rest:tt)*
     ) => {
         $crate::calls!(@row $head $callee [$($done,)* $crate::calls!(@own $number $name $class),] $($rest)*);
+    };
+    (@row $head:tt $callee:tt [$($done:expr,)*] $(#[$note:meta])*
+        core $name:ident: Infallible($arguments:ty) -> $reply:ty = $handler:expr; $($rest:tt)*
+    ) => {
+        $crate::calls!(@infallible $callee, $arguments, $reply, $handler, $crate::calls!(@core $name Always));
+        $crate::calls!(@row $head $callee [$($done,)* $crate::calls!(@core $name Always),] $($rest)*);
+    };
+    (@row $head:tt $callee:tt [$($done:expr,)*] $(#[$note:meta])*
+        $number:literal $name:literal: Infallible($arguments:ty) -> $reply:ty = $handler:expr; $($rest:tt)*
+    ) => {
+        $crate::calls!(@infallible $callee, $arguments, $reply, $handler, $crate::calls!(@own $number $name Always));
+        $crate::calls!(@row $head $callee [$($done,)* $crate::calls!(@own $number $name Always),] $($rest)*);
     };
     (@row $head:tt $callee:tt [$($done:expr,)*] $(#[$note:meta])*
         core $name:ident: $class:ident($arguments:ty) -> $reply:ty = $handler:expr; $($rest:tt)*
@@ -227,6 +249,16 @@ macro_rules! calls {
                 entrance: &$crate::calls::Entrance<'_, $callee>,
             ) -> ::core::result::Result<$reply, $crate::CallError> {
                 $crate::calls!(@enter $class, entrance, self, $handler)
+            }
+        }
+    };
+    (@infallible [[$($kind:tt)*] $callee:ty], $arguments:ty, $reply:ty, $handler:expr, $info:expr) => {
+        impl<$($kind)*> $crate::calls::InfallibleCall<$callee> for $arguments {
+            type Reply = $reply;
+            const INFO: $crate::calls::CallInfo = $info;
+
+            fn make(self, users: &<$callee as $crate::calls::Callee>::Users) -> $reply {
+                $handler(users, self)
             }
         }
     };

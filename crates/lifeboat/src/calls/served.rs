@@ -6,7 +6,7 @@ use lifeboat_sync::lint::Class;
 use lifeboat_sync::{Holdouts, Revocable};
 
 use super::reach::Reach;
-use super::{Call, Callee, Entrance, Key};
+use super::{Call, Callee, Entrance, InfallibleCall, Key};
 use crate::CallError;
 
 static GATE: Class = Class::new("served.gate");
@@ -46,6 +46,11 @@ impl<U: 'static, H: Send + Sync + 'static> Served<U, H> {
     #[track_caller]
     pub fn call<C: Call<Self>>(&self, call: C) -> Result<C::Reply, CallError> {
         call.make(&Entrance::new(self))
+    }
+
+    /// Makes a call that cannot fail.
+    pub fn ask<C: InfallibleCall<Self>>(&self, call: C) -> C::Reply {
+        call.make(&self.users)
     }
 
     /// The device is lost: waits for the sections of calls, `limit` at most, and drops the hardware. What owes an event

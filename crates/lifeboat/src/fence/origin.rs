@@ -58,10 +58,7 @@ impl Fence {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_core::sched::{
-        ContextSlot, JobSlot, JobSpec, Limits, Priority, QueueSlot, RingIndex, RingSlot, Scheduler, Storage, Stores,
-        TurnSlot, WaitSlot,
-    };
+    use lifeboat_core::sched::{JobSpec, Limits, Priority, RingIndex, Scheduler, Sizes, Storage, Stores};
 
     use super::*;
     use crate::fence::Timeline;
@@ -72,19 +69,16 @@ mod tests {
     impl Storage for Slots {
         type Fence = ();
         type Payload = ();
-        type Jobs = Vec<JobSlot<(), ()>>;
-        type Queues = [QueueSlot; 1];
-        type Rings = [RingSlot; 1];
-        type Contexts = [ContextSlot; 0];
-        type Turns = [TurnSlot; 0];
-        type Waits = [WaitSlot; 0];
+        type Slots<T> = Vec<T>;
+
+        fn slots<T: Default>(count: usize) -> Option<Vec<T>> {
+            Some(std::iter::repeat_with(T::default).take(count).collect())
+        }
     }
 
     /// So many origins of one scheduler.
     fn origins(count: usize) -> Vec<Origin> {
-        let jobs = std::iter::repeat_with(JobSlot::default).take(count).collect();
-        let (queues, rings) = ([QueueSlot::default()], [RingSlot::default()]);
-        let stores: Stores<Slots> = Stores { jobs, queues, rings, contexts: [], turns: [], waits: [] };
+        let stores: Stores<Slots> = Stores::new(Sizes { jobs: count, queues: 1, rings: 1, contexts: 0 }).unwrap();
         let mut core = Scheduler::new(stores, Limits::new(1, std::time::Duration::ZERO));
         let queue = core.open_queue(RingIndex(0), Priority::Normal).unwrap();
         let spec = || JobSpec { cost: 1, dependencies: 0, restartable: false, ..JobSpec::default() };

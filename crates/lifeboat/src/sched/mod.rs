@@ -84,7 +84,7 @@ mod waits;
 mod worker;
 
 pub use lifeboat_core::sched::{
-    Abort, Began, ErrorScope, IfDependencyFails, Limits, QueueError, RingIndex, SubmitError,
+    Abort, Began, ErrorScope, Firmware, IfDependencyFails, LetGo, Limits, QueueError, QueueId, RingIndex, SubmitError,
 };
 
 pub use options::{Options, OptionsError};

@@ -79,6 +79,21 @@ impl<J: Send + Sync + 'static> Queue<J> {
         Ok(Self { shared: shared.clone(), id, timeline })
     }
 
+    /// The number by which a driver knows the queue.
+    pub fn id(&self) -> QueueId {
+        self.id
+    }
+
+    /// From now on the firmware of the queue's ring holds something of it, which `kept` keeps alive until the firmware
+    /// has [let go](super::Rings::let_go), was reset, or is gone (SCHED-12). The drop of the queue does not wait for
+    /// that. Called once, before the firmware is told of the queue.
+    ///
+    /// # Errors
+    /// `kept`, if something is held already or the device is lost: then the firmware must not be told.
+    pub fn firmware_holds(&self, kept: Arc<J>) -> Result<(), Arc<J>> {
+        self.shared.firmware_holds(self.id, Held::new(kept, Waits::default())).map_err(|held| held.job)
+    }
+
     /// Submits a job. Its fence signals whatever happens.
     ///
     /// Once there is a place for it, nothing can fail; and from there to the signal nothing is allocated (SCHED-3).

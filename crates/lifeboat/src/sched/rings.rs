@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lifeboat_core::fence::Seqno;
-use lifeboat_core::sched::{Abort, Began, ErrorScope, RingIndex};
+use lifeboat_core::sched::{Abort, Began, ErrorScope, LetGo, QueueId, RingIndex};
 
 /// The rings of one device, as their scheduler's worker uses them. The worker owns them; it calls with no lock held, one
 /// call at a time.
@@ -71,6 +71,17 @@ pub trait Rings: Send + 'static {
     fn abort(&mut self, ring: RingIndex, job: &Arc<Self::Job>, seqno: Seqno) -> Abort {
         let _ = (ring, job, seqno);
         Abort::Cannot
+    }
+
+    /// Has the firmware of a ring let go of a closed queue that it [holds](super::Queue::firmware_holds) something of, and
+    /// that nothing runs in. `kept` stays until it has. [`LetGo::Asked`] promises that the firmware's answer is reported
+    /// ([`Events::firmware_let_go`](super::Events::firmware_let_go)). If none comes within
+    /// [`Limits::let_go`](super::Limits::let_go), this is called once more, as the `last_look`: [`LetGo::Done`] if the
+    /// firmware has let go by now, else what [`Limits::firmware`](super::Limits::firmware) says is reset. A driver whose
+    /// firmware holds nothing leaves this out. Must not wait for the firmware.
+    fn let_go(&mut self, ring: RingIndex, queue: QueueId, kept: &Arc<Self::Job>, last_look: bool) -> LetGo {
+        let _ = (ring, queue, kept, last_look);
+        LetGo::Done
     }
 
     /// Resets the whole device after the reset of a ring has failed or was in vain, and starts all

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::fence::{FenceError, Seqno};
-use lifeboat_core::sched::{Priority, RingIndex};
+use lifeboat_core::sched::{Priority, QueueId, RingIndex};
 use lifeboat_sync::lint::{self, Mutex};
 use thiserror::Error;
 
@@ -207,10 +207,16 @@ impl<J> Events<J> {
         self.0.event(|core| core.aborted(ring, seqno, now));
     }
 
+    /// A firmware holds nothing any more of a queue that it was [asked](Rings::let_go) about. Ignored for any other.
+    pub fn firmware_let_go(&self, queue: QueueId) {
+        let now = self.0.now();
+        self.0.event(|core| core.firmware_let_go(queue, now));
+    }
+
     /// A ring has stopped with a fault; `seqno` was read together with that, and is what it has completed.
     pub fn fault(&self, ring: RingIndex, seqno: Seqno) {
         let now = self.0.now();
-        self.0.event(|core| core.fault(ring, seqno, now));
+        self.0.event(|core| core.faulted(ring, seqno, now));
     }
 
     /// The driver found its device lost; as [`Scheduler::lose`].

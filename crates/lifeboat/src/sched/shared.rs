@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
 use lifeboat_core::sched::{
-    self, Action, ContextSlot, JobId, JobSlot, JobSpec, QueueId, QueueSlot, Reservation, RingIndex, RingSlot, Storage,
-    Stores, SubmitError, TurnSlot, WaitSlot,
+    self, Action, JobId, JobSpec, QueueId, Reservation, RingIndex, RingSlot, Sizes, Storage, Stores, SubmitError,
 };
 use lifeboat_sync::deadline::deadline_after;
 use lifeboat_sync::lint::{Condvar, Mutex, MutexGuard};
@@ -37,12 +36,14 @@ pub(crate) struct Heap<J>(PhantomData<J>);
 impl<J> Storage for Heap<J> {
     type Fence = Unsignalled;
     type Payload = Held<J>;
-    type Jobs = Vec<JobSlot<Unsignalled, Held<J>>>;
-    type Queues = Vec<QueueSlot>;
-    type Rings = Vec<RingSlot>;
-    type Contexts = Vec<ContextSlot>;
-    type Turns = Vec<TurnSlot>;
-    type Waits = Vec<WaitSlot>;
+    type Slots<T> = Vec<T>;
+
+    fn slots<T: Default>(count: usize) -> Option<Vec<T>> {
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(count).ok()?;
+        slots.resize_with(count, T::default);
+        Some(slots)
+    }
 }
 
 /// The number of the next scheduler of this process. Of the standard library also in a model: it orders nothing.
@@ -189,6 +190,11 @@ impl<J> Shared<J> {
         self.fed(state);
     }
 
+    /// See [`super::Queue::firmware_holds`].
+    pub(super) fn firmware_holds(&self, queue: QueueId, held: Held<J>) -> Result<(), Held<J>> {
+        self.state.lock().core.firmware_holds(queue, held)
+    }
+
     /// Reserves and commits, under one lock: for a job that waits for nothing.
     pub(super) fn submit(&self, queue: QueueId, built: Built<J>) -> Result<(), SubmitError> {
         // `built` outlives the lock if it is refused: what it holds may be somebody else's code.
@@ -289,7 +295,14 @@ impl<J> Shared<J> {
                 None if limit.is_zero() => return false,
                 None if !self.settles(&mut state, deadline) => return false,
                 // Something has settled. A lost core asks for nothing else.
-                None | Some(Action::Run { .. } | Action::ResetRing { .. } | Action::ResetDevice | Action::GiveUp) => {}
+                None
+                | Some(
+                    Action::Run { .. }
+                    | Action::ResetRing { .. }
+                    | Action::ResetDevice
+                    | Action::GiveUp
+                    | Action::LetGo { .. },
+                ) => {}
             }
         }
     }
@@ -385,30 +398,19 @@ impl<J> Shared<J> {
 
 /// Slots for so much, or `None` if there is no memory for them.
 fn stores<J>(options: &Options) -> Option<Stores<Heap<J>>> {
-    let jobs = options.job_places();
-    let mut rings: Vec<RingSlot> = slots(options.rings.into())?;
-    for (ring, credits) in rings.iter_mut().zip(&options.ring_credits) {
+    let mut stores: Stores<Heap<J>> = Stores::new(Sizes {
+        jobs: options.job_places(),
+        queues: options.queue_places(),
+        rings: options.rings.into(),
+        contexts: options.contexts,
+    })?;
+    for (ring, credits) in stores.rings.iter_mut().zip(&options.ring_credits) {
         *ring = RingSlot::with_credits(*credits);
     }
-    for (ring, _) in rings.iter_mut().zip(&options.unordered).filter(|(_, unordered)| **unordered) {
+    for (ring, _) in stores.rings.iter_mut().zip(&options.unordered).filter(|(_, unordered)| **unordered) {
         *ring = mem::take(ring).unordered();
     }
-    Some(Stores {
-        jobs: slots(jobs)?,
-        queues: slots(options.queue_places())?,
-        rings,
-        contexts: slots(options.contexts)?,
-        turns: slots(options.contexts * usize::from(options.rings))?,
-        // A job that waits for another waits for one as a rule.
-        waits: slots(jobs)?,
-    })
-}
-
-fn slots<T: Default>(count: usize) -> Option<Vec<T>> {
-    let mut slots = Vec::new();
-    slots.try_reserve_exact(count).ok()?;
-    slots.resize_with(count, T::default);
-    Some(slots)
+    Some(stores)
 }
 
 impl<J> State<J> {
@@ -429,14 +431,13 @@ impl<J> Drop for Shared<J> {
     /// their memory stays (SCHED-2).
     fn drop(&mut self) {
         let core = &mut self.state.get_mut().core;
-        let left = core.job_count();
+        let left = core.job_count() + core.held_count();
         if left > 0 {
             tracing::error!(left, name = self.name, "nobody said that the hardware is at rest; its jobs' memory stays");
-            let (jobs, queues, rings) = (Vec::new(), Vec::new(), Vec::new());
-            let (contexts, turns, waits) = (Vec::new(), Vec::new(), Vec::new());
-            let none = Stores { jobs, queues, rings, contexts, turns, waits };
-            let none = Core::new(none, sched::Limits::new(1, Duration::ZERO));
-            mem::forget(mem::replace(core, none));
+            if let Some(none) = Stores::new(Sizes { jobs: 0, queues: 0, rings: 0, contexts: 0 }) {
+                let none = Core::new(none, sched::Limits::new(1, Duration::ZERO));
+                mem::forget(mem::replace(core, none));
+            }
         }
     }
 }

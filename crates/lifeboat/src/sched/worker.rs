@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
-use lifeboat_core::sched::{Action, ErrorScope, JobId, RingIndex};
+use lifeboat_core::sched::{self, Action, ErrorScope, JobId, QueueId, RingIndex};
 use lifeboat_sync::deadline::later;
 use lifeboat_sync::lint::MutexGuard;
 
@@ -27,6 +27,7 @@ const BATCH: usize = 32;
 enum Step<J> {
     Release(Held<J>),
     Run(Run<J>),
+    LetGo(LetGo<J>),
     GiveUp,
 }
 
@@ -36,6 +37,14 @@ struct Run<J> {
     ring: RingIndex,
     job: Arc<J>,
     seqno: Seqno,
+}
+
+/// A queue that the firmware of its ring is to let go of.
+struct LetGo<J> {
+    queue: QueueId,
+    ring: RingIndex,
+    kept: Arc<J>,
+    last_look: bool,
 }
 
 /// A ring has been given all jobs up to a number.
@@ -157,6 +166,10 @@ impl<'a, R: Rings> Runner<'a, R> {
                     return Some(Trouble::Ring { ring, suspect });
                 }
                 Action::ResetDevice => return Some(Trouble::Device),
+                Action::LetGo { queue, ring, last_look } => {
+                    let Some(kept) = state.core.held(queue).map(|held| held.job.clone()) else { continue };
+                    self.steps.push(Step::LetGo(LetGo { queue, ring, kept, last_look }));
+                }
                 Action::GiveUp => {
                     self.steps.push(Step::GiveUp);
                     break;
@@ -181,6 +194,7 @@ impl<'a, R: Rings> Runner<'a, R> {
                 // A job is a user's as much as the driver's: its drop ends nothing but itself.
                 Step::Release(job) => contained("a job's drop", || drop(job)),
                 Step::Run(run) => self.run(run),
+                Step::LetGo(let_go) => self.let_go(let_go),
                 Step::GiveUp => self.give_up(),
             }
         }
@@ -216,6 +230,22 @@ impl<'a, R: Rings> Runner<'a, R> {
         }
         // Perhaps the last of it.
         contained("a job's drop", || drop(job));
+    }
+
+    /// Asks a firmware to let go of a queue. Given up, it is asked nothing, and the loss is its answer.
+    fn let_go(&mut self, let_go: LetGo<R::Job>) {
+        let LetGo { queue, ring, kept, last_look } = let_go;
+        let answer = self.ask("asking a firmware to let go", |rings| rings.let_go(ring, queue, &kept, last_look));
+        if let Some(answer) = answer {
+            if last_look && answer != sched::LetGo::Done {
+                tracing::warn!(ring = ring.0, ?queue, "a firmware does not let go of a queue, and is reset");
+            }
+            // The firmware's time begins when it has been asked.
+            let now = self.shared.now();
+            self.shared.event(|core| core.let_go_answered(queue, answer, now));
+        }
+        // Perhaps the last of it, if the firmware has answered already.
+        contained("a job's drop", || drop(kept));
     }
 
     fn given(&mut self, ring: RingIndex, seqno: Seqno) {

@@ -8,7 +8,7 @@ fn kms_2_on_a_live_device_pictures_are_shown_as_they_were_committed() {
     let client = bound.client();
     let handle = &client.handle;
     let [first, second] = [painted(&client, 3), painted(&client, 9)];
-    let mode = handle.resources().unwrap().mode(64, 64);
+    let mode = handle.resources().mode(64, 64);
     assert_eq!(errno(handle.flip(&first, None)), Some(Errno::EINVAL), "it is off");
     assert_eq!(errno(handle.queue_vblank(1)), Some(Errno::EINVAL), "it is off");
     handle.set_mode(Some((&first, mode))).unwrap();
@@ -22,11 +22,7 @@ fn kms_2_on_a_live_device_pictures_are_shown_as_they_were_committed() {
     assert_eq!(shade(&bound.card), Some(3));
     assert!(is_flip(handle.events().try_next(), 2));
     // Another mode, of the same buffer; then off, and on again.
-    let wide = Commit {
-        mode: Change::To(handle.resources().unwrap().mode(128, 32)),
-        allow_modeset: true,
-        ..Commit::default()
-    };
+    let wide = Commit { mode: Change::To(handle.resources().mode(128, 32)), allow_modeset: true, ..Commit::default() };
     handle.atomic(&wide).unwrap();
     assert_eq!(bound.card.scanout().map(|shown| (shown.width, shown.height)), Some((128, 32)));
     let off =
@@ -60,10 +56,9 @@ fn kms_2_a_commit_that_only_tests_says_the_same_as_one_that_commits_and_changes_
     client.show(&first).unwrap();
     let (shown, before) = (bound.card.picture(), writes.load(SeqCst));
     let small = handle.create_buffer(Placement::Vram, 4096).unwrap();
-    let mode = |width, height| Change::To(handle.resources().unwrap().mode(width, height));
+    let mode = |width, height| Change::To(handle.resources().mode(width, height));
     let test = |commit: Commit<'_>| errno(handle.atomic(&Commit { kind: CommitKind::TestOnly, ..commit }));
-    let wrong_rate =
-        lifeboat_lb1_hosted::Mode { refresh_millihertz: 50_000, ..handle.resources().unwrap().mode(64, 64) };
+    let wrong_rate = lifeboat_lb1_hosted::Mode { refresh_millihertz: 50_000, ..handle.resources().mode(64, 64) };
     let modeset = Commit { allow_modeset: true, ..of(&second) };
     let verdicts = [
         (of(&second), None),
@@ -157,7 +152,7 @@ fn kms_2_a_mode_set_that_fails_in_the_middle_of_the_loss_changes_nothing_for_lat
         let device = plugged(&mut machine);
         let client = Client::new(&device);
         client.show(&client.vram).unwrap();
-        let mode = |width, height| client.handle.resources().unwrap().mode(width, height);
+        let mode = |width, height| client.handle.resources().mode(width, height);
         machine.card().schedule(Trigger::Access(access), Fault::Remove);
         let answer = errno(client.handle.set_mode(Some((&client.vram, mode(128, 128)))));
         machine.slot.remove();

@@ -192,7 +192,7 @@ fn kms_5_a_mode_set_gets_through_before_a_commit_whose_fence_never_signals() {
     let [first, second] = [painted(&client, 3), painted(&client, 9)];
     client.show(&first).unwrap();
     let (never, promise) = Module::new().timeline("test", "never").fence();
-    let [mode, other] = [32, 64].map(|width| Change::To(handle.resources().unwrap().mode(width, 32)));
+    let [mode, other] = [32, 64].map(|width| Change::To(handle.resources().mode(width, 32)));
     let modeset = Commit { mode, allow_modeset: true, ..of(&first) };
     for token in 0..4 {
         let waits = handle.atomic(&Commit { in_fence: Some(&never), event: Some(token), ..of(&second) }).unwrap();

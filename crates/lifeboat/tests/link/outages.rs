@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lifeboat::core::recovery::{Budget, GivenUp, Patience, RETRY, Remedy};
 use lifeboat::core::unplug::Loss;
-use lifeboat::{Event, Policy, ProbeError};
+use lifeboat::{Event, Policy, ProbeError, RequestError};
 use lifeboat_lb1_hosted::Device;
 use lifeboat_pci::{ALL_ONES, SlotEvent};
 
@@ -48,6 +48,19 @@ fn recov_4_a_device_that_is_not_ready_when_it_is_plugged_in_is_waited_for() {
 }
 
 #[test]
+fn recov_4_a_request_to_bind_ends_when_the_link_goes_down() {
+    let mood = Mood::default();
+    mood.down.store(true, SeqCst);
+    let rig = Rig::in_mood(watched(), mood);
+    let Event::ProbeFailed { .. } = rig.event() else { panic!("it is not there") };
+    rig.slot.mood.down_id.store(RETRY, SeqCst);
+    let bound = rig.bus.bind("0000:01:00.0");
+    rig.slot.tell(SlotEvent::LinkDown);
+    assert_eq!(bound.wait(LONG), Err(RequestError::LinkDown));
+    rig.finish();
+}
+
+#[test]
 fn recov_4_what_does_not_become_ready_is_given_up_with_a_sentence_and_the_wait_can_be_interrupted() {
     let mood = Mood::default();
     mood.down.store(true, SeqCst);
@@ -57,9 +70,10 @@ fn recov_4_what_does_not_become_ready_is_given_up_with_a_sentence_and_the_wait_c
     assert!(error.to_string().contains("not ready"), "{error}");
     // Looked at again because somebody asks, and for a minute; but a stop does not wait for that.
     rig.slot.mood.down_id.store(RETRY, SeqCst);
-    rig.bus.bind("0000:01:00.0");
+    let bound = rig.bus.bind("0000:01:00.0");
     rig.quiet(MOMENT);
     rig.finish();
+    assert_eq!(bound.wait(LONG), Err(RequestError::Stopped));
 }
 
 #[test]

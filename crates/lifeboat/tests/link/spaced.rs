@@ -10,6 +10,7 @@ use lifeboat_lb1::regs;
 use lifeboat_lb1_hosted::Device;
 
 use crate::fickle::{Rig, watched};
+use crate::machine::LONG;
 
 #[test]
 fn recov_4_a_large_budget_does_not_make_the_bus_probe_faster() {
@@ -69,7 +70,7 @@ fn recov_4_left_alone_is_told_once_and_says_what_would_help() {
     rig.quiet(Duration::from_millis(200));
     // What it says helps.
     rig.slot.mood.register.1.store(0, SeqCst);
-    rig.bus.bind("0000:01:00.0");
-    rig.added();
+    let bound = rig.bus.bind("0000:01:00.0").wait(LONG);
+    assert_eq!(bound, Ok(rig.added()));
     rig.finish();
 }

@@ -12,6 +12,7 @@ use lifeboat_lb1_hosted::Device;
 use lifeboat_pci::{ALL_ONES, SlotEvent};
 
 use crate::fickle::{Rig, watched};
+use crate::machine::LONG;
 
 /// Another vendor's card.
 const OTHER: u32 = 0x1b80_10de;
@@ -75,8 +76,8 @@ fn life_8_a_card_of_a_version_that_nobody_knows_is_another_device() {
     assert_eq!(rig.removed().loss, Loss::Replaced);
     assert!(matches!(rig.event(), Event::ProbeFailed { .. }));
     rig.slot.mood.register.1.store(0, SeqCst);
-    rig.bus.bind("0000:01:00.0");
-    rig.added();
+    let bound = rig.bus.bind("0000:01:00.0").wait(LONG);
+    assert_eq!(bound, Ok(rig.added()));
     rig.finish();
 }
 

@@ -173,7 +173,7 @@ impl Client {
 
     /// Shows a buffer as a picture of 64 by 64 pixels.
     pub(crate) fn show(&self, picture: &Buffer) -> Result<(), CallError> {
-        self.handle.set_mode(Some((picture, self.handle.resources()?.mode(64, 64))))
+        self.handle.set_mode(Some((picture, self.handle.resources().mode(64, 64))))
     }
 
     pub(crate) fn fill(&self, pattern: u32) -> Work {

@@ -364,7 +364,7 @@ fn drv_3_a_bus_tells_of_a_driver_that_never_returns_and_binds_the_device_again()
     let failed = next();
     assert!(matches!(failed, Event::ProbeFailed { error: STUCK, .. }), "{failed:?}");
     blocking.disarm();
-    bus.bind("0000:01:00.0");
+    bus.bind("0000:01:00.0").wait(LONG).unwrap();
     let added = next();
     assert!(matches!(added, Event::Added { .. }), "{added:?}");
     drop(blocking);

@@ -19,7 +19,7 @@ impl World {
     pub(super) fn set_mode(&mut self, handle: Pick, picture: Option<(Pick, Screen)>) -> Option<()> {
         let client = self.live(&self.clients, handle)?;
         let handle = &client.it.handle;
-        let usual = handle.resources().expect("a query").mode(SIDE, SIDE);
+        let usual = handle.resources().mode(SIDE, SIDE);
         let picture = match picture {
             Some((buffer, screen)) => {
                 Some((self.buffers.get(buffer, |buffer| buffer.of == client.of)?, screen.mode(usual)))
@@ -66,7 +66,7 @@ impl World {
             return None;
         }
         let handle = &client.it.handle;
-        let usual = handle.resources().expect("a query").mode(SIDE, SIDE);
+        let usual = handle.resources().mode(SIDE, SIDE);
         let mut wrong = kind == Kind::TestOnly && event.is_some();
         let plane = plane.change(|pick| {
             let buffer = self.buffers.get(pick, |buffer| buffer.of == of)?;

@@ -158,7 +158,7 @@ impl World {
             mapped.borrow_mut().push(Mapped { va, bytes: buffer.size() });
             if placement == Placement::Vram {
                 // Another client's flip may be under way.
-                let _ = handle.set_mode(Some((&buffer, handle.resources().ok()?.mode(SIDE, SIDE))));
+                let _ = handle.set_mode(Some((&buffer, handle.resources().mode(SIDE, SIDE))));
             }
             self.buffers.put(of, buffer);
         }

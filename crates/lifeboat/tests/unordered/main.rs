@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::sched::{NewJob, Queue, RingIndex};
-use lifeboat::{Base, Bus, Event, Fence, Module, Priority, ProbeOptions, Subscription, UnplugReport, WaitError};
+use lifeboat::{Base, Bus, Event, Fence, Module, Policy, Priority, Subscription, UnplugReport, WaitError};
 use lifeboat_pci_model::{Card, Slot};
 
 use crate::driver::{Job, Jobs, LONG, job};
@@ -43,8 +43,7 @@ impl Machine {
     fn new(job_timeout: Duration) -> Self {
         let mut module = Module::new();
         module.register::<Jobs>(());
-        let mut bus =
-            Bus::with_options(module, move || ProbeOptions { job_timeout, extensions: 0, ..ProbeOptions::default() });
+        let mut bus = Bus::new(module, Policy { job_timeout, extensions: 0, ..Policy::default() });
         let (slot, events) = (Slot::new("0000:03:00.0"), bus.subscribe());
         bus.attach(&slot).unwrap();
         let card = slot.insert(Card::new(0x7e57, 3, 0x1000, Engine::default()));

@@ -169,7 +169,8 @@ impl Machine {
         let seat = &mut self.seats[seat];
         if let (Some(minor), State::Live(_) | State::Wedged(_)) = (seat.minor, &seat.state) {
             seat.rebinding = Some(minor);
-            self.bus.rebind(minor);
+            // The bus tells of what comes of it.
+            drop(self.bus.rebind(minor));
         }
     }
 
@@ -178,7 +179,7 @@ impl Machine {
         let seat = &mut self.seats[seat];
         if !std::mem::replace(&mut seat.asked, true) {
             seat.state = State::Coming;
-            self.bus.bind(lifeboat_pci::Slot::location(&*seat.slot));
+            drop(self.bus.bind(lifeboat_pci::Slot::location(&*seat.slot)));
             return true;
         }
         false
@@ -186,7 +187,7 @@ impl Machine {
 
     /// The same, without a thought of what becomes of it.
     pub(super) fn bind_unasked(&self, seat: usize) {
-        self.bus.bind(lifeboat_pci::Slot::location(&*self.seats[seat].slot));
+        drop(self.bus.bind(lifeboat_pci::Slot::location(&*self.seats[seat].slot)));
     }
 
     /// Whether something is bound there, and in use, whatever was told of it so far.
@@ -417,8 +418,11 @@ impl Seat {
     }
 }
 
-/// Nobody may have been left behind by an unplug.
+/// Nobody may have been left behind by an unplug, and a driver that makes no mistake is not found to make one.
 fn judge(report: &UnplugReport, stage: &Stage) {
+    if let Some(overstay) = &report.overstay {
+        stage.wrong(format!("the driver of device {} was found not to return: {overstay}", report.minor));
+    }
     for holdouts in report.holdouts.iter().chain(&report.registers_held).chain(&report.threads_held) {
         stage.wrong(format!("the unplug of device {} did not wait for everyone: {holdouts}", report.minor));
     }

@@ -71,23 +71,23 @@ pub fn signalling() -> Signalling {
 #[derive(Debug)]
 #[must_use = "the path ends where this is dropped"]
 pub struct Signalling {
-    _context: Context,
+    _context: ContextGuard,
 }
 
 /// Guard of a context. Dropping it ends the context, on the same thread, even after a panic.
 #[derive(Debug)]
-struct Context {
+struct ContextGuard {
     entry: Option<Entry>,
     on_this_thread: PhantomData<*const ()>,
 }
 
-fn begin(what: What, place: &'static Location<'static>) -> Context {
+fn begin(what: What, place: &'static Location<'static>) -> ContextGuard {
     let class = if what == What::Signalling { Some(&FENCE) } else { None };
     let entry = if enabled() { held::push(what, class, place) } else { None };
-    Context { entry, on_this_thread: PhantomData }
+    ContextGuard { entry, on_this_thread: PhantomData }
 }
 
-impl Drop for Context {
+impl Drop for ContextGuard {
     fn drop(&mut self) {
         if let Some(entry) = self.entry {
             held::remove(entry);

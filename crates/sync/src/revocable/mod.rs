@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 use crate::lint::{self, Class, hooks::SectionKind};
 use crate::primitive::UnsafeCell;
 use crate::slot::Slot;
-use crate::turnstile::{Kind, Ticket, Turnstile};
+use crate::turnstile::{Owner, Ticket, Turnstile};
 use crate::waiter::Waiter;
 use crate::{Holdouts, Reader, Stay, reader};
 
 pub use guards::{Access, Bound};
 use guards::{Leave, LeaveFast};
 
-const ON_THREAD: Kind = Kind::OnThread(SectionKind::Revocable);
+const ON_THREAD: Owner = Owner::OnThread(SectionKind::Revocable);
 
 /// Object that can be taken away while other threads use it; see the [module documentation](self).
 ///
@@ -106,7 +106,7 @@ impl<T> Revocable<T> {
     /// the object has been revoked.
     #[track_caller]
     pub fn bound(&self) -> Option<Bound<'_, T>> {
-        match self.turnstile.enter_lent(Location::caller(), Kind::OnThread(SectionKind::Bound)) {
+        match self.turnstile.enter_lent(Location::caller(), Owner::OnThread(SectionKind::Bound)) {
             Some(ticket) => Some(self.bound_with(ticket)),
             None => self.refuse(),
         }
@@ -121,7 +121,7 @@ impl<T> Revocable<T> {
     /// allocates no memory, so the end of a device does not depend on memory.
     #[track_caller]
     pub fn bound_by<'a>(&'a self, reader: &'a mut Reader) -> Option<Bound<'a, T>> {
-        match self.turnstile.enter(Some(reader.slot()), Location::caller(), Kind::OnThread(SectionKind::Bound)) {
+        match self.turnstile.enter(Some(reader.slot()), Location::caller(), Owner::OnThread(SectionKind::Bound)) {
             Some(ticket) => Some(self.bound_with(ticket)),
             None => self.refuse(),
         }

@@ -145,7 +145,7 @@ fn sched_4_an_answer_that_comes_too_late_aborts_nobody() {
 fn sched_4_a_ring_that_faults_is_reset_whatever_was_to_be_aborted() {
     let (mut bench, _, jobs) = overdue();
     assert!(bench.abort(Abort::Asked));
-    bench.scheduler.fault(RING, Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RING, Seqno::ZERO, bench.now);
     bench.drain();
     assert_eq!((bench.suspects.last(), bench.scheduler.begin_abort(RING)), (Some(&None), None));
     bench.reset(0);

@@ -85,7 +85,7 @@ fn long_jobs_and_then_faults(bench: &mut Bench, queues: [QueueId; 2]) {
     }
     for _ in 0..5 {
         bench.submit(queues[0]);
-        bench.scheduler.fault(RING, bench.scheduler.rings[0].completed, bench.now);
+        bench.scheduler.faulted(RING, bench.scheduler.rings[0].completed, bench.now);
         bench.drain();
         bench.reset(0);
     }
@@ -188,7 +188,7 @@ fn sched_9_innocents_are_charged_nothing() {
     bench.scheduler.started(RingIndex(0), first.2, bench.now);
     let faulty = bench.scheduler.jobs[first.0.index() as usize].queue;
     let other = 1 - bench.scheduler.queues[faulty as usize].context;
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.reset(0);
     assert_eq!(bench.scheduler.job_count(), 0);

@@ -10,7 +10,7 @@ impl Bench {
 
     /// The oldest job of a ring hangs, and the ring is reset.
     fn hang(&mut self, ring: u8) {
-        self.scheduler.fault(RingIndex(ring), self.scheduler.rings[usize::from(ring)].completed, self.now);
+        self.scheduler.faulted(RingIndex(ring), self.scheduler.rings[usize::from(ring)].completed, self.now);
         self.drain();
         self.reset(ring);
     }

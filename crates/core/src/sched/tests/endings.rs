@@ -127,7 +127,7 @@ fn fence_2_a_stop_during_a_reset_is_final() {
     bench.scheduler.lose(FenceError::Lost);
     bench.end_reset(0);
     bench.pass(TIMEOUT);
-    bench.scheduler.fault(RingIndex(0), bench.reset_numbers[0], bench.now);
+    bench.scheduler.faulted(RingIndex(0), bench.reset_numbers[0], bench.now);
     bench.drain();
     assert_eq!(bench.signalled, HashMap::from([(job, Err(FenceError::Lost))]));
     assert_eq!((bench.resets.len(), bench.gave_up, bench.scheduler.next_deadline()), (1, false, None));

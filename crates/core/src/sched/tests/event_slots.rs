@@ -32,7 +32,7 @@ fn sched_2_a_queue_that_loses_its_last_upcoming_jobs_gives_its_event_slot_back()
     let first = bench.submit(busy);
     let starved = [bench.submit(upcoming), bench.submit(other)];
     // The slot is handed to a queue that cannot run yet: its ring is being reset.
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(1), Seqno::ZERO, bench.now);
     bench.complete(0);
     assert!(bench.running.is_empty());
     bench.scheduler.kill_queue(upcoming);
@@ -51,7 +51,7 @@ fn sched_7_a_queue_whose_jobs_must_not_run_keeps_no_event_slot() {
     bench.submit(busy);
     bench.submit(guilty);
     let canceled = bench.submit(banned);
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(1), Seqno::ZERO, bench.now);
     // The first slot goes to the queue that waits for its ring's reset, by which it is banned.
     bench.complete(0);
     bench.reset(1);

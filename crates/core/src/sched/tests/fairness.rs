@@ -383,7 +383,7 @@ fn sched_9_what_hangs_or_faults_has_had_its_time() {
         time[context] += took;
         bench.now = bench.now.plus(took);
         if context == 0 {
-            bench.scheduler.fault(ring, bench.scheduler.rings[0].completed, bench.now);
+            bench.scheduler.faulted(ring, bench.scheduler.rings[0].completed, bench.now);
             assert!(matches!(bench.scheduler.poll_action(), Some(Action::ResetRing { .. })));
             assert!(bench.scheduler.begin_reset(ring).is_some());
             bench.scheduler.reset_done(ring, true);

@@ -249,7 +249,7 @@ fn sched_9_what_was_lent_to_a_job_that_runs_again_is_lent_still() {
     // The first on the ring is guilty, the lent one comes back; a normal one waits, too.
     bench.submit(normal);
     bench.submit(normal);
-    bench.scheduler.fault(RingIndex(0), bench.scheduler.rings[0].completed, bench.now);
+    bench.scheduler.faulted(RingIndex(0), bench.scheduler.rings[0].completed, bench.now);
     bench.drain();
     bench.reset(0);
     assert_eq!(bench.running()[0], again, "{:?}", bench.running());

@@ -1,5 +1,6 @@
 //! The scheduler driven by hand ([`scenarios`], [`starts`], [`contexts`], [`waits`], [`loans`], [`shares`], [`fairness`], [`charges`],
-//! [`resets`], [`proof`], [`event_slots`], [`own_limits`], [`out_of_order`], [`aborts`], [`endings`]), by what `drm_sched` is tested with
+//! [`resets`], [`proof`], [`event_slots`], [`own_limits`], [`out_of_order`], [`aborts`], [`let_go`], [`submitter`],
+//! [`endings`]), by what `drm_sched` is tested with
 //! ([`kunit`]), by random events against a naive model of it ([`random`]), and by every order of events in small
 //! configurations ([`exhaustive`]).
 
@@ -14,6 +15,7 @@ mod exhaustive;
 mod fairness;
 mod growth;
 mod kunit;
+mod let_go;
 mod loans;
 mod model;
 mod out_of_order;
@@ -24,6 +26,7 @@ mod resets;
 mod scenarios;
 mod shares;
 mod starts;
+mod submitter;
 mod waits;
 
 use core::cell::Cell;
@@ -45,31 +48,18 @@ enum Heap {}
 impl Storage for Heap {
     type Fence = u32;
     type Payload = u32;
-    type Jobs = Vec<JobSlot<u32, u32>>;
-    type Queues = Vec<QueueSlot>;
-    type Rings = Vec<RingSlot>;
-    type Contexts = Vec<ContextSlot>;
-    type Turns = Vec<TurnSlot>;
-    type Waits = Vec<WaitSlot>;
+    type Slots<T> = Vec<T>;
+
+    fn slots<T: Default>(count: usize) -> Option<Vec<T>> {
+        Some(core::iter::repeat_with(T::default).take(count).collect())
+    }
 }
 
 type TestScheduler = Scheduler<Heap>;
 
 /// Slots of a number of jobs, queues, rings and contexts.
 fn stores([jobs, queues, rings, contexts]: [usize; 4]) -> Stores<Heap> {
-    let turns = slots(contexts * rings);
-    Stores {
-        jobs: slots(jobs),
-        queues: slots(queues),
-        rings: slots(rings),
-        contexts: slots(contexts),
-        turns,
-        waits: slots(jobs),
-    }
-}
-
-fn slots<T: Default>(count: usize) -> Vec<T> {
-    core::iter::repeat_with(T::default).take(count).collect()
+    Stores::new(Sizes { jobs, queues, rings, contexts }).unwrap()
 }
 
 std::thread_local! {
@@ -102,6 +92,8 @@ struct Bench {
     events: Vec<EventSlot>,
     device_resets: usize,
     gave_up: bool,
+    /// Queues that the firmware is to let go of, and whether for the last time.
+    let_go: Vec<(QueueId, bool)>,
     signalled: HashMap<u32, Result<(), FenceError>>,
     released: Vec<u32>,
 }
@@ -123,6 +115,7 @@ impl Bench {
             events: vec![],
             device_resets: 0,
             gave_up: false,
+            let_go: vec![],
             signalled: HashMap::new(),
             released: vec![],
         }
@@ -165,6 +158,7 @@ impl Bench {
                 }
                 Action::ResetDevice => self.device_resets += 1,
                 Action::GiveUp => self.gave_up = true,
+                Action::LetGo { queue, last_look, .. } => self.let_go.push((queue, last_look)),
                 Action::Run { job, ring, seqno, event } => {
                     self.events.extend(event);
                     let number = *self.scheduler.payload(job).unwrap();

@@ -87,11 +87,11 @@ fn recov_5_what_began_or_may_have_is_guilty() {
 fn recov_5_a_fault_that_names_no_job_of_the_rings_is_nobodys() {
     let (mut bench, context, queue) = bench();
     let job = bench.submit_restartable(queue);
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.looked_at(0, Began::No);
     // Told twice: that is no news.
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.reset(0);
     assert_eq!((bench.running(), bench.guilty(context)), (vec![job], 0));
 }
@@ -102,7 +102,7 @@ fn recov_5_one_that_begins_after_the_look_and_faults_is_guilty() {
     let job = bench.submit_restartable(queue);
     bench.overdue(0, Began::No);
     bench.begin_reset(0);
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.end_reset(0);
     assert_eq!((bench.signalled[&job], bench.guilty(context)), (Err(FenceError::Guilty), 1));
 }
@@ -111,7 +111,7 @@ fn recov_5_one_that_begins_after_the_look_and_faults_is_guilty() {
 fn recov_5_who_takes_the_place_of_one_that_never_began_was_not_looked_at() {
     let (mut bench, context, queue) = bench();
     let jobs = [0; 2].map(|_| bench.submit_restartable(queue));
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.looked_at(0, Began::No);
     // The first has completed after all, and the second is what the ring stopped at.
@@ -283,7 +283,7 @@ fn recov_5_what_the_driver_says_of_others_is_ignored() {
         queues.map(|queue| bench.submit_spec(queue, RESTARTABLE).unwrap());
     bench.drain();
     bench.scheduler.suspect_began(suspect, Began::No);
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     assert_eq!(bench.scheduler.suspect(RingIndex(0)), Some(suspect));
     assert_eq!([1, 9].map(|ring| bench.scheduler.suspect(RingIndex(ring))), [None; 2]);

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::model::firmware::{Holding, QUEUE_PAYLOADS};
 use super::model::{Model, RingIs, Stage};
 use super::*;
 
@@ -31,6 +32,8 @@ enum Event {
     /// Of the reservations that are open, so that anything may happen since the reservation.
     Commit {
         reservation: usize,
+        /// Whoever submits runs the job, if the scheduler says so.
+        runs: bool,
     },
     Cancel {
         reservation: usize,
@@ -99,6 +102,18 @@ enum Event {
     Kill {
         queue: usize,
     },
+    /// A firmware is told of a queue.
+    Hold {
+        queue: usize,
+    },
+    /// The driver answers, to whatever was asked last.
+    Answer {
+        queue: usize,
+        answer: LetGo,
+    },
+    FirmwareLetGo {
+        queue: usize,
+    },
     Lose {
         error: FenceError,
     },
@@ -132,7 +147,7 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         1 => (0..8usize, spec()).prop_map(|(queue, spec)| Event::Reserve { queue, spec: JobSpec { cost: 5, ..spec } }),
         3 => (0..8usize, spec()).prop_map(|(queue, spec)| Event::Reserve { queue, spec: JobSpec { cost: 1, ..spec } }),
-        40 => (0..4usize).prop_map(|reservation| Event::Commit { reservation }),
+        40 => (0..4usize, any::<bool>()).prop_map(|(reservation, runs)| Event::Commit { reservation, runs }),
         2 => (0..4usize).prop_map(|reservation| Event::Cancel { reservation }),
         20 => (0..JOBS, prop::bool::weighted(0.2)).prop_map(|(job, failed)| Event::Dependency { job, failed }),
         30 => (0..2u8, 0..3usize).prop_map(|(ring, place)| Event::Complete { ring, place }),
@@ -156,6 +171,10 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (0..8usize, priority()).prop_map(|(queue, priority)| Event::Reprioritize { queue, priority }),
         8 => (0..8usize, 0..5u8).prop_map(|(queue, ring)| Event::Move { queue, ring: ring.div_ceil(2) }),
         3 => (0..8usize).prop_map(|queue| Event::Kill { queue }),
+        12 => (0..8usize).prop_map(|queue| Event::Hold { queue }),
+        20 => (0..8usize, prop_oneof![1 => Just(LetGo::Done), 3 => Just(LetGo::Asked), 1 => Just(LetGo::Cannot)])
+            .prop_map(|(queue, answer)| Event::Answer { queue, answer }),
+        12 => (0..8usize).prop_map(|queue| Event::FirmwareLetGo { queue }),
         1 => error.prop_map(|error| Event::Lose { error }),
         2 => Just(Event::HardwareGone),
     ]
@@ -170,13 +189,13 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(event_slots: Option<u8>, unordered: [bool; RINGS]) -> Self {
-        let mut bench =
-            Bench::with(JOBS, RINGS, Limits { extensions: EXTENSIONS, event_slots, ..Limits::new(CREDITS, TIMEOUT) });
+    fn new(event_slots: Option<u8>, unordered: [bool; RINGS], firmware: Firmware) -> Self {
+        let limits = Limits { extensions: EXTENSIONS, event_slots, firmware, ..Limits::new(CREDITS, TIMEOUT) };
+        let mut bench = Bench::with(JOBS, RINGS, limits);
         for (ring, unordered) in bench.scheduler.rings.iter_mut().zip(unordered) {
             ring.unordered = unordered;
         }
-        let model = Model::new(&unordered, CREDITS, event_slots);
+        let model = Model::new(&unordered, limits);
         let mut pair = Self { scheduler: bench.scheduler, model, now: bench.now, reservations: vec![] };
         pair.open_context(2);
         pair.open_context(1);
@@ -209,12 +228,40 @@ impl Pair {
         self.model.contexts[context].closed = true;
     }
 
-    fn commit(&mut self, reservation: usize) {
+    fn reserve(&mut self, queue: usize, spec: JobSpec) {
+        let refusal = self.model.refusal(queue, spec, JOBS);
+        match self.scheduler.reserve(self.model.queues[queue].handle, spec) {
+            Ok(reservation) => {
+                assert_eq!(refusal, None);
+                let job = self.model.reserved(queue, spec, reservation.job());
+                self.reservations.push((job, reservation));
+            }
+            Err(error) => assert_eq!(refusal, Some(error)),
+        }
+    }
+
+    fn commit(&mut self, reservation: usize) -> JobId {
         let (job, reservation) = self.reservations.remove(reservation);
         let number = u32::try_from(job).unwrap();
         let handle = self.scheduler.commit(reservation, number, number);
         assert_eq!(handle, self.model.jobs[job].handle);
         self.model.committed(job);
+        handle
+    }
+
+    fn run_now(&mut self, job: JobId) {
+        if let Some(action) = self.scheduler.run_now(job) {
+            let Action::Run { job: run, ring, seqno, event } = action else { panic!("{action:?}") };
+            assert_eq!(run, job);
+            self.ran(run, ring, seqno, event);
+        }
+    }
+
+    fn ran(&mut self, job: JobId, ring: RingIndex, seqno: Seqno, event: Option<EventSlot>) {
+        let payload = *self.scheduler.payload(job).unwrap();
+        self.model.reported_through(payload, event);
+        self.model.started(job, payload, ring, seqno, self.now);
+        self.scheduler.started(ring, seqno, self.now);
     }
 
     fn cancel(&mut self, reservation: usize) {
@@ -308,19 +355,13 @@ impl Pair {
                 let last = self.model.contexts.len() - 1;
                 self.close_context(last.saturating_sub(context));
             }
-            Event::Reserve { queue, spec } => {
-                let queue = queue % self.model.queues.len();
-                let refusal = self.model.refusal(queue, spec, JOBS);
-                match self.scheduler.reserve(self.model.queues[queue].handle, spec) {
-                    Ok(reservation) => {
-                        assert_eq!(refusal, None);
-                        let job = self.model.reserved(queue, spec, reservation.job());
-                        self.reservations.push((job, reservation));
-                    }
-                    Err(error) => assert_eq!(refusal, Some(error)),
+            Event::Reserve { queue, spec } => self.reserve(queue % self.model.queues.len(), spec),
+            Event::Commit { reservation, runs } if reservation < self.reservations.len() => {
+                let job = self.commit(reservation);
+                if runs {
+                    self.run_now(job);
                 }
             }
-            Event::Commit { reservation } if reservation < self.reservations.len() => self.commit(reservation),
             Event::Cancel { reservation } if reservation < self.reservations.len() => self.cancel(reservation),
             Event::Commit { .. } | Event::Cancel { .. } => {}
             // The latest ones: the others are long gone.
@@ -357,7 +398,7 @@ impl Pair {
                 // Half of them with the ring's own number.
                 let slot = &self.model.rings[usize::from(ring)];
                 let seqno = slot.numbers[slot.at.saturating_sub(back.saturating_sub(2))];
-                self.scheduler.fault(RingIndex(ring), seqno, self.now);
+                self.scheduler.faulted(RingIndex(ring), seqno, self.now);
                 self.model.fault(usize::from(ring), seqno, self.now);
             }
             Event::Pass { millis } => self.now = self.now.plus(Duration::from_millis(millis)),
@@ -389,12 +430,35 @@ impl Pair {
             }
             Event::Move { queue, ring } => self.move_queue(queue % self.model.queues.len(), ring),
             Event::Kill { queue } => self.kill(queue % self.model.queues.len()),
+            Event::Hold { queue } => self.hold(queue % self.model.queues.len()),
+            Event::Answer { queue, answer } => self.answer(queue % self.model.queues.len(), answer),
+            Event::FirmwareLetGo { queue } => self.firmware_let_go(queue % self.model.queues.len()),
             Event::Lose { error } => self.lose(error),
             Event::HardwareGone => {
                 self.scheduler.hardware_gone();
                 self.model.hardware_gone();
             }
         }
+        self.model.owe_questions();
+    }
+
+    fn hold(&mut self, queue: usize) {
+        let payload = QUEUE_PAYLOADS + u32::try_from(queue).unwrap();
+        let held = self.scheduler.firmware_holds(self.model.queues[queue].handle, payload);
+        assert_eq!(held, self.model.may_hold(queue).then_some(()).ok_or(payload));
+        if held.is_ok() {
+            self.model.held(queue);
+        }
+    }
+
+    fn firmware_let_go(&mut self, queue: usize) {
+        self.scheduler.firmware_let_go(self.model.queues[queue].handle, self.now);
+        self.model.firmware_let_go(queue);
+    }
+
+    fn answer(&mut self, queue: usize, answer: LetGo) {
+        self.scheduler.let_go_answered(self.model.queues[queue].handle, answer, self.now);
+        self.model.let_go_answered(queue, answer, self.now);
     }
 
     fn drain(&mut self) {
@@ -408,11 +472,10 @@ impl Pair {
                 }
                 Action::ResetDevice => self.model.asked_of_device(),
                 Action::GiveUp => self.model.gave_up(),
+                Action::LetGo { queue, ring, last_look } => self.model.asked_to_let_go(queue, ring, last_look),
                 Action::Run { job, ring, seqno, event } => {
-                    let payload = *self.scheduler.payload(job).unwrap();
-                    self.model.reported_through(payload, event);
-                    self.model.started(job, payload, ring, seqno, self.now);
-                    self.scheduler.started(ring, seqno, self.now);
+                    self.model.assert_nothing_before_work();
+                    self.ran(job, ring, seqno, event);
                 }
             }
         }
@@ -431,6 +494,10 @@ impl Pair {
             let stats = self.scheduler.reset_stats(context.handle);
             assert!(stats == Some(expected) || stats.is_none() && may_be_gone, "{stats:?}, not {expected:?}");
         }
+        for (number, queue) in (QUEUE_PAYLOADS..).zip(&self.model.queues) {
+            let kept = queue.holding != Holding::Nothing;
+            assert_eq!(self.scheduler.held(queue.handle), kept.then_some(&number));
+        }
         for (number, job) in (0..).zip(&self.model.jobs) {
             let kept = !matches!(job.stage, Stage::Reserved | Stage::Gone);
             assert_eq!(self.scheduler.payload(job.handle), kept.then_some(&number));
@@ -442,19 +509,26 @@ impl Pair {
         for queue in 0..self.model.queues.len() {
             self.kill(queue);
         }
+        self.model.owe_questions();
         while !self.reservations.is_empty() {
-            self.commit(0);
+            let _ = self.commit(0);
         }
         self.start();
         for _ in 0..JOBS {
             for ring in [0, 1] {
                 self.drain();
+                for queue in 0..self.model.queues.len() {
+                    self.answer(queue, LetGo::Done);
+                    self.firmware_let_go(queue);
+                }
                 self.begin_reset(ring);
                 self.reset_done(ring, true);
                 self.begin_device_reset();
                 self.device_reset_done(true);
+                self.model.owe_questions();
                 if let Some((seqno, _)) = self.model.rings[usize::from(ring)].running.last().copied() {
                     self.done(ring, seqno);
+                    self.model.owe_questions();
                 }
             }
         }
@@ -467,13 +541,14 @@ proptest! {
     /// Whatever happens, in any order, each fence signals once and says how its job ended, each payload is released once
     /// the hardware is done with it, and in the end nothing is left. The shell carries out actions now and then, not after each event.
     #[test]
-    fn fence_1_and_2_and_4_and_sched_1_and_2_and_4_and_6_and_7_and_11_hold_for_random_events(
+    fn fence_1_and_2_and_4_and_sched_1_and_2_and_4_and_6_and_7_and_11_and_12_hold_for_random_events(
         events in prop::collection::vec((event(), prop::bool::weighted(0.7)), 1..150),
         loses in any::<bool>(),
         event_slots in prop_oneof![2 => Just(None), 1 => Just(Some(1)), 1 => Just(Some(2))],
         unordered in any::<[bool; RINGS]>(),
+        firmware in prop_oneof![Just(Firmware::OfEachRing), Just(Firmware::OfTheDevice)],
     ) {
-        let mut pair = Pair::new(event_slots, unordered);
+        let mut pair = Pair::new(event_slots, unordered, firmware);
         for (event, drain) in &events {
             pair.apply(event);
             pair.check();
@@ -490,7 +565,7 @@ proptest! {
         if loses || is_dead(&pair) {
             pair.lose(FenceError::Lost);
             while !pair.reservations.is_empty() {
-                pair.commit(0);
+                let _ = pair.commit(0);
             }
             pair.drain();
             pair.apply(&Event::HardwareGone);

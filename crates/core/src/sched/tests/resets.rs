@@ -50,7 +50,7 @@ fn sched_6_who_was_elsewhere_and_cannot_run_again_is_innocent() {
     let mut bench = Bench::new(16, 2, 8);
     let (bad, good) = (bench.queue(0), bench.queue(1));
     let (hung, victim) = (bench.submit(bad), bench.submit(good));
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.fail_reset(0);
     bench.reset_device();
@@ -71,8 +71,8 @@ fn sched_7_a_reset_of_the_device_counts_once_for_each_context() {
         let queue = open(&mut bench, contexts[context], ring);
         bench.submit(queue);
     }
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.fail_reset(0);
     assert_eq!(bench.device_resets, 0, "it would cut short the other ring's reset");
@@ -91,8 +91,8 @@ fn sched_4_the_device_is_reset_after_the_reset_of_a_ring_that_is_under_way() {
     for queue in queues {
         bench.submit(queue);
     }
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(1), Seqno::ZERO, bench.now);
     bench.drain();
     bench.fail_reset(0);
     let later = bench.submit(queues[2]);
@@ -113,7 +113,7 @@ fn sched_4_a_suspect_that_completes_before_the_device_is_reset_is_not_guilty() {
     let queues = [bench.queue(0), bench.queue(1)];
     let (slow, behind) = (bench.submit(queues[0]), bench.submit(queues[0]));
     bench.submit(queues[1]);
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(1), Seqno::ZERO, bench.now);
     bench.pass(TIMEOUT);
     bench.fail_reset(0);
     bench.complete(0);
@@ -128,7 +128,7 @@ fn sched_4_what_a_device_says_during_its_reset_means_nothing() {
     assert!(bench.scheduler.begin_device_reset());
     for (ring, seqno, _) in bench.running.clone() {
         bench.scheduler.hw_done(ring, seqno, bench.now);
-        bench.scheduler.fault(ring, seqno, bench.now);
+        bench.scheduler.faulted(ring, seqno, bench.now);
     }
     bench.pass(TIMEOUT * 2);
     assert_eq!(bench.scheduler.next_deadline(), None);
@@ -236,7 +236,7 @@ fn sched_4_a_fault_is_not_talked_away_and_neither_is_peace() {
     bench.submit(queue);
     assert!(!bench.scheduler.still_running(RingIndex(0), bench.now), "nobody asked");
     assert!(!bench.scheduler.still_running(RingIndex(7), bench.now));
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     assert!(!bench.scheduler.still_running(RingIndex(0), bench.now));
     bench.reset(0);
@@ -274,7 +274,7 @@ fn a_stopped_scheduler_resets_what_had_faulted_and_can_be_lost() {
     let (bad, again) = (bench.submit(queue), bench.submit_spec(queue, RESTARTABLE).unwrap().0);
     bench.drain();
     bench.scheduler.stop();
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     bench.drain();
     bench.reset(0);
     assert_eq!((bench.signalled[&bad], bench.running.len()), (Err(FenceError::Guilty), 0));
@@ -295,7 +295,7 @@ fn sched_6_who_takes_the_place_of_a_job_that_was_suspect_is_not() {
     assert_eq!(bench.signalled[&slow], Ok(()));
     // There are two slots: the first is used again.
     let (hung, innocent) = (bench.submit(b), bench.submit(a));
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(1), Seqno::ZERO, bench.now);
     bench.drain();
     bench.fail_reset(1);
     bench.reset_device();
@@ -311,7 +311,7 @@ fn sched_4_a_fault_while_the_driver_looks_is_one() {
     let queue = bench.queue(0);
     let bad = bench.submit(queue);
     bench.pass(TIMEOUT);
-    bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
     assert!(!bench.scheduler.still_running(RingIndex(0), bench.now));
     bench.reset(0);
     assert_eq!(bench.signalled[&bad], Err(FenceError::Guilty));
@@ -374,7 +374,7 @@ fn status_after_loss(known: bool) -> [ResetStatus; 2] {
     let queue = bench.scheduler.open_queue_of(contexts[0], RingIndex(0), Priority::Normal).unwrap();
     bench.submit(queue);
     if known {
-        bench.scheduler.fault(RingIndex(0), Seqno::ZERO, bench.now);
+        bench.scheduler.faulted(RingIndex(0), Seqno::ZERO, bench.now);
         bench.drain();
         bench.fail_reset(0);
         assert!(bench.scheduler.begin_device_reset());

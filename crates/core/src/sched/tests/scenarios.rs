@@ -262,7 +262,7 @@ fn sched_4_a_completion_does_not_undo_a_fault() {
     bench.submit(queue);
     let next = bench.submit(queue);
     let (ring, seqno, _) = bench.running[0];
-    bench.scheduler.fault(ring, Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(ring, Seqno::ZERO, bench.now);
     bench.scheduler.hw_done(ring, seqno, bench.now);
     bench.drain();
     assert_eq!(bench.resets, [RingIndex(0)]);
@@ -279,7 +279,7 @@ fn sched_4_a_fault_of_an_overdue_ring_stays_one_when_the_suspect_completes() {
     let (ring, seqno, _) = bench.running[0];
     bench.now = bench.now.plus(TIMEOUT);
     bench.scheduler.tick(bench.now);
-    bench.scheduler.fault(ring, Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(ring, Seqno::ZERO, bench.now);
     bench.scheduler.hw_done(ring, seqno, bench.now);
     bench.drain();
     assert_eq!(bench.resets, [RingIndex(0)]);
@@ -294,7 +294,7 @@ fn sched_4_a_ring_is_reset_once_however_often_it_is_reported() {
     bench.pass(TIMEOUT);
     bench.begin_reset(0);
     bench.complete(0);
-    bench.scheduler.fault(RingIndex(0), bench.scheduler.rings[0].completed, bench.now);
+    bench.scheduler.faulted(RingIndex(0), bench.scheduler.rings[0].completed, bench.now);
     bench.pass(TIMEOUT * 2);
     assert_eq!(bench.resets, [RingIndex(0)]);
     // The suspect completed, and then the ring stopped at the next job, before the reset took hold.
@@ -314,14 +314,14 @@ fn sched_4_a_fault_from_before_the_reset_blames_nobody() {
     bench.pass(TIMEOUT);
     bench.reset(0);
     let fine = bench.submit(queue);
-    bench.scheduler.fault(ring, Seqno::ZERO, bench.now);
-    bench.scheduler.fault(ring, before, bench.now);
+    bench.scheduler.faulted(ring, Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(ring, before, bench.now);
     bench.drain();
     assert_eq!(bench.resets.len(), 1);
-    bench.scheduler.fault(ring, bench.reset_numbers[0], bench.now);
+    bench.scheduler.faulted(ring, bench.reset_numbers[0], bench.now);
     bench.drain();
     assert_eq!(bench.resets.len(), 1, "that was in its proof");
-    bench.scheduler.fault(ring, bench.reset_numbers[0].next(), bench.now);
+    bench.scheduler.faulted(ring, bench.reset_numbers[0].next(), bench.now);
     bench.drain();
     assert_eq!(bench.resets.len(), 2);
     bench.reset(0);
@@ -375,7 +375,7 @@ fn sched_6_resets_come_before_new_work_of_other_rings() {
     let (fine, broken) = (bench.queue(0), bench.queue(1));
     bench.submit(broken);
     bench.submit_spec(fine, spec(0, false)).unwrap();
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(1), Seqno::ZERO, bench.now);
     let first = bench.scheduler.poll_action();
     assert!(matches!(first, Some(Action::ResetRing { ring: RingIndex(1), .. })), "{first:?}");
     assert!(matches!(bench.scheduler.poll_action(), Some(Action::Run { ring: RingIndex(0), .. })));
@@ -390,9 +390,9 @@ fn fence_1_who_waits_comes_first_then_memory_then_trouble_then_work() {
     }
     bench.submit(queues[0]);
     let done = bench.running[0].1;
-    bench.scheduler.fault(RingIndex(1), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(1), Seqno::ZERO, bench.now);
     bench.drain();
-    bench.scheduler.fault(RingIndex(2), Seqno::ZERO, bench.now);
+    bench.scheduler.faulted(RingIndex(2), Seqno::ZERO, bench.now);
     bench.scheduler.hw_done(RingIndex(0), done, bench.now);
     let mut order = vec![];
     while let Some(action) = bench.scheduler.poll_action() {
@@ -400,7 +400,7 @@ fn fence_1_who_waits_comes_first_then_memory_then_trouble_then_work() {
             Action::Signal { .. } => "signal",
             Action::Release { .. } => "release",
             Action::ResetRing { .. } => "reset",
-            Action::ResetDevice | Action::GiveUp => panic!("nothing failed"),
+            Action::ResetDevice | Action::GiveUp | Action::LetGo { .. } => panic!("nothing failed"),
             Action::Run { .. } => "run",
         });
     }

@@ -84,8 +84,8 @@ fn sched_9_rings_that_fault_take_turns_too() {
     let ring = RingIndex(0);
     // The first ring faults as soon as it has been reset, again and again.
     for round in 0..2 {
-        bench.scheduler.fault(ring, bench.scheduler.rings[0].completed, bench.now);
-        bench.scheduler.fault(RingIndex(1), bench.scheduler.rings[1].completed, bench.now);
+        bench.scheduler.faulted(ring, bench.scheduler.rings[0].completed, bench.now);
+        bench.scheduler.faulted(RingIndex(1), bench.scheduler.rings[1].completed, bench.now);
         let first = bench.scheduler.poll_action();
         let expected = RingIndex(round);
         assert!(matches!(first, Some(Action::ResetRing { ring, .. }) if ring == expected), "{first:?}");
@@ -201,13 +201,13 @@ fn sched_4_a_fault_while_the_driver_looks_is_that_of_the_job_it_stopped_at() {
         let ring = RingIndex(0);
         let before = bench.scheduler.rings[0].completed;
         match order {
-            0 => bench.scheduler.fault(ring, number, bench.now),
+            0 => bench.scheduler.faulted(ring, number, bench.now),
             1 => {
                 bench.scheduler.hw_done(ring, number, bench.now);
-                bench.scheduler.fault(ring, number, bench.now);
+                bench.scheduler.faulted(ring, number, bench.now);
             }
             _ => {
-                bench.scheduler.fault(ring, before, bench.now);
+                bench.scheduler.faulted(ring, before, bench.now);
                 bench.scheduler.hw_done(ring, number, bench.now);
             }
         }
@@ -274,7 +274,7 @@ fn sched_4_a_fault_read_with_the_number_of_the_reset_is_ignored() {
     bench.pass(TIMEOUT);
     bench.begin_reset(0);
     bench.complete(0);
-    bench.scheduler.fault(RingIndex(0), bench.reset_numbers[0], bench.now);
+    bench.scheduler.faulted(RingIndex(0), bench.reset_numbers[0], bench.now);
     bench.end_reset(0);
     assert_eq!(bench.signalled, HashMap::from([(slow, Ok(())), (next, Err(FenceError::Innocent))]));
 }

@@ -8,7 +8,7 @@ use lifeboat_lb1_hosted::{Buffer, Change, Commit, CommitKind, DisplayEvent, Hand
 use super::desk::{Desk, Work};
 use crate::torture::round::Standing;
 
-/// Side of a picture in pixels: that of [`World`](crate::exhaust::World)'s, so that whoever shares the display can flip.
+/// Side of a picture in pixels: that of [`World`](crate::drivers::World)'s, so that whoever shares the display can flip.
 const SIDE: u16 = 32;
 
 struct Show<'a> {
@@ -39,7 +39,7 @@ impl<'a> Show<'a> {
         let bytes = 4 * u64::from(SIDE) * u64::from(SIDE);
         let picture = || desk.call("create-buffer", || handle.create_buffer(Placement::Vram, bytes));
         let pictures = [picture()?, picture()?];
-        let mode = desk.call("resources", || handle.resources())?.mode(SIDE, SIDE);
+        let mode = desk.call("resources", || Ok(handle.resources()))?.mode(SIDE, SIDE);
         // Takes the place of somebody else's commit that is under way.
         desk.call("mode-set", || handle.set_mode(Some((&pictures[0], mode))))?;
         Some(Self { desk, pictures, events: Vec::new(), hotplugs: 0, fences: Vec::new(), handle })

@@ -9,8 +9,8 @@ use super::desk::Desk;
 pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
     while desk.goes_on() {
         let Some(handle) = desk.open() else { continue };
-        desk.call("version", || handle.version());
-        desk.call("capability", || handle.capability(Capability::MapVram));
+        desk.call("version", || Ok(handle.version()));
+        desk.call("capability", || Ok(handle.capability(Capability::MapVram)));
         if random.bool() {
             // Closed with everything still there, in whatever order.
             let context = desk.call("create-context", || handle.create_context());
@@ -23,7 +23,10 @@ pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
                     desk.call("unmap", || handle.unmap(context, va));
                 }
                 if let Some(queue) = queue.filter(|_| random.bool()) {
-                    desk.call("set-priority", || queue.set_priority(Priority::High));
+                    desk.call("set-priority", || {
+                        queue.set_priority(Priority::High);
+                        Ok(())
+                    });
                     desk.call("move-queue", || queue.move_to(random.u8(..2)));
                 }
             }

@@ -9,7 +9,7 @@ use super::*;
 
 impl World {
     pub(super) fn canonical(mut self, config: &Config) -> Self {
-        self.rebase_time();
+        self.rebase_time(config);
         for ring in 0..self.engines.len() {
             if config.out_of_order {
                 self.close_gaps(ring);
@@ -23,16 +23,26 @@ impl World {
     }
 
     /// Now is the beginning. What is overdue is so no matter for how long.
-    fn rebase_time(&mut self) {
+    fn rebase_time(&mut self, config: &Config) {
         let now = core::mem::take(&mut self.now).since_beginning();
         let rebased = |at: Timestamp| Timestamp::new(at.since_beginning().saturating_sub(now));
+        let lost = self.lost;
+        let rebased_answer = |due: Timestamp| if lost { Timestamp::default() } else { rebased(due) };
+        for (slot, held) in self.scheduler.queues.iter_mut().zip(&mut self.held) {
+            if let Hold::Asked(due) = &mut slot.hold {
+                *due = rebased_answer(*due);
+            }
+            if let Question::Asked(due) = &mut held.question {
+                *due = rebased_answer(*due);
+            }
+        }
         for (ring, engine) in self.scheduler.rings.iter_mut().zip(&mut self.engines) {
             ring.deadline = ring.deadline.map(rebased);
             // For shares of time, which one party alone has all of.
             ring.since = ring.since.map(|_| Timestamp::default());
-            // The time of a job on a ring that is to be reset does not pass for it any more, unless another is suspect.
+            // The time of a job on a ring that is to be reset does not pass for it any more, unless another is suspect, or the firmware.
             let doubted = matches!(ring.state, RingState::Suspect | RingState::Asked);
-            let passes = ring.deadline.is_some() || ring.unordered && doubted;
+            let passes = ring.deadline.is_some() || (ring.unordered || config.firmware.is_some()) && doubted;
             for (_, job) in &engine.given {
                 let job = &mut self.jobs[*job];
                 let slot = job.handle.filter(|_| !self.lost).map(|id| &mut self.scheduler.jobs[id.index as usize]);
@@ -127,6 +137,9 @@ impl World {
             (job.deadline, job.vouched, job.aborted) = (None, 0, false);
         }
         for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.in_use && queue.stands == Stands::Nowhere) {
+            if !matches!(queue.hold, Hold::Nothing | Hold::Held) {
+                continue; // in a list of its ring's
+            }
             queue.links = Links::NONE;
         }
         for queue in self.scheduler.queues.iter_mut().filter(|queue| queue.running == 0) {
@@ -150,7 +163,7 @@ impl World {
                 assert!(!ring.acquitted, "and that it was none");
                 (engine.suspect, engine.acquitted) = (None, false);
             }
-            if !config.faults && !config.unbegun {
+            if !config.faults && !config.unbegun && config.firmware.is_none() {
                 // Each reset has somebody who is to blame for it.
                 (ring.tried, engine.vain) = (Tried::Nothing, Vain::Nothing);
             }

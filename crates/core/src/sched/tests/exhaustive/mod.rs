@@ -3,7 +3,7 @@
 //! - [`world`]: the scheduler and its surroundings: users who submit in two steps, kill queues and may stop at any
 //!   point; rings that complete, hang, fault, and are reset; a shell that carries out one action at a time and reports
 //!   what it saw late or never. Whatever is possible next is an [`Event`], and each is tried in each state.
-//! - [`engine`]: a ring in that world.
+//! - [`engine`]: a ring in that world; [`firmware`]: what holds something of queues.
 //! - [`steps`]: what each event does.
 //! - [`properties`]: what is asserted of each action when it comes, of each state, and of how it can end from there.
 //! - [`canonical`]: which states are the same.
@@ -19,15 +19,17 @@
 
 mod canonical;
 mod engine;
+mod firmware;
 mod properties;
 mod search;
 mod steps;
 mod world;
 
 use super::super::list::{Linked, Links};
-use super::super::slots::{Blame, RingState, Stands, State, Tried};
+use super::super::slots::{Blame, DeviceState, Hold, RingState, Stands, State, Tried};
 use super::*;
 use engine::{Engine, Reset, Vain};
+use firmware::{Held, Question};
 use search::explore;
 use world::{After, Config, Event, Place, Plan, Progress, Stage, Wait, World};
 
@@ -68,6 +70,17 @@ enum Notable {
     RingResetInVain,
     /// The same for the device.
     DeviceResetInVain,
+    /// A firmware was asked to let go of a queue, and then looked at once more.
+    AskedFirmware,
+    LastLook,
+    /// That look found that it has let go.
+    AnsweredAtLast,
+    /// It has let go before it was reset for not doing so.
+    AnsweredLate,
+    /// What a queue kept alive.
+    QueueReleased,
+    /// A job was run by the thread that has submitted it.
+    RanNow,
 }
 
 /// What happens in every configuration.
@@ -100,8 +113,10 @@ const ONE_RING: Config = Config {
     unbegun: false,
     proofs: false,
     event_slots: None,
+    firmware: None,
     out_of_order: false,
     unordered: false,
+    by_submitter: false,
     aborts: false,
     ticks: 1,
 };
@@ -319,6 +334,43 @@ fn sched_4_and_11_hold_in_every_order_of_events_with_aborts_on_an_unordered_ring
         ..ONE_RING
     };
     explore_all(&config, &[Notable::RanAgain, INNOCENT, Notable::Aborted, Notable::AbortInVain]);
+}
+
+/// The thread that submits a job runs it if nothing is in its way, and else the worker does; whatever happens meanwhile.
+/// 660,000 states, depth 34.
+#[test]
+fn sched_8_and_9_hold_in_every_order_of_events_with_jobs_that_are_run_by_their_submitter() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Job(1))];
+    let config = Config { jobs, credits: [1; 2], by_submitter: true, slow_hands: true, faults: false, ..ONE_RING };
+    explore_all(&config, &[Notable::RanNow, Notable::NotStarted]);
+}
+
+/// What is seen where a firmware holds something of queues.
+const FIRMWARE: [Notable; 5] =
+    [Notable::AskedFirmware, Notable::LastLook, Notable::AnsweredAtLast, Notable::AnsweredLate, Notable::QueueReleased];
+
+/// A firmware that lets go of two queues of one ring, in time, late or never, in the midst of faults, hangs, resets and
+/// the loss. 200,000 states, depth 39.
+#[test]
+fn sched_12_holds_in_every_order_of_events_with_a_firmware_of_each_ring() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Nothing)];
+    explore_all(&Config { jobs, submitted: 1, firmware: Some(Firmware::OfEachRing), ..ONE_RING }, &FIRMWARE);
+}
+
+/// The same with a job in each queue. 1,870,000 states, depth 42.
+#[test]
+#[ignore = "takes a minute"]
+fn sched_12_holds_in_every_order_of_events_with_a_firmware_of_each_ring_and_two_jobs() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Nothing)];
+    explore_all(&Config { jobs, submitted: 2, firmware: Some(Firmware::OfEachRing), ..ONE_RING }, &FIRMWARE);
+}
+
+/// Two rings with one firmware, for which only a reset of the device helps. 620,000 states, depth 42.
+#[test]
+fn sched_12_holds_in_every_order_of_events_with_a_firmware_of_the_device() {
+    let jobs = [plan(0, true, After::Nothing), plan(1, false, After::Nothing), plan(0, false, After::Nothing)];
+    let firmware = Some(Firmware::OfTheDevice);
+    explore_all(&Config { jobs, submitted: 2, firmware, faults: false, ..TWO_RINGS }, &FIRMWARE);
 }
 
 /// Two kinds of waiting at once. 4,110,000 states, depth 45.

@@ -11,12 +11,21 @@ impl World {
         };
         Some(match action {
             Action::Signal { fence, result } => self.signalled(config, fence as usize, result),
-            Action::Release { payload } => self.released(payload as usize),
+            Action::Release { payload } => match (payload as usize).checked_sub(JOBS) {
+                Some(queue) => self.released_of_queue(queue),
+                None => self.released(payload as usize),
+            },
+            Action::LetGo { queue, ring, last_look } => {
+                let index = self.queues.iter().position(|other| *other == queue).unwrap();
+                assert_eq!(ring, RingIndex(config.rings[index]));
+                self.asked_to_let_go(config, queue, last_look)
+            }
             Action::ResetRing { ring, suspect } => {
                 let suspect = suspect.map(|job| *self.scheduler.payload(job).unwrap() as usize);
+                let kept = self.is_kept_by_ring(config, usize::from(ring.0));
                 let engine = &mut self.engines[usize::from(ring.0)];
                 assert_eq!(suspect, engine.accused().filter(|_| !engine.told));
-                assert!(suspect.is_some() || engine.told, "a reset of a ring that nothing is wrong with");
+                assert!(suspect.is_some() || engine.told || kept, "a reset of a ring that nothing is wrong with");
                 assert!(!self.lost && !self.hopeless, "a reset of a lost device");
                 assert!(
                     engine.reset == Reset::None || engine.forgiven,
@@ -27,7 +36,9 @@ impl World {
                 Notable::ResetAsked
             }
             Action::ResetDevice => {
-                assert!(!self.lost && self.engines.iter().any(|engine| engine.reset == Reset::Failed));
+                let kept = (0..self.engines.len()).any(|ring| self.is_kept(config, ring));
+                let kept = kept && config.firmware == Some(Firmware::OfTheDevice);
+                assert!(!self.lost && (kept || self.engines.iter().any(|engine| engine.reset == Reset::Failed)));
                 assert!(!self.hopeless, "it was reset in vain");
                 let resetting =
                     |engine: &Engine| !engine.forgiven && (engine.reset == Reset::Asked || engine.reset.is_under_way());
@@ -46,6 +57,24 @@ impl World {
                 self.ran(config, job, ring, seqno)
             }
         })
+    }
+
+    /// Whoever has submitted a job runs it, if the scheduler says so: then it is what that ring would have been given next.
+    pub(super) fn run_now(&mut self, config: &Config, job: usize) -> Option<Notable> {
+        let (handle, before) = (self.jobs[job].handle?, self.scheduler.clone());
+        let Some(Action::Run { job: run, ring, seqno, .. }) = self.scheduler.run_now(handle) else {
+            assert_eq!(self.scheduler, before, "it was asked in vain, and something has changed");
+            return None;
+        };
+        assert_eq!(run, handle, "another job than that which was committed");
+        let mut polled = before;
+        let next = core::iter::from_fn(|| polled.poll_action()).find_map(|action| match action {
+            Action::Run { job, ring: other, seqno, .. } if other == ring => Some((job, seqno)),
+            _ => None,
+        });
+        assert_eq!(next, Some((handle, seqno)), "it has overtaken a job, or has taken its number");
+        self.ran(config, handle, ring, seqno);
+        Some(Notable::RanNow)
     }
 
     fn signalled(&mut self, config: &Config, job: usize, result: Result<(), FenceError>) -> Notable {
@@ -145,6 +174,8 @@ impl World {
             assert!(!self.lost || job.signalled.is_some(), "a fence outlives the device");
             assert!(!self.cut || job.released, "memory is held although nobody can read it");
         }
+        let held = self.held.iter().any(|held| !held.released);
+        assert!(!self.cut || !held, "memory of a queue is held although nobody can read it");
     }
 
     /// What is true in every state.
@@ -169,6 +200,7 @@ impl World {
         }
         let deadline = self.scheduler.next_deadline();
         assert!(!self.lost || deadline.is_none(), "a timeout is waited for although the device is gone");
+        self.check_firmware(config);
         self.check_ignored(config);
     }
 
@@ -201,8 +233,8 @@ impl World {
                     scheduler.hw_done_one(ring, *seqno, self.now);
                 }
             }
-            scheduler.fault(ring, old, self.now);
-            scheduler.fault(ring, never, self.now);
+            scheduler.faulted(ring, old, self.now);
+            scheduler.faulted(ring, never, self.now);
             if matches!(engine.reset, Reset::None | Reset::Asked | Reset::Failed) {
                 scheduler.reset_done(ring, true);
                 scheduler.reset_done(ring, false);
@@ -218,6 +250,7 @@ impl World {
                 assert_eq!(scheduler.begin_reset(ring), None);
             }
         }
+        self.ignored_by_firmware(config, &mut scheduler);
         for job in self.jobs.iter().filter_map(|job| job.handle) {
             if !(0..).zip(&self.engines).any(|(ring, _)| scheduler.suspect(RingIndex(ring)) == Some(job)) {
                 scheduler.suspect_began(job, Began::No);
@@ -264,6 +297,9 @@ impl World {
         let mut scheduler = self.scheduler.clone();
         let free =
             core::iter::from_fn(|| scheduler.open_queue(RingIndex(config.rings[0]), Priority::Normal).ok()).count();
+        for (killed, held) in self.killed.iter().zip(&self.held) {
+            assert!(!killed || held.released, "a firmware is asked in vain for ever, or not at all");
+        }
         let gone = self.killed.iter().filter(|killed| **killed).count();
         assert_eq!(free, gone, "a queue outlives its user, or goes before it");
     }
@@ -272,34 +308,8 @@ impl World {
     /// are given, or they hang, and only resets succeed.
     pub(super) fn check_good_end(&self, config: &Config, hangs: bool) {
         let mut world = self.clone();
-        // Each round ends at least one job, or is the last.
-        for _ in 0..=2 * JOBS {
-            for event in world.events(config) {
-                let due = match event {
-                    Event::Reserve(_) | Event::Commit(_) => true,
-                    Event::Dependency(job, _) => world.jobs[job].wait == Wait::Open,
-                    _ => false,
-                };
-                if due {
-                    world.apply(config, event);
-                }
-            }
-            world.drain(config);
-            for ring in 0..config.ring_count() {
-                world.finish_ring(config, ring, hangs);
-            }
-            world.drain(config);
-            world.finish_reset(config);
-            if hangs {
-                for _ in 0..config.ticks {
-                    world.apply(config, Event::Pass);
-                }
-                world.apply(config, Event::Tick);
-            }
-            world.drain(config);
-        }
-        if world.reset == Reset::Failed || world.hopeless {
-            assert!(world.gave_up, "nobody was told that nothing helps");
+        world.go_on(config, hangs);
+        if world.is_given_up() {
             return;
         }
         world.check_end(config);
@@ -307,7 +317,67 @@ impl World {
             world.apply(config, Event::Kill(queue));
         }
         world.drain(config);
+        if config.firmware.is_some() {
+            world.go_on(config, hangs);
+            if world.is_given_up() {
+                return;
+            }
+        }
         world.check_end(config);
+    }
+
+    fn is_given_up(&self) -> bool {
+        let over = self.reset == Reset::Failed || self.hopeless;
+        assert!(!over || self.gave_up, "nobody was told that nothing helps");
+        over
+    }
+
+    fn go_on(&mut self, config: &Config, hangs: bool) {
+        // Each round ends at least one job, or is the last.
+        for _ in 0..=2 * JOBS {
+            for event in self.events(config) {
+                let due = match event {
+                    Event::Reserve(_) | Event::Commit(_) => true,
+                    Event::Dependency(job, _) => self.jobs[job].wait == Wait::Open,
+                    _ => false,
+                };
+                if due {
+                    self.apply(config, event);
+                }
+            }
+            self.drain(config);
+            for ring in 0..config.ring_count() {
+                self.finish_ring(config, ring, hangs);
+            }
+            self.drain(config);
+            self.finish_reset(config);
+            self.answer_all(config, hangs);
+            if hangs {
+                for _ in 0..config.ticks {
+                    self.apply(config, Event::Pass);
+                }
+                self.apply(config, Event::Tick);
+            }
+            self.drain(config);
+        }
+    }
+
+    /// The firmware lets go of whatever it was asked about; or has not been told by the driver, and says nothing.
+    fn answer_all(&mut self, config: &Config, hangs: bool) {
+        for event in self.firmware_events() {
+            let happens = match event {
+                Event::Answer(queue, answer) => {
+                    let still_asked = matches!(self.held[queue].question, Question::InHand { .. });
+                    let expected = if self.held[queue].may_read { LetGo::Asked } else { LetGo::Done };
+                    still_asked && answer == expected
+                }
+                Event::FirmwareLetsGo(_) => !hangs,
+                _ => true,
+            };
+            if happens {
+                self.apply(config, event);
+            }
+        }
     }
 
     fn finish_reset(&mut self, config: &Config) {

@@ -85,7 +85,7 @@ impl World {
             // The number that was read with it counts, although the ring may show another one by now.
             self.reported(config, ring);
         }
-        self.scheduler.fault(RingIndex(ring), seqno, self.now);
+        self.scheduler.faulted(RingIndex(ring), seqno, self.now);
         self.note_forgiven(ring);
         let blamed = self.scheduler.rings[usize::from(ring)].blame == Blame::Oldest;
         let over = self.lost || self.hopeless;
@@ -255,10 +255,11 @@ impl World {
     pub(super) fn begin_reset(&mut self, config: &Config, ring: u8) -> Option<Notable> {
         let notable = self.report(config, ring);
         let begins = self.scheduler.begin_reset(RingIndex(ring));
+        let kept = self.is_kept_by_ring(config, usize::from(ring));
         let engine = &mut self.engines[usize::from(ring)];
         let forgiven = core::mem::take(&mut engine.forgiven);
         let over = self.lost || self.hopeless;
-        let is_owed = !over && !forgiven && (engine.told || engine.accused().is_some());
+        let is_owed = !over && !forgiven && (engine.told || engine.accused().is_some() || kept);
         let in_vain = if engine.guilty().is_some() { Vain::Nothing } else { engine.vain };
         assert_eq!(begins.is_some(), is_owed && in_vain == Vain::Nothing, "a reset that is not owed, or in vain");
         match (is_owed, in_vain) {
@@ -286,27 +287,31 @@ impl World {
         Notable::Acquitted
     }
 
-    pub(super) fn reset_done(&mut self, ring: u8, succeeded: bool) -> Option<Notable> {
+    pub(super) fn reset_done(&mut self, config: &Config, ring: u8, succeeded: bool) -> Option<Notable> {
         let engine = &mut self.engines[usize::from(ring)];
         let unproven = engine.reset == Reset::Held;
         // Once the device is given up nobody asks for the outcome.
         let succeeded = succeeded && !self.hopeless;
         engine.reset = if succeeded { Reset::None } else { Reset::Failed };
         if succeeded {
-            self.abandon(ring, Vain::Ring);
+            self.abandon(config, ring, Vain::Ring);
+            if config.firmware == Some(Firmware::OfEachRing) {
+                self.reset_firmware(config, usize::from(ring));
+            }
         }
         self.scheduler.reset_done(RingIndex(ring), succeeded);
         unproven.then_some(Notable::Unproven)
     }
 
-    pub(super) fn device_reset_done(&mut self, succeeded: bool) {
+    pub(super) fn device_reset_done(&mut self, config: &Config, succeeded: bool) {
         self.reset = if succeeded { Reset::None } else { Reset::Failed };
         if succeeded {
             for ring in 0..u8::try_from(self.engines.len()).unwrap() {
                 let number = self.scheduler.number_after_reset(RingIndex(ring)).unwrap();
                 let engine = &mut self.engines[usize::from(ring)];
                 engine.register = number.next();
-                self.abandon(ring, Vain::Device);
+                self.abandon(config, ring, Vain::Device);
+                self.reset_firmware(config, usize::from(ring));
                 self.engines[usize::from(ring)].reset = Reset::None;
             }
         }
@@ -314,11 +319,12 @@ impl World {
     }
 
     /// What was on a ring is not there any more, since so much was reset.
-    pub(super) fn abandon(&mut self, ring: u8, reset: Vain) {
+    pub(super) fn abandon(&mut self, config: &Config, ring: u8, reset: Vain) {
+        let kept = self.is_kept(config, usize::from(ring));
         let engine = &mut self.engines[usize::from(ring)];
         let guilty = engine.guilty();
         let troubled =
-            reset == Vain::Ring || engine.reset == Reset::Failed || engine.told || engine.accused().is_some();
+            reset == Vain::Ring || engine.reset == Reset::Failed || engine.told || engine.accused().is_some() || kept;
         if troubled && guilty.is_none() {
             engine.vain = reset;
         }

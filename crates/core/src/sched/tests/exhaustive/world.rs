@@ -51,10 +51,14 @@ pub(super) struct Config {
     pub(super) out_of_order: bool,
     /// The scheduler knows that they keep no order, and each job's time begins when the ring has it.
     pub(super) unordered: bool,
+    /// Whoever submits may run the job.
+    pub(super) by_submitter: bool,
     /// Rings may be able to give up a job alone.
     pub(super) aborts: bool,
     /// With one, at most one queue is busy.
     pub(super) event_slots: Option<u8>,
+    /// A firmware holds something of every queue, and this must be reset if it does not let go.
+    pub(super) firmware: Option<Firmware>,
     /// In how many steps a job's time runs out.
     pub(super) ticks: u32,
 }
@@ -121,11 +125,19 @@ pub(super) enum Event {
     HoldDevice,
     DeviceResetDone(bool),
     Kill(usize),
+    /// The driver asks the firmware to let go of a queue, and answers.
+    Answer(usize, LetGo),
+    /// The firmware lets go of it; nobody knows yet.
+    FirmwareLetsGo(usize),
+    /// The shell is told.
+    TellLetGo(usize),
     Lose,
     /// The device is cut off from memory.
     Cut,
     /// The shell takes one action and carries it out.
     Poll,
+    /// The thread that has submitted a job asks whether it may run it.
+    RunNow(usize),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -187,6 +199,7 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) queues: [QueueId; QUEUES],
     pub(super) killed: [bool; QUEUES],
+    pub(super) held: [Held; QUEUES],
     pub(super) jobs: [Progress; JOBS],
     /// How long each may take.
     pub(super) limits: [Duration; JOBS],
@@ -208,6 +221,8 @@ impl World {
             job_timeout: TIMEOUT,
             extensions: u32::from(config.vouched),
             event_slots: config.event_slots,
+            let_go: TIMEOUT,
+            firmware: config.firmware.unwrap_or_default(),
         };
         let mut stores = stores([config.slots, QUEUES, rings, 0]);
         // The first ring has what all have, the second its own number.
@@ -217,6 +232,9 @@ impl World {
         }
         let mut scheduler = Scheduler::new(stores, limits);
         let queues = config.rings.map(|ring| scheduler.open_queue(RingIndex(ring), Priority::Normal).unwrap());
+        for (index, queue) in queues.iter().enumerate().filter(|_| config.firmware.is_some()) {
+            scheduler.firmware_holds(*queue, firmware::payload(index)).unwrap();
+        }
         let mut jobs = config.jobs.map(|plan| Progress {
             stage: Stage::Planned,
             handle: None,
@@ -255,6 +273,7 @@ impl World {
             now: Timestamp::default(),
             queues,
             killed: [false; QUEUES],
+            held: [Held::new(config.firmware.is_some()); QUEUES],
             jobs,
             limits: config.jobs.map(|plan| plan.limit.unwrap_or(TIMEOUT)),
             engines: vec![engine; rings],
@@ -275,6 +294,8 @@ impl World {
                 Stage::Reserved(_) => events.extend([Event::Commit(job), Event::Cancel(job)]),
                 Stage::Committed | Stage::Withdrawn => {}
             }
+            let may_ask = config.by_submitter && progress.stage == Stage::Committed && progress.signalled.is_none();
+            events.extend(may_ask.then_some(Event::RunNow(job)));
             events.extend(self.waited_for(config, job).map(|result| Event::Dependency(job, result)));
         }
         for (ring, engine) in (0..).zip(&self.engines) {
@@ -337,6 +358,7 @@ impl World {
             events.push(if deadline > self.now { Event::Pass } else { Event::Tick });
         }
         events.extend((0..QUEUES).filter(|queue| !self.killed[*queue]).map(Event::Kill));
+        events.extend(self.firmware_events());
         events.extend((!self.lost).then_some(Event::Lose));
         events.extend((self.lost && !self.cut).then_some(Event::Cut));
         events
@@ -368,6 +390,7 @@ impl World {
     pub(super) fn apply(&mut self, config: &Config, event: Event) -> Option<Notable> {
         match event {
             Event::Poll => return self.poll(config),
+            Event::RunNow(job) => return self.run_now(config, job),
             Event::Reserve(job) => return self.reserve(config, job),
             Event::Commit(job) => self.commit(job),
             Event::Cancel(job) => {
@@ -419,10 +442,10 @@ impl World {
                 let engine = &mut self.engines[usize::from(ring)];
                 (engine.register, engine.reset) = (engine.register.next(), Reset::Proven);
                 if !config.proofs {
-                    self.reset_done(ring, true);
+                    self.reset_done(config, ring, true);
                 }
             }
-            Event::ResetDone(ring, succeeded) => return self.reset_done(ring, succeeded),
+            Event::ResetDone(ring, succeeded) => return self.reset_done(config, ring, succeeded),
             Event::NotBegun(ring) => return Some(self.not_begun(ring)),
             Event::StillRunning(ring) => return self.still_running(config, ring),
             Event::Abort(ring, answer) => return self.abort(config, ring, answer),
@@ -444,11 +467,14 @@ impl World {
                 self.reset = Reset::Held;
                 self.engines.iter_mut().for_each(|engine| engine.register = Seqno::ZERO);
             }
-            Event::DeviceResetDone(succeeded) => self.device_reset_done(succeeded),
+            Event::DeviceResetDone(succeeded) => self.device_reset_done(config, succeeded),
             Event::Kill(queue) => {
                 self.killed[queue] = true;
                 self.scheduler.kill_queue(self.queues[queue]);
             }
+            Event::Answer(queue, answer) => return self.answer(config, queue, answer),
+            Event::FirmwareLetsGo(queue) => self.held[queue].may_read = false,
+            Event::TellLetGo(queue) => return self.tell_let_go(config, queue),
             Event::Lose => {
                 self.lost = true;
                 self.scheduler.lose(FenceError::Lost);

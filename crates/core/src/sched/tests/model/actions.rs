@@ -4,16 +4,17 @@ use super::*;
 
 impl Model {
     /// Fences that are owed.
-    fn ended(&self) -> bool {
+    pub(super) fn ended(&self) -> bool {
         self.jobs.iter().any(|job| matches!(job.stage, Stage::Ended(_)))
     }
 
     /// Payloads that are owed.
-    fn releasable(&self) -> bool {
-        self.jobs.iter().any(|job| job.stage == Stage::Signalled && !job.on_hardware)
+    pub(super) fn releasable(&self) -> bool {
+        let queue = self.queues.iter().any(|queue| queue.holding == Holding::LetGo);
+        queue || self.jobs.iter().any(|job| job.stage == Stage::Signalled && !job.on_hardware)
     }
 
-    fn reset_owed(&self) -> bool {
+    pub(super) fn reset_owed(&self) -> bool {
         self.device == DeviceIs::Running
             && self.lost.is_none()
             && self.rings.iter().any(|ring| matches!(ring.is, RingIs::Suspect(_)))
@@ -52,6 +53,9 @@ impl Model {
 
     pub(in super::super) fn released(&mut self, payload: u32) {
         assert!(!self.ended(), "memory before those who wait");
+        if payload >= firmware::QUEUE_PAYLOADS {
+            return self.released_of_queue(payload);
+        }
         let job = &mut self.jobs[payload as usize];
         assert_eq!(job.stage, Stage::Signalled, "payload {payload}");
         assert!(!job.on_hardware, "the hardware may still read payload {payload}");
@@ -112,6 +116,12 @@ impl Model {
         self.event_slots.is_some_and(|slots| running(queue) || others.filter(busy).count() >= slots.into())
     }
 
+    /// Whoever polls is told of all else first.
+    pub(in super::super) fn assert_nothing_before_work(&self) {
+        assert!(!self.ended() && !self.releasable() && !self.give_up && !self.reset_owed(), "work before trouble");
+        assert!(!self.question_owed(), "work before memory");
+    }
+
     pub(in super::super) fn started(
         &mut self,
         handle: JobId,
@@ -120,7 +130,6 @@ impl Model {
         seqno: Seqno,
         now: Timestamp,
     ) {
-        assert!(!self.ended() && !self.releasable() && !self.give_up && !self.reset_owed(), "work before trouble");
         let index = payload as usize;
         let (turn, ring) = (self.jobs[index].queue, usize::from(ring.0));
         assert_eq!((self.device, self.stopped), (DeviceIs::Running, false));
@@ -170,7 +179,7 @@ impl Model {
     pub(in super::super) fn assert_settled(&self) {
         assert!(!self.ended(), "a fence is owed");
         assert!(!self.releasable(), "a payload is kept for no reason");
-        assert!(!self.give_up && !self.reset_owed());
+        assert!(!self.give_up && !self.reset_owed() && !self.question_owed());
         assert!(self.device != DeviceIs::Stuck || self.ring_is_resetting(), "nobody resets the device");
         if self.device != DeviceIs::Running || self.stopped {
             return;

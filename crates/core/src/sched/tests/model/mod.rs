@@ -1,11 +1,14 @@
 //! What the scheduler promises, told a second time: with searches instead of lists, from events and actions alone.
 //!
 //! What events do to it is here, and for what rings report in [`reports`]; what it asserts of each action is in [`actions`].
+//! What a firmware holds is in [`firmware`].
 
 mod actions;
+pub(super) mod firmware;
 mod reports;
 
 use super::*;
+use firmware::Holding;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -49,6 +52,9 @@ pub(super) struct Queue {
     passed_by: Vec<usize>,
     /// The event slot that its last job was given to the ring with.
     event: Option<EventSlot>,
+    /// What a firmware holds of it, and which ring's.
+    pub(super) holding: Holding,
+    holder: usize,
 }
 
 #[derive(Debug)]
@@ -81,6 +87,8 @@ pub(super) enum Cause {
     /// This job was overdue.
     Overdue(usize),
     Fault,
+    /// The firmware has not let go of a queue.
+    Firmware,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +143,7 @@ pub(super) struct Model {
     give_up: bool,
     credits: u32,
     event_slots: Option<u8>,
+    firmware: Firmware,
 }
 
 impl Ring {
@@ -154,6 +163,7 @@ impl Ring {
         };
         match cause? {
             Cause::Fault => self.running.first().map(|(_, job)| *job),
+            Cause::Firmware => None,
             Cause::Overdue(suspect) => self.has(suspect).then_some(suspect),
         }
     }
@@ -164,7 +174,8 @@ impl Ring {
 }
 
 impl Model {
-    pub(super) fn new(unordered: &[bool], credits: u32, event_slots: Option<u8>) -> Self {
+    pub(super) fn new(unordered: &[bool], limits: Limits) -> Self {
+        let Limits { ring_credits: credits, event_slots, firmware, .. } = limits;
         let ring = |unordered: &bool| Ring {
             is: RingIs::Running,
             credits,
@@ -178,14 +189,34 @@ impl Model {
             at: 0,
         };
         let rings = unordered.iter().map(ring).collect();
-        let contexts = vec![];
-        let (device, stopped, lost, give_up) = (DeviceIs::Running, false, None, false);
-        Self { jobs: vec![], queues: vec![], rings, contexts, device, stopped, lost, give_up, credits, event_slots }
+        Self {
+            jobs: vec![],
+            queues: vec![],
+            rings,
+            contexts: vec![],
+            device: DeviceIs::Running,
+            stopped: false,
+            lost: None,
+            give_up: false,
+            credits,
+            event_slots,
+            firmware,
+        }
     }
 
     pub(super) fn queue_opened(&mut self, handle: QueueId, ring: usize, priority: Priority, context: Option<usize>) {
-        let (waiting, passed_by, event) = (vec![], vec![], None);
-        self.queues.push(Queue { handle, ring, priority, context, killed: false, waiting, passed_by, event });
+        self.queues.push(Queue {
+            handle,
+            ring,
+            priority,
+            context,
+            killed: false,
+            waiting: vec![],
+            passed_by: vec![],
+            event: None,
+            holding: Holding::Nothing,
+            holder: ring,
+        });
     }
 
     pub(super) fn context_opened(&mut self, handle: ContextId, limit: u32) {
@@ -286,11 +317,13 @@ impl Model {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.rings.iter().filter_map(|ring| self.deadline(ring)).min()
+        let answers = (0..self.rings.len()).filter_map(|ring| self.answer_due(ring));
+        self.rings.iter().filter_map(|ring| self.deadline(ring)).chain(answers).min()
     }
 
     pub(super) fn tick(&mut self, now: Timestamp) {
         for index in 0..self.rings.len() {
+            self.tick_firmware(index, now);
             let deadline = self.deadline(&self.rings[index]);
             if deadline.is_some_and(|deadline| deadline <= now) {
                 let (_, suspect) = self.next_due(&self.rings[index]).unwrap();
@@ -309,6 +342,7 @@ impl Model {
         job.extensions += 1;
         job.since = now;
         (slot.is, slot.acquitted) = (RingIs::Running, false);
+        self.doubt_firmware(ring);
         true
     }
 
@@ -327,6 +361,7 @@ impl Model {
     pub(super) fn start(&mut self, now: Timestamp) {
         if core::mem::take(&mut self.stopped) {
             self.jobs.iter_mut().for_each(|job| job.since = now);
+            self.renew_answers(now);
         }
     }
 
@@ -422,9 +457,10 @@ impl Model {
         let context_of = |model: &Self, job: usize| model.queues[model.jobs[job].queue].context;
         let (mut lost, mut blamed, mut guilty) = (vec![], vec![], vec![]);
         for ring in rings {
+            let kept = self.is_kept(*ring);
             let slot = &mut self.rings[*ring];
             blamed.extend(slot.guilty());
-            if slot.guilty().is_none() && slot.is != RingIs::Running {
+            if slot.guilty().is_none() && (slot.is != RingIs::Running || kept) {
                 slot.vain = vain;
             }
             (slot.is, slot.acquitted) = (RingIs::Running, false);
@@ -432,6 +468,10 @@ impl Model {
             slot.credits = self.credits;
             let on_ring = core::mem::take(&mut slot.running);
             lost.extend(on_ring.into_iter().rev());
+        }
+        let firmware = self.firmware;
+        for ring in rings.iter().filter(|_| vain == Vain::Device || firmware == Firmware::OfEachRing) {
+            self.firmware_was_reset(*ring);
         }
         for job in &blamed {
             guilty.extend(context_of(self, *job).filter(|context| !guilty.contains(context)));
@@ -544,6 +584,7 @@ impl Model {
     pub(super) fn hardware_gone(&mut self) {
         if self.lost.is_some() {
             self.jobs.iter_mut().for_each(|job| job.on_hardware = false);
+            self.firmware_gone();
         }
     }
 }

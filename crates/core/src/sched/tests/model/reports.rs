@@ -76,6 +76,7 @@ impl Model {
         if let RingIs::Suspect(Cause::Overdue(job)) | RingIs::Asked(Cause::Overdue(job)) = slot.is {
             if !slot.has(job) {
                 slot.is = RingIs::Running;
+                self.doubt_firmware(ring);
             }
         }
     }

@@ -10,6 +10,8 @@ use lifeboat_lb1_hosted::{
     Placement, Queue, Submission,
 };
 
+use crate::subject::Wrong;
+
 /// Side of the picture that is shown, in pixels.
 const SIDE: u16 = 32;
 /// Size of each buffer in bytes: the picture.
@@ -49,17 +51,6 @@ struct Stock {
     lease: Option<Lease>,
 }
 
-/// Why a [`World`] is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
-    /// The table has a call that nothing here makes.
-    #[error("{0} is in the table, and nobody knows how to make it")]
-    UnknownCall(String),
-    /// A call answered with something that is not true.
-    #[error("{0} answered wrongly")]
-    WrongAnswer(&'static str),
-}
-
 impl World {
     /// Prepares everything.
     ///
@@ -73,7 +64,7 @@ impl World {
         let vram = handle.create_buffer(Placement::Vram, BYTES)?;
         let picture = handle.create_buffer(Placement::Vram, BYTES)?;
         let vram_va = handle.map(&context, &vram)?;
-        let mode = handle.resources()?.mode(SIDE, SIDE);
+        let mode = handle.resources().mode(SIDE, SIDE);
         handle.set_mode(Some((&picture, mode)))?;
         // One that needs no device and has signalled.
         let done = handle.submit(&Submission::new(&queue, &[Work::Nop]))?;
@@ -104,94 +95,6 @@ impl World {
         Ok(())
     }
 
-    /// Makes the call of this name. What it creates is dropped at once; what it owes is [owed](World::take_owed).
-    ///
-    /// # Errors
-    /// [`Wrong`]; the call's own error is in the result.
-    pub fn call(&self, name: &str) -> Result<Result<(), CallError>, Wrong> {
-        let Self { device, queue, context, host, vram, picture, vram_va, done, foreign, handle, stock } = self;
-        let right = |holds, name| if holds { Ok(Ok(())) } else { Err(Wrong::WrongAnswer(name)) };
-        Ok(match name {
-            "open" => device.open().map(drop),
-            "close" => {
-                let handle = stock.borrow_mut().handles.pop();
-                drop(handle);
-                Ok(())
-            }
-            "version" => match handle.version() {
-                Ok(version) => return right(version.driver == "lifeboat-lb1", "version"),
-                Err(error) => Err(error),
-            },
-            "capability" => match handle.capability(Capability::MapVram) {
-                Ok(can) => return right(can == 1, "capability"),
-                Err(error) => Err(error),
-            },
-            "parameters" => return right(handle.info().rings > 0, "parameters"),
-            "wait" => return right(!matches!(done.wait(Duration::ZERO), Err(WaitError::TimedOut)), "wait"),
-            "mmap" => handle.mmap(vram).and_then(|map| map.write(0, &[1])),
-            "export" => handle.export(vram).map(drop),
-            "import" => handle.import(foreign).map(drop),
-            "resources" => handle.resources().map(drop),
-            "get-connector" => handle.connector().map(drop),
-            "mode-set" => {
-                handle.resources().and_then(|resources| handle.set_mode(Some((picture, resources.mode(SIDE, SIDE)))))
-            }
-            "page-flip" => self.owes_event(|token| handle.flip(picture, Some(token))),
-            "atomic" => self.owes_event(|token| {
-                let test = Commit { plane: Change::To(picture), kind: CommitKind::TestOnly, ..Commit::default() };
-                handle.atomic(&test)?;
-                handle.atomic(&Commit { event: Some(token), kind: CommitKind::NonBlocking, ..test })
-            }),
-            "queue-vblank" => self.owes_event(|token| handle.queue_vblank(token)),
-            "create-lease" => {
-                // Ended before: it would be in the way.
-                drop(stock.borrow_mut().lease.take());
-                handle.create_lease(Objects::ALL).map(|lease| stock.borrow_mut().lease = Some(lease))
-            }
-            "list-lessees" => handle.lessees().map(drop),
-            "get-lease" => match handle.leased() {
-                Ok(objects) => return right(objects == Objects::ALL, "get-lease"),
-                Err(error) => Err(error),
-            },
-            "revoke-lease" => {
-                let lease = stock.borrow_mut().lease.take();
-                lease.map_or(Ok(()), |lease| handle.revoke_lease(lease.lessee))
-            }
-            "read-events" => {
-                self.read_events();
-                Ok(())
-            }
-            "create-context" => handle.create_context().map(drop),
-            "reset-stats" => {
-                context.reset_stats();
-                Ok(())
-            }
-            "create-queue" => handle.create_queue(context, 1, Priority::Low).map(drop),
-            "set-priority" => queue.set_priority(Priority::High),
-            "move-queue" => queue.move_to(1).and_then(|()| queue.move_to(0)),
-            "create-buffer" => handle.create_buffer(Placement::Vram, BYTES).map(drop),
-            "read-host-buffer" => host.read(0, &mut [0; 16]),
-            "write-host-buffer" => host.write(0, &[1; 16]),
-            "read-vram-buffer" => vram.read(0, &mut [0; 16]),
-            "write-vram-buffer" => vram.write(0, &[1; 16]),
-            "map" => handle.map(context, picture).map(|va| stock.borrow_mut().mapped.push(va)),
-            "unmap" => {
-                let va = stock.borrow_mut().mapped.pop();
-                va.map_or(Ok(()), |va| handle.unmap(context, va))
-            }
-            "submit" => {
-                let commands = [Work::Fill(Fill { dst: *vram_va, bytes: BYTES, pattern: 7 })];
-                let submission = Submission { restartable: true, ..Submission::new(queue, &commands) };
-                handle.submit(&submission).map(|job| {
-                    let mut stock = stock.borrow_mut();
-                    stock.owed.push(job.clone());
-                    stock.last_job = Some(job);
-                })
-            }
-            unknown => return Err(Wrong::UnknownCall(unknown.to_owned())),
-        })
-    }
-
     /// Makes a call that owes a display event, with a token of its own.
     fn owes_event(&self, call: impl FnOnce(u64) -> Result<Fence, CallError>) -> Result<(), CallError> {
         let token = self.stock.borrow().events.len();
@@ -216,9 +119,90 @@ impl World {
         }
     }
 
-    /// Display events that have come too often, or not often enough. To be asked when everything owed has signalled;
-    /// `lost` says whether the loss of the device has been announced.
-    pub fn miscounted(&self, lost: bool) -> Option<String> {
+    /// Whose jobs they are.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+}
+
+impl crate::subject::World for World {
+    fn call(&self, name: &str) -> Result<Result<(), CallError>, Wrong> {
+        let Self { device, queue, context, host, vram, picture, vram_va, done, foreign, handle, stock } = self;
+        let right = |holds, name| if holds { Ok(Ok(())) } else { Err(Wrong::WrongAnswer(name)) };
+        Ok(match name {
+            "open" => device.open().map(drop),
+            "close" => {
+                let handle = stock.borrow_mut().handles.pop();
+                drop(handle);
+                Ok(())
+            }
+            "version" => return right(handle.version().driver == "lifeboat-lb1", "version"),
+            "capability" => return right(handle.capability(Capability::MapVram) == 1, "capability"),
+            "parameters" => return right(handle.info().rings > 0, "parameters"),
+            "wait" => return right(!matches!(done.wait(Duration::ZERO), Err(WaitError::TimedOut)), "wait"),
+            "mmap" => handle.mmap(vram).and_then(|map| map.write(0, &[1])),
+            "export" => handle.export(vram).map(drop),
+            "import" => handle.import(foreign).map(drop),
+            "resources" => return right(handle.resources().crtcs == 1, "resources"),
+            "get-connector" => handle.connector().map(drop),
+            "mode-set" => handle.set_mode(Some((picture, handle.resources().mode(SIDE, SIDE)))),
+            "page-flip" => self.owes_event(|token| handle.flip(picture, Some(token))),
+            "atomic" => self.owes_event(|token| {
+                let test = Commit { plane: Change::To(picture), kind: CommitKind::TestOnly, ..Commit::default() };
+                handle.atomic(&test)?;
+                handle.atomic(&Commit { event: Some(token), kind: CommitKind::NonBlocking, ..test })
+            }),
+            "queue-vblank" => self.owes_event(|token| handle.queue_vblank(token)),
+            "create-lease" => {
+                // Ended before: it would be in the way.
+                drop(stock.borrow_mut().lease.take());
+                handle.create_lease(Objects::ALL).map(|lease| stock.borrow_mut().lease = Some(lease))
+            }
+            "list-lessees" => handle.lessees().map(drop),
+            "get-lease" => return right(handle.leased() == Objects::ALL, "get-lease"),
+            "revoke-lease" => {
+                let lease = stock.borrow_mut().lease.take();
+                lease.map_or(Ok(()), |lease| handle.revoke_lease(lease.lessee))
+            }
+            "read-events" => {
+                self.read_events();
+                Ok(())
+            }
+            "create-context" => handle.create_context().map(drop),
+            "reset-stats" => {
+                context.reset_stats();
+                Ok(())
+            }
+            "create-queue" => handle.create_queue(context, 1, Priority::Low).map(drop),
+            "set-priority" => {
+                queue.set_priority(Priority::High);
+                Ok(())
+            }
+            "move-queue" => queue.move_to(1).and_then(|()| queue.move_to(0)),
+            "create-buffer" => handle.create_buffer(Placement::Vram, BYTES).map(drop),
+            "read-host-buffer" => host.read(0, &mut [0; 16]),
+            "write-host-buffer" => host.write(0, &[1; 16]),
+            "read-vram-buffer" => vram.read(0, &mut [0; 16]),
+            "write-vram-buffer" => vram.write(0, &[1; 16]),
+            "map" => handle.map(context, picture).map(|va| stock.borrow_mut().mapped.push(va)),
+            "unmap" => {
+                let va = stock.borrow_mut().mapped.pop();
+                va.map_or(Ok(()), |va| handle.unmap(context, va))
+            }
+            "submit" => {
+                let commands = [Work::Fill(Fill { dst: *vram_va, bytes: BYTES, pattern: 7 })];
+                let submission = Submission { restartable: true, ..Submission::new(queue, &commands) };
+                handle.submit(&submission).map(|job| {
+                    let mut stock = stock.borrow_mut();
+                    stock.owed.push(job.clone());
+                    stock.last_job = Some(job);
+                })
+            }
+            unknown => return Err(Wrong::UnknownCall(unknown.to_owned())),
+        })
+    }
+
+    fn miscounted(&self, lost: bool) -> Option<String> {
         self.read_events();
         let stock = self.stock.borrow();
         let wrong = stock.events.iter().position(|(asked, times)| *times != u32::from(*asked));
@@ -230,33 +214,23 @@ impl World {
         (unplugged != u32::from(lost)).then(|| format!("the screen went {unplugged} times"))
     }
 
-    /// The number of its device.
-    pub fn minor(&self) -> Minor {
+    fn minor(&self) -> Minor {
         self.device.info().minor
     }
 
-    /// The fence that `wait` waits for. It signals soon after [`World::new`].
-    pub fn done(&self) -> &Fence {
+    fn done(&self) -> &Fence {
         &self.done
     }
 
-    /// Whose jobs they are.
-    pub fn context(&self) -> &Context {
-        &self.context
-    }
-
-    /// The job that was submitted last, if any since the last time.
-    pub fn last_job(&self) -> Option<Fence> {
+    fn last_job(&self) -> Option<Fence> {
         self.stock.borrow_mut().last_job.take()
     }
 
-    /// The events that [`World::take_owed`] will take.
-    pub fn owed(&self) -> Vec<Fence> {
+    fn owed(&self) -> Vec<Fence> {
         self.stock.borrow().owed.clone()
     }
 
-    /// The events that calls since the last time owe.
-    pub fn take_owed(&self) -> Vec<Fence> {
+    fn take_owed(&self) -> Vec<Fence> {
         std::mem::take(&mut self.stock.borrow_mut().owed)
     }
 }

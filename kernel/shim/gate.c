@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* What lockdep is told of the gate, and mistakes that it must report. Only kernels with lockdep call any of this. */
+
+#include <linux/dma-fence.h>
+#include <linux/dma-resv.h>
+#include <linux/lockdep.h>
+#include <drm/drm_modeset_lock.h>
+
+#include "shim.h"
+
+#ifdef CONFIG_LOCKDEP
+
+static struct lockdep_map gate = STATIC_LOCKDEP_MAP_INIT("lifeboat_gate", &gate);
+static struct lockdep_map owner = STATIC_LOCKDEP_MAP_INIT("lifeboat_owner", &owner);
+
+void lifeboat_shim_section_begins(void)
+{
+	lock_map_acquire_read(&gate);
+}
+
+void lifeboat_shim_section_ends(void)
+{
+	lock_map_release(&gate);
+}
+
+void lifeboat_shim_ownership_begins(void)
+{
+	lock_map_acquire_read(&owner);
+}
+
+void lifeboat_shim_ownership_ends(void)
+{
+	lock_map_release(&owner);
+}
+
+void lifeboat_shim_gate_drains(void)
+{
+	lock_map_acquire(&gate);
+	lock_map_release(&gate);
+}
+
+void lifeboat_shim_assert_inside(void)
+{
+	lockdep_assert(lock_is_held(&gate) || lock_is_held(&owner));
+}
+
+/*
+ * Makes each order that is right once: the gate is inside of modeset locks, and inside of what fences need to be signalled. The
+ * first that has them the other way round closes a circle.
+ */
+void lifeboat_shim_teach_order(void)
+{
+	struct drm_modeset_lock modeset;
+	bool cookie;
+
+	cookie = dma_fence_begin_signalling();
+	lifeboat_shim_gate_drains();
+	dma_fence_end_signalling(cookie);
+
+	drm_modeset_lock_init(&modeset);
+	drm_modeset_lock(&modeset, NULL);
+	lifeboat_shim_gate_drains();
+	drm_modeset_unlock(&modeset);
+	drm_modeset_lock_fini(&modeset);
+}
+
+static const char *mistake_name(struct dma_fence *fence)
+{
+	return "lifeboat-mistake";
+}
+
+static const struct dma_fence_ops mistake_ops = {
+	.get_driver_name = mistake_name,
+	.get_timeline_name = mistake_name,
+};
+
+/* A fence that nobody has signalled, and its reservation. */
+static struct dma_fence *mistake_fence(void)
+{
+	struct dma_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+
+	if (fence)
+		dma_fence_init(fence, &mistake_ops, NULL, dma_fence_context_alloc(1), 1);
+	return fence;
+}
+
+void lifeboat_shim_mistake_fence(void)
+{
+	struct dma_fence *fence = mistake_fence();
+
+	if (!fence)
+		return;
+	dma_fence_wait_timeout(fence, false, 1);
+	dma_fence_signal(fence);
+	dma_fence_put(fence);
+}
+
+void lifeboat_shim_mistake_reservation(void)
+{
+	struct dma_fence *fence = mistake_fence();
+	struct dma_resv resv;
+
+	if (!fence)
+		return;
+	dma_resv_init(&resv);
+	dma_resv_lock(&resv, NULL);
+	if (!dma_resv_reserve_fences(&resv, 1))
+		dma_resv_add_fence(&resv, fence, DMA_RESV_USAGE_WRITE);
+	dma_resv_unlock(&resv);
+	dma_resv_wait_timeout(&resv, DMA_RESV_USAGE_WRITE, false, 1);
+	dma_fence_signal(fence);
+	dma_resv_fini(&resv);
+	dma_fence_put(fence);
+}
+
+void lifeboat_shim_mistake_modeset(void)
+{
+	struct drm_modeset_lock modeset;
+
+	drm_modeset_lock_init(&modeset);
+	drm_modeset_lock(&modeset, NULL);
+	drm_modeset_unlock(&modeset);
+	drm_modeset_lock_fini(&modeset);
+}
+
+#endif

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The gate of a device: whole calls of users that need the device, from beginning to end, are sections of it.
+//!
+//! A section may sleep, but must not wait for a fence or a reservation: the loss that would end that wait comes after the
+//! section. It is an SRCU section of this device's own, so that no call of another device delays the end of this one
+//! (GATE-3). Each access to registers is in a section of [`crate::link`] besides, which must not sleep.
+//!
+//! Everything that uses the device by itself enters, too (GATE-8): the scheduler's worker, the interrupt handler, the health check. Probe and
+//! the end of the binding need no section: they have the device to themselves. Kernels with lockdep report who reaches for registers
+//! and is neither ([`lint`]).
+
+use kernel::{
+    new_srcu,
+    prelude::*,
+    sync::{
+        atomic::{Acquire, Atomic, Full, Relaxed},
+        srcu::Guard,
+        Srcu,
+    },
+};
+use lifeboat_core::class::Presence;
+use lifeboat_core::unplug::Loss;
+use lifeboat_core::wedge::Failure;
+
+use crate::glue::lint::{self, InSection};
+
+/// See the module documentation.
+#[pin_data]
+pub(crate) struct Gate {
+    #[pin]
+    sections: Srcu,
+    /// Index into [`PRESENCES`].
+    presence: Atomic<u32>,
+}
+
+/// Every value, as it is stored.
+const PRESENCES: [Presence; 5] = [
+    Presence::Live,
+    Presence::Gone,
+    Presence::Wedged(Failure::Hung),
+    Presence::Wedged(Failure::ResetFailed),
+    Presence::Wedged(Failure::Nonsense),
+];
+
+/// A section of the gate: while this lives, the device's end waits, and calls on the device are allowed.
+pub(crate) struct Section<'a> {
+    // Dropped first: what lockdep is told is within what is true.
+    _guard: Guard<'a>,
+    _lint: InSection,
+}
+
+impl Gate {
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            sections <- new_srcu!("lifeboat::gate"),
+            presence: Atomic::new(0),
+        })
+    }
+
+    /// Opens a section. An error is the presence that the gate was shut for.
+    pub(crate) fn enter(&self) -> Result<Section<'_>, Presence> {
+        let lint = InSection::begin();
+        let guard = self.sections.read_lock();
+        // `shut` stores before it waits for sections: it waits for this one, or this one sees the store.
+        match self.presence() {
+            Presence::Live => Ok(Section { _guard: guard, _lint: lint }),
+            shut => Err(shut),
+        }
+    }
+
+    /// Whether users may still reach the device.
+    pub(crate) fn presence(&self) -> Presence {
+        // Out of range is not stored.
+        PRESENCES.get(self.presence.load(Acquire) as usize).copied().unwrap_or(Presence::Gone)
+    }
+
+    /// Lets no section open any more. The first reason counts.
+    pub(crate) fn shut(&self, loss: Loss) {
+        let presence = match loss {
+            Loss::Wedged(failure) => Presence::Wedged(failure),
+            _ => Presence::Gone,
+        };
+        let index = (0..).zip(PRESENCES).find(|(_, each)| *each == presence).map_or(1, |(index, _)| index);
+        let _ = self.presence.cmpxchg(0, index, Full);
+    }
+
+    /// Waits until no section is open. The gate must be shut.
+    pub(crate) fn drain(&self) {
+        debug_assert!(self.presence.load(Relaxed) != 0);
+        lint::drains();
+        self.sections.synchronize_expedited();
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What lockdep is told of the gate. Nothing happens in a kernel without lockdep.
+//!
+//! The kernel's own annotations do not report the mistakes that a gate invites. A wait for a fence drops the annotation that would
+//! show who waits, and SRCU's own is not tied to fences. So the gate has a class of its own, and lockdep learns once, when the
+//! module is loaded, what is outside of it: modeset locks, and whatever a fence needs to be signalled. From then on the first
+//! section that waits for a fence, or takes a modeset lock, closes a circle, and is reported with both places, without a deadlock.
+
+use kernel::{prelude::*, types::NotThreadSafe};
+
+#[cfg(CONFIG_LOCKDEP)]
+use super::shim;
+
+/// Calls functions of the shim that exist for lockdep only.
+macro_rules! tell {
+    ($function:ident) => {{
+        #[cfg(CONFIG_LOCKDEP)]
+        // SAFETY: the function may be called by any task that can sleep; what begins here ends in the same task, by a drop.
+        unsafe {
+            shim::$function()
+        };
+    }};
+}
+
+/// The caller is in a section of a gate.
+pub(crate) struct InSection(NotThreadSafe);
+
+impl InSection {
+    pub(crate) fn begin() -> Self {
+        tell!(lifeboat_shim_section_begins);
+        Self(NotThreadSafe)
+    }
+}
+
+impl Drop for InSection {
+    fn drop(&mut self) {
+        tell!(lifeboat_shim_section_ends);
+    }
+}
+
+/// The caller begins or ends the binding: it has the device to itself, and needs no section.
+pub(crate) struct Ownership(NotThreadSafe);
+
+impl Ownership {
+    pub(crate) fn begin() -> Self {
+        tell!(lifeboat_shim_ownership_begins);
+        Self(NotThreadSafe)
+    }
+}
+
+impl Drop for Ownership {
+    fn drop(&mut self) {
+        tell!(lifeboat_shim_ownership_ends);
+    }
+}
+
+/// The caller is about to wait for all sections.
+pub(crate) fn drains() {
+    tell!(lifeboat_shim_gate_drains);
+}
+
+/// The caller must be in a section, or own the binding. Reported if not.
+pub(crate) fn assert_inside() {
+    tell!(lifeboat_shim_assert_inside);
+}
+
+/// Shows lockdep what is right. Called once.
+pub(crate) fn teach_order() {
+    tell!(lifeboat_shim_teach_order);
+}
+
+/// A call that must not be made in a section.
+#[derive(Clone, Copy)]
+pub(crate) enum Mistake {
+    /// A wait for a fence.
+    Fence,
+    /// A wait for the fences of a reservation.
+    Reservation,
+    /// A modeset lock.
+    Modeset,
+}
+
+/// Makes it. EOPNOTSUPP without lockdep: nobody would report it.
+pub(crate) fn make(mistake: Mistake) -> Result {
+    if !cfg!(CONFIG_LOCKDEP) {
+        return Err(EOPNOTSUPP);
+    }
+    match mistake {
+        Mistake::Fence => tell!(lifeboat_shim_mistake_fence),
+        Mistake::Reservation => tell!(lifeboat_shim_mistake_reservation),
+        Mistake::Modeset => tell!(lifeboat_shim_mistake_modeset),
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The device's nodes: programs open `/dev/dri/card*` and `renderD*`, and call.
+//!
+//! | file | concept |
+//! |---|---|
+//! | this one | the nodes of one device, and their open files |
+//! | `table` | all ioctls, with the class of each |
+//! | `call` | takes an ioctl from its number to its handler, by its class |
+//! | `info` | INFO |
+//! | `fdinfo` | what a file's fdinfo says |
+//! | `capability` | GET_CAP, as far as the core does not answer it |
+//!
+//! A handler is a function in a file of its own that takes a [`Call`], for an ioctl of class Device also a
+//! [`Section`](crate::gate::Section), and the structure of `lifeboat_uapi`; and a row in `table`.
+
+mod call;
+mod capability;
+mod fdinfo;
+mod info;
+mod table;
+
+use kernel::{prelude::*, sync::Arc};
+use lifeboat_core::class::{Class, Entry, Presence};
+use lifeboat_core::errno::Errno;
+
+use crate::bringup::Working;
+use crate::device::Device;
+use crate::errno::from_core;
+use crate::glue::{Command, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
+use crate::holders::FileHold;
+
+/// The nodes of a device, beside its `struct drm_device`. While they are there, programs may hold the device.
+pub(crate) struct Node {
+    device: Arc<Device>,
+}
+
+impl Node {
+    fn new(device: Arc<Device>) -> Result<Self> {
+        device.shared.holders.add(device.holding.clone())?;
+        Ok(Self { device })
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.device.shared.holders.remove(&self.device.holding);
+    }
+}
+
+/// An open file.
+#[pin_data]
+pub(crate) struct File {
+    device: Arc<Device>,
+    _hold: FileHold,
+}
+
+/// What a handler gets.
+#[allow(dead_code)] // until there are contexts and buffers
+pub(crate) struct Call<'a> {
+    pub(crate) device: &'a Arc<Device>,
+    pub(crate) file: &'a File,
+    /// The device as the core knows it: for objects that belong to it.
+    pub(crate) drm: &'a DrmDevice,
+    /// The file as the core knows it: for its handles.
+    pub(crate) drm_file: &'a DrmFile,
+}
+
+/// Registers the nodes of a device that has been proven to work: the last step of probe (LIFE-6).
+pub(crate) fn register(working: Working) -> Result {
+    let device = working.device();
+    let drm = DrmDevice::new(device.pci.as_ref(), Node::new(device.clone())?)?;
+    let mut nodes = device.nodes.lock();
+    *nodes = Some(Registration::new(drm)?);
+    Ok(())
+}
+
+impl Nodes for Node {
+    type File = File;
+
+    const DESCRIPTION: &'static CStr = c"GPU that can vanish";
+
+    fn open(&self, _: &DrmFile) -> impl PinInit<File, Error> {
+        let device = self.device.clone();
+        pin_init::pin_init_scope(move || {
+            if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
+                return Err(from_core(Errno::from(refusal)));
+            }
+            Ok(try_pin_init!(File { _hold: device.holding.hold_file()?, device }))
+        })
+    }
+
+    fn performs(word: u32) -> bool {
+        call::is_ours(word) || word == capability::GET_CAP
+    }
+
+    fn ioctl(opened: &Opened<'_, Self>, command: Command) -> Option<Result> {
+        if command.word == capability::GET_CAP {
+            return capability::get(command);
+        }
+        let Opened { drm, nodes, drm_file, file } = *opened;
+        Some(call::perform(&Call { device: &nodes.device, file, drm, drm_file }, command))
+    }
+
+    fn is_lost(&self) -> bool {
+        self.device.gate.presence() != Presence::Live
+    }
+
+    fn show(opened: &Opened<'_, Self>, printer: &mut Printer) -> core::fmt::Result {
+        fdinfo::show(opened.file, printer)
+    }
+}
