@@ -7,7 +7,6 @@
 //! [watchdog](crate::watchdog) finds too long. After either, the driver is asked nothing more.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use crate::calls::{Inside, Reach};
 use crate::hardware::{Hardware, Mapped};
 use crate::locks;
 use crate::panics::caught;
+use crate::primitive::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use crate::windows::Fuse;
 
 /// Tells the bus side that the driver found the device lost. Must not block.
