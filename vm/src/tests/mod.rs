@@ -2,6 +2,7 @@
 
 pub mod hangs;
 pub mod lifecycle;
+pub mod lint;
 pub mod loss;
 pub mod orderly;
 pub mod races;
