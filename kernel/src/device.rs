@@ -17,25 +17,30 @@ use kernel::{
     },
     workqueue::{new_delayed_work, new_work, DelayedWork, Work},
 };
+use lifeboat_core::class::{Class, Entry};
+use lifeboat_core::errno::Errno;
 use lifeboat_core::unplug::Loss;
-use lifeboat_driver::{Driver, DriverError, Io};
+use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Io};
 use lifeboat_jobqueue::Scheduler;
 
 use crate::counters::Counters;
 use crate::engine;
-use crate::errno::errno;
-use crate::gate::Gate;
+use crate::errno::{errno, from_core};
+use crate::gate::{self, Gate};
 use crate::glue::{Enabled, Interrupts, Registration};
 use crate::holders::Holding;
 use crate::link::Link;
 use crate::load::Load;
+use crate::memory::Memory;
 use crate::module_parameters;
+use crate::numbers::Numbers;
 use crate::registration::Driven;
 use crate::removals::Removal;
 use crate::ring::Rings;
 use crate::shared::Shared;
 use crate::shown::Shown;
 use crate::watcher::Watcher;
+use crate::workspace::Workspace;
 
 /// Work item numbers. What a work item does is in the module of its name, and how it is queued;
 /// `LOAD` is in `background`.
@@ -80,14 +85,16 @@ pub(crate) struct Device {
     pub(crate) counters: Arc<Counters>,
     /// The programs' holds on it.
     pub(crate) holding: Arc<Holding>,
-    pub(crate) link: Link,
-    #[pin]
-    pub(crate) gate: Gate,
+    pub(crate) link: Arc<Link>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) info: <Driven as Driver>::Info,
+    pub(crate) memory: Arc<Memory>,
     state: Atomic<u32>,
     /// A ring has reported in its memory; the worker collects it.
     pub(crate) in_memory: Atomic<bool>,
     pub(crate) engine: Arc<Scheduler<Self>>,
+    /// Contexts of the hardware for clients. The first ones are the driver's own: one for each ring.
+    pub(crate) numbers: Arc<Numbers>,
     #[pin]
     pub(crate) load: Load,
     /// Reason of the loss, as it was first reported.
@@ -121,19 +128,25 @@ impl Device {
     /// Enables the function, maps its registers, and reads what it is and has.
     pub(crate) fn new(function: &pci::Device<Core<'_>>, shared: Arc<Shared>) -> Result<Arc<Self>> {
         let enabled = Enabled::new(function)?;
-        let link = Link::new(function)?;
+        let link = Arc::new(Link::new(function)?, GFP_KERNEL)?;
         let info = link.io(Driven::info);
         let info = info.map_err(|error| {
             dev_err!(function, "{}\n", Shown(error));
             errno(error)
         })?;
+        let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let reserved = Workspace::vram_needed(Driven::rings(&info));
+        let memory = Memory::new(function, &info, gate.clone(), link.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
-        let engine = engine::new(&info, job_timeout, &counters, &shared.queue)?;
+        let numbers = Numbers::new(Driven::rings(&info)..Driven::contexts(&info))?;
+        let engine = engine::new(&info, numbers.count(), job_timeout, &counters, &shared.queue)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 engine,
-                gate <- Gate::new(),
+                numbers,
+                memory,
+                gate,
                 load <- Load::new(),
                 in_memory: Atomic::new(false),
                 loss <- new_spinlock!(None, "lifeboat::loss"),
@@ -170,6 +183,14 @@ impl Device {
             self.report_loss(Loss::FellOff);
         }
         result
+    }
+
+    /// A section of the gate for a call of class Device that is not in the table. The errno of the refusal.
+    pub(crate) fn section(&self) -> Result<gate::Section<'_>> {
+        self.gate.enter().map_err(|presence| match Class::Device.entry(presence) {
+            Entry::Refuse(refusal) => from_core(Errno::from(refusal)),
+            _ => ENODEV,
+        })
     }
 
     /// Reports the device lost to its binding. The first reason counts.

@@ -133,7 +133,9 @@ fn reset_device(device: &Device, mut numbers: impl FnMut(RingIndex) -> Seqno) ->
     let mut watcher = Some(device.watcher.lock());
     let mut rings = device.rings.lock();
     let number = |ring| numbers(RingIndex(ring));
-    rings.reset_device(&device.link, &device.info, number, || drop(watcher.take())).inspect_err(|error| match *error {
+    let tables = &device.memory.tables;
+    let done = rings.reset_device(&device.link, &device.info, number, tables, || drop(watcher.take()));
+    done.inspect_err(|error| match *error {
         CUT_SHORT => dev_notice!(device.pci, "the reset of the device ends with the binding\n"),
         error => dev_err!(device.pci, "the device was not reset: {}\n", Shown(error)),
     })

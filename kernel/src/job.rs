@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The commands of a job, and the memory that the hardware may reach meanwhile.
+//! The commands of a job, and what the hardware may reach meanwhile.
 
 use kernel::{
     prelude::*,
@@ -10,28 +10,39 @@ use kernel::{
     },
 };
 use lifeboat_core::sched::{JobSpec, QueueId};
-use lifeboat_driver::{gpu::Gpu, Driver, Place};
+use lifeboat_driver::{
+    gpu::{ContextId, Gpu},
+    Driver, Place,
+};
 use lifeboat_jobqueue::{Fence, Hardware, Scheduler, Timeline, Unsignalled};
 
 use crate::registration::Driven;
-use crate::workspace::Workspace;
 
-/// Commands, and the workspace that they work on.
+/// See the module documentation.
 pub(crate) struct Job {
     commands: KVec<<Driven as Gpu>::Command>,
     /// Place in its ring where it begins, once it was written. Only the worker uses this.
     begins: Atomic<u32>,
-    workspace: Arc<Workspace>,
+    context: ContextId,
+    /// For its drop.
+    _keeps: Arc<dyn Keep>,
+}
+
+/// What a job keeps alive until the hardware is done with it (SCHED-2).
+pub(crate) trait Keep: Send + Sync {
+    /// The context of the hardware that the job's addresses are those of.
+    fn context(&self) -> ContextId;
 }
 
 impl Job {
-    pub(crate) fn new(workspace: Arc<Workspace>, commands: KVec<<Driven as Gpu>::Command>) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { commands, begins: Atomic::new(0), workspace }, GFP_KERNEL)?)
+    pub(crate) fn new(keeps: Arc<dyn Keep>, commands: KVec<<Driven as Gpu>::Command>) -> Result<Arc<Self>> {
+        let context = keeps.context();
+        Ok(Arc::new(Self { commands, begins: Atomic::new(0), context, _keeps: keeps }, GFP_KERNEL)?)
     }
 
     /// The job as the driver takes it.
     pub(crate) fn work(&self) -> <Driven as Driver>::Work<'_> {
-        Driven::work(self.workspace.context, &self.commands)
+        Driven::work(self.context, &self.commands)
     }
 
     /// Keeps the place that the job was written to.

@@ -14,12 +14,15 @@
 //! | `binding`, `teardown` | its one end |
 //! | `device` | all that there is of a device |
 //! | `node` | its nodes, which programs open and call |
+//! | `numbers` | the hardware's contexts, which clients share |
+//! | `client` | what an open file has: contexts, and their jobs |
 //! | `gate` | calls of users that need the device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
 //! | `engine`, `hardware`, `interrupt` | the device and its scheduler, whose shell is `lifeboat_jobqueue` |
 //! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health`, `watcher` | is the device alive |
+//! | `memory` | buffers, maps and address tables of programs |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
 //! | `mistakes` | calls that kernels with lockdep must report |
@@ -27,7 +30,8 @@
 //!
 //! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
 //! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
-//! register section takes none. A section of the gate may be around any but `progress`.
+//! register section takes none. A section of the gate may be around any but `progress`. Those of `memory` and `client` are
+//! stated there; `memory`'s come after `rings`.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
@@ -35,6 +39,7 @@ use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, In
 mod background;
 mod binding;
 mod bringup;
+mod client;
 mod counters;
 mod debugfs;
 mod device;
@@ -52,8 +57,10 @@ mod interrupt;
 mod job;
 mod link;
 mod load;
+mod memory;
 mod mistakes;
 mod node;
+mod numbers;
 mod programs;
 mod registration;
 mod removals;
@@ -106,6 +113,7 @@ module! {
     authors: ["The Lifeboat developers"],
     description: "Driver of a GPU that can vanish",
     license: "Dual MIT/GPL",
+    imports_ns: ["DMA_BUF"],
     params: {
         health_ms: u32 {
             default: 1000,

@@ -17,6 +17,7 @@ use crate::drive::{drive, Stopped};
 use crate::glue::Memory;
 use crate::job::Job;
 use crate::link::Link;
+use crate::memory::Tables;
 use crate::registration::Driven;
 use crate::workspace::Workspace;
 
@@ -133,13 +134,15 @@ impl Rings {
         link: &Link,
         info: &<Driven as Driver>::Info,
         numbers: impl FnMut(u8) -> Seqno,
+        tables: &Tables,
         mut restored: impl FnMut(),
     ) -> Result<(), DriverError> {
         let Self { rings, workspaces } = self;
         drive(link, Driven::reset_device(*info, rings, numbers), |asked| match asked {
             Duty::Restore => {
                 restored();
-                restore(link, workspaces)
+                restore(link, workspaces)?;
+                tables.restore(link)
             }
             _ => Ok(()),
         })

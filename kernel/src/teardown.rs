@@ -63,6 +63,7 @@ impl Teardown for Shell {
     fn sweep(&mut self) {
         self.device.engine.deliver();
         if let Some(nodes) = self.device.nodes.lock().as_ref() {
+            nodes.drm().zap();
             nodes.drm().wake_files();
         }
         self.lap(Step::Jobs);
@@ -113,6 +114,7 @@ impl Teardown for Shell {
         device.load.close();
         let rings: Rings = core::mem::take(&mut *device.rings.lock());
         drop(rings);
+        device.memory.release();
         let enabled = device.enabled.lock().take();
         drop(enabled);
         device.end_in(State::Removed);

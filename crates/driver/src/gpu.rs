@@ -50,6 +50,18 @@ pub trait Gpu: Driver {
     /// [`InvalidArgument`], with the first one that is out of range.
     fn check(command: &Self::Command) -> Result<(), InvalidArgument>;
 
+    /// Bytes of a command as a process hands it to the kernel. The device's reference has the layout.
+    const COMMAND_BYTES: usize;
+
+    /// Decodes a command that a process handed to the kernel, and checks it as [`Gpu::check`] does.
+    /// Accepts one encoding of each command: bits without a meaning must be 0. O(1).
+    ///
+    /// # Errors
+    /// [`InvalidArgument`]: `bytes` is not [`Gpu::COMMAND_BYTES`] long (`length`), no command of users
+    /// has this code (`opcode`), a bit without a meaning is set (`reserved`), or the first argument
+    /// that is out of range.
+    fn decode(bytes: &[u8]) -> Result<Self::Command, InvalidArgument>;
+
     /// A job of these commands, which use the addresses of a context.
     fn work(context: ContextId, commands: &[Self::Command]) -> Self::Work<'_>;
 
@@ -203,6 +215,8 @@ pub struct ContextId(pub u8);
 pub struct GpuVa(pub u64);
 
 /// Memory behind a segment.
+///
+/// Exhaustive on purpose: a driver that overlooked a kind of memory would reach another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Byte offset in video memory, a multiple of [`Gpu::PAGE`].

@@ -22,6 +22,8 @@ use kernel::{
 };
 
 use super::file::{self, Command, DrmFile, Opened, Printer};
+use super::gem::{Content, Gem};
+use super::prime::{self, DmaBuf};
 use super::shim;
 
 /// What a driver keeps beside a `struct drm_device`, and does for its nodes.
@@ -35,6 +37,9 @@ pub(crate) trait Nodes: Send + Sync + Sized + 'static {
     /// What VERSION says of the driver.
     const DESCRIPTION: &'static CStr;
 
+    /// What its GEM objects are of.
+    type Content: Content;
+
     /// Opens a file.
     fn open(&self, file: &DrmFile) -> impl PinInit<Self::File, Error>;
 
@@ -43,6 +48,12 @@ pub(crate) trait Nodes: Send + Sync + Sized + 'static {
 
     /// Performs such an ioctl; `None` leaves it to the core.
     fn ioctl(opened: &Opened<'_, Self>, command: Command) -> Option<Result>;
+
+    /// Makes an object on another driver's buffer.
+    fn import(&self, drm: &DrmDevice, origin: DmaBuf) -> Result<ARef<Gem<Self::Content>>>;
+
+    /// Makes an object for a simple picture of so many bytes. Its handle, and how many bytes it has.
+    fn create(opened: &Opened<'_, Self>, bytes: u64) -> Result<(u32, u64)>;
 
     /// Whether pollers are told of an error, and a hang-up.
     fn is_lost(&self) -> bool;
@@ -176,6 +187,8 @@ impl<N: Nodes> DriverOf<N> {
         driver.postclose = Some(file::postclose::<N>);
         driver.show_fdinfo = Some(file::show::<N>);
         driver.release = Some(release::<N>);
+        driver.gem_prime_import = Some(prime::import::<N>);
+        driver.dumb_create = Some(prime::create_dumb::<N>);
         driver.fops = &Self::OPERATIONS;
         driver
     };

@@ -29,7 +29,6 @@ impl DrmFile {
         unsafe { &*raw.cast() }
     }
 
-    #[allow(dead_code)] // until there are contexts and buffers
     pub(super) fn raw(&self) -> *mut bindings::drm_file {
         self.0.get()
     }
@@ -50,7 +49,7 @@ pub(crate) struct Opened<'a, N: Nodes> {
 impl<N: Nodes> Opened<'_, N> {
     /// # Safety
     /// `raw` must be valid for `'a`, opened by [`open`] with the same `N`, and not yet given to [`postclose`].
-    unsafe fn from_raw(raw: *mut bindings::drm_file) -> Self {
+    pub(super) unsafe fn from_raw(raw: *mut bindings::drm_file) -> Self {
         // SAFETY: `minor` and its device outlive the file, and `open` has set `driver_priv`.
         unsafe {
             let drm = DrmDevice::from_raw((*(*raw).minor).dev);
@@ -111,6 +110,7 @@ pub(super) const fn operations<N: Nodes>() -> bindings::file_operations {
     }
     operations.poll = Some(poll::<N>);
     operations.read = Some(read);
+    operations.mmap = Some(super::mmap::mmap_file);
     operations.llseek = Some(bindings::noop_llseek);
     operations.show_fdinfo = Some(bindings::drm_show_fdinfo);
     operations
@@ -233,4 +233,6 @@ pub(super) unsafe extern "C" fn show<N: Nodes>(printer: *mut bindings::drm_print
     let opened = unsafe { Opened::<N>::from_raw(file) };
     // The printer reports no errors.
     let _ = N::show(&opened, &mut Printer(printer));
+    // SAFETY: as above. The core counts the memory of all handles.
+    unsafe { bindings::drm_show_memory_stats(printer, file) };
 }

@@ -7,25 +7,48 @@
 
 #![allow(unsafe_code)] // see above; denied in the rest of the crate
 
+mod aperture;
 mod bar;
 mod dma;
 mod drm;
 mod file;
 mod function;
+mod gem;
 mod id;
 mod irq;
 pub(crate) mod lint;
+mod mmap;
+mod notifier;
+mod pages;
+mod prime;
+mod reach;
 mod registry;
+mod reserved;
 mod shim;
+mod shrinker;
+mod stretches;
+mod sync_file;
+mod syncobj;
 mod user;
 
+pub(crate) use aperture::Aperture;
 pub(crate) use bar::{Section, BARS};
 pub(crate) use dma::Memory;
 pub(crate) use drm::{Devices, DrmDevice, Nodes, Registration};
 pub(crate) use file::{Command, DrmFile, Opened, Printer};
 pub(crate) use function::Enabled;
+pub(crate) use gem::{jiffies_until, Content, Gem, Window};
 pub(crate) use id::pci_id;
 pub(crate) use irq::Interrupts;
 pub(crate) use lifeboat_jobqueue::{disable, disable_delayed, OwnedQueue};
+pub(crate) use notifier::{Notifier, Watch};
+pub(crate) use pages::{Frame, Pages};
+pub(crate) use prime::{Attached, DmaBuf, SgTable};
+pub(crate) use reach::{Reach, Reached, Stretch};
 pub(crate) use registry::{registered, Registered};
-pub(crate) use user::{Arguments, Plain};
+pub(crate) use reserved::Reserved;
+pub(crate) use shrinker::{Shrink, Shrinker};
+pub(crate) use stretches::{Stretches, Taken};
+pub(crate) use sync_file::SyncFile;
+pub(crate) use syncobj::{Point, Syncobj};
+pub(crate) use user::{may_have_high_priority, Arguments, Plain};

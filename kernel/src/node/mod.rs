@@ -8,27 +8,42 @@
 //! | `table` | all ioctls, with the class of each |
 //! | `call` | takes an ioctl from its number to its handler, by its class |
 //! | `info` | INFO |
+//! | `context` | CONTEXT_CREATE, CONTEXT_DESTROY, CONTEXT_STATUS |
+//! | `submit`, `sync` | SUBMIT, and the fences of a submission |
+//! | `wait` | WAIT |
 //! | `fdinfo` | what a file's fdinfo says |
+//! | `buffer`, `map` | BUFFER_*, MAP, UNMAP |
 //! | `capability` | GET_CAP, as far as the core does not answer it |
 //!
 //! A handler is a function in a file of its own that takes a [`Call`], for an ioctl of class Device also a
 //! [`Section`](crate::gate::Section), and the structure of `lifeboat_uapi`; and a row in `table`.
 
+mod buffer;
 mod call;
 mod capability;
+mod context;
 mod fdinfo;
 mod info;
+mod map;
+mod submit;
+mod sync;
 mod table;
+mod wait;
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{
+    prelude::*,
+    sync::{aref::ARef, Arc},
+};
 use lifeboat_core::class::{Class, Entry, Presence};
 use lifeboat_core::errno::Errno;
 
 use crate::bringup::Working;
+use crate::client::Client;
 use crate::device::Device;
 use crate::errno::from_core;
-use crate::glue::{Command, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
+use crate::glue::{Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
 use crate::holders::FileHold;
+use crate::memory::{Buffer, Object, Placement};
 
 /// The nodes of a device, beside its `struct drm_device`. While they are there, programs may hold the device.
 pub(crate) struct Node {
@@ -52,6 +67,8 @@ impl Drop for Node {
 #[pin_data]
 pub(crate) struct File {
     device: Arc<Device>,
+    #[pin]
+    pub(crate) client: Client,
     _hold: FileHold,
 }
 
@@ -78,6 +95,8 @@ pub(crate) fn register(working: Working) -> Result {
 impl Nodes for Node {
     type File = File;
 
+    type Content = Buffer;
+
     const DESCRIPTION: &'static CStr = c"GPU that can vanish";
 
     fn open(&self, _: &DrmFile) -> impl PinInit<File, Error> {
@@ -86,7 +105,7 @@ impl Nodes for Node {
             if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
                 return Err(from_core(Errno::from(refusal)));
             }
-            Ok(try_pin_init!(File { _hold: device.holding.hold_file()?, device }))
+            Ok(try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(), device }))
         })
     }
 
@@ -100,6 +119,19 @@ impl Nodes for Node {
         }
         let Opened { drm, nodes, drm_file, file } = *opened;
         Some(call::perform(&Call { device: &nodes.device, file, drm, drm_file }, command))
+    }
+
+    fn import(&self, drm: &DrmDevice, origin: DmaBuf) -> Result<ARef<Object>> {
+        let _section = self.device.section()?;
+        Object::new(drm, Buffer::imported(&self.device.memory, origin)?)
+    }
+
+    fn create(opened: &Opened<'_, Self>, bytes: u64) -> Result<(u32, u64)> {
+        let device = &opened.nodes.device;
+        let _section = device.section()?;
+        let buffer = Buffer::new(&device.memory, bytes, Placement::Lazy)?;
+        let bytes = buffer.size();
+        Ok((Object::new(opened.drm, buffer)?.handle(opened.drm_file)?, bytes))
     }
 
     fn is_lost(&self) -> bool {

@@ -2,8 +2,24 @@
 
 //! All ioctls of this module: the structure, which has the number, the class, and the handler.
 
-use super::call::{always, Row};
-use super::info;
+use lifeboat_core::class::Class;
+use lifeboat_uapi::Submit;
+
+use super::call::{always, device, Row};
+use super::{buffer, context, info, map, submit, wait};
 
 /// The ioctls, by number.
-pub(super) const TABLE: &[Row] = &[always!(Info, info::info)];
+pub(super) const TABLE: &[Row] = &[
+    always!(Info, info::info),
+    device!(ContextCreate, context::create),
+    always!(ContextDestroy, context::destroy),
+    always!(ContextStatus, context::status),
+    device!(BufferCreate, buffer::create),
+    always!(BufferMmap, buffer::mmap),
+    always!(BufferWait, buffer::wait),
+    always!(BufferAdvise, buffer::advise),
+    device!(Map, map::map),
+    always!(Unmap, map::unmap),
+    Row::free::<Submit>(Class::Driver, submit::submit),
+    always!(Wait, wait::wait),
+];

@@ -14,6 +14,7 @@ pub fn all() -> Vec<Test> {
         tests::hangs::TESTS,
         tests::races::TESTS,
         tests::lint::TESTS,
+        tests::drm::nodes::TESTS,
     ]
     .concat()
 }

@@ -26,8 +26,14 @@ pub(crate) enum SecondGpu {}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Command {
-    Fill { dst: GpuVa, bytes: u32, value: u8 },
+    Fill {
+        dst: GpuVa,
+        bytes: u32,
+        value: u8,
+    },
     Hang,
+    /// The check of its arguments panics.
+    Mistaken,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -216,7 +222,7 @@ impl Driver for SecondGpu {
                     let va = u32::try_from(dst.0).map_err(|_| DriverError::NoSuchThing)?;
                     [op::FILL, context, va, 0, bytes, value.into(), 0, 0]
                 }
-                Command::Hang => [op::HANG, context, 0, 0, 0, 0, 0, 0],
+                Command::Hang | Command::Mistaken => [op::HANG, context, 0, 0, 0, 0, 0, 0],
             })?;
         }
         ring.push_report(seqno)?;
@@ -294,7 +300,28 @@ impl Gpu for SecondGpu {
         match command {
             Command::Fill { bytes: 0, .. } => Err(InvalidArgument("bytes")),
             Command::Fill { .. } | Command::Hang => Ok(()),
+            Command::Mistaken => panic!("a mistake in the driver"),
         }
+    }
+
+    const COMMAND_BYTES: usize = ENTRY_BYTES as usize;
+
+    fn decode(bytes: &[u8]) -> Result<Command, InvalidArgument> {
+        if bytes.len() != Self::COMMAND_BYTES {
+            return Err(InvalidArgument("length"));
+        }
+        let word = |index: usize| u32::from_le_bytes(bytes[4 * index..][..4].try_into().expect("four bytes"));
+        let command = match (word(0), u8::try_from(word(5))) {
+            (op::FILL, Ok(value)) => Command::Fill { dst: GpuVa(word(2).into()), bytes: word(4), value },
+            (op::FILL, Err(_)) => return Err(InvalidArgument("value")),
+            (op::HANG, Ok(0)) if word(2) == 0 && word(4) == 0 => Command::Hang,
+            (op::HANG, _) => return Err(InvalidArgument("reserved")),
+            _ => return Err(InvalidArgument("opcode")),
+        };
+        if [1, 3, 6, 7].iter().any(|reserved| word(*reserved) != 0) {
+            return Err(InvalidArgument("reserved"));
+        }
+        Self::check(&command).map(|()| command)
     }
 
     fn work(context: ContextId, commands: &[Command]) -> Work<'_> {

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Pages of host memory that a device can be given, and that users can map.
+
+use core::ptr::NonNull;
+
+use kernel::{
+    bindings,
+    error::to_result,
+    ffi::{c_int, c_ulong},
+    mm::Mm,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::aref::ARef,
+};
+
+use super::shim;
+
+/// The largest power of two of pages that is asked for in one piece: larger ones are not to be had.
+const MOST_ORDER: u32 = 10;
+
+const RETRY_MAYFAIL: bindings::gfp_t = 1 << bindings::___GFP_RETRY_MAYFAIL_BIT;
+const NORETRY: bindings::gfp_t = 1 << bindings::___GFP_NORETRY_BIT;
+const ZEROED: bindings::gfp_t =
+    bindings::GFP_KERNEL_ACCOUNT | bindings::__GFP_ZERO | bindings::__GFP_HIGHMEM | bindings::__GFP_NOWARN;
+
+/// Number of a page of physical memory, in RAM or in a BAR.
+#[derive(Clone, Copy)]
+pub(crate) struct Frame(pub(super) c_ulong);
+
+impl Frame {
+    /// The frame so many pages further on.
+    pub(crate) fn plus(self, pages: usize) -> Self {
+        Self(self.0 + pages as c_ulong)
+    }
+}
+
+/// Pages that stay where they are until this is dropped.
+pub(crate) struct Pages {
+    pages: KVVec<NonNull<bindings::page>>,
+    origin: Origin,
+}
+
+/// Where pages are from.
+enum Origin {
+    /// They were allocated, in as few contiguous stretches as could be had, and are nobody else's.
+    Allocated,
+    /// They are a program's, and counted among the pages that it has locked.
+    Pinned { of: ARef<Mm>, writable: bool },
+}
+
+// SAFETY: pages may be used and freed by any thread.
+unsafe impl Send for Pages {}
+// SAFETY: a shared reference only tells where the pages are.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    /// Allocates so many zeroed pages. ENOMEM, rather than that another process is killed for its memory; EINTR if the caller
+    /// is being killed.
+    pub(crate) fn zeroed(count: usize) -> Result<Self> {
+        if count > all_pages() {
+            return Err(ENOMEM);
+        }
+        let mut pages = Self { pages: KVVec::with_capacity(count, GFP_KERNEL)?, origin: Origin::Allocated };
+        let mut order = MOST_ORDER;
+        while pages.pages.len() < count {
+            // SAFETY: it only looks at the current task.
+            if unsafe { shim::lifeboat_shim_is_being_killed() } {
+                return Err(EINTR);
+            }
+            order = order.min((count - pages.pages.len()).ilog2());
+            let patience = if order > 0 { NORETRY } else { RETRY_MAYFAIL };
+            // SAFETY: any flags and any order may be asked for.
+            let first = unsafe { bindings::alloc_pages_noprof(ZEROED | patience, order) };
+            let Some(first) = NonNull::new(first) else {
+                order = order.checked_sub(1).ok_or(ENOMEM)?;
+                continue;
+            };
+            if order > 0 {
+                // SAFETY: the pages were just allocated, by this order and not as a compound page.
+                unsafe { bindings::split_page(first.as_ptr(), order) };
+            }
+            for index in 0..1 << order {
+                // SAFETY: the `struct page`s of an allocation are an array.
+                let page = unsafe { first.add(index) };
+                // There is room for `count` pages, so it cannot fail.
+                let _ = pages.pages.push(page, GFP_KERNEL);
+            }
+        }
+        Ok(pages)
+    }
+
+    /// Pins the caller's pages from `address` on. EFAULT if there are none, or none that may be written where they are to be;
+    /// ENOMEM beyond the caller's limit of locked memory.
+    pub(crate) fn pinned(address: usize, count: usize, writable: bool) -> Result<Self> {
+        let current = kernel::current!();
+        let of: &Mm = current.mm().ok_or(EFAULT)?;
+        let all = KVVec::with_capacity(count, GFP_KERNEL)?;
+        let counted = c_ulong::try_from(count)?;
+        // SAFETY: the address space is the caller's.
+        to_result(unsafe { bindings::account_locked_vm(of.as_raw(), counted, true) })?;
+        let mut pages = Self { pages: all, origin: Origin::Pinned { of: of.into(), writable } };
+        let flags = bindings::FOLL_LONGTERM | if writable { bindings::FOLL_WRITE } else { 0 };
+        while pages.pages.len() < count {
+            let (done, room) = (pages.pages.len(), pages.pages.spare_capacity_mut());
+            let asked = c_int::try_from((count - done).min(room.len())).unwrap_or(c_int::MAX);
+            let start = (address + done * PAGE_SIZE) as c_ulong;
+            // SAFETY: there is room for so many pointers, which are not null.
+            let pinned = unsafe { bindings::pin_user_pages_fast(start, asked, flags, room.as_mut_ptr().cast()) };
+            if pinned <= 0 {
+                // What is pinned is unpinned with `pages`; what is not, is not counted any more.
+                // SAFETY: as above.
+                unsafe { bindings::account_locked_vm(of.as_raw(), counted - done as c_ulong, false) };
+                return Err(if pinned == 0 { EFAULT } else { Error::from_errno(pinned) });
+            }
+            // SAFETY: the call has filled in so many.
+            unsafe { pages.pages.inc_len(pinned as usize) };
+        }
+        Ok(pages)
+    }
+
+    /// Whether a device may write to them.
+    pub(crate) fn is_writable(&self) -> bool {
+        !matches!(self.origin, Origin::Pinned { writable: false, .. })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.pages.len() * PAGE_SIZE
+    }
+
+    /// Where a page is. `None` past the end.
+    pub(crate) fn frame(&self, index: usize) -> Option<Frame> {
+        let page = self.pages.get(index)?;
+        // SAFETY: the page stays as long as `self`.
+        Some(Frame(unsafe { shim::lifeboat_shim_page_frame(page.as_ptr()) }))
+    }
+
+    /// All pages as an array that C functions read.
+    pub(super) fn as_array(&self) -> *mut *mut bindings::page {
+        // `NonNull` has the layout of a pointer.
+        self.pages.as_ptr().cast_mut().cast()
+    }
+}
+
+/// Pages of memory that the kernel manages, taken or not.
+fn all_pages() -> usize {
+    let mut memory = bindings::sysinfo::default();
+    // SAFETY: it fills the structure in.
+    unsafe { bindings::si_meminfo(&mut memory) };
+    memory.totalram as usize
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        match &self.origin {
+            Origin::Allocated => {
+                for page in &self.pages {
+                    // SAFETY: each page is owned by `self`, and was split from its neighbours.
+                    unsafe { bindings::__free_pages(page.as_ptr(), 0) };
+                }
+            }
+            Origin::Pinned { of, writable } => {
+                let count = self.pages.len() as c_ulong;
+                // SAFETY: the pages are pinned, and as many are counted; the counter lives as long as there is a reference.
+                unsafe {
+                    bindings::unpin_user_pages_dirty_lock(self.as_array(), count, *writable);
+                    bindings::account_locked_vm(of.as_raw(), count, false);
+                }
+            }
+        }
+    }
+}

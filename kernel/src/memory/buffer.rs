@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A buffer: memory for jobs, in host memory or on the device.
+
+use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
+use lifeboat_driver::gpu::Gpu;
+
+use super::{binding::Stretches, host::Host, imported::Imported, user::User, vram::Vram, Memory};
+use crate::glue::{Content, DmaBuf, Frame, SgTable, Window};
+use crate::registration::Driven;
+
+/// Buffers are whole pages, for the processor as for the device.
+pub(super) const UNIT: u64 = if Driven::PAGE > PAGE_SIZE as u64 { Driven::PAGE } else { PAGE_SIZE as u64 };
+const _: () = assert!(UNIT % Driven::PAGE == 0 && UNIT % PAGE_SIZE as u64 == 0);
+/// No context can reach more.
+const MOST_BYTES: u64 = (Driven::ADDRESSES.end - Driven::ADDRESSES.start) * Driven::PAGE;
+
+/// Where a buffer's memory is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// In host memory, allocated at once.
+    Host,
+    /// In host memory, allocated at the first use.
+    Lazy,
+    /// On the device.
+    Vram,
+}
+
+/// Memory, as the device reaches it.
+pub(super) enum Target {
+    /// Host memory, which may be in several stretches.
+    Host(Stretches),
+    /// Byte offset in video memory.
+    Vram(u64),
+}
+
+/// See the module documentation.
+pub(crate) struct Buffer {
+    memory: Arc<Memory>,
+    bytes: usize,
+    place: Place,
+}
+
+enum Place {
+    Host(Arc<Host>),
+    Vram(Vram),
+    Imported(Arc<Imported>),
+    User(User),
+}
+
+impl Buffer {
+    /// A zeroed buffer of at least so many bytes. Call it in a section of the gate. EINVAL for no byte, ENOSPC if there is
+    /// no room in video memory, ENODEV if the binding ends meanwhile.
+    pub(crate) fn new(memory: &Arc<Memory>, bytes: u64, placement: Placement) -> Result<Self> {
+        let bytes = bytes.checked_next_multiple_of(UNIT).filter(|bytes| *bytes > 0).ok_or(EINVAL)?;
+        if bytes > MOST_BYTES {
+            return Err(if placement == Placement::Vram { ENOSPC } else { ENOMEM });
+        }
+        let place = match placement {
+            Placement::Vram => Place::Vram(video_memory(memory, bytes)?),
+            Placement::Host | Placement::Lazy => {
+                let host = Host::new(usize::try_from(bytes)? / PAGE_SIZE)?;
+                if placement == Placement::Host {
+                    host.allocate()?;
+                }
+                Place::Host(host)
+            }
+        };
+        Ok(Self::of(memory, usize::try_from(bytes)?, place))
+    }
+
+    /// A buffer of the caller's own pages. Call it in a section of the gate. EINVAL for no pages, or a part of one.
+    pub(crate) fn user(memory: &Arc<Memory>, address: u64, bytes: u64, writable: bool) -> Result<Self> {
+        if bytes == 0 || bytes > MOST_BYTES || address % UNIT != 0 || bytes % UNIT != 0 {
+            return Err(EINVAL);
+        }
+        let (address, bytes) = (usize::try_from(address)?, usize::try_from(bytes)?);
+        let user = User::new(memory, address, bytes / PAGE_SIZE, writable)?;
+        Ok(Self::of(memory, bytes, Place::User(user)))
+    }
+
+    /// A buffer on another driver's. Call it in a section of the gate.
+    pub(crate) fn imported(memory: &Arc<Memory>, origin: DmaBuf) -> Result<Self> {
+        let bytes = origin.bytes();
+        let imported = Imported::new(origin, &memory.lending)?;
+        Ok(Self::of(memory, bytes, Place::Imported(imported)))
+    }
+
+    fn of(memory: &Arc<Memory>, bytes: usize, place: Place) -> Self {
+        memory.count_buffer(1);
+        Self { memory: memory.clone(), bytes, place }
+    }
+
+    /// Bytes, rounded up to whole pages.
+    pub(crate) fn size(&self) -> u64 {
+        self.bytes as u64
+    }
+
+    /// The memory as the device reaches it from now on, until the binding ends. Call it in a section of the gate, after
+    /// [`Buffer::begin_use`].
+    pub(super) fn target(&self) -> Result<Target> {
+        match &self.place {
+            Place::Host(host) | Place::User(User { host, .. }) => host.reach(&self.memory.lending).map(Target::Host),
+            Place::Imported(imported) => imported.reach().map(Target::Host),
+            Place::Vram(vram) => Ok(Target::Vram(vram.offset())),
+        }
+    }
+
+    /// From here on the contents are kept, whatever was [advised](Buffer::advise).
+    pub(super) fn begin_use(&self) {
+        if let Place::Host(host) = &self.place {
+            host.begin_use();
+        }
+    }
+
+    pub(super) fn end_use(&self) {
+        if let Place::Host(host) = &self.place {
+            host.end_use();
+        }
+    }
+
+    /// Whether commands may write to it.
+    pub(super) fn is_writable(&self) -> bool {
+        !matches!(&self.place, Place::User(user) if !user.writable)
+    }
+
+    /// Whether it is no longer to be mapped: its program has unmapped its pages.
+    pub(super) fn is_revoked(&self) -> bool {
+        matches!(&self.place, Place::User(user) if user.is_unmapped())
+    }
+
+    /// What tables are [gone through](super::Tables::revoke) for.
+    pub(super) fn key(&self) -> Option<usize> {
+        match &self.place {
+            Place::User(user) => Some(user.host.key()),
+            _ => None,
+        }
+    }
+
+    /// Says whether the contents are needed; `window` is the buffer's place in users' maps. Returns whether they are still
+    /// there.
+    pub(crate) fn advise(&self, needed: bool, window: Window) -> Result<bool> {
+        let Place::Host(host) = &self.place else { return Ok(true) };
+        self.memory.spare.advise(host, needed, window)
+    }
+}
+
+impl Content for Buffer {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn resident(&self) -> usize {
+        match &self.place {
+            Place::Host(host) => host.resident(),
+            Place::Vram(_) => self.bytes,
+            Place::Imported(_) => 0,
+            Place::User(user) => user.host.resident(),
+        }
+    }
+
+    fn is_purgeable(&self) -> bool {
+        matches!(&self.place, Place::Host(host) if host.is_spare())
+    }
+
+    fn can_be_shared(&self) -> bool {
+        !matches!(self.place, Place::User(_))
+    }
+
+    fn is_device_memory(&self) -> bool {
+        matches!(self.place, Place::Vram(_))
+    }
+
+    fn origin(&self) -> Option<&DmaBuf> {
+        match &self.place {
+            Place::Imported(imported) => Some(&imported.origin),
+            _ => None,
+        }
+    }
+
+    /// The buffer's frame, or, once the device is lost, the one that takes the place of all its video memory. Whoever ends
+    /// the binding waits until `insert` has returned.
+    fn with_frame<T>(&self, page: usize, insert: impl FnOnce(Frame) -> T) -> Result<T> {
+        if page >= self.bytes / PAGE_SIZE {
+            return Err(EINVAL);
+        }
+        match &self.place {
+            Place::Host(host) => host.with_frame(page, insert),
+            Place::Vram(vram) => match self.memory.gate.enter() {
+                Ok(_section) => Ok(insert(vram.frame(page))),
+                Err(_) => vram.dummy().map(insert),
+            },
+            Place::Imported(_) | Place::User(_) => Err(EINVAL),
+        }
+    }
+
+    /// EOPNOTSUPP for memory that another device could not reach.
+    fn attach(&self) -> Result {
+        match &self.place {
+            Place::Host(host) => {
+                host.begin_use();
+                Ok(())
+            }
+            _ => Err(EOPNOTSUPP),
+        }
+    }
+
+    fn detach(&self) {
+        self.end_use();
+    }
+
+    fn table(&self) -> Result<SgTable> {
+        match &self.place {
+            Place::Host(host) => host.table(),
+            _ => Err(EOPNOTSUPP),
+        }
+    }
+
+    fn map_opened(&self) {
+        self.memory.count_map(1);
+    }
+
+    fn map_closed(&self) {
+        self.memory.count_map(-1);
+    }
+}
+
+/// A stretch of video memory, without what its last user left there.
+fn video_memory(memory: &Memory, bytes: u64) -> Result<Vram> {
+    let taken = memory.vram.as_ref().ok_or(ENOSPC)?.take(bytes)?;
+    let aperture = memory.lending.aperture()?;
+    aperture.clear(taken.start(), taken.bytes(), || memory.link.is_ending())?;
+    let first = aperture.frame(taken.start()).ok_or(ENOSPC)?;
+    Vram::new(taken, first)
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let memory = &self.memory;
+        match &self.place {
+            Place::Host(host) => {
+                memory.spare.forget(host);
+                host.leave(&memory.lending);
+            }
+            Place::User(user) => user.host.leave(&memory.lending),
+            Place::Imported(imported) => imported.leave(&memory.lending),
+            Place::Vram(_) => {}
+        }
+        memory.count_buffer(-1);
+    }
+}
