@@ -39,6 +39,7 @@ use crate::removals::Removal;
 use crate::ring::Rings;
 use crate::shared::Shared;
 use crate::shown::Shown;
+use crate::usage::LastEnds;
 use crate::watcher::Watcher;
 use crate::workspace::Workspace;
 
@@ -95,6 +96,7 @@ pub(crate) struct Device {
     pub(crate) engine: Arc<Scheduler<Self>>,
     /// Contexts of the hardware for clients. The first ones are the driver's own: one for each ring.
     pub(crate) numbers: Arc<Numbers>,
+    pub(crate) last_ends: LastEnds,
     #[pin]
     pub(crate) load: Load,
     /// Reason of the loss, as it was first reported.
@@ -145,6 +147,7 @@ impl Device {
             try_pin_init!(Self {
                 engine,
                 numbers,
+                last_ends: LastEnds::new(Driven::rings(&info))?,
                 memory,
                 gate,
                 load <- Load::new(),

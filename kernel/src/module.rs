@@ -15,6 +15,7 @@
 //! | `device` | all that there is of a device |
 //! | `node` | its nodes, which programs open and call |
 //! | `numbers` | the hardware's contexts, which clients share |
+//! | `usage` | how long the rings have worked for a client |
 //! | `client` | what an open file has: contexts, and their jobs |
 //! | `gate` | calls of users that need the device |
 //! | `link` | the only way to the registers |
@@ -69,6 +70,7 @@ mod selftest;
 mod shared;
 mod shown;
 mod teardown;
+mod usage;
 mod watcher;
 mod workspace;
 
@@ -121,7 +123,7 @@ module! {
         },
         guilty_limit: u32 {
             default: 10,
-            description: "Resets that the driver's own jobs may cause before no more are accepted (default 10)",
+            description: "Resets that the jobs of a context may cause before no more are accepted (default 10)",
         },
         job_timeout_ms: u32 {
             default: 2000,

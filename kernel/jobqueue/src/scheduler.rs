@@ -328,7 +328,8 @@ impl<H: Hardware> Scheduler<H> {
         (0..self.rings).map(RingIndex)
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
+    /// The time that the scheduler counts.
+    pub fn clock(&self) -> &Clock {
         &self.clock
     }
 

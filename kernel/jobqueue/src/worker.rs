@@ -64,7 +64,12 @@ impl<H: Hardware> Scheduler<H> {
     /// told of the loss instead.
     fn perform(self: &Arc<Self>, hardware: &Arc<H>, task: Task<H>) {
         match task {
-            Task::Release(held) => self.release_soon(held),
+            Task::Release(held) => {
+                if let Some(job) = &held.job {
+                    hardware.done_with(job);
+                }
+                self.release_soon(held);
+            }
             Task::Run { id, job, ring, seqno } => match hardware.run(ring, &job, seqno) {
                 Ok(()) => self.started(ring, seqno),
                 Err(NotRun::Gone) => {}

@@ -21,6 +21,7 @@ use crate::memory::Table;
 use crate::module_parameters;
 use crate::numbers::Number;
 use crate::registration::Driven;
+use crate::usage::Usage;
 
 /// See the module documentation.
 #[pin_data]
@@ -57,9 +58,9 @@ pub(crate) struct Submission<'a> {
 }
 
 impl Context {
-    pub(crate) fn new(device: &Arc<Device>, number: Number) -> Result<Arc<Self>> {
+    pub(crate) fn new(device: &Arc<Device>, number: Number, usage: Arc<Usage>) -> Result<Arc<Self>> {
         let history = History::new()?;
-        let space = Space::new(&device.memory, number)?;
+        let space = Space::new(&device.memory, number, usage)?;
         let engine = device.engine.clone();
         // As many as the hardware has, so there is one.
         let id = engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;

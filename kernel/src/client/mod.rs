@@ -25,11 +25,13 @@ use kernel::{
 
 use crate::device::Device;
 use crate::numbers::Holder;
+use crate::usage::Usage;
 
 /// See the module documentation.
 #[pin_data]
 pub(crate) struct Client {
     holder: Arc<Holder>,
+    usage: Arc<Usage>,
     #[pin]
     contexts: Mutex<Contexts>,
 }
@@ -42,9 +44,11 @@ struct Contexts {
 }
 
 impl Client {
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
+    /// A client of a device with so many rings.
+    pub(crate) fn new(rings: u8) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             holder: Holder::new()?,
+            usage: Arc::new(Usage::new(rings)?, GFP_KERNEL)?,
             contexts <- new_mutex!(Contexts { open: KVec::new(), last: 0 }, "lifeboat::contexts"),
         })
     }
@@ -52,12 +56,17 @@ impl Client {
     /// Opens a context. Returns its number in this file. ENOSPC if all contexts of the device are in
     /// use, EDQUOT if this file has its share.
     pub(crate) fn open_context(&self, device: &Arc<Device>) -> Result<u32> {
-        let context = Context::new(device, device.numbers.take(&self.holder)?)?;
+        let context = Context::new(device, device.numbers.take(&self.holder)?, self.usage.clone())?;
         let mut contexts = self.contexts.lock();
         let number = contexts.unused_number();
         contexts.open.push((number, context), GFP_KERNEL)?;
         contexts.last = number;
         Ok(number)
+    }
+
+    /// How long each ring has worked for the client's jobs that have ended.
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// ENOENT if there is no such context.

@@ -9,11 +9,14 @@ use lifeboat_driver::gpu::ContextId;
 use crate::job::Keep;
 use crate::memory::{Memory, Retained, Table};
 use crate::numbers::Number;
+use crate::usage::Usage;
 
 /// See the module documentation. Dropped, its table is emptied, and its number is free.
 pub(crate) struct Space {
     table: Arc<Table>,
     memory: Arc<Memory>,
+    /// The client's.
+    usage: Arc<Usage>,
     /// Given back after the table is empty: fields are dropped after `drop`.
     number: Number,
 }
@@ -26,9 +29,9 @@ pub(super) struct Used {
 }
 
 impl Space {
-    pub(super) fn new(memory: &Arc<Memory>, number: Number) -> Result<Arc<Self>> {
+    pub(super) fn new(memory: &Arc<Memory>, number: Number, usage: Arc<Usage>) -> Result<Arc<Self>> {
         let table = memory.tables.open(number.context())?;
-        Ok(Arc::new(Self { table, memory: memory.clone(), number }, GFP_KERNEL)?)
+        Ok(Arc::new(Self { table, memory: memory.clone(), usage, number }, GFP_KERNEL)?)
     }
 
     pub(crate) fn table(&self) -> &Arc<Table> {
@@ -52,5 +55,9 @@ impl Used {
 impl Keep for Used {
     fn context(&self) -> ContextId {
         self.space.number.context()
+    }
+
+    fn used(&self, ring: u8, nanoseconds: u64) {
+        self.space.usage.add(ring, nanoseconds);
     }
 }

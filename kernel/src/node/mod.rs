@@ -36,6 +36,7 @@ use kernel::{
 };
 use lifeboat_core::class::{Class, Entry, Presence};
 use lifeboat_core::errno::Errno;
+use lifeboat_driver::Driver;
 
 use crate::bringup::Working;
 use crate::client::Client;
@@ -44,6 +45,7 @@ use crate::errno::from_core;
 use crate::glue::{Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
 use crate::holders::FileHold;
 use crate::memory::{Buffer, Object, Placement};
+use crate::registration::Driven;
 
 /// The nodes of a device, beside its `struct drm_device`. While they are there, programs may hold the device.
 pub(crate) struct Node {
@@ -109,7 +111,9 @@ impl Nodes for Node {
             if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
                 return Err(from_core(Errno::from(refusal)));
             }
-            Ok(try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(), device }))
+            Ok(
+                try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(Driven::rings(&device.info)), device }),
+            )
         })
     }
 
