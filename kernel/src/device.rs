@@ -132,8 +132,9 @@ impl Device {
             errno(error)
         })?;
         let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let holding = Holding::of(function.as_ref())?;
         let reserved = Workspace::vram_needed(Driven::rings(&info));
-        let memory = Memory::new(function, &info, gate.clone(), link.clone(), reserved)?;
+        let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         let engine = engine::new(&info, job_timeout, &counters, &shared.queue)?;
@@ -155,7 +156,7 @@ impl Device {
                 health_work <- new_delayed_work!("lifeboat::health"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),
-                holding: Holding::of(function.as_ref())?,
+                holding,
                 shared,
                 counters,
                 link,

@@ -57,6 +57,11 @@ pub(crate) trait Content: Send + Sync + Sized + 'static {
     fn map_opened(&self);
 
     fn map_closed(&self);
+
+    /// It is made known to other devices, and then not any more.
+    fn exported(&self);
+
+    fn export_ended(&self);
 }
 
 /// Memory that handles, maps, exports and jobs refer to. Frees itself with the last of these.

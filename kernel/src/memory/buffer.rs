@@ -7,6 +7,7 @@ use lifeboat_driver::gpu::Gpu;
 
 use super::{binding::Stretches, host::Host, imported::Imported, user::User, vram::Vram, Memory};
 use crate::glue::{Content, DmaBuf, Frame, SgTable, Window};
+use crate::holders::Kind;
 use crate::registration::Driven;
 
 /// Buffers are whole pages, for the processor as for the device.
@@ -87,7 +88,6 @@ impl Buffer {
     }
 
     fn of(memory: &Arc<Memory>, bytes: usize, place: Place) -> Self {
-        memory.count_buffer(1);
         Self { memory: memory.clone(), bytes, place }
     }
 
@@ -217,11 +217,19 @@ impl Content for Buffer {
     }
 
     fn map_opened(&self) {
-        self.memory.count_map(1);
+        self.memory.holding.begin(Kind::Map);
     }
 
     fn map_closed(&self) {
-        self.memory.count_map(-1);
+        self.memory.holding.end(Kind::Map);
+    }
+
+    fn exported(&self) {
+        self.memory.holding.begin(Kind::Export);
+    }
+
+    fn export_ended(&self) {
+        self.memory.holding.end(Kind::Export);
     }
 }
 
@@ -246,6 +254,5 @@ impl Drop for Buffer {
             Place::Imported(imported) => imported.leave(&memory.lending),
             Place::Vram(_) => {}
         }
-        memory.count_buffer(-1);
     }
 }
