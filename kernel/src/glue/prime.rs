@@ -160,6 +160,39 @@ pub(super) unsafe extern "C" fn create_dumb<N: Nodes>(
     }))
 }
 
+/// `vmap` of an object: another driver has the processor read and write it, as those of slow displays do.
+pub(super) unsafe extern "C" fn vmap<T: Content>(
+    gem: *mut bindings::drm_gem_object,
+    map: *mut bindings::iosys_map,
+) -> kernel::ffi::c_int {
+    // SAFETY: the kernel passes an object that lives.
+    let object = unsafe { Gem::<T>::from_raw(gem) };
+    to_c(object.attach().and_then(|()| {
+        let mapped = object.pages().and_then(|pages| {
+            let count = u32::try_from(pages.len())?;
+            // SAFETY: the array has `count` pages, which the object keeps while it is attached.
+            let mapped = unsafe { shim::lifeboat_shim_map_pages(pages.as_array(), count) };
+            NonNull::new(mapped).ok_or(ENOMEM)
+        });
+        let mapped = mapped.inspect_err(|_| object.detach())?;
+        // SAFETY: the kernel passes a place for the result.
+        unsafe {
+            (*map).is_iomem = false;
+            (*map).__bindgen_anon_1.vaddr = mapped.as_ptr();
+        }
+        Ok(())
+    }))
+}
+
+/// `vunmap` of an object.
+pub(super) unsafe extern "C" fn vunmap<T: Content>(gem: *mut bindings::drm_gem_object, map: *mut bindings::iosys_map) {
+    // SAFETY: the kernel passes an object that lives, and what `vmap` has given it.
+    unsafe {
+        shim::lifeboat_shim_unmap_pages((*map).__bindgen_anon_1.vaddr);
+        Gem::<T>::from_raw(gem).detach();
+    }
+}
+
 /// Another driver's buffer.
 pub(crate) struct DmaBuf(NonNull<bindings::dma_buf>);
 

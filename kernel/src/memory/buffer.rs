@@ -6,7 +6,7 @@ use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
 use lifeboat_driver::gpu::Gpu;
 
 use super::{binding::Stretches, host::Host, imported::Imported, user::User, vram::Vram, Memory};
-use crate::glue::{Content, DmaBuf, Frame, SgTable, Window};
+use crate::glue::{Content, DmaBuf, Frame, Pages, SgTable, Window};
 use crate::holders::Kind;
 use crate::registration::Driven;
 
@@ -212,6 +212,13 @@ impl Content for Buffer {
     fn table(&self) -> Result<SgTable> {
         match &self.place {
             Place::Host(host) => host.table(),
+            _ => Err(EOPNOTSUPP),
+        }
+    }
+
+    fn pages(&self) -> Result<Arc<Pages>> {
+        match &self.place {
+            Place::Host(host) => host.all_pages(),
             _ => Err(EOPNOTSUPP),
         }
     }
