@@ -17,16 +17,14 @@ use kernel::{
     },
     workqueue::{new_delayed_work, new_work, DelayedWork, Work},
 };
-use lifeboat_core::class::{Class, Entry};
-use lifeboat_core::errno::Errno;
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError, Io};
 use lifeboat_jobqueue::Scheduler;
 
 use crate::counters::Counters;
 use crate::engine;
-use crate::errno::{errno, from_core};
-use crate::gate::{self, Gate};
+use crate::errno::errno;
+use crate::gate::Gate;
 use crate::glue::{Enabled, Interrupts, Registration};
 use crate::holders::Holding;
 use crate::link::Link;
@@ -179,14 +177,6 @@ impl Device {
             self.report_loss(Loss::FellOff);
         }
         result
-    }
-
-    /// A section of the gate for a call of class Device that is not in the table. The errno of the refusal.
-    pub(crate) fn section(&self) -> Result<gate::Section<'_>> {
-        self.gate.enter().map_err(|presence| match Class::Device.entry(presence) {
-            Entry::Refuse(refusal) => from_core(Errno::from(refusal)),
-            _ => ENODEV,
-        })
     }
 
     /// Reports the device lost to its binding. The first reason counts.

@@ -68,7 +68,6 @@ macro_rules! always {
 }
 pub(super) use always;
 
-#[allow(unused_macros)] // until there are contexts
 /// A row of class Driver, whose handler enters the gate itself: `driver!(Structure, handler)`.
 macro_rules! driver {
     ($request:ident, $handler:path) => {
@@ -82,7 +81,6 @@ macro_rules! driver {
         )
     };
 }
-#[allow(unused_imports)] // until there are contexts
 pub(super) use driver;
 
 #[allow(unused_macros)] // until there are contexts
