@@ -13,6 +13,10 @@ struct vm_area_struct;
 
 void lifeboat_shim_print(void *printer, const char *text);
 void lifeboat_shim_wake_files(void *drm);
+void lifeboat_shim_syncobj_put(void *syncobj);
+void *lifeboat_shim_chain_alloc(void);
+void lifeboat_shim_chain_free(void *chain);
+void *lifeboat_shim_sync_file_create(void *fence);
 
 void lifeboat_shim_gem_get(struct drm_gem_object *object);
 void lifeboat_shim_gem_put(struct drm_gem_object *object);

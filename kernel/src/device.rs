@@ -18,7 +18,7 @@ use kernel::{
     workqueue::{new_delayed_work, new_work, DelayedWork, Work},
 };
 use lifeboat_core::unplug::Loss;
-use lifeboat_driver::{Driver, DriverError, Io};
+use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Io};
 use lifeboat_jobqueue::Scheduler;
 
 use crate::counters::Counters;
@@ -31,11 +31,13 @@ use crate::link::Link;
 use crate::load::Load;
 use crate::memory::Memory;
 use crate::module_parameters;
+use crate::numbers::Numbers;
 use crate::registration::Driven;
 use crate::removals::Removal;
 use crate::ring::Rings;
 use crate::shared::Shared;
 use crate::shown::Shown;
+use crate::usage::LastEnds;
 use crate::watcher::Watcher;
 use crate::workspace::Workspace;
 
@@ -90,6 +92,9 @@ pub(crate) struct Device {
     /// A ring has reported in its memory; the worker collects it.
     pub(crate) in_memory: Atomic<bool>,
     pub(crate) engine: Arc<Scheduler<Self>>,
+    /// Contexts of the hardware for clients. The first ones are the driver's own: one for each ring.
+    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) last_ends: LastEnds,
     #[pin]
     pub(crate) load: Load,
     /// Reason of the loss, as it was first reported.
@@ -135,10 +140,13 @@ impl Device {
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
-        let engine = engine::new(&info, job_timeout, &counters, &shared.queue)?;
+        let numbers = Numbers::new(Driven::rings(&info)..Driven::contexts(&info))?;
+        let engine = engine::new(&info, numbers.count(), job_timeout, &counters, &shared.queue)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 engine,
+                numbers,
+                last_ends: LastEnds::new(Driven::rings(&info))?,
                 memory,
                 gate,
                 load <- Load::new(),

@@ -14,6 +14,7 @@ use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError};
 use lifeboat_jobqueue::{Hardware, NotRun};
 
+use crate::clock::nanoseconds;
 use crate::counters::Counters;
 use crate::device::Device;
 use crate::drive::CUT_SHORT;
@@ -36,6 +37,7 @@ impl Hardware for Device {
     fn run(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Result<(), NotRun> {
         let _section = self.gate.enter().map_err(|_| NotRun::Gone)?;
         let result = self.rings.lock().run(&self.link, ring.0, job, seqno);
+        job.written_at(ring.0, nanoseconds(self.engine.clock().elapsed()));
         self.noticed(result).map_err(|error| match error {
             DriverError::Gone | CUT_SHORT => NotRun::Gone,
             error if error.scope() == ErrorScope::Job => {
@@ -97,6 +99,10 @@ impl Hardware for Device {
     fn reset_device(self: &Arc<Self>, numbers: impl FnMut(RingIndex) -> Seqno) -> Option<bool> {
         let _section = self.gate.enter().ok()?;
         works(self.noticed(reset_device(self, numbers)))
+    }
+
+    fn done_with(self: &Arc<Self>, job: &Arc<Job>) {
+        job.done(&self.last_ends, nanoseconds(self.engine.clock().elapsed()));
     }
 
     fn give_up(self: &Arc<Self>) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The commands of a job, and the memory that the hardware may reach meanwhile.
+//! The commands of a job, and what the hardware may reach meanwhile.
 
 use kernel::{
     prelude::*,
@@ -10,33 +10,71 @@ use kernel::{
     },
 };
 use lifeboat_core::sched::{JobSpec, QueueId};
-use lifeboat_driver::{gpu::Gpu, Driver, Place};
+use lifeboat_driver::{
+    gpu::{ContextId, Gpu},
+    Driver, Place,
+};
 use lifeboat_jobqueue::{Fence, Hardware, Scheduler, Timeline, Unsignalled};
 
 use crate::registration::Driven;
-use crate::workspace::Workspace;
+use crate::usage::LastEnds;
 
-/// Commands, and the workspace that they work on.
+/// See the module documentation.
 pub(crate) struct Job {
     commands: KVec<<Driven as Gpu>::Command>,
     /// Place in its ring where it begins, once it was written. Only the worker uses this.
     begins: Atomic<u32>,
-    workspace: Arc<Workspace>,
+    /// The moment of that, in nanoseconds of the scheduler's time, and the ring; 0 before.
+    written: Atomic<u64>,
+    ring: Atomic<u32>,
+    context: ContextId,
+    keeps: Arc<dyn Keep>,
+}
+
+/// What a job keeps alive until the hardware is done with it (SCHED-2).
+pub(crate) trait Keep: Send + Sync {
+    /// The context of the hardware that the job's addresses are those of.
+    fn context(&self) -> ContextId;
+
+    /// The job had a ring for so long.
+    fn used(&self, ring: u8, nanoseconds: u64) {
+        let _ = (ring, nanoseconds);
+    }
 }
 
 impl Job {
-    pub(crate) fn new(workspace: Arc<Workspace>, commands: KVec<<Driven as Gpu>::Command>) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { commands, begins: Atomic::new(0), workspace }, GFP_KERNEL)?)
+    pub(crate) fn new(keeps: Arc<dyn Keep>, commands: KVec<<Driven as Gpu>::Command>) -> Result<Arc<Self>> {
+        let context = keeps.context();
+        Ok(Arc::new(
+            Self { commands, begins: Atomic::new(0), written: Atomic::new(0), ring: Atomic::new(0), context, keeps },
+            GFP_KERNEL,
+        )?)
     }
 
     /// The job as the driver takes it.
     pub(crate) fn work(&self) -> <Driven as Driver>::Work<'_> {
-        Driven::work(self.workspace.context, &self.commands)
+        Driven::work(self.context, &self.commands)
     }
 
     /// Keeps the place that the job was written to.
     pub(crate) fn begins_at(&self, begins: Place) {
         self.begins.store(begins.0, Relaxed);
+    }
+
+    /// Keeps when it was written to which ring.
+    pub(crate) fn written_at(&self, ring: u8, now: u64) {
+        self.ring.store(ring.into(), Relaxed);
+        self.written.store(now.max(1), Relaxed);
+    }
+
+    /// The hardware is done with it: whoever submitted it has used the ring.
+    pub(crate) fn done(&self, last_ends: &LastEnds, now: u64) {
+        let written = self.written.load(Relaxed);
+        // There are fewer rings than that.
+        let ring = self.ring.load(Relaxed) as u8;
+        if written != 0 {
+            self.keeps.used(ring, last_ends.end(ring, written, now));
+        }
     }
 
     pub(crate) fn begins(&self) -> Place {

@@ -14,6 +14,9 @@
 //! | `binding`, `teardown` | its one end |
 //! | `device` | all that there is of a device |
 //! | `node` | its nodes, which programs open and call |
+//! | `numbers` | the hardware's contexts, which clients share |
+//! | `usage` | how long the rings have worked for a client |
+//! | `client` | what an open file has: contexts, and their jobs |
 //! | `gate` | calls of users that need the device |
 //! | `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
@@ -28,8 +31,8 @@
 //!
 //! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
 //! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
-//! register section takes none. A section of the gate may be around any but `progress`. Those of
-//! `memory` are stated there; they come after `rings`.
+//! register section takes none. A section of the gate may be around any but `progress`. Those of `memory` and `client` are
+//! stated there; `memory`'s come after `rings`.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
@@ -37,6 +40,7 @@ use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, In
 mod background;
 mod binding;
 mod bringup;
+mod client;
 mod counters;
 mod debugfs;
 mod device;
@@ -57,6 +61,7 @@ mod load;
 mod memory;
 mod mistakes;
 mod node;
+mod numbers;
 mod programs;
 mod registration;
 mod removals;
@@ -65,6 +70,7 @@ mod selftest;
 mod shared;
 mod shown;
 mod teardown;
+mod usage;
 mod watcher;
 mod workspace;
 

@@ -12,6 +12,7 @@ use lifeboat_driver::{DriverError, Io};
 use lifeboat_pci::DmaMemory;
 
 use crate::glue::Memory;
+use crate::job::Keep;
 use crate::programs::Programs;
 use crate::registration::Driven;
 
@@ -65,5 +66,11 @@ impl Workspace {
     /// The GPU address of a byte of the VRAM.
     pub(crate) fn vram_va(offset: u32) -> GpuVa {
         GpuVa(VRAM_VA + u64::from(offset))
+    }
+}
+
+impl Keep for Workspace {
+    fn context(&self) -> ContextId {
+        self.context
     }
 }

@@ -50,6 +50,18 @@ pub trait Gpu: Driver {
     /// [`InvalidArgument`], with the first one that is out of range.
     fn check(command: &Self::Command) -> Result<(), InvalidArgument>;
 
+    /// Bytes of a command as a process hands it to the kernel. The device's reference has the layout.
+    const COMMAND_BYTES: usize;
+
+    /// Decodes a command that a process handed to the kernel, and checks it as [`Gpu::check`] does.
+    /// Accepts one encoding of each command: bits without a meaning must be 0. O(1).
+    ///
+    /// # Errors
+    /// [`InvalidArgument`]: `bytes` is not [`Gpu::COMMAND_BYTES`] long (`length`), no command of users
+    /// has this code (`opcode`), a bit without a meaning is set (`reserved`), or the first argument
+    /// that is out of range.
+    fn decode(bytes: &[u8]) -> Result<Self::Command, InvalidArgument>;
+
     /// A job of these commands, which use the addresses of a context.
     fn work(context: ContextId, commands: &[Self::Command]) -> Self::Work<'_>;
 

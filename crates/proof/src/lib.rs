@@ -9,6 +9,10 @@
 
 pub mod args;
 pub mod conformance;
+pub mod drivers;
 pub mod exhaust;
+mod interposer;
+pub mod mistake;
+pub mod subject;
 pub mod torture;
 pub mod untidy;

@@ -1,10 +1,7 @@
 //! Untidy faults: the device neither goes nor stays as it was. The one list of them, for [`exhaust`](crate::exhaust) and
 //! [`torture`](crate::torture).
 
-use std::time::Duration;
-
 use clap::ValueEnum;
-use lifeboat_gpu::{Fault, Lasts, Swap};
 use serde::Serialize;
 
 /// An untidy fault.
@@ -37,29 +34,6 @@ pub enum Untidy {
     SwapModel,
     /// A card with half the memory is in its place, and the slot has not reported it.
     SwapSize,
-}
-
-impl Untidy {
-    /// The fault in the model. `moment` is the length of one that ends by itself, `slower` what is added to each slow read. The
-    /// reset that lies is armed apart: here is the hang before it.
-    pub(crate) fn fault(self, moment: Duration, slower: Duration) -> Fault {
-        let lasts = Lasts::For(moment);
-        match self {
-            Self::LinkDown => Fault::LinkDown(moment),
-            Self::Garbage => Fault::Garbage(lasts),
-            Self::SilentBars => Fault::SilentBars(lasts),
-            Self::SilentConfig => Fault::SilentConfig(lasts),
-            Self::StuckScanout => Fault::StuckScanout(Lasts::UntilReset),
-            Self::LyingReset => Fault::Hang,
-            Self::SlowReads => Fault::SlowReads(slower),
-            Self::StalledRead => Fault::StalledRead(moment),
-            Self::NoInterrupts => Fault::NoInterrupts(lasts),
-            Self::InterruptStorm => Fault::InterruptStorm(lasts),
-            Self::DeadDoorbell => Fault::DeadDoorbell(Lasts::UntilReset),
-            Self::SwapModel => Fault::Swap(Swap::Model),
-            Self::SwapSize => Fault::Swap(Swap::Size),
-        }
-    }
 }
 
 /// The name of a value on the command line.

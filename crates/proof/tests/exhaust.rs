@@ -67,6 +67,19 @@ fn recov_4_whatever_untidy_happens_a_device_is_used_again_or_given_up_with_a_rea
     }
 }
 
+/// Another driver on another model, and the mistakes that its driver may make.
+#[test]
+fn drv_3_whatever_happens_to_another_driver_and_whatever_it_does_wrong_its_device_is_used_again() {
+    let output = exhaust(&["--driver", "edu", "--sample", "29", "--seed", "4", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["failures"], output.status.code()), (&0.into(), Some(0)), "{report:#}");
+    assert_eq!(report["driver"], "edu");
+    for mode in ["unplug", "hang", "silent-bars", "driver-panics", "driver-stuck"] {
+        let is_run = |line: &&Value| line["mode"] == mode && line["call"] == "session" && line["points"] != 0;
+        assert!(report["table"].as_array().unwrap().iter().any(|line| is_run(&line)), "{mode}: {report:#}");
+    }
+}
+
 #[test]
 fn a_sample_has_so_many_points_and_says_which() {
     let points = |args: &[&str]| {
@@ -125,6 +138,9 @@ fn nonsense_is_refused_in_one_line() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("map has no access 1000") && output.stdout.is_empty(), "{stderr}");
+    let output = exhaust(&["--driver", "edu", "--mode", "swap-size"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("the model of edu has no swap-size") && output.status.code() == Some(2), "{stderr}");
     let output = exhaust(&["--call", "probe", "--mode", "hang"]);
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
 }

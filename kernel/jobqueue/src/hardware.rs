@@ -54,6 +54,11 @@ pub trait Hardware: Send + Sync + Sized + 'static {
     /// [`Hardware::reset_ring`].
     fn reset_device(self: &Arc<Self>, numbers: impl FnMut(RingIndex) -> Seqno) -> Option<bool>;
 
+    /// The hardware is done with a job, whose fence has signalled. Must not drop the last of it, nor wait.
+    fn done_with(self: &Arc<Self>, job: &Arc<Self::Job>) {
+        let _ = job;
+    }
+
     /// Nothing helps: the device is to be lost. Must not wait for that. Jobs end when somebody calls
     /// [`Scheduler::lose`](crate::Scheduler::lose).
     fn give_up(self: &Arc<Self>);

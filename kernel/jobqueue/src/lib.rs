@@ -12,8 +12,9 @@
 //! | `submit` | a job on its way in: what may fail, then the point of no return |
 //! | `wait` | a job's wait for one fence, of whatever driver |
 //! | `worker` | carries out the core's wishes: a work item |
+//! | `releases` | drops what jobs kept alive: a work item |
 //! | `tick` | passes time: a work item with a timer |
-//! | `options`, `storage` | how much of everything there is |
+//! | `options`, `heap`, `storage` | how much of everything there is, and its memory |
 //! | `clock`, `errno` | the core's time and its error numbers |
 //! | `glue` | all that is unsafe: fences, their callbacks, work queues |
 //!
@@ -27,7 +28,9 @@ pub mod clock;
 mod errno;
 mod glue;
 mod hardware;
+mod heap;
 mod options;
+mod releases;
 mod scheduler;
 mod storage;
 mod submit;

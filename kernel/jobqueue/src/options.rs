@@ -4,12 +4,7 @@
 
 use core::time::Duration;
 
-use kernel::prelude::*;
-use lifeboat_core::sched::{Firmware, Limits, RingSlot, Shares, Stores};
-
-use crate::hardware::Hardware;
-use crate::scheduler::Heap;
-use crate::storage::Storage;
+use lifeboat_core::sched::{Firmware, Shares};
 
 /// The sizes of a scheduler. All of its memory is allocated in the beginning.
 pub struct Options<'a> {
@@ -36,28 +31,4 @@ pub enum InOrder {
     Yes,
     /// Each job is reported alone.
     No,
-}
-
-impl Options<'_> {
-    pub(crate) fn limits(&self) -> Limits {
-        // Each ring has its own credits.
-        Limits { firmware: self.firmware, ..Limits::new(1, self.job_timeout) }
-    }
-
-    pub(crate) fn stores<H: Hardware>(&self) -> Result<Stores<Heap<H>>> {
-        let mut rings: Storage<RingSlot> = Storage::new(self.rings.len())?;
-        for (slot, (credits, in_order)) in rings.as_mut().iter_mut().zip(self.rings) {
-            let ring = RingSlot::with_credits(*credits);
-            *slot = if *in_order == InOrder::No { ring.unordered() } else { ring };
-        }
-        Ok(Stores {
-            jobs: Storage::new(self.jobs)?,
-            queues: Storage::new(self.queues)?,
-            rings,
-            contexts: Storage::new(self.contexts)?,
-            turns: Storage::new(self.contexts.saturating_mul(self.rings.len()))?,
-            // Waits are declared by fences alone, so nothing is lent.
-            waits: Storage::new(0)?,
-        })
-    }
 }

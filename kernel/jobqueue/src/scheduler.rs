@@ -25,26 +25,19 @@ use lifeboat_core::Timestamp;
 use crate::clock::Clock;
 use crate::glue::{disable, disable_delayed, OwnedQueue, Unsignalled};
 use crate::hardware::{Hardware, Ledger};
+use crate::heap::{self, Heap, Held, Released};
 use crate::options::Options;
-use crate::storage::Storage;
-use crate::tick::{NEVER, TICK};
-use crate::wait::Held;
-use crate::worker::WORKER;
+use crate::wait::Tell;
 
 type Core<H> = sched::Scheduler<Heap<H>>;
 
-/// Slots on the kernel's heap.
-pub(crate) struct Heap<H>(core::marker::PhantomData<H>);
+/// Numbers of the work items, which do what the modules of their names say.
+pub(crate) const WORKER: u64 = 0;
+pub(crate) const TICK: u64 = 1;
+pub(crate) const RELEASES: u64 = 2;
 
-impl<H: Hardware> sched::Storage for Heap<H> {
-    type Fence = Unsignalled;
-    type Payload = Held<H>;
-    type Slots<T> = Storage<T>;
-
-    fn slots<T: Default>(count: usize) -> Option<Storage<T>> {
-        Storage::new(count).ok()
-    }
-}
+/// Moment of the next tick while none is on its way.
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// The scheduler of one device. It outlives the device; see [`Scheduler::detach`].
 #[pin_data]
@@ -54,7 +47,7 @@ pub struct Scheduler<H: Hardware> {
     clock: Clock,
     rings: u8,
     ledger: Arc<H::Ledger>,
-    queue: Arc<OwnedQueue>,
+    pub(crate) queue: Arc<OwnedQueue>,
     /// Refers back to the device, from [`Scheduler::attach`] to [`Scheduler::detach`].
     #[pin]
     hardware: SpinLock<Option<Arc<H>>>,
@@ -64,12 +57,16 @@ pub struct Scheduler<H: Hardware> {
     pub(crate) worker_work: Work<Self, WORKER>,
     #[pin]
     pub(crate) tick_work: DelayedWork<Self, TICK>,
+    #[pin]
+    pub(crate) released: SpinLock<Released<H>>,
+    #[pin]
+    pub(crate) releases_work: Work<Self, RELEASES>,
 }
 
 /// A task that is carried out with the lock released.
 pub(crate) enum Task<H: Hardware> {
     /// Drop it.
-    Release(Held<H>),
+    Release(KBox<Held<H>>),
     /// Write it to its ring, then call [`Scheduler::started`] or [`Scheduler::start_failed`].
     Run { id: JobId, job: Arc<H::Job>, ring: RingIndex, seqno: Seqno },
     /// Find out whether the ring has begun its [suspect](Scheduler::suspect) and how far it is, have it
@@ -94,10 +91,7 @@ impl<H: Hardware> Scheduler<H> {
         let rings = u8::try_from(options.rings.len())?;
         Arc::pin_init(
             try_pin_init!(Self {
-                state <- new_spinlock!(
-                    Core::with_shares(options.stores()?, options.limits(), options.shares),
-                    "lifeboat::scheduler"
-                ),
+                state <- new_spinlock!(heap::core(options)?, "lifeboat::scheduler"),
                 clock: Clock::start(),
                 rings,
                 ledger,
@@ -106,6 +100,8 @@ impl<H: Hardware> Scheduler<H> {
                 next_tick: Atomic::new(NEVER),
                 worker_work <- new_work!("lifeboat::worker"),
                 tick_work <- new_delayed_work!("lifeboat::tick"),
+                released <- new_spinlock!(Released::NONE, "lifeboat::released"),
+                releases_work <- new_work!("lifeboat::releases"),
             }),
             GFP_KERNEL,
         )
@@ -123,6 +119,8 @@ impl<H: Hardware> Scheduler<H> {
     pub fn detach(self: &Arc<Self>) {
         disable_delayed::<Self, TICK>(self);
         disable::<Self, WORKER>(self);
+        disable::<Self, RELEASES>(self);
+        self.drop_released();
         let hardware = self.hardware.lock().take();
         drop(hardware);
     }
@@ -228,13 +226,8 @@ impl<H: Hardware> Scheduler<H> {
         self.state.lock().cancel(place);
     }
 
-    pub(crate) fn commit(self: &Arc<Self>, place: Reservation, fence: Unsignalled, held: Held<H>) {
+    pub(crate) fn commit(self: &Arc<Self>, place: Reservation, fence: Unsignalled, held: KBox<Held<H>>) {
         self.feed(|core| core.commit(place, fence, held));
-    }
-
-    /// A fence that a job waits for has signalled.
-    pub(crate) fn dependency_done(self: &Arc<Self>, job: JobId, outcome: Result<(), FenceError>) {
-        self.feed(|core| core.dependency_done(job, outcome));
     }
 
     /// The hardware has all jobs of a ring up to this number.
@@ -251,7 +244,7 @@ impl<H: Hardware> Scheduler<H> {
     pub(crate) fn suspect(&self, ring: RingIndex) -> Option<(JobId, Arc<H::Job>)> {
         let core = self.state.lock();
         let suspect = core.suspect(ring)?;
-        Some((suspect, core.payload(suspect)?.job.clone()))
+        Some((suspect, core.payload(suspect)?.job.clone()?))
     }
 
     /// Whether its ring has begun it.
@@ -263,7 +256,7 @@ impl<H: Hardware> Scheduler<H> {
     pub(crate) fn begin_abort(&self, ring: RingIndex) -> Option<(Arc<H::Job>, Seqno)> {
         let mut core = self.state.lock();
         let (suspect, seqno) = core.begin_abort(ring)?;
-        Some((core.payload(suspect)?.job.clone(), seqno))
+        Some((core.payload(suspect)?.job.clone()?, seqno))
     }
 
     /// What the ring says to that. `true` if it need not be reset now.
@@ -310,14 +303,14 @@ impl<H: Hardware> Scheduler<H> {
                 }
                 Action::Release { payload } => return Some(Task::Release(payload)),
                 Action::Run { job: id, ring, seqno, .. } => {
-                    if let Some(held) = core.payload(id) {
-                        return Some(Task::Run { id, job: held.job.clone(), ring, seqno });
+                    if let Some(job) = core.payload(id).and_then(|held| held.job.clone()) {
+                        return Some(Task::Run { id, job, ring, seqno });
                     }
                 }
                 Action::ResetRing { ring, .. } => return Some(Task::Reset(ring)),
                 Action::LetGo { queue, ring, last_look } => {
-                    if let Some(held) = core.held(queue) {
-                        return Some(Task::LetGo { queue, kept: held.job.clone(), ring, last_look });
+                    if let Some(kept) = core.held(queue).and_then(|held| held.job.clone()) {
+                        return Some(Task::LetGo { queue, kept, ring, last_look });
                     }
                 }
                 Action::ResetDevice => return Some(Task::ResetDevice),
@@ -335,12 +328,9 @@ impl<H: Hardware> Scheduler<H> {
         (0..self.rings).map(RingIndex)
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
+    /// The time that the scheduler counts.
+    pub fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    pub(crate) fn queue(&self) -> &OwnedQueue {
-        &self.queue
     }
 
     /// The device, while there is one.
@@ -367,5 +357,15 @@ impl<H: Hardware> Scheduler<H> {
         // The clock is read under the lock, so that the core's time does not run backwards.
         let now = self.clock.now();
         feed(&mut core, now)
+    }
+}
+
+impl<H: Hardware> Tell for Scheduler<H> {
+    fn dependency_done(self: &Arc<Self>, job: JobId, outcome: Result<(), FenceError>) {
+        self.feed(|core| core.dependency_done(job, outcome));
+    }
+
+    fn queue(&self) -> &OwnedQueue {
+        &self.queue
     }
 }

@@ -13,13 +13,8 @@ use kernel::{
 use crate::clock::{jiffies, nanoseconds};
 use crate::glue::{call_off, Signalling};
 use crate::hardware::Hardware;
-use crate::scheduler::Scheduler;
-
-/// Number of the work item.
-pub(crate) const TICK: u64 = 1;
-
-/// Moment of the next tick, in the scheduler's time, while none is on its way.
-pub(crate) const NEVER: u64 = u64::MAX;
+use crate::scheduler::{Scheduler, NEVER, TICK};
+use crate::wait::Tell as _;
 
 impl_has_delayed_work! {
     impl{H: Hardware} HasDelayedWork<Self, TICK> for Scheduler<H> { self.tick_work }

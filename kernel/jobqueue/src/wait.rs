@@ -14,26 +14,33 @@ use kernel::{
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::sched::JobId;
 
-use crate::glue::{Callback, Fence, Notify};
-use crate::hardware::Hardware;
-use crate::scheduler::Scheduler;
+use crate::glue::{Callback, Fence, Notify, OwnedQueue};
+
+/// A scheduler, as the waits of its jobs see it.
+pub(crate) trait Tell: Send + Sync + 'static {
+    /// A fence that a job waits for has signalled.
+    fn dependency_done(self: &Arc<Self>, job: JobId, outcome: Result<(), FenceError>);
+
+    /// Where work items run.
+    fn queue(&self) -> &OwnedQueue;
+}
 
 /// One job's wait for one fence.
 #[pin_data]
-pub(crate) struct Wait<H: Hardware> {
+pub(crate) struct Wait<T: Tell> {
     #[pin]
     callback: Callback<Self>,
-    scheduler: Arc<Scheduler<H>>,
+    scheduler: Arc<T>,
     job: JobId,
     #[pin]
     work: Work<Self>,
 }
 
 impl_has_work! {
-    impl{H: Hardware} HasWork<Self> for Wait<H> { self.work }
+    impl{T: Tell} HasWork<Self> for Wait<T> { self.work }
 }
 
-impl<H: Hardware> WorkItem for Wait<H> {
+impl<T: Tell> WorkItem for Wait<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
@@ -41,7 +48,7 @@ impl<H: Hardware> WorkItem for Wait<H> {
     }
 }
 
-impl<H: Hardware> Notify for Wait<H> {
+impl<T: Tell> Notify for Wait<T> {
     fn callback(&self) -> &Callback<Self> {
         &self.callback
     }
@@ -53,8 +60,8 @@ impl<H: Hardware> Notify for Wait<H> {
     }
 }
 
-impl<H: Hardware> Wait<H> {
-    pub(crate) fn new(scheduler: Arc<Scheduler<H>>, job: JobId, fence: Fence) -> Result<Arc<Self>> {
+impl<T: Tell> Wait<T> {
+    pub(crate) fn new(scheduler: Arc<T>, job: JobId, fence: Fence) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 callback: Callback::new(fence),
@@ -74,16 +81,16 @@ impl<H: Hardware> Wait<H> {
 }
 
 /// All waits of one job. Dropped, it waits for none of them.
-pub(crate) struct Waits<H: Hardware>(KVec<Arc<Wait<H>>>);
+pub(crate) struct Waits<T: Tell>(KVec<Arc<Wait<T>>>);
 
-impl<H: Hardware> Default for Waits<H> {
+impl<T: Tell> Default for Waits<T> {
     fn default() -> Self {
         Self(KVec::new())
     }
 }
 
-impl<H: Hardware> Waits<H> {
-    pub(crate) fn push(&mut self, wait: Arc<Wait<H>>) -> Result {
+impl<T: Tell> Waits<T> {
+    pub(crate) fn push(&mut self, wait: Arc<Wait<T>>) -> Result {
         Ok(self.0.push(wait, GFP_KERNEL)?)
     }
 
@@ -97,23 +104,10 @@ impl<H: Hardware> Waits<H> {
     }
 }
 
-impl<H: Hardware> Drop for Waits<H> {
+impl<T: Tell> Drop for Waits<T> {
     fn drop(&mut self) {
         for wait in &self.0 {
             wait.callback.withdraw();
         }
-    }
-}
-
-/// What the core keeps for a job: what the hardware may read, and the waits.
-pub(crate) struct Held<H: Hardware> {
-    pub(crate) job: Arc<H::Job>,
-    /// For their drop.
-    _waits: Waits<H>,
-}
-
-impl<H: Hardware> Held<H> {
-    pub(crate) fn new(job: Arc<H::Job>, waits: Waits<H>) -> Self {
-        Self { job, _waits: waits }
     }
 }

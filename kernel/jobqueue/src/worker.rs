@@ -11,10 +11,7 @@ use lifeboat_core::sched::RingIndex;
 
 use crate::glue::Signalling;
 use crate::hardware::{Hardware, NotRun};
-use crate::scheduler::{Scheduler, Task};
-
-/// Number of the work item.
-pub(crate) const WORKER: u64 = 0;
+use crate::scheduler::{Scheduler, Task, WORKER};
 
 impl_has_work! {
     impl{H: Hardware} HasWork<Self, WORKER> for Scheduler<H> { self.worker_work }
@@ -65,9 +62,14 @@ impl<H: Hardware> Scheduler<H> {
 
     /// Carries out one task. A reset that the end of the device cuts short has no result: the core is
     /// told of the loss instead.
-    fn perform(&self, hardware: &Arc<H>, task: Task<H>) {
+    fn perform(self: &Arc<Self>, hardware: &Arc<H>, task: Task<H>) {
         match task {
-            Task::Release(held) => drop(held),
+            Task::Release(held) => {
+                if let Some(job) = &held.job {
+                    hardware.done_with(job);
+                }
+                self.release_soon(held);
+            }
             Task::Run { id, job, ring, seqno } => match hardware.run(ring, &job, seqno) {
                 Ok(()) => self.started(ring, seqno),
                 Err(NotRun::Gone) => {}

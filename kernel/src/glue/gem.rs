@@ -187,6 +187,17 @@ impl<T: Content> Gem<T> {
         }
     }
 
+    /// The object as the kernel has it, valid as long as `self` lives.
+    pub(super) fn raw(&self) -> *mut bindings::drm_gem_object {
+        self.gem.get()
+    }
+
+    /// What the fences of its jobs are added to; perhaps another object's, too.
+    pub(super) fn reservation(&self) -> *mut bindings::dma_resv {
+        // SAFETY: the object lives, and with it its reservation. It was set by `new`.
+        unsafe { (*self.gem.get()).resv }
+    }
+
     /// The object as a callback hands it on, with the count.
     pub(super) fn into_raw(this: ARef<Self>) -> *mut bindings::drm_gem_object {
         ARef::into_raw(this).as_ptr().cast()

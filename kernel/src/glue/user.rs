@@ -2,15 +2,15 @@
 
 //! Structures of the user interface as bytes.
 
+use kernel::bindings;
 use kernel::prelude::*;
 use kernel::uaccess::UserSlice;
-use lifeboat_uapi::Request;
 
 /// A structure that any bytes are a value of, and that has no bytes besides its fields.
 ///
 /// # Safety
 /// `repr(C)`, integers only, no padding.
-pub(crate) unsafe trait Plain: Request {}
+pub(crate) unsafe trait Plain: Default {}
 
 macro_rules! plain {
     ($($name:ident)*) => {$(
@@ -21,7 +21,7 @@ macro_rules! plain {
 }
 
 plain! {
-    Info ContextCreate ContextDestroy ContextStatus BufferCreate BufferMmap BufferWait BufferAdvise Map Unmap Submit Wait
+    Info ContextCreate ContextDestroy ContextStatus BufferCreate BufferMmap BufferWait BufferAdvise Map Unmap Submit Sync Wait
 }
 
 /// The argument of an ioctl, which may be larger or smaller in the caller's program than here.
@@ -57,4 +57,10 @@ impl<T: Plain> Arguments<T> {
         // SAFETY: `T` is plain: every byte belongs to an integer, and may have any value.
         unsafe { core::slice::from_raw_parts_mut(core::ptr::from_mut(arguments).cast(), size_of::<T>()) }
     }
+}
+
+/// Whether the caller may have its jobs run before those of others.
+pub(crate) fn may_have_high_priority() -> bool {
+    // SAFETY: needs nothing but a current task.
+    unsafe { bindings::capable(bindings::CAP_SYS_NICE as kernel::ffi::c_int) }
 }

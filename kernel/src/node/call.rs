@@ -29,7 +29,6 @@ enum Handler {
     /// For the classes that get no hardware, or fetch it themselves.
     Free(fn(&Call<'_>, Command, usize) -> Result),
     /// For the class Device.
-    #[allow(dead_code)] // until there are contexts and buffers
     InSection(fn(&Call<'_>, &Section<'_>, Command, usize) -> Result),
 }
 
@@ -47,7 +46,6 @@ impl Row {
         Self { word: without_size(T::NUMBER), class, handler: Handler::Free(handler) }
     }
 
-    #[allow(dead_code)] // until there are contexts and buffers
     pub(super) const fn in_section<T: Request>(handler: fn(&Call<'_>, &Section<'_>, Command, usize) -> Result) -> Self {
         Self { word: without_size(T::NUMBER), class: Class::Device, handler: Handler::InSection(handler) }
     }
@@ -83,7 +81,6 @@ macro_rules! driver {
 }
 pub(super) use driver;
 
-#[allow(unused_macros)] // until there are contexts
 /// A row of class Device: `device!(Structure, handler)`. The handler takes a section, too.
 macro_rules! device {
     ($request:ident, $handler:path) => {
@@ -94,11 +91,14 @@ macro_rules! device {
         })
     };
 }
-#[allow(unused_imports)] // until there are contexts
 pub(super) use device;
 
 /// Copies the structure of an ioctl in, lets `handle` have it, and copies it back if that succeeds and the ioctl has results.
-pub(super) fn copied<T: Plain>(command: Command, size: usize, handle: impl FnOnce(&mut T) -> Result) -> Result {
+pub(super) fn copied<T: Plain + Request>(
+    command: Command,
+    size: usize,
+    handle: impl FnOnce(&mut T) -> Result,
+) -> Result {
     let mut arguments = Arguments::<T>::read(command.user(size))?;
     handle(&mut arguments.0)?;
     match T::DIRECTION {

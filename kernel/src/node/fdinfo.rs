@@ -17,5 +17,9 @@ pub(super) fn show(file: &File, printer: &mut Printer) -> Result {
         Presence::Gone => "gone",
         Presence::Wedged(_) => "wedged",
     };
-    writeln!(printer, "lifeboat-presence:\t{presence}")
+    writeln!(printer, "lifeboat-presence:\t{presence}")?;
+    for (ring, used) in file.client.usage().all().enumerate() {
+        writeln!(printer, "drm-engine-ring{ring}:\t{used} ns")?;
+    }
+    Ok(())
 }

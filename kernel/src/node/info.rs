@@ -22,7 +22,7 @@ pub(super) fn info(call: &Call<'_>, arguments: &mut Info) -> Result {
         contexts: Driven::contexts(info).into(),
         segments: Driven::segments(info).into(),
         page_bytes: u32::try_from(Driven::PAGE)?,
-        command_bytes: 0,
+        command_bytes: u32::try_from(Driven::COMMAND_BYTES)?,
         most_commands: ring::most_commands(info),
         serial: Driven::serial(info),
         vram_bytes: Driven::vram(info).map_or(0, |vram| vram.bytes),

@@ -16,10 +16,10 @@ pub(super) fn map(call: &Call<'_>, _: &Section<'_>, arguments: &mut Map) -> Resu
     if flags & !MAP_WRITE != 0 || pad != 0 {
         return Err(EINVAL);
     }
-    let table = call.table(context)?;
+    let context = call.file.client.context(context)?;
     let object = Object::find(call.drm_file, handle)?;
     let part = Part { address, offset, bytes: size, writable: flags & MAP_WRITE != 0 };
-    table.map(&call.device.memory, object, part)
+    context.table().map(&call.device.memory, object, part)
 }
 
 /// ENOENT if there is no such context, or nothing begins at the address.
@@ -27,5 +27,5 @@ pub(super) fn unmap(call: &Call<'_>, arguments: &mut Unmap) -> Result {
     if arguments.pad != 0 {
         return Err(EINVAL);
     }
-    call.table(arguments.context)?.unmap(&call.device.memory, arguments.address)
+    call.file.client.context(arguments.context)?.table().unmap(&call.device.memory, arguments.address)
 }

@@ -8,8 +8,11 @@
 //! | `table` | all ioctls, with the class of each |
 //! | `call` | takes an ioctl from its number to its handler, by its class |
 //! | `info` | INFO |
-//! | `buffer` | buffers |
+//! | `context` | CONTEXT_CREATE, CONTEXT_DESTROY, CONTEXT_STATUS |
+//! | `submit`, `sync` | SUBMIT, and the fences of a submission |
+//! | `wait` | WAIT |
 //! | `fdinfo` | what a file's fdinfo says |
+//! | `buffer`, `map` | BUFFER_*, MAP, UNMAP |
 //! | `capability` | GET_CAP, as far as the core does not answer it |
 //!
 //! A handler is a function in a file of its own that takes a [`Call`], for an ioctl of class Device also a
@@ -18,9 +21,14 @@
 mod buffer;
 mod call;
 mod capability;
+mod context;
 mod fdinfo;
 mod info;
+mod map;
+mod submit;
+mod sync;
 mod table;
+mod wait;
 
 use kernel::{
     prelude::*,
@@ -28,13 +36,16 @@ use kernel::{
 };
 use lifeboat_core::class::{Class, Entry, Presence};
 use lifeboat_core::errno::Errno;
+use lifeboat_driver::Driver;
 
 use crate::bringup::Working;
+use crate::client::Client;
 use crate::device::Device;
 use crate::errno::from_core;
 use crate::glue::{Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
 use crate::holders::FileHold;
 use crate::memory::{Buffer, Object, Placement};
+use crate::registration::Driven;
 
 /// The nodes of a device, beside its `struct drm_device`. While they are there, programs may hold the device.
 pub(crate) struct Node {
@@ -58,6 +69,8 @@ impl Drop for Node {
 #[pin_data]
 pub(crate) struct File {
     device: Arc<Device>,
+    #[pin]
+    pub(crate) client: Client,
     _hold: FileHold,
 }
 
@@ -94,7 +107,9 @@ impl Nodes for Node {
             if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
                 return Err(from_core(Errno::from(refusal)));
             }
-            Ok(try_pin_init!(File { _hold: device.holding.hold_file()?, device }))
+            Ok(
+                try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(Driven::rings(&device.info)), device }),
+            )
         })
     }
 

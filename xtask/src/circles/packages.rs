@@ -1,4 +1,4 @@
-//! Which crates there are: those of the workspace, and the kernel module, which cargo does not know.
+//! Which crates there are: those of the workspace, and those of the kernel module, which cargo does not know.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,9 @@ use super::error::CirclesError;
 
 /// The kernel module's name here.
 pub(super) const KERNEL: &str = "kernel";
+
+/// The kernel module's scheduler, which cargo does not know either.
+const JOBQUEUE: &str = "jobqueue";
 
 /// A crate: a package with the files that its targets begin with.
 pub(super) struct Crate {
@@ -23,6 +26,7 @@ pub(super) fn all(root: &Path) -> Result<Vec<Crate>, CirclesError> {
     let metadata = MetadataCommand::new().current_dir(root).no_deps().exec()?;
     let mut crates: Vec<_> = metadata.packages.iter().map(of_package).collect();
     crates.push(Crate { name: KERNEL.to_owned(), roots: vec![root.join("kernel/src/module.rs")] });
+    crates.push(Crate { name: JOBQUEUE.to_owned(), roots: vec![root.join("kernel/jobqueue/src/lib.rs")] });
     crates.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(crates)
 }

@@ -297,6 +297,26 @@ impl Gpu for SecondGpu {
         }
     }
 
+    const COMMAND_BYTES: usize = ENTRY_BYTES as usize;
+
+    fn decode(bytes: &[u8]) -> Result<Command, InvalidArgument> {
+        if bytes.len() != Self::COMMAND_BYTES {
+            return Err(InvalidArgument("length"));
+        }
+        let word = |index: usize| u32::from_le_bytes(bytes[4 * index..][..4].try_into().expect("four bytes"));
+        let command = match (word(0), u8::try_from(word(5))) {
+            (op::FILL, Ok(value)) => Command::Fill { dst: GpuVa(word(2).into()), bytes: word(4), value },
+            (op::FILL, Err(_)) => return Err(InvalidArgument("value")),
+            (op::HANG, Ok(0)) if word(2) == 0 && word(4) == 0 => Command::Hang,
+            (op::HANG, _) => return Err(InvalidArgument("reserved")),
+            _ => return Err(InvalidArgument("opcode")),
+        };
+        if [1, 3, 6, 7].iter().any(|reserved| word(*reserved) != 0) {
+            return Err(InvalidArgument("reserved"));
+        }
+        Self::check(&command).map(|()| command)
+    }
+
     fn work(context: ContextId, commands: &[Command]) -> Work<'_> {
         Work { context, commands }
     }

@@ -15,6 +15,7 @@ use lifeboat::core::errno::Errno;
 use lifeboat::core::fence::FenceError;
 use lifeboat::core::unplug::Loss;
 use lifeboat::{Bus, CallError, Event, Fence, Kind, Minor, Module, Policy, Priority, Subscription, WaitError};
+use lifeboat_driver::gpu::{Gpu, GpuVa, InvalidArgument};
 use lifeboat_drm::{Capability, Commit, Drm, Options, Placement, kinds};
 use lifeboat_pci_model::{Card, Slot};
 
@@ -199,4 +200,22 @@ fn a_completion_whose_interrupt_is_lost_is_collected_before_the_job_is_judged() 
     assert_eq!((first(&buffer), client.context.reset_stats().guilty), (5, 0));
     drop((buffer, client));
     machine.finish();
+}
+
+#[test]
+fn drv_2_its_commands_have_one_encoding_each() {
+    let words = |words: [u32; 8]| words.map(u32::to_le_bytes).concat();
+    let fill = words([1, 0, 0x3000, 0, 64, 7, 0, 0]);
+    assert_eq!(SecondGpu::decode(&fill), Ok(Command::Fill { dst: GpuVa(0x3000), bytes: 64, value: 7 }));
+    assert_eq!(SecondGpu::decode(&words([2, 0, 0, 0, 0, 0, 0, 0])), Ok(Command::Hang));
+    let refused = [
+        (words([3, 0, 0, 0, 0, 0, 9, 0]), "opcode"),
+        (words([1, 1, 0x3000, 0, 64, 7, 0, 0]), "reserved"),
+        (words([1, 0, 0x3000, 0, 64, 256, 0, 0]), "value"),
+        (words([1, 0, 0x3000, 0, 0, 7, 0, 0]), "bytes"),
+        (fill[1..].to_vec(), "length"),
+    ];
+    for (bytes, argument) in refused {
+        assert_eq!(SecondGpu::decode(&bytes), Err(InvalidArgument(argument)));
+    }
 }

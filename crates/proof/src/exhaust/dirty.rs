@@ -2,24 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use lifeboat::{CallError, Priority};
-use lifeboat_lb1_hosted::command::Work;
-use lifeboat_lb1_hosted::{Device, Submission};
-
 use super::mode::Fate;
 use super::point::{self, LIMIT, Point};
-use super::rig::{Heard, Peer, Rig};
+use super::rig::{Heard, Rig};
 use super::verdict::Wrongs;
-use super::world::World;
+use crate::subject::{Card as _, Slot as _, Subject, World};
 
 /// Between two looks whether the device works.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// After a deed: every fence signals, the device meets its fate, and then it is pulled out. Gives the accesses since `before`;
 /// `armed` is when the point was armed.
-pub(super) fn aftermath(
-    rig: &Rig,
-    world: &World,
+pub(super) fn aftermath<S: Subject>(
+    rig: &Rig<S>,
+    world: &S::World,
     point: &Point,
     (before, armed): (u64, u64),
     wrongs: &mut Wrongs,
@@ -31,17 +27,23 @@ pub(super) fn aftermath(
     // A fault that has not happened has changed nothing.
     let fate = if rig.was_reached() { point.mode.fate() } else { Fate::WorksOn };
     meet(fate, rig, world, &mut heard, wrongs)?;
-    let accesses = rig.card.counters().accesses - before;
+    let accesses = rig.card.accesses() - before;
     pull(rig, &mut heard, wrongs);
     point::settle(world, true, wrongs);
-    point::after_loss(world, point, wrongs)?;
+    point::after_loss::<S>(world, point, wrongs)?;
     Ok(accesses)
 }
 
 /// Waits until the device has met its fate.
-fn meet(fate: Fate, rig: &Rig, world: &World, heard: &mut Heard, wrongs: &mut Wrongs) -> Result<(), String> {
+fn meet<S: Subject>(
+    fate: Fate,
+    rig: &Rig<S>,
+    world: &S::World,
+    heard: &mut Heard,
+    wrongs: &mut Wrongs,
+) -> Result<(), String> {
     if fate == Fate::WorksOn {
-        if let Err(why) = point::still_works(world, wrongs) {
+        if let Err(why) = point::still_works::<S>(world, wrongs) {
             while rig.hear(LOOK, heard, wrongs) {}
             return Err(format!("{why}; the bus has told: {heard:?}"));
         }
@@ -50,10 +52,10 @@ fn meet(fate: Fate, rig: &Rig, world: &World, heard: &mut Heard, wrongs: &mut Wr
     let began = Instant::now();
     loop {
         while rig.hear(Duration::ZERO, heard, wrongs) {}
-        let bound = heard.bound.and_then(|minor| rig.bus.device(minor)).filter(Device::is_live);
+        let bound = heard.bound.and_then(|minor| rig.bus.device::<S::Device>(minor)).filter(S::is_live);
         let met = match fate {
             Fate::GivenUp => bound.is_none() && heard.given_up.is_some(),
-            _ => bound.is_some_and(|device| works(&device) && device.is_live()),
+            _ => bound.is_some_and(|device| S::works(&device) && S::is_live(&device)),
         };
         if met {
             return Ok(());
@@ -67,23 +69,8 @@ fn meet(fate: Fate, rig: &Rig, world: &World, heard: &mut Heard, wrongs: &mut Wr
     }
 }
 
-/// Whether a device executes a job, on both rings.
-fn works(device: &Device) -> bool {
-    let ends = || {
-        let handle = device.open()?;
-        let context = handle.create_context()?;
-        let queue = |ring| handle.create_queue(&context, ring, Priority::Normal);
-        let queues = [queue(0)?, queue(1)?];
-        let job = |queue| handle.submit(&Submission::new(queue, &[Work::Nop]));
-        let jobs = [job(&queues[0])?, job(&queues[1])?];
-        // The queues stay until both have ended.
-        Ok::<_, CallError>(jobs.iter().all(|job| job.wait(LIMIT).is_ok()))
-    };
-    ends() == Ok(true)
-}
-
 /// Pulls out what is there, and waits until nothing is bound.
-fn pull(rig: &Rig, heard: &mut Heard, wrongs: &mut Wrongs) {
+fn pull<S: Subject>(rig: &Rig<S>, heard: &mut Heard, wrongs: &mut Wrongs) {
     rig.slot.remove();
     while heard.bound.is_some() {
         if !rig.hear(LIMIT, heard, wrongs) {
@@ -94,7 +81,7 @@ fn pull(rig: &Rig, heard: &mut Heard, wrongs: &mut Wrongs) {
 }
 
 /// Whether the device comes to be bound is left to when it happens. Then it must go.
-pub(super) fn probe(rig: &Rig, point: &Point, wrongs: &mut Wrongs) -> Result<u64, String> {
+pub(super) fn probe<S: Subject>(rig: &Rig<S>, point: &Point, wrongs: &mut Wrongs) -> Result<u64, String> {
     let armed = rig.arm(point);
     rig.plug()?;
     let mut heard = Heard::default();
@@ -106,18 +93,23 @@ pub(super) fn probe(rig: &Rig, point: &Point, wrongs: &mut Wrongs) -> Result<u64
     if point.at.is_none() && heard.bound.is_none() {
         return Err(format!("the device could not be bound: {heard:?}"));
     }
-    let accesses = rig.card.counters().accesses;
+    let accesses = rig.card.accesses();
     rig.check_reached(point, armed, wrongs);
     pull(rig, &mut heard, wrongs);
     Ok(accesses)
 }
 
 /// A device is unbound while it happens to it.
-pub(super) fn unbind(rig: &Rig, point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<u64, String> {
+pub(super) fn unbind<S: Subject>(
+    rig: &Rig<S>,
+    point: &Point,
+    peer: &S::Peer,
+    wrongs: &mut Wrongs,
+) -> Result<u64, String> {
     rig.plug()?;
     let world = rig.world(peer)?;
     let mut heard = Heard { bound: Some(world.minor()), ..Heard::default() };
-    let before = rig.card.counters().accesses;
+    let before = rig.card.accesses();
     let armed = rig.arm(point);
     rig.bus.unbind_all();
     while heard.bound.is_some() {
@@ -125,9 +117,9 @@ pub(super) fn unbind(rig: &Rig, point: &Point, peer: &Peer, wrongs: &mut Wrongs)
             return Err(format!("the device was unbound, and the bus has told: {heard:?}"));
         }
     }
-    let accesses = rig.card.counters().accesses - before;
+    let accesses = rig.card.accesses() - before;
     rig.check_reached(point, armed, wrongs);
     pull(rig, &mut heard, wrongs);
-    point::after_loss(&world, point, wrongs)?;
+    point::after_loss::<S>(&world, point, wrongs)?;
     Ok(accesses)
 }

@@ -14,7 +14,6 @@ mod point;
 mod report;
 mod rig;
 mod verdict;
-mod world;
 
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -22,19 +21,20 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_sync::lint;
 
 pub use mode::Mode;
 pub use point::{Deed, Point, Ran, run};
 pub use report::{Failure, Line, Report, Sample};
-pub use rig::Peer;
-pub use world::{World, Wrong};
 
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::interrupt::Interrupt;
 use rig::Manner;
+
+use crate::drivers::Driver;
+use crate::subject::Subject;
 
 /// How often an undisturbed run is tried: on a busy machine a sound device may seem not to come out of its reset.
 const TRIES: usize = 3;
@@ -42,7 +42,7 @@ const TRIES: usize = 3;
 const THREADS_PER_PROCESSOR: usize = 4;
 
 const AFTER_HELP: &str = "\
-All modes together have some hundred thousand points, and take an hour or two; `--mode unplug --mode unchecked --mode hang` has \
+All modes of lb1 together have some hundred thousand points, and take an hour or two; `--mode unplug --mode unchecked --mode hang` has \
 those in which the device goes cleanly, or hangs, and takes minutes. --sample leaves most points out.
 
 Each failure is printed with the arguments that repeat it. The points of a session with interrupts in it are not quite the same \
@@ -54,7 +54,11 @@ Exit codes: 0 every point was as it must be; 1 one was not; 2 the request makes 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ExhaustArgs {
-    /// Only this call (see `lifeboat calls`), or `session`, `probe` or `unbind`
+    /// The driver that is put to the proof
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub driver: Driver,
+
+    /// Only this call (of LB1: see `lifeboat calls`), or `session`, `probe` or `unbind`
     #[arg(long, value_name = "NAME")]
     pub call: Option<String>,
 
@@ -66,7 +70,7 @@ pub struct ExhaustArgs {
     #[arg(long, value_name = "MODE", value_enum)]
     pub mode: Vec<Mode>,
 
-    /// Every untidy mode: the device neither goes nor stays as it was; with --mode, these too
+    /// Every untidy mode: the device neither goes nor stays as it was, or its driver makes a mistake; with --mode, these too
     #[arg(long)]
     pub untidy: bool,
 
@@ -82,7 +86,7 @@ pub struct ExhaustArgs {
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZero<usize>>,
 
-    /// Print one JSON object: {"points","calls","failures","interrupted","seconds","table","failed","sample"}
+    /// Print one JSON object: {"driver","points","calls","failures","interrupted","seconds","table","failed","sample"}
     #[arg(long)]
     pub json: bool,
 
@@ -95,8 +99,23 @@ pub struct ExhaustArgs {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No call has this name.
-    #[error("there is no call {0:?}; `lifeboat calls` lists them, and there are session, probe and unbind")]
-    NoSuchCall(String),
+    #[error("{driver} has no call {name:?}; there are {}, session, probe and unbind", calls.join(", "))]
+    NoSuchCall {
+        /// Of which driver.
+        driver: &'static str,
+        /// Which.
+        name: String,
+        /// Those that there are.
+        calls: Vec<&'static str>,
+    },
+    /// The model of the device cannot do this.
+    #[error("the model of {driver} has no {mode}")]
+    NoSuchMode {
+        /// Of which driver.
+        driver: &'static str,
+        /// Which.
+        mode: String,
+    },
     /// It has fewer accesses.
     #[error("{deed} has no access {at}: undisturbed, it has {accesses}")]
     NoSuchAccess {
@@ -127,7 +146,9 @@ impl Error {
     /// What to tell the shell.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::NoSuchCall(_) | Self::NoSuchAccess { .. } | Self::NotInThisMode(_) => Exit::BadInput,
+            Self::NoSuchCall { .. } | Self::NoSuchMode { .. } | Self::NoSuchAccess { .. } | Self::NotInThisMode(_) => {
+                Exit::BadInput
+            }
             Self::Broken { .. } | Self::NoMachine(_) => Exit::Failed,
         }
     }
@@ -138,32 +159,46 @@ impl Error {
 /// # Errors
 /// [`Error`]. Points that are not as they must be are in the report.
 pub fn exhaust(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Error> {
+    match args.driver {
+        Driver::Lb1 => exhaust_of::<crate::drivers::Lb1>(args, interrupt),
+        Driver::Edu => exhaust_of::<crate::drivers::Edu>(args, interrupt),
+    }
+}
+
+fn exhaust_of<S: Subject>(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Error> {
     let began = Instant::now();
     lint::force(lint::Reaction::Keep);
-    let deeds = chosen(args)?;
-    let peer = Peer::new().map_err(Error::NoMachine)?;
+    let deeds = chosen::<S>(args)?;
+    let peer = S::peer().map_err(Error::NoMachine)?;
     let sample = args.sample.map(|every| Sample { every, seed: args.seed.unwrap_or_else(|| fastrand::u64(..)) });
-    let mut plan = plan(&deeds, args.at, &peer, interrupt)?;
+    let mut plan = plan::<S>(&deeds, args.at, &peer, interrupt)?;
     plan.thin_out(sample);
     let bar = progress(plan.points.len(), args.quiet);
-    let Results { failures, missed, left_out } = run_all(&plan.points, &peer, threads(args.jobs), &bar, interrupt);
+    let Results { failures, missed, left_out } = run_all::<S>(&plan.points, &peer, threads(args.jobs), &bar, interrupt);
     bar.finish_and_clear();
     // What was not run is in no count.
     plan.lines.iter_mut().for_each(|line| line.leave_out(&left_out));
     let lint = lint::take_reports().iter().map(ToString::to_string).collect();
     let lines = plan.lines.into_iter().map(|line| line.without(&missed)).collect();
-    let report = Report::new(lines, failures, lint, began.elapsed(), !left_out.is_empty() || plan.cut_short);
+    let report = Report::new(S::NAME, lines, failures, lint, began.elapsed(), !left_out.is_empty() || plan.cut_short);
     Ok(Report { sample, ..report })
 }
 
 /// What to do, and how.
-fn chosen(args: &ExhaustArgs) -> Result<Vec<(Deed, Mode)>, Error> {
+fn chosen<S: Subject>(args: &ExhaustArgs) -> Result<Vec<(Deed, Mode)>, Error> {
     let all = args.mode.is_empty() && !args.untidy;
     let wanted = |mode: &Mode| all || args.mode.contains(mode) || args.untidy && mode.is_dirty();
-    let modes = || Mode::value_variants().iter().copied().filter(wanted);
-    let all = modes().flat_map(|mode| Deed::all(mode).map(move |deed| (deed, mode)));
+    if let Some(mode) = args.mode.iter().find(|mode| !S::MODES.contains(mode)) {
+        return Err(Error::NoSuchMode { driver: S::NAME, mode: crate::untidy::name(mode) });
+    }
+    let modes = || S::MODES.iter().copied().filter(wanted);
+    let all = modes().flat_map(|mode| Deed::all::<S>(mode).map(move |deed| (deed, mode)));
     let Some(name) = &args.call else { return Ok(all.collect()) };
-    let only = Deed::named(name).ok_or_else(|| Error::NoSuchCall(name.clone()))?;
+    let only = Deed::named::<S>(name).ok_or_else(|| Error::NoSuchCall {
+        driver: S::NAME,
+        name: name.clone(),
+        calls: S::CALLS.iter().map(|call| call.name).collect(),
+    })?;
     let chosen: Vec<_> = all.filter(|(deed, _)| *deed == only).collect();
     if chosen.is_empty() { Err(Error::NotInThisMode(only.name())) } else { Ok(chosen) }
 }
@@ -191,7 +226,12 @@ impl Plan {
 }
 
 /// Counts the accesses of each deed, undisturbed, and makes a point of each.
-fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interrupt) -> Result<Plan, Error> {
+fn plan<S: Subject>(
+    deeds: &[(Deed, Mode)],
+    at: Option<u64>,
+    peer: &S::Peer,
+    interrupt: &Interrupt,
+) -> Result<Plan, Error> {
     let (mut lines, mut points) = (Vec::new(), Vec::new());
     let (mut beyond, mut most) = (None, 0);
     let mut cut_short = false;
@@ -206,7 +246,7 @@ fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interr
         let known = undisturbed.iter().find(|known| (known.0, known.1) == (deed, manner)).map(|known| known.2);
         let counted = match known {
             Some(counted) => counted,
-            None => count(deed, mode, peer)?,
+            None => count::<S>(deed, mode, peer)?,
         };
         undisturbed.push((deed, manner, counted));
         // What touches no hardware is still tried once, with the loss right after it.
@@ -232,13 +272,13 @@ fn plan(deeds: &[(Deed, Mode)], at: Option<u64>, peer: &Peer, interrupt: &Interr
 }
 
 /// The accesses of a deed when nothing happens.
-fn count(deed: Deed, mode: Mode, peer: &Peer) -> Result<u64, Error> {
-    let mut ran = run(&Point { deed, mode, at: None }, peer);
+fn count<S: Subject>(deed: Deed, mode: Mode, peer: &S::Peer) -> Result<u64, Error> {
+    let mut ran = run::<S>(&Point { deed, mode, at: None }, peer);
     for _ in 1..TRIES {
         if ran.wrongs.is_empty() {
             break;
         }
-        ran = run(&Point { deed, mode, at: None }, peer);
+        ran = run::<S>(&Point { deed, mode, at: None }, peer);
     }
     match ran.wrongs.into_iter().next() {
         Some(why) => Err(Error::Broken { deed: deed.name(), why }),
@@ -263,7 +303,13 @@ struct Results {
 }
 
 /// Runs the points, several at a time.
-fn run_all(points: &[Point], peer: &Peer, threads: usize, bar: &ProgressBar, interrupt: &Interrupt) -> Results {
+fn run_all<S: Subject>(
+    points: &[Point],
+    peer: &S::Peer,
+    threads: usize,
+    bar: &ProgressBar,
+    interrupt: &Interrupt,
+) -> Results {
     let next = AtomicUsize::new(0);
     let results = Mutex::new((Vec::new(), Vec::new()));
     let ran = Mutex::new(vec![false; points.len()]);
@@ -271,8 +317,8 @@ fn run_all(points: &[Point], peer: &Peer, threads: usize, bar: &ProgressBar, int
         for _ in 0..threads.min(points.len()) {
             scope.spawn(|| {
                 while let Some((number, point)) = take(points, &next).filter(|_| !interrupt.is_requested()) {
-                    let Ran { wrongs, reached, .. } = run(point, peer);
-                    let failure = (!wrongs.is_empty()).then(|| Failure::new(point, wrongs));
+                    let Ran { wrongs, reached, .. } = run::<S>(point, peer);
+                    let failure = (!wrongs.is_empty()).then(|| Failure::new(S::NAME, point, wrongs));
                     if let Some(failure) = &failure {
                         bar.println(failure.to_string());
                     }

@@ -1,27 +1,23 @@
 //! One point: something that happens to the device at one access of one call.
 
 use std::fmt;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use lifeboat::core::class::Class;
 use lifeboat::core::errno::Errno;
 use lifeboat::{CallError, Event, Fence, WaitError};
-use lifeboat_lb1_hosted::CALLS;
 
 use super::dirty;
 use super::mode::{Fate, Mode};
-use super::rig::{Peer, Rig};
+use super::rig::Rig;
 use super::verdict::{Verdict, Wrongs};
-use super::world::World;
+use crate::subject::{Card as _, Slot as _, Subject, World};
 use crate::untidy;
 
 /// What no wait in here is to reach: something hangs.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// How long a call may take that waits for nothing. With the machine busy in all its threads, but no hang.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
-/// Rounds of the session: so many that it has some thousand accesses.
-const ROUNDS: usize = 240;
 
 /// What is under way meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,14 +34,14 @@ pub enum Deed {
 
 impl Deed {
     /// All there are, for a mode.
-    pub fn all(mode: Mode) -> impl Iterator<Item = Self> {
+    pub fn all<S: Subject>(mode: Mode) -> impl Iterator<Item = Self> {
         let bus_side = [Self::Probe, Self::Unbind].into_iter().filter(move |_| mode == Mode::Unplug || mode.is_dirty());
-        CALLS.iter().map(|call| Self::Call(call.name)).chain([Self::Session]).chain(bus_side)
+        S::CALLS.iter().map(|call| Self::Call(call.name)).chain([Self::Session]).chain(bus_side)
     }
 
     /// By its name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::all(Mode::Unplug).find(|deed| deed.name() == name)
+    pub fn named<S: Subject>(name: &str) -> Option<Self> {
+        Self::all::<S>(Mode::Unplug).find(|deed| deed.name() == name)
     }
 
     /// Its name: the call's, or its own.
@@ -89,23 +85,25 @@ pub struct Ran {
 }
 
 /// Runs a point.
-pub fn run(point: &Point, peer: &Peer) -> Ran {
+pub fn run<S: Subject>(point: &Point, peer: &S::Peer) -> Ran {
     let mut wrongs = Wrongs::default();
-    let (accesses, reached) = try_run(point, peer, &mut wrongs).unwrap_or_else(|why| {
+    let (accesses, reached) = try_run::<S>(point, peer, &mut wrongs).unwrap_or_else(|why| {
         wrongs.add(why);
         (0, false)
     });
     Ran { accesses, reached, wrongs: wrongs.into_list() }
 }
 
-fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<(u64, bool), String> {
-    let rig = Rig::new(point.mode)?;
+fn try_run<S: Subject>(point: &Point, peer: &S::Peer, wrongs: &mut Wrongs) -> Result<(u64, bool), String> {
+    let rig = Rig::<S>::new(point.mode)?;
     let accesses = match point.deed {
-        Deed::Call(name) => with_world(point, &rig, peer, wrongs, |world, wrongs| call(world, name, point, wrongs))?,
+        Deed::Call(name) => {
+            with_world(point, &rig, peer, wrongs, |world, wrongs| call::<S>(world, name, point, wrongs))?
+        }
         Deed::Session => with_world(point, &rig, peer, wrongs, |world, wrongs| {
-            for _ in 0..ROUNDS {
-                for info in CALLS {
-                    call(world, info.name, point, wrongs)?;
+            for _ in 0..S::ROUNDS {
+                for info in S::CALLS {
+                    call::<S>(world, info.name, point, wrongs)?;
                 }
                 // So that the next round finds room in the ring, and the accesses are about the same each time.
                 wait_for_job(world, wrongs);
@@ -128,42 +126,35 @@ fn try_run(point: &Point, peer: &Peer, wrongs: &mut Wrongs) -> Result<(u64, bool
                 (Event::Added { .. }, None) | (_, Some(_)) => {}
                 (_, None) => return Err("the device could not be bound".to_owned()),
             }
-            rig.card.counters().accesses
+            rig.card.accesses()
         }
         Deed::Unbind => {
             rig.plug()?;
             let world = rig.world(peer)?;
-            let before = rig.card.counters().accesses;
+            let before = rig.card.accesses();
             let armed = rig.arm(point);
             rig.bus.unbind_all();
             rig.removed()?;
             rig.check_reached(point, armed, wrongs);
-            let accesses = rig.card.counters().accesses - before;
-            after_loss(&world, point, wrongs)?;
+            let accesses = rig.card.accesses() - before;
+            after_loss::<S>(&world, point, wrongs)?;
             accesses
         }
     };
-    let Rig { bus, card, reached, .. } = rig;
-    if let Err(holders) = bus.shutdown() {
-        wrongs.add(format!("something is left: {holders}"));
-    }
-    for violation in card.witness().violations() {
-        wrongs.add(format!("the witness saw: {violation}"));
-    }
-    Ok((accesses, reached.load(Relaxed)))
+    Ok((accesses, rig.end(wrongs)))
 }
 
 /// Does something to a device to which it happens, and sees how both are afterwards.
-fn with_world(
+fn with_world<S: Subject>(
     point: &Point,
-    rig: &Rig,
-    peer: &Peer,
+    rig: &Rig<S>,
+    peer: &S::Peer,
     wrongs: &mut Wrongs,
-    deed: impl FnOnce(&World, &mut Wrongs) -> Result<(), String>,
+    deed: impl FnOnce(&S::World, &mut Wrongs) -> Result<(), String>,
 ) -> Result<u64, String> {
     rig.plug()?;
     let world = rig.world(peer)?;
-    let before = rig.card.counters().accesses;
+    let before = rig.card.accesses();
     let armed = rig.arm(point);
     deed(&world, wrongs)?;
     if point.mode.is_dirty() && point.at.is_some() {
@@ -172,13 +163,13 @@ fn with_world(
     if point.mode == Mode::Hang {
         settle(&world, false, wrongs);
         rig.check_reached(point, armed, wrongs);
-        let accesses = rig.card.counters().accesses - before;
-        still_works(&world, wrongs)?;
+        let accesses = rig.card.accesses() - before;
+        still_works::<S>(&world, wrongs)?;
         return Ok(accesses);
     }
     if point.at.is_none() {
         settle(&world, false, wrongs);
-        return Ok(rig.card.counters().accesses - before);
+        return Ok(rig.card.accesses() - before);
     }
     // The worker's accesses and those of interrupts come when they come, after the call; the point may be one of them.
     world.owed().iter().for_each(|fence| expect_signal(fence, wrongs));
@@ -187,13 +178,13 @@ fn with_world(
     rig.slot.remove();
     rig.removed()?;
     settle(&world, true, wrongs);
-    after_loss(&world, point, wrongs)?;
-    Ok(rig.card.counters().accesses - before)
+    after_loss::<S>(&world, point, wrongs)?;
+    Ok(rig.card.accesses() - before)
 }
 
 /// Makes a call, and holds it to its class.
-fn call(world: &World, name: &'static str, point: &Point, wrongs: &mut Wrongs) -> Result<(), String> {
-    let class = class(name)?;
+fn call<S: Subject>(world: &S::World, name: &'static str, point: &Point, wrongs: &mut Wrongs) -> Result<(), String> {
+    let class = class::<S>(name)?;
     let began = Instant::now();
     let answer = world.call(name).map_err(|wrong| wrong.to_string())?.map_err(CallError::errno);
     let took = began.elapsed();
@@ -215,13 +206,13 @@ fn call(world: &World, name: &'static str, point: &Point, wrongs: &mut Wrongs) -
     Ok(())
 }
 
-fn class(name: &str) -> Result<Class, String> {
-    let found = CALLS.iter().find(|call| call.name == name);
+fn class<S: Subject>(name: &str) -> Result<Class, String> {
+    let found = S::CALLS.iter().find(|call| call.name == name);
     found.map(|call| call.class).ok_or_else(|| format!("{name} is not in the table"))
 }
 
 /// Every fence that is owed signals, and every event comes, once.
-pub(super) fn settle(world: &World, lost: bool, wrongs: &mut Wrongs) {
+pub(super) fn settle(world: &impl World, lost: bool, wrongs: &mut Wrongs) {
     world.take_owed().iter().for_each(|fence| expect_signal(fence, wrongs));
     if let Some(why) = world.miscounted(lost) {
         wrongs.add(why);
@@ -229,7 +220,7 @@ pub(super) fn settle(world: &World, lost: bool, wrongs: &mut Wrongs) {
 }
 
 /// The job submitted last ends.
-fn wait_for_job(world: &World, wrongs: &mut Wrongs) {
+fn wait_for_job(world: &impl World, wrongs: &mut Wrongs) {
     if let Some(job) = world.last_job() {
         expect_signal(&job, wrongs);
     }
@@ -242,8 +233,8 @@ pub(super) fn expect_signal(fence: &Fence, wrongs: &mut Wrongs) {
 }
 
 /// Every call once more: now its class leaves one answer.
-pub(super) fn after_loss(world: &World, point: &Point, wrongs: &mut Wrongs) -> Result<(), String> {
-    for info in CALLS {
+pub(super) fn after_loss<S: Subject>(world: &S::World, point: &Point, wrongs: &mut Wrongs) -> Result<(), String> {
+    for info in S::CALLS {
         let answer = world.call(info.name).map_err(|wrong| wrong.to_string())?.map_err(CallError::errno);
         let allowed = match point.mode {
             Mode::Unchecked => Verdict::past_the_entry(info.class),
@@ -258,10 +249,10 @@ pub(super) fn after_loss(world: &World, point: &Point, wrongs: &mut Wrongs) -> R
 }
 
 /// After all that the device works: perhaps not for the first job, which may be the one that hangs.
-pub(super) fn still_works(world: &World, wrongs: &mut Wrongs) -> Result<(), String> {
+pub(super) fn still_works<S: Subject>(world: &S::World, wrongs: &mut Wrongs) -> Result<(), String> {
     for attempt in 0.. {
         world
-            .call("submit")
+            .call(S::WORK)
             .map_err(|wrong| wrong.to_string())?
             .map_err(|error| format!("a job is refused: {error}"))?;
         let ends: Vec<_> = world.take_owed().iter().map(|job| job.wait(LIMIT)).collect();

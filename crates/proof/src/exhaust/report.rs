@@ -17,6 +17,8 @@ const COLUMNS: usize = 6;
 /// What was done, and what was wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// The driver that was put to the proof.
+    pub driver: &'static str,
     /// Points that were run.
     pub points: usize,
     /// Calls, and what else was put to the test.
@@ -93,14 +95,15 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub(super) fn new(point: &Point, wrong: Vec<String>) -> Self {
+    pub(super) fn new(driver: &str, point: &Point, wrong: Vec<String>) -> Self {
         let Point { deed, mode, at } = *point;
-        Self { call: deed.name(), mode, at: at.unwrap_or(0), wrong, repeat: point.to_string() }
+        Self { call: deed.name(), mode, at: at.unwrap_or(0), wrong, repeat: format!("--driver {driver} {point}") }
     }
 }
 
 impl Report {
     pub(super) fn new(
+        driver: &'static str,
         table: Vec<Line>,
         failed: Vec<Failure>,
         lint: Vec<String>,
@@ -111,6 +114,7 @@ impl Report {
         names.sort_unstable();
         names.dedup();
         Self {
+            driver,
             points: table.iter().map(|line| line.points).sum(),
             calls: names.len(),
             failures: failed.len() + lint.len(),
@@ -188,9 +192,12 @@ impl fmt::Display for Report {
         if let Some(Sample { every, seed }) = self.sample {
             writeln!(f, "a sample: every point of {every}, seed {seed}")?;
         }
-        let Self { points, calls, failures, seconds, .. } = self;
+        let Self { driver, points, calls, failures, seconds, .. } = self;
         let reached: usize = self.table.iter().map(|line| line.reached).sum();
-        write!(f, "\n{points} points of {calls} calls in {seconds:.1} s, {reached} of them at an access: ")?;
+        write!(
+            f,
+            "\n{points} points of {calls} calls of {driver} in {seconds:.1} s, {reached} of them at an access: "
+        )?;
         match failures {
             0 if self.interrupted => writeln!(f, "INTERRUPTED; until then every one was as it must be."),
             0 => writeln!(f, "OK, every one as it must be."),

@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::vitals::Watch;
 use lifeboat::{Bus, Event, Minor, Policy, Subscription, UnplugReport, WaitError};
-use lifeboat_gpu::{Card, Config, Slot, Trigger};
-use lifeboat_lb1_hosted::{Device, DmaBuf, Options, Placement, module_with};
 
 use super::mode::Mode;
 use super::point::{LIMIT, Point};
 use super::verdict::Wrongs;
-use super::world::World;
+use crate::subject::{Card as _, Slot as _, Subject, World as _};
 
 /// How long a job may take where jobs hang.
 const SHORT: Duration = Duration::from_millis(30);
 /// How long to wait for accesses that come after everything that is owed: what an interrupt handler does last.
 const AFTERMATH: Duration = Duration::from_millis(50);
+/// How long the driver's code may take where it does not return, and how long an unplug waits for it.
+const STUCK: Duration = Duration::from_millis(200);
 /// How closely a device is watched to which something untidy happens: a fault that ends by itself is to be seen by some looks.
 const WATCH: Watch = Watch { period: Watch::SHORTEST, stalls: 3 };
 
@@ -34,6 +34,8 @@ pub(super) struct Manner {
     job_timeout: Duration,
     check_entry: bool,
     watch: Watch,
+    driver_limit: Duration,
+    drain_limit: Duration,
 }
 
 impl Manner {
@@ -42,51 +44,52 @@ impl Manner {
             job_timeout: if mode == Mode::Hang || mode.is_dirty() { SHORT } else { LIMIT },
             check_entry: mode != Mode::Unchecked,
             watch: if mode.is_dirty() { WATCH } else { Watch::DEFAULT },
+            driver_limit: if mode.keeps_threads() { STUCK } else { LIMIT },
+            drain_limit: if mode.keeps_threads() { STUCK } else { LIMIT / 2 },
         }
     }
 }
 
 /// A machine with a card in its slot.
-pub(super) struct Rig {
+pub(super) struct Rig<S: Subject> {
     pub(super) bus: Bus,
     events: Subscription,
-    pub(super) slot: Arc<Slot>,
-    pub(super) card: Arc<Card>,
+    pub(super) slot: Arc<S::Slot>,
+    pub(super) card: Arc<S::Card>,
     /// The point was reached.
     pub(super) reached: Arc<AtomicBool>,
+    mode: Mode,
 }
 
-impl Rig {
+impl<S: Subject> Rig<S> {
     /// The card is not plugged in yet.
     pub(super) fn new(mode: Mode) -> Result<Self, String> {
         let trouble = |what: &str, error: &dyn fmt::Display| format!("{what}: {error}");
-        let card = Card::new(Config { vram_bytes: 1 << 20, ..Config::default() });
-        let card = card.map_err(|error| trouble("no card could be made", &error))?;
-        let Manner { job_timeout, check_entry, watch } = Manner::of(mode);
-        // The shortest limit there is: ten frames.
-        let module = module_with(Options { display_limit: Duration::ZERO, ..Options::default() });
+        let card = S::card().map_err(|error| trouble("no card could be made", &error))?;
+        let Manner { job_timeout, check_entry, watch, driver_limit, drain_limit } = Manner::of(mode);
         let mut bus = Bus::new(
-            module,
+            S::module(),
             Policy {
                 job_timeout,
                 extensions: 0,
                 guilty_limit: u32::MAX,
-                drain_limit: LIMIT / 2,
+                drain_limit,
                 check_entry,
                 watch,
+                driver_limit,
                 recovery: Budget { attempts: RECOVERIES, ..Budget::DEFAULT },
                 spacing: SPACING,
                 ..Policy::default()
             },
         );
         let events = bus.subscribe();
-        let slot = Slot::new("0000:01:00.0");
-        bus.attach(&slot).map_err(|error| trouble("no thread could be started", &error))?;
-        Ok(Self { bus, events, slot, card, reached: Arc::default() })
+        let slot = S::slot("0000:01:00.0");
+        slot.attach(&mut bus).map_err(|error| trouble("no thread could be started", &error))?;
+        Ok(Self { bus, events, slot, card, reached: Arc::default(), mode })
     }
 
     pub(super) fn plug(&self) -> Result<(), String> {
-        self.slot.insert(self.card.clone()).map_err(|error| error.to_string())
+        self.slot.insert(&self.card)
     }
 
     pub(super) fn event(&self) -> Result<Event, String> {
@@ -100,7 +103,7 @@ impl Rig {
         }
     }
 
-    pub(super) fn device(&self) -> Result<Device, String> {
+    pub(super) fn device(&self) -> Result<S::Device, String> {
         let minor = loop {
             match self.event()? {
                 Event::Added { minor, .. } => break minor,
@@ -111,9 +114,9 @@ impl Rig {
         self.bus.device(minor).ok_or_else(|| "the device that was announced is not there".to_owned())
     }
 
-    pub(super) fn world(&self, peer: &Peer) -> Result<World, String> {
-        let world = World::new(self.device()?, peer.exported.clone())
-            .map_err(|error| format!("the world could not be prepared: {error}"))?;
+    pub(super) fn world(&self, peer: &S::Peer) -> Result<S::World, String> {
+        let world =
+            S::world(self.device()?, peer).map_err(|error| format!("the world could not be prepared: {error}"))?;
         // On a busy machine it may be taken for hung where jobs may not take long.
         if world.done().wait(LIMIT) == Err(WaitError::TimedOut) {
             return Err("the first job has never ended".to_owned());
@@ -123,19 +126,20 @@ impl Rig {
 
     /// Has it happen. Says how many accesses there were before.
     pub(super) fn arm(&self, point: &Point) -> u64 {
-        for (when, fault) in point.at.into_iter().flat_map(|at| point.mode.faults(at)) {
+        let strikes = point.at.map(|at| S::strikes(point.mode, at)).unwrap_or_default();
+        for (number, strike) in strikes.into_iter().enumerate() {
             let reached = self.reached.clone();
-            let is_the_point = matches!(when, Trigger::Access(_));
+            let is_the_point = number == 0;
             let tell = move || reached.store(is_the_point || reached.load(Relaxed), Relaxed);
-            self.card.schedule_and_tell(when, fault, Box::new(tell));
+            self.card.strike(strike, Box::new(tell));
         }
-        self.card.counters().accesses
+        self.card.accesses()
     }
 
     /// Holds a point to what it promises: if there have been so many accesses since it was armed, it has happened. To be
     /// asked before the card is pulled in any other way.
     pub(super) fn check_reached(&self, point: &Point, armed: u64, wrongs: &mut Wrongs) {
-        let since = self.card.counters().accesses - armed;
+        let since = self.card.accesses() - armed;
         let Some(at) = point.at.filter(|at| *at <= since) else { return };
         let began = Instant::now();
         // The access is counted a moment before.
@@ -169,7 +173,7 @@ impl Rig {
             Event::Removed { report } => {
                 heard.bound = None;
                 heard.losses.push(report.loss.to_string());
-                if let Err(wrong) = waited_for_all(&report) {
+                if let Err(wrong) = self.judge(&report) {
                     wrongs.add(wrong);
                 }
             }
@@ -181,17 +185,42 @@ impl Rig {
         true
     }
 
+    fn judge(&self, report: &UnplugReport) -> Result<(), String> {
+        if self.mode.keeps_threads() { Ok(()) } else { waited_for_all(report) }
+    }
+
+    /// Switches the machine off. Says whether the point was reached.
+    pub(super) fn end(self, wrongs: &mut Wrongs) -> bool {
+        let Self { mut bus, card, reached, mode, .. } = self;
+        bus.stop();
+        let began = Instant::now();
+        // A thread that was left behind counts until it has returned.
+        while mode.keeps_threads() && !bus.counts().is_empty() && began.elapsed() < LIMIT {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if let Err(holders) = bus.shutdown() {
+            wrongs.add(format!("something is left: {holders}"));
+        }
+        for mistake in card.mistakes() {
+            wrongs.add(format!("the card saw: {mistake}"));
+        }
+        reached.load(Relaxed)
+    }
+
     /// Waits for the end of the binding.
     pub(super) fn removed(&self) -> Result<(), String> {
         match self.event()? {
-            Event::Removed { report } => waited_for_all(&report),
+            Event::Removed { report } => self.judge(&report),
             other => Err(format!("expected the removal, heard {other:?}")),
         }
     }
 }
 
-/// Refuses an unplug that went on without somebody.
+/// Refuses an unplug that went on without somebody, or was caused by code that did not return.
 fn waited_for_all(report: &UnplugReport) -> Result<(), String> {
+    if let Some(overstay) = &report.overstay {
+        return Err(format!("the driver was found not to return: {overstay}"));
+    }
     match [&report.holdouts, &report.registers_held, &report.threads_held].into_iter().flatten().next() {
         None => Ok(()),
         Some(held) => Err(format!("the unplug did not wait for everyone: {held}")),
@@ -207,30 +236,4 @@ pub(super) struct Heard {
     pub(super) given_up: Option<String>,
     /// Why devices were unbound.
     pub(super) losses: Vec<String>,
-}
-
-/// Another machine, of which calls import something. Nothing happens to it.
-pub struct Peer {
-    exported: DmaBuf,
-    // Dropped after what is of them.
-    _bus: Bus,
-    _slot: Arc<Slot>,
-}
-
-impl Peer {
-    /// A machine with a device that has exported a buffer.
-    ///
-    /// # Errors
-    /// In words, what of it went wrong.
-    pub fn new() -> Result<Self, String> {
-        let rig = Rig::new(Mode::Unplug)?;
-        rig.plug()?;
-        let device = rig.device()?;
-        let exported = device.open().and_then(|handle| {
-            let buffer = handle.create_buffer(Placement::Host, 4096)?;
-            handle.export(&buffer)
-        });
-        let exported = exported.map_err(|error| error.to_string())?;
-        Ok(Self { exported, _bus: rig.bus, _slot: rig.slot })
-    }
 }

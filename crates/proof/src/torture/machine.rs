@@ -418,8 +418,11 @@ impl Seat {
     }
 }
 
-/// Nobody may have been left behind by an unplug.
+/// Nobody may have been left behind by an unplug, and a driver that makes no mistake is not found to make one.
 fn judge(report: &UnplugReport, stage: &Stage) {
+    if let Some(overstay) = &report.overstay {
+        stage.wrong(format!("the driver of device {} was found not to return: {overstay}", report.minor));
+    }
     for holdouts in report.holdouts.iter().chain(&report.registers_held).chain(&report.threads_held) {
         stage.wrong(format!("the unplug of device {} did not wait for everyone: {holdouts}", report.minor));
     }

@@ -143,7 +143,7 @@ impl Plan {
     /// The same for an untidy fault.
     fn armed_untidy(&self, untidy: Untidy) -> Vec<(Trigger, Fault)> {
         let when = if Self::comes_at_access(untidy) { Trigger::Access(self.at) } else { Trigger::Job(self.at) };
-        let mut armed = vec![(when, untidy.fault(self.moment(), Duration::from_micros(5 * self.at)))];
+        let mut armed = vec![(when, crate::drivers::fault(untidy, self.moment(), Duration::from_micros(5 * self.at)))];
         if untidy == Untidy::LyingReset {
             // The reset of the ring, or the reset of the device after a failed one of the ring.
             let resets = [Fault::FailedReset, Fault::LyingReset];

@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use lifeboat::calls::{Arguments, Bound, Call, Callee, Entrance, Key, Reach};
-use lifeboat::core::class::Refusal;
+use lifeboat::core::class::{Presence, Refusal};
 use lifeboat::core::fence::FenceError;
 use lifeboat::driver::{DriverError, Io};
 use lifeboat::subsystem::{NoJob, Site, Subsystem};
-use lifeboat::{Base, CallError, Fence, Hardware, Link, Mapped, Timeline, Unsignalled};
+use lifeboat::{Base, CallError, Fence, Hardware, Link, Mapped, Minor, Timeline, Unsignalled};
 use lifeboat_edu::{Edu, Ended};
 use lifeboat_pci::HostMemory;
 use lifeboat_sync::lint::{Class, Mutex};
@@ -42,6 +42,8 @@ pub struct Service {
 #[derive(Default)]
 struct Waiting {
     asked: Option<Asked>,
+    /// Memory that the device may still reach, though nobody waits for that any more (SCHED-2).
+    reached: Vec<Mapped>,
     is_lost: bool,
 }
 
@@ -138,6 +140,18 @@ impl Callee for Device {
     }
 }
 
+impl Device {
+    /// Its number.
+    pub fn minor(&self) -> Minor {
+        self.0.minor()
+    }
+
+    /// How it stands with the device.
+    pub fn presence(&self) -> Presence {
+        self.0.subsystem().link.presence()
+    }
+}
+
 impl Service {
     fn ask(&self, next: Asked) -> Result<(), CallError> {
         let mut waiting = self.waiting.lock();
@@ -163,11 +177,14 @@ impl Service {
         }
     }
 
-    /// Ends what the device was asked for.
+    /// Ends what the device was asked for. Memory stays until the device has done that, or is stopped.
     fn end(&self, result: Result<u32, FenceError>) {
-        let asked = self.waiting.lock().asked.take();
-        let Some(Asked { promise, value, memory, .. }) = asked else { return };
-        if let Some(mapped) = memory {
+        let mut waiting = self.waiting.lock();
+        let Some(Asked { promise, value, memory, .. }) = waiting.asked.take() else { return };
+        waiting.reached.extend(memory);
+        let left = if result.is_ok() { std::mem::take(&mut waiting.reached) } else { Vec::new() };
+        drop(waiting);
+        for mapped in left {
             self.link.unmap(mapped.iova);
         }
         promise.end(result.map(|number| {
@@ -194,6 +211,11 @@ impl Subsystem for Service {
     fn retire(&self) {
         self.waiting.lock().is_lost = true;
         self.end(Err(FenceError::Lost));
+    }
+
+    fn clear(&self) {
+        let reached = std::mem::take(&mut self.waiting.lock().reached);
+        drop(reached);
     }
 
     fn interrupt(&self, link: &Link, _: &Ended) -> bool {

@@ -6,7 +6,7 @@
 mod requests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use lifeboat::core::errno::Errno;
@@ -16,111 +16,13 @@ use lifeboat::core::vitals::Watch;
 use lifeboat::driver::Driver as _;
 use lifeboat::{Bus, CallError, Event, Minor, Module, Policy, Subscription, WaitError};
 use lifeboat_edu_hosted::{Device, Service};
-use lifeboat_pci::{HostMemory, Iova};
-use lifeboat_pci_model::{Card, Model, Slot, Upstream};
-use parking_lot::Mutex;
+use lifeboat_edu_model::{Educational, card};
+use lifeboat_pci::HostMemory;
+use lifeboat_pci_model::{Card, Slot};
 
 /// Long enough for a busy machine.
 const LONG: Duration = Duration::from_mins(1);
 const LOST: Result<(), WaitError> = Err(WaitError::Failed(FenceError::Lost));
-
-/// The registers as QEMU's docs/specs/edu.rst describes them, written from that text alone.
-struct Educational {
-    revision: u32,
-    registers: Mutex<Registers>,
-    buffer: Mutex<[u8; 4096]>,
-    /// The device takes its time: factorials are never done.
-    is_slow: AtomicBool,
-    /// Its interrupts get lost.
-    is_mute: AtomicBool,
-    /// What liveness answers is wrong by so much.
-    error: AtomicU32,
-}
-
-#[derive(Default)]
-struct Registers {
-    liveness: u32,
-    factorial: u32,
-    status: u32,
-    sources: u32,
-    dma: [u32; 6],
-}
-
-impl Educational {
-    fn new(revision: u32) -> Self {
-        Self {
-            revision,
-            registers: Mutex::default(),
-            buffer: Mutex::new([0; 4096]),
-            is_slow: AtomicBool::new(false),
-            is_mute: AtomicBool::new(false),
-            error: AtomicU32::new(0),
-        }
-    }
-
-    fn raise(&self, source: u32, upstream: &Upstream<'_>) {
-        self.registers.lock().sources |= source;
-        if !self.is_mute.load(SeqCst) {
-            upstream.interrupt();
-        }
-    }
-
-    fn transfer(&self, command: u32, upstream: &Upstream<'_>) {
-        let [from, _, to, _, count, _] = self.registers.lock().dma;
-        let mut bytes = vec![0; count as usize];
-        if command & 2 == 0 {
-            assert_eq!(to, 0x4_0000);
-            if upstream.read(Iova(from.into()), &mut bytes) {
-                self.buffer.lock()[..bytes.len()].copy_from_slice(&bytes);
-            }
-        } else {
-            assert_eq!(from, 0x4_0000);
-            bytes.copy_from_slice(&self.buffer.lock()[..count as usize]);
-            upstream.write(Iova(to.into()), &bytes);
-        }
-        if command & 4 != 0 {
-            self.raise(0x100, upstream);
-        }
-    }
-}
-
-impl Model for Educational {
-    fn read(&self, register: u64) -> u32 {
-        let registers = self.registers.lock();
-        match register {
-            0x00 => 0x0000_00ed | self.revision << 16,
-            0x04 => !registers.liveness ^ self.error.load(SeqCst),
-            0x08 => registers.factorial,
-            0x20 => registers.status,
-            0x24 => registers.sources,
-            // A transfer ends at once.
-            _ => 0,
-        }
-    }
-
-    fn write(&self, register: u64, value: u32, upstream: &Upstream<'_>) {
-        let mut registers = self.registers.lock();
-        match register {
-            0x04 => registers.liveness = value,
-            0x08 if self.is_slow.load(SeqCst) => registers.status |= 1,
-            0x08 => {
-                registers.factorial = (1..=value).fold(1, u32::wrapping_mul);
-                if registers.status & 0x80 != 0 {
-                    drop(registers);
-                    self.raise(1, upstream);
-                }
-            }
-            0x20 => registers.status = registers.status & 1 | value & 0x80,
-            0x64 => registers.sources &= !value,
-            0x80..0x98 => registers.dma[usize::try_from(register - 0x80).unwrap() / 4] = value,
-            0x98 => {
-                drop(registers);
-                self.transfer(value, upstream);
-            }
-            _ => {}
-        }
-    }
-}
 
 struct Machine {
     slot: Arc<Slot>,
@@ -173,10 +75,6 @@ impl Machine {
     }
 }
 
-fn card(revision: u32) -> Card<Educational> {
-    Card::new(0x1234, 0x11e8, 1 << 20, Educational::new(revision))
-}
-
 fn memory(bytes: &[u8]) -> Arc<HostMemory> {
     let memory = HostMemory::new(bytes.len() as u64).unwrap();
     memory.write(0, bytes).unwrap();
@@ -224,6 +122,24 @@ fn copies_bytes_there_and_back() {
     let large = device.transfer(true, &memory(&[0; 5000])).map(|_| ()).map_err(CallError::errno);
     assert_eq!(large, Err(Errno::EINVAL));
     drop(device);
+    machine.finish();
+}
+
+/// The device makes the transfer at the moment at which its user is told that it is lost.
+#[test]
+fn sched_2_memory_of_a_transfer_stays_until_the_device_is_stopped() {
+    let machine = Machine::new();
+    let device = machine.added();
+    machine.card.model().holds_transfers.store(true, SeqCst);
+    let memory = memory(&[0; 64]);
+    let answer = device.transfer(true, &memory).unwrap();
+    let card = machine.card.clone();
+    answer.fence.on_signal(move |_| card.upstream(Educational::end_transfer));
+    machine.bus.unbind_all();
+    assert_eq!(answer.fence.wait(LONG), LOST);
+    assert_eq!(machine.removed(), Loss::Unbound);
+    assert_eq!(Arc::strong_count(&memory), 1, "and no longer");
+    drop((answer, device));
     machine.finish();
 }
 

@@ -6,7 +6,12 @@ use std::collections::BTreeSet;
 
 const GUIDE: &str = include_str!("../../../../docs/driver.md");
 const PROMISES: &str = include_str!("../../../../docs/conformance.md");
-const SOURCES: [&str; 3] = [include_str!("../../src/lib.rs"), include_str!("../src/lib.rs"), include_str!("edu.rs")];
+const SOURCES: [&str; 4] = [
+    include_str!("../../src/lib.rs"),
+    include_str!("../src/lib.rs"),
+    include_str!("../../model/src/lib.rs"),
+    include_str!("edu.rs"),
+];
 
 fn listings() -> Vec<&'static str> {
     GUIDE.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()

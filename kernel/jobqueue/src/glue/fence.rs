@@ -15,6 +15,7 @@
 //! latest for all, but a job that is cancelled while it waits ends before those ahead of it.
 
 use core::ptr::{addr_of, NonNull};
+use core::time::Duration;
 
 use kernel::{
     alloc::flags::GFP_KERNEL, bindings, error::to_result, ffi::c_char, prelude::*, sync::rcu, time::Jiffies,
@@ -24,6 +25,7 @@ use lifeboat_core::errno::Errno;
 use lifeboat_core::fence::FenceError;
 
 use super::shim;
+use crate::clock::jiffies;
 
 /// Bytes of a name, its closing 0 included: as long as a `drm_driver`'s name may be, twice.
 const NAME_BYTES: usize = 32;
@@ -133,6 +135,27 @@ impl Fence {
             0 => self.outcome().ok_or(ETIMEDOUT),
             left if left > 0 => Ok(self.outcome().unwrap_or(Ok(()))),
             error => Err(Error::from_errno(i32::try_from(error).unwrap_or(0))),
+        }
+    }
+
+    /// Waits until `deadline`, in nanoseconds of CLOCK_MONOTONIC; in the past: only looks. Returns how
+    /// the fence ended.
+    ///
+    /// # Errors
+    /// ETIME after the deadline, ERESTARTSYS if a signal came.
+    pub fn wait_until(&self, deadline: i64) -> Result<Result> {
+        loop {
+            // SAFETY: needs nothing.
+            let left = deadline.saturating_sub(unsafe { bindings::ktime_get() });
+            // The look begins after the clock was read.
+            if let Some(outcome) = self.outcome() {
+                return Ok(outcome);
+            }
+            let left = u64::try_from(left).ok().filter(|left| *left > 0).ok_or(ETIME)?;
+            match self.wait(jiffies(Duration::from_nanos(left))) {
+                Err(error) if error == ETIMEDOUT => {}
+                ended => return ended,
+            }
         }
     }
 }

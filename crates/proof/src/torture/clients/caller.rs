@@ -5,7 +5,8 @@ use lifeboat::core::errno::Errno;
 use lifeboat_lb1_hosted::{CALLS, Placement};
 
 use super::desk::{Desk, Work};
-use crate::exhaust::World;
+use crate::drivers::World;
+use crate::subject::World as _;
 use crate::torture::round::Standing;
 
 pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {

@@ -8,7 +8,7 @@ use lifeboat_lb1_hosted::{Buffer, Change, Commit, CommitKind, DisplayEvent, Hand
 use super::desk::{Desk, Work};
 use crate::torture::round::Standing;
 
-/// Side of a picture in pixels: that of [`World`](crate::exhaust::World)'s, so that whoever shares the display can flip.
+/// Side of a picture in pixels: that of [`World`](crate::drivers::World)'s, so that whoever shares the display can flip.
 const SIDE: u16 = 32;
 
 struct Show<'a> {

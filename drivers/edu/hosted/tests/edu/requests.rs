@@ -1,7 +1,10 @@
 //! Requests to a bus, by name of the slot or number of the device, say what comes of them.
 
+use std::sync::Mutex;
+
 use lifeboat::core::recovery::Patience;
 use lifeboat::{ProbeError, RequestError};
+use lifeboat_pci_model::{Model, Upstream};
 
 use super::*;
 

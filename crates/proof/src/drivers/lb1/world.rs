@@ -10,6 +10,8 @@ use lifeboat_lb1_hosted::{
     Placement, Queue, Submission,
 };
 
+use crate::subject::Wrong;
+
 /// Side of the picture that is shown, in pixels.
 const SIDE: u16 = 32;
 /// Size of each buffer in bytes: the picture.
@@ -47,17 +49,6 @@ struct Stock {
     last_job: Option<Fence>,
     /// Granted, for `revoke-lease`.
     lease: Option<Lease>,
-}
-
-/// Why a [`World`] is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
-    /// The table has a call that nothing here makes.
-    #[error("{0} is in the table, and nobody knows how to make it")]
-    UnknownCall(String),
-    /// A call answered with something that is not true.
-    #[error("{0} answered wrongly")]
-    WrongAnswer(&'static str),
 }
 
 impl World {
@@ -104,11 +95,38 @@ impl World {
         Ok(())
     }
 
-    /// Makes the call of this name. What it creates is dropped at once; what it owes is [owed](World::take_owed).
-    ///
-    /// # Errors
-    /// [`Wrong`]; the call's own error is in the result.
-    pub fn call(&self, name: &str) -> Result<Result<(), CallError>, Wrong> {
+    /// Makes a call that owes a display event, with a token of its own.
+    fn owes_event(&self, call: impl FnOnce(u64) -> Result<Fence, CallError>) -> Result<(), CallError> {
+        let token = self.stock.borrow().events.len();
+        let answer = call(token as u64);
+        let mut stock = self.stock.borrow_mut();
+        stock.events.push((answer.is_ok(), 0));
+        answer.map(|fence| stock.owed.push(fence))
+    }
+
+    fn read_events(&self) {
+        let mut stock = self.stock.borrow_mut();
+        while let Some(event) = self.handle.events().try_next() {
+            match event {
+                DisplayEvent::Hotplug { .. } => stock.unplugged += 1,
+                DisplayEvent::Flip { token, .. } | DisplayEvent::Vblank { token, .. } => {
+                    let token = usize::try_from(token).unwrap_or(usize::MAX);
+                    if let Some((_, times)) = stock.events.get_mut(token) {
+                        *times += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whose jobs they are.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+}
+
+impl crate::subject::World for World {
+    fn call(&self, name: &str) -> Result<Result<(), CallError>, Wrong> {
         let Self { device, queue, context, host, vram, picture, vram_va, done, foreign, handle, stock } = self;
         let right = |holds, name| if holds { Ok(Ok(())) } else { Err(Wrong::WrongAnswer(name)) };
         Ok(match name {
@@ -184,33 +202,7 @@ impl World {
         })
     }
 
-    /// Makes a call that owes a display event, with a token of its own.
-    fn owes_event(&self, call: impl FnOnce(u64) -> Result<Fence, CallError>) -> Result<(), CallError> {
-        let token = self.stock.borrow().events.len();
-        let answer = call(token as u64);
-        let mut stock = self.stock.borrow_mut();
-        stock.events.push((answer.is_ok(), 0));
-        answer.map(|fence| stock.owed.push(fence))
-    }
-
-    fn read_events(&self) {
-        let mut stock = self.stock.borrow_mut();
-        while let Some(event) = self.handle.events().try_next() {
-            match event {
-                DisplayEvent::Hotplug { .. } => stock.unplugged += 1,
-                DisplayEvent::Flip { token, .. } | DisplayEvent::Vblank { token, .. } => {
-                    let token = usize::try_from(token).unwrap_or(usize::MAX);
-                    if let Some((_, times)) = stock.events.get_mut(token) {
-                        *times += 1;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Display events that have come too often, or not often enough. To be asked when everything owed has signalled;
-    /// `lost` says whether the loss of the device has been announced.
-    pub fn miscounted(&self, lost: bool) -> Option<String> {
+    fn miscounted(&self, lost: bool) -> Option<String> {
         self.read_events();
         let stock = self.stock.borrow();
         let wrong = stock.events.iter().position(|(asked, times)| *times != u32::from(*asked));
@@ -222,33 +214,23 @@ impl World {
         (unplugged != u32::from(lost)).then(|| format!("the screen went {unplugged} times"))
     }
 
-    /// The number of its device.
-    pub fn minor(&self) -> Minor {
+    fn minor(&self) -> Minor {
         self.device.info().minor
     }
 
-    /// The fence that `wait` waits for. It signals soon after [`World::new`].
-    pub fn done(&self) -> &Fence {
+    fn done(&self) -> &Fence {
         &self.done
     }
 
-    /// Whose jobs they are.
-    pub fn context(&self) -> &Context {
-        &self.context
-    }
-
-    /// The job that was submitted last, if any since the last time.
-    pub fn last_job(&self) -> Option<Fence> {
+    fn last_job(&self) -> Option<Fence> {
         self.stock.borrow_mut().last_job.take()
     }
 
-    /// The events that [`World::take_owed`] will take.
-    pub fn owed(&self) -> Vec<Fence> {
+    fn owed(&self) -> Vec<Fence> {
         self.stock.borrow().owed.clone()
     }
 
-    /// The events that calls since the last time owe.
-    pub fn take_owed(&self) -> Vec<Fence> {
+    fn take_owed(&self) -> Vec<Fence> {
         std::mem::take(&mut self.stock.borrow_mut().owed)
     }
 }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The address space of a context, which its jobs hold, too: the buffers that they may reach stay, and
+//! the hardware's context means nobody else's memory, until the hardware is done with them (SCHED-2).
+
+use kernel::{prelude::*, sync::Arc};
+use lifeboat_driver::gpu::ContextId;
+
+use crate::job::Keep;
+use crate::memory::{Memory, Retained, Table};
+use crate::numbers::Number;
+use crate::usage::Usage;
+
+/// See the module documentation. Dropped, its table is emptied, and its number is free.
+pub(crate) struct Space {
+    table: Arc<Table>,
+    memory: Arc<Memory>,
+    /// The client's.
+    usage: Arc<Usage>,
+    /// Given back after the table is empty: fields are dropped after `drop`.
+    number: Number,
+}
+
+/// What one job keeps of it.
+pub(super) struct Used {
+    space: Arc<Space>,
+    /// Buffers that are unmapped before the job has ended.
+    _retained: Retained,
+}
+
+impl Space {
+    pub(super) fn new(memory: &Arc<Memory>, number: Number, usage: Arc<Usage>) -> Result<Arc<Self>> {
+        let table = memory.tables.open(number.context())?;
+        Ok(Arc::new(Self { table, memory: memory.clone(), usage, number }, GFP_KERNEL)?)
+    }
+
+    pub(crate) fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        self.memory.tables.close(&self.memory, &self.table);
+    }
+}
+
+impl Used {
+    /// For a job that is submitted now.
+    pub(super) fn new(space: &Arc<Space>) -> Result<Arc<dyn Keep>> {
+        Ok(Arc::new(Self { space: space.clone(), _retained: space.table.retained() }, GFP_KERNEL)?)
+    }
+}
+
+impl Keep for Used {
+    fn context(&self) -> ContextId {
+        self.space.number.context()
+    }
+
+    fn used(&self, ring: u8, nanoseconds: u64) {
+        self.space.usage.add(ring, nanoseconds);
+    }
+}
