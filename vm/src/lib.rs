@@ -7,6 +7,7 @@ pub mod driver;
 pub mod guest;
 pub mod host;
 pub mod pace;
+pub mod program;
 pub mod setup;
 pub mod shell;
 pub mod suite;

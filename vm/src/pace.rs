@@ -15,6 +15,8 @@ pub const COMMAND: Duration = Duration::from_secs(30);
 pub const HOTPLUG: Duration = Duration::from_secs(40);
 /// A probe with its self-test, or a removal, seen from outside.
 pub const DRIVER: Duration = Duration::from_secs(30);
+/// Work that a program does until its device is lost: longer than any test needs until then.
+pub const WORK: Duration = Duration::from_secs(150);
 /// QEMU to end, once told; the GPU's server likewise.
 pub const SHUTDOWN: Duration = Duration::from_secs(20);
 

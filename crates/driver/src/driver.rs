@@ -375,6 +375,8 @@ pub struct RingReport {
 }
 
 /// How far a ring is.
+///
+/// Exhaustive on purpose: a shell that overlooked a kind of report would lose jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// It has completed everything up to this number.

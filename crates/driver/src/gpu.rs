@@ -215,6 +215,8 @@ pub struct ContextId(pub u8);
 pub struct GpuVa(pub u64);
 
 /// Memory behind a segment.
+///
+/// Exhaustive on purpose: a driver that overlooked a kind of memory would reach another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Byte offset in video memory, a multiple of [`Gpu::PAGE`].

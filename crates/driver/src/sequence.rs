@@ -33,7 +33,7 @@ pub trait Sequence {
     fn overdue(&self) -> DriverError;
 }
 
-/// What comes after a step.
+/// What comes after a step. Exhaustive on purpose, as [`Turn`]: a shell must carry out each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step<T> {
     /// The next step, at once and in a section of its own.

@@ -7,6 +7,7 @@ use lifeboat::calls::{Arguments, Doorway};
 use lifeboat::sched::NewJob;
 use lifeboat::subsystem::Job as _;
 use lifeboat::{CallError, Fence, Kind};
+use lifeboat_core::class::{Class, Refusal};
 use lifeboat_core::sched::IfDependencyFails;
 use lifeboat_driver::gpu::Gpu;
 
@@ -62,7 +63,12 @@ impl<G: Gpu> Arguments<Device<G>> for &Submission<'_, G> {
         if self.commands.is_empty() {
             return Err(CallError::Invalid("a job needs at least one command"));
         }
-        Ok(self.commands.iter().try_for_each(G::check)?)
+        let link = &self.queue.context.device.0.link;
+        match link.code(|| self.commands.iter().try_for_each(G::check)) {
+            Ok(checked) => Ok(checked?),
+            // A driver that has made a mistake is asked nothing more (DRV-3), and its device is lost.
+            Err(_) => Err(link.admit(Class::Device).err().unwrap_or(Refusal::Gone).into()),
+        }
     }
 }
 

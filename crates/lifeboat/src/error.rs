@@ -15,6 +15,7 @@ use crate::sched::OptionsError;
 
 /// Why a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum CallError {
     /// The device is gone, and this call needs it.
     #[error(transparent)]
@@ -90,7 +91,7 @@ impl CallError {
     }
 }
 
-/// Why a wait for a fence ended without success.
+/// Why a wait for a fence ended without success. Exhaustive on purpose: a wait ends in no third way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum WaitError {
     /// The fence has not signalled within the given time.
@@ -154,6 +155,7 @@ impl From<ProbeError> for Errno {
 
 /// Why a device could not be bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ProbeError {
     /// Configuration space has another vendor and device than the driver binds to.
     #[error("no driver binds to vendor and device id {0:#010x}")]

@@ -7,7 +7,6 @@
 //! [watchdog](crate::watchdog) finds too long. After either, the driver is asked nothing more.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::hardware::{Hardware, Mapped};
 use crate::listeners::ReportLoss;
 use crate::locks;
 use crate::panics::caught;
+use crate::primitive::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use crate::windows::Fuse;
 
 /// The driver has made no mistake that ends it.

@@ -6,9 +6,10 @@
 //! fuse first. An access that has passed the fuse, and stands still at the device itself, cannot be called back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use lifeboat_pci::{Bar, BusError};
+
+use crate::primitive::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// Shared by the windows of one binding.
 #[derive(Debug, Clone, Default)]

@@ -26,6 +26,7 @@ pub struct Upstream<'a>(&'a dyn Board);
 
 /// A mistake of a driver, which real hardware would punish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mistake {
     /// The device was made to start a transfer while bus mastering was off.
     TransferDisabled(Iova),

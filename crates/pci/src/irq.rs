@@ -4,6 +4,7 @@ use crate::{find_capability, BusError, CapabilityId, ConfigSpace};
 
 /// A kind of message signalled interrupts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IrqKind {
     /// Up to 32 vectors, a power of two, described in configuration space.
     Msi,

@@ -6,6 +6,7 @@ use crate::Function;
 
 /// What happened in a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SlotEvent {
     /// A device is there.
     Present,

@@ -17,6 +17,7 @@ pub const BUFFER_READ_ONLY: u32 = 1 << 2;
 /// caller has no such pages.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BufferCreate {
     /// In: bytes. Out: bytes, rounded up to pages.
     pub size: u64,
@@ -40,6 +41,7 @@ impl Request for BufferCreate {
 /// `ENOENT` if there is no such buffer.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BufferMmap {
     /// In: GEM handle.
     pub handle: u32,
@@ -63,6 +65,7 @@ pub const WAIT_WRITERS: u32 = 1 << 0;
 /// `ETIME` at the timeout, `EINTR`, `ENOENT` if there is no such buffer.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BufferWait {
     /// In: GEM handle.
     pub handle: u32,
@@ -88,6 +91,7 @@ pub const DONT_NEED: u32 = 1;
 /// `ENOENT` if there is no such buffer.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct BufferAdvise {
     /// In: GEM handle.
     pub handle: u32,

@@ -8,6 +8,7 @@ use crate::{Direction, Request};
 /// `ENOSPC` if all contexts of the hardware are in use, `EDQUOT` if this file has its share.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ContextCreate {
     /// In: must be 0.
     pub flags: u32,
@@ -27,6 +28,7 @@ impl Request for ContextCreate {
 /// `ENOENT` if there is no such context.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ContextDestroy {
     /// In: the context.
     pub context: u32,
@@ -59,6 +61,7 @@ pub const CONTEXT_LOST: u32 = 1 << 1;
 /// `ENOENT` if there is no such context.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ContextStatus {
     /// In: the context.
     pub context: u32,

@@ -5,6 +5,7 @@ use crate::{Direction, Request};
 /// Sizes and limits of the device, read at probe. Class: Always.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Info {
     /// In: must be 0.
     pub flags: u32,

@@ -8,6 +8,7 @@ pub const SYNC_FILE: u32 = 1 << 0;
 /// A fence that a job waits for, or that it is to signal: an element of the arrays of [`Submit`].
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sync {
     /// Handle of a syncobj. With [`SYNC_FILE`] a descriptor: in for a fence to wait for; out for one to signal.
     pub handle: i32,
@@ -41,6 +42,7 @@ pub const SUBMIT_RESTARTABLE: u32 = 1 << 1;
 /// `EDQUOT` (this client's share), `EAGAIN` (too many jobs in flight), `EFAULT`, `ENOMEM`, `ENODEV`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Submit {
     /// In: the context.
     pub context: u32,
@@ -79,6 +81,7 @@ impl Request for Submit {
 /// `ETIME` at the timeout, `EINTR`, `ENOENT` if the context or the job was never there.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Wait {
     /// In: the context.
     pub context: u32,

@@ -13,6 +13,7 @@ pub const MAP_WRITE: u32 = 1 << 0;
 /// device's; `EEXIST` if an address is taken; `ENOSPC` if the context has no segment left.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Map {
     /// In: the context.
     pub context: u32,
@@ -41,6 +42,7 @@ impl Request for Map {
 /// `ENOENT` if there is no such context, or nothing begins at the address.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Unmap {
     /// In: the context.
     pub context: u32,

@@ -6,6 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod condition;
+pub mod node;
 pub mod operation;
+pub mod process;
 pub mod serve;
+pub mod session;
 pub mod wire;

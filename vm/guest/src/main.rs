@@ -13,7 +13,8 @@ use std::io::{self, BufReader};
 use std::process::{Command, ExitCode};
 
 use lifeboat_guest::operation::mark;
-use lifeboat_guest::serve::serve;
+use lifeboat_guest::process::CLIENT;
+use lifeboat_guest::serve::{ServeError, serve};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::system::{RebootCommand, reboot, uname};
@@ -35,6 +36,7 @@ const SYSTEMS: [(&str, &str); 5] =
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1) {
         Some(argument) if argument == AGENT => agent(),
+        Some(argument) if argument == CLIENT => client(),
         _ if std::process::id() == 1 => init(),
         _ => Err(io::Error::other("this is the first process of a test guest; it does nothing anywhere else")),
     };
@@ -97,6 +99,14 @@ fn agent() -> io::Result<()> {
     make_raw(&port)?;
     let kernel = uname().release().to_string_lossy().into_owned();
     serve(BufReader::new(port.try_clone()?), port, &kernel).map_err(io::Error::other)
+}
+
+/// A process of the agent's, so that its end is the end of a program that uses the device. Ends when the agent does.
+fn client() -> io::Result<()> {
+    match serve(io::stdin().lock(), io::stdout(), "") {
+        Err(ServeError::RunnerGone) | Ok(()) => Ok(()),
+        Err(error) => Err(io::Error::other(error)),
+    }
 }
 
 /// No echo, no translation of line ends, no signals: bytes.

@@ -1,15 +1,16 @@
 //! The operations behind the requests.
 
 use std::ffi::CString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::system;
 
+use crate::session::Session;
 use crate::wire::{Condition, Failure, MAX_LINE, Outcome, Request};
 
 /// How often a condition is looked at. sysfs and debugfs cannot be watched, so there is no better way than looking.
@@ -19,11 +20,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const NOT_WHILE_IN_USE: i32 = 0o4000;
 
 /// Carries a request out.
-pub fn carry_out(request: &Request) -> Outcome {
-    attempt(request).unwrap_or_else(Outcome::Failed)
+pub fn carry_out(session: &Session, request: &Request) -> Outcome {
+    attempt(session, request).unwrap_or_else(Outcome::Failed)
 }
 
-fn attempt(request: &Request) -> Result<Outcome, Failure> {
+fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
     match request {
         Request::LoadModule { path, parameters } => load_module(path, parameters),
         Request::UnloadModule { name } => unload_module(name),
@@ -33,6 +34,11 @@ fn attempt(request: &Request) -> Result<Outcome, Failure> {
         Request::List { path } => list(path),
         Request::Await { path, until, limit_ms } => wait_until(path, until, Duration::from_millis(*limit_ms)),
         Request::Mark { text } => mark(text),
+        Request::Permit { path } => permit(path),
+        Request::Node { request } => session.nodes.carry_out(request),
+        Request::Spawn { user } => session.processes.spawn(*user).map(|id| Outcome::Number(id.into())),
+        Request::Within { process, request } => session.processes.within(*process, request),
+        Request::Kill { process } => session.processes.kill(*process).map(|()| Outcome::Done),
         Request::Ping | Request::PowerOff => Ok(Outcome::Done),
     }
 }
@@ -70,6 +76,11 @@ fn write(path: &str, contents: &str) -> Result<Outcome, Failure> {
     let mut file = OpenOptions::new().write(true).open(path).map_err(|error| failed(&error))?;
     let written = file.write(contents.as_bytes()).map_err(|error| failed(&error))?;
     if written == contents.len() { Ok(Outcome::Done) } else { Err(failed(&io::ErrorKind::WriteZero.into())) }
+}
+
+fn permit(path: &str) -> Result<Outcome, Failure> {
+    fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(|error| about("permit", path, &error))?;
+    Ok(Outcome::Done)
 }
 
 fn list(path: &str) -> Result<Outcome, Failure> {
@@ -139,17 +150,24 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let (_folder, path) = folder_with("state", "");
-        assert_eq!(carry_out(&Request::Write { path: path.clone(), contents: "ready".into() }), Outcome::Done);
-        assert_eq!(carry_out(&Request::Read { path: path.clone() }), Outcome::Text("ready".into()));
+        assert_eq!(
+            carry_out(&Session::default(), &Request::Write { path: path.clone(), contents: "ready".into() }),
+            Outcome::Done
+        );
+        assert_eq!(
+            carry_out(&Session::default(), &Request::Read { path: path.clone() }),
+            Outcome::Text("ready".into())
+        );
         let tail = Request::ReadBytes { path, offset: 3, length: 100 };
-        assert_eq!(carry_out(&tail), Outcome::Bytes(b"dy".to_vec()));
+        assert_eq!(carry_out(&Session::default(), &tail), Outcome::Bytes(b"dy".to_vec()));
     }
 
     #[test]
     fn writing_creates_nothing() {
         let (folder, _) = folder_with("state", "");
         let path = folder.path().join("unbind").to_str().unwrap().to_owned();
-        let Outcome::Failed(failure) = carry_out(&Request::Write { path, contents: "x".into() }) else {
+        let Outcome::Failed(failure) = carry_out(&Session::default(), &Request::Write { path, contents: "x".into() })
+        else {
             panic!("a file that does not exist was written");
         };
         assert_eq!(failure.errno, Some(Errno::NOENT.raw_os_error()));
@@ -160,32 +178,35 @@ mod tests {
         let (folder, _) = folder_with("b", "");
         fs::write(folder.path().join("a"), "").unwrap();
         let path = folder.path().to_str().unwrap().to_owned();
-        assert_eq!(carry_out(&Request::List { path }), Outcome::Names(vec!["a".into(), "b".into()]));
+        assert_eq!(
+            carry_out(&Session::default(), &Request::List { path }),
+            Outcome::Names(vec!["a".into(), "b".into()])
+        );
     }
 
     #[test]
     fn waiting_ends_when_the_condition_comes_true() {
         let (folder, path) = folder_with("state", "probing");
         let request = Request::Await { path: path.clone(), until: Condition::Is("ready".into()), limit_ms: 10_000 };
-        let waiter = thread::spawn(move || carry_out(&request));
+        let waiter = thread::spawn(move || carry_out(&Session::default(), &request));
         fs::write(&path, "ready\n").unwrap();
         assert_eq!(waiter.join().unwrap(), Outcome::Text("ready\n".into()));
 
         let request = Request::Await { path: path.clone(), until: Condition::Absent, limit_ms: 10_000 };
-        let waiter = thread::spawn(move || carry_out(&request));
+        let waiter = thread::spawn(move || carry_out(&Session::default(), &request));
         fs::remove_file(&path).unwrap();
         assert_eq!(waiter.join().unwrap(), Outcome::Done);
 
         let path = folder.path().to_str().unwrap().to_owned();
         let request = Request::Await { path, until: Condition::Exists, limit_ms: 0 };
-        assert_eq!(carry_out(&request), Outcome::Text(String::new()), "a folder exists too");
+        assert_eq!(carry_out(&Session::default(), &request), Outcome::Text(String::new()), "a folder exists too");
     }
 
     #[test]
     fn waiting_gives_up_and_says_what_it_found() {
         let (_folder, path) = folder_with("state", "probing");
         let request = Request::Await { path, until: Condition::Is("ready".into()), limit_ms: 5 };
-        let Outcome::Failed(failure) = carry_out(&request) else { panic!("it is not ready") };
+        let Outcome::Failed(failure) = carry_out(&Session::default(), &request) else { panic!("it is not ready") };
         assert_eq!(failure.errno, Some(Errno::TIMEDOUT.raw_os_error()));
         assert!(failure.message.contains("probing"), "{failure}");
     }
@@ -193,11 +214,13 @@ mod tests {
     #[test]
     fn what_cannot_be_loaded_is_refused() {
         let path = "/no/such/module.ko".to_owned();
-        let Outcome::Failed(failure) = carry_out(&Request::LoadModule { path, parameters: String::new() }) else {
+        let Outcome::Failed(failure) =
+            carry_out(&Session::default(), &Request::LoadModule { path, parameters: String::new() })
+        else {
             panic!("there is no such module");
         };
         assert_eq!(failure.errno, Some(Errno::NOENT.raw_os_error()));
         let zero = Request::UnloadModule { name: "a\0b".into() };
-        assert!(matches!(carry_out(&zero), Outcome::Failed(Failure { errno: None, .. })));
+        assert!(matches!(carry_out(&Session::default(), &zero), Outcome::Failed(Failure { errno: None, .. })));
     }
 }

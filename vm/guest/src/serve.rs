@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::operation::carry_out;
+use crate::session::Session;
 use crate::wire::{Answer, Call, FromGuest, MAX_LINE, Request};
 
 /// Why serving ended before anybody asked for it.
@@ -28,6 +29,7 @@ pub enum ServeError {
 /// A port that fails or ends, or a line that is no call.
 pub fn serve(mut port_in: impl BufRead, port_out: impl Write + Send + 'static, kernel: &str) -> Result<(), ServeError> {
     let port_out = Arc::new(Mutex::new(port_out));
+    let session = Arc::new(Session::default());
     send(&port_out, &FromGuest::Hello { kernel: kernel.to_owned() })?;
     let mut line = Vec::new();
     loop {
@@ -38,17 +40,17 @@ pub fn serve(mut port_in: impl BufRead, port_out: impl Write + Send + 'static, k
         }
         let call: Call = serde_json::from_slice(&line).map_err(ServeError::NotACall)?;
         if call.request == Request::PowerOff {
-            return Ok(send(&port_out, &FromGuest::Answer(measure(&call)))?);
+            return Ok(send(&port_out, &FromGuest::Answer(measure(&session, &call)))?);
         }
-        let port_out = Arc::clone(&port_out);
+        let (port_out, session) = (Arc::clone(&port_out), Arc::clone(&session));
         // A port that fails here fails in the loop above as well, which says so.
-        thread::spawn(move || send(&port_out, &FromGuest::Answer(measure(&call))));
+        thread::spawn(move || send(&port_out, &FromGuest::Answer(measure(&session, &call))));
     }
 }
 
-fn measure(call: &Call) -> Answer {
+fn measure(session: &Session, call: &Call) -> Answer {
     let started = Instant::now();
-    let outcome = carry_out(&call.request);
+    let outcome = carry_out(session, &call.request);
     Answer { id: call.id, micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), outcome }
 }
 

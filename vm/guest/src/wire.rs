@@ -3,7 +3,10 @@
 //! The guest speaks first ([`FromGuest::Hello`]), because what is written to a port nobody has opened is lost. Calls may
 //! overlap: each is carried out by a thread of its own, and its answer names it.
 
+use lifeboat_uapi::{BufferCreate, Sync};
 use serde::{Deserialize, Serialize};
+
+pub use crate::node::request::{Call as NodeCall, Job, NodeRequest};
 
 /// Longest line, in bytes, either side accepts. The largest file a test reads (the kernel's list of modules) is a tenth.
 pub const MAX_LINE: usize = 1 << 20;
@@ -75,6 +78,33 @@ pub enum Request {
         /// The line.
         text: String,
     },
+    /// A use of the device's node, in this process.
+    Node {
+        /// Which.
+        request: NodeRequest,
+    },
+    /// Starts another process of this program, which can do the same. Answered with its process id.
+    Spawn {
+        /// The user it runs as; the agent's if there is none.
+        user: Option<u32>,
+    },
+    /// Has a process that was spawned do something; what it answers is the answer.
+    Within {
+        /// Its process id.
+        process: u32,
+        /// What to do.
+        request: Box<Request>,
+    },
+    /// Kills a process that was spawned, as SIGKILL does, and waits for its end.
+    Kill {
+        /// Its process id.
+        process: u32,
+    },
+    /// Lets every user read and write a file.
+    Permit {
+        /// The file.
+        path: String,
+    },
     /// Ends the guest in order. Answered before it happens.
     PowerOff,
 }
@@ -138,6 +168,28 @@ pub enum Outcome {
     Bytes(Vec<u8>),
     /// The names in a directory.
     Names(Vec<String>),
+    /// A number; the request says of what.
+    Number(i64),
+    /// Numbers; the request says of what.
+    Numbers(Vec<u64>),
+    /// A request of the node, with what the kernel has filled in.
+    Called(NodeCall),
+    /// A buffer that was created.
+    Buffer(BufferCreate),
+    /// Jobs that were submitted, in order, and what they signal.
+    Submitted {
+        /// Numbers of the jobs.
+        jobs: Vec<u64>,
+        /// As given, with descriptors filled in; of the last of them.
+        signals: Vec<Sync>,
+    },
+    /// Jobs were done one after the other until this ended it.
+    Worked {
+        /// Jobs that completed and were right.
+        completed: u64,
+        /// The error that ended it; 0 if it was told to stop.
+        errno: i32,
+    },
     /// It did not work.
     Failed(Failure),
 }

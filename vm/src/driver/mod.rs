@@ -29,6 +29,15 @@ pub struct Driver<'a> {
     needs: &'a [String],
 }
 
+/// Where programs open a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nodes {
+    /// The card's node.
+    pub card: String,
+    /// The node for rendering.
+    pub render: String,
+}
+
 impl<'a> Driver<'a> {
     /// The module in this guest, loaded or not.
     pub fn new(agent: &'a Agent, needs: &'a [String]) -> Self {
@@ -123,6 +132,27 @@ impl<'a> Driver<'a> {
         let path = format!("{DEBUGFS}/{SLOT}/state");
         let until = Condition::Is(state.to_owned());
         self.agent.start(Request::Await { path, until, limit_ms }, limit + pace::COMMAND)
+    }
+
+    /// Keeps every ring busy with jobs of the driver's own (`1`), or no longer (`0`).
+    ///
+    /// # Errors
+    /// There is no device.
+    pub fn set_load(self, load: &str) -> Result<(), AgentError> {
+        self.agent.write(&format!("{DEBUGFS}/{SLOT}/load"), load, pace::COMMAND).map(drop)
+    }
+
+    /// The device's nodes: of the card, and for rendering.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn nodes(self) -> Result<Nodes, Failure> {
+        let names = self.agent.list(&format!("/sys/bus/pci/devices/{SLOT}/drm"))?;
+        let node = |kind| names.iter().find(|name| name.starts_with(kind)).map(|name| format!("/dev/dri/{name}"));
+        match (node("card"), node("renderD")) {
+            (Some(card), Some(render)) => Ok(Nodes { card, render }),
+            _ => Err(Failure::Unexpected(format!("the device has no nodes: {names:?}"))),
+        }
     }
 
     /// A counter of the bound device.

@@ -185,6 +185,14 @@ impl Agent {
         Pending { limit: pending.limit + limit, ..pending }.wait()
     }
 
+    /// The number that a request is answered with.
+    ///
+    /// # Errors
+    /// The guest refuses, or answers something else.
+    pub fn number(&self, request: Request, limit: Duration) -> Result<i64, AgentError> {
+        self.call(request, limit)?.number()
+    }
+
     /// A line in the guest's log.
     ///
     /// # Errors
@@ -218,6 +226,17 @@ impl Pending {
 }
 
 impl Reply {
+    /// The number.
+    ///
+    /// # Errors
+    /// The answer is of another kind.
+    pub fn number(self) -> Result<i64, AgentError> {
+        match self.outcome {
+            Outcome::Number(number) => Ok(number),
+            other => Err(AgentError::Unfitting(other)),
+        }
+    }
+
     /// The text of a file; empty for what has no text.
     ///
     /// # Errors
@@ -241,6 +260,15 @@ fn describe(request: &Request) -> String {
         Request::List { path } => format!("list {path}"),
         Request::Await { path, until, .. } => format!("see {until:?} of {path}"),
         Request::Mark { .. } => "write into its log".to_owned(),
+        Request::Node { request } => {
+            let mut text = format!("{request:?}");
+            text.truncate(120);
+            text
+        }
+        Request::Spawn { .. } => "start a process".to_owned(),
+        Request::Within { process, request } => format!("in process {process}: {}", describe(request)),
+        Request::Kill { process } => format!("kill process {process}"),
+        Request::Permit { path } => format!("permit {path}"),
         Request::PowerOff => "power off".to_owned(),
     }
 }

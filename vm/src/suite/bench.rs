@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use lifeboat_guest::wire::Request;
 use serde_json::{Value, json};
 
 use crate::card::gpu::{self, GpuServer};
@@ -30,6 +31,8 @@ pub struct Plan {
     pub gpu: bool,
     /// Whether an IOMMU translates.
     pub iommu: bool,
+    /// Drivers of the kernel's own that are loaded from the start.
+    pub drivers: &'static [&'static str],
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],
 }
@@ -46,7 +49,8 @@ pub enum Card {
 }
 
 /// ACPI, an empty slot, a clean log.
-pub const PLAIN: Plan = Plan { hotplug: Hotplug::Acpi, card: Card::Nothing, gpu: false, iommu: false, provokes: &[] };
+pub const PLAIN: Plan =
+    Plan { hotplug: Hotplug::Acpi, card: Card::Nothing, gpu: false, iommu: false, drivers: &[], provokes: &[] };
 
 /// The name of what is in the slot, for QEMU.
 pub const CARD: &str = "card";
@@ -75,12 +79,9 @@ impl<'a> Bench<'a> {
         processes: &Processes,
     ) -> Result<Self, Failure> {
         let mut initramfs = Initramfs::new(&environment.guest)?;
-        let mut needs = Vec::new();
+        let needs = add_modules(&mut initramfs, environment, plan.gpu.then_some(driver::NEEDS).as_slice())?;
+        let drivers = add_modules(&mut initramfs, environment, plan.drivers)?;
         let gpu = if plan.gpu {
-            for module in ModuleTree::open(&environment.modules_dir)?.with_dependencies(driver::NEEDS)? {
-                initramfs.add_module(&module)?;
-                needs.push(module.name);
-            }
             initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
             let limit = environment.flavour.limit(pace::COMMAND);
             Some(GpuServer::start(&environment.lifeboat, folder, processes, limit)?)
@@ -89,6 +90,10 @@ impl<'a> Bench<'a> {
         };
         let arguments = Arguments { hotplug: plan.hotplug, iommu: plan.iommu, card: plan.card.as_device(), kernel: "" };
         let machine = Machine::boot(environment, folder, initramfs, &arguments, processes)?;
+        for name in drivers {
+            let request = Request::LoadModule { path: module_path(&name), parameters: String::new() };
+            machine.agent.call(request, pace::DRIVER)?;
+        }
         Ok(Self { machine, environment, gpu, needs })
     }
 
@@ -153,6 +158,24 @@ impl<'a> Bench<'a> {
     pub fn limit(&self, limit: Duration) -> Duration {
         self.flavour().limit(limit)
     }
+}
+
+/// Adds modules of the kernel, with those that they need; gives all their names, in the order in which they are loaded.
+fn add_modules(initramfs: &mut Initramfs, environment: &Environment, names: &[&str]) -> Result<Vec<String>, Failure> {
+    let mut added: Vec<String> = Vec::new();
+    if names.is_empty() {
+        return Ok(added);
+    }
+    let tree = ModuleTree::open(&environment.modules_dir)?;
+    for name in names {
+        for module in tree.with_dependencies(name)? {
+            if !added.contains(&module.name) {
+                initramfs.add_module(&module)?;
+                added.push(module.name);
+            }
+        }
+    }
+    Ok(added)
 }
 
 impl Card {

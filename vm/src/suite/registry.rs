@@ -13,6 +13,7 @@ pub fn all() -> Vec<Test> {
         tests::sick::TESTS,
         tests::hangs::TESTS,
         tests::races::TESTS,
+        tests::drm::nodes::TESTS,
     ]
     .concat()
 }

@@ -1,5 +1,6 @@
 //! The tests themselves, by what they are about.
 
+pub mod drm;
 pub mod hangs;
 pub mod lifecycle;
 pub mod loss;

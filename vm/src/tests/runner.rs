@@ -1,9 +1,12 @@
 //! Tests of the runner itself, without our driver: if these pass, a failure elsewhere is the driver's.
 
+use std::time::Duration;
+
 use lifeboat_guest::wire::Condition;
 
 use crate::card::hotplug::{self, SLOT};
 use crate::pace;
+use crate::program::Program;
 use crate::suite::bench::{Bench, CARD, Card, PLAIN, Plan};
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
@@ -18,6 +21,14 @@ pub const TESTS: &[Test] = &[
         plan: PLAIN,
         alone: false,
         body: boot,
+    },
+    Test {
+        name: "programs",
+        shows: "programs in the guest open a node of another driver, wait, share a buffer, and are killed",
+        proves: &[],
+        plan: Plan { drivers: &["vgem"], ..PLAIN },
+        alone: false,
+        body: programs,
     },
     Test {
         name: "log_judge",
@@ -56,6 +67,30 @@ fn boot(bench: &mut Bench<'_>) -> Result<(), Failure> {
     expect(bench.machine.console.wait_for(0, version.trim(), pace::COMMAND), || {
         format!("the log does not begin with the version: {version}")
     })
+}
+
+fn programs(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    /// `struct drm_mode_create_dumb`: height, width, bits per pixel, flags, handle, pitch, size.
+    const CREATE_DUMB: u32 = 0xc020_64b2;
+    let first = Program::start(&bench.machine.agent)?;
+    let second = Program::start_as(&bench.machine.agent, None)?;
+    let file = first.open("/dev/dri/card0")?;
+    let version = file.version()?;
+    expect(version.starts_with("vgem "), || format!("card 0 is of {version}"))?;
+    let dumb = [16_u32, 16, 32, 0, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
+    let created = file.raw(CREATE_DUMB, &dumb)?;
+    expect(created[16..20] == 1_u32.to_le_bytes(), || format!("a buffer was created as {created:?}"))?;
+    let shared = second.take(&first, file.export(1)?)?;
+    let other = second.open("/dev/dri/card0")?;
+    let same = other.import(shared)?;
+    expect(same == 1, || format!("the shared buffer has handle {same}"))?;
+    // Nothing of vgem's own wakes a poll.
+    let poll = file.start_poll_for(Duration::from_millis(50))?.wait()?.number()?;
+    expect(poll == 0, || format!("a poll found {poll}"))?;
+    let gone = format!("/proc/{}", first.process());
+    first.kill()?;
+    bench.machine.agent.wait_until(&gone, Condition::Absent, pace::COMMAND)?;
+    Ok(second.kill()?)
 }
 
 fn log_judge(bench: &mut Bench<'_>) -> Result<(), Failure> {

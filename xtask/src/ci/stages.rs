@@ -122,12 +122,18 @@ fn loom() -> Outcome {
     run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg loom"))
 }
 
-/// 8,000 schedules of each scenario: sections, and the scheduler's hosted shell with its fences.
+/// 4,000 to 8,000 schedules of each scenario: sections, the scheduler's hosted shell with its fences, the watchdog.
 fn shuttle() -> Outcome {
-    for package in ["lifeboat-sync", "lifeboat"] {
-        let args =
-            ["test", "--release", "--locked", "-p", package, "--test", "shuttle", "--target-dir", "target/shuttle"];
-        if let failed @ Outcome::Failed(_) = run(Command::new(CARGO).args(args).env("RUSTFLAGS", "--cfg shuttle")) {
+    // The watchdog's scenarios are in the crate: what it watches is not public.
+    let scenarios: [(&str, &[&str]); 3] = [
+        ("lifeboat-sync", &["--test", "shuttle"]),
+        ("lifeboat", &["--test", "shuttle"]),
+        ("lifeboat", &["--lib", "watchdog::model"]),
+    ];
+    for (package, scenario) in scenarios {
+        let mut command = Command::new(CARGO);
+        command.args(["test", "--release", "--locked", "--target-dir", "target/shuttle", "-p", package]);
+        if let failed @ Outcome::Failed(_) = run(command.args(scenario).env("RUSTFLAGS", "--cfg shuttle")) {
             return failed;
         }
     }

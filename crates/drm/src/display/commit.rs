@@ -68,6 +68,7 @@ impl<G: Gpu> fmt::Debug for Commit<'_, G> {
 
 /// How the caller of a commit goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum CommitKind {
     /// Nothing changes; the call says whether it could.
     TestOnly,

@@ -26,6 +26,7 @@ const HOTPLUG: usize = 1;
 
 /// Something that happened on the display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A flip or commit has taken effect, or has ended otherwise: its fence says how. Also if the device was lost on the
     /// way.

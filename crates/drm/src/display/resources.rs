@@ -35,6 +35,7 @@ impl Resources {
 
 /// Whether there is a screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConnectorStatus {
     /// There is one.
     Connected,

@@ -26,8 +26,14 @@ pub(crate) enum SecondGpu {}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Command {
-    Fill { dst: GpuVa, bytes: u32, value: u8 },
+    Fill {
+        dst: GpuVa,
+        bytes: u32,
+        value: u8,
+    },
     Hang,
+    /// The check of its arguments panics.
+    Mistaken,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -216,7 +222,7 @@ impl Driver for SecondGpu {
                     let va = u32::try_from(dst.0).map_err(|_| DriverError::NoSuchThing)?;
                     [op::FILL, context, va, 0, bytes, value.into(), 0, 0]
                 }
-                Command::Hang => [op::HANG, context, 0, 0, 0, 0, 0, 0],
+                Command::Hang | Command::Mistaken => [op::HANG, context, 0, 0, 0, 0, 0, 0],
             })?;
         }
         ring.push_report(seqno)?;
@@ -294,6 +300,7 @@ impl Gpu for SecondGpu {
         match command {
             Command::Fill { bytes: 0, .. } => Err(InvalidArgument("bytes")),
             Command::Fill { .. } | Command::Hang => Ok(()),
+            Command::Mistaken => panic!("a mistake in the driver"),
         }
     }
 

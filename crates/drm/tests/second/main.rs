@@ -190,6 +190,26 @@ fn drv_2_a_job_that_hangs_is_reset_and_the_next_one_runs() {
 }
 
 #[test]
+fn drv_3_a_panic_in_the_check_of_a_command_ends_the_device_and_not_its_caller() {
+    let machine = Machine::new(LONG);
+    let client = machine.client();
+    let hung = client.submit(&[Command::Hang]);
+    let refused = client.handle.submit(&Submission::new(&client.queue, &[Command::Mistaken])).unwrap_err();
+    assert!(refused.is_loss(), "{refused}");
+    assert_eq!(hung.wait(LONG), LOST);
+    assert!(matches!(machine.event(), Event::Removed { report } if report.loss == Loss::Crashed));
+    // The driver is asked nothing more of that device; the next one works.
+    let again = client.handle.submit(&Submission::new(&client.queue, &[Command::Hang])).unwrap_err();
+    assert_eq!(again.errno(), Errno::ENODEV);
+    let next = machine.client();
+    let buffer = next.buffer(1);
+    let dst = next.handle.map(&next.context, &buffer).unwrap();
+    next.submit(&[Command::Fill { dst, bytes: 1, value: 3 }]).wait(LONG).unwrap();
+    drop((buffer, client, next));
+    machine.finish();
+}
+
+#[test]
 fn a_completion_whose_interrupt_is_lost_is_collected_before_the_job_is_judged() {
     let machine = Machine::new(Duration::from_millis(50));
     let client = machine.client();

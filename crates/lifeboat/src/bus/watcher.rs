@@ -166,6 +166,8 @@ impl Watcher {
             Message::Slot(SlotEvent::Absent) => Event::Removed,
             Message::Slot(SlotEvent::LinkDown) => Event::LinkDown,
             Message::Slot(SlotEvent::LinkUp) => Event::LinkUp,
+            // News that this bus does not know says nothing about the device.
+            Message::Slot(_) => return None,
             Message::Dumped => {
                 self.tell_dumps();
                 return None;

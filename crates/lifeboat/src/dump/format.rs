@@ -69,6 +69,7 @@ pub struct Taken {
 /// Why a dump was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Reason {
     /// A job has had its time, and its ring is about to be reset.
     JobTimeout {
@@ -186,6 +187,7 @@ pub struct LeftOut {
 
 /// Why something is not a dump that can be read.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// It is something else, or not complete.
     #[error("this is no dump, or not all of it: {0}")]

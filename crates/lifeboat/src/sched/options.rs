@@ -145,6 +145,7 @@ impl Default for Options {
 
 /// Why options are not accepted. Nothing has been touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum OptionsError {
     /// A thread cannot be called so.
     #[error("`name` contains a NUL; leave it out")]

@@ -21,6 +21,7 @@ use crate::{Fence, locks};
 
 /// Why a scheduler could not be opened.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum OpenError<E> {
     /// An option is not accepted. Nothing has been touched.
     #[error(transparent)]

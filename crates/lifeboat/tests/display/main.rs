@@ -70,6 +70,7 @@ fn read(handle: &Handle, answers: &mut Answers) -> usize {
                 assert!(!connected);
                 hotplugs += 1;
             }
+            other => panic!("an event that nothing is known of: {other:?}"),
         }
     }
     hotplugs

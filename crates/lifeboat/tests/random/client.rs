@@ -65,6 +65,7 @@ impl Client {
                 assert_eq!(self.unplugged, 1, "the screen went more than once");
                 return;
             }
+            other => panic!("an event that nothing is known of: {other:?}"),
         };
         let left = self.owed.get_mut(&which).filter(|left| **left > 0);
         *left.unwrap_or_else(|| panic!("{event:?} came without being owed")) -= 1;

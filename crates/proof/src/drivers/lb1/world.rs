@@ -115,6 +115,7 @@ impl World {
                         *times += 1;
                     }
                 }
+                other => unreachable!("an event that nothing is known of: {other:?}"),
             }
         }
     }

@@ -82,6 +82,7 @@ impl<'a> Show<'a> {
                         None => self.desk.wrong(format!("an event came that nobody asked for: {event:?}")),
                     }
                 }
+                other => self.desk.wrong(format!("an event that nothing is known of: {other:?}")),
             }
         }
     }

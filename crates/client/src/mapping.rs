@@ -1,0 +1,97 @@
+//! Memory of a buffer in this process. The device, and other processes, may write it at any time.
+#![allow(unsafe_code)]
+
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::Node;
+
+/// A map of a buffer. It outlives the node's file, the handle of the buffer, and the device: then it shows undefined data.
+#[derive(Debug)]
+pub struct Mapping {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: the memory is shared with a device in any case, and accessed by atomics alone.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Node {
+    /// Maps the first `length` bytes of a buffer.
+    ///
+    /// # Errors
+    /// Those of `BufferMmap` and of `mmap`; `EINVAL` for a length of 0.
+    pub fn map_memory(&self, handle: u32, length: usize) -> Result<Mapping, Errno> {
+        let offset = self.buffer_offset(handle)?;
+        self.map_offset(offset, length)
+    }
+
+    /// Maps `length` bytes at an offset that the kernel has told.
+    ///
+    /// # Errors
+    /// Those of `mmap`.
+    pub fn map_offset(&self, offset: u64, length: usize) -> Result<Mapping, Errno> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the kernel chooses the address, so that nothing of ours is mapped over.
+        let start = unsafe { mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED, self.as_fd(), offset)? };
+        let start = NonNull::new(start.cast()).ok_or(Errno::FAULT)?;
+        Ok(Mapping { start, length })
+    }
+}
+
+impl Mapping {
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether it has no bytes: never.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The 32-bit words.
+    pub fn words(&self) -> &[AtomicU32] {
+        // SAFETY: the mapping is page-aligned, as long as said, lives as long as `self`, and is accessed by atomics alone.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.length / 4) }
+    }
+
+    /// Writes bytes at an offset.
+    ///
+    /// # Errors
+    /// `EINVAL` if they reach beyond the end.
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
+        let target = self.bytes().get(offset..).and_then(|rest| rest.get(..bytes.len())).ok_or(Errno::INVAL)?;
+        target.iter().zip(bytes).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
+        Ok(())
+    }
+
+    /// Reads bytes at an offset.
+    ///
+    /// # Errors
+    /// `EINVAL` if they reach beyond the end.
+    pub fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), Errno> {
+        let source = self.bytes().get(offset..).and_then(|rest| rest.get(..bytes.len())).ok_or(Errno::INVAL)?;
+        source.iter().zip(bytes).for_each(|(from, to)| *to = from.load(Ordering::Relaxed));
+        Ok(())
+    }
+
+    fn bytes(&self) -> &[AtomicU8] {
+        // SAFETY: as in `words`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), self.length) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours alone, and nothing of it is borrowed any more.
+        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+        debug_assert!(unmapped.is_ok());
+    }
+}

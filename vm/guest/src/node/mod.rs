@@ -1,0 +1,192 @@
+//! A program that uses the device, through its node.
+
+mod held;
+mod memory;
+pub mod request;
+mod work;
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use lifeboat_client::{Capability, Errno, Node, RawError, WaitFor, Woken, poll_sync_file, sync_file_status};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use crate::node::held::Held;
+use crate::node::memory::Memory;
+use crate::node::request::{Call, NodeRequest};
+use crate::node::work::Work;
+use crate::wire::{Failure, Outcome};
+
+/// What this process has open.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    files: Held<Node>,
+    memory: Held<Memory>,
+    descriptors: Held<std::os::fd::OwnedFd>,
+    works: Held<Work>,
+}
+
+impl Nodes {
+    /// Carries a request out.
+    ///
+    /// # Errors
+    /// Those of the kernel, and numbers that name nothing.
+    pub fn carry_out(&self, request: &NodeRequest) -> Result<Outcome, Failure> {
+        self.attempt(request).map_err(|error| error.into_failure(request))
+    }
+
+    fn attempt(&self, request: &NodeRequest) -> Result<Outcome, Error> {
+        match request {
+            NodeRequest::Open { file, path } => self.files.keep(*file, Node::open(path)?),
+            NodeRequest::Close { file } => self.files.end(*file)?,
+            NodeRequest::Descriptor { file } => return number(self.files.get(*file)?.as_fd().as_raw_fd()),
+            NodeRequest::Version { file } => {
+                let version = self.files.get(*file)?.version()?;
+                let (major, minor, patch) = version.number;
+                return Ok(Outcome::Text(format!("{} {major}.{minor}.{patch} {}", version.name, version.description)));
+            }
+            NodeRequest::Capability { file, capability } => {
+                return number(self.files.get(*file)?.capability(Capability(*capability))?);
+            }
+            NodeRequest::Call { file, call } => return Ok(Outcome::Called(make(&*self.files.get(*file)?, *call)?)),
+            NodeRequest::Raw { file, number, argument } => {
+                let mut argument = argument.clone();
+                self.files.get(*file)?.raw(*number, &mut argument)?;
+                return Ok(Outcome::Bytes(argument));
+            }
+            NodeRequest::CreateBuffer { file, size, flags } => {
+                return Ok(Outcome::Buffer(self.files.get(*file)?.create_buffer(*size, *flags)?));
+            }
+            NodeRequest::CloseBuffer { file, handle } => self.files.get(*file)?.close_buffer(*handle)?,
+            NodeRequest::Submit { file, job, times } => return self.submit(*file, job, *times),
+            NodeRequest::Work { file, job, mapping, word, work } => {
+                let (node, memory) = (self.files.get(*file)?, self.memory.get(*mapping)?);
+                self.works.keep(*work, Work::default());
+                return Ok(self.works.get(*work)?.carry_out(&node, job, &memory, *word)?);
+            }
+            NodeRequest::Progress { work } => return number(self.works.get(*work)?.completed()),
+            NodeRequest::StopWork { work } => self.works.get(*work)?.stop(),
+            NodeRequest::WaitForJob { .. }
+            | NodeRequest::WaitForBuffer { .. }
+            | NodeRequest::WaitForSyncobj { .. }
+            | NodeRequest::Poll { .. }
+            | NodeRequest::PollDescriptor { .. } => return self.wait(request),
+            NodeRequest::CreateSyncobj { file } => return number(self.files.get(*file)?.create_syncobj()?),
+            NodeRequest::MapMemory { file, handle, mapping, length } => {
+                self.memory.keep(*mapping, Memory::new(self.files.get(*file)?.map_memory(*handle, *length)?));
+            }
+            NodeRequest::Fill { mapping, word } => self.memory.get(*mapping)?.fill(*word),
+            NodeRequest::Differing { mapping, word } => return number(self.memory.get(*mapping)?.differing(*word)),
+            NodeRequest::Touch { mapping } => self.memory.get(*mapping)?.touch_all_the_time(),
+            NodeRequest::Touches { mapping } => return number(self.memory.get(*mapping)?.touches()),
+            NodeRequest::Unmap { mapping } => self.memory.end(*mapping)?,
+            NodeRequest::ExportSyncobj { file, handle, descriptor } => {
+                self.descriptors.keep(*descriptor, self.files.get(*file)?.syncobj_to_sync_file(*handle)?);
+            }
+            NodeRequest::ExportBuffer { file, handle, descriptor } => {
+                self.descriptors.keep(*descriptor, self.files.get(*file)?.export(*handle)?);
+            }
+            NodeRequest::ImportBuffer { file, descriptor } => {
+                let buffer = self.descriptors.get(*descriptor)?;
+                return number(self.files.get(*file)?.import(buffer.as_fd())?);
+            }
+            NodeRequest::Take { process, number, descriptor } => {
+                let process = i32::try_from(*process).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+                let process = pidfd_open(process, PidfdFlags::empty())?;
+                self.descriptors.keep(*descriptor, pidfd_getfd(process, *number, PidfdGetfdFlags::empty())?);
+            }
+            NodeRequest::NumberOf { descriptor } => return number(self.descriptors.get(*descriptor)?.as_raw_fd()),
+            NodeRequest::Status { descriptor } => {
+                return number(sync_file_status(self.descriptors.get(*descriptor)?.as_fd())?);
+            }
+            NodeRequest::CloseDescriptor { descriptor } => self.descriptors.end(*descriptor)?,
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Requests that wait, each no longer than its limit.
+    fn wait(&self, request: &NodeRequest) -> Result<Outcome, Error> {
+        let limit = Duration::from_millis;
+        match request {
+            NodeRequest::WaitForJob { file, context, job, limit_ms } => {
+                number(self.files.get(*file)?.wait(*context, *job, limit(*limit_ms))?)
+            }
+            NodeRequest::WaitForBuffer { file, handle, limit_ms } => {
+                self.files.get(*file)?.wait_for_buffer(*handle, 0, limit(*limit_ms))?;
+                Ok(Outcome::Done)
+            }
+            NodeRequest::WaitForSyncobj { file, handle, point, limit_ms } => {
+                let node = self.files.get(*file)?;
+                match point {
+                    0 => node.wait_for_syncobjs(&[*handle], WaitFor::All, limit(*limit_ms))?,
+                    point => node.wait_for_points(&[(*handle, *point)], WaitFor::All, limit(*limit_ms))?,
+                }
+                Ok(Outcome::Done)
+            }
+            NodeRequest::Poll { file, limit_ms } => number(events(self.files.get(*file)?.poll(limit(*limit_ms))?)),
+            NodeRequest::PollDescriptor { descriptor, limit_ms } => {
+                number(events(poll_sync_file(self.descriptors.get(*descriptor)?.as_fd(), limit(*limit_ms))?))
+            }
+            _ => Err(Errno::INVAL.into()),
+        }
+    }
+
+    fn submit(&self, file: u32, job: &request::Job, times: u32) -> Result<Outcome, Error> {
+        let node = self.files.get(file)?;
+        let mut signals = job.signals.clone();
+        let jobs = (0..times).map(|_| work::submit(&node, job, &mut signals)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Outcome::Submitted { jobs, signals })
+    }
+}
+
+/// Makes a call without addresses.
+fn make(node: &Node, call: Call) -> Result<Call, Errno> {
+    Ok(match call {
+        Call::Info(request) => Call::Info(node.plain(request)?),
+        Call::ContextCreate(request) => Call::ContextCreate(node.plain(request)?),
+        Call::ContextDestroy(request) => Call::ContextDestroy(node.plain(request)?),
+        Call::ContextStatus(request) => Call::ContextStatus(node.plain(request)?),
+        Call::BufferMmap(request) => Call::BufferMmap(node.plain(request)?),
+        Call::BufferAdvise(request) => Call::BufferAdvise(node.plain(request)?),
+        Call::Map(request) => Call::Map(node.plain(request)?),
+        Call::Unmap(request) => Call::Unmap(node.plain(request)?),
+    })
+}
+
+fn number(number: impl TryInto<i64>) -> Result<Outcome, Error> {
+    number.try_into().map(Outcome::Number).map_err(|_| Error::Kernel(Errno::OVERFLOW))
+}
+
+/// As `poll.h` has them.
+fn events(woken: Option<Woken>) -> i64 {
+    let flag = |set, value| if set { value } else { 0 };
+    woken.map_or(0, |woken| flag(woken.readable, 1) + flag(woken.error, 8) + flag(woken.hangup, 16))
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}")]
+    File(#[from] std::io::Error),
+    #[error("{0}")]
+    Kernel(#[from] Errno),
+    #[error(transparent)]
+    Raw(#[from] RawError),
+    #[error(transparent)]
+    Held(#[from] held::Error),
+    #[error(transparent)]
+    Work(#[from] work::Error),
+}
+
+impl Error {
+    fn into_failure(self, request: &NodeRequest) -> Failure {
+        let errno = match &self {
+            Self::File(error) => error.raw_os_error(),
+            Self::Kernel(errno) | Self::Raw(RawError::Kernel(errno)) => Some(errno.raw_os_error()),
+            Self::Raw(RawError::MayHoldAddress) | Self::Held(_) | Self::Work(_) => None,
+        };
+        let mut request = format!("{request:?}");
+        request.truncate(200);
+        Failure { errno, message: format!("{request}: {self}") }
+    }
+}

@@ -1,0 +1,13 @@
+//! What a process holds between requests.
+
+use crate::node::Nodes;
+use crate::process::Processes;
+
+/// What requests have left behind for later requests.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Open nodes, and what belongs to them.
+    pub nodes: Nodes,
+    /// Processes that were spawned.
+    pub processes: Processes,
+}

@@ -1,0 +1,36 @@
+//! Jobs for the GPU in the slot: what programs hand over as bytes.
+
+use lifeboat_guest::wire::Job;
+use lifeboat_lb1::command::{Command, ContextId, Copy, DESCRIPTOR_BYTES, Descriptor, Fill, GpuVa, Work};
+use lifeboat_uapi::{PRIORITY_NORMAL, Sync};
+
+/// A job of these commands on the first ring.
+pub fn job(context: u32, work: &[Work]) -> Job {
+    let bytes = |work: &Work| Descriptor::encode(ContextId(0), &Command::Work(*work)).to_bytes();
+    Job {
+        context,
+        ring: 0,
+        priority: PRIORITY_NORMAL,
+        flags: 0,
+        commands: work.iter().flat_map(bytes).collect(),
+        command_bytes: u32::try_from(DESCRIPTOR_BYTES).unwrap_or(u32::MAX),
+        waits: Vec::new(),
+        signals: Vec::new(),
+        timeout_ms: 0,
+    }
+}
+
+/// Fills memory with a word.
+pub fn fill(address: u64, bytes: u64, word: u32) -> Work {
+    Work::Fill(Fill { dst: GpuVa(address), bytes, pattern: word })
+}
+
+/// Copies memory.
+pub fn copy(to: u64, from: u64, bytes: u32) -> Work {
+    Work::Copy(Copy::linear(GpuVa(to), GpuVa(from), bytes))
+}
+
+/// A syncobj to wait for or to signal, at a point that is 0 for a binary one.
+pub fn syncobj(handle: u32, point: u64) -> Sync {
+    Sync { handle: i32::try_from(handle).unwrap_or(-1), flags: 0, point }
+}

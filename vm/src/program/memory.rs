@@ -1,0 +1,104 @@
+//! A map of a buffer in a program, and descriptors.
+
+use lifeboat_guest::wire::NodeRequest;
+
+use crate::guest::agent::{AgentError, Pending};
+use crate::pace;
+use crate::program::Program;
+use crate::program::file::milliseconds;
+
+/// A map. It outlives the file that it was made by.
+#[derive(Debug)]
+pub struct Memory<'a> {
+    program: &'a Program<'a>,
+    number: u32,
+}
+
+impl<'a> Memory<'a> {
+    pub(super) fn new(program: &'a Program<'a>, number: u32) -> Self {
+        Self { program, number }
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Writes a word all over it.
+    ///
+    /// # Errors
+    /// The program is gone: of SIGBUS, for example.
+    pub fn fill(&self, word: u32) -> Result<(), AgentError> {
+        self.program.call(NodeRequest::Fill { mapping: self.number, word }, pace::COMMAND).map(drop)
+    }
+
+    /// How many words are not this one.
+    ///
+    /// # Errors
+    /// The program is gone.
+    pub fn differing(&self, word: u32) -> Result<i64, AgentError> {
+        self.program.call(NodeRequest::Differing { mapping: self.number, word }, pace::COMMAND)?.number()
+    }
+
+    /// Begins to read and write it all the time.
+    ///
+    /// # Errors
+    /// The program is gone.
+    pub fn touch(&self) -> Result<(), AgentError> {
+        self.program.call(NodeRequest::Touch { mapping: self.number }, pace::COMMAND).map(drop)
+    }
+
+    /// How often it was touched so far.
+    ///
+    /// # Errors
+    /// The program is gone.
+    pub fn touches(&self) -> Result<i64, AgentError> {
+        self.program.call(NodeRequest::Touches { mapping: self.number }, pace::COMMAND)?.number()
+    }
+
+    /// Unmaps it.
+    ///
+    /// # Errors
+    /// Something uses it at the moment.
+    pub fn unmap(self) -> Result<(), AgentError> {
+        self.program.call(NodeRequest::Unmap { mapping: self.number }, pace::COMMAND).map(drop)
+    }
+}
+
+impl Program<'_> {
+    /// Begins to poll a descriptor; the answer is the sum of what `poll.h` names.
+    ///
+    /// # Errors
+    /// The program is gone.
+    pub fn start_poll(&self, descriptor: u32) -> Result<Pending, AgentError> {
+        let limit_ms = milliseconds(pace::DRIVER);
+        self.start_call(NodeRequest::PollDescriptor { descriptor, limit_ms }, pace::DRIVER + pace::COMMAND)
+    }
+
+    /// The state of a `sync_file`: 0 pending, 1 signalled, or the negative errno.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn status(&self, descriptor: u32) -> Result<i64, AgentError> {
+        self.call(NodeRequest::Status { descriptor }, pace::COMMAND)?.number()
+    }
+
+    /// Closes a descriptor.
+    ///
+    /// # Errors
+    /// Something uses it at the moment.
+    pub fn close(&self, descriptor: u32) -> Result<(), AgentError> {
+        self.call(NodeRequest::CloseDescriptor { descriptor }, pace::COMMAND).map(drop)
+    }
+
+    /// Takes a descriptor of another program.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn take(&self, from: &Program<'_>, descriptor: u32) -> Result<u32, AgentError> {
+        let number = from.call(NodeRequest::NumberOf { descriptor }, pace::COMMAND)?.number()?;
+        let number = i32::try_from(number).unwrap_or(-1);
+        let ours = self.new_number();
+        self.call(NodeRequest::Take { process: from.process(), number, descriptor: ours }, pace::COMMAND)?;
+        Ok(ours)
+    }
+}

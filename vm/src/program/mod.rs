@@ -1,0 +1,112 @@
+//! A program in the guest that uses the device through its node: a process of its own, which a test steers.
+
+pub mod commands;
+pub mod file;
+pub mod memory;
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use lifeboat_guest::wire::{NodeRequest, Outcome, Request};
+
+use crate::guest::agent::{Agent, AgentError, Pending, Reply};
+use crate::pace;
+use crate::program::file::File;
+
+/// A process in the guest.
+#[derive(Debug)]
+pub struct Program<'a> {
+    agent: &'a Agent,
+    process: u32,
+    /// Numbers for files, maps, descriptors and works: never used twice.
+    next: Cell<u32>,
+}
+
+impl<'a> Program<'a> {
+    /// Starts a program as root.
+    ///
+    /// # Errors
+    /// The guest cannot.
+    pub fn start(agent: &'a Agent) -> Result<Self, AgentError> {
+        Self::start_as(agent, None)
+    }
+
+    /// Starts a program as a user.
+    ///
+    /// # Errors
+    /// The guest cannot.
+    pub fn start_as(agent: &'a Agent, user: Option<u32>) -> Result<Self, AgentError> {
+        let reply = agent.call(Request::Spawn { user }, pace::COMMAND)?;
+        let Outcome::Number(process) = reply.outcome else { return Err(AgentError::Unfitting(reply.outcome)) };
+        let process = u32::try_from(process).map_err(|_| AgentError::Unfitting(Outcome::Number(process)))?;
+        Ok(Self { agent, process, next: Cell::new(0) })
+    }
+
+    /// Opens a node.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn open(&self, path: &str) -> Result<File<'_>, AgentError> {
+        let file = self.new_number();
+        self.call(NodeRequest::Open { file, path: path.to_owned() }, pace::COMMAND)?;
+        Ok(File::new(self, file))
+    }
+
+    /// The contents of a file, as this program sees it.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn read(&self, path: &str) -> Result<String, AgentError> {
+        self.begin(Request::Read { path: path.to_owned() }, pace::COMMAND)?.wait()?.text()
+    }
+
+    /// Kills the program as SIGKILL does. What it has open is closed when this returns.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn kill(self) -> Result<(), AgentError> {
+        self.agent.call(Request::Kill { process: self.process }, pace::COMMAND).map(drop)
+    }
+
+    /// Process id.
+    pub fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// Begins a request to the node.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn start_call(&self, request: NodeRequest, limit: Duration) -> Result<Pending, AgentError> {
+        self.begin(Request::Node { request }, limit)
+    }
+
+    /// Makes a request to the node.
+    ///
+    /// # Errors
+    /// The kernel refuses, or takes longer than `limit`.
+    pub fn call(&self, request: NodeRequest, limit: Duration) -> Result<Reply, AgentError> {
+        self.start_call(request, limit)?.wait()
+    }
+
+    fn begin(&self, request: Request, limit: Duration) -> Result<Pending, AgentError> {
+        self.agent.start(Request::Within { process: self.process, request: Box::new(request) }, limit)
+    }
+
+    pub(crate) fn new_number(&self) -> u32 {
+        self.next.replace(self.next.get() + 1)
+    }
+}
+
+/// The errno by which the kernel refused.
+///
+/// # Errors
+/// It did not refuse, or something else went wrong.
+pub fn refused<T: std::fmt::Debug>(result: Result<T, AgentError>) -> Result<i32, crate::suite::failure::Failure> {
+    use crate::suite::failure::Failure;
+    match result {
+        Err(AgentError::Failed(lifeboat_guest::wire::Failure { errno: Some(errno), .. })) => Ok(errno),
+        Err(other) => Err(other.into()),
+        Ok(reply) => Err(Failure::Unexpected(format!("it was not refused: {reply:?}"))),
+    }
+}
