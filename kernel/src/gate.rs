@@ -19,10 +19,12 @@ use kernel::{
         Srcu,
     },
 };
-use lifeboat_core::class::Presence;
+use lifeboat_core::class::{Class, Entry, Presence};
+use lifeboat_core::errno::Errno;
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
 
+use crate::errno::from_core;
 use crate::glue::lint::{self, InSection};
 
 /// See the module documentation.
@@ -67,6 +69,14 @@ impl Gate {
             Presence::Live => Ok(Section { _lint: lint, _guard: guard }),
             shut => Err(shut),
         }
+    }
+
+    /// Opens a section for a call of class Device that opens it itself. The errno of the refusal if the gate is shut.
+    pub(crate) fn section(&self) -> Result<Section<'_>> {
+        self.enter().map_err(|presence| match Class::Device.entry(presence) {
+            Entry::Refuse(refusal) => from_core(Errno::from(refusal)),
+            _ => ENODEV,
+        })
     }
 
     /// Whether users may still reach the device.

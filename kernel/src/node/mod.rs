@@ -130,14 +130,11 @@ impl Nodes for Node {
     }
 
     fn import(&self, drm: &DrmDevice, origin: DmaBuf) -> Result<ARef<Object>> {
-        let _section = self.device.section()?;
         Object::new(drm, Buffer::imported(&self.device.memory, origin)?)
     }
 
     fn create(opened: &Opened<'_, Self>, bytes: u64) -> Result<(u32, u64)> {
-        let device = &opened.nodes.device;
-        let _section = device.section()?;
-        let buffer = Buffer::new(&device.memory, bytes, Placement::Lazy)?;
+        let buffer = Buffer::new(&opened.nodes.device.memory, bytes, Placement::Lazy)?;
         let bytes = buffer.size();
         Ok((Object::new(opened.drm, buffer)?.handle(opened.drm_file)?, bytes))
     }
