@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
+#[path = "edu/interrupts.rs"]
+mod interrupts;
 #[path = "edu/requests.rs"]
 mod requests;
 
