@@ -148,6 +148,7 @@ impl From<ProbeError> for Errno {
             | ProbeError::Bus(BusError::NoMemory)
             | ProbeError::Driver(DriverError::Bus(BusError::NoMemory)) => Self::ENOMEM,
             ProbeError::ResetTimedOut => Self::ETIMEDOUT,
+            ProbeError::Driver(DriverError::NoInterrupts) => Self::EOPNOTSUPP,
             ProbeError::Driver(_) | ProbeError::Bus(_) => Self::EPROTO,
         }
     }
