@@ -116,6 +116,7 @@ impl ProbeOptions {
             guilty_limit: self.guilty_limit,
             job_share: self.job_share,
             queue_share: self.queue_share,
+            run_by_submitter: false,
             ..defaults
         }
     }

@@ -71,7 +71,7 @@
 //! # How to read this module
 //!
 //! `rings` is what is asked of hardware; `scheduler` and `queue` are what is held; `shared` is the lock and what is fed;
-//! `worker` is the thread.
+//! `worker` is the thread; `seat` is what it, or whoever submits, asks the rings from.
 
 mod in_hand;
 mod options;
@@ -79,6 +79,7 @@ mod queue;
 mod resets;
 mod rings;
 mod scheduler;
+mod seat;
 mod shared;
 mod waits;
 mod worker;
