@@ -2,7 +2,7 @@
 //!
 //! Events lock the core, feed it, and wake the worker if it sleeps. Actions are carried out with the lock released, so
 //! that a fence callback may submit, and an interrupt never waits for hardware. Signals and releases can be carried out
-//! by any thread; what touches hardware is the worker's alone, which owns the rings.
+//! by any thread; what touches hardware only by the thread that has the [seat](super::seat) at the rings.
 
 use std::marker::PhantomData;
 use std::mem;
@@ -256,6 +256,11 @@ impl<J> Shared<J> {
             Ran::Given => state.core.started(ring, seqno, at),
             Ran::Refused => state.core.start_failed(id),
             Ran::GivenUp => {}
+        }
+        if state.worker == Worker::Ended {
+            // It has panicked, and nobody else will end the rings.
+            drop(state);
+            return drop(seat);
         }
         state.seat = Some(seat);
         let due = state.core.next_deadline();

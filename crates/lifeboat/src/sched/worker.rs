@@ -1,4 +1,5 @@
-//! The worker: the thread that owns the rings and carries out what the core wants done.
+//! The worker: the thread that carries out what the core wants done. It has the [seat](super::seat) at the rings while it
+//! has anything to do.
 //!
 //! It takes several actions under one lock and carries them out in their order with the lock released. All signals of a
 //! scheduler that has not been lost are its own, so those of one queue come in their order.
