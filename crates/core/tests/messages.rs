@@ -1,5 +1,5 @@
-//! Tests of the texts of errors, reasons and names: no text is missing, and no two texts of one kind
-//! are the same.
+//! Tests of the texts of errors, reasons and names: no text is missing, and no two texts of one
+//! kind are the same.
 
 use std::fmt::Display;
 
