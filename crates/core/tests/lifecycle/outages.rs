@@ -279,3 +279,27 @@ fn recov_4_an_id_says_whether_a_device_is_silent_asks_for_time_or_is_there() {
     assert_eq!(Unready::of(0xffff_0001), Some(Unready::Retry));
     assert_eq!(Unready::of(0x1234_5678), None);
 }
+
+#[test]
+fn recov_4_a_device_without_any_patience_has_one_more_look_all_the_same() {
+    let patience = Patience { silent: Duration::ZERO, ..PATIENCE };
+    let mut slot = Lifecycle::patient(Attempts::new(Budget::DEFAULT), patience);
+    assert!(slot.handle(Event::Inserted, at(0)).is_some());
+    assert_eq!(slot.handle(Event::NotReady(Unready::Silent), at(0)), None);
+    assert_eq!(slot.state(), State::Waiting(For::Ready), "the limit has passed, and the last look begins now");
+    waits(&mut slot);
+    assert_eq!(slot.handle(Event::NotReady(Unready::Silent), at(0)), None);
+    assert_eq!(slot.state(), State::Idle);
+}
+
+#[test]
+fn recov_3_a_report_of_a_binding_that_has_ended_is_ignored() {
+    let mut slot = bound(3);
+    let late = Event::Failed { binding: slot.binding(), loss: Loss::Hung };
+    assert_eq!(slot.handle(Event::Rebind, at(0)), Some(Action::Unplug(Loss::Unbound)));
+    assert_eq!(slot.handle(Event::Ended, at(0)), Some(Action::Probe { binding: 2 }));
+    assert_eq!(slot.handle(Event::Probed, at(0)), None);
+    let before = slot;
+    assert_eq!(slot.handle(late, at(0)), None);
+    assert_eq!(slot, before);
+}
