@@ -116,6 +116,7 @@ impl Model for Educational {
             0x64 => registers.sources &= !value,
             0x98 if self.holds_transfers.load(SeqCst) => registers.dma[DMA_CMD] = value,
             0x98 => {
+                registers.status &= !1;
                 drop(registers);
                 self.transfer(value, upstream);
             }
