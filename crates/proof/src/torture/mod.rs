@@ -166,7 +166,7 @@ fn torture_of<S: Tortured>(args: &TortureArgs, interrupt: &Interrupt) -> Result<
         seed,
         lanes: args.lanes,
         cycles: args.skip..args.cycles.map_or(u64::MAX, |cycles| args.skip.saturating_add(cycles)),
-        kinds: kinds.to_vec(),
+        kinds: kinds.clone(),
         limit: args.limit,
         tally: tally::Tally::default(),
         activities: activity::Activities::default(),

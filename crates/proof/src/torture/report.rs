@@ -118,7 +118,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, "\n{:24}{:>10}", "clients", "steps")?;
         for (client, steps) in &self.clients {
-            writeln!(f, "{:24}{steps:>10}", client)?;
+            writeln!(f, "{client:24}{steps:>10}")?;
         }
         writeln!(f, "\n{:24}{:>10}{:>10}{:>10}", "microseconds", "median", "p99", "max")?;
         for (name, times) in [("unplug", self.unplug_us), ("recovery", self.recovery_us)] {

@@ -161,14 +161,13 @@ impl Tortured for Edu {
             }
             Kind::Plain(Plain::RemovalAtAccess) => Disturbance::Device(Plugged::pull),
             Kind::Plain(Plain::Hang) => Disturbance::Device(Plugged::hang),
-            Kind::Plain(_) => return Vec::new(),
             Kind::Untidy(Untidy::Garbage) => Disturbance::Garbage(moment),
             Kind::Untidy(Untidy::SilentBars) => Disturbance::SilentBars(moment),
             Kind::Untidy(Untidy::SilentConfig) => Disturbance::SilentConfig(moment),
             Kind::Untidy(Untidy::StalledRead) => Disturbance::Stalls(moment),
             Kind::Untidy(Untidy::NoInterrupts) => Disturbance::NoInterrupts(moment),
-            // Not among its kinds.
-            Kind::Untidy(_) => return Vec::new(),
+            // Nothing is armed for these, or they are not among its kinds.
+            Kind::Plain(_) | Kind::Untidy(_) => return Vec::new(),
             Kind::Mistake(Mistake::DriverPanics) => Disturbance::DriverPanics,
             Kind::Mistake(Mistake::DriverStuck) => Disturbance::DriverStuck(STUCK),
         };

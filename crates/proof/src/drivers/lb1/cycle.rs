@@ -18,7 +18,7 @@ pub(super) fn armed(plan: &Plan) -> Vec<(Trigger, Fault)> {
     let job = Trigger::Job(plan.at);
     let hang = (job, Fault::Hang);
     let kind = match plan.kind {
-        Kind::Plain(plain) => plain,
+        Kind::Plain(kind) => kind,
         Kind::Untidy(untidy) => return armed_untidy(plan, untidy),
         // Not among its kinds.
         Kind::Mistake(_) => return Vec::new(),
