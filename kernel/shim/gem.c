@@ -5,6 +5,7 @@
 #include <linux/dma-buf.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/vmalloc.h>
 
 #include <drm/drm_device.h>
 #include <drm/drm_file.h>
@@ -67,6 +68,16 @@ void lifeboat_shim_vma_of_frames(struct vm_area_struct *vma, bool write_combined
 	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
 	if (write_combined)
 		vma->vm_page_prot = pgprot_decrypted(pgprot_writecombine(vma->vm_page_prot));
+}
+
+void *lifeboat_shim_map_pages(struct page **pages, unsigned int count)
+{
+	return vmap(pages, count, VM_MAP, PAGE_KERNEL);
+}
+
+void lifeboat_shim_unmap_pages(void *pages)
+{
+	vunmap(pages);
 }
 
 unsigned long lifeboat_shim_page_frame(struct page *page)

@@ -26,6 +26,8 @@ void lifeboat_shim_dma_buf_get(struct dma_buf *buffer);
 unsigned long lifeboat_shim_vma_pages(struct vm_area_struct *vma);
 bool lifeboat_shim_vma_is_cow(struct vm_area_struct *vma);
 void lifeboat_shim_vma_of_frames(struct vm_area_struct *vma, bool write_combined);
+void *lifeboat_shim_map_pages(struct page **pages, unsigned int count);
+void lifeboat_shim_unmap_pages(void *pages);
 unsigned long lifeboat_shim_page_frame(struct page *page);
 bool lifeboat_shim_is_being_killed(void);
 

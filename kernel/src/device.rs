@@ -17,16 +17,14 @@ use kernel::{
     },
     workqueue::{new_delayed_work, new_work, DelayedWork, Work},
 };
-use lifeboat_core::class::{Class, Entry};
-use lifeboat_core::errno::Errno;
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Io};
 use lifeboat_jobqueue::Scheduler;
 
 use crate::counters::Counters;
 use crate::engine;
-use crate::errno::{errno, from_core};
-use crate::gate::{self, Gate};
+use crate::errno::errno;
+use crate::gate::Gate;
 use crate::glue::{Enabled, Interrupts, Registration};
 use crate::holders::Holding;
 use crate::link::Link;
@@ -137,8 +135,9 @@ impl Device {
             errno(error)
         })?;
         let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let holding = Holding::of(function.as_ref())?;
         let reserved = Workspace::vram_needed(Driven::rings(&info));
-        let memory = Memory::new(function, &info, gate.clone(), link.clone(), reserved)?;
+        let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         let numbers = Numbers::new(Driven::rings(&info)..Driven::contexts(&info))?;
@@ -163,7 +162,7 @@ impl Device {
                 health_work <- new_delayed_work!("lifeboat::health"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),
-                holding: Holding::of(function.as_ref())?,
+                holding,
                 shared,
                 counters,
                 link,
@@ -186,14 +185,6 @@ impl Device {
             self.report_loss(Loss::FellOff);
         }
         result
-    }
-
-    /// A section of the gate for a call of class Device that is not in the table. The errno of the refusal.
-    pub(crate) fn section(&self) -> Result<gate::Section<'_>> {
-        self.gate.enter().map_err(|presence| match Class::Device.entry(presence) {
-            Entry::Refuse(refusal) => from_core(Errno::from(refusal)),
-            _ => ENODEV,
-        })
     }
 
     /// Reports the device lost to its binding. The first reason counts.

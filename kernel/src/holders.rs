@@ -26,10 +26,8 @@ pub(crate) enum Kind {
     /// An open file.
     File,
     /// A map of a buffer in a program's memory.
-    #[allow(dead_code)] // until there are buffers
     Map,
     /// A buffer that was exported.
-    #[allow(dead_code)] // until there are buffers
     Export,
     /// A fence that has not signalled.
     #[allow(dead_code)] // until programs submit jobs
@@ -81,8 +79,18 @@ impl Holding {
 
     /// Counts a holder. May be called in any context, and so may its drop.
     pub(crate) fn hold(self: &Arc<Self>, kind: Kind) -> Hold {
-        self.counts[kind as usize].fetch_add(1, Relaxed);
+        self.begin(kind);
         Hold { holding: self.clone(), kind }
+    }
+
+    /// Counts a holder that has no place for a [`Hold`], until [`end`](Self::end).
+    pub(crate) fn begin(&self, kind: Kind) {
+        self.counts[kind as usize].fetch_add(1, Relaxed);
+    }
+
+    /// A holder that was [counted](Self::begin) holds no longer.
+    pub(crate) fn end(&self, kind: Kind) {
+        self.counts[kind as usize].fetch_sub(1, Relaxed);
     }
 
     /// Counts an open file. ENOMEM.
@@ -95,7 +103,7 @@ impl Holding {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.holding.counts[self.kind as usize].fetch_sub(1, Relaxed);
+        self.holding.end(self.kind);
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) trait Nodes: Send + Sync + Sized + 'static {
     /// Performs such an ioctl; `None` leaves it to the core.
     fn ioctl(opened: &Opened<'_, Self>, command: Command) -> Option<Result>;
 
-    /// Makes an object on another driver's buffer.
+    /// Makes an object on another driver's buffer. The core's locks of names are held.
     fn import(&self, drm: &DrmDevice, origin: DmaBuf) -> Result<ARef<Gem<Self::Content>>>;
 
     /// Makes an object for a simple picture of so many bytes. Its handle, and how many bytes it has.

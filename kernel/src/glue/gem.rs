@@ -9,7 +9,10 @@ use kernel::{
     error::to_result,
     ffi::{c_int, c_ulong},
     prelude::*,
-    sync::aref::{ARef, AlwaysRefCounted},
+    sync::{
+        aref::{ARef, AlwaysRefCounted},
+        Arc,
+    },
     types::Opaque,
 };
 
@@ -17,7 +20,7 @@ use super::{
     drm::DrmDevice,
     file::DrmFile,
     mmap,
-    pages::Frame,
+    pages::{Frame, Pages},
     prime::{self, DmaBuf, SgTable},
     shim,
 };
@@ -53,10 +56,18 @@ pub(crate) trait Content: Send + Sync + Sized + 'static {
     /// Its pages for another driver, whose device is attached.
     fn table(&self) -> Result<SgTable>;
 
+    /// Its pages for the kernel's own reads and writes, which [attaches](Self::attach) meanwhile.
+    fn pages(&self) -> Result<Arc<Pages>>;
+
     /// A user maps it, or another part of it.
     fn map_opened(&self);
 
     fn map_closed(&self);
+
+    /// It is made known to other devices, and then not any more.
+    fn exported(&self);
+
+    fn export_ended(&self);
 }
 
 /// Memory that handles, maps, exports and jobs refer to. Frees itself with the last of these.
@@ -96,8 +107,8 @@ impl<T: Content> Gem<T> {
         pin: Some(prime::pin::<T>),
         unpin: Some(prime::unpin::<T>),
         get_sg_table: Some(prime::get_sg_table::<T>),
-        vmap: None,
-        vunmap: None,
+        vmap: Some(prime::vmap::<T>),
+        vunmap: Some(prime::vunmap::<T>),
         mmap: Some(mmap::mmap_object::<T>),
         evict: None,
         status: Some(status::<T>),

@@ -2,7 +2,7 @@
 
 //! Buffers shared with other devices: tables for those that use ours, and attachments to those that are others'.
 
-use core::ptr::NonNull;
+use core::{marker::PhantomData, ptr::NonNull};
 
 use kernel::{
     bindings,
@@ -50,11 +50,53 @@ pub(super) unsafe extern "C" fn export<T: Content>(
 ) -> *mut bindings::dma_buf {
     // SAFETY: the kernel passes an object that lives.
     unsafe {
-        if Gem::<T>::from_raw(gem).can_be_shared() {
-            bindings::drm_gem_prime_export(gem, flags)
-        } else {
-            EINVAL.to_ptr()
+        let object = Gem::<T>::from_raw(gem);
+        if !object.can_be_shared() {
+            return EINVAL.to_ptr();
         }
+        let drm = (*gem).dev;
+        let information = bindings::dma_buf_export_info {
+            exp_name: c"lifeboat".as_char_ptr(),
+            owner: (*(*(*drm).driver).fops).owner,
+            ops: const { &Exported::<T>::OPERATIONS },
+            size: (*gem).size,
+            flags,
+            resv: (*gem).resv,
+            priv_: gem.cast(),
+        };
+        // The structure is only read.
+        let buffer = bindings::drm_gem_dmabuf_export(drm, (&raw const information).cast_mut());
+        if from_err_ptr(buffer).is_ok() {
+            object.exported();
+        }
+        buffer
+    }
+}
+
+/// The kernel's operations for exported objects, and the count of exports.
+struct Exported<T>(PhantomData<T>);
+
+impl<T: Content> Exported<T> {
+    const OPERATIONS: bindings::dma_buf_ops = {
+        let mut operations: bindings::dma_buf_ops = pin_init::zeroed();
+        operations.attach = Some(bindings::drm_gem_map_attach);
+        operations.detach = Some(bindings::drm_gem_map_detach);
+        operations.map_dma_buf = Some(bindings::drm_gem_map_dma_buf);
+        operations.unmap_dma_buf = Some(bindings::drm_gem_unmap_dma_buf);
+        operations.release = Some(release::<T>);
+        operations.mmap = Some(bindings::drm_gem_dmabuf_mmap);
+        operations.vmap = Some(bindings::drm_gem_dmabuf_vmap);
+        operations.vunmap = Some(bindings::drm_gem_dmabuf_vunmap);
+        operations
+    };
+}
+
+/// Ends an export: nobody refers to it any more.
+unsafe extern "C" fn release<T: Content>(buffer: *mut bindings::dma_buf) {
+    // SAFETY: the private data of an export is its object, which is counted until the kernel's own function puts it.
+    unsafe {
+        Gem::<T>::from_raw((*buffer).priv_.cast()).export_ended();
+        bindings::drm_gem_dmabuf_release(buffer);
     }
 }
 
@@ -76,11 +118,13 @@ pub(super) unsafe extern "C" fn import<N: Nodes>(
     drm: *mut bindings::drm_device,
     buffer: *mut bindings::dma_buf,
 ) -> *mut bindings::drm_gem_object {
-    // SAFETY: the kernel passes a device of these nodes and a buffer that both live. The private data of a buffer that was
-    // exported by the device is its object.
+    // SAFETY: the kernel passes a device of these nodes and a buffer that both live. The private data of a buffer that this
+    // module has exported, which only `export` does, is an object.
     let imported = unsafe {
-        if bindings::drm_gem_is_prime_exported_dma_buf(drm, buffer) {
-            let gem = (*buffer).priv_.cast();
+        // The address of a constant may differ from use to use, so the operations prove nothing.
+        let is_ours = (*buffer).owner == (*(*(*drm).driver).fops).owner;
+        let gem: *mut bindings::drm_gem_object = (*buffer).priv_.cast();
+        if is_ours && (*gem).dev == drm {
             shim::lifeboat_shim_gem_get(gem);
             return gem;
         }
@@ -114,6 +158,39 @@ pub(super) unsafe extern "C" fn create_dumb<N: Nodes>(
         arguments.size = bytes;
         arguments.handle = handle;
     }))
+}
+
+/// `vmap` of an object: another driver has the processor read and write it, as those of slow displays do.
+pub(super) unsafe extern "C" fn vmap<T: Content>(
+    gem: *mut bindings::drm_gem_object,
+    map: *mut bindings::iosys_map,
+) -> kernel::ffi::c_int {
+    // SAFETY: the kernel passes an object that lives.
+    let object = unsafe { Gem::<T>::from_raw(gem) };
+    to_c(object.attach().and_then(|()| {
+        let mapped = object.pages().and_then(|pages| {
+            let count = u32::try_from(pages.len())?;
+            // SAFETY: the array has `count` pages, which the object keeps while it is attached.
+            let mapped = unsafe { shim::lifeboat_shim_map_pages(pages.as_array(), count) };
+            NonNull::new(mapped).ok_or(ENOMEM)
+        });
+        let mapped = mapped.inspect_err(|_| object.detach())?;
+        // SAFETY: the kernel passes a place for the result.
+        unsafe {
+            (*map).is_iomem = false;
+            (*map).__bindgen_anon_1.vaddr = mapped.as_ptr();
+        }
+        Ok(())
+    }))
+}
+
+/// `vunmap` of an object.
+pub(super) unsafe extern "C" fn vunmap<T: Content>(gem: *mut bindings::drm_gem_object, map: *mut bindings::iosys_map) {
+    // SAFETY: the kernel passes an object that lives, and what `vmap` has given it.
+    unsafe {
+        shim::lifeboat_shim_unmap_pages((*map).__bindgen_anon_1.vaddr);
+        Gem::<T>::from_raw(gem).detach();
+    }
 }
 
 /// Another driver's buffer.

@@ -7,7 +7,7 @@
 use core::ffi::c_void;
 
 use kernel::bindings::{self, dma_fence};
-use kernel::ffi::{c_char, c_int, c_long, c_ulong};
+use kernel::ffi::{c_char, c_int, c_long, c_uint, c_ulong};
 
 extern "C" {
     /// Prints to a `struct drm_printer`.
@@ -34,6 +34,8 @@ extern "C" {
     pub(super) fn lifeboat_shim_vma_pages(vma: *mut bindings::vm_area_struct) -> c_ulong;
     pub(super) fn lifeboat_shim_vma_is_cow(vma: *mut bindings::vm_area_struct) -> bool;
     pub(super) fn lifeboat_shim_vma_of_frames(vma: *mut bindings::vm_area_struct, write_combined: bool);
+    pub(super) fn lifeboat_shim_map_pages(pages: *mut *mut bindings::page, count: c_uint) -> *mut c_void;
+    pub(super) fn lifeboat_shim_unmap_pages(pages: *mut c_void);
     pub(super) fn lifeboat_shim_page_frame(page: *mut bindings::page) -> c_ulong;
     /// Not of the shim: `bindings` lack it.
     pub(super) fn drm_timeout_abs_to_jiffies(nanoseconds: i64) -> c_long;

@@ -24,6 +24,7 @@ pub(crate) struct Lending {
 
 /// What is lent.
 pub(super) struct Lent {
+    /// Not to be kept longer than a borrower's lock that the end waits for.
     pub(super) reach: Arc<Reach>,
     aperture: Option<Arc<Aperture>>,
     borrowers: RBTree<usize, Arc<dyn Borrower>>,
@@ -77,11 +78,6 @@ impl Lending {
     pub(super) fn forget(&self, key: usize) {
         let note = (*self.lent.lock()).as_mut().and_then(|lent| lent.borrowers.remove_node(&key));
         drop(note);
-    }
-
-    /// Leave to give the device memory. Not to be kept beyond a section of the gate.
-    pub(super) fn reach(&self) -> Result<Arc<Reach>> {
-        self.lent.lock().as_ref().map(|lent| lent.reach.clone()).ok_or(ENODEV)
     }
 
     /// The way to video memory. Not to be kept beyond a section of the gate.

@@ -6,7 +6,8 @@ use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
 use lifeboat_driver::gpu::Gpu;
 
 use super::{binding::Stretches, host::Host, imported::Imported, user::User, vram::Vram, Memory};
-use crate::glue::{Content, DmaBuf, Frame, SgTable, Window};
+use crate::glue::{Content, DmaBuf, Frame, Pages, SgTable, Window};
+use crate::holders::Kind;
 use crate::registration::Driven;
 
 /// Buffers are whole pages, for the processor as for the device.
@@ -49,13 +50,15 @@ enum Place {
 }
 
 impl Buffer {
-    /// A zeroed buffer of at least so many bytes. Call it in a section of the gate. EINVAL for no byte, ENOSPC if there is
-    /// no room in video memory, ENODEV if the binding ends meanwhile.
+    /// A zeroed buffer of at least so many bytes. Only what video memory needs of the device is done in a section of the gate:
+    /// an unplug must not wait for an allocation. EINVAL for no byte, ENOSPC if there is no room in video memory; the errno
+    /// of the refusal if the device is lost.
     pub(crate) fn new(memory: &Arc<Memory>, bytes: u64, placement: Placement) -> Result<Self> {
         let bytes = bytes.checked_next_multiple_of(UNIT).filter(|bytes| *bytes > 0).ok_or(EINVAL)?;
         if bytes > MOST_BYTES {
             return Err(if placement == Placement::Vram { ENOSPC } else { ENOMEM });
         }
+        drop(memory.gate.section()?);
         let place = match placement {
             Placement::Vram => Place::Vram(video_memory(memory, bytes)?),
             Placement::Host | Placement::Lazy => {
@@ -69,25 +72,28 @@ impl Buffer {
         Ok(Self::of(memory, usize::try_from(bytes)?, place))
     }
 
-    /// A buffer of the caller's own pages. Call it in a section of the gate. EINVAL for no pages, or a part of one.
+    /// A buffer of the caller's own pages. Call it in no section of the gate: a page that does not come must not delay an
+    /// unplug. EINVAL for no pages, or a part of one; EFAULT, ENOMEM.
     pub(crate) fn user(memory: &Arc<Memory>, address: u64, bytes: u64, writable: bool) -> Result<Self> {
         if bytes == 0 || bytes > MOST_BYTES || address % UNIT != 0 || bytes % UNIT != 0 {
             return Err(EINVAL);
         }
+        drop(memory.gate.section()?);
         let (address, bytes) = (usize::try_from(address)?, usize::try_from(bytes)?);
         let user = User::new(memory, address, bytes / PAGE_SIZE, writable)?;
         Ok(Self::of(memory, bytes, Place::User(user)))
     }
 
-    /// A buffer on another driver's. Call it in a section of the gate.
+    /// A buffer on another driver's. Call it in no section of the gate: the other driver may be waited for. ENODEV if the
+    /// binding has ended.
     pub(crate) fn imported(memory: &Arc<Memory>, origin: DmaBuf) -> Result<Self> {
+        drop(memory.gate.section()?);
         let bytes = origin.bytes();
         let imported = Imported::new(origin, &memory.lending)?;
         Ok(Self::of(memory, bytes, Place::Imported(imported)))
     }
 
     fn of(memory: &Arc<Memory>, bytes: usize, place: Place) -> Self {
-        memory.count_buffer(1);
         Self { memory: memory.clone(), bytes, place }
     }
 
@@ -216,22 +222,39 @@ impl Content for Buffer {
         }
     }
 
+    fn pages(&self) -> Result<Arc<Pages>> {
+        match &self.place {
+            Place::Host(host) => host.all_pages(),
+            _ => Err(EOPNOTSUPP),
+        }
+    }
+
     fn map_opened(&self) {
-        self.memory.count_map(1);
+        self.memory.holding.begin(Kind::Map);
     }
 
     fn map_closed(&self) {
-        self.memory.count_map(-1);
+        self.memory.holding.end(Kind::Map);
+    }
+
+    fn exported(&self) {
+        self.memory.holding.begin(Kind::Export);
+    }
+
+    fn export_ended(&self) {
+        self.memory.holding.end(Kind::Export);
     }
 }
 
 /// A stretch of video memory, without what its last user left there.
 fn video_memory(memory: &Memory, bytes: u64) -> Result<Vram> {
     let taken = memory.vram.as_ref().ok_or(ENOSPC)?.take(bytes)?;
+    let dummy = Pages::zeroed(1)?;
+    let _section = memory.gate.section()?;
     let aperture = memory.lending.aperture()?;
     aperture.clear(taken.start(), taken.bytes(), || memory.link.is_ending())?;
     let first = aperture.frame(taken.start()).ok_or(ENOSPC)?;
-    Vram::new(taken, first)
+    Ok(Vram { taken, first, dummy })
 }
 
 impl Drop for Buffer {
@@ -246,6 +269,5 @@ impl Drop for Buffer {
             Place::Imported(imported) => imported.leave(&memory.lending),
             Place::Vram(_) => {}
         }
-        memory.count_buffer(-1);
     }
 }

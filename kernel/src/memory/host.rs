@@ -108,6 +108,11 @@ impl Host {
         SgTable::new(self.pages(&mut state)?)
     }
 
+    /// All pages, for somebody who has [begun](Host::begin_use) to use them.
+    pub(super) fn all_pages(&self) -> Result<Arc<Pages>> {
+        self.pages(&mut self.state.lock()).cloned()
+    }
+
     pub(super) fn begin_use(&self) {
         self.uses.fetch_add(1, Full);
     }

@@ -21,19 +21,29 @@ pub(crate) struct Imported {
 }
 
 impl Imported {
-    /// Attaches this device to the buffer. Call it in a section of the gate.
+    /// Attaches this device to the buffer. ENODEV if the binding has ended.
     pub(super) fn new(origin: DmaBuf, lending: &Lending) -> Result<Arc<Self>> {
         let attached = new_mutex!(None, "lifeboat::attached");
         let imported = Arc::pin_init(pin_init!(Self { attached <- attached, origin }), GFP_KERNEL)?;
         let note = Note::new(imported.key(), imported.clone())?;
         let mut place = imported.attached.lock();
-        // Attaching may take the other driver's locks, so nothing is held over it but the own place.
-        let reach = lending.reach()?;
-        let attached = reach.attach(&imported.origin)?;
-        lending.lend(note, |_| Ok(()))?;
-        *place = Some(attached);
-        drop(place);
-        Ok(imported)
+        // From here on the end of the binding finds it, and waits for the lock. Attaching may take the other driver's locks,
+        // so no other lock of ours is held meanwhile.
+        let reach = lending.lend(note, |lent| Ok(lent.reach.clone()))?;
+        let attached = reach.attach(&imported.origin);
+        drop(reach);
+        match attached {
+            Ok(attached) => {
+                *place = Some(attached);
+                drop(place);
+                Ok(imported)
+            }
+            Err(error) => {
+                drop(place);
+                lending.forget(imported.key());
+                Err(error)
+            }
+        }
     }
 
     /// The memory as the device reaches it. ENODEV if the binding is over.

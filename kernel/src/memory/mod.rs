@@ -41,19 +41,12 @@ pub(crate) use retained::Retained;
 pub(crate) use table::{Part, Table};
 pub(crate) use tables::Tables;
 
-use kernel::{
-    device::Bound,
-    pci,
-    prelude::*,
-    sync::{
-        atomic::{Acquire, Atomic, Full},
-        Arc,
-    },
-};
+use kernel::{device::Bound, pci, prelude::*, sync::Arc};
 use lifeboat_driver::{gpu::Gpu, Driver};
 
 use crate::gate::Gate;
 use crate::glue::{Gem, Stretches};
+use crate::holders::Holding;
 use crate::link::Link;
 use crate::registration::Driven;
 use binding::Lending;
@@ -75,8 +68,7 @@ pub(crate) struct Memory {
     /// Address tables of contexts.
     #[pin]
     pub(crate) tables: Tables,
-    buffers: Atomic<i64>,
-    maps: Atomic<i64>,
+    holding: Arc<Holding>,
 }
 
 impl Memory {
@@ -86,6 +78,7 @@ impl Memory {
         info: &<Driven as Driver>::Info,
         gate: Arc<Gate>,
         link: Arc<Link>,
+        holding: Arc<Holding>,
         reserved: u64,
     ) -> Result<Arc<Self>> {
         let memory = Driven::vram(info);
@@ -99,36 +92,15 @@ impl Memory {
                 lending <- Lending::new(function, memory),
                 spare: Spare::new()?,
                 tables <- Tables::new(info),
-                buffers: Atomic::new(0),
-                maps: Atomic::new(0),
+                holding,
             }? Error),
             GFP_KERNEL,
         )
-    }
-
-    #[allow(dead_code)] // until debugfs lists holders
-    /// Buffers that some handle, map, export or job refers to.
-    pub(crate) fn buffers(&self) -> i64 {
-        self.buffers.load(Acquire)
-    }
-
-    #[allow(dead_code)] // until debugfs lists holders
-    /// Users' maps of buffers.
-    pub(crate) fn maps(&self) -> i64 {
-        self.maps.load(Acquire)
     }
 
     /// Takes back what the binding has lent: the device reaches no buffer any more. Bus mastering is off, and the gate is
     /// shut, so nobody asks for more.
     pub(crate) fn release(&self) {
         self.lending.end();
-    }
-
-    fn count_buffer(&self, difference: i64) {
-        self.buffers.fetch_add(difference, Full);
-    }
-
-    fn count_map(&self, difference: i64) {
-        self.maps.fetch_add(difference, Full);
     }
 }

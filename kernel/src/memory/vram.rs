@@ -8,19 +8,15 @@ use crate::glue::{Frame, Pages, Taken};
 
 /// See the module documentation.
 pub(crate) struct Vram {
-    taken: Taken,
+    pub(super) taken: Taken,
     /// Where its first page is.
-    first: Frame,
+    pub(super) first: Frame,
     /// Shown in every place of every map after a loss. It is this buffer's own, since what users write there is only for
     /// those who share the buffer; and it is allocated beforehand, since a fault after the loss must not fail.
-    dummy: Pages,
+    pub(super) dummy: Pages,
 }
 
 impl Vram {
-    pub(super) fn new(taken: Taken, first: Frame) -> Result<Self> {
-        Ok(Self { taken, first, dummy: Pages::zeroed(1)? })
-    }
-
     pub(super) fn offset(&self) -> u64 {
         self.taken.start()
     }

@@ -9,14 +9,13 @@ use lifeboat_uapi::{
 };
 
 use super::Call;
-use crate::gate::Section;
 use crate::glue::jiffies_until;
 use crate::memory::{Buffer, Object, Placement};
 
 const USER_READ_ONLY: u32 = BUFFER_USER | BUFFER_READ_ONLY;
 
 /// EINVAL for a size of 0, parts of pages and unknown flags, ENOSPC without room in video memory, ENOMEM, EFAULT.
-pub(super) fn create(call: &Call<'_>, _: &Section<'_>, arguments: &mut BufferCreate) -> Result {
+pub(super) fn create(call: &Call<'_>, arguments: &mut BufferCreate) -> Result {
     let memory = &call.device.memory;
     let buffer = match (arguments.flags, arguments.address) {
         (0, 0) => Buffer::new(memory, arguments.size, Placement::Host)?,

@@ -66,6 +66,21 @@ macro_rules! always {
 }
 pub(super) use always;
 
+/// A row of class Driver, whose handler enters the gate itself: `driver!(Structure, handler)`.
+macro_rules! driver {
+    ($request:ident, $handler:path) => {
+        $crate::node::call::Row::free::<lifeboat_uapi::$request>(
+            lifeboat_core::class::Class::Driver,
+            |call, command, size| {
+                $crate::node::call::copied::<lifeboat_uapi::$request>(command, size, |arguments| {
+                    $handler(call, arguments)
+                })
+            },
+        )
+    };
+}
+pub(super) use driver;
+
 /// A row of class Device: `device!(Structure, handler)`. The handler takes a section, too.
 macro_rules! device {
     ($request:ident, $handler:path) => {

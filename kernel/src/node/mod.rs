@@ -85,11 +85,15 @@ pub(crate) struct Call<'a> {
     pub(crate) drm_file: &'a DrmFile,
 }
 
-/// Registers the nodes of a device that has been proven to work: the last step of probe (LIFE-6).
+/// Registers the nodes of a device that has been proven to work: the last step of probe (LIFE-6). ENODEV if it has been lost since.
 pub(crate) fn register(working: Working) -> Result {
     let device = working.device();
     let drm = DrmDevice::new(device.pci.as_ref(), Node::new(device.clone())?)?;
     let mut nodes = device.nodes.lock();
+    // The end of the binding shuts the gate, then takes the nodes away: it sees these, or this sees the gate.
+    if device.gate.presence() != Presence::Live {
+        return Err(ENODEV);
+    }
     *nodes = Some(Registration::new(drm)?);
     Ok(())
 }
@@ -126,14 +130,11 @@ impl Nodes for Node {
     }
 
     fn import(&self, drm: &DrmDevice, origin: DmaBuf) -> Result<ARef<Object>> {
-        let _section = self.device.section()?;
         Object::new(drm, Buffer::imported(&self.device.memory, origin)?)
     }
 
     fn create(opened: &Opened<'_, Self>, bytes: u64) -> Result<(u32, u64)> {
-        let device = &opened.nodes.device;
-        let _section = device.section()?;
-        let buffer = Buffer::new(&device.memory, bytes, Placement::Lazy)?;
+        let buffer = Buffer::new(&opened.nodes.device.memory, bytes, Placement::Lazy)?;
         let bytes = buffer.size();
         Ok((Object::new(opened.drm, buffer)?.handle(opened.drm_file)?, bytes))
     }

@@ -5,7 +5,7 @@
 use lifeboat_core::class::Class;
 use lifeboat_uapi::Submit;
 
-use super::call::{always, device, Row};
+use super::call::{always, device, driver, Row};
 use super::{buffer, context, info, map, submit, wait};
 
 /// The ioctls, by number.
@@ -14,7 +14,8 @@ pub(super) const TABLE: &[Row] = &[
     device!(ContextCreate, context::create),
     always!(ContextDestroy, context::destroy),
     always!(ContextStatus, context::status),
-    device!(BufferCreate, buffer::create),
+    // Its caller sees the class Device. But an allocation, or the caller's own pages, must not delay an unplug.
+    driver!(BufferCreate, buffer::create),
     always!(BufferMmap, buffer::mmap),
     always!(BufferWait, buffer::wait),
     always!(BufferAdvise, buffer::advise),
