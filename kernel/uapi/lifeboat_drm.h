@@ -255,9 +255,9 @@ struct drm_lifeboat_sync {
  * signalled. Jobs of one context, ring and priority begin in the order of their submission.
  * All or nothing: after an error nothing was submitted. Class: Driver.
  *
- * ENOENT (context, syncobj, point without a fence), EINVAL (ring, priority, command: the device's
- * ranges), EACCES (priority), ECANCELED (context banned), EDQUOT (this client's share), EAGAIN (too
- * many jobs in flight), EFAULT, ENOMEM, ENODEV.
+ * ENOENT (context, syncobj, point without a fence), EINVAL (ring, priority, more than 256 fences of
+ * a kind, command: the device's ranges), EACCES (priority), ECANCELED (context banned), EDQUOT (this
+ * client's share), EAGAIN (too many jobs in flight), EFAULT, ENOMEM, ENODEV.
  *
  * How a job ended is the error of its fences: 0, ENODEV (device lost), ETIME (the job hung, or
  * faulted), ECANCELED (reset for another's sake, context destroyed, or a fence that the job waited
