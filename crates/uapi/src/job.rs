@@ -39,8 +39,9 @@ pub const SUBMIT_RESTARTABLE: u32 = 1 << 1;
 ///
 /// # Errors
 /// After an error nothing was submitted. `ENOENT` (context, syncobj, point without a fence), `EINVAL` (ring,
-/// priority, more than 256 fences of a kind, command: the device's ranges), `EACCES` ([`PRIORITY_HIGH`]), `ECANCELED` (context banned),
-/// `EDQUOT` (this client's share), `EAGAIN` (too many jobs in flight), `EFAULT`, `ENOMEM`, `ENODEV`.
+/// priority, more than 256 fences of a kind, command: the device's ranges), `EACCES` ([`PRIORITY_HIGH`]),
+/// `ECANCELED` (context banned), `EDQUOT` (this client's share), `EAGAIN` (too many jobs in flight), `EFAULT`,
+/// `ENOMEM`, `ENODEV`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
