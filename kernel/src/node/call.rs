@@ -29,8 +29,11 @@ enum Handler {
     /// For the classes that get no hardware, or fetch it themselves.
     Free(fn(&Call<'_>, Command, usize) -> Result),
     /// For the class Device.
-    InSection(fn(&Call<'_>, &Section<'_>, Command, usize) -> Result),
+    InSection(fn(&Call<'_>, Enter, Command, usize) -> Result),
 }
+
+/// Opens the section that a handler of class Device needs.
+type Enter = for<'a> fn(&Call<'a>) -> Result<Section<'a>>;
 
 /// Bits of an ioctl's number that have the size.
 const SIZE_SHIFT: u32 = 16;
@@ -46,7 +49,7 @@ impl Row {
         Self { word: without_size(T::NUMBER), class, handler: Handler::Free(handler) }
     }
 
-    pub(super) const fn in_section<T: Request>(handler: fn(&Call<'_>, &Section<'_>, Command, usize) -> Result) -> Self {
+    pub(super) const fn in_section<T: Request>(handler: fn(&Call<'_>, Enter, Command, usize) -> Result) -> Self {
         Self { word: without_size(T::NUMBER), class: Class::Device, handler: Handler::InSection(handler) }
     }
 }
@@ -84,9 +87,9 @@ pub(super) use driver;
 /// A row of class Device: `device!(Structure, handler)`. The handler takes a section, too.
 macro_rules! device {
     ($request:ident, $handler:path) => {
-        $crate::node::call::Row::in_section::<lifeboat_uapi::$request>(|call, section, command, size| {
+        $crate::node::call::Row::in_section::<lifeboat_uapi::$request>(|call, enter, command, size| {
             $crate::node::call::copied::<lifeboat_uapi::$request>(command, size, |arguments| {
-                $handler(call, section, arguments)
+                $handler(call, &enter(call)?, arguments)
             })
         })
     };
@@ -125,19 +128,18 @@ pub(super) fn perform(call: &Call<'_>, command: Command) -> Result {
 
 fn run(call: &Call<'_>, row: &Row, command: Command) -> Result {
     let size = ((command.word >> SIZE_SHIFT) & SIZE_MASK) as usize;
-    let gate = &call.device.gate;
-    let mut presence = gate.presence();
-    loop {
-        match (row.class.entry(presence), &row.handler) {
-            (Entry::Proceed, Handler::Free(handler)) => return handler(call, command, size),
-            (Entry::EnterGate, Handler::InSection(handler)) => match gate.enter() {
-                Ok(section) => return handler(call, &section, command, size),
-                // Shut meanwhile, for good: the second decision is the last.
-                Err(shut) => presence = shut,
-            },
-            (Entry::Refuse(refusal), _) => return Err(from_core(Errno::from(refusal))),
-            // No row has such a class: the constructors of `Row` allow none.
-            _ => return Err(EINVAL),
-        }
+    match (row.class.entry(call.device.gate.presence()), &row.handler) {
+        (Entry::Proceed, Handler::Free(handler)) => handler(call, command, size),
+        // User memory is copied outside of the section: a page that does not come must not delay an
+        // unplug. If the gate is shut by then, entering it is refused as here.
+        (Entry::EnterGate, Handler::InSection(handler)) => handler(call, enter, command, size),
+        (Entry::Refuse(refusal), _) => Err(from_core(Errno::from(refusal))),
+        // No row has such a class: the constructors of `Row` allow none.
+        _ => Err(EINVAL),
     }
+}
+
+/// A section for a call of class Device.
+fn enter<'a>(call: &Call<'a>) -> Result<Section<'a>> {
+    call.device.gate.section()
 }
