@@ -30,7 +30,7 @@ pub const fn report_limit(wanted: Duration, refresh_millihertz: u32) -> Duration
 pub enum Verdict {
     /// Nothing: the report is in time, or none is awaited.
     InTime,
-    /// Turn the display off and on; then [`Silence::was_reset`].
+    /// Turn the display off and on; then [`Silence::reset_done`].
     Reset,
     /// The display was reset and has been silent for the limit again: end what waits, as not done.
     GiveUp,
