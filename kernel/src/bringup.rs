@@ -65,7 +65,7 @@ fn start_device(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Resul
             Ok(())
         }
         Duty::Interrupts => {
-            let interrupts = Interrupts::request(function, Driven::FACTS.vectors, || Handler(device.clone()))?;
+            let interrupts = Interrupts::request(function, &Driven::FACTS.interrupts, || Handler(device.clone()))?;
             *device.interrupts.lock() = Some(interrupts);
             Ok(())
         }

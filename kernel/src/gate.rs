@@ -47,9 +47,9 @@ const PRESENCES: [Presence; 5] = [
 
 /// A section of the gate: while this lives, the device's end waits, and calls on the device are allowed.
 pub(crate) struct Section<'a> {
-    // Dropped first: what lockdep is told is within what is true.
-    _guard: Guard<'a>,
+    // Begins last and ends first: lockdep compares a lock with the innermost one that is held, which must not be SRCU's.
     _lint: InSection,
+    _guard: Guard<'a>,
 }
 
 impl Gate {
@@ -62,11 +62,11 @@ impl Gate {
 
     /// Opens a section. An error is the presence that the gate was shut for.
     pub(crate) fn enter(&self) -> Result<Section<'_>, Presence> {
-        let lint = InSection::begin();
         let guard = self.sections.read_lock();
+        let lint = InSection::begin();
         // `shut` stores before it waits for sections: it waits for this one, or this one sees the store.
         match self.presence() {
-            Presence::Live => Ok(Section { _guard: guard, _lint: lint }),
+            Presence::Live => Ok(Section { _lint: lint, _guard: guard }),
             shut => Err(shut),
         }
     }

@@ -123,7 +123,7 @@ module! {
         },
         guilty_limit: u32 {
             default: 10,
-            description: "Resets that the driver's own jobs may cause before no more are accepted (default 10)",
+            description: "Resets that the jobs of a context may cause before no more are accepted (default 10)",
         },
         job_timeout_ms: u32 {
             default: 2000,

@@ -73,8 +73,8 @@ struct drm_lifeboat_context_create {
 };
 
 /*
- * Destroys a context. Jobs that have not begun are cancelled; those that run fault, and nobody else
- * is charged for them. Class: Always. ENOENT if there is no such context.
+ * Destroys a context. Jobs that the device has not been given are cancelled; those that it has run to
+ * their end, with the memory that they use. Class: Always. ENOENT if there is no such context.
  */
 struct drm_lifeboat_context_destroy {
 	/* in */
@@ -260,8 +260,8 @@ struct drm_lifeboat_sync {
  * many jobs in flight), EFAULT, ENOMEM, ENODEV.
  *
  * How a job ended is the error of its fences: 0, ENODEV (device lost), ETIME (the job hung, or
- * faulted), ECANCELED (reset for another's sake, context destroyed), or the error of a fence that
- * the job waited for.
+ * faulted), ECANCELED (reset for another's sake, context destroyed, or a fence that the job waited
+ * for ended with an error).
  */
 struct drm_lifeboat_submit {
 	/* in */
@@ -282,7 +282,7 @@ struct drm_lifeboat_submit {
 	__u32 command_count;
 	__u32 wait_count;
 	__u32 signal_count;
-	/* in: time that the job may take, in milliseconds; 0: the device's limit */
+	/* in: time that the job may take, in milliseconds; 0, or more than the device's limit: that */
 	__u32 timeout_ms;
 	/* out: number of the job, for WAIT; counted by context, never 0 */
 	__u64 job;
@@ -290,7 +290,7 @@ struct drm_lifeboat_submit {
 
 /*
  * Waits for the end of a job. Class: Always. ETIME at the timeout, EINTR, ENOENT if the context or
- * the job was never there.
+ * the job was never there, or is not among the last 1024 jobs of the context.
  */
 struct drm_lifeboat_wait {
 	/* in */

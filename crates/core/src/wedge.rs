@@ -261,5 +261,6 @@ mod tests {
         assert_eq!(odd.variables().last(), Some("TASK=fourteen-bytes"), "no half characters");
         let hostile = event(Methods::UNKNOWN, Some(Task { pid: 1, name: "x\0WEDGED=none" }));
         assert_eq!(hostile.variables().count(), 3);
+        assert_eq!(std::format!("{odd:?}"), r#"["WEDGED=unknown", "PID=1", "TASK=fourteen-bytes"]"#);
     }
 }

@@ -1,4 +1,5 @@
-//! Tests of the texts of errors, reasons and names: each is there, and no two of one kind are the same.
+//! Tests of the texts of errors, reasons and names: no text is missing, and no two texts of one
+//! kind are the same.
 
 use std::fmt::Display;
 
@@ -10,7 +11,7 @@ use lifeboat_core::sched::{QueueError, SubmitError};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
 
-/// Checks that all texts are there and that each value has its own text.
+/// Checks that each value has a text, and a text of its own.
 fn have_texts_of_their_own(values: &[impl Display]) {
     let mut texts: Vec<String> = values.iter().map(ToString::to_string).collect();
     assert!(texts.iter().all(|text| text.len() > 2), "{texts:?}");

@@ -9,7 +9,7 @@ use lifeboat_core::wedge::Methods;
 use lifeboat_pci::DmaMemory;
 
 use crate::dump::{is_plain, Layout};
-use crate::{DriverError, Io, Sequence, Unavailable};
+use crate::{DriverError, InterruptUse, Io, Sequence, Unavailable};
 
 /// A driver: all that is known of one kind of device, and nothing of who uses it.
 ///
@@ -312,9 +312,8 @@ pub struct Facts {
     pub ids: &'static [PciId],
     /// BARs that the driver or its users reach.
     pub bars: &'static [BarUse],
-    /// Interrupt vectors that the driver can use. A shell may take fewer: any vector's message
-    /// makes it ask for all that is pending.
-    pub vectors: u8,
+    /// Interrupts that the driver can use. A function that offers too few is refused.
+    pub interrupts: InterruptUse,
     /// What may help a device that has failed for good.
     pub methods: Methods,
     /// What a dump shows.
@@ -422,10 +421,11 @@ impl Facts {
     /// Checks what a shell relies on, at compile time in a constant.
     ///
     /// # Panics
-    /// If the model's name or what a dump shows is longer than a dump has room for, or has other
+    /// If the interrupts are not [sound](InterruptUse::assert_sound), or the model's name or what a dump shows is longer than a dump has room for, or has other
     /// characters than visible ASCII without quotes and backslashes.
     pub const fn assert_sound(&self) {
         assert!(is_plain(self.model, Self::MOST_MODEL_BYTES), "the model's name is too long, or not plain");
+        self.interrupts.assert_sound();
         self.dump.assert_sound();
     }
 
@@ -463,7 +463,16 @@ mod tests {
     fn facts(model: &'static str, register: &'static str) -> Facts {
         let registers = Box::leak(Box::new([Register::number(register, 0)]));
         let dump = Layout::of(registers);
-        Facts { name: "a", version: "1.0.0", model, ids: &[], bars: &[], vectors: 0, methods: Methods::UNKNOWN, dump }
+        Facts {
+            name: "a",
+            version: "1.0.0",
+            model,
+            ids: &[],
+            bars: &[],
+            interrupts: InterruptUse::NONE,
+            methods: Methods::UNKNOWN,
+            dump,
+        }
     }
 
     #[test]
@@ -499,7 +508,7 @@ mod tests {
             model: "A",
             ids: IDS,
             bars: &[],
-            vectors: 0,
+            interrupts: InterruptUse::NONE,
             methods: Methods::UNKNOWN,
             dump,
         };

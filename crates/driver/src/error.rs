@@ -41,6 +41,8 @@ pub enum DriverError {
         /// The step of the proof that failed.
         what: Unproven,
     },
+    /// The function has too few interrupt vectors of the kinds that the driver can use.
+    NoInterrupts,
     /// An argument does not exist on this device: a ring, a context, or an address out of range.
     NoSuchThing,
 }
@@ -106,6 +108,9 @@ impl fmt::Display for DriverError {
             Self::NotAlive => f.write_str("the device answers but shows no life"),
             Self::Panicked => f.write_str("the driver's code has panicked"),
             Self::Stuck => f.write_str("the driver's code has not returned in time"),
+            Self::NoInterrupts => {
+                f.write_str("the function has too few interrupt vectors of the kinds that the driver can use")
+            }
             Self::ResetFailed => f.write_str("the device did not come out of a reset"),
             Self::Changed => f.write_str("the device is another one after its reset"),
             Self::Unproven { ring, what } => write!(f, "ring {ring} does not work: {what}"),

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `driver` | what a shell asks of a driver |
 //! | `sequence` | procedures that wait, as steps |
+//! | `interrupts` | which interrupts a driver can use |
 //! | `io` | the hardware, lent for one section |
 //! | `ringless` | what a device without rings has in their place |
 //! | `access` | register access with a loss check |
@@ -27,6 +28,7 @@ mod driver;
 pub mod dump;
 mod error;
 pub mod gpu;
+mod interrupts;
 mod io;
 mod ringless;
 mod sequence;
@@ -34,6 +36,7 @@ mod sequence;
 pub use access::{IdRegister, Registers};
 pub use driver::{BarUse, Driver, Facts, Identity, PciId, Pending, Place, Progress, RingReport, RingShape};
 pub use error::{DriverError, Unproven};
+pub use interrupts::{ChosenInterrupts, InterruptUse};
 pub use io::{Io, Windows};
 pub use ringless::{NoRing, Unavailable};
 pub use sequence::{Duty, Pace, Sequence, Step, Turn};

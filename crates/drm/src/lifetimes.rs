@@ -9,7 +9,7 @@
 /// use lifeboat_drm::{Device, Gpu, Handle};
 ///
 /// fn from_code_to_handle<G: Gpu>(module: &Module, function: &std::sync::Arc<dyn lifeboat_pci::Function>) -> Option<Handle<G>> {
-///     let binding: Binding = module.probe(function, Policy::default()).ok()?;
+///     let binding: Binding = module.probe(function, &Policy::default(), Listeners::none()).ok()?;
 ///     let device: Device<G> = binding.device()?;
 ///     let handle: Handle<G> = device.open().ok()?;
 ///     let _context = handle.create_context();

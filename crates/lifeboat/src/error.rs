@@ -4,13 +4,13 @@ use lifeboat_core::class::Refusal;
 use lifeboat_core::errno::Errno;
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::kms::{CommitError, LeaseError};
+use lifeboat_core::minor::Minor;
 use lifeboat_core::sched::SubmitError;
 use lifeboat_driver::DriverError;
 use lifeboat_driver::gpu::InvalidArgument;
 use lifeboat_pci::BusError;
 use thiserror::Error;
 
-use crate::bus::RequestError;
 use crate::sched::OptionsError;
 
 /// Why a call failed.
@@ -111,6 +111,39 @@ impl From<WaitError> for Errno {
     }
 }
 
+/// Why a [request to a bus](crate::Request) came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The bus watches no slot of this name.
+    #[error("the bus has no slot of this name; attach it first")]
+    NoSuchSlot,
+    /// No device of this number is bound, because there never was one, it is gone, or it is just being recovered.
+    #[error("no device {0} is bound; ask for its slot")]
+    NoSuchDevice(Minor),
+    /// What is in the slot is bound already, perhaps wedged: as the device of this number.
+    #[error("the slot is bound as device {0}; rebind or unbind it")]
+    AlreadyBound(Minor),
+    /// Nothing is in the slot.
+    #[error("the slot is empty; plug something in")]
+    Empty,
+    /// The link of the slot went down before the device was bound. It is bound when the link is up again.
+    #[error("the link is down; the device is bound when it is up again")]
+    LinkDown,
+    /// The device could not be bound.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// Another request has ended this one: the device was unbound meanwhile.
+    #[error("the device was unbound meanwhile")]
+    Overridden,
+    /// There was no answer within the given time. The request goes on.
+    #[error("the bus has not answered in time; the request goes on")]
+    TimedOut,
+    /// The bus was stopped.
+    #[error("the bus was stopped")]
+    Stopped,
+}
+
 impl From<RequestError> for Errno {
     fn from(error: RequestError) -> Self {
         match error {
@@ -148,6 +181,7 @@ impl From<ProbeError> for Errno {
             | ProbeError::Bus(BusError::NoMemory)
             | ProbeError::Driver(DriverError::Bus(BusError::NoMemory)) => Self::ENOMEM,
             ProbeError::ResetTimedOut => Self::ETIMEDOUT,
+            ProbeError::Driver(DriverError::NoInterrupts) => Self::EOPNOTSUPP,
             ProbeError::Driver(_) | ProbeError::Bus(_) => Self::EPROTO,
         }
     }

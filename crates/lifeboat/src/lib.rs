@@ -70,9 +70,9 @@ mod windows;
 
 pub use base::Base;
 pub use binding::Binding;
-pub use bus::{Bus, Event, Request, RequestError, SlotState, Subscription, Visit, WeakBus};
+pub use bus::{Bus, Event, Request, SlotState, Subscription, Visit, WeakBus};
 pub use dump::Dump;
-pub use error::{CallError, ProbeError, WaitError};
+pub use error::{CallError, ProbeError, RequestError, WaitError};
 pub use fence::{Callback, Eventfd, Fence, Outcome, Signalled, Timeline, Unsignalled};
 pub use hardware::{Hardware, Mapped};
 pub use ledger::{Counts, Entry, Kind, Ledger};

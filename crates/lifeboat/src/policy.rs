@@ -96,6 +96,7 @@ impl Policy {
             guilty_limit: self.guilty_limit,
             job_share: self.job_share,
             queue_share: self.queue_share,
+            run_by_submitter: false,
             ..defaults
         }
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_core::minor::Minor;
+use lifeboat_core::recovery::Unready;
 use lifeboat_core::sched::Limits;
 use lifeboat_core::vitals::Watch;
-use lifeboat_driver::{Driver, DriverError, Duty, RingShape};
-use lifeboat_pci::{Function, HostMemory, set_bus_master, set_memory_decode};
+use lifeboat_driver::{ChosenInterrupts, Driver, DriverError, Duty, InterruptUse, RingShape};
+use lifeboat_pci::{BusError, Function, HostMemory, VectorHandler, offset, set_bus_master, set_memory_decode};
 
 use crate::ProbeError;
 use crate::aside::GoingOff;
@@ -42,13 +43,16 @@ struct Prepared {
     scheduler: Options,
     entry: Arc<Entry>,
     hardware: Hardware,
+    chosen: Option<ChosenInterrupts>,
 }
 
-/// How the device is watched, and its dumps are kept.
+/// How the shell hears of the device: looks, dumps and interrupts.
 struct Looks {
     watch: Watch,
     dump_limit: usize,
     report_dump: ReportDump,
+    /// The interrupts to turn on.
+    chosen: Option<ChosenInterrupts>,
 }
 
 /// Brings the device up. On an error it is quiet again, and the function is released.
@@ -60,7 +64,7 @@ pub(crate) fn probe<S: Subsystem>(
     subsystem: &Arc<S::Options>,
 ) -> Result<Binding, ProbeError> {
     let prepared = prepare::<S>(module, function, policy, subsystem).inspect_err(|_| function.release())?;
-    let Prepared { minor, scheduler, entry, hardware } = prepared;
+    let Prepared { minor, scheduler, entry, hardware, chosen } = prepared;
     let &Policy { drain_limit, driver_limit, watch, dump_limit, check_entry, .. } = policy;
     let Listeners { loss, dump } = listeners;
     let link = Arc::new(Link::new(hardware, check_entry, loss));
@@ -69,7 +73,7 @@ pub(crate) fn probe<S: Subsystem>(
         let callback = {
             let (module, link, function, entry) = (module.clone(), link.clone(), function.clone(), entry.clone());
             let (number, subsystem) = (minor.number, subsystem.clone());
-            let looks = Looks { watch, dump_limit, report_dump: dump };
+            let looks = Looks { watch, dump_limit, report_dump: dump, chosen };
             move || bring_up_or_stop::<S>(&module, &link, &function, (number, entry), scheduler, looks, &subsystem)
         };
         Ok((attempt(&link, driver_limit, callback)?, watching))
@@ -105,7 +109,28 @@ fn prepare<S: Subsystem>(
     let entry = Arc::new(module.ledger.enlist(Kind::BINDING));
     set_memory_decode(&*function.config(), true)?;
     let hardware = Hardware::new(function, S::Driver::FACTS.bars)?;
-    Ok(Prepared { minor, scheduler, entry, hardware })
+    let chosen = choose_interrupts(&**function, &S::Driver::FACTS.interrupts)?;
+    Ok(Prepared { minor, scheduler, entry, hardware, chosen })
+}
+
+/// The best interrupts that the function offers, and no more vectors than the driver needs: one handler asks for all that
+/// is pending.
+fn choose_interrupts(function: &dyn Function, uses: &InterruptUse) -> Result<Option<ChosenInterrupts>, ProbeError> {
+    let most = uses.least.max(1).next_power_of_two().min(uses.most);
+    let offered = |kind| match function.irq_vectors(kind) {
+        Ok(vectors) => Ok(vectors),
+        Err(BusError::Unsupported) => Ok(0),
+        Err(error) => Err(error.into()),
+    };
+    let chosen = InterruptUse { most, ..*uses }.choose(offered);
+    if chosen == Err(DriverError::NoInterrupts) {
+        // A function that is gone offers nothing, either.
+        let id = function.config().read32(offset::ID)?;
+        if Unready::of(id).is_some() {
+            return Err(ProbeError::NotReady(id));
+        }
+    }
+    Ok(chosen?)
 }
 
 /// All that runs the driver's code. A device that does not come up may run by now; it is stopped.
@@ -167,7 +192,7 @@ fn bring_up<S: Subsystem>(
         Options { rings: rings_of_device, limits, ring_credits, unordered: unordered_rings, contexts, ..scheduler };
     let name = base::name(minor);
     let subsystem = Arc::new(S::new(&Site { ledger: &module.ledger, name: &name, link, info, credits }, subsystem));
-    let Looks { watch, dump_limit, report_dump } = looks;
+    let Looks { watch, dump_limit, report_dump, chosen } = looks;
     let (mut recorder, mut end) = (None, None);
     let rest = Arc::new(Rest::default());
     let config = function.config();
@@ -177,8 +202,12 @@ fn bring_up<S: Subsystem>(
         drive(&bound, sequence, |duty| match duty {
             Duty::BusMaster => Ok(set_bus_master(&*config, true)?),
             Duty::Interrupts => {
-                let handler = interrupts.clone();
-                Ok(function.irq_enable(1, Arc::new(move |_vector| handler.arrived()))?)
+                let Some(ChosenInterrupts { kind, vectors }) = chosen else { return Ok(()) };
+                let handler: VectorHandler = {
+                    let interrupts = interrupts.clone();
+                    Arc::new(move || interrupts.arrived())
+                };
+                Ok(function.irq_enable_each(kind, vec![handler; vectors.into()])?)
             }
             // There are no users yet.
             _ => Ok(()),

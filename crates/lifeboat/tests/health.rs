@@ -14,7 +14,7 @@ use lifeboat::{Listeners, Policy, UnplugReport, WaitError};
 use lifeboat_gpu::Fault;
 use lifeboat_lb1::regs::{self, device_ctrl};
 use lifeboat_lb1_hosted::command::Work;
-use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace};
+use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, command, offset};
 use machine::LONG;
 use machine::bound::{Bound, Hook, no_hook, options, plugged};
 use machine::interposer::{Access, Interposer};
@@ -121,6 +121,38 @@ fn health_3_a_dead_device_is_asked_once_and_a_live_one_shut_down_in_order() {
     );
     let waited = at(&|offset, access| offset == regs::DEVICE_STATUS && matches!(access, Access::Read(_)));
     assert!(asked < masked && Some(masked) < reset && reset < waited, "{log:?}");
+}
+
+/// The shutdown is the first act of the cut: at each of its accesses the device still reaches memory and its registers are
+/// mapped, as they were all along. Nothing is asked after the bus master is off.
+#[test]
+fn health_3_and_life_5_the_shutdown_of_a_device_that_answers_runs_first_in_the_cut_with_full_access() {
+    let (card, slot) = plugged();
+    let function = slot.function().unwrap();
+    let config = function.config();
+    let enabled = command::BUS_MASTER | command::MEMORY;
+    let log: Arc<Mutex<Vec<(u64, Access, bool)>>> = Arc::default();
+    let seen = log.clone();
+    let hook = move |bar, _: &dyn Bar, offset, access| {
+        if bar == regs::REGISTER_BAR {
+            let has_all = config.read16(offset::COMMAND).is_ok_and(|command| command & enabled == enabled);
+            seen.lock().unwrap().push((offset, access, has_all));
+        }
+        None
+    };
+    let module = lifeboat_lb1_hosted::module();
+    let binding = module.probe(&Interposer::on(function, hook), options()).unwrap();
+    log.lock().unwrap().clear();
+    let report = binding.unplug(Loss::Unbound).unwrap();
+    assert!(report.device_alive);
+    let log = log.lock().unwrap().clone();
+    let masked = log.iter().position(|(at, access, _)| *at == regs::IRQ_MASK && *access == Access::Write(0)).unwrap();
+    let shutdown = &log[masked..];
+    let resets = |access: &Access| matches!(access, Access::Write(value) if value & device_ctrl::RESET != 0);
+    assert!(shutdown.iter().any(|(at, access, _)| *at == regs::DEVICE_CTRL && resets(access)), "{log:?}");
+    assert!(shutdown.iter().all(|(.., has_all)| *has_all), "the device was cut off before it was shut down: {log:?}");
+    module.unload().unwrap();
+    assert!(card.witness().is_empty());
 }
 
 /// To be seen: `cargo test --release -p lifeboat --test health thousand -- --nocapture`.

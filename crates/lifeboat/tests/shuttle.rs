@@ -126,6 +126,54 @@ fn sched_1_everything_is_dropped_by_a_thread_of_its_own() {
     });
 }
 
+/// Threads that submit run their jobs where the worker rests, beside the worker and a loss: each job is run once, numbers
+/// are written in their order, and whoever waits for the seat gets it.
+#[test]
+fn sched_8_and_1_submitters_run_their_jobs_beside_the_worker() {
+    explore(|| {
+        let hardware = Hardware::new();
+        let scheduler = hardware.open(Mode::AtOnce, &small());
+        let submitters = [(); 2].map(|()| {
+            let (hardware, queue) = (hardware.clone(), queue(&scheduler));
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let watched = Watched::submit(&hardware, &queue);
+                    assert_eq!(watched.wait(), Ok(()));
+                }
+            })
+        });
+        join(submitters);
+        assert_eq!(hardware.ran().len(), 4);
+        drop(scheduler);
+        hardware.wait_until_nothing_left();
+    });
+}
+
+#[test]
+fn sched_5_and_1_a_loss_meets_a_submitter_that_runs_its_job() {
+    explore(|| {
+        let hardware = Hardware::new();
+        let scheduler = hardware.open(Mode::ByHand, &small());
+        let (events, loser) = (scheduler.events(), scheduler.events());
+        let queue = queue(&scheduler);
+        let submitter = {
+            let hardware = hardware.clone();
+            thread::spawn(move || {
+                let fence = queue.submit(hardware.new_job());
+                drop(queue);
+                if let Ok(fence) = fence {
+                    let watched = Watched::new(fence);
+                    assert!(matches!(watched.wait(), Ok(()) | Err(FenceError::Lost | FenceError::Canceled)));
+                }
+            })
+        };
+        let threads = [submitter, work(&hardware, events), thread::spawn(move || loser.lose(FenceError::Lost))];
+        join(threads);
+        drop(scheduler);
+        hardware.wait_until_nothing_left();
+    });
+}
+
 #[test]
 fn sched_1_the_last_references_are_dropped_from_the_signalling_path() {
     explore(|| {

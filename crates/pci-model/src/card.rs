@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use lifeboat_pci::{ALL_ONES, Iova, command};
+use lifeboat_pci::{ALL_ONES, Iova, IrqKind, command};
 use parking_lot::Mutex;
 
 use crate::config::Config;
@@ -42,6 +42,8 @@ pub(crate) trait Board: Send + Sync {
     fn config(&self) -> &Config;
     fn interrupts(&self) -> &Interrupts;
     fn iommu(&self) -> &Iommu;
+    /// Its interrupt vectors: of which kind, and how many.
+    fn offered(&self) -> (IrqKind, u16);
     fn bar_bytes(&self) -> u64;
     fn note(&self, mistake: Mistake);
     fn read(&self, register: u64) -> u32;
@@ -54,6 +56,7 @@ pub struct Card<M: ?Sized> {
     config: Config,
     interrupts: Interrupts,
     iommu: Iommu,
+    offered: (IrqKind, u16),
     bar_bytes: u64,
     mistakes: Mutex<Vec<Mistake>>,
     model: M,
@@ -67,10 +70,21 @@ impl<M: Model> Card<M> {
             config: Config::new(vendor, device),
             interrupts: Interrupts::default(),
             iommu: Iommu::default(),
+            offered: (IrqKind::Msi, 1),
             bar_bytes,
             mistakes: Mutex::default(),
             model,
         }
+    }
+
+    /// The same device with so many interrupt vectors of this kind, and none of another; 0 for a device without
+    /// interrupts. It has one MSI vector otherwise. It sends the first, whichever are turned on.
+    #[must_use]
+    pub fn offering(self, kind: IrqKind, vectors: u16) -> Self
+    where
+        M: Sized,
+    {
+        Self { offered: (kind, vectors), ..self }
     }
 
     /// The registers.
@@ -108,6 +122,10 @@ impl<M: Model> Board for Card<M> {
 
     fn iommu(&self) -> &Iommu {
         &self.iommu
+    }
+
+    fn offered(&self) -> (IrqKind, u16) {
+        self.offered
     }
 
     fn bar_bytes(&self) -> u64 {

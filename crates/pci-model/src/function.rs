@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
+use lifeboat_pci::{
+    ALL_ONES, Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler, IrqKind, VectorHandler,
+};
 
 use crate::card::{Board, Mistake};
 use crate::config;
@@ -24,6 +26,19 @@ impl Binding {
     pub(crate) fn new(location: &str, board: Arc<dyn Board>) -> Self {
         let shared = Arc::new(Shared { board, released: AtomicBool::new(false) });
         Self { location: location.to_owned(), shared }
+    }
+}
+
+impl Binding {
+    fn enable(&self, kind: IrqKind, vectors: usize, handler: IrqHandler) -> Result<(), BusError> {
+        let board = self.shared.live()?;
+        let (offered, most) = board.offered();
+        let is_possible = kind != IrqKind::Msi || vectors.is_power_of_two();
+        if kind != offered || vectors > most.into() || !is_possible {
+            return Err(BusError::Unsupported);
+        }
+        board.interrupts().enable(handler);
+        Ok(())
     }
 }
 
@@ -68,12 +83,20 @@ impl Function for Binding {
     }
 
     fn irq_enable(&self, vectors: u8, handler: IrqHandler) -> Result<(), BusError> {
+        self.enable(IrqKind::Msi, vectors.into(), handler)
+    }
+
+    fn irq_vectors(&self, kind: IrqKind) -> Result<u16, BusError> {
         let board = self.shared.live()?;
-        if vectors != 1 {
-            return Err(BusError::Unsupported);
-        }
-        board.interrupts().enable(handler);
-        Ok(())
+        let (offered, vectors) = board.offered();
+        Ok(if kind == offered && board.is_present() { vectors } else { 0 })
+    }
+
+    fn irq_enable_each(&self, kind: IrqKind, handlers: Vec<VectorHandler>) -> Result<(), BusError> {
+        let vectors = handlers.len();
+        // The device sends no other vector.
+        let first = handlers.into_iter().next().ok_or(BusError::Unsupported)?;
+        self.enable(kind, vectors, Arc::new(move |_| first()))
     }
 
     fn irq_disable(&self) {

@@ -58,7 +58,7 @@ impl Gate {
     ///
     /// let mut drained = gate.drain_async();
     /// assert!(gate.is_shut());
-    /// // The future has no limit of its own. Race it against a timer, then ask it for the open sections:
+    /// // The future has no limit. Race it against a timer, then ask it for the open sections:
     /// let limit = std::time::Duration::from_millis(5);
     /// if tokio::time::timeout(limit, &mut drained).await.is_err() {
     ///     assert_eq!(drained.holdouts().iter().next().unwrap().thread, "request");

@@ -1,5 +1,5 @@
-//! Wait for a [turnstile](crate::turnstile) that occupies no thread, for the futures of both kinds
-//! of section.
+//! Waits that occupy no thread. The futures of gates and of revocables share this part; the
+//! [turnstile](crate::turnstile) has the protocol.
 
 use std::panic::Location;
 use std::task::Waker;

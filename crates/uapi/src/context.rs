@@ -21,8 +21,8 @@ impl Request for ContextCreate {
     const DIRECTION: Direction = Direction::InOut;
 }
 
-/// Destroys a context. Jobs that have not begun are cancelled; those that run fault, and nobody else is
-/// charged for them. Class: Always.
+/// Destroys a context. Jobs that the device has not been given are cancelled; those that it has run to
+/// their end, with the memory that they use. Class: Always.
 ///
 /// # Errors
 /// `ENOENT` if there is no such context.

@@ -34,7 +34,8 @@ pub const SUBMIT_RESTARTABLE: u32 = 1 << 1;
 /// one context, ring and priority begin in the order of their submission. Class: Driver.
 ///
 /// How a job ended is the error of its fences: 0, `ENODEV` (device lost), `ETIME` (the job hung, or faulted),
-/// `ECANCELED` (reset for another's sake, context destroyed), or the error of a fence that the job waited for.
+/// `ECANCELED` (reset for another's sake, context destroyed, or a fence that the job waited for ended with an
+/// error).
 ///
 /// # Errors
 /// After an error nothing was submitted. `ENOENT` (context, syncobj, point without a fence), `EINVAL` (ring,
@@ -64,7 +65,7 @@ pub struct Submit {
     pub wait_count: u32,
     /// In: elements of `signals`.
     pub signal_count: u32,
-    /// In: time that the job may take, in milliseconds; 0: the device's limit.
+    /// In: time that the job may take, in milliseconds; 0, or more than the device's limit: that.
     pub timeout_ms: u32,
     /// Out: number of the job, for [`Wait`]; counted by context, never 0.
     pub job: u64,
@@ -78,7 +79,8 @@ impl Request for Submit {
 /// Waits for the end of a job. Class: Always.
 ///
 /// # Errors
-/// `ETIME` at the timeout, `EINTR`, `ENOENT` if the context or the job was never there.
+/// `ETIME` at the timeout, `EINTR`, `ENOENT` if the context or the job was never there, or if the job is not among
+/// the last 1024 of the context.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -11,9 +11,10 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::dump::{Layout, Register};
 use lifeboat_driver::{
-    BarUse, Driver, DriverError, Duty, Facts, IdRegister, Io, NoRing, PciId, Pending, Registers, Sequence, Step,
+    BarUse, Driver, DriverError, Duty, Facts, IdRegister, InterruptUse, Io, NoRing, PciId, Pending, Registers,
+    Sequence, Step,
 };
-use lifeboat_pci::{Bar, DmaMemory, Iova};
+use lifeboat_pci::{Bar, DmaMemory, Iova, IrqKind};
 
 // The registers, as offsets in BAR 0. Those of a transfer have 64 bits.
 const ID: IdRegister = IdRegister::new(0x00, 0x0100_00ed);
@@ -102,7 +103,7 @@ impl Driver for Edu {
         model: "edu",
         ids: &[PciId { vendor: 0x1234, device: 0x11e8 }],
         bars: &[BarUse { number: 0, bytes: 1 << 20 }],
-        vectors: 1,
+        interrupts: InterruptUse { kinds: &[IrqKind::Msi], least: 1, most: 1 },
         methods: Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset),
         dump: Layout::of(&[Register::number("STATUS", STATUS), Register::number("DMA_CMD", DMA_CMD)]),
     };

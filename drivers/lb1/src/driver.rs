@@ -5,9 +5,10 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::Began;
 use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::{
-    BarUse, Driver, DriverError, Facts, Identity, Io, PciId, Pending, Place, Progress, RingReport, RingShape, Sequence,
+    BarUse, Driver, DriverError, Facts, Identity, InterruptUse, Io, PciId, Pending, Place, Progress, RingReport,
+    RingShape, Sequence,
 };
-use lifeboat_pci::{Bar, DmaMemory};
+use lifeboat_pci::{Bar, DmaMemory, IrqKind};
 
 use crate::bringup::Info;
 use crate::command::{ContextId, Work};
@@ -63,7 +64,8 @@ impl Driver for Lb1Driver {
             BarUse { number: regs::REGISTER_BAR, bytes: regs::REGISTER_BAR_SIZE },
             BarUse { number: regs::VRAM_BAR, bytes: 0 },
         ],
-        vectors: regs::VECTORS,
+        // Not MSI-X: QEMU aborts when a served device that uses it is unplugged.
+        interrupts: InterruptUse { kinds: &[IrqKind::Msi], least: 1, most: regs::VECTORS as u16 },
         // To bind it anew resets it; its bus may be reset before.
         methods: Methods::UNKNOWN.with(Method::Rebind).with(Method::BusReset),
         dump: dump::LAYOUT,

@@ -10,6 +10,8 @@ use kernel::{
     prelude::*,
     sync::Arc,
 };
+use lifeboat_driver::InterruptUse;
+use lifeboat_pci::IrqKind;
 
 /// A handler that is registered, of whatever type. Dropped, it does not run and will not.
 trait Registered {}
@@ -31,20 +33,25 @@ pub(crate) struct Interrupts {
 unsafe impl Send for Interrupts {}
 
 impl Interrupts {
-    /// Turns MSI on, with as many vectors as there are, at most `wanted`, and a handler for each.
-    ///
-    /// MSI-X is not asked for: QEMU aborts when a served device that uses it is unplugged.
+    /// Turns on interrupts of the kinds that the driver can use, with as many vectors as there are and the driver has a
+    /// use for, and a handler for each. Of several kinds the kernel prefers MSI-X.
     pub(crate) fn request<H: ThreadedHandler + Send + 'static>(
         function: &pci::Device<Bound>,
-        wanted: u8,
+        uses: &InterruptUse,
         mut handler: impl FnMut() -> H,
     ) -> Result<Devres<Self>> {
         // SAFETY: the reference is stretched, but what is made with it goes into a `Devres` before this function
         // returns, or is dropped here. A `Devres` drops its content before the device's unbind ends, at the latest;
         // until then a bound device stays bound.
         let bound: &'static pci::Device<Bound> = unsafe { &*core::ptr::from_ref(function) };
-        let types = IrqTypes::default().with(IrqType::Msi);
-        let vectors = KBox::new(bound.alloc_irq_vectors(1, wanted.into(), types)?, GFP_KERNEL)?;
+        let types = uses.kinds.iter().fold(IrqTypes::default(), |types, kind| match kind {
+            IrqKind::Msi => types.with(IrqType::Msi),
+            IrqKind::MsiX => types.with(IrqType::MsiX),
+            // A kind that this shell does not know.
+            _ => types,
+        });
+        let vectors = bound.alloc_irq_vectors(uses.least.max(1).into(), uses.most.into(), types)?;
+        let vectors = KBox::new(vectors, GFP_KERNEL)?;
         // SAFETY: the box's content does not move until it is dropped, and `Interrupts` drops it after everything that
         // holds this reference; so do the local variables below, which are dropped in reverse order.
         let lasting: &'static IrqVectorRegistration<'static> = unsafe { &*core::ptr::from_ref(&*vectors) };

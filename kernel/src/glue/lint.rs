@@ -7,7 +7,7 @@
 //! module is loaded, what is outside of it: modeset locks, and whatever a fence needs to be signalled. From then on the first
 //! section that waits for a fence, or takes a modeset lock, closes a circle, and is reported with both places, without a deadlock.
 
-use kernel::{prelude::*, types::NotThreadSafe};
+use kernel::types::NotThreadSafe;
 
 #[cfg(CONFIG_LOCKDEP)]
 use super::shim;
@@ -70,6 +70,9 @@ pub(crate) fn teach_order() {
     tell!(lifeboat_shim_teach_order);
 }
 
+/// Whether this kernel has lockdep, so that anything is reported.
+pub(crate) const ON: bool = cfg!(CONFIG_LOCKDEP);
+
 /// A call that must not be made in a section.
 #[derive(Clone, Copy)]
 pub(crate) enum Mistake {
@@ -81,15 +84,11 @@ pub(crate) enum Mistake {
     Modeset,
 }
 
-/// Makes it. EOPNOTSUPP without lockdep: nobody would report it.
-pub(crate) fn make(mistake: Mistake) -> Result {
-    if !cfg!(CONFIG_LOCKDEP) {
-        return Err(EOPNOTSUPP);
-    }
+/// Makes it, in a kernel with lockdep.
+pub(crate) fn make(mistake: Mistake) {
     match mistake {
         Mistake::Fence => tell!(lifeboat_shim_mistake_fence),
         Mistake::Reservation => tell!(lifeboat_shim_mistake_reservation),
         Mistake::Modeset => tell!(lifeboat_shim_mistake_modeset),
     }
-    Ok(())
 }

@@ -85,11 +85,15 @@ pub(crate) struct Call<'a> {
     pub(crate) drm_file: &'a DrmFile,
 }
 
-/// Registers the nodes of a device that has been proven to work: the last step of probe (LIFE-6).
+/// Registers the nodes of a device that has been proven to work: the last step of probe (LIFE-6). ENODEV if it has been lost since.
 pub(crate) fn register(working: Working) -> Result {
     let device = working.device();
     let drm = DrmDevice::new(device.pci.as_ref(), Node::new(device.clone())?)?;
     let mut nodes = device.nodes.lock();
+    // The end of the binding shuts the gate, then takes the nodes away: it sees these, or this sees the gate.
+    if device.gate.presence() != Presence::Live {
+        return Err(ENODEV);
+    }
     *nodes = Some(Registration::new(drm)?);
     Ok(())
 }

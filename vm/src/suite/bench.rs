@@ -35,6 +35,16 @@ pub struct Plan {
     pub drivers: &'static [&'static str],
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],
+    /// The same, of the debug kernel alone: what its checkers must report. The kernel says then that it is tainted.
+    pub reports: &'static [&'static str],
+}
+
+impl Plan {
+    /// Complaints that are expected of this kernel.
+    pub fn expected(&self, flavour: Flavour) -> Vec<&'static str> {
+        let reports = if flavour == Flavour::Debug { self.reports } else { &[] };
+        [self.provokes, reports].concat()
+    }
 }
 
 /// What is in the slot.
@@ -49,8 +59,15 @@ pub enum Card {
 }
 
 /// ACPI, an empty slot, a clean log.
-pub const PLAIN: Plan =
-    Plan { hotplug: Hotplug::Acpi, card: Card::Nothing, gpu: false, iommu: false, drivers: &[], provokes: &[] };
+pub const PLAIN: Plan = Plan {
+    hotplug: Hotplug::Acpi,
+    card: Card::Nothing,
+    gpu: false,
+    iommu: false,
+    drivers: &[],
+    provokes: &[],
+    reports: &[],
+};
 
 /// The name of what is in the slot, for QEMU.
 pub const CARD: &str = "card";

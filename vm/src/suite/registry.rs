@@ -13,6 +13,7 @@ pub fn all() -> Vec<Test> {
         tests::sick::TESTS,
         tests::hangs::TESTS,
         tests::races::TESTS,
+        tests::lint::TESTS,
         tests::drm::nodes::TESTS,
     ]
     .concat()
@@ -68,7 +69,7 @@ mod tests_of_the_registry {
 
     #[test]
     fn expected_complaints_are_regular_expressions() {
-        for pattern in all().iter().flat_map(|test| test.plan.provokes) {
+        for pattern in all().iter().flat_map(|test| [test.plan.provokes, test.plan.reports].concat()) {
             assert!(Regex::new(pattern).is_ok(), "{pattern}");
         }
     }

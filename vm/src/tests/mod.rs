@@ -3,6 +3,7 @@
 pub mod drm;
 pub mod hangs;
 pub mod lifecycle;
+pub mod lint;
 pub mod loss;
 pub mod orderly;
 pub mod races;

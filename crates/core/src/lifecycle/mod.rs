@@ -23,7 +23,7 @@
 //! let mut slot = Lifecycle::new(Budget::default());
 //! let now = Timestamp::default();
 //! assert_eq!(slot.handle(Event::Inserted, now), Some(Action::Probe { binding: 1 }));
-//! // The card is pulled out during the probe. The probe goes on, and its binding is then unplugged.
+//! // The card is pulled out during the probe. The probe ends, and then its binding is unplugged.
 //! assert_eq!(slot.handle(Event::Removed, now), None);
 //! assert_eq!(slot.handle(Event::Probed, now), Some(Action::Unplug(Loss::Unplugged)));
 //! assert_eq!(slot.handle(Event::Ended, now), None);

@@ -1,7 +1,7 @@
 //! Aborts: a ring gives up one job, before it is reset for that job (SCHED-4).
 //!
-//! A reset costs everybody on the ring. So a ring that can is asked first to give up the overdue job
-//! alone; one that cannot says so, and is reset as if it had not been asked.
+//! A reset costs everybody on the ring. So a ring that can is asked first to give up the overdue
+//! job alone; one that cannot says so, and is reset as if it had not been asked.
 //!
 //! | the ring's [answer](Abort), and what follows | the job | the ring |
 //! |---|---|---|
@@ -38,8 +38,8 @@ pub enum Abort {
 }
 
 impl<S: Storage> Scheduler<S> {
-    /// Asks whether the suspect of an [`Action::ResetRing`](super::Action::ResetRing) is to be aborted
-    /// before the ring is reset; called after the shell has looked and before
+    /// Asks whether the suspect of an [`Action::ResetRing`](super::Action::ResetRing) is to be
+    /// aborted before the ring is reset; called after the shell has looked and before
     /// [`Scheduler::begin_reset`]. Gives the job and its number; the shell then tells the ring, and
     /// the scheduler what that [answers](Scheduler::abort_answered). O(1).
     #[must_use = "if it gives a job, the job is to be aborted"]
@@ -55,9 +55,9 @@ impl<S: Storage> Scheduler<S> {
         Some((Id::new(suspect, job.generation), job.seqno))
     }
 
-    /// What the ring has answered after [`Scheduler::begin_abort`]. `true` if it is left alone for now;
-    /// else [`Scheduler::begin_reset`] is to be asked, which also knows what has come between. O(1), or
-    /// O(jobs on the ring) if the job is gone.
+    /// What the ring has answered after [`Scheduler::begin_abort`]. `true` if it is left alone for
+    /// now; else [`Scheduler::begin_reset`] is to be asked, which also knows what has come between.
+    /// O(1), or O(jobs on the ring) if the job is gone.
     #[must_use = "if false, the reset is still owed"]
     pub fn abort_answered(&mut self, ring: RingIndex, answer: Abort, now: Timestamp) -> bool {
         let Some(slot) = self.rings.as_mut().get_mut(usize::from(ring.0)) else { return false };
@@ -76,8 +76,8 @@ impl<S: Storage> Scheduler<S> {
         true
     }
 
-    /// A ring has given up the job with this number, and reads nothing of it any more: the job fails as
-    /// guilty, and its context is charged. To be told before a number that is
+    /// A ring has given up the job with this number, and reads nothing of it any more: the job
+    /// fails as guilty, and its context is charged. To be told before a number that is
     /// [behind](Scheduler::hw_done) it. Ignored, or taken as a release, as in
     /// [`Scheduler::hw_done_one`]. O(jobs on the ring).
     pub fn aborted(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {

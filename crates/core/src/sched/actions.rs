@@ -22,15 +22,15 @@ pub enum Action<F, P> {
     },
     /// Look whether a ring must be reset, and reset it if so: ask the driver whether its suspect
     /// moves ([`Scheduler::still_running`]); if not, whether the ring has begun it
-    /// ([`Scheduler::suspect_began`]); ask the ring how far it is ([`Scheduler::hw_done`]) and, if it
-    /// can abort jobs, to give up the suspect alone ([`Scheduler::begin_abort`]); ask the scheduler
-    /// whether that changes anything ([`Scheduler::begin_reset`]); then reset it, let it prove itself,
-    /// and call [`Scheduler::reset_done`].
+    /// ([`Scheduler::suspect_began`]); ask the ring how far it is ([`Scheduler::hw_done`]) and, if
+    /// it can abort jobs, to give up the suspect alone ([`Scheduler::begin_abort`]); ask the
+    /// scheduler whether that changes anything ([`Scheduler::begin_reset`]); then reset it, let it
+    /// prove itself, and call [`Scheduler::reset_done`].
     ResetRing {
         /// Which.
         ring: RingIndex,
-        /// The job that is overdue, for the driver to look at. `None` if the ring stopped with a fault: then there is
-        /// nothing to find out.
+        /// The job that is overdue, for the driver to look at. `None` if the ring stopped with a
+        /// fault: then there is nothing to find out.
         suspect: Option<JobId>,
     },
     /// Reset the whole device: ask whether its rings have begun their suspects
@@ -41,15 +41,16 @@ pub enum Action<F, P> {
     ResetDevice,
     /// Nothing helps: lose the device.
     GiveUp,
-    /// Ask the firmware to let go of a closed queue, none of whose jobs is on hardware; see [`Scheduler::held`]. Then
-    /// call [`Scheduler::let_go_answered`], and [`Scheduler::firmware_let_go`] when the firmware has answered later.
+    /// Ask the firmware to let go of a closed queue, none of whose jobs is on hardware; see
+    /// [`Scheduler::held`]. Then call [`Scheduler::let_go_answered`], and
+    /// [`Scheduler::firmware_let_go`] when the firmware has answered later.
     LetGo {
         /// Which queue.
         queue: QueueId,
         /// The ring whose firmware was told of it.
         ring: RingIndex,
-        /// The firmware was asked before, and its time is over: look whether it has answered by now. If not, it is
-        /// reset.
+        /// The firmware was asked before, and its time is over: look whether it has answered by
+        /// now. If not, it is reset.
         last_look: bool,
     },
     /// Write the job to its ring, to complete with `seqno`; see [`Scheduler::payload`]. Then call
@@ -61,16 +62,19 @@ pub enum Action<F, P> {
         ring: RingIndex,
         /// The number that reports its completion.
         seqno: Seqno,
-        /// Through what the firmware reports it, if there is such: the same for all jobs of a queue while it is busy.
+        /// Through what the firmware reports it, if there is such: the same for all jobs of a queue
+        /// while it is busy.
         event: Option<EventSlot>,
     },
 }
 
 impl<S: Storage> Scheduler<S> {
-    /// The next thing to do, or `None` until the next event. Rings take turns, so that none keeps the others from being
-    /// given work or from being reset. O(log contexts) plus O(rings) when there is little to do.
+    /// The next thing to do, or `None` until the next event. Rings take turns, so that none keeps
+    /// the others from being given work or from being reset. O(log contexts) plus O(rings) when
+    /// there is little to do.
     pub fn poll_action(&mut self) -> Option<Action<S::Fence, S::Payload>> {
-        // Those who wait come first, then memory, then trouble, then new work.
+        // The order: threads that wait are told first, then memory is freed, then trouble is seen
+        // to, then new work.
         if let Some(signal) = self.poll_signal() {
             return Some(signal);
         }
@@ -101,11 +105,12 @@ impl<S: Storage> Scheduler<S> {
         self.poll_signal()
     }
 
-    /// Hands out a job that has been committed just now, if it can be run at once: it waits for nothing, its ring has credits
-    /// for it, nothing is wrong with the ring or the device, and it is its queue's turn. Then the
-    /// [`Action::Run`] is the one that [`Scheduler::poll_action`] would have given next for that ring. So the thread
-    /// that has committed the job may run it, and need not wake another to do so. That thread must be the only one then
-    /// that gives anything to rings, since numbers are given to a ring in their order. O(log contexts).
+    /// Hands out a job that has been committed just now, if it can be run at once: it waits for
+    /// nothing, its ring has credits for it, nothing is wrong with the ring or the device, and it
+    /// is its queue's turn. Then the [`Action::Run`] is the one that [`Scheduler::poll_action`]
+    /// would have given next for that ring. So the thread that has committed the job may run it,
+    /// and need not wake another to do so. That thread must be the only one then that gives
+    /// anything to rings, since numbers are given to a ring in their order. O(log contexts).
     #[must_use = "the job is to be run"]
     pub fn run_now(&mut self, job: JobId) -> Option<Action<S::Fence, S::Payload>> {
         let slot = self.job_mut(job).filter(|slot| slot.state == State::Queued && slot.result.is_ok())?;
@@ -128,14 +133,16 @@ impl<S: Storage> Scheduler<S> {
         (next..count).chain(0..next.min(count))
     }
 
-    /// The next signal that is owed, and nothing else: for who must not carry out the rest. O(1).
+    /// The next signal that is owed, and no other action: for a thread that must not carry out the
+    /// others. O(1).
     pub fn poll_signal(&mut self) -> Option<Action<S::Fence, S::Payload>> {
         loop {
             let job = self.finished.pop_front(self.jobs.as_mut())?;
             let slot = &mut self.jobs.as_mut()[job as usize];
             let (fence, result) = (slot.fence.take(), slot.result);
             let ring = usize::from(slot.ring.0);
-            // A ring that has executed everything it was ever given reads nothing, also if it did so after the end.
+            // A ring that has executed everything it was ever given reads nothing, also if it did
+            // so after the end.
             let idle = self.rings.as_ref()[ring].completed == self.rings.as_ref()[ring].issued;
             if slot.on_hardware && !idle {
                 slot.state = State::Orphan;
@@ -144,7 +151,8 @@ impl<S: Storage> Scheduler<S> {
                 slot.state = State::Done;
                 self.done.push_back(self.jobs.as_mut(), job);
             }
-            // Every finished job was committed with a fence, and this is the only place that takes it.
+            // Every finished job was committed with a fence, and this is the only place that takes
+            // it.
             if let Some(fence) = fence {
                 return Some(Action::Signal { fence, result });
             }

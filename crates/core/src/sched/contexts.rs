@@ -1,8 +1,10 @@
-//! Contexts: whose fault a reset was, and who may not go on (SCHED-7).
+//! Contexts: the unit that is held responsible for resets, and that is refused after too many
+//! (SCHED-7).
 //!
-//! A context is what its queues have in common: a user's address space, usually. The scheduler counts the resets that
-//! its jobs caused and those by which its jobs were lost through another's fault, and refuses a context whose jobs
-//! caused too many. It says nothing about what a context is to the hardware.
+//! A context is a blame domain, usually a user's address space: resets are counted across all its
+//! queues. The scheduler counts the resets that its jobs caused and those by which its jobs were
+//! lost through another's fault, and refuses a context whose jobs caused too many. It says nothing
+//! about what a context is to the hardware.
 
 use super::list::{Linked, Links};
 use super::{ContextId, Priority, QueueError, QueueId, RingIndex, Scheduler, Storage};
@@ -57,7 +59,8 @@ impl Linked for ContextSlot {
     }
 }
 
-/// What the last reset that a context has seen was to it, in the terms of GL's and Vulkan's robustness.
+/// What the last reset that a context has seen was to it, in the terms of GL's and Vulkan's
+/// robustness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ResetStatus {
     /// It has seen none.
@@ -67,7 +70,7 @@ pub enum ResetStatus {
     Guilty,
     /// Another's job did.
     Innocent,
-    /// The device was lost, and nobody knows through whom.
+    /// The device was lost, and no context is known to have caused that.
     Unknown,
 }
 
@@ -77,21 +80,23 @@ pub struct ResetStats {
     /// Resets that its jobs caused, by a hang or a fault, and jobs of it that [could not be
     /// started](Scheduler::start_failed) or were [aborted](Scheduler::aborted).
     pub guilty: u32,
-    /// Resets that others caused, and by which jobs of it failed. Jobs that run again do not count; a device that was lost counts
-    /// for all of its contexts.
+    /// Resets that others caused, and by which jobs of it failed. Jobs that run again do not count;
+    /// a device that was lost counts for all of its contexts.
     pub innocent: u32,
-    /// Losses of the device that nobody is known to have caused: 0 or 1.
+    /// Losses of the device that no context is known to have caused: 0 or 1.
     pub unknown: u32,
     /// The last of all these.
     pub status: ResetStatus,
-    /// Whether it has caused as many as it may: submissions are refused, and what waits is canceled.
+    /// Whether it has caused as many as it may: submissions are refused, and what waits is
+    /// canceled.
     pub banned: bool,
 }
 
 impl<S: Storage> Scheduler<S> {
-    /// Opens a context, or `None` if there is no free slot. The `guilty_limit`-th reset that its jobs cause bans it, at
-    /// 0 as at 1 the first: [`Scheduler::reserve`] refuses, and what waits in its queues is canceled when its turn comes,
-    /// since it would likely hang as well. What is on a ring runs on. There is no way back but another context. O(rings).
+    /// Opens a context, or `None` if there is no free slot. The `guilty_limit`-th reset that its
+    /// jobs cause bans it, at 0 as at 1 the first: [`Scheduler::reserve`] refuses, and what waits
+    /// in its queues is canceled when its turn comes, since it would likely hang as well. What is
+    /// on a ring runs on. There is no way back but another context. O(rings).
     pub fn open_context(&mut self, guilty_limit: u32) -> Option<ContextId> {
         let index = self.free_contexts.pop_front(self.contexts.as_mut())?;
         let slot = &mut self.contexts.as_mut()[index as usize];
@@ -100,8 +105,9 @@ impl<S: Storage> Scheduler<S> {
         Some(Id::new(index, generation))
     }
 
-    /// The user of a context is gone: no more queues are opened in it. It lives until its last queue does not, and is
-    /// counted and banned until then. Does not kill its queues. Stale handles are ignored. O(1).
+    /// The user of a context is gone: no more queues are opened in it. It lives until its last
+    /// queue does not, and is counted and banned until then. Does not kill its queues. Stale
+    /// handles are ignored. O(1).
     pub fn close_context(&mut self, context: ContextId) {
         if let Some(slot) = self.contexts.as_mut().get_mut(context.index as usize) {
             if slot.generation == context.generation {
@@ -131,7 +137,8 @@ impl<S: Storage> Scheduler<S> {
         Ok(queue)
     }
 
-    /// What resets a context has seen. `None` if the handle is stale: it was closed, and its last queue is gone. O(1).
+    /// What resets a context has seen. `None` if the handle is stale: it was closed, and its last
+    /// queue is gone. O(1).
     pub fn reset_stats(&self, context: ContextId) -> Option<ResetStats> {
         let slot = self.contexts.as_ref().get(context.index as usize)?;
         (slot.generation == context.generation).then(|| ResetStats {
@@ -149,7 +156,8 @@ impl<S: Storage> Scheduler<S> {
         self.contexts.as_ref().get(context as usize).is_some_and(ContextSlot::is_banned)
     }
 
-    /// A job of the queue caused the reset that has just been carried out. Counted before the innocents of the same.
+    /// A job of the queue caused the reset that has just been carried out. Counted before the
+    /// innocents of the same.
     pub(super) fn count_guilty(&mut self, queue: u32) {
         if let Some(slot) = self.count_reset(queue) {
             slot.guilty = slot.guilty.saturating_add(1);
@@ -174,8 +182,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Charges a loss of the device to its contexts: those that own a suspect job are guilty, the others innocent;
-    /// without a suspect all are unknown. Jobs are still on their rings.
+    /// Charges a loss of the device to its contexts: those that own a suspect job are guilty, the
+    /// others innocent; without a suspect all are unknown. Jobs are still on their rings.
     pub(super) fn count_loss(&mut self) {
         self.resets += 1;
         let mut known = false;
@@ -227,7 +235,7 @@ impl<S: Storage> Scheduler<S> {
 
 impl ContextSlot {
     fn is_banned(&self) -> bool {
-        // Nobody is refused for nothing.
+        // A limit of 0 counts as 1: a context that caused no reset is never refused.
         self.guilty >= self.guilty_limit.max(1)
     }
 }

@@ -1,10 +1,11 @@
 //! Event slots: what a firmware reports completions through, where there are fewer than queues.
 //!
-//! Some firmware schedules queues itself and has a limited number of places to report through. The protocol is that of
-//! Asahi's driver, as told in S3 (docs/conformance.md): a queue has a slot while it is busy, the slot keeps the queue alive, and a queue
-//! that becomes idle, or loses its last upcoming jobs, gives it back. Here a queue whose oldest job waits for a fence is
-//! idle too: if it kept its slot, it could keep it from the very queue that it waits for. And one that is busy for ever
-//! must not keep others of its priority from theirs.
+//! Some firmware schedules queues itself and has a limited number of places to report through. The
+//! protocol is that of Asahi's driver, as told in S3 (docs/conformance.md): a queue has a slot
+//! while it is busy, the slot keeps the queue alive, and a queue that becomes idle, or loses its
+//! last upcoming jobs, gives it back. Here a queue whose oldest job waits for a fence is idle too:
+//! if it kept its slot, it could keep it from the very queue that it waits for. And a queue that is
+//! busy for ever must not keep other queues of its priority from theirs.
 
 use super::list::List;
 use super::slots::Stands;
@@ -17,7 +18,7 @@ pub struct EventSlot(pub u8);
 /// The most event slots that a scheduler hands out.
 pub const MAX_EVENT_SLOTS: u8 = 128;
 
-/// Which are free, and who waits for one.
+/// The free event slots, and the queues that wait for one.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub(super) struct EventSlots {
@@ -51,7 +52,8 @@ impl EventSlots {
 }
 
 impl<S: Storage> Scheduler<S> {
-    /// Sees to it that a queue whose turn it is has a slot. If there is none, the queue stands among the starved.
+    /// Gives a slot to a queue whose turn it is, if it has none. Without a free slot the queue
+    /// stands among the starved.
     pub(super) fn take_event_slot(&mut self, queue: u32) -> bool {
         let slot = &mut self.queues.as_mut()[queue as usize];
         if !self.event_slots.needed || slot.event.is_some() {
@@ -67,8 +69,9 @@ impl<S: Storage> Scheduler<S> {
         true
     }
 
-    /// A queue with nothing on a ring gives its slot to the first that is starved, if it has nothing that may run, or
-    /// if a queue of its priority or a higher one is starved: then it waits for a slot as those did.
+    /// A queue with nothing on a ring gives its slot to the first that is starved, if it has
+    /// nothing that may run, or if a queue of its priority or a higher one is starved: then it
+    /// waits for a slot as those did.
     pub(super) fn give_event_slot_back(&mut self, queue: u32) {
         let yields = self.must_yield(queue);
         let slot = &mut self.queues.as_mut()[queue as usize];
@@ -89,8 +92,8 @@ impl<S: Storage> Scheduler<S> {
         self.event_slots.free |= 1 << event.0;
     }
 
-    /// Whether a queue has a slot that another one has a better right to by now. Then it is given no more work: its slot
-    /// is handed on when what it has on a ring is done.
+    /// Whether a queue has a slot that another one has a better right to by now. Then it is given
+    /// no more work: its slot is handed on when what it has on a ring is done.
     pub(super) fn must_yield(&self, queue: u32) -> bool {
         let slot = &self.queues.as_ref()[queue as usize];
         let wanted = |list: &List| !list.is_empty();

@@ -8,9 +8,9 @@ use crate::fence::{FenceError, Seqno};
 use crate::Timestamp;
 
 impl<S: Storage> Scheduler<S> {
-    /// One of the fences a job waits for has signalled. A failed one cancels the job, unless it was declared to
-    /// [run all the same](super::IfDependencyFails); it waits for no other then, but keeps its place in the queue. Stale
-    /// handles are ignored: the job has ended. O(1).
+    /// One of the fences a job waits for has signalled. A failed one cancels the job, unless it was
+    /// declared to [run all the same](super::IfDependencyFails); it waits for no other then, but
+    /// keeps its place in the queue. Stale handles are ignored: the job has ended. O(1).
     pub fn dependency_done(&mut self, job: JobId, result: Result<(), FenceError>) {
         let Some(slot) = self.job_mut(job) else { return };
         if !matches!(slot.state, State::Reserved | State::Queued) {
@@ -27,9 +27,9 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A ring has completed everything up to `seqno`. Numbers that were never issued or are old news are ignored, so
-    /// that a spurious interrupt or a bad read completes nothing; so is what is read while the whole device is being
-    /// reset. O(jobs completed).
+    /// A ring has completed everything up to `seqno`. Numbers that were never issued or are old
+    /// news are ignored, so that a spurious interrupt or a bad read completes nothing; so is what
+    /// is read while the whole device is being reset. O(jobs completed).
     pub fn hw_done(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
         let index = usize::from(ring.0);
         let void = self.numbers_are_void();
@@ -50,7 +50,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// What is done was given to the ring, and what was written before it, also if nobody has said so yet.
+    /// A ring that has completed a number was given that number and all before it, although
+    /// [`Scheduler::started`] may not have said so yet.
     pub(super) fn was_given(&mut self, ring: usize, seqno: Seqno) {
         let slot = &mut self.rings.as_mut()[ring];
         if seqno.is_after(slot.given) {
@@ -58,7 +59,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Ends the jobs that `next` says have completed, one after the other, and judges the time of what is left.
+    /// Ends the jobs that `next` says have completed, one after the other, and judges the time of
+    /// what is left.
     pub(super) fn end_completed(&mut self, ring: usize, now: Timestamp, mut next: impl FnMut(&Self) -> Option<u32>) {
         let slot = &mut self.rings.as_mut()[ring];
         let (blame, accused) = (slot.blame, slot.accused());
@@ -71,7 +73,8 @@ impl<S: Storage> Scheduler<S> {
             done.push_back(self.jobs.as_mut(), job);
             count += 1;
         }
-        // Completions that are reported together have had equal parts of the time, as far as anybody knows.
+        // Completions that are reported together have had equal parts of the time, as far as
+        // anybody knows.
         let took = nanoseconds(since.unwrap_or(now), now).checked_div(count).unwrap_or(0);
         while let Some(job) = done.pop_front(self.jobs.as_mut()) {
             self.settle_job(ring, job, Some(took));
@@ -85,7 +88,8 @@ impl<S: Storage> Scheduler<S> {
         self.judge_anew(ring, (blame, accused), now);
     }
 
-    /// Jobs have left a ring: clears it if its suspect was among them, and judges the time of what is left.
+    /// Jobs have left a ring: clears it if its suspect was among them, and judges the time of what
+    /// is left.
     pub(super) fn judge_anew(&mut self, ring: usize, (blame, accused): (Blame, Option<u32>), now: Timestamp) {
         let slot = &mut self.rings.as_mut()[ring];
         if slot.accused() != accused {
@@ -101,9 +105,10 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A job that was handed out by [`super::Action::Run`] could not be given to the hardware, for a reason of its own:
-    /// it fails as guilty, and its context is charged; the ring goes on. To be called before anything is given to the
-    /// ring that was handed out after it: a later number would complete it. Stale handles are ignored. O(1).
+    /// A job that was handed out by [`super::Action::Run`] could not be given to the hardware, for
+    /// a reason of its own: it fails as guilty, and its context is charged; the ring goes on. To be
+    /// called before anything is given to the ring that was handed out after it: a later number
+    /// would complete it. Stale handles are ignored. O(1).
     pub fn start_failed(&mut self, job: JobId) {
         let Some(slot) = self.job_mut(job).filter(|slot| slot.state == State::Running) else { return };
         slot.on_hardware = false;
@@ -111,8 +116,9 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.rings.as_mut()[ring];
         slot.pending.remove(self.jobs.as_mut(), job.index);
         slot.credits += cost;
-        // Numbers that the hardware was never given are given to later jobs: else the ring would never be idle. One that
-        // it was given may have been reported already, before older ones.
+        // Numbers that the hardware was never given are given to later jobs: else the ring would
+        // never be idle. A number that it was given may have been reported already, before older
+        // ones.
         let last = slot.pending.back().map(|job| self.jobs.as_ref()[job as usize].seqno);
         let last = last.unwrap_or(slot.completed);
         slot.issued = if slot.given.is_after(last) { slot.given } else { last };
@@ -122,9 +128,10 @@ impl<S: Storage> Scheduler<S> {
         self.left_ring(queue);
     }
 
-    /// The user of a queue is gone: what has not reached the ring is canceled, what has runs on, and the queue lives
-    /// until the hardware is done with it, and a firmware that [holds](Scheduler::firmware_holds) something of it has let
-    /// go. Stale handles are ignored. O(jobs canceled).
+    /// The user of a queue is gone: what has not reached the ring is canceled, what has runs on,
+    /// and the queue lives until the hardware is done with it, and a firmware that
+    /// [holds](Scheduler::firmware_holds) something of it has let go. Stale handles are ignored.
+    /// O(jobs canceled).
     pub fn kill_queue(&mut self, queue: QueueId) {
         let Some(slot) = self.queue_mut(queue) else { return };
         slot.killed = true;
@@ -158,7 +165,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A job leaves its ring after so many nanoseconds, or was not executed: its context is charged for that.
+    /// A job leaves its ring after so many nanoseconds, or was not executed: its context is charged
+    /// for that.
     pub(super) fn settle_job(&mut self, ring: usize, job: u32, took: Option<u64>) {
         let slot = &mut self.jobs.as_mut()[job as usize];
         let (queue, charged) = (slot.queue, (core::mem::take(&mut slot.charged), slot.charged_at));

@@ -6,8 +6,9 @@ use crate::fence::FenceError;
 use crate::Timestamp;
 
 impl<S: Storage> Scheduler<S> {
-    /// Nothing is given to rings until [`Scheduler::start`]: to look at the device, or to reset it by hand. What is on
-    /// rings completes, what is submitted waits, and no job's time passes. O(rings).
+    /// Nothing is given to rings until [`Scheduler::start`]: to look at the device, or to reset it
+    /// by hand. What is on rings completes, what is submitted waits, and no job's time passes.
+    /// O(rings).
     pub fn stop(&mut self) {
         self.stopped = true;
         for slot in self.rings.as_mut() {
@@ -15,7 +16,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Goes on after [`Scheduler::stop`]. Jobs whose time had begun have their whole time again. O(jobs + queues).
+    /// Goes on after [`Scheduler::stop`]. Jobs whose time had begun have their whole time again.
+    /// O(jobs + queues).
     pub fn start(&mut self, now: Timestamp) {
         if core::mem::take(&mut self.stopped) {
             self.jobs.as_mut().iter_mut().for_each(|job| job.deadline = None);
@@ -30,16 +32,18 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// The scheduler is given up while the device is there, with jobs waiting, queued and running: as
-    /// [`Scheduler::lose`], with [`FenceError::Canceled`] for the jobs that have not completed (SCHED-1). What then
-    /// follows is signals and releases, and nothing that needs the device. O(jobs + queues).
+    /// The scheduler is given up while the device is there, with jobs waiting, queued and running:
+    /// as [`Scheduler::lose`], with [`FenceError::Canceled`] for the jobs that have not completed
+    /// (SCHED-1). What then follows is signals and releases, and nothing that needs the device.
+    /// O(jobs + queues).
     pub fn tear_down(&mut self) {
         self.lose(FenceError::Canceled);
     }
 
-    /// The device is lost: every fence signals `error` now, also that of jobs on the hardware, whose payloads stay owned
-    /// until it has completed all it was given, or [`Scheduler::hardware_gone`]. No timeout is waited for any more
-    /// (SCHED-5). There is no way back. Idempotent: the first reason counts. O(jobs + queues).
+    /// The device is lost: every fence signals `error` now, also that of jobs on the hardware,
+    /// whose payloads stay owned until it has completed all it was given, or
+    /// [`Scheduler::hardware_gone`]. No timeout is waited for any more (SCHED-5). There is no way
+    /// back. Idempotent: the first reason counts. O(jobs + queues).
     pub fn lose(&mut self, error: FenceError) {
         if self.lost.is_none() && error == FenceError::Lost {
             self.count_loss();
@@ -63,7 +67,7 @@ impl<S: Storage> Scheduler<S> {
         for queue in 0..list::count(self.queues.as_ref()) {
             self.unlist_queue(queue);
             let slot = &mut self.queues.as_mut()[queue as usize];
-            // Nothing is given to rings any more, so nobody needs one.
+            // Nothing is given to rings any more, so no queue needs an event slot.
             slot.event = None;
             let waiting = slot.jobs.take();
             self.finish_waiting(waiting, error);
@@ -71,8 +75,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// The hardware cannot reach memory any more: payloads of jobs it was given are released, and those of
-    /// queues. Only after [`Scheduler::lose`]; before, it does nothing. O(jobs + queues).
+    /// The hardware cannot reach memory any more: payloads of jobs it was given are released, and
+    /// those of queues. Only after [`Scheduler::lose`]; before, it does nothing. O(jobs + queues).
     pub fn hardware_gone(&mut self) {
         if self.lost.is_none() {
             return;

@@ -1,7 +1,9 @@
-//! The contexts that wait for a ring at one priority, the one that has used least of the ring first.
+//! The contexts that wait for a ring at one priority, the one that has used least of the ring
+//! first.
 //!
-//! A binary heap. Its array takes no memory of its own: entry `k` of a ring's heap is kept in the slot that context `k`
-//! has for that ring, whichever context the entry names. To add, take out or move one costs O(log n).
+//! A binary heap. Its array takes no memory of its own: entry `k` of a ring's heap is kept in the
+//! slot that context `k` has for that ring, whichever context the entry names. To add, take out or
+//! move one costs O(log n).
 
 use super::turns::TurnSlot;
 

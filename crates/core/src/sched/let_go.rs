@@ -1,17 +1,19 @@
-//! Letting go: a firmware that holds something of a queue is asked before that is released (SCHED-12).
+//! Letting go: a firmware that holds something of a queue is asked before that is released
+//! (SCHED-12).
 //!
-//! Some firmware schedules queues itself, and so has objects of its own for them: a ring, a context, page tables. The
-//! memory behind these must stay when the user is gone and the last job has ended, until the firmware has said that it
-//! reads them no more. The unit is a queue. A [context](super::Context) ends with its last queue, so what all queues
-//! of a context share goes into the payload of each.
+//! Some firmware schedules queues itself, and so has objects of its own for them: a ring, a
+//! context, page tables. The memory behind these must stay when the user is gone and the last job
+//! has ended, until the firmware has said that it reads them no more. The unit is a queue. A
+//! [context](super::Context) ends with its last queue, so what all queues of a context share goes
+//! into the payload of each.
 //!
 //! ```text
 //! firmware_holds → Held ─closed, and no job on hardware→ Owed ─Action::LetGo→ Asking ─let_go_answered→ Asked
 //!                                                        (any of these) ─firmware_let_go, reset→ Let go ─Action::Release→ ·
 //! ```
 //!
-//! Nobody waits inside: the user's handle is closed at once, and the slot of the queue and its payload stay
-//! (SCHED-2), as a part of the context's [share](super::Shares).
+//! Nobody waits inside: the user's handle is closed at once, and the slot of the queue and its
+//! payload stay (SCHED-2), as a part of the context's [share](super::Shares).
 //!
 //! | what the shell tells after [`Action::LetGo`](super::Action::LetGo) | what follows |
 //! |---|---|
@@ -23,8 +25,8 @@
 //! | a reset of what the firmware runs on, for whatever reason | counts as the answer of every queue that it was asked about |
 //! | the device is lost | nobody is asked or waited for any more; released at [`Scheduler::hardware_gone`], or at an answer |
 //!
-//! A queue that was closed but not asked about when its firmware was reset is asked about afterwards: the driver may
-//! have set it up again.
+//! A queue that was closed but not asked about when its firmware was reset is asked about
+//! afterwards: the driver may have set it up again.
 
 use super::slots::{DeviceState, Hold, RingState, Tried};
 use super::{Action, QueueId, Scheduler, Storage};
@@ -45,7 +47,8 @@ pub enum LetGo {
 /// What must be reset to be sure that a firmware holds nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Firmware {
-    /// The ring that the queue had when the firmware was told of it: each ring has its own firmware.
+    /// The ring that the queue had when the firmware was told of it: each ring has its own
+    /// firmware.
     #[default]
     OfEachRing,
     /// The whole device: one firmware serves all rings, and goes on when one of them is reset.
@@ -53,13 +56,13 @@ pub enum Firmware {
 }
 
 impl<S: Storage> Scheduler<S> {
-    /// From now on the firmware of the queue's ring holds something of it, which `payload` keeps alive until the
-    /// firmware has let go. Called before the firmware is told of the queue. A queue that moves to another ring
-    /// afterwards stays with this firmware. O(1).
+    /// From now on the firmware of the queue's ring holds something of it, which `payload` keeps
+    /// alive until the firmware has let go. Called before the firmware is told of the queue. A
+    /// queue that moves to another ring afterwards stays with this firmware. O(1).
     ///
     /// # Errors
-    /// The payload, if the queue has been closed, holds something already, or the device is lost: then the firmware
-    /// must not be told.
+    /// The payload, if the queue has been closed, holds something already, or the device is lost:
+    /// then the firmware must not be told.
     pub fn firmware_holds(&mut self, queue: QueueId, payload: S::Payload) -> Result<(), S::Payload> {
         let over = self.is_over();
         match self.queue_mut(queue) {
@@ -71,21 +74,22 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// What a firmware holds of a queue, for the shell that carries out [`Action::LetGo`]. `None` if that is nothing,
-    /// or if the handle is stale. O(1).
+    /// What a firmware holds of a queue, for the shell that carries out [`Action::LetGo`]. `None`
+    /// if that is nothing, or if the handle is stale. O(1).
     pub fn held(&self, queue: QueueId) -> Option<&S::Payload> {
         let slot = self.queues.as_ref().get(queue.index as usize)?;
         slot.payload.as_ref().filter(|_| slot.generation == queue.generation)
     }
 
-    /// Queues that a firmware holds something of, whether or not it was asked to let go, and those that it has let go of
-    /// and whose payload has not been handed out. O(queues); for reports and tests.
+    /// Queues that a firmware holds something of, whether or not it was asked to let go, and those
+    /// that it has let go of and whose payload has not been handed out. O(queues); for reports and
+    /// tests.
     pub fn held_count(&self) -> usize {
         self.queues.as_ref().iter().filter(|queue| queue.hold != Hold::Nothing).count()
     }
 
-    /// What the driver has answered to an [`Action::LetGo`]. Ignored if it is known already that the firmware has let
-    /// go, or was reset. O(1).
+    /// What the driver has answered to an [`Action::LetGo`]. Ignored if it is known already that
+    /// the firmware has let go, or was reset. O(1).
     pub fn let_go_answered(&mut self, queue: QueueId, answer: LetGo, now: Timestamp) {
         let due = now.plus(self.limits.let_go);
         let Some(slot) = self.queue_mut(queue) else { return };
@@ -107,14 +111,16 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A firmware holds nothing of a queue any more. Ignored for a queue that it was not asked about. O(rings).
+    /// A firmware holds nothing of a queue any more. Ignored for a queue that it was not asked
+    /// about. O(rings).
     pub fn firmware_let_go(&mut self, queue: QueueId, now: Timestamp) {
         if self.queue_mut(queue).is_some_and(|slot| slot.hold.was_asked_about()) {
             self.release_held(queue.index, now);
         }
     }
 
-    /// The firmware is to be asked as soon as the queue is closed and none of its jobs is on hardware.
+    /// The firmware is to be asked as soon as the queue is closed and none of its jobs is on
+    /// hardware.
     pub(super) fn owe_question(&mut self, queue: u32) {
         let slot = &mut self.queues.as_mut()[queue as usize];
         if self.lost.is_none() && slot.killed && slot.running == 0 && slot.hold == Hold::Held {
@@ -124,7 +130,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// The next question that is owed, of a ring that nothing is wrong with: the reset of any other comes first.
+    /// The next question that is owed, of a ring that nothing is wrong with: the reset of any other
+    /// comes first.
     pub(super) fn poll_let_go(&mut self) -> Option<Action<S::Fence, S::Payload>> {
         let owed = |slot: &super::RingSlot| slot.state == RingState::Running && !slot.letting_go.owed.is_empty();
         let ring = self.in_turn().find(|ring| owed(&self.rings.as_ref()[*ring]))?;
@@ -147,8 +154,9 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// When the first answer of a ring's firmware is overdue. `None` while time does not count: work rests, or
-    /// something is being reset. All have the same time, so that the first asked is the first due.
+    /// When the first answer of a ring's firmware is overdue. `None` while time does not count:
+    /// work rests, or something is being reset. All have the same time, so that the first asked is
+    /// the first due.
     pub(super) fn let_go_due(&self, ring: usize) -> Option<Timestamp> {
         let slot = &self.rings.as_ref()[ring];
         let counts = matches!(slot.state, RingState::Running | RingState::Aborting)
@@ -245,7 +253,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Takes a queue out of the list it stands in, into that of queues whose payload is to be released.
+    /// Takes a queue out of the list it stands in, into that of queues whose payload is to be
+    /// released.
     fn forget_question(&mut self, queue: u32) {
         let slot = &mut self.queues.as_mut()[queue as usize];
         let was = core::mem::replace(&mut slot.hold, Hold::LetGo);

@@ -1,5 +1,5 @@
-//! FIFO lists threaded through the slots themselves, so that a job or queue is in at most one list, and moving it or
-//! taking it out costs O(1) and no memory.
+//! FIFO lists threaded through the slots themselves, so that a job or queue is in at most one list,
+//! and moving it or taking it out costs O(1) and no memory.
 
 /// "No slot": the end of a list.
 pub(super) const NONE: u32 = u32::MAX;

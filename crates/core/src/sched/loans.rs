@@ -1,10 +1,12 @@
-//! Loans of priority: what the oldest job of a queue waits for has its turns at that queue's priority, if that is the
-//! higher one (SCHED-9). Without it a high job waits behind everything that goes before the low one it waits for.
+//! Loans of priority: what the oldest job of a queue waits for has its turns at that queue's
+//! priority, if that is the higher one (SCHED-9). Without it a high job waits behind everything
+//! that goes before the low one it waits for.
 //!
-//! A loan is noted in the job that it was made to, and lasts until that has been given to a ring or has ended; the queue
-//! of the job has the best of its own priority and of the loans to its waiting jobs, since those before it are in its
-//! way. A queue that has borrowed lends on: the loan follows every chain of waits. Nothing recurses: queues whose
-//! priority rose stand in a list. A job can be lent to twice, so that the whole of it costs O(1) per wait.
+//! A loan is noted in the job that it was made to, and lasts until that has been given to a ring or
+//! has ended; the queue of the job has the best of its own priority and of the loans to its waiting
+//! jobs, since those before it are in its way. A queue that has borrowed lends on: the loan follows
+//! every chain of waits. Nothing recurses: queues whose priority rose stand in a list. A job can be
+//! lent to twice, so that the whole of it costs O(1) per wait.
 
 use super::list::{Linked, Links, NONE};
 use super::slots::{Stands, State};
@@ -80,13 +82,14 @@ impl<P> QueueSlot<P> {
 }
 
 impl<S: Storage> Scheduler<S> {
-    /// A reserved job waits for another one of this scheduler, by whatever fence: when it is the oldest of its queue, it
-    /// lends that one its priority. Changes nothing else: the wait is declared and reported as any other, through
-    /// [`dependencies`](super::JobSpec::dependencies) and [`Scheduler::dependency_done`]. Stale handles, and jobs that
-    /// have been given to a ring, are ignored. O(1).
+    /// A reserved job waits for another one of this scheduler, by whatever fence: when it is the
+    /// oldest of its queue, it lends that one its priority. Changes nothing else: the wait is
+    /// declared and reported as any other, through [`dependencies`](super::JobSpec::dependencies)
+    /// and [`Scheduler::dependency_done`]. Stale handles, and jobs that have been given to a ring,
+    /// are ignored. O(1).
     ///
-    /// If there is no [storage](super::Stores::waits) left to remember it, the priority that the queue has now is lent at
-    /// once, and not what it may be raised to later.
+    /// If there is no [storage](super::Stores::waits) left to remember it, the priority that the
+    /// queue has now is lent at once, and not what it may be raised to later.
     pub fn lend_to(&mut self, reservation: &Reservation, other: JobId) {
         if self.job_mut(other).is_none_or(|slot| slot.state != State::Queued) {
             return;
@@ -104,7 +107,8 @@ impl<S: Storage> Scheduler<S> {
         self.jobs.as_mut()[reservation.0.index as usize].waits_for.push_back(self.waits.as_mut(), wait);
     }
 
-    /// A queue has another oldest job, or another priority: what that job waits for has to know, and so on.
+    /// A queue has another oldest job, or another priority: what that job waits for has to know,
+    /// and so on.
     pub(super) fn lend_on(&mut self, queue: u32) {
         let mut raised = NONE;
         self.note_raised(&mut raised, queue);
@@ -163,7 +167,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A job does not wait in its queue any more: nor does it wait for others, and nobody need lend it anything.
+    /// A job does not wait in its queue any more: it waits for no other job either, and needs no
+    /// loan.
     pub(super) fn left_queue(&mut self, job: u32) {
         self.forget_waits(job);
         let slot = &self.jobs.as_ref()[job as usize];

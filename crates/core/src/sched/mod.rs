@@ -1,11 +1,12 @@
-//! The job scheduler: queues of jobs in, work for rings out, and an end for every job whatever happens.
+//! The job scheduler: queues of jobs in, work for rings out, and an end for every job whatever
+//! happens.
 //!
 //! A shell feeds events and drains [`Action`]s:
 //!
 //! | event | call |
 //! |---|---|
 //! | a user submits | [`Scheduler::reserve`], [`Scheduler::wait_for`], then [`Scheduler::commit`] |
-//! | whoever has submitted would run the job itself | [`Scheduler::run_now`] |
+//! | the thread that has committed a job asks whether to run it | [`Scheduler::run_now`] |
 //! | a fence a job waits for has signalled | [`Scheduler::dependency_done`] |
 //! | the hardware has a job, or could not be given it | [`Scheduler::started`], [`Scheduler::start_failed`] |
 //! | a ring reports progress | [`Scheduler::hw_done`], or [`Scheduler::hw_done_one`] where jobs complete out of order |
@@ -33,28 +34,34 @@
 //!                                └─kill, lose, failed dependency─→ Finished
 //! ```
 //!
-//! - A job carries two things: the signalling side of its fence, handed out once by [`Action::Signal`]; and its payload,
-//!   whatever the hardware may still read, handed out once by [`Action::Release`]. The second comes only when the
-//!   hardware is known to be done with it: completed, reset or gone (SCHED-2).
-//! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates (SCHED-3). After
-//!   [`Scheduler::lose`] a commit still succeeds, and its fence signals the reason at once.
-//! - Jobs of one queue run in order, also on a ring that [completes out of order](RingSlot::unordered). A ring's time is shared by context, and queues of a context take turns; rings take
-//!   turns, too, and no priority is starved (SCHED-9). A job waits only for jobs that were committed before it, so that
-//!   no circle of waits can be closed (SCHED-8); see [`Scheduler::wait_for`]. It lends them its priority.
-//! - A context has a share of what there is ([`Shares`]), so that none locks out the others (SCHED-9).
-//! - A job must finish within its [limit](JobSpec::time_limit), or else [`Limits::job_timeout`], counted from when the
-//!   hardware has it and it is the oldest on its ring; else the ring is reset. That job is guilty; the others run again
-//!   if declared restartable, else fail as innocents (FENCE-4, SCHED-6). On an [unordered](RingSlot::unordered) ring all
-//!   jobs count as begun, and each is judged from when the hardware has it (SCHED-11).
+//! - A job carries two things: the signalling side of its fence, handed out once by
+//!   [`Action::Signal`]; and its payload, whatever the hardware may still read, handed out once by
+//!   [`Action::Release`]. The second comes only when the hardware is known to be done with it:
+//!   completed, reset or gone (SCHED-2).
+//! - Submission has two steps. `reserve` may fail; `commit` cannot, and neither allocates
+//!   (SCHED-3). After [`Scheduler::lose`] a commit still succeeds, and its fence signals the reason
+//!   at once.
+//! - Jobs of one queue run in order, also on a ring that [completes out of
+//!   order](RingSlot::unordered). A ring's time is shared by context, and queues of a context take
+//!   turns; rings take turns, too, and no priority is starved (SCHED-9). A job waits only for jobs
+//!   that were committed before it, so that no circle of waits can be closed (SCHED-8); see
+//!   [`Scheduler::wait_for`]. It lends them its priority.
+//! - A context has a share of what there is ([`Shares`]), so that none locks out the others
+//!   (SCHED-9).
+//! - A job must finish within its [limit](JobSpec::time_limit), or else [`Limits::job_timeout`],
+//!   counted from when the hardware has it and it is the oldest on its ring; else the ring is
+//!   reset. That job is guilty; the others run again if declared restartable, else fail as
+//!   innocents (FENCE-4, SCHED-6). On an [unordered](RingSlot::unordered) ring all jobs count as
+//!   begun, and each is judged from when the hardware has it (SCHED-11).
 //! - A ring that can abort a job is asked for that before it is reset (`begin_abort`).
 //! - A job that cannot be given to the hardware fails alone (SCHED-10).
-//! - Resets are counted for the context of each job that failed by them. One that was guilty too often is refused, and
-//!   what it has waiting is canceled (SCHED-7).
-//! - A firmware that holds something of a queue is asked before that is released, and nobody waits inside (SCHED-12);
-//!   see [`Scheduler::firmware_holds`].
-//! - If a ring's reset fails, or is in vain, the whole device is reset: what was on its other rings is lost through no fault
-//!   of theirs. If that fails too, [`Action::GiveUp`] asks the shell to lose the device: the one path of [`crate::unplug`]
-//!   (SCHED-4).
+//! - Resets are counted for the context of each job that failed by them. One that was guilty too
+//!   often is refused, and what it has waiting is canceled (SCHED-7).
+//! - A firmware that holds something of a queue is asked before that is released, and nobody waits
+//!   inside (SCHED-12); see [`Scheduler::firmware_holds`].
+//! - If a ring's reset fails, or is in vain, the whole device is reset: what was on its other rings
+//!   is lost through no fault of theirs. If that fails too, [`Action::GiveUp`] asks the shell to
+//!   lose the device: the one path of [`crate::unplug`] (SCHED-4).
 //!
 //! # Examples
 //! The whole life of one job, with storage that takes no heap (`examples/one_job.rs`):
@@ -65,8 +72,8 @@
 //!
 //! # Cost
 //!
-//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves, and no job or queue is ever
-//! searched for.
+//! Every job is in exactly one intrusive list, so each event costs O(1) per job it moves, and no job
+//! or queue is ever searched for.
 
 mod aborts;
 mod actions;
@@ -137,22 +144,26 @@ pub struct Limits {
     /// Credits of each ring that has no [number of its own](RingSlot::with_credits): how much of
     /// jobs' stated cost may be on the ring at once. At least 1.
     pub ring_credits: u32,
-    /// How long the oldest job of a ring, or any job of an [unordered](RingSlot::unordered) one, may
-    /// take before the ring is reset, if the job has no [limit of its own](JobSpec::time_limit).
+    /// How long the oldest job of a ring, or any job of an [unordered](RingSlot::unordered) one,
+    /// may take before the ring is reset, if the job has no [limit of its
+    /// own](JobSpec::time_limit).
     pub job_timeout: Duration,
-    /// How many times as long again it may take if the driver sees it move; see [`Scheduler::still_running`].
+    /// How many times as long again it may take if the driver sees it move; see
+    /// [`Scheduler::still_running`].
     pub extensions: u32,
-    /// Through how many event slots a firmware reports, 1 to [`MAX_EVENT_SLOTS`], if it has such; see [`EventSlot`].
+    /// Through how many event slots a firmware reports, 1 to [`MAX_EVENT_SLOTS`], if it has such;
+    /// see [`EventSlot`].
     pub event_slots: Option<u8>,
-    /// How long a firmware may take to let go of a queue before it is reset; see [`Scheduler::firmware_holds`].
+    /// How long a firmware may take to let go of a queue before it is reset; see
+    /// [`Scheduler::firmware_holds`].
     pub let_go: Duration,
     /// What is reset then.
     pub firmware: Firmware,
 }
 
 impl Limits {
-    /// Credits of each ring and the time for a job; no extensions, and no event slots. A firmware, one of each ring,
-    /// may take as long as a job.
+    /// Credits of each ring and the time for a job; no extensions, and no event slots. A firmware,
+    /// one of each ring, may take as long as a job.
     pub const fn new(ring_credits: u32, job_timeout: Duration) -> Self {
         let (extensions, event_slots, firmware) = (0, None, Firmware::OfEachRing);
         Self { ring_credits, job_timeout, extensions, event_slots, let_go: job_timeout, firmware }
@@ -161,7 +172,8 @@ impl Limits {
 
 /// The scheduler of one device, on the caller's [`Storage`]. See the [module documentation](self).
 #[derive(Debug)]
-// Only tests copy a scheduler, to explore from one state in several ways: a copy would signal the fences again.
+// Only tests copy a scheduler, to explore from one state in several ways: a copy would signal the
+// fences again.
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct Scheduler<S: Storage> {
     jobs: S::Slots<JobSlot<S::Fence, S::Payload>>,
@@ -197,14 +209,14 @@ pub struct Scheduler<S: Storage> {
 }
 
 impl<S: Storage> Scheduler<S> {
-    /// Builds a scheduler on the caller's storage: as many jobs, queues, rings and contexts as there are slots, and a
-    /// context may have all of them. O(slots).
+    /// Builds a scheduler on the caller's storage: as many jobs, queues, rings and contexts as
+    /// there are slots, and a context may have all of them. O(slots).
     pub fn new(stores: Stores<S>, limits: Limits) -> Self {
         Self::with_shares(stores, limits, Shares::ALL)
     }
 
-    /// The same, where each context has a share. What is set aside for contexts is among the slots for jobs and queues.
-    /// O(slots).
+    /// The same, where each context has a share. What is set aside for contexts is among the slots
+    /// for jobs and queues. O(slots).
     pub fn with_shares(stores: Stores<S>, limits: Limits, shares: Shares) -> Self {
         let Stores { mut jobs, mut queues, mut rings, mut contexts, turns, mut waits } = stores;
         let free_jobs = list::all(jobs.as_mut());
@@ -248,7 +260,8 @@ impl<S: Storage> Scheduler<S> {
     /// Opens a queue of no context on a ring. O(1).
     ///
     /// # Errors
-    /// [`QueueError::NoSuchRing`], or [`QueueError::Full`] if all places are taken that are not set aside for contexts.
+    /// [`QueueError::NoSuchRing`], or [`QueueError::Full`] if all places are taken that are not set
+    /// aside for contexts.
     pub fn open_queue(&mut self, ring: RingIndex, priority: Priority) -> Result<QueueId, QueueError> {
         self.open_queue_held(None, ring, priority)
     }
@@ -269,7 +282,8 @@ impl<S: Storage> Scheduler<S> {
         Ok(Id::new(index, slot.generation))
     }
 
-    /// What a job keeps alive, for the shell that carries out [`Action::Run`]. `None` if the handle is stale. O(1).
+    /// What a job keeps alive, for the shell that carries out [`Action::Run`]. `None` if the handle
+    /// is stale. O(1).
     pub fn payload(&self, job: JobId) -> Option<&S::Payload> {
         let slot = self.jobs.as_ref().get(job.index as usize)?;
         if slot.generation == job.generation {
@@ -279,8 +293,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// When [`Scheduler::tick`] should be called next, or `None` while nothing runs and no firmware is waited for.
-    /// O(rings).
+    /// When [`Scheduler::tick`] should be called next, or `None` while nothing runs and no firmware
+    /// is waited for. O(rings).
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let due = |(ring, slot): (usize, &RingSlot)| slot.deadline.into_iter().chain(self.let_go_due(ring)).min();
         self.rings.as_ref().iter().enumerate().filter_map(due).min()
@@ -291,13 +305,14 @@ impl<S: Storage> Scheduler<S> {
         self.jobs.as_ref().iter().filter(|job| job.state != slots::State::Free).count()
     }
 
-    /// Whether there is no way back: [`Scheduler::lose`] or [`Scheduler::tear_down`] was called. Then only signals and
-    /// releases are left to do. O(1).
+    /// Whether there is no way back: [`Scheduler::lose`] or [`Scheduler::tear_down`] was called.
+    /// Then only signals and releases are left to do. O(1).
     pub fn is_over(&self) -> bool {
         self.lost.is_some()
     }
 
-    /// What rings say means nothing while the device is being reset, or when its reset was cut short.
+    /// What rings say means nothing while the device is being reset, or when its reset was cut
+    /// short.
     fn numbers_are_void(&self) -> bool {
         matches!(self.device, DeviceState::Resetting | DeviceState::Failed)
     }

@@ -11,15 +11,15 @@
 //! | was on the ring when the device was lost, and its fence has signalled that | its payload is released |
 //! | the same, and its signal is still owed | nothing; the payload is released when the hardware is [gone](Scheduler::hardware_gone) |
 //!
-//! Of a firmware that keeps the order within each queue, the second line is never seen. For hardware
-//! that keeps no order at all, an [unordered](RingSlot::unordered) ring is given one job of a queue
-//! at a time.
+//! Of a firmware that keeps the order within each queue, the second line is never seen. For
+//! hardware that keeps no order at all, an [unordered](RingSlot::unordered) ring is given one job
+//! of a queue at a time.
 //!
-//! An unordered ring works on all its jobs at once, so the time of each begins when the ring has it,
-//! and the first that is over makes the ring suspect. On any other ring it is the oldest job that is
-//! left which is judged, from when it is the oldest. What completes elsewhere on the ring neither
-//! renews a job's time nor clears a suspect. Of the ring's time, each job that completes is charged
-//! what has passed since the completion before.
+//! An unordered ring works on all its jobs at once, so the time of each begins when the ring has
+//! it, and the first that is over makes the ring suspect. On any other ring it is the oldest job
+//! that is left which is judged, from when it is the oldest. What completes elsewhere on the ring
+//! neither renews a job's time nor clears a suspect. Of the ring's time, each job that completes is
+//! charged what has passed since the completion before.
 
 use super::list::{List, NONE};
 use super::slots::State;
@@ -28,8 +28,8 @@ use crate::fence::Seqno;
 use crate::Timestamp;
 
 impl RingSlot {
-    /// A ring that may execute jobs in another order than it was given them. Jobs of one queue still
-    /// run in order: the ring has at most one of each queue at a time. To be reported with
+    /// A ring that may execute jobs in another order than it was given them. Jobs of one queue
+    /// still run in order: the ring has at most one of each queue at a time. To be reported with
     /// [`Scheduler::hw_done_one`].
     #[must_use]
     pub fn unordered(self) -> Self {
@@ -52,8 +52,8 @@ impl<S: Storage> Scheduler<S> {
         self.has_left(index, seqno, was_oldest);
     }
 
-    /// The job that a ring is done with as it says, if that can be so. After the loss of the device the
-    /// job is released here and now.
+    /// The job that a ring is done with as it says, if that can be so. After the loss of the device
+    /// the job is released here and now.
     pub(super) fn leaving_job(&mut self, ring: usize, seqno: Seqno) -> Option<u32> {
         if self.numbers_are_void() || ring >= self.rings.as_ref().len() {
             return None;
@@ -75,7 +75,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// The job with a number on a ring, if it can have completed: no older one of its queue is there.
+    /// The job with a number on a ring, if it can have completed: no older one of its queue is
+    /// there.
     fn completed_job(&self, ring: usize, seqno: Seqno) -> Option<u32> {
         let jobs = self.jobs.as_ref();
         let on_ring = self.rings.as_ref()[ring].pending;

@@ -40,10 +40,11 @@ impl fmt::Display for QueueError {
 impl core::error::Error for QueueError {}
 
 impl<S: Storage> Scheduler<S> {
-    /// Changes the priority of a queue, from its next job on: what is on the ring runs on. The queue comes last among
-    /// those that are ready at the new priority, so that changing back and forth gains no turn; giving it the priority
-    /// it has costs it none, nor does a lower one while a [loan](Scheduler::lend_to) keeps it where it is. O(log contexts),
-    /// and what it lends to what its oldest job waits for.
+    /// Changes the priority of a queue, from its next job on: what is on the ring runs on. The
+    /// queue comes last among those that are ready at the new priority, so that changing back and
+    /// forth gains no turn; giving it the priority it has costs it none, nor does a lower one while
+    /// a [loan](Scheduler::lend_to) keeps it where it is. O(log contexts), and what it lends to
+    /// what its oldest job waits for.
     ///
     /// # Errors
     /// [`QueueError::StaleQueue`]; then nothing has changed.
@@ -54,10 +55,10 @@ impl<S: Storage> Scheduler<S> {
         Ok(())
     }
 
-    /// Gives a queue another ring. Jobs that have not been given to a ring go to the new one, as do those that a reset
-    /// of the old one returns; those on the old ring stay there, and the queue's next job waits for them, since jobs of
-    /// one queue run in order. The queue comes last among those that are ready there; the ring it has costs it no turn.
-    /// O(log contexts).
+    /// Gives a queue another ring. Jobs that have not been given to a ring go to the new one, as do
+    /// those that a reset of the old one returns; those on the old ring stay there, and the queue's
+    /// next job waits for them, since jobs of one queue run in order. The queue comes last among
+    /// those that are ready there; the ring it has costs it no turn. O(log contexts).
     ///
     /// # Errors
     /// Each [`QueueError`]; then nothing has changed.
@@ -82,7 +83,7 @@ impl<S: Storage> Scheduler<S> {
         self.queue_mut(queue).filter(|slot| !slot.killed).ok_or(QueueError::StaleQueue)
     }
 
-    /// Puts a queue that has come to be ready among its ring's ready ones, if it is.
+    /// Puts a queue among the ready queues of its ring, if it has become ready.
     pub(super) fn list_if_ready(&mut self, queue: u32) {
         if self.is_ready(queue) {
             self.list_ready(queue, Arrival::New);
@@ -96,8 +97,9 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Whether a queue that stands nowhere can be given a turn: its oldest job waits for nothing, none of its jobs is on
-    /// another ring or on one that keeps no order, and its event slot is not due to another queue.
+    /// Whether a queue that stands nowhere can be given a turn: its oldest job waits for nothing,
+    /// none of its jobs is on another ring or on one that keeps no order, and its event slot is not
+    /// due to another queue.
     fn is_ready(&self, queue: u32) -> bool {
         let slot = &self.queues.as_ref()[queue as usize];
         let Some(oldest) = slot.jobs.front() else { return false };
@@ -123,7 +125,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A job of the queue has left its ring, for whatever reason. The last one makes way for those on a new ring.
+    /// A job of the queue has left its ring, for whatever reason. The last one makes way for those
+    /// on a new ring.
     pub(super) fn left_ring(&mut self, queue: u32) {
         self.queues.as_mut()[queue as usize].running -= 1;
         self.give_event_slot_back(queue);
@@ -131,7 +134,8 @@ impl<S: Storage> Scheduler<S> {
         self.owe_question(queue);
     }
 
-    /// A queue goes when its user, its last job, its place in a list and what a firmware holds of it are gone.
+    /// A queue goes when its user, its last job, its place in a list and what a firmware holds of
+    /// it are gone.
     pub(super) fn free_queue_if_unused(&mut self, queue: u32) {
         let slot = &mut self.queues.as_mut()[queue as usize];
         let unused = slot.held == 0 && slot.stands == Stands::Nowhere && slot.hold == Hold::Nothing;

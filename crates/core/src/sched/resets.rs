@@ -1,6 +1,7 @@
-//! Resets, from the smallest that may help to the largest, and who pays for one (SCHED-4, SCHED-6).
+//! Resets, from the smallest that may help to the largest, and the job that is guilty of each
+//! (SCHED-4, SCHED-6).
 //!
-//! Guilty is at most one job of a ring:
+//! At most one job of a ring is guilty:
 //!
 //! | what was told before the ring's reset, or the device's, was done | guilty |
 //! |---|---|
@@ -13,7 +14,7 @@
 //! | the driver has found that the ring is [not in that job](Scheduler::suspect_began) | nobody; the ring is suspect itself |
 //! | nothing of this ring, when the device is reset for another's | nobody of this ring |
 //!
-//! Whoever else was on the ring is innocent. `tests/exhaustive` has every order of these.
+//! All other jobs on the ring are innocent. `tests/exhaustive` has every order of these events.
 //!
 //! # What is in vain once is not tried again
 //!
@@ -124,7 +125,7 @@ impl<S: Storage> Scheduler<S> {
         }
         self.device = DeviceState::Running;
         self.resets += 1;
-        // Who is to blame anywhere is not counted as a victim elsewhere.
+        // Guilt first: a context that is guilty on one ring is not counted as a victim on another.
         for index in 0..self.rings.as_ref().len() {
             self.begin_anew(index, Tried::Device);
         }
@@ -207,7 +208,8 @@ impl<S: Storage> Scheduler<S> {
     /// Jobs that were on a ring when it was reset for another's fault.
     fn requeue_innocents(&mut self, ring: usize) {
         let innocents = self.rings.as_mut()[ring].pending.take();
-        // From the last to the first, each to the front of its queue: the order in each queue stays.
+        // From the last to the first, each to the front of its queue: the order in each queue
+        // stays.
         let mut innocents = innocents.reversed(self.jobs.as_mut());
         while let Some(job) = innocents.pop_front(self.jobs.as_mut()) {
             let slot = &mut self.jobs.as_mut()[job as usize];

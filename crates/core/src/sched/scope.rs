@@ -1,4 +1,4 @@
-//! Whom an error concerns: the job that was to be started, or the device.
+//! What an error concerns: the job that was to be started, or the device.
 
 /// What an error of starting a job concerns. A driver says it of each of its errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Shares: what one context may have of what all need (SCHED-9).
 //!
-//! Two rules, so that no context locks out the others, whatever its jobs wait for. A context has at most its share: that
-//! bounds a greedy one. And so many places are set aside for each context that there may be: those nobody else gets, so
-//! that a context can always go on, also if all others together are greedy. Both are asked for in O(1).
+//! Two rules, so that no context locks out the others, whatever its jobs wait for. A context has at
+//! most its share: that bounds a greedy one. And so many places are set aside for each context that
+//! there may be: those nobody else gets, so that a context can always go on, also if all others
+//! together are greedy. Both are asked for in O(1).
 
 use super::{QueueError, Scheduler, Storage, SubmitError};
 use crate::share::Share;
@@ -14,7 +15,8 @@ pub struct Shares {
     pub jobs: Share,
     /// Of them, places that are set aside for each context that there may be.
     pub own_jobs: u32,
-    /// Queues, at most, closed ones that still have jobs included. Beyond it [`QueueError::OverShare`].
+    /// Queues, at most, closed ones that still have jobs included. Beyond it
+    /// [`QueueError::OverShare`].
     pub queues: Share,
     /// Of them, places that are set aside for each context that there may be.
     pub own_queues: u32,
@@ -31,7 +33,7 @@ impl Shares {
 pub(super) struct Pool {
     most: Share,
     own: u32,
-    /// Places that nobody has.
+    /// Free places.
     free: u32,
     /// Of them, places that are set aside for contexts that do not use them now.
     unused: u32,
@@ -45,7 +47,8 @@ pub(super) enum NoPlace {
 }
 
 impl Pool {
-    /// `places` for `contexts`. If there are too few, as many are set aside for each as all can have.
+    /// `places` for `contexts`. If there are too few, as many are set aside for each as all can
+    /// have.
     pub(super) fn new(places: usize, contexts: usize, most: Share, own: u32) -> Self {
         let places = u32::try_from(places).unwrap_or(u32::MAX);
         let contexts = u32::try_from(contexts).unwrap_or(u32::MAX);
@@ -64,7 +67,7 @@ impl Pool {
         }
     }
 
-    /// A place is taken, by one that had so many.
+    /// A place is taken by a context that had `held` of them; `None` for no context.
     pub(super) fn take(&mut self, held: Option<u32>) {
         self.free -= 1;
         self.unused -= u32::from(held.is_some_and(|held| held < self.own));

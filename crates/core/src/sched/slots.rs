@@ -140,9 +140,11 @@ pub(super) enum Hold {
     /// Nothing.
     #[default]
     Nothing,
-    /// Something, and nobody has asked for it: the queue is open, or one of its jobs is on hardware.
+    /// Something, and nobody has asked for it: the queue is open, or one of its jobs is on
+    /// hardware.
     Held,
-    /// The firmware is to be asked. The queue stands in [`LettingGo::owed`], as does one that is [overdue](Self::Overdue).
+    /// The firmware is to be asked. The queue stands in [`LettingGo::owed`], as does one that is
+    /// [overdue](Self::Overdue).
     Owed,
     /// The shell asks it. In [`LettingGo::in_hand`].
     Asking,
@@ -206,7 +208,7 @@ pub struct QueueSlot<P> {
     pub(super) listed: Priority,
     /// What its waiting jobs were lent.
     pub(super) loans: Loans,
-    /// It is in the list of queues whose priority rose, and this one is next there.
+    /// The queue is in the list of queues whose priority rose; `next_raised` follows it there.
     pub(super) is_raised: bool,
     pub(super) next_raised: u32,
     /// What its oldest job has lent already to what it waits for; the lowest is nothing.
@@ -272,14 +274,15 @@ pub(super) enum Blame {
     /// None.
     #[default]
     Nobody,
-    /// This one, which is on the ring, has had its time: it is guilty unless it completes before the reset takes hold.
+    /// This one, which is on the ring, has had its time: it is guilty unless it completes before
+    /// the reset takes hold.
     Overdue(u32),
-    /// The ring stopped with a fault, and so at its oldest job, whichever that is when all that it completed before has
-    /// been reported.
+    /// The ring stopped with a fault, and so at its oldest job, whichever that is when all that it
+    /// completed before has been reported.
     Oldest,
 }
 
-/// The largest thing that was reset for a ring in vain: nobody was to blame, and no job has
+/// The largest thing that was reset for a ring in vain: no job was to blame, and no job has
 /// completed on the ring since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(test, derive(Hash))]
@@ -301,9 +304,11 @@ pub(super) enum RingState {
     Running,
     /// A reset is owed. An overdue suspect that completes is forgiven.
     Suspect,
-    /// The shell finds out whether it must be reset. An overdue suspect that completes is still forgiven.
+    /// The shell finds out whether it must be reset. An overdue suspect that completes is still
+    /// forgiven.
     Asked,
-    /// It was told to give up its overdue suspect, and has not reported how that has ended. Nothing is reset yet.
+    /// It was told to give up its overdue suspect, and has not reported how that has ended. Nothing
+    /// is reset yet.
     Aborting,
     /// The shell is resetting it, and the ring then proves itself.
     Resetting,
@@ -347,7 +352,8 @@ pub struct RingSlot {
     /// It executes jobs in any order, so that it has one of each queue at a time.
     pub(super) unordered: bool,
     pub(super) issued: Seqno,
-    /// It has nothing left of the numbers up to this one. Single jobs behind it may have completed as well.
+    /// It has nothing left of the numbers up to this one. Single jobs behind it may have completed
+    /// as well.
     pub(super) completed: Seqno,
     /// The last number that the hardware is known to have been given.
     pub(super) given: Seqno,
@@ -357,9 +363,10 @@ pub struct RingSlot {
     pub(super) orphans: List,
     /// What its firmware has to let go of.
     pub(super) letting_go: LettingGo,
-    /// Whose queues are next.
+    /// The turns of contexts and priorities.
     pub(super) turns: RingTurns,
-    /// Until when the time that jobs have had the ring is charged. `None` while there is none that the hardware has.
+    /// Until when the time that jobs have had the ring is charged. `None` while there is none that
+    /// the hardware has.
     pub(super) since: Option<Timestamp>,
     /// When the next job is overdue.
     pub(super) deadline: Option<Timestamp>,

@@ -51,7 +51,8 @@ pub struct Sizes {
     pub queues: usize,
     /// Rings, up to 256.
     pub rings: usize,
-    /// Contexts, up to 2^32 - 2. Without contexts, queues belong to none, and nobody is refused for what they did.
+    /// Contexts, up to 2^32 - 2. Without contexts, queues belong to none, and nobody is refused for
+    /// what they did.
     pub contexts: usize,
 }
 
@@ -62,21 +63,22 @@ pub struct Stores<S: Storage> {
     pub jobs: S::Slots<JobSlot<S::Fence, S::Payload>>,
     /// One slot for each queue.
     pub queues: S::Slots<QueueSlot<S::Payload>>,
-    /// One slot for each ring. A ring that differs from others is put here: see [`RingSlot::with_credits`] and
-    /// [`RingSlot::unordered`].
+    /// One slot for each ring. A ring that differs from others is put here: see
+    /// [`RingSlot::with_credits`] and [`RingSlot::unordered`].
     pub rings: S::Slots<RingSlot>,
     /// One slot for each context.
     pub contexts: S::Slots<ContextSlot>,
-    /// One slot for each ring of each context. Contexts for which there are too few take turns queue by queue, with
-    /// the queues that belong to no context.
+    /// One slot for each ring of each context. Contexts for which there are too few take turns
+    /// queue by queue, with the queues that belong to no context.
     pub turns: S::Slots<TurnSlot>,
-    /// One slot for each wait of a job for another that is remembered, to [lend](super::Scheduler::lend_to) priority.
+    /// One slot for each wait of a job for another that is remembered, to
+    /// [lend](super::Scheduler::lend_to) priority.
     pub waits: S::Slots<WaitSlot>,
 }
 
 impl<S: Storage> Stores<S> {
-    /// Slots of all kinds: turns for each ring of each context, and a wait for each job. `None` if there is no memory
-    /// for them. O(slots).
+    /// Slots of all kinds: turns for each ring of each context, and a wait for each job. `None` if
+    /// there is no memory for them. O(slots).
     pub fn new(sizes: Sizes) -> Option<Self> {
         let Sizes { jobs, queues, rings, contexts } = sizes;
         Some(Self {

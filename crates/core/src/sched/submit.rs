@@ -35,7 +35,8 @@ pub struct JobSpec {
     pub if_dependency_fails: IfDependencyFails,
 }
 
-/// A place for one job. Must be given to [`Scheduler::commit`] or [`Scheduler::cancel`]; dropped, its slot stays taken.
+/// A place for one job. Must be given to [`Scheduler::commit`] or [`Scheduler::cancel`]; dropped,
+/// its slot stays taken.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 #[must_use = "commit or cancel the reservation, or its slot stays taken"]
@@ -51,15 +52,19 @@ impl Reservation {
 /// Why a submission is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubmitError {
-    /// All job slots are taken that are not set aside for others; try again when work has completed.
+    /// All job slots are taken that are not set aside for others; try again when work has
+    /// completed.
     Full,
-    /// The context has its whole [share](super::Shares) of jobs; try again when one of its own has completed.
+    /// The context has its whole [share](super::Shares) of jobs; try again when one of its own has
+    /// completed.
     OverShare,
     /// The queue has been closed.
     StaleQueue,
-    /// The queue's context was guilty of as many resets as it may be; see [`Scheduler::reset_stats`].
+    /// The queue's context was guilty of as many resets as it may be; see
+    /// [`Scheduler::reset_stats`].
     Banned,
-    /// The job would wait for one that has not been committed, which may come to wait for it in turn.
+    /// The job would wait for a job that has not been committed, and that may come to wait for it
+    /// in turn.
     Cycle,
     /// The job alone needs more credits than its ring has.
     TooLarge,
@@ -128,15 +133,18 @@ impl<S: Storage> Scheduler<S> {
     }
 
     /// A reserved job waits for another one of this scheduler too, besides the
-    /// [dependencies](JobSpec::dependencies) it was reserved with. `true` if that one has not ended: then
-    /// [`Scheduler::dependency_done`] is owed once more. Its fence is what tells how it ended. O(1).
+    /// [dependencies](JobSpec::dependencies) it was reserved with. `true` if that one has not
+    /// ended: then [`Scheduler::dependency_done`] is owed once more. Its fence is what tells how it
+    /// ended. O(1).
     ///
-    /// Only a job that has been committed can be waited for. So every wait, declared here or by the order of a queue, is
-    /// for a job that was committed earlier, and none can close a circle, through however many queues and devices
-    /// (SCHED-8). A fence that is handed out by nobody before its job is committed is safe in the same way.
+    /// Only a job that has been committed can be waited for. So every wait, declared here or by the
+    /// order of a queue, is for a job that was committed earlier, and none can close a circle,
+    /// through however many queues and devices (SCHED-8). A fence that is handed out only when its
+    /// job has been committed is safe in the same way.
     ///
     /// # Errors
-    /// [`SubmitError::Cycle`] if `other` is only reserved, or is the job itself; then nothing has changed.
+    /// [`SubmitError::Cycle`] if `other` is only reserved, or is the job itself; then nothing has
+    /// changed.
     pub fn wait_for(&mut self, reservation: &Reservation, other: JobId) -> Result<bool, SubmitError> {
         let Some(slot) = self.job_mut(other) else { return Ok(false) };
         let pending = match slot.state {
@@ -146,7 +154,7 @@ impl<S: Storage> Scheduler<S> {
         };
         if pending {
             self.lend_to(reservation, other);
-            // One that is canceled already waits for nothing.
+            // A job that is canceled already waits for nothing.
             if let Some(slot) = self.job_mut(reservation.0).filter(|slot| slot.result.is_ok()) {
                 slot.waits = slot.waits.saturating_add(1);
             }
@@ -154,7 +162,8 @@ impl<S: Storage> Scheduler<S> {
         Ok(pending)
     }
 
-    /// The point of no return: from here on the fence will signal. Cannot fail and allocates nothing. O(1).
+    /// The point of no return: from here on the fence will signal. Cannot fail and allocates
+    /// nothing. O(1).
     ///
     /// If the device was lost or the queue killed since the reservation, the fence signals that.
     #[allow(clippy::needless_pass_by_value)] // a reservation is used up by this

@@ -19,10 +19,11 @@ pub enum Began {
 }
 
 impl<S: Storage> Scheduler<S> {
-    /// A ring stopped with a fault, and must be reset. Guilty is the job that the ring stopped at: its oldest, when all
-    /// that it completed before has been reported, also if that is told after the fault. `seqno` is the ring's number,
-    /// read together with the fault, and completes jobs as in [`Scheduler::hw_done`]; if the ring has been reset since,
-    /// the news is old and nobody is blamed. O(jobs completed).
+    /// A ring stopped with a fault, and must be reset. Guilty is the job that the ring stopped at:
+    /// its oldest, when all that it completed before has been reported, also if that is told after
+    /// the fault. `seqno` is the ring's number, read together with the fault, and completes jobs as
+    /// in [`Scheduler::hw_done`]; if the ring has been reset since, the news is old and no job is
+    /// blamed. O(jobs completed).
     pub fn faulted(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
         self.hw_done(ring, seqno, now);
         let void = self.numbers_are_void();
@@ -46,8 +47,9 @@ impl<S: Storage> Scheduler<S> {
         self.charge_so_far(usize::from(ring.0), now);
     }
 
-    /// Time has passed. Feed [`Scheduler::hw_done`] with each ring's current number first: then a completion whose
-    /// interrupt was lost is honoured, and is no hang. O(rings), and for rings that complete out of order O(jobs on them).
+    /// Time has passed. Feed [`Scheduler::hw_done`] with each ring's current number first: then a
+    /// completion whose interrupt was lost is honoured, and is no hang. O(rings), and for rings
+    /// that complete out of order O(jobs on them).
     pub fn tick(&mut self, now: Timestamp) {
         for index in 0..self.rings.as_ref().len() {
             let slot = &self.rings.as_ref()[index];
@@ -66,10 +68,11 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// The driver's answer to [`super::Action::ResetRing`], instead of a reset: it has looked, and the suspect moves. The
-    /// ring goes on, and the job has its time again. `false` if that cannot be: the job has had all its
-    /// [extensions](super::Limits::extensions), each as long as its limit, or was to be aborted, or the ring stopped with a fault; then [`Scheduler::begin_reset`] is to
-    /// be asked. O(1).
+    /// The driver's answer to [`super::Action::ResetRing`], instead of a reset: it has looked, and
+    /// the suspect moves. The ring goes on, and the job has its time again. `false` if that cannot
+    /// be: the job has had all its [extensions](super::Limits::extensions), each as long as its
+    /// limit, or was to be aborted, or the ring stopped with a fault; then
+    /// [`Scheduler::begin_reset`] is to be asked. O(1).
     #[must_use = "if false, the reset is still owed"]
     pub fn still_running(&mut self, ring: RingIndex, now: Timestamp) -> bool {
         let index = usize::from(ring.0);
@@ -118,9 +121,10 @@ impl<S: Storage> Scheduler<S> {
         self.doubt_firmware(ring);
     }
 
-    /// `run` has returned for a job: the hardware has all jobs up to this number, and the time of the oldest begins, if
-    /// it has not begun; on a ring that completes [out of order](super::RingSlot::unordered), that of all of them. A job
-    /// that ran for long before, or a callback, is not counted against it. O(1), or there O(jobs on the ring).
+    /// `run` has returned for a job: the hardware has all jobs up to this number, and the time of
+    /// the oldest begins, if it has not begun; on a ring that completes [out of
+    /// order](super::RingSlot::unordered), that of all of them. A job that ran for long before, or
+    /// a callback, is not counted against it. O(1), or there O(jobs on the ring).
     pub fn started(&mut self, ring: RingIndex, seqno: Seqno, now: Timestamp) {
         let index = usize::from(ring.0);
         let Some(slot) = self.rings.as_mut().get_mut(index) else { return };
@@ -131,8 +135,8 @@ impl<S: Storage> Scheduler<S> {
         self.watch(index, now);
     }
 
-    /// The time begins of those jobs of a ring that can be judged, where it has not begun; and the ring is due when the
-    /// first of them is.
+    /// The time begins of those jobs of a ring that can be judged, where it has not begun; and the
+    /// ring is due when the first of them is.
     pub(super) fn watch(&mut self, ring: usize, now: Timestamp) {
         let resting = self.stopped || self.device == DeviceState::Resetting;
         let slot = &self.rings.as_ref()[ring];
@@ -155,8 +159,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// The job of a ring whose time is over first, of those whose time has begun: the oldest, on a ring that keeps the
-    /// order.
+    /// The job of a ring whose time is over first, of those whose time has begun: the oldest, on a
+    /// ring that keeps the order.
     fn next_due(&self, ring: usize) -> Option<(Timestamp, u32)> {
         let slot = &self.rings.as_ref()[ring];
         let mut next = slot.pending.front();

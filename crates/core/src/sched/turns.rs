@@ -1,16 +1,18 @@
 //! Turns: which queue of a ring is next (SCHED-8, SCHED-9).
 //!
-//! - *Between priorities*: the highest that has a ready queue. One that was passed by [`PASSES`] times goes first for
-//!   one job, so that none is starved for ever.
-//! - *Between contexts*: the one that has used least of the ring's time at that priority. Time is known when a job has
-//!   ended; when it is given to the ring, the context is charged as much as its last job took, and the difference later.
-//!   A context that had nothing to do is counted as having used as much as the one that was served last: it saves up
-//!   nothing. A context that is opened inherits what the last that was closed has used.
-//! - *Between queues of a context*: in turn, a job each. Queues of no context are one party together.
+//! - *Between priorities*: the highest that has a ready queue. One that was passed by [`PASSES`]
+//!   times goes first for one job, so that none is starved for ever.
+//! - *Between contexts*: the one that has used least of the ring's time at that priority. Time is
+//!   known when a job has ended; when it is given to the ring, the context is charged as much as
+//!   its last job took, and the difference later. A context that had nothing to do is counted as
+//!   having used as much as the one that was served last: it saves up nothing. A context that is
+//!   opened inherits what the last that was closed has used.
+//! - *Between queues of a context*: in turn, a job each. Queues of no context are one party
+//!   together.
 //!
-//! So a context with a hundred queues gets as much of a ring as one with a single queue, and one whose jobs are long
-//! gets fewer of them. This is least attained service with a floor, as in start-time fair queueing; decision 14 says
-//! why, and what the bound is.
+//! So a context with a hundred queues gets as much of a ring as one with a single queue, and one
+//! whose jobs are long gets fewer of them. This is least attained service with a floor, as in
+//! start-time fair queueing; decision 14 says why, and what the bound is.
 
 use core::time::Duration;
 
@@ -20,11 +22,11 @@ use super::slots::Stands;
 use super::{JobSlot, Priority, Scheduler, Storage, PRIORITIES};
 use crate::Timestamp;
 
-/// How many jobs of higher priorities a ring is given while one of a lower priority is ready: then the lower has a
-/// turn. With 16, the higher ones keep 94 % of the turns.
+/// How many jobs of higher priorities a ring is given while one of a lower priority is ready: then
+/// the lower has a turn. With 16, the higher ones keep 94 % of the turns.
 pub(super) const PASSES: u8 = 16;
 
-/// What a context, or all queues of none together, have of one ring.
+/// What a context, or all queues without a context together, have of one ring.
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(test, derive(PartialEq, Eq, Hash))]
 pub(super) struct Turn {
@@ -84,10 +86,10 @@ pub(super) struct RingTurns {
     pub(super) passed: [u8; PRIORITIES],
     /// At each priority the most that any party had used when it was served.
     pub(super) floor: [u64; PRIORITIES],
-    /// The most that a context has used which is closed: the next one to be opened inherits it, so that nobody is rid of
-    /// what he has used by opening another.
+    /// The most that a context has used which is closed: the next one to be opened inherits it, so
+    /// that opening another context does not shed what was used.
     pub(super) left: [u64; PRIORITIES],
-    /// What the last job took, whosever it was.
+    /// What the last job took, of whichever context.
     pub(super) last: u64,
 }
 
@@ -144,8 +146,8 @@ impl<S: Storage> Scheduler<S> {
         (charge, level)
     }
 
-    /// A job of the queue has ended, or is none of the ring's any more: what it was charged in advance is given back, and
-    /// what it took is charged, if it was executed.
+    /// A job of the queue has ended, or is none of the ring's any more: what it was charged in
+    /// advance is given back, and what it took is charged, if it was executed.
     pub(super) fn settle(&mut self, ring: usize, queue: u32, (charged, level): (u64, Priority), took: Option<u64>) {
         let context = self.queues.as_ref()[queue as usize].context;
         if let Some(took) = took {
@@ -158,8 +160,8 @@ impl<S: Storage> Scheduler<S> {
         });
     }
 
-    /// The job that is accused, or else the oldest of a ring, has used it since its time began, or since this was called
-    /// last: that is charged at once, whatever becomes of the job.
+    /// The job that is accused, or else the oldest of a ring, has used it since its time began, or
+    /// since this was called last: that is charged at once, whatever becomes of the job.
     pub(super) fn charge_so_far(&mut self, ring: usize, now: Timestamp) {
         let slot = &mut self.rings.as_mut()[ring];
         let job = slot.accused().or(slot.pending.front());
@@ -201,7 +203,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// A party has come to have work at a priority, where it may have had none. It is in no heap then.
+    /// A party has come to have work at a priority, where it may have had none. It is in no heap
+    /// then.
     fn arrives(&mut self, ring: usize, level: usize, context: u32) {
         let turns = &mut self.rings.as_mut()[ring].turns;
         let (floor, last) = (turns.floor[level], turns.last);
@@ -247,7 +250,8 @@ impl<S: Storage> Scheduler<S> {
         }
     }
 
-    /// Where a context's turns on a ring are; `None` for queues of no context, and without [storage](super::Stores::turns).
+    /// Where a context's turns on a ring are; `None` for queues of no context, and without
+    /// [storage](super::Stores::turns).
     fn turn_index(&self, ring: usize, context: u32) -> Option<usize> {
         let index = (context as usize).checked_mul(self.rings.as_ref().len())?.checked_add(ring)?;
         (context != NONE && index < self.turns.as_ref().len()).then_some(index)

@@ -15,7 +15,7 @@ pub struct Unfinished<'a, F, P> {
     pub seqno: Option<Seqno>,
     /// Fences that it waits for.
     pub waits: u32,
-    /// It is the one that is blamed if its ring is reset now.
+    /// The job is guilty if its ring is reset now.
     pub suspect: bool,
     /// The signalling side of its fence.
     pub fence: &'a F,
@@ -39,7 +39,8 @@ impl<S: Storage> Scheduler<S> {
         self.linked(front, true)
     }
 
-    /// The jobs that wait for their turn: of each queue the oldest first. O(queues + jobs), as far as it is used.
+    /// The jobs that wait for their turn: of each queue the oldest first. O(queues + jobs), as far
+    /// as it is used.
     pub fn waiting(&self) -> impl Iterator<Item = Unfinished<'_, S::Fence, S::Payload>> + '_ {
         self.queues.as_ref().iter().flat_map(|queue| self.linked(queue.jobs.front(), false))
     }

@@ -216,3 +216,90 @@ fn life_8_another_device_has_all_its_recoveries() {
     assert_eq!(slot.handle(Event::Ended, at(0)), Some(Action::Probe { binding: 2 }));
     assert_eq!(slot.state(), State::Probing(None));
 }
+
+#[test]
+fn recov_4_a_link_is_given_up_at_its_limit_and_not_before() {
+    let mut slot = bound(1);
+    assert_eq!(slot.handle(Event::LinkDown, at(0)), Some(Action::Unplug(Loss::LinkDown)));
+    assert_eq!(slot.handle(Event::Ended, at(0)), None);
+    let deadline = slot.deadline().unwrap();
+    assert_eq!(deadline, at(0).plus(PATIENCE.link));
+    for (now, given_up) in [(at(0), None), (at(9_999), None), (deadline, Some(GivenUp::Link))] {
+        assert_eq!(slot.handle(Event::Tick, now), None);
+        assert_eq!((slot.state(), slot.given_up()), (State::LinkDown, given_up), "{now:?}");
+    }
+}
+
+#[test]
+fn recov_2_only_a_lost_link_excuses_a_failure_and_a_link_that_is_up_does_not() {
+    for (event, excused) in [(Event::LinkUp, false), (Event::LinkDown, true)] {
+        let mut slot = bound(1);
+        assert_eq!(fails(&mut slot, Loss::FellOff, at(0)), Some(Action::Unplug(Loss::FellOff)));
+        assert_eq!(slot.handle(event, at(0)), None);
+        let ended = slot.handle(Event::Ended, at(0));
+        let up = slot.handle(Event::LinkUp, at(0));
+        assert!(ended.or(up).is_some(), "it is bound again");
+        assert_eq!(slot.handle(Event::Probed, at(0)), None);
+        assert!(fails(&mut slot, Loss::FellOff, at(0)).is_some());
+        let _ = slot.handle(Event::Ended, at(0));
+        assert_eq!(slot.given_up().is_none(), excused, "{event:?}");
+    }
+}
+
+#[test]
+fn recov_3_a_removal_explains_what_fell_silent_and_nothing_else() {
+    let losses = [(Loss::FellOff, Loss::Unplugged), (Loss::Hung, Loss::Hung), (Loss::Nonsense, Loss::Nonsense)];
+    for (found, explained) in losses {
+        let mut slot = bound(3);
+        assert_eq!(fails(&mut slot, found, at(0)), Some(Action::Unplug(found)));
+        assert_eq!(slot.handle(Event::Removed, at(0)), None);
+        assert_eq!(slot.handle(Event::Ended, at(0)), None);
+        assert_eq!((slot.state(), slot.loss()), (State::Empty, explained));
+    }
+}
+
+#[test]
+fn recov_3_another_drivers_device_is_left_alone_and_counts_for_nothing() {
+    let mut slot = Lifecycle::new(Budget::DEFAULT);
+    assert!(slot.handle(Event::Inserted, at(0)).is_some());
+    assert_eq!(slot.handle(Event::Foreign, at(0)), None);
+    assert_eq!((slot.state(), slot.loss(), slot.given_up()), (State::Idle, Loss::Unbound, None));
+    // Here it has taken the place of a device that is being recovered.
+    let mut slot = bound(1);
+    assert!(fails(&mut slot, Loss::FellOff, at(0)).is_some());
+    assert!(slot.handle(Event::Ended, at(0)).is_some());
+    assert_eq!(slot.handle(Event::Foreign, at(0)), None);
+    assert_eq!((slot.state(), slot.loss()), (State::Idle, Loss::Replaced));
+}
+
+#[test]
+fn recov_4_an_id_says_whether_a_device_is_silent_asks_for_time_or_is_there() {
+    let silent = [0, u32::MAX, 0x0000_ffff, 0xffff_0000].map(Unready::of);
+    assert_eq!(silent, [Some(Unready::Silent); 4]);
+    assert_eq!(Unready::of(0xffff_0001), Some(Unready::Retry));
+    assert_eq!(Unready::of(0x1234_5678), None);
+}
+
+#[test]
+fn recov_4_a_device_without_any_patience_has_one_more_look_all_the_same() {
+    let patience = Patience { silent: Duration::ZERO, ..PATIENCE };
+    let mut slot = Lifecycle::patient(Attempts::new(Budget::DEFAULT), patience);
+    assert!(slot.handle(Event::Inserted, at(0)).is_some());
+    assert_eq!(slot.handle(Event::NotReady(Unready::Silent), at(0)), None);
+    assert_eq!(slot.state(), State::Waiting(For::Ready), "the limit has passed, and the last look begins now");
+    waits(&mut slot);
+    assert_eq!(slot.handle(Event::NotReady(Unready::Silent), at(0)), None);
+    assert_eq!(slot.state(), State::Idle);
+}
+
+#[test]
+fn recov_3_a_report_of_a_binding_that_has_ended_is_ignored() {
+    let mut slot = bound(3);
+    let late = Event::Failed { binding: slot.binding(), loss: Loss::Hung };
+    assert_eq!(slot.handle(Event::Rebind, at(0)), Some(Action::Unplug(Loss::Unbound)));
+    assert_eq!(slot.handle(Event::Ended, at(0)), Some(Action::Probe { binding: 2 }));
+    assert_eq!(slot.handle(Event::Probed, at(0)), None);
+    let before = slot;
+    assert_eq!(slot.handle(late, at(0)), None);
+    assert_eq!(slot, before);
+}

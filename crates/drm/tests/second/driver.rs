@@ -10,10 +10,10 @@ use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::dump::{Layout, Register};
 use lifeboat_driver::gpu::{ContextId, Gpu, GpuVa, InvalidArgument, NoScanout, Segment, Target, Vram};
 use lifeboat_driver::{
-    BarUse, Driver, DriverError, Duty, Facts, IdRegister, Io, PciId, Pending, Place, Progress, Registers, RingReport,
-    RingShape, Sequence, Step, Unproven,
+    BarUse, Driver, DriverError, Duty, Facts, IdRegister, InterruptUse, Io, PciId, Pending, Place, Progress, Registers,
+    RingReport, RingShape, Sequence, Step, Unproven,
 };
-use lifeboat_pci::{Bar, DmaMemory};
+use lifeboat_pci::{Bar, DmaMemory, IrqKind};
 
 use crate::model::{ENTRY_BYTES, PAGE, op, regs};
 
@@ -154,7 +154,7 @@ impl Driver for SecondGpu {
         model: "second",
         ids: &[PciId { vendor: 0x7e57, device: 2 }],
         bars: &[BarUse { number: 0, bytes: 0x1000 }],
-        vectors: 1,
+        interrupts: InterruptUse { kinds: &[IrqKind::Msi], least: 1, most: 1 },
         methods: Methods::UNKNOWN.with(Method::Rebind),
         dump: Layout {
             device: &[Register::number("ID", regs::ID)],

@@ -153,7 +153,7 @@ fn drv_2_what_the_gpu_lacks_is_not_supported() {
 }
 
 #[test]
-fn drv_2_it_is_pulled_out_with_a_job_on_it() {
+fn drv_2_life_2_fence_2_it_is_pulled_out_with_a_job_on_it() {
     let machine = Machine::new(LONG);
     let client = machine.client();
     let buffer = client.buffer(1);
@@ -176,7 +176,7 @@ fn drv_2_it_is_pulled_out_with_a_job_on_it() {
 }
 
 #[test]
-fn drv_2_a_job_that_hangs_is_reset_and_the_next_one_runs() {
+fn drv_2_sched_4_sched_7_a_job_that_hangs_is_reset_and_the_next_one_runs() {
     let machine = Machine::new(Duration::from_millis(50));
     let client = machine.client();
     let buffer = client.buffer(1);

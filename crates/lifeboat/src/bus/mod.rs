@@ -20,10 +20,10 @@ use lifeboat_sync::lint::Mutex;
 
 use crate::locks;
 use crate::module::Holders;
-use crate::{Binding, Counts, Dump, Module, Policy, ProbeError, UnplugReport};
+use crate::{Binding, Counts, Dump, Module, Policy, ProbeError, RequestError, UnplugReport};
 
 use request::Reply;
-pub use request::{Request, RequestError};
+pub use request::Request;
 pub use slot_state::SlotState;
 use subscribers::Subscribers;
 pub use subscribers::Subscription;

@@ -15,11 +15,11 @@ use lifeboat_pci::{Function, Slot, SlotEvent};
 use lifeboat_sync::deadline::{deadline_after, later};
 
 use super::farewell::Farewell;
-use super::request::{Reply, RequestError};
+use super::request::Reply;
 use super::{Shared, SlotState};
 use crate::aside::aside;
 use crate::binding::AnyInfo;
-use crate::{Binding, Listeners, Policy, ProbeError, UnplugReport};
+use crate::{Binding, Listeners, Policy, ProbeError, RequestError, UnplugReport};
 
 /// Limit for the answer to a question after the identity of a device. One that takes longer is unknown.
 const IDENTITY_LIMIT: Duration = Duration::from_millis(500);

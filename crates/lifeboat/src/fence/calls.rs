@@ -52,6 +52,11 @@ pub(super) fn owe(waiters: impl IntoIterator<Item = Waiter>) {
     }
 }
 
+/// Whether this thread is in a callback, a waker, or the drop of one.
+pub(crate) fn is_delivering() -> bool {
+    OWED.try_with(|owed| owed.try_borrow().is_ok_and(|owed| owed.is_some())).unwrap_or(true)
+}
+
 /// The time in which a thread works through its queue.
 struct Delivery;
 

@@ -48,6 +48,7 @@ use outcome::OnceOutcome;
 use waiters::{Key, Waiter, Waiters};
 
 pub use callback::Callback;
+pub(crate) use calls::is_delivering;
 pub use eventfd::Eventfd;
 pub use future::Signalled;
 pub(crate) use origin::Origin;

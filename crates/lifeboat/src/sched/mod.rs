@@ -10,7 +10,7 @@
 //! | [`Context`] | who is responsible for resets | lives on until its last queue is gone |
 //! | [`Queue`] | where a user's jobs wait | what has not reached a ring is canceled |
 //! | [`Events`] | what an interrupt handler needs | nothing |
-//! | [`Rings`] | the hardware: the worker owns it | by the worker, at its end |
+//! | [`Rings`] | the hardware: the worker's, or while it rests whoever submits | by the worker, at its end |
 //!
 //! All of these may be dropped at any moment, in any order, by any thread, also in a fence callback, with jobs waiting,
 //! queued and running (SCHED-1). No drop waits for anything, so none can hang: what is left to do is the worker's. What
@@ -66,12 +66,16 @@
 //!   ([`Scheduler::deliver`]), and then only errors are left to give.
 //! - A worker that has nothing to do, and a thread that waits for a fence, look some ten microseconds longer before they
 //!   sleep; nobody who feeds the scheduler makes a system call but to wake a worker that sleeps.
+//! - A job that waits for nothing is run by the thread that submits it, if the worker rests and nothing is in the job's
+//!   way ([`Options::run_by_submitter`]).
+//! - What a firmware holds of a queue stays until it has let go ([`Queue::firmware_holds`]); the drop of the queue does
+//!   not wait for that.
 //! - [`Scheduler::deliver`] and [`Scheduler::close`] wait, with a limit, and so are not for fence callbacks.
 //!
 //! # How to read this module
 //!
 //! `rings` is what is asked of hardware; `scheduler` and `queue` are what is held; `shared` is the lock and what is fed;
-//! `worker` is the thread.
+//! `worker` is the thread; `seat` is what it, or whoever submits, asks the rings from.
 
 mod in_hand;
 mod options;
@@ -79,6 +83,7 @@ mod queue;
 mod resets;
 mod rings;
 mod scheduler;
+mod seat;
 mod shared;
 mod waits;
 mod worker;

@@ -37,6 +37,11 @@ pub struct Options {
     pub unordered: Vec<bool>,
     /// Resets that the jobs of one context may cause: at so many, the context is refused (SCHED-7). Default 10.
     pub guilty_limit: u32,
+    /// Whether a thread that submits a job that waits for nothing runs it itself, where the worker rests and nothing is in
+    /// the job's way: then [`Rings::run`](super::Rings::run) is called on that thread, within the submission, and the worker is not woken for
+    /// it. Not in a fence's callback or a job's drop. Default true. Devices of a [`Module`](crate::Module) leave it to their workers: a
+    /// driver that does not return there must not keep a user's thread (DRV-3).
+    pub run_by_submitter: bool,
     /// Jobs in all states, besides those that are [set aside](Options::own_jobs). More than the rings can hold, so that
     /// clients can run ahead. 1 to [`Options::MOST_JOBS`]; default 4096.
     pub jobs: usize,
@@ -132,6 +137,7 @@ impl Default for Options {
             ring_credits: Vec::new(),
             unordered: Vec::new(),
             guilty_limit: 10,
+            run_by_submitter: true,
             jobs: 4096,
             queues: 1024,
             contexts: 512,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::{Abort, Began, RingIndex};
 
-use super::Rings;
 use super::worker::{Guard, Runner};
 use crate::panics::contained;
 
@@ -16,9 +15,9 @@ pub(super) enum Trouble<J> {
     Device,
 }
 
-impl<R: Rings> Runner<'_, R> {
+impl<J> Runner<'_, J> {
     /// Sees to it, with the lock released, and tells the core how it went; unless the rings are asked for nothing more.
-    pub(super) fn see_to(&mut self, state: &mut Guard<'_, R::Job>, trouble: Trouble<R::Job>) {
+    pub(super) fn see_to(&mut self, state: &mut Guard<'_, J>, trouble: Trouble<J>) {
         match trouble {
             Trouble::Ring { ring, suspect } => {
                 if self.moves(state, ring, suspect) && state.core.still_running(ring, self.shared.now()) {
@@ -57,7 +56,7 @@ impl<R: Rings> Runner<'_, R> {
     }
 
     /// Asks a ring how far it is, and tells the core.
-    pub(super) fn ask_progress(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex) {
+    pub(super) fn ask_progress(&mut self, state: &mut Guard<'_, J>, ring: RingIndex) {
         let shared = self.shared;
         let progress = shared.carry_out(state, || self.ask("asking a ring", |rings| rings.progress(ring)));
         if let Some(seqno) = progress.flatten() {
@@ -67,7 +66,7 @@ impl<R: Rings> Runner<'_, R> {
     }
 
     /// Asks whether a ring has begun the job that is guilty if it is reset now, and tells the core.
-    fn ask_whether_begun(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex) {
+    fn ask_whether_begun(&mut self, state: &mut Guard<'_, J>, ring: RingIndex) {
         // A job that has completed is no suspect.
         self.ask_progress(state, ring);
         let Some(suspect) = state.core.suspect(ring) else { return };
@@ -86,7 +85,7 @@ impl<R: Rings> Runner<'_, R> {
     }
 
     /// Whether the driver sees a job move.
-    fn moves(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex, suspect: Option<Arc<R::Job>>) -> bool {
+    fn moves(&mut self, state: &mut Guard<'_, J>, ring: RingIndex, suspect: Option<Arc<J>>) -> bool {
         let shared = self.shared;
         shared.carry_out(state, || {
             let Some(job) = suspect else { return false };
@@ -98,7 +97,7 @@ impl<R: Rings> Runner<'_, R> {
     }
 
     /// Has a ring give up its suspect, if the core wants that and the driver can.
-    fn abort(&mut self, state: &mut Guard<'_, R::Job>, ring: RingIndex) -> bool {
+    fn abort(&mut self, state: &mut Guard<'_, J>, ring: RingIndex) -> bool {
         let Some((suspect, seqno)) = state.core.begin_abort(ring) else { return false };
         let Some(job) = state.core.payload(suspect).map(|held| held.job.clone()) else { return false };
         let shared = self.shared;
@@ -115,20 +114,13 @@ impl<R: Rings> Runner<'_, R> {
     }
 
     fn reset_ring(&mut self, ring: RingIndex, seqno: Seqno) -> Option<bool> {
-        let result = self.ask("resetting a ring", |rings| rings.reset_ring(ring, seqno))?;
-        if let Err(error) = &result {
-            tracing::warn!(ring = ring.0, %error, "a ring could not be reset, or does not work; the whole device is next");
-        }
-        Some(result.is_ok())
+        self.ask("resetting a ring", |rings| rings.reset_ring(ring, seqno))
     }
 
     fn reset_device(&mut self) -> Option<bool> {
         let numbers = std::mem::take(&mut self.numbers);
         let result = self.ask("resetting a device", |rings| rings.reset_device(&numbers));
         self.numbers = numbers;
-        if let Some(Err(error)) = &result {
-            tracing::warn!(%error, "the device could not be reset, or does not work; it is given up");
-        }
-        Some(result?.is_ok())
+        result
     }
 }

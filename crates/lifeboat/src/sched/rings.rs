@@ -7,8 +7,8 @@ use std::time::Instant;
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::{Abort, Began, ErrorScope, LetGo, QueueId, RingIndex};
 
-/// The rings of one device, as their scheduler's worker uses them. The worker owns them; it calls with no lock held, one
-/// call at a time.
+/// The rings of one device, as their scheduler uses them: with no lock held, one call at a time, each on the worker's
+/// thread, but [`Rings::run`], which [may](super::Options::run_by_submitter) be called by the thread that submits the job.
 ///
 /// What is called while jobs run must allocate nothing but what it logs (SCHED-3): memory is given back by jobs that end, and they would
 /// wait for it. A panic is contained and ends in [`Rings::give_up`].

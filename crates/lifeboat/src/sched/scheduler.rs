@@ -11,6 +11,7 @@ use lifeboat_core::sched::{Priority, QueueId, RingIndex};
 use lifeboat_sync::lint::{self, Mutex};
 use thiserror::Error;
 
+use super::seat::Seat;
 use super::shared::{Core, Shared};
 use super::worker::Runner;
 use super::{Context, Options, OptionsError, Queue, QueueError, Rings};
@@ -82,7 +83,7 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
         let work = move || {
             let rings = its_rings.lock().take();
             if let Some(rings) = rings {
-                Runner::new(&worker, rings).work();
+                Runner::new(&worker, Seat::new(rings)).work();
             }
         };
         let thread = match Builder::new().name(options.name.clone()).spawn(work) {
@@ -90,7 +91,7 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
             Err(error) => {
                 let rings = rings.lock().take();
                 if let Some(rings) = rings {
-                    Runner::new(&shared, rings).end();
+                    Runner::new(&shared, Seat::new(rings)).end();
                 }
                 return Err(OpenError::Thread(error));
             }

@@ -2,7 +2,7 @@
 //!
 //! Events lock the core, feed it, and wake the worker if it sleeps. Actions are carried out with the lock released, so
 //! that a fence callback may submit, and an interrupt never waits for hardware. Signals and releases can be carried out
-//! by any thread; what touches hardware is the worker's alone, which owns the rings.
+//! by any thread; what touches hardware only by the thread that has the [seat](super::seat) at the rings.
 
 use std::marker::PhantomData;
 use std::mem;
@@ -20,8 +20,9 @@ use lifeboat_sync::lint::{Condvar, Mutex, MutexGuard};
 
 use super::Options;
 use super::in_hand::{InHand, has_work_in_hand};
+use super::seat::{Ran, Run, Seat};
 use super::waits::Held;
-use crate::fence::{Origin, Unsignalled};
+use crate::fence::{Origin, Unsignalled, is_delivering};
 use crate::ledger::Ledger;
 use crate::locks;
 use crate::panics::contained;
@@ -58,6 +59,8 @@ pub(super) struct Shared<J> {
     pub(super) number: u64,
     /// Resets that the jobs of one context may cause.
     pub(super) guilty_limit: u32,
+    /// See [`Options::run_by_submitter`].
+    run_by_submitter: bool,
     /// Where the core's time begins.
     pub(super) epoch: Instant,
     pub(super) state: Mutex<State<J>>,
@@ -70,8 +73,16 @@ pub(super) struct Shared<J> {
     settled: Condvar,
 }
 
+#[allow(clippy::struct_excessive_bools)] // facts that do not exclude each other
 pub(super) struct State<J> {
     pub(super) core: Core<J>,
+    /// While the worker rests. `None`: the worker has it, or a thread that runs the job that it has submitted, or the
+    /// rings have ended.
+    pub(super) seat: Option<Seat<J>>,
+    /// The worker has found it taken.
+    pub(super) worker_stands: bool,
+    /// When a worker that sleeps wakes by itself, if ever.
+    pub(super) sleeps_until: Option<Timestamp>,
     /// Threads that are carrying out actions.
     in_hand: usize,
     /// Where the action was begun that was begun last and has not ended: for a report of what is waited for.
@@ -114,6 +125,9 @@ impl<J> Shared<J> {
         let core = Core::with_shares(stores, limits, options.shares());
         let state = State {
             core,
+            seat: None,
+            worker_stands: false,
+            sleeps_until: None,
             in_hand: 0,
             doing: None,
             lost: 0,
@@ -133,6 +147,7 @@ impl<J> Shared<J> {
             // Relaxed: only that they differ matters.
             number: NEXT_NUMBER.fetch_add(1, Relaxed),
             guilty_limit: options.guilty_limit,
+            run_by_submitter: options.run_by_submitter,
             epoch: Instant::now(),
             state: Mutex::new(&locks::ENGINE, state),
             bell: AtomicBool::new(false),
@@ -195,14 +210,64 @@ impl<J> Shared<J> {
         self.state.lock().core.firmware_holds(queue, held)
     }
 
-    /// Reserves and commits, under one lock: for a job that waits for nothing.
+    /// Reserves and commits, under one lock: for a job that waits for nothing. If the worker rests and nothing is in the
+    /// job's way, this thread runs it.
     pub(super) fn submit(&self, queue: QueueId, built: Built<J>) -> Result<(), SubmitError> {
         // `built` outlives the lock if it is refused: what it holds may be somebody else's code.
         let mut state = self.state.lock();
         let reservation = state.core.reserve(queue, built.spec)?;
-        self.commit_one(&mut state.core, reservation, built);
-        self.fed(state);
+        let job = self.commit_one(&mut state.core, reservation, built);
+        if let Some((seat, run)) = self.run_now(&mut state, job) {
+            self.run_here(state, seat, run);
+        } else {
+            self.fed(state);
+        }
         Ok(())
+    }
+
+    /// Takes the seat for a job that was committed just now, if this thread may run it. A thread that carries out
+    /// something, or is in a fence's callback, may not: its caller waits for it.
+    fn run_now(&self, state: &mut State<J>, job: JobId) -> Option<(Seat<J>, Run<J>)> {
+        if !self.run_by_submitter || has_work_in_hand() || is_delivering() {
+            return None;
+        }
+        if state.seat.as_ref().is_none_or(Seat::is_given_up) {
+            return None;
+        }
+        // The job comes along, as the worker's do.
+        let held = state.core.payload(job)?.job.clone();
+        let Some(Action::Run { job: id, ring, seqno, .. }) = state.core.run_now(job) else { return None };
+        let seat = state.seat.take()?;
+        Some((seat, Run { id, ring, job: held, seqno }))
+    }
+
+    /// Runs a job on this thread, with the lock released, and gives the seat back. The worker is woken only if there is
+    /// something for it: its next deadline comes sooner than it wakes, it waits for the seat, or the job has failed.
+    fn run_here(&self, mut state: MutexGuard<'_, State<J>>, mut seat: Seat<J>, run: Run<J>) {
+        let (id, ring, seqno) = (run.id, run.ring, run.seqno);
+        let (ran, at) = self.carry_out(&mut state, || {
+            let ran = seat.run(&run);
+            let at = self.now();
+            // Perhaps the last of it.
+            contained("a job's drop", || drop(run));
+            (ran, at)
+        });
+        match ran {
+            Ran::Given => state.core.started(ring, seqno, at),
+            Ran::Refused => state.core.start_failed(id),
+            Ran::GivenUp => {}
+        }
+        if state.worker == Worker::Ended {
+            // It has panicked, and nobody else will end the rings.
+            drop(state);
+            return drop(seat);
+        }
+        state.seat = Some(seat);
+        let due = state.core.next_deadline();
+        let too_late = due.is_some_and(|due| state.sleeps_until.is_none_or(|wakes| due < wakes));
+        if ran != Ran::Given || state.worker_stands || too_late {
+            self.wake_worker(state);
+        }
     }
 
     /// Reserves a place for each, or for none. `places` has room for them.
@@ -243,10 +308,10 @@ impl<J> Shared<J> {
     }
 
     /// Numbers and places in the queue are given under one lock, so that they have one order.
-    fn commit_one(&self, core: &mut Core<J>, place: Reservation, built: Built<J>) {
+    fn commit_one(&self, core: &mut Core<J>, place: Reservation, built: Built<J>) -> JobId {
         built.promise.number();
         built.promise.set_origin(Origin { scheduler: self.number, job: place.job() });
-        core.commit(place, built.promise, built.held);
+        core.commit(place, built.promise, built.held)
     }
 
     /// What was fed may owe somebody a signal. If it is too late for the worker, this thread carries it out.

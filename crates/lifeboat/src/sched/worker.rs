@@ -1,4 +1,5 @@
-//! The worker: the thread that owns the rings and carries out what the core wants done.
+//! The worker: the thread that carries out what the core wants done. It has the [seat](super::seat) at the rings while it
+//! has anything to do.
 //!
 //! It takes several actions under one lock and carries them out in their order with the lock released. All signals of a
 //! scheduler that has not been lost are its own, so those of one queue come in their order.
@@ -8,16 +9,17 @@ use std::time::Instant;
 
 use lifeboat_core::Timestamp;
 use lifeboat_core::fence::{FenceError, Seqno};
-use lifeboat_core::sched::{self, Action, ErrorScope, JobId, QueueId, RingIndex};
+use lifeboat_core::sched::{self, Action, QueueId, RingIndex};
 use lifeboat_sync::deadline::later;
 use lifeboat_sync::lint::MutexGuard;
 
+use super::AtRest;
 use super::resets::Trouble;
+use super::seat::{Asked, Ran, Run, Seat};
 use super::shared::{Shared, State, Worker};
 use super::waits::Held;
-use super::{AtRest, Rings};
 use crate::fence::Unsignalled;
-use crate::panics::{caught, contained};
+use crate::panics::contained;
 use crate::{primitive, spin};
 
 /// Actions taken under one lock. More would save little, and a completion that comes meanwhile waits for all of them.
@@ -29,14 +31,6 @@ enum Step<J> {
     Run(Run<J>),
     LetGo(LetGo<J>),
     GiveUp,
-}
-
-/// A job to be given to its ring.
-struct Run<J> {
-    id: JobId,
-    ring: RingIndex,
-    job: Arc<J>,
-    seqno: Seqno,
 }
 
 /// A queue that the firmware of its ring is to let go of.
@@ -55,33 +49,31 @@ struct Given {
     at: Option<Timestamp>,
 }
 
-pub(super) struct Runner<'a, R: Rings> {
-    pub(super) shared: &'a Shared<R::Job>,
-    /// `None` at the end of its life.
-    rings: Option<R>,
+pub(super) struct Runner<'a, J> {
+    pub(super) shared: &'a Shared<J>,
+    /// As long as the worker has anything to do; at rest it is in the [state](State::seat).
+    seat: Option<Seat<J>>,
     /// Signals in hand. Given before anything else that is in hand: a job that is run may stall at a register, and nobody
     /// but this thread can give what it has taken. Never grows (SCHED-3).
     signals: Vec<(Unsignalled, Result<(), FenceError>)>,
     /// What else is in hand. Never grows either.
-    steps: Vec<Step<R::Job>>,
+    steps: Vec<Step<J>>,
     /// What has been carried out of it that the core does not know. Never grows either.
     given: Vec<Given>,
     /// For a reset of the device. As long as there are rings.
     pub(super) numbers: Vec<Seqno>,
     /// When the driver wants to look again.
     look_at: Option<Timestamp>,
-    /// The rings are asked for nothing more.
-    given_up: bool,
 }
 
 pub(super) type Guard<'a, J> = MutexGuard<'a, State<J>>;
 
-impl<'a, R: Rings> Runner<'a, R> {
-    pub(super) fn new(shared: &'a Shared<R::Job>, rings: R) -> Self {
+impl<'a, J> Runner<'a, J> {
+    pub(super) fn new(shared: &'a Shared<J>, seat: Seat<J>) -> Self {
         let numbers = Vec::with_capacity(shared.rings.into());
         let (signals, steps) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let given = Vec::with_capacity(BATCH);
-        Self { shared, rings: Some(rings), signals, steps, given, numbers, look_at: None, given_up: false }
+        Self { shared, seat: Some(seat), signals, steps, given, numbers, look_at: None }
     }
 
     /// For rings that no thread works for: all is ended on this one.
@@ -100,6 +92,12 @@ impl<'a, R: Rings> Runner<'a, R> {
             let _ = shared.work.wait_until(&mut state, Instant::now());
         }
         loop {
+            if !self.sit(&mut state) {
+                if !self.give_signals(&mut state) {
+                    self.wait_for_seat(&mut state);
+                }
+                continue;
+            }
             // One clock for a round: reading it costs as much as a lock.
             let now = shared.now();
             let busy = self.carry_out(&mut state);
@@ -119,10 +117,42 @@ impl<'a, R: Rings> Runner<'a, R> {
         self.finish(&mut state);
     }
 
-    /// The end of its life.
-    fn finish(&mut self, state: &mut Guard<'_, R::Job>) {
+    /// Takes the seat. `false` if a thread that has submitted a job is running that.
+    fn sit(&mut self, state: &mut State<J>) -> bool {
+        if self.seat.is_none() {
+            self.seat = state.seat.take();
+        }
+        state.worker_stands = self.seat.is_none();
+        self.seat.is_some()
+    }
+
+    /// Without the seat: gives the signals that are owed. `false` if there are none.
+    fn give_signals(&mut self, state: &mut Guard<'_, J>) -> bool {
+        while self.signals.len() < BATCH {
+            let Some(Action::Signal { fence, result }) = state.core.poll_signal() else { break };
+            state.count(result);
+            self.signals.push((fence, result));
+        }
+        if self.signals.is_empty() {
+            return false;
+        }
         let shared = self.shared;
-        let at_rest = shared.carry_out(state, || self.quiesce());
+        shared.carry_out(state, || self.signals.drain(..).for_each(|(fence, result)| fence.end(result)));
+        true
+    }
+
+    /// Waits until the seat is given back, or something is fed.
+    fn wait_for_seat(&mut self, state: &mut Guard<'_, J>) {
+        self.shared.quiet(state);
+        state.worker_sleeps = true;
+        self.shared.work.wait(state);
+        state.worker_sleeps = false;
+    }
+
+    /// The end of its life.
+    fn finish(&mut self, state: &mut Guard<'_, J>) {
+        let shared = self.shared;
+        let at_rest = shared.carry_out(state, || self.seat.as_mut().map_or(AtRest::NotYet, Seat::quiesce));
         if at_rest == AtRest::Yes {
             state.core.hardware_gone();
         }
@@ -131,7 +161,7 @@ impl<'a, R: Rings> Runner<'a, R> {
     }
 
     /// Takes what there is to do, up to a limit, and does it. `false` if there was nothing.
-    fn carry_out(&mut self, state: &mut Guard<'_, R::Job>) -> bool {
+    fn carry_out(&mut self, state: &mut Guard<'_, J>) -> bool {
         let trouble = self.take(state);
         if self.signals.is_empty() && self.steps.is_empty() && trouble.is_none() {
             return false;
@@ -148,7 +178,7 @@ impl<'a, R: Rings> Runner<'a, R> {
     }
 
     /// Fills `signals` and `steps`. A reset comes last, and apart: its result is to be fed before anything else is asked.
-    fn take(&mut self, state: &mut State<R::Job>) -> Option<Trouble<R::Job>> {
+    fn take(&mut self, state: &mut State<J>) -> Option<Trouble<J>> {
         while self.signals.len() + self.steps.len() < BATCH {
             match state.core.poll_action()? {
                 Action::Signal { fence, result } => {
@@ -195,7 +225,11 @@ impl<'a, R: Rings> Runner<'a, R> {
                 Step::Release(job) => contained("a job's drop", || drop(job)),
                 Step::Run(run) => self.run(run),
                 Step::LetGo(let_go) => self.let_go(let_go),
-                Step::GiveUp => self.give_up(),
+                Step::GiveUp => {
+                    if let Some(seat) = &mut self.seat {
+                        seat.give_up();
+                    }
+                }
             }
         }
         self.stamp();
@@ -213,27 +247,19 @@ impl<'a, R: Rings> Runner<'a, R> {
         }
     }
 
-    fn run(&mut self, run: Run<R::Job>) {
-        let Run { id, ring, job, seqno } = run;
-        let result = self.ask("running a job", |rings| {
-            let error = rings.run(ring, &job, seqno).err()?;
-            let scope = rings.scope(&error);
-            tracing::warn!(ring = ring.0, %error, ?scope, "a job could not be given to the device");
-            Some(scope)
-        });
-        match result {
-            Some(None) => self.given(ring, seqno),
+    fn run(&mut self, run: Run<J>) {
+        match self.seat.as_mut().map_or(Ran::GivenUp, |seat| seat.run(&run)) {
+            Ran::Given => self.given(run.ring, run.seqno),
             // At once: the number of a job that is given to the ring after it would complete it.
-            Some(Some(ErrorScope::Job)) => self.shared.event(|core| core.start_failed(id)),
-            Some(Some(ErrorScope::Device)) => self.give_up(),
-            None => {}
+            Ran::Refused => self.shared.event(|core| core.start_failed(run.id)),
+            Ran::GivenUp => {}
         }
         // Perhaps the last of it.
-        contained("a job's drop", || drop(job));
+        contained("a job's drop", || drop(run));
     }
 
     /// Asks a firmware to let go of a queue. Given up, it is asked nothing, and the loss is its answer.
-    fn let_go(&mut self, let_go: LetGo<R::Job>) {
+    fn let_go(&mut self, let_go: LetGo<J>) {
         let LetGo { queue, ring, kept, last_look } = let_go;
         let answer = self.ask("asking a firmware to let go", |rings| rings.let_go(ring, queue, &kept, last_look));
         if let Some(answer) = answer {
@@ -255,52 +281,36 @@ impl<'a, R: Rings> Runner<'a, R> {
         }
     }
 
-    fn give_up(&mut self) {
-        if !self.given_up {
-            self.ask("giving up a device", Rings::give_up);
-            self.given_up = true;
-        }
-    }
-
-    fn quiesce(&mut self) -> AtRest {
-        let at_rest = self.contain("bringing a device to rest", |runner| runner.rings.as_mut().map(Rings::quiesce));
-        self.contain("dropping the rings", |runner| drop(runner.rings.take()));
-        at_rest.flatten().unwrap_or(AtRest::NotYet)
-    }
-
     /// Asks something of the rings, unless they are given up.
-    pub(super) fn ask<T>(&mut self, what: &str, f: impl FnOnce(&mut R) -> T) -> Option<T> {
-        if self.given_up {
-            return None;
-        }
-        self.contain(what, |runner| runner.rings.as_mut().map(f)).flatten()
+    pub(super) fn ask<T>(&mut self, what: &str, f: impl FnOnce(&mut dyn Asked<J>) -> T) -> Option<T> {
+        self.seat.as_mut()?.ask(what, f)
     }
 
-    /// A driver's panic ends the device, not the duty to signal: what state the rings are in is no longer known.
-    fn contain<T>(&mut self, what: &str, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        let result = caught(what, || f(self));
-        if result.is_none() && !self.given_up {
-            self.given_up = true;
-            contained("giving up a device", || {
-                self.rings.as_mut().map(Rings::give_up);
-            });
-        }
-        result
+    fn is_given_up(&self) -> bool {
+        self.seat.as_ref().is_none_or(Seat::is_given_up)
     }
 
     /// Waits for an event, or until the driver wants to look, or a job is overdue.
-    fn idle(&mut self, state: &mut Guard<'_, R::Job>) {
+    fn idle(&mut self, state: &mut Guard<'_, J>) {
         let shared = self.shared;
+        let given_up = self.is_given_up();
         shared.quiet(state);
+        // From here on whoever submits may run a job.
+        state.seat = self.seat.take();
         // Work often comes in quick succession. Bounded: a device without work costs nothing.
         MutexGuard::unlocked(state, || spin::briefly(|| shared.rung()));
         if state.fed || shared.rung() {
             return;
         }
-        let job = if self.given_up { None } else { state.core.next_deadline() };
-        let look = if self.given_up { None } else { self.look_at };
+        let job = if given_up { None } else { state.core.next_deadline() };
+        let look = if given_up { None } else { self.look_at };
+        let due = job.into_iter().chain(look).min();
+        // A deadline that was set for a job stays, although the job has ended: then a thread that runs the next one, whose
+        // time is over later, need not wake the worker for that. It wakes once in vain if no job comes.
+        let set_before = state.sleeps_until.filter(|at| !given_up && *at > shared.now());
+        state.sleeps_until = due.into_iter().chain(set_before).min();
         state.worker_sleeps = true;
-        if let Some(due) = job.into_iter().chain(look).min() {
+        if let Some(due) = state.sleeps_until {
             let deadline = later(shared.epoch, due.since_beginning());
             shared.work.wait_until(state, deadline);
         } else {
@@ -310,22 +320,22 @@ impl<'a, R: Rings> Runner<'a, R> {
     }
 
     /// Lets the driver look, if it wants to by now or was nudged.
-    fn look(&mut self, state: &mut Guard<'_, R::Job>, now: Timestamp) -> bool {
+    fn look(&mut self, state: &mut Guard<'_, J>, now: Timestamp) -> bool {
         let due = self.look_at.is_some_and(|at| at <= now);
-        if self.given_up || !(due || state.nudged) {
+        if self.is_given_up() || !(due || state.nudged) {
             return false;
         }
         state.nudged = false;
         let shared = self.shared;
-        let next = shared.carry_out(state, || self.ask("looking at a device", Rings::look)).flatten();
+        let next = shared.carry_out(state, || self.ask("looking at a device", |rings| rings.look())).flatten();
         self.look_at = next.map(|at| Timestamp::new(at.saturating_duration_since(shared.epoch)));
         true
     }
 
     /// If a job seems overdue, asks the rings how far they are, and then the core. `false` if none does. The clock was read
     /// before the rings are asked: what is overdue by it was so when they answered.
-    fn judge(&mut self, state: &mut Guard<'_, R::Job>, now: Timestamp) -> bool {
-        if self.given_up {
+    fn judge(&mut self, state: &mut Guard<'_, J>, now: Timestamp) -> bool {
+        if self.is_given_up() {
             return false;
         }
         let shared = self.shared;
@@ -342,12 +352,16 @@ impl<'a, R: Rings> Runner<'a, R> {
 
 /// If its life ends by a panic, of the core or of itself, the device is given up and lost. What is owed is signalled
 /// here, where no lock is held and no interrupt is handled.
-impl<R: Rings> Drop for Runner<'_, R> {
+impl<J> Drop for Runner<'_, J> {
     fn drop(&mut self) {
-        if let Some(rings) = self.rings.as_mut().filter(|_| primitive::thread::panicking()) {
-            self.shared.end_worker(&mut self.shared.state.lock());
+        if primitive::thread::panicking() {
+            let mut state = self.shared.state.lock();
+            let seat = self.seat.take().or_else(|| state.seat.take());
+            self.shared.end_worker(&mut state);
+            drop(state);
             tracing::error!("a scheduler's worker panicked");
-            contained("giving up a device", || rings.give_up());
+            // With the rings, unless a thread that runs a job has them.
+            drop(seat);
             self.shared.lose(FenceError::Lost, false);
         }
     }

@@ -51,6 +51,8 @@ struct State {
     dropped: Vec<usize>,
     ran: Vec<usize>,
     last_run: Option<Instant>,
+    /// The number that each ring was given last.
+    written: Vec<(RingIndex, Seqno)>,
     resets: usize,
     device_resets: usize,
     looks: usize,
@@ -291,6 +293,11 @@ impl Rings for ModelRings {
             drop(state);
             panic!("on purpose");
         }
+        if state.written.iter().any(|(on, last)| *on == ring && !seqno.is_after(*last)) {
+            state.mistakes.push("a number was written after a later one");
+        }
+        state.written.retain(|(on, _)| *on != ring);
+        state.written.push((ring, seqno));
         state.ran.push(job.number);
         state.last_run = Some(Instant::now());
         if self.mode == Mode::ByHand || (self.mode == Mode::FirstByHand && ring == RingIndex(0)) {

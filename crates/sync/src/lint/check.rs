@@ -123,8 +123,8 @@ fn register_access_at(place: &'static Location<'static>) {
     }
 }
 
-/// Reports a place that may block if this thread holds anything, other than `except`, that forbids
-/// blocking.
+/// Reports the place if this thread holds anything, other than `except`, that forbids blocking.
+/// `what` names the operation at the place, which may block.
 pub(super) fn blocking(what: fmt::Arguments<'_>, place: &'static Location<'static>, except: Option<Entry>) {
     let Some(held) = held::with(|thread| thread.forbids_blocking(except)).flatten() else { return };
     deliver::report(held.finding(ReportKind::Blocking, place), || {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on must fail
 
+#[path = "edu/interrupts.rs"]
+mod interrupts;
 #[path = "edu/requests.rs"]
 mod requests;
 
@@ -144,7 +146,7 @@ fn sched_2_memory_of_a_transfer_stays_until_the_device_is_stopped() {
 }
 
 #[test]
-fn drv_2_a_device_without_rings_that_is_pulled_out_answers_whoever_waits() {
+fn drv_2_life_2_fence_2_call_7_a_device_without_rings_that_is_pulled_out_answers_whoever_waits() {
     let machine = Machine::new();
     let device = machine.added();
     machine.card.model().is_slow.store(true, SeqCst);
@@ -163,7 +165,7 @@ fn drv_2_a_device_without_rings_that_is_pulled_out_answers_whoever_waits() {
 }
 
 #[test]
-fn drv_2_one_that_answers_nonsense_while_nobody_uses_it_is_found_and_bound_again() {
+fn drv_2_health_4_recov_1_one_that_answers_nonsense_while_nobody_uses_it_is_found_and_bound_again() {
     let machine = Machine::watched(Watch { period: Watch::SHORTEST, stalls: 3 });
     drop(machine.added());
     machine.card.model().error.store(1, SeqCst);
@@ -176,7 +178,7 @@ fn drv_2_one_that_answers_nonsense_while_nobody_uses_it_is_found_and_bound_again
 }
 
 #[test]
-fn drv_2_another_one_in_its_place_is_another_device() {
+fn drv_2_life_4_another_one_in_its_place_is_another_device() {
     let machine = Machine::new();
     let device = machine.added();
     machine.slot.insert(card(0x101));

@@ -1,0 +1,69 @@
+//! Mistakes that the gate invites, made on purpose: the debug kernel has to report each the first time, without a deadlock.
+
+use crate::card::hotplug::SLOT;
+use crate::driver::DEBUGFS;
+use crate::guest::agent::AgentError;
+use crate::pace::{self, Flavour};
+use crate::suite::bench::{Bench, Plan};
+use crate::suite::failure::{Failure, expect};
+use crate::suite::test::Test;
+use crate::tests::ACPI_GPU;
+
+/// Lockdep's report about two orders that contradict each other.
+const CIRCLE: Plan = Plan { reports: &["possible circular locking dependency detected", "^.*Call Trace:"], ..ACPI_GPU };
+
+/// The tests. One mistake each: lockdep turns itself off after a report.
+pub const TESTS: &[Test] = &[
+    Test {
+        name: "lint_fence",
+        shows: "the debug kernel reports a wait for a fence in a section of the gate",
+        proves: &["GATE-5"],
+        plan: CIRCLE,
+        alone: false,
+        body: |bench| mistake(bench, "fence"),
+    },
+    Test {
+        name: "lint_reservation",
+        shows: "the debug kernel reports a wait for a reservation in a section of the gate",
+        proves: &["GATE-5"],
+        plan: CIRCLE,
+        alone: false,
+        body: |bench| mistake(bench, "reservation"),
+    },
+    Test {
+        name: "lint_modeset",
+        shows: "the debug kernel reports a modeset lock in a section of the gate",
+        proves: &["GATE-5"],
+        plan: CIRCLE,
+        alone: false,
+        body: |bench| mistake(bench, "modeset"),
+    },
+    Test {
+        name: "lint_registers",
+        shows: "the debug kernel reports registers that are used outside of sections",
+        proves: &["GATE-5"],
+        plan: Plan { reports: &["WARNING: .*lifeboat_shim_assert_inside", "^.*Call Trace:"], ..ACPI_GPU },
+        alone: false,
+        body: |bench| mistake(bench, "registers"),
+    },
+    Test {
+        name: "lint_sleep",
+        shows: "the debug kernel reports a register section that sleeps",
+        proves: &["GATE-2"],
+        plan: Plan { reports: &["BUG: sleeping function called from invalid context", "^.*Call Trace:"], ..ACPI_GPU },
+        alone: false,
+        body: |bench| mistake(bench, "sleep"),
+    },
+];
+
+/// Has the driver make a mistake. The log is judged afterwards. A kernel without lockdep would not report it, so the driver refuses.
+fn mistake(bench: &mut Bench<'_>, name: &str) -> Result<(), Failure> {
+    bench.driver().load("health_ms=0")?;
+    let made = bench.machine.agent.write(&format!("{DEBUGFS}/{SLOT}/mistake"), name, pace::DRIVER);
+    match (bench.flavour(), made) {
+        (Flavour::Debug, Ok(_)) | (Flavour::Stock, Err(AgentError::Failed(_))) => Ok(()),
+        (flavour, made) => {
+            expect(false, || format!("the mistake `{name}` on the kernel {flavour:?} came to: {made:?}"))
+        }
+    }
+}
