@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../crates/lifeboat/tests/random/mod.rs"]
+#[path = "../../drivers/lb1/hosted/tests/random/mod.rs"]
 mod random;
 
 fuzz_target!(|input: random::Input| random::run(&input));

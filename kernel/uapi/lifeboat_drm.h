@@ -44,7 +44,7 @@ struct drm_lifeboat_info {
 	__u32 rings;
 	/* out: contexts of the hardware, shared by all clients */
 	__u32 contexts;
-	/* out: maps that one context can have, each contiguous for the device */
+	/* out: stretches of memory, each contiguous for the device, that one context can map */
 	__u32 segments;
 	/* out: page of a context's address space, in bytes; a power of two */
 	__u32 page_bytes;
@@ -125,7 +125,9 @@ struct drm_lifeboat_context_status {
 /*
  * Creates a buffer, zeroed. Class: Device. EINVAL for a size of 0, and with
  * DRM_LIFEBOAT_BUFFER_USER for an address or size that is no multiple of the host's page; ENOSPC if
- * there is no room in video memory; ENOMEM; EFAULT if the caller has no such pages.
+ * there is no room in video memory; ENOMEM; EFAULT if the caller has no such pages; EINTR if
+ * the caller is being killed; EOPNOTSUPP for DRM_LIFEBOAT_BUFFER_USER in a kernel that cannot watch a
+ * program's addresses.
  */
 struct drm_lifeboat_buffer_create {
 	/* in: bytes; out: bytes, rounded up to pages */
@@ -192,7 +194,8 @@ struct drm_lifeboat_buffer_advise {
  * Maps a part of a buffer into a context. Offset, size and address are multiples of the page; the
  * addresses must be free. Class: Device. ENOENT if there is no such context or buffer; EINVAL for a
  * range that is not the buffer's or not the device's; EEXIST if an address is taken; ENOSPC if the
- * context has no segment left.
+ * context has too few segments left; EFAULT if the caller has unmapped memory of
+ * DRM_LIFEBOAT_BUFFER_USER.
  */
 struct drm_lifeboat_map {
 	/* in */

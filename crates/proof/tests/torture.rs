@@ -58,6 +58,16 @@ fn recov_3_whatever_happens_at_the_same_time_everything_comes_back() {
     assert!(number(&report["unplugs"]) > 50.0, "{report:#}");
 }
 
+/// Another driver on another model.
+#[test]
+fn recov_3_another_driver_comes_back_from_whatever_happens_to_it() {
+    let report = report(&["--driver", "edu", "--cycles", "60", "--seed", "1", "--lanes", "3"]);
+    assert_eq!((&report["driver"], &report["cycles"]), (&"edu".into(), &60.into()), "{report:#}");
+    for kind in ["removal-at-access", "driver-panics"] {
+        assert!(number(&report["faults"][kind]["happened"]) > 0.0, "{kind}: {report:#}");
+    }
+}
+
 #[test]
 fn the_same_seed_lets_the_same_things_happen() {
     let faults = |args: &[&str]| {

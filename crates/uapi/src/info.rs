@@ -13,7 +13,7 @@ pub struct Info {
     pub rings: u32,
     /// Out: contexts of the hardware, shared by all clients.
     pub contexts: u32,
-    /// Out: maps that one context can have, each contiguous for the device.
+    /// Out: stretches of memory, each contiguous for the device, that one context can map.
     pub segments: u32,
     /// Out: page of a context's address space, in bytes; a power of two.
     pub page_bytes: u32,

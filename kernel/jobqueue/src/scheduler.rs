@@ -12,7 +12,10 @@ use core::time::Duration;
 use kernel::{
     new_spinlock,
     prelude::*,
-    sync::{atomic::Atomic, Arc, SpinLock},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc, SpinLock,
+    },
     workqueue::{new_delayed_work, new_work, DelayedWork, Work},
 };
 use lifeboat_core::fence::{FenceError, Seqno};
@@ -23,7 +26,7 @@ use lifeboat_core::sched::{
 use lifeboat_core::Timestamp;
 
 use crate::clock::Clock;
-use crate::glue::{disable, disable_delayed, OwnedQueue, Unsignalled};
+use crate::glue::{disable, disable_delayed, Fence, Origin, OwnedQueue, Unsignalled};
 use crate::hardware::{Hardware, Ledger};
 use crate::heap::{self, Heap, Held, Released};
 use crate::options::Options;
@@ -36,6 +39,9 @@ pub(crate) const WORKER: u64 = 0;
 pub(crate) const TICK: u64 = 1;
 pub(crate) const RELEASES: u64 = 2;
 
+/// The number of the next scheduler.
+static NUMBERS: Atomic<u64> = Atomic::new(1);
+
 /// Moment of the next tick while none is on its way.
 pub(crate) const NEVER: u64 = u64::MAX;
 
@@ -45,6 +51,8 @@ pub struct Scheduler<H: Hardware> {
     #[pin]
     state: SpinLock<Core<H>>,
     clock: Clock,
+    /// Of all schedulers of this module, from 1.
+    number: u64,
     rings: u8,
     ledger: Arc<H::Ledger>,
     pub(crate) queue: Arc<OwnedQueue>,
@@ -93,6 +101,7 @@ impl<H: Hardware> Scheduler<H> {
             try_pin_init!(Self {
                 state <- new_spinlock!(heap::core(options)?, "lifeboat::scheduler"),
                 clock: Clock::start(),
+                number: NUMBERS.fetch_add(1, Relaxed),
                 rings,
                 ledger,
                 queue,
@@ -222,11 +231,22 @@ impl<H: Hardware> Scheduler<H> {
         self.state.lock().reserve(queue, spec)
     }
 
+    /// A reserved job waits for a fence: if that is of another job here, that one has its turn at the
+    /// reserved one's priority, if that is higher.
+    pub(crate) fn lend(&self, place: &Reservation, fence: &Fence) {
+        if let Some(Origin { scheduler, job }) = fence.origin() {
+            if scheduler == self.number {
+                self.state.lock().lend_to(place, job);
+            }
+        }
+    }
+
     pub(crate) fn cancel(&self, place: Reservation) {
         self.state.lock().cancel(place);
     }
 
     pub(crate) fn commit(self: &Arc<Self>, place: Reservation, fence: Unsignalled, held: KBox<Held<H>>) {
+        fence.set_origin(Origin { scheduler: self.number, job: place.job() });
         self.feed(|core| core.commit(place, fence, held));
     }
 

@@ -35,8 +35,9 @@ impl<H: Hardware> Scheduler<H> {
         let mut prepared = Prepared { scheduler: self.clone(), place: Some((place, held)) };
         for fence in after {
             let wait = Wait::new(self.clone(), job, fence.clone())?;
-            if let Some((_, held)) = &mut prepared.place {
+            if let Some((place, held)) = &mut prepared.place {
                 held.waits.push(wait)?;
+                self.lend(place, fence);
             }
         }
         Ok(prepared)

@@ -18,6 +18,7 @@ mod id;
 mod irq;
 pub(crate) mod lint;
 mod mmap;
+#[cfg_attr(not(CONFIG_MMU_NOTIFIER), path = "no_notifier.rs")]
 mod notifier;
 mod pages;
 mod prime;

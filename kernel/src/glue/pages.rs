@@ -71,7 +71,7 @@ impl Pages {
             order = order.min((count - pages.pages.len()).ilog2());
             let patience = if order > 0 { NORETRY } else { RETRY_MAYFAIL };
             // SAFETY: any flags and any order may be asked for.
-            let first = unsafe { bindings::alloc_pages_noprof(ZEROED | patience, order) };
+            let first = unsafe { bindings::alloc_pages(ZEROED | patience, order) };
             let Some(first) = NonNull::new(first) else {
                 order = order.checked_sub(1).ok_or(ENOMEM)?;
                 continue;

@@ -22,6 +22,7 @@ pub(super) struct User {
     pub(super) writable: bool,
 }
 
+#[cfg_attr(not(CONFIG_MMU_NOTIFIER), allow(dead_code))] // nobody is watched
 struct Watched {
     memory: Arc<Memory>,
     /// Of the pages.
@@ -30,7 +31,7 @@ struct Watched {
 }
 
 impl User {
-    /// Pins whole pages of the caller. Call it in a section of the gate.
+    /// Pins whole pages of the caller. EOPNOTSUPP in a kernel without `CONFIG_MMU_NOTIFIER`.
     pub(super) fn new(memory: &Arc<Memory>, address: usize, count: usize, writable: bool) -> Result<Self> {
         let host = Host::with(Pages::pinned(address, count, writable)?)?;
         let watched = Watched { memory: memory.clone(), key: host.key(), unmapped: Atomic::new(false) };

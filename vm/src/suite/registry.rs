@@ -15,6 +15,10 @@ pub fn all() -> Vec<Test> {
         tests::races::TESTS,
         tests::lint::TESTS,
         tests::drm::nodes::TESTS,
+        tests::drm::at_work::TESTS,
+        tests::drm::clients::TESTS,
+        tests::drm::rules::TESTS,
+        tests::drm::sharing::TESTS,
     ]
     .concat()
 }

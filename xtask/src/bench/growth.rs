@@ -1,6 +1,6 @@
 //! `cargo xtask bench growth`: what one item costs among few and among many (SCHED-13).
 //!
-//! A program of its own measures and shows (`crates/lifeboat/benches/growth`): there are no peers
+//! A program of its own measures and shows (`drivers/lb1/hosted/benches/growth`): there are no peers
 //! to be compared with, and criterion is not needed, since only the ratio of two runs of the same
 //! case counts.
 
@@ -11,7 +11,7 @@ use crate::CARGO;
 /// Runs it. Progress is on standard error, the result on standard output.
 pub(super) fn run(json: bool) -> Result<(), String> {
     let mut command = Command::new(CARGO);
-    command.args(["bench", "--locked", "--package", "lifeboat", "--bench", "growth", "--"]);
+    command.args(["bench", "--locked", "--package", "lifeboat-lb1-hosted", "--bench", "growth", "--"]);
     if json {
         command.arg("--json");
     }

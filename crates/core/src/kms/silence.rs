@@ -31,7 +31,7 @@ pub const fn report_limit(wanted: Duration, refresh_millihertz: u32) -> Duration
 pub enum Verdict {
     /// Do nothing: the report is in time, or no report is awaited.
     InTime,
-    /// Turn the display off and on, then call [`Silence::was_reset`].
+    /// Turn the display off and on, then call [`Silence::reset_done`].
     Reset,
     /// End the awaited flips and events as not done: the display was reset and has been silent for
     /// the limit again.

@@ -67,6 +67,14 @@ mod tests {
         assert_eq!(Spacing::NONE.before(9, 7), Duration::ZERO);
     }
 
+    #[test]
+    fn recov_4_jitter_spreads_slots_over_its_whole_range() {
+        let percents = |seed| Spacing::DEFAULT.before(2, seed).as_millis() - 100;
+        for percent in 0..=20 {
+            assert!((0..1000).any(|seed| percents(seed) == percent), "no slot waits {percent} % longer");
+        }
+    }
+
     proptest! {
         #[test]
         fn recov_4_jitter_only_lengthens_and_has_a_limit(number in 1_u32.., seed: u64, jitter: u8, first in 0..u64::MAX) {

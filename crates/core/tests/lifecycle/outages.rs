@@ -222,7 +222,7 @@ fn recov_4_a_link_is_given_up_at_its_limit_and_not_before() {
     let mut slot = bound(1);
     assert_eq!(slot.handle(Event::LinkDown, at(0)), Some(Action::Unplug(Loss::LinkDown)));
     assert_eq!(slot.handle(Event::Ended, at(0)), None);
-    let deadline = slot.deadline().unwrap();
+    let deadline = slot.next_deadline().unwrap();
     assert_eq!(deadline, at(0).plus(PATIENCE.link));
     for (now, given_up) in [(at(0), None), (at(9_999), None), (deadline, Some(GivenUp::Link))] {
         assert_eq!(slot.handle(Event::Tick, now), None);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use lifeboat::driver::dump::{Layout, Register};
 use lifeboat::driver::{
-    BarUse, Driver, DriverError, Duty, Facts, IdRegister, Io, PciId, Place, Progress, Registers, RingReport, RingShape,
-    Sequence, Step,
+    BarUse, Driver, DriverError, Duty, Facts, IdRegister, InterruptUse, Io, PciId, Place, Progress, Registers,
+    RingReport, RingShape, Sequence, Step,
 };
 use lifeboat::subsystem::{AboutJob, Notes, Site, Subsystem};
 use lifeboat::{Base, Link};
@@ -17,7 +17,7 @@ use lifeboat_core::fence::Seqno;
 use lifeboat_core::health::Verdict;
 use lifeboat_core::sched::Abort;
 use lifeboat_core::wedge::{Method, Methods};
-use lifeboat_pci::{Bar, DmaMemory};
+use lifeboat_pci::{Bar, DmaMemory, IrqKind};
 
 use crate::model::{ABORTED, Aborts, ENTRIES, ENTRY_BYTES, REPORTS, RINGS, VALID, regs};
 
@@ -149,7 +149,7 @@ impl Driver for AnyOrder {
         model: "any-order",
         ids: &[PciId { vendor: 0x7e57, device: 3 }],
         bars: &[BarUse { number: 0, bytes: 0x1000 }],
-        vectors: 1,
+        interrupts: InterruptUse { kinds: &[IrqKind::Msi], least: 1, most: 1 },
         methods: Methods::UNKNOWN.with(Method::Rebind),
         dump: Layout {
             device: &[Register::number("ID", regs::ID)],

@@ -7,7 +7,6 @@ use clap::ValueEnum;
 
 pub use edu::Edu;
 pub use lb1::Lb1;
-pub(crate) use lb1::{World, fault};
 
 /// A driver that can be put to the proof.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use serde::{Serialize, Serializer};
 
+use crate::mistake::Mistake;
 use crate::untidy::{self, Untidy};
 
 /// What happens to a device.
@@ -16,6 +17,8 @@ pub enum Kind {
     Plain(Plain),
     /// It neither goes nor stays as it was.
     Untidy(Untidy),
+    /// Its driver makes a mistake.
+    Mistake(Mistake),
 }
 
 /// Kinds that are not untidy.
@@ -70,18 +73,19 @@ pub enum Plain {
 /// All kinds. The seed chooses by their order.
 static ALL: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let untidy = Untidy::value_variants().iter().copied().map(Kind::Untidy);
-    Plain::value_variants().iter().copied().map(Kind::Plain).chain(untidy).collect()
+    let mistakes = Mistake::value_variants().iter().copied().map(Kind::Mistake);
+    Plain::value_variants().iter().copied().map(Kind::Plain).chain(untidy).chain(mistakes).collect()
 });
 
 impl Kind {
     /// Whether it keeps the display from reporting what is owed, until somebody gives up.
-    pub(super) const fn disturbs_display(self) -> bool {
+    pub(crate) const fn disturbs_display(self) -> bool {
         use Untidy::{Garbage, LinkDown, SilentBars, StuckScanout};
         matches!(self, Self::Untidy(StuckScanout | LinkDown | Garbage | SilentBars))
     }
 
     /// Whether what is written to the device, or what the device writes, may be lost although it is not.
-    pub(super) const fn loses_writes(self) -> bool {
+    pub(crate) const fn loses_writes(self) -> bool {
         use Untidy::{LinkDown, SilentBars, SwapModel, SwapSize};
         matches!(
             self,
@@ -92,6 +96,11 @@ impl Kind {
     /// Whether it lasts until somebody resets the device, and the driver need not.
     pub(super) const fn waits_for_reset(self) -> bool {
         matches!(self, Self::Plain(Plain::Slow) | Self::Untidy(Untidy::SlowReads | Untidy::StuckScanout))
+    }
+
+    /// Whether threads may be left behind in the driver's code.
+    pub(super) fn keeps_threads(self) -> bool {
+        self == Self::Mistake(Mistake::DriverStuck)
     }
 
     /// Whether the device is surely lost by it, although it may seem to work for a while.
@@ -109,6 +118,7 @@ impl ValueEnum for Kind {
         match self {
             Self::Plain(plain) => plain.to_possible_value(),
             Self::Untidy(untidy) => untidy.to_possible_value(),
+            Self::Mistake(mistake) => mistake.to_possible_value(),
         }
     }
 }

@@ -6,19 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use lifeboat::{Fence, Module, Priority, SlotState};
-use lifeboat_gpu::Card;
-use lifeboat_lb1_hosted::command::Work;
-use lifeboat_lb1_hosted::{Context, Device, Handle, Queue, Submission};
+use lifeboat::{Module, SlotState};
 use parking_lot::Mutex;
 
 use super::activity::{Activities, Activity};
-use super::clients::{self, Client};
+use super::clients;
 use super::kind::{Kind, Plain};
 use super::machine::{Machine, Seat, State};
 use super::plan::{Gust, Help, Plan};
 use super::round::{Round, Stage};
 use super::tally::Tally;
+use crate::subject::{Card as _, Slot as _, Tortured};
 
 /// How long to wait for news of the bus before looking at the cards.
 const LOOK: Duration = Duration::from_millis(1);
@@ -49,12 +47,12 @@ pub(super) struct Common {
 }
 
 /// Starts a lane. It ends when its cycles are over, or it is to stop.
-pub(super) fn start(number: u64, common: &Arc<Common>) -> io::Result<JoinHandle<()>> {
+pub(super) fn start<S: Tortured>(number: u64, common: &Arc<Common>) -> io::Result<JoinHandle<()>> {
     let common = common.clone();
     common.running.fetch_add(1, SeqCst);
     thread::Builder::new().name(format!("conductor {number}")).spawn(move || {
         let _running = Running(&common);
-        if let Err(error) = conduct(number, &common) {
+        if let Err(error) = conduct::<S>(number, &common) {
             common.tally.failed(number, format!("lane {number} cannot go on: {error}"));
         }
     })
@@ -69,11 +67,11 @@ impl Drop for Running<'_> {
     }
 }
 
-fn conduct(number: u64, common: &Arc<Common>) -> io::Result<()> {
-    let stage = Arc::new(Stage::default());
+fn conduct<S: Tortured>(number: u64, common: &Arc<Common>) -> io::Result<()> {
+    let stage = Arc::new(Stage::<S>::default());
     let mut threads = Vec::new();
-    for (who, client) in Client::CAST.into_iter().enumerate() {
-        let name = format!("{} {number}.{who}", clients::name(client));
+    for (who, client) in S::CAST.iter().enumerate() {
+        let name = format!("{} {number}.{who}", client.name);
         let activity = common.activities.register(name.clone());
         let (stage, common) = (stage.clone(), common.clone());
         stage.join();
@@ -81,7 +79,8 @@ fn conduct(number: u64, common: &Arc<Common>) -> io::Result<()> {
         threads.push(thread::Builder::new().name(name).spawn(run)?);
     }
     let activity = common.activities.register(format!("conductor {number}"));
-    let mut lane = Lane { number, common, stage: &stage, activity: &activity, machine: Machine::new(number)? };
+    let mut lane =
+        Lane { number, common, stage: &stage, activity: &activity, machine: Machine::new(number, &common.kinds)? };
     lane.restore(None, Help::NewCard)?;
     // Its share of the cycles.
     let first = common.cycles.start + (number + common.lanes - common.cycles.start % common.lanes) % common.lanes;
@@ -104,12 +103,12 @@ fn conduct(number: u64, common: &Arc<Common>) -> io::Result<()> {
     Ok(())
 }
 
-struct Lane<'a> {
+struct Lane<'a, S: Tortured> {
     number: u64,
     common: &'a Arc<Common>,
-    stage: &'a Stage,
+    stage: &'a Stage<S>,
     activity: &'a Activity,
-    machine: Machine,
+    machine: Machine<S>,
 }
 
 /// What was armed on a card, and when it has happened.
@@ -119,7 +118,7 @@ struct Armed {
     last: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Lane<'_> {
+impl<S: Tortured> Lane<'_, S> {
     /// One fault, and the full return of the devices.
     fn cycle(&mut self, cycle: u64) -> io::Result<()> {
         let plan = Plan::new(self.common.seed, cycle, &self.common.kinds);
@@ -153,7 +152,7 @@ impl Lane<'_> {
     }
 
     /// Lets it happen. Gives the moment, and the module if that was to be unloaded.
-    fn strike(&mut self, plan: &Plan, armed: &Armed, round: &Round) -> io::Result<(Instant, Option<Module>)> {
+    fn strike(&mut self, plan: &Plan, armed: &Armed, round: &Round<S>) -> io::Result<(Instant, Option<Module>)> {
         if armed.left() > 0 {
             self.provoke(plan, armed, &round.devices[plan.seat]);
             match plan.kind {
@@ -183,7 +182,7 @@ impl Lane<'_> {
             }
             Kind::Plain(Plain::RemovalInProbe | Plain::FailedProbe) => {
                 let state = self.machine.seats[seat].slot_state.clone();
-                self.machine.plug(seat, |card| armed.arm_card(plan, card, &state, self.common))?;
+                self.machine.plug(seat, |card| armed.arm_card::<S>(plan, card, &state, self.common))?;
             }
             Kind::Plain(Plain::Rebind) => self.machine.rebind(seat),
             Kind::Plain(Plain::RebindInRemoval) if reversed => {
@@ -203,7 +202,7 @@ impl Lane<'_> {
             }
             Kind::Plain(Plain::Unload) => {
                 self.storm(plan)?;
-                let before = std::mem::replace(&mut self.machine, Machine::new(self.number)?);
+                let before = std::mem::replace(&mut self.machine, Machine::new(self.number, &self.common.kinds)?);
                 return Ok((struck, before.unload_in_use(round, self.stage, &self.common.tally)));
             }
             _ => self.machine.seats[seat].slot.remove(),
@@ -217,12 +216,12 @@ impl Lane<'_> {
     /// One thing right after the other.
     fn storm(&mut self, plan: &Plan) -> io::Result<()> {
         let seat = plan.seat;
-        for gust in plan.storm() {
+        for gust in S::storm(plan) {
             match gust {
                 Gust::Remove => self.machine.seats[seat].slot.remove(),
                 Gust::Plug(armed) => {
                     self.machine
-                        .plug(seat, |card| armed.into_iter().for_each(|(at, fault)| card.schedule(at, fault)))?;
+                        .plug(seat, |card| armed.into_iter().for_each(|strike| card.strike(strike, Box::new(|| ()))))?;
                 }
                 Gust::Rebind => self.machine.rebind(seat),
                 Gust::Unbind => self.machine.unbind_all(),
@@ -242,7 +241,7 @@ impl Lane<'_> {
     }
 
     /// Waits until clients have made so many steps more.
-    fn let_work(&self, round: &Round, steps: u64) {
+    fn let_work(&self, round: &Round<S>, steps: u64) {
         self.activity.does("lets clients work");
         let goal = round.steps() + steps;
         while round.steps() < goal {
@@ -251,16 +250,16 @@ impl Lane<'_> {
     }
 
     /// Waits until what is armed has happened, and sees to it that it does: by jobs, which touch the device too.
-    fn provoke(&self, plan: &Plan, armed: &Armed, device: &Device) {
+    fn provoke(&self, plan: &Plan, armed: &Armed, device: &S::Device) {
         self.activity.does(format!("waits until it has happened: {}", plan.kind));
         let mut user = None;
-        while armed.left() > 0 && device.is_live() {
+        while armed.left() > 0 && S::is_live(device) {
             thread::sleep(POLL);
             if user.is_none() {
-                user = User::new(device);
+                user = S::user(device);
             }
-            let jobs = user.as_ref().map(User::submit).unwrap_or_default();
-            if jobs.len() < 2 {
+            let jobs = user.as_ref().map(S::jobs).unwrap_or_default();
+            if jobs.len() < S::JOBS {
                 // The context is refused, or the device lost.
                 user = None;
             }
@@ -272,7 +271,7 @@ impl Lane<'_> {
     }
 
     /// Waits until all devices are there and work, and helps where nothing comes of itself.
-    fn restore(&mut self, round: Option<&Round>, help: Help) -> io::Result<()> {
+    fn restore(&mut self, round: Option<&Round<S>>, help: Help) -> io::Result<()> {
         let mut works = [false; 2];
         // Who acts on old news makes the bus make more of them.
         let mut heard = true;
@@ -342,15 +341,15 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Whether a device executes jobs, on both rings.
-    fn does_work(&self, device: &Device) -> bool {
-        let Some(user) = User::new(device) else { return false };
-        let jobs = user.submit();
+    /// Whether a device does what it is asked for.
+    fn does_work(&self, device: &S::Device) -> bool {
+        let Some(user) = S::user(device) else { return false };
+        let jobs = S::jobs(&user);
         let ends = jobs.iter().map(|job| {
             self.activity.waits_for("asks whether the device works:", job);
             job.wait(FOREVER)
         });
-        let works = jobs.len() == 2 && ends.flatten().count() == 2;
+        let works = jobs.len() == S::JOBS && ends.flatten().count() == S::JOBS;
         self.tell();
         works
     }
@@ -364,7 +363,7 @@ impl Lane<'_> {
                 self.restore(None, help)?;
             }
             self.activity.does("looks for what is left of the clients");
-            self.machine.show_nothing();
+            self.machine.let_go();
             let mut left = self.machine.left();
             for (kind, count) in module.iter().flat_map(Module::counts) {
                 *left.entry(kind).or_default() += count;
@@ -387,14 +386,14 @@ impl Lane<'_> {
 }
 
 impl Armed {
-    fn arm(&self, plan: &Plan, seat: &Seat, common: &Arc<Common>) {
-        self.arm_card(plan, &seat.card, &seat.slot_state, common);
+    fn arm<S: Tortured>(&self, plan: &Plan, seat: &Seat<S>, common: &Arc<Common>) {
+        self.arm_card::<S>(plan, &seat.card, &seat.slot_state, common);
     }
 
     /// The same, on a card that is about to be plugged in.
-    fn arm_card(&self, plan: &Plan, card: &Card, state: &SlotState, common: &Arc<Common>) {
+    fn arm_card<S: Tortured>(&self, plan: &Plan, card: &S::Card, state: &SlotState, common: &Arc<Common>) {
         let kind = plan.kind;
-        for (at, fault) in plan.armed() {
+        for strike in S::armed(plan) {
             self.left.fetch_add(1, SeqCst);
             let (armed, state, common) = (self.clone(), state.clone(), common.clone());
             let tell = move || {
@@ -402,7 +401,7 @@ impl Armed {
                 *armed.last.lock() = Some(Instant::now());
                 armed.left.fetch_sub(1, SeqCst);
             };
-            card.schedule_and_tell(at, fault, Box::new(tell));
+            card.strike(strike, Box::new(tell));
         }
     }
 
@@ -413,27 +412,5 @@ impl Armed {
 
     fn happened(&self) -> Option<Instant> {
         *self.last.lock()
-    }
-}
-
-/// A client of the conductor's own.
-struct User {
-    queues: [Queue; 2],
-    _context: Context,
-    handle: Handle,
-}
-
-impl User {
-    fn new(device: &Device) -> Option<Self> {
-        let handle = device.open().ok()?;
-        let context = handle.create_context().ok()?;
-        let queue = |ring| handle.create_queue(&context, ring, Priority::High).ok();
-        Some(Self { queues: [queue(0)?, queue(1)?], _context: context, handle })
-    }
-
-    /// A job on each ring; fewer if they are refused.
-    fn submit(&self) -> Vec<Fence> {
-        let job = |queue| self.handle.submit(&Submission::new(queue, &[Work::Nop])).ok();
-        self.queues.iter().filter_map(job).collect()
     }
 }

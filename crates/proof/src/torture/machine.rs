@@ -13,11 +13,11 @@ use lifeboat::core::recovery::{Budget, Spacing};
 use lifeboat::core::unplug::Loss;
 use lifeboat::core::vitals::Watch;
 use lifeboat::{Bus, Counts, Event, Kind, Minor, Module, Policy, SlotState, Subscription, UnplugReport};
-use lifeboat_gpu::{Card, Config, Slot};
-use lifeboat_lb1_hosted::Device;
 
+use super::kind::Kind as Happening;
 use super::round::{Round, SEATS, Stage};
 use super::tally::Tally;
+use crate::subject::{Card as _, Slot as _, Tortured};
 
 /// How long a job may take: long enough for any that is run here on an idle machine. On a busy one sound jobs are taken for
 /// hung; that is allowed.
@@ -32,13 +32,15 @@ const SPACING: Spacing = Spacing { first: Duration::from_millis(5), most: Durati
 const GUILTY_LIMIT: u32 = 4;
 /// How long an unplug waits for sections: no call of a client lasts so long, even on a busy machine.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
-const VRAM: u64 = 1 << 20;
+
+/// How long the driver may take, and an unplug waits for it, where it may stand still.
+const STUCK: Duration = Duration::from_millis(200);
 
 /// What there is in a slot, as far as the bus has told.
-pub(super) enum State {
+pub(super) enum State<S: Tortured> {
     /// The bus is to tell of a device, or that there is none.
     Coming,
-    Live(Device),
+    Live(S::Device),
     /// It has failed for good; its number.
     Wedged(Minor),
     /// Nothing comes of itself.
@@ -46,12 +48,12 @@ pub(super) enum State {
 }
 
 /// A slot.
-pub(super) struct Seat {
-    pub(super) slot: Arc<Slot>,
+pub(super) struct Seat<S: Tortured> {
+    pub(super) slot: Arc<S::Slot>,
     /// Where the bus has its slot in its lifecycle.
     pub(super) slot_state: SlotState,
-    pub(super) card: Arc<Card>,
-    pub(super) state: State,
+    pub(super) card: Arc<S::Card>,
+    pub(super) state: State<S>,
     /// The number of the device that is bound, or was last.
     minor: Option<Minor>,
     /// The device of this number is to be bound again.
@@ -67,26 +69,30 @@ pub(super) struct Seat {
     /// How many of the mistakes that the card has seen are known already: it may stay for many cycles.
     known: usize,
     /// Cards that have been pulled out, and were not looked at since, with the same.
-    pulled: Vec<(Arc<Card>, usize)>,
+    pulled: Vec<(Arc<S::Card>, usize)>,
 }
 
-pub(super) struct Machine {
+pub(super) struct Machine<S: Tortured> {
     bus: Bus,
     events: Subscription,
-    pub(super) seats: [Seat; SEATS],
+    /// Whether a driver may stand still in this run.
+    stuck: bool,
+    pub(super) seats: [Seat<S>; SEATS],
 }
 
-impl Machine {
+impl<S: Tortured> Machine<S> {
     /// With a card in each slot. Machines of different lanes make different numbers of attempts to recover a device.
-    pub(super) fn new(lane: u64) -> io::Result<Self> {
+    pub(super) fn new(lane: u64, kinds: &[Happening]) -> io::Result<Self> {
+        let stuck = kinds.iter().any(|kind| kind.keeps_threads());
         let attempts = u32::try_from(lane % 4).unwrap_or(0);
         let mut bus = Bus::new(
-            lifeboat_lb1_hosted::module(),
+            S::users_module(),
             Policy {
                 job_timeout: JOB_TIMEOUT,
                 extensions: 1,
                 guilty_limit: GUILTY_LIMIT,
-                drain_limit: DRAIN_LIMIT,
+                drain_limit: if stuck { STUCK } else { DRAIN_LIMIT },
+                driver_limit: if stuck { STUCK } else { DRAIN_LIMIT },
                 watch: WATCH,
                 recovery: Budget { attempts, grace: GRACE },
                 spacing: SPACING,
@@ -95,11 +101,11 @@ impl Machine {
         );
         let events = bus.subscribe();
         let mut seat = |number: usize| {
-            let slot = Slot::new(&format!("{lane:04x}:0{number}:00.0"));
-            let card = card()?;
+            let slot = S::slot(&format!("{lane:04x}:0{number}:00.0"));
+            let card = S::card()?;
             // A new slot is empty.
-            slot.insert(card.clone()).map_err(io::Error::other)?;
-            bus.attach(&slot)?;
+            slot.insert(&card).map_err(io::Error::other)?;
+            slot.attach(&mut bus)?;
             let slot_state = bus.slot_state(lifeboat_pci::Slot::location(&*slot));
             Ok::<_, io::Error>(Seat {
                 slot,
@@ -117,11 +123,11 @@ impl Machine {
             })
         };
         let seats = [seat(0)?, seat(1)?];
-        Ok(Self { bus, events, seats })
+        Ok(Self { bus, events, stuck, seats })
     }
 
     /// The devices, if all are there.
-    pub(super) fn devices(&self) -> Option<[Device; SEATS]> {
+    pub(super) fn devices(&self) -> Option<[S::Device; SEATS]> {
         match [&self.seats[0].state, &self.seats[1].state] {
             [State::Live(one), State::Live(other)] => Some([one.clone(), other.clone()]),
             _ => None,
@@ -139,12 +145,11 @@ impl Machine {
         counts
     }
 
-    /// Switches the displays off: what is shown is kept.
-    pub(super) fn show_nothing(&self) {
+    /// Has devices let go of what they keep though its users have ended.
+    pub(super) fn let_go(&self) {
         for seat in &self.seats {
             if let State::Live(device) = &seat.state {
-                // One that is lost shows nothing.
-                let _ = device.open().and_then(|handle| handle.set_mode(None));
+                S::let_go(device);
             }
         }
     }
@@ -193,7 +198,7 @@ impl Machine {
     /// Whether something is bound there, and in use, whatever was told of it so far.
     pub(super) fn is_live(&self, seat: usize) -> bool {
         let location = lifeboat_pci::Slot::location(&*self.seats[seat].slot);
-        self.bus.devices::<Device>().iter().any(|device| device.info().location == location && device.is_live())
+        self.bus.devices::<S::Device>().iter().any(|device| S::location(device) == location && S::is_live(device))
     }
 
     /// Has the device dumped that is there, if any.
@@ -212,13 +217,13 @@ impl Machine {
     }
 
     /// Plugs in a new card, in place of what may still be there. `arm` gets it before the driver does.
-    pub(super) fn plug(&mut self, seat: usize, arm: impl FnOnce(&Card)) -> io::Result<()> {
+    pub(super) fn plug(&mut self, seat: usize, arm: impl FnOnce(&S::Card)) -> io::Result<()> {
         let seat = &mut self.seats[seat];
-        let card = card()?;
+        let card = S::card()?;
         arm(&card);
         seat.slot.remove();
         // The card before was removed, and nobody else plugs.
-        seat.slot.insert(card.clone()).map_err(io::Error::other)?;
+        seat.slot.insert(&card).map_err(io::Error::other)?;
         seat.pulled.push((std::mem::replace(&mut seat.card, card), std::mem::take(&mut seat.known)));
         if matches!(seat.state, State::Empty) {
             seat.state = State::Coming;
@@ -227,7 +232,7 @@ impl Machine {
     }
 
     /// Takes up one event. `false` if none has come within `limit`.
-    pub(super) fn hear(&mut self, limit: Duration, round: Option<&Round>, stage: &Stage, tally: &Tally) -> bool {
+    pub(super) fn hear(&mut self, limit: Duration, round: Option<&Round<S>>, stage: &Stage<S>, tally: &Tally) -> bool {
         match self.events.recv_timeout(limit) {
             Ok(event) => {
                 self.take_up(event, round, stage, tally);
@@ -238,17 +243,17 @@ impl Machine {
         }
     }
 
-    fn take_up(&mut self, event: Event, round: Option<&Round>, stage: &Stage, tally: &Tally) {
+    fn take_up(&mut self, event: Event, round: Option<&Round<S>>, stage: &Stage<S>, tally: &Tally) {
         match event {
             Event::Added { minor, location } => {
-                let found = self.bus.device::<Device>(minor).filter(|device| device.info().location == location);
+                let found = self.bus.device::<S::Device>(minor).filter(|device| S::location(device) == location);
                 let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
                 seat.minor = Some(minor);
                 // It may be gone already; then that is the next to be told.
                 seat.state = found.map_or(State::Coming, State::Live);
             }
             Event::Removed { report } => {
-                judge(&report, stage);
+                judge(&report, self.stuck, stage);
                 if !matches!(report.loss, Loss::Wedged(_)) {
                     tally.unplugged(report.took());
                 }
@@ -280,7 +285,7 @@ impl Machine {
                 seat.state = if recovers { State::Coming } else { State::Empty };
             }
             Event::Wedged { minor, failure, report, event, .. } => {
-                judge(&report, stage);
+                judge(&report, self.stuck, stage);
                 tally.unplugged(report.took());
                 tally.wedged();
                 if let Some(round) = round {
@@ -293,9 +298,9 @@ impl Machine {
                     return stage.wrong(format!("device {minor} was wedged that was never added"));
                 };
                 if let State::Live(device) = &seat.state
-                    && ![Presence::Wedged(failure), Presence::Gone].contains(&device.presence())
+                    && ![Presence::Wedged(failure), Presence::Gone].contains(&S::presence(device))
                 {
-                    stage.wrong(format!("device {minor} is wedged, and it is {:?}", device.presence()));
+                    stage.wrong(format!("device {minor} is wedged, and it is {:?}", S::presence(device)));
                 }
                 if seat.dumped != Some(minor) {
                     stage.wrong(format!("device {minor} is wedged, and nothing was dumped before"));
@@ -319,16 +324,16 @@ impl Machine {
         }
     }
 
-    fn at(&mut self, location: &str) -> Option<&mut Seat> {
+    fn at(&mut self, location: &str) -> Option<&mut Seat<S>> {
         self.seats.iter_mut().find(|seat| lifeboat_pci::Slot::location(&*seat.slot) == location)
     }
 
-    fn of(&mut self, minor: Minor) -> Option<&mut Seat> {
+    fn of(&mut self, minor: Minor) -> Option<&mut Seat<S>> {
         self.seats.iter_mut().find(|seat| seat.minor == Some(minor))
     }
 
     /// Looks at the record of every card, and lets go of those that were pulled out.
-    pub(super) fn look_at_cards(&mut self, stage: &Stage) {
+    pub(super) fn look_at_cards(&mut self, stage: &Stage<S>) {
         for seat in &mut self.seats {
             seat.look_at_cards(stage);
         }
@@ -336,14 +341,14 @@ impl Machine {
 
     /// Tries to unload the module while it is used: it must be refused, with who uses it. Gives back the module, without
     /// devices.
-    pub(super) fn unload_in_use(self, round: &Round, stage: &Stage, tally: &Tally) -> Option<Module> {
-        let Self { mut bus, events, mut seats } = self;
+    pub(super) fn unload_in_use(self, round: &Round<S>, stage: &Stage<S>, tally: &Tally) -> Option<Module> {
+        let Self { mut bus, events, stuck, mut seats } = self;
         bus.stop();
         tally.visited(&bus.visits());
         let refused = bus.shutdown();
         for event in events.try_iter() {
             if let Event::Removed { report } | Event::Wedged { report, .. } = event {
-                judge(&report, stage);
+                judge(&report, stuck, stage);
                 tally.unplugged(report.took());
                 round.cut(report.minor);
             }
@@ -366,7 +371,7 @@ impl Machine {
     }
 
     /// Switches it off. Nobody uses it any more.
-    pub(super) fn shut_down(self, stage: &Stage, tally: &Tally) {
+    pub(super) fn shut_down(self, stage: &Stage<S>, tally: &Tally) {
         let Self { mut bus, mut seats, .. } = self;
         bus.stop();
         tally.visited(&bus.visits());
@@ -383,17 +388,17 @@ impl Machine {
     }
 }
 
-impl Seat {
+impl<S: Tortured> Seat<S> {
     /// What the cards have seen and nobody has said yet. Lets go of those that were pulled out.
-    fn look_at_cards(&mut self, stage: &Stage) {
+    fn look_at_cards(&mut self, stage: &Stage<S>) {
         for (card, known) in self.pulled.drain(..) {
-            tell_mistakes(&card, known, stage);
+            tell_mistakes(&*card, known, stage);
         }
-        self.known = tell_mistakes(&self.card, self.known, stage);
+        self.known = tell_mistakes(&*self.card, self.known, stage);
     }
 
     /// The device, if it is to stay.
-    pub(super) fn device(&self) -> Option<&Device> {
+    pub(super) fn device(&self) -> Option<&S::Device> {
         match &self.state {
             State::Live(device) if !self.leaving && self.card.is_present() => Some(device),
             _ => None,
@@ -409,7 +414,7 @@ impl Seat {
     pub(super) fn describe(&self) -> String {
         let state = match &self.state {
             State::Coming => "the bus is to tell of a device".to_owned(),
-            State::Live(device) => format!("device {} is {:?}", device.info().minor, device.presence()),
+            State::Live(device) => format!("device {} is {:?}", S::minor(device), S::presence(device)),
             State::Wedged(minor) => format!("device {minor} is wedged"),
             State::Empty => "nothing is bound".to_owned(),
         };
@@ -419,7 +424,10 @@ impl Seat {
 }
 
 /// Nobody may have been left behind by an unplug, and a driver that makes no mistake is not found to make one.
-fn judge(report: &UnplugReport, stage: &Stage) {
+fn judge<S: Tortured>(report: &UnplugReport, stuck: bool, stage: &Stage<S>) {
+    if stuck {
+        return;
+    }
     if let Some(overstay) = &report.overstay {
         stage.wrong(format!("the driver of device {} was found not to return: {overstay}", report.minor));
     }
@@ -429,14 +437,10 @@ fn judge(report: &UnplugReport, stage: &Stage) {
 }
 
 /// Tells what a card has seen but for what is known. Gives how much is known then.
-fn tell_mistakes(card: &Card, known: usize, stage: &Stage) -> usize {
-    let seen = card.witness().violations();
-    for violation in seen.iter().skip(known) {
-        stage.wrong(format!("the witness saw: {violation}"));
+fn tell_mistakes<S: Tortured>(card: &S::Card, known: usize, stage: &Stage<S>) -> usize {
+    let seen = card.mistakes();
+    for mistake in seen.iter().skip(known) {
+        stage.wrong(format!("the card saw: {mistake}"));
     }
     seen.len()
-}
-
-fn card() -> io::Result<Arc<Card>> {
-    Card::new(Config { vram_bytes: VRAM, ..Config::default() })
 }

@@ -25,17 +25,22 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lifeboat_sync::lint;
 
-pub use clients::Client;
+pub use clients::Desk;
+pub(crate) use clients::{Work, waiter};
 pub use coverage::{Coverage, Met, Pair};
 pub use kind::{Kind, Plain};
+pub use plan::{Gust, Help, Plan};
 pub use process::Footprint;
 pub use report::{Failure, Report};
+pub(crate) use round::Standing;
 pub use statistics::{Distribution, Durations};
 
+use crate::drivers::Driver;
+use crate::subject::Tortured;
 use lane::Common;
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::interrupt::Interrupt;
@@ -54,7 +59,7 @@ which access, job or reset it comes, how the devices are brought back, and what 
 decided by itself, so --skip leads straight to one. Not decided are the moments at which threads run: a failure that depends on these \
 may need several tries of the command that is printed with it, and a busy machine takes sound jobs for hung, which is allowed.
 
---json prints one object: {\"cycles\",\"cycles_per_s\",\"failures\",\"unplug_us\",\"recovery_us\",\"coverage\",\"faults\",\"seed\",..}; times are \
+--json prints one object: {\"driver\",\"cycles\",\"cycles_per_s\",\"failures\",\"unplug_us\",\"recovery_us\",\"coverage\",\"faults\",\"seed\",..}; times are \
 {\"median\",\"p99\",\"max\"} in microseconds.
 
 The report says of each kind of fault in how many cycles it was planned, in how many all of it has happened, and in which \
@@ -69,6 +74,10 @@ Exit codes: 0 every answer was right; 1 one was not; 2 the request makes no sens
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct TortureArgs {
+    /// The driver that is put to the proof
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub driver: Driver,
+
     /// How many faults
     #[arg(long, value_name = "N", conflicts_with = "time", value_parser = clap::value_parser!(u64).range(1..))]
     pub cycles: Option<u64>,
@@ -112,12 +121,23 @@ pub enum Error {
     /// The system does not give what is needed.
     #[error("the torture cannot begin: {0}")]
     System(#[from] std::io::Error),
+    /// The model of the device cannot do this.
+    #[error("the model of {driver} has no {kind}")]
+    NoSuchKind {
+        /// Of which driver.
+        driver: &'static str,
+        /// Which.
+        kind: Kind,
+    },
 }
 
 impl Error {
     /// What to tell the shell.
     pub fn exit(&self) -> Exit {
-        Exit::Failed
+        match self {
+            Self::System(_) => Exit::Failed,
+            Self::NoSuchKind { .. } => Exit::BadInput,
+        }
     }
 }
 
@@ -126,14 +146,27 @@ impl Error {
 /// # Errors
 /// [`Error`]. Whatever else is wrong is in the report.
 pub fn torture(args: &TortureArgs, interrupt: &Interrupt) -> Result<Report, Error> {
+    match args.driver {
+        Driver::Lb1 => torture_of::<crate::drivers::Lb1>(args, interrupt),
+        Driver::Edu => torture_of::<crate::drivers::Edu>(args, interrupt),
+    }
+}
+
+fn torture_of<S: Tortured>(args: &TortureArgs, interrupt: &Interrupt) -> Result<Report, Error> {
     lint::force(lint::Reaction::Keep);
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
-    let kinds = if args.fault.is_empty() { Kind::value_variants() } else { &args.fault };
+    let all = S::kinds();
+    if let Some(kind) = args.fault.iter().copied().find(|kind| !all.contains(kind)) {
+        return Err(Error::NoSuchKind { driver: S::NAME, kind });
+    }
+    // A driver that stands still takes the limits of a whole run: only if it is asked for.
+    let usual: Vec<Kind> = all.iter().copied().filter(|kind| !kind.keeps_threads()).collect();
+    let kinds = if args.fault.is_empty() { &usual } else { &args.fault };
     let common = Arc::new(Common {
         seed,
         lanes: args.lanes,
         cycles: args.skip..args.cycles.map_or(u64::MAX, |cycles| args.skip.saturating_add(cycles)),
-        kinds: kinds.to_vec(),
+        kinds: kinds.clone(),
         limit: args.limit,
         tally: tally::Tally::default(),
         activities: activity::Activities::default(),
@@ -142,7 +175,7 @@ pub fn torture(args: &TortureArgs, interrupt: &Interrupt) -> Result<Report, Erro
     });
     let before = Footprint::now();
     let began = Instant::now();
-    let threads = (0..args.lanes).map(|lane| lane::start(lane, &common)).collect::<Result<Vec<_>, _>>();
+    let threads = (0..args.lanes).map(|lane| lane::start::<S>(lane, &common)).collect::<Result<Vec<_>, _>>();
     let threads = threads.inspect_err(|_| common.stop.store(true, SeqCst))?;
     let mut watched = watch(args, &common, began, interrupt);
     let took = began.elapsed();
@@ -158,10 +191,11 @@ pub fn torture(args: &TortureArgs, interrupt: &Interrupt) -> Result<Report, Erro
     watched.remarks.extend(unmet(&counts));
     let last = args.skip.saturating_add(counts.cycles).saturating_sub(1);
     let found = counts.failures.clone().into_iter().chain(watched.remarks.into_iter().map(|remark| (last, remark)));
-    let failed = found.map(|(cycle, wrong)| Failure { cycle, wrong, repeat: repeat(args, seed, cycle) }).collect();
+    let failed =
+        found.map(|(cycle, wrong)| Failure { cycle, wrong, repeat: repeat(S::NAME, args, seed, cycle) }).collect();
     let interrupted = interrupt.is_requested();
     let Watched { begin, end, .. } = watched;
-    Ok(Report { begin, end, interrupted, ..Report::new(counts, seed, took, failed) })
+    Ok(Report { begin, end, interrupted, ..Report::new(S::NAME, counts, seed, took, failed) })
 }
 
 /// What the main thread has seen.
@@ -228,11 +262,14 @@ fn unmet(counts: &tally::Counts) -> Vec<String> {
 }
 
 /// The command that does the same up to a cycle.
-fn repeat(args: &TortureArgs, seed: u64, cycle: u64) -> String {
+fn repeat(driver: &str, args: &TortureArgs, seed: u64, cycle: u64) -> String {
     let cycles = cycle.saturating_sub(args.skip).saturating_add(1);
     let skip = if args.skip > 0 { format!(" --skip {}", args.skip) } else { String::new() };
     let faults: String = args.fault.iter().flat_map(|kind| [" --fault ".to_owned(), kind.to_string()]).collect();
-    format!("cargo xtask torture --seed {seed} --lanes {} --cycles {cycles}{skip}{faults}", args.lanes)
+    format!(
+        "cargo xtask torture --driver {driver} --seed {seed} --lanes {} --cycles {cycles}{skip}{faults}",
+        args.lanes
+    )
 }
 
 fn progress(args: &TortureArgs, time: Option<Duration>) -> ProgressBar {

@@ -3,54 +3,59 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use lifeboat_gpu::{Fault, Lasts, Trigger};
-use lifeboat_lb1::regs;
 
 use super::kind::{Kind, Plain};
+use crate::subject::{Card, Subject};
 use crate::untidy::Untidy;
-
-/// The longest that a reset of the device may take.
-const RESET_MAX: Duration = Duration::from_millis(regs::RESET_MAX_MS);
 
 /// How a device comes back that is still there and will not work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Help {
+pub enum Help {
+    /// It is bound again.
     Rebind,
+    /// Another one takes its place.
     NewCard,
 }
 
 /// Something that happens in a storm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gust {
+pub enum Gust<S: Subject> {
+    /// The card is pulled out.
     Remove,
     /// A new card, on which this is armed.
-    Plug(Option<(Trigger, Fault)>),
+    Plug(Option<<S::Card as Card>::Strike>),
+    /// The device is bound anew.
     Rebind,
+    /// Both devices are unbound.
     Unbind,
+    /// What is there is bound.
     Bind,
-    Break(Fault),
+    /// This happens to what is plugged in.
+    Break(<S::Card as Card>::Fault),
+    /// Somebody asks for a dump.
     Dump,
     /// Until the driver gives up the device.
     AwaitLoss,
+    /// Nothing.
     Pause(Duration),
 }
 
 /// One cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) kind: Kind,
+pub struct Plan {
+    /// What happens.
+    pub kind: Kind,
     /// Which of the two devices of the bus.
-    pub(super) seat: usize,
+    pub seat: usize,
     /// At which access or job, counted from when clients begin.
-    pub(super) at: u64,
+    pub at: u64,
     /// Steps that clients make before something happens that is not tied to anything the device counts.
-    pub(super) after: u64,
+    pub after: u64,
     /// How long it takes until a new card is plugged in.
-    pub(super) replug: Duration,
+    pub replug: Duration,
     /// What is done for a wedged device.
-    pub(super) help: Help,
+    pub help: Help,
     /// Of two things that happen at once, whether they are begun in the other order.
-    pub(super) reversed: bool,
+    pub reversed: bool,
     /// What decides over a storm.
     storm: u64,
 }
@@ -73,7 +78,7 @@ impl Plan {
         let mut random = generator(seed, cycle, 0);
         let kind = random.choice(kinds).copied().unwrap_or(Kind::Plain(Plain::Removal));
         let most = match kind {
-            Kind::Plain(Plain::RemovalAtAccess) => 400,
+            Kind::Plain(Plain::RemovalAtAccess) | Kind::Mistake(_) => 400,
             Kind::Untidy(untidy) if Self::comes_at_access(untidy) => 400,
             Kind::Plain(Plain::RemovalInProbe) => 60,
             _ => 24,
@@ -90,135 +95,25 @@ impl Plan {
         }
     }
 
-    /// What is armed on the card for it, each with when.
-    pub(super) fn armed(&self) -> Vec<(Trigger, Fault)> {
-        let job = Trigger::Job(self.at);
-        let hang = (job, Fault::Hang);
-        let kind = match self.kind {
-            Kind::Plain(plain) => plain,
-            Kind::Untidy(untidy) => return self.armed_untidy(untidy),
-        };
-        match kind {
-            Plain::RemovalAtAccess | Plain::RemovalInProbe => vec![(Trigger::Access(self.at), Fault::Remove)],
-            Plain::RemovalAtJob => vec![(job, Fault::Remove)],
-            // The reset of the ring, or the reset of the device after a failed one of the ring.
-            Plain::RemovalInRecovery if self.reversed => {
-                vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::Remove)]
-            }
-            Plain::RemovalInRecovery => vec![hang, (Trigger::Reset(1), Fault::Remove)],
-            Plain::Hang => vec![hang],
-            Plain::JobFault => vec![(job, Fault::JobFault)],
-            Plain::LostInterrupt => vec![(job, Fault::LostInterrupt)],
-            Plain::SpuriousInterrupt => vec![(job, Fault::SpuriousInterrupt)],
-            Plain::FailedRingReset => vec![hang, (Trigger::Reset(1), Fault::FailedReset)],
-            Plain::FailedReset => {
-                vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::FailedReset)]
-            }
-            Plain::SlowReset => {
-                let time = if self.reversed && self.at.is_multiple_of(8) { 3 * RESET_MAX } else { RESET_MAX / 20 };
-                vec![hang, (Trigger::Reset(1), Fault::FailedReset), (Trigger::Reset(2), Fault::SlowReset(time))]
-            }
-            Plain::FailedProbe => vec![(Trigger::Reset(1), Fault::FailedReset)],
-            Plain::Slow => vec![(job, Fault::Slow(Duration::from_micros(100 * self.at)))],
-            Plain::StuckHeartbeat => vec![(job, Fault::StuckHeartbeat)],
-            // The first is that of its end.
-            Plain::FailedRecovery if self.reversed => {
-                vec![(job, Fault::StuckHeartbeat), (Trigger::Reset(2), Fault::FailedReset)]
-            }
-            Plain::FailedRecovery => vec![
-                (job, Fault::StuckHeartbeat),
-                (Trigger::Reset(2), Fault::FailedReset),
-                (Trigger::Reset(3), Fault::FailedReset),
-            ],
-            Plain::Removal
-            | Plain::RemovalOfBoth
-            | Plain::Rebind
-            | Plain::RebindInRemoval
-            | Plain::ForcedUnbind
-            | Plain::Storm
-            | Plain::Unload => vec![],
-        }
-    }
-
-    /// The same for an untidy fault.
-    fn armed_untidy(&self, untidy: Untidy) -> Vec<(Trigger, Fault)> {
-        let when = if Self::comes_at_access(untidy) { Trigger::Access(self.at) } else { Trigger::Job(self.at) };
-        let mut armed = vec![(when, crate::drivers::fault(untidy, self.moment(), Duration::from_micros(5 * self.at)))];
-        if untidy == Untidy::LyingReset {
-            // The reset of the ring, or the reset of the device after a failed one of the ring.
-            let resets = [Fault::FailedReset, Fault::LyingReset];
-            let lies = &resets[usize::from(!self.reversed)..];
-            armed.extend((1..).zip(lies).map(|(number, fault)| (Trigger::Reset(number), *fault)));
-        }
-        armed
-    }
-
-    /// Whether it comes at an access, and not with a job.
-    const fn comes_at_access(untidy: Untidy) -> bool {
-        use Untidy::{Garbage, LinkDown, SilentBars, SilentConfig, StalledRead, SwapModel, SwapSize};
-        matches!(untidy, LinkDown | Garbage | SilentBars | SilentConfig | StalledRead | SwapModel | SwapSize)
-    }
-
     /// How long a fault lasts that ends by itself: from too short to be noticed to some looks at the device.
-    pub(super) fn moment(&self) -> Duration {
+    pub(crate) fn moment(&self) -> Duration {
         Duration::from_micros(100 << (self.after % 10))
     }
 
-    /// The storm of this cycle, if it has one.
-    pub(super) fn storm(&self) -> Vec<Gust> {
-        if self.kind != Kind::Plain(Plain::Storm) && !(self.kind == Kind::Plain(Plain::Unload) && self.reversed) {
-            return Vec::new();
-        }
-        let mut random = Rng::with_seed(self.storm);
-        let gust = |random: &mut Rng| match random.u8(..16) {
-            0 => Gust::Remove,
-            1 => Gust::Break(Self::untidy(random)),
-            2..5 => Gust::Plug(match random.u8(..6) {
-                0 => Some((Trigger::Access(random.u64(1..120)), Fault::Remove)),
-                1 => Some((Trigger::Reset(random.u64(1..4)), Fault::FailedReset)),
-                2 => Some((Trigger::Reset(random.u64(1..4)), Fault::Remove)),
-                3 => Some((Trigger::Access(random.u64(1..120)), Fault::StuckHeartbeat)),
-                4 => Some((Trigger::Access(random.u64(1..120)), Self::untidy(random))),
-                _ => None,
-            }),
-            5..7 => Gust::Rebind,
-            7..9 => Gust::Unbind,
-            9 => Gust::Bind,
-            10 => Gust::Dump,
-            11 => Gust::Break(Fault::StuckHeartbeat),
-            12 => Gust::Break(Fault::FailedReset),
-            13 => Gust::Break(Fault::Hang),
-            14 => Gust::AwaitLoss,
-            _ => Gust::Pause(Duration::from_micros(random.u64(..3000))),
-        };
-        // Most begin while the bus is at it already: after a hang, or after resets that have failed.
-        let failed = [Fault::FailedReset, Fault::FailedReset, Fault::FailedReset, Fault::Hang];
-        let mut storm: Vec<Gust> = match random.u8(..6) {
-            0..2 => vec![Gust::Break(Fault::StuckHeartbeat), Gust::AwaitLoss],
-            2..5 => failed.into_iter().skip(random.usize(..2)).map(Gust::Break).chain([Gust::AwaitLoss]).collect(),
-            _ => vec![],
-        };
-        storm.push(Gust::Pause(Duration::from_micros(random.u64(..3000))));
-        storm.extend((0..random.usize(3..16)).map(|_| gust(&mut random)));
-        storm
+    /// Whether a storm belongs to it.
+    pub(crate) fn has_storm(&self) -> bool {
+        self.kind == Kind::Plain(Plain::Storm) || self.kind == Kind::Plain(Plain::Unload) && self.reversed
     }
-}
 
-impl Plan {
-    /// Something untidy that is over soon, whatever is done about it.
-    fn untidy(random: &mut Rng) -> Fault {
-        let time = Duration::from_micros(random.u64(100..20_000));
-        let lasts = Lasts::For(time);
-        match random.u8(..8) {
-            0 => Fault::LinkDown(time),
-            1 => Fault::Garbage(lasts),
-            2 => Fault::SilentBars(lasts),
-            3 => Fault::SilentConfig(lasts),
-            4 => Fault::StalledRead(time),
-            5 => Fault::NoInterrupts(lasts),
-            6 => Fault::DeadDoorbell(lasts),
-            _ => Fault::LyingReset,
-        }
+    /// What decides over a storm.
+    pub(crate) fn storm_generator(&self) -> Rng {
+        Rng::with_seed(self.storm)
+    }
+
+    /// Whether it comes at an access, and not with a job.
+    pub(crate) const fn comes_at_access(untidy: Untidy) -> bool {
+        use Untidy::{Garbage, LinkDown, SilentBars, SilentConfig, StalledRead, SwapModel, SwapSize};
+        matches!(untidy, LinkDown | Garbage | SilentBars | SilentConfig | StalledRead | SwapModel | SwapSize)
     }
 }
 
@@ -252,6 +147,5 @@ mod tests {
         assert_eq!(seen.len(), 2 * Kind::value_variants().len());
         let only = Plan::new(1, 5, &[Kind::Plain(Plain::Hang)]);
         assert_eq!(only.kind, Kind::Plain(Plain::Hang));
-        assert!(only.armed().len() == 1 && only.armed()[0].1 == Fault::Hang);
     }
 }

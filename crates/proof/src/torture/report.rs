@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::clients::{self, Client};
 use super::coverage::{Coverage, Met};
 use super::kind::Kind;
 use super::process::Footprint;
@@ -17,6 +16,8 @@ use lifeboat_cli::exit::Exit;
 /// What was done, and what was wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// The driver that was put to the proof.
+    pub driver: &'static str,
     /// Faults, each with the full return of the devices.
     pub cycles: u64,
     /// How many in a second.
@@ -42,7 +43,7 @@ pub struct Report {
     /// Each kind of fault: how often it was planned and has happened, and in which states of a slot it was met.
     pub faults: BTreeMap<Kind, Met>,
     /// Steps that clients of each kind have made: a handful of calls each, or a burst of accesses.
-    pub clients: BTreeMap<Client, u64>,
+    pub clients: BTreeMap<&'static str, u64>,
     /// What the process had at first, when everything was set up.
     pub begin: Footprint,
     /// What it had in the end, with everything still set up.
@@ -65,11 +66,12 @@ pub struct Failure {
 }
 
 impl Report {
-    pub(super) fn new(counts: Counts, seed: u64, took: Duration, failed: Vec<Failure>) -> Self {
+    pub(super) fn new(driver: &'static str, counts: Counts, seed: u64, took: Duration, failed: Vec<Failure>) -> Self {
         let seconds = took.as_secs_f64();
         #[allow(clippy::cast_precision_loss)] // nobody runs so many
         let cycles = counts.cycles as f64;
         Self {
+            driver,
             cycles: counts.cycles,
             cycles_per_s: if seconds > 0.0 { cycles / seconds } else { 0.0 },
             failures: failed.len(),
@@ -116,7 +118,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, "\n{:24}{:>10}", "clients", "steps")?;
         for (client, steps) in &self.clients {
-            writeln!(f, "{:24}{steps:>10}", clients::name(*client))?;
+            writeln!(f, "{client:24}{steps:>10}")?;
         }
         writeln!(f, "\n{:24}{:>10}{:>10}{:>10}", "microseconds", "median", "p99", "max")?;
         for (name, times) in [("unplug", self.unplug_us), ("recovery", self.recovery_us)] {
@@ -139,10 +141,10 @@ impl fmt::Display for Report {
         for failure in &self.failed {
             writeln!(f, "\n{failure}")?;
         }
-        let Self { cycles, seconds, cycles_per_s, unplugs, wedged, dumps, seed, .. } = self;
+        let Self { driver, cycles, seconds, cycles_per_s, unplugs, wedged, dumps, seed, .. } = self;
         write!(
             f,
-            "\n{cycles} cycles in {seconds:.1} s, {cycles_per_s:.0} a second, {unplugs} unplugs, {wedged} wedged, {dumps} dumps, "
+            "\n{cycles} cycles of {driver} in {seconds:.1} s, {cycles_per_s:.0} a second, {unplugs} unplugs, {wedged} wedged, {dumps} dumps, "
         )?;
         write!(f, "seed {seed}: ")?;
         match (self.failures, self.interrupted) {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use lifeboat::core::class::Presence;
 use lifeboat::{Fence, Minor};
-use lifeboat_lb1_hosted::Device;
 use parking_lot::{Condvar, Mutex};
 
 use super::kind::Kind;
+use crate::subject::Tortured;
 
 /// Devices of a bus.
 pub(super) const SEATS: usize = 2;
@@ -19,13 +19,13 @@ const KEPT: usize = 8;
 const SHARED_FENCES: usize = 64;
 
 /// One cycle, as clients see it.
-pub(super) struct Round {
+pub(crate) struct Round<S: Tortured> {
     pub(super) seed: u64,
     pub(super) cycle: u64,
     /// What happens in it.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// Those that were there when it began. What comes back is another one.
-    pub(super) devices: [Device; SEATS],
+    pub(super) devices: [S::Device; SEATS],
     /// The bus has said that it is through with the device: all steps up to the cut are done.
     cut: [AtomicBool; SEATS],
     over: AtomicBool,
@@ -37,7 +37,7 @@ pub(super) struct Round {
 
 /// How it stands with a device, as far as can be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(crate) enum Standing {
     /// It may be lost, and nobody has said so.
     Live,
     /// Its loss is announced, or that it is wedged.
@@ -46,8 +46,8 @@ pub(super) enum Standing {
     Cut(Presence),
 }
 
-impl Round {
-    pub(super) fn new(seed: u64, cycle: u64, kind: Kind, devices: [Device; SEATS]) -> Self {
+impl<S: Tortured> Round<S> {
+    pub(super) fn new(seed: u64, cycle: u64, kind: Kind, devices: [S::Device; SEATS]) -> Self {
         Self {
             seed,
             cycle,
@@ -64,7 +64,7 @@ impl Round {
     pub(super) fn standing(&self, seat: usize) -> Standing {
         // In this order: a device that is cut off has been announced before.
         let cut = self.cut[seat].load(SeqCst);
-        match self.devices[seat].presence() {
+        match S::presence(&self.devices[seat]) {
             Presence::Live => Standing::Live,
             presence if cut => Standing::Cut(presence),
             presence => Standing::Announced(presence),
@@ -74,7 +74,7 @@ impl Round {
     /// The bus is through with a device.
     pub(super) fn cut(&self, minor: Minor) {
         for (device, cut) in self.devices.iter().zip(&self.cut) {
-            if device.info().minor == minor {
+            if S::minor(device) == minor {
                 cut.store(true, SeqCst);
             }
         }
@@ -101,7 +101,7 @@ impl Round {
     }
 
     /// For others to wait for.
-    pub(super) fn share(&self, fence: &Fence) {
+    pub(crate) fn share(&self, fence: &Fence) {
         let mut fences = self.fences.lock();
         if !self.is_over() && fences.len() < SHARED_FENCES {
             fences.push(fence.clone());
@@ -111,7 +111,7 @@ impl Round {
     }
 
     /// Fences that were shared; none if nobody has shared one for `limit`.
-    pub(super) fn shared(&self, limit: Duration) -> Vec<Fence> {
+    pub(crate) fn shared(&self, limit: Duration) -> Vec<Fence> {
         let mut fences = self.fences.lock();
         if fences.is_empty() && !self.is_over() {
             self.arrived.wait_for(&mut fences, limit);
@@ -121,16 +121,14 @@ impl Round {
 }
 
 /// Where clients wait for the next cycle, and the conductor for them.
-#[derive(Default)]
-pub(super) struct Stage {
-    state: Mutex<State>,
+pub(super) struct Stage<S: Tortured> {
+    state: Mutex<State<S>>,
     changed: Condvar,
     wrongs: Mutex<Vec<String>>,
 }
 
-#[derive(Default)]
-struct State {
-    round: Option<Arc<Round>>,
+struct State<S: Tortured> {
+    round: Option<Arc<Round<S>>>,
     /// Counts rounds.
     number: u64,
     clients: usize,
@@ -139,14 +137,21 @@ struct State {
     closed: bool,
 }
 
-impl Stage {
+impl<S: Tortured> Default for Stage<S> {
+    fn default() -> Self {
+        let state = State { round: None, number: 0, clients: 0, busy: 0, closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new(), wrongs: Mutex::default() }
+    }
+}
+
+impl<S: Tortured> Stage<S> {
     /// One more client.
     pub(super) fn join(&self) {
         self.state.lock().clients += 1;
     }
 
     /// Begins a round.
-    pub(super) fn open(&self, round: Arc<Round>) {
+    pub(super) fn open(&self, round: Arc<Round<S>>) {
         let mut state = self.state.lock();
         state.round = Some(round);
         state.number += 1;
@@ -161,7 +166,7 @@ impl Stage {
     }
 
     /// The round after number `seen`, with its number; `None` if there is none any more.
-    pub(super) fn next(&self, seen: u64) -> Option<(u64, Arc<Round>)> {
+    pub(super) fn next(&self, seen: u64) -> Option<(u64, Arc<Round<S>>)> {
         let mut state = self.state.lock();
         loop {
             if state.closed {

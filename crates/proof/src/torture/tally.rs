@@ -7,7 +7,6 @@ use lifeboat::Visit;
 use lifeboat::core::lifecycle::State;
 use parking_lot::Mutex;
 
-use super::clients::Client;
 use super::coverage::{Coverage, Met};
 use super::kind::Kind;
 use super::statistics::Durations;
@@ -24,7 +23,7 @@ pub(super) struct Counts {
     pub(super) cycles: u64,
     pub(super) faults: BTreeMap<Kind, Met>,
     /// Steps of clients.
-    pub(super) clients: BTreeMap<Client, u64>,
+    pub(super) clients: BTreeMap<&'static str, u64>,
     pub(super) unplugs: Durations,
     pub(super) recoveries: Durations,
     /// Which events slots have met in which states.
@@ -38,7 +37,7 @@ pub(super) struct Counts {
 }
 
 impl Tally {
-    pub(super) fn worked(&self, client: Client, steps: u64) {
+    pub(super) fn worked(&self, client: &'static str, steps: u64) {
         *self.0.lock().clients.entry(client).or_default() += steps;
     }
 

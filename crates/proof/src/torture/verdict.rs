@@ -2,10 +2,10 @@
 //! may be lost at any moment, but not come back; so what was known before the call and after it is all there is to know.
 
 use lifeboat::CallError;
+use lifeboat::calls::CallInfo;
 use lifeboat::core::class::{Class, Presence};
 use lifeboat::core::errno::Errno;
 use lifeboat::core::wedge::Failure;
-use lifeboat_lb1_hosted::CALLS;
 
 use super::round::Standing;
 
@@ -21,8 +21,8 @@ pub(super) enum Verdict {
 }
 
 /// Judges the answer of a call. `before` is how it stood when the call was made.
-pub(super) fn judge(call: &str, before: Standing, answer: Result<(), CallError>) -> Verdict {
-    let Some(class) = CALLS.iter().find(|info| info.name == call).map(|info| info.class) else { return Verdict::Wrong };
+pub(super) fn judge(calls: &[CallInfo], call: &str, before: Standing, answer: Result<(), CallError>) -> Verdict {
+    let Some(class) = calls.iter().find(|info| info.name == call).map(|info| info.class) else { return Verdict::Wrong };
     // New work needs the device; what else is the driver's own goes on without.
     let needs_device = class == Class::Device || call == "submit";
     match answer {
@@ -62,7 +62,7 @@ pub(super) fn judge(call: &str, before: Standing, answer: Result<(), CallError>)
                 (Class::Complete, Errno::ENOMEM) => true,
                 // The display has one lease at a time.
                 (Class::Device, Errno::EBUSY) => {
-                    ["mode-set", "create-lease"].contains(&call) && before == Standing::Live
+                    ["mode-set", "create-lease", "factorial", "transfer"].contains(&call) && before == Standing::Live
                 }
                 (Class::Driver, Errno::EAGAIN) => call == "submit" && before == Standing::Live,
                 _ => false,
@@ -86,7 +86,13 @@ fn reason(presence: Presence) -> Option<Errno> {
 mod tests {
     use lifeboat::core::class::Refusal;
 
+    use lifeboat_lb1_hosted::CALLS;
+
     use super::*;
+
+    fn judge(call: &str, before: Standing, answer: Result<(), CallError>) -> Verdict {
+        super::judge(CALLS, call, before, answer)
+    }
 
     const GONE: Standing = Standing::Announced(Presence::Gone);
     const HUNG: Standing = Standing::Cut(Presence::Wedged(Failure::Hung));

@@ -146,6 +146,11 @@ impl Device {
         self.0.minor()
     }
 
+    /// Where it is, or was, plugged in.
+    pub fn location(&self) -> &str {
+        self.0.location()
+    }
+
     /// How it stands with the device.
     pub fn presence(&self) -> Presence {
         self.0.subsystem().link.presence()

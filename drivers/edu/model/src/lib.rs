@@ -52,6 +52,11 @@ impl Educational {
         }
     }
 
+    /// The status register, as the driver left it.
+    pub fn status(&self) -> u32 {
+        self.registers.lock().status
+    }
+
     /// Makes the transfer that was held, if there is one.
     pub fn end_transfer(&self, upstream: &Upstream<'_>) {
         let command = std::mem::take(&mut self.registers.lock().dma[DMA_CMD]);
@@ -116,6 +121,7 @@ impl Model for Educational {
             0x64 => registers.sources &= !value,
             0x98 if self.holds_transfers.load(SeqCst) => registers.dma[DMA_CMD] = value,
             0x98 => {
+                registers.status &= !1;
                 drop(registers);
                 self.transfer(value, upstream);
             }

@@ -17,12 +17,14 @@
 use core::ptr::{addr_of, NonNull};
 use core::time::Duration;
 
+use kernel::sync::atomic::{Acquire, Atomic, Relaxed, Release};
 use kernel::{
     alloc::flags::GFP_KERNEL, bindings, error::to_result, ffi::c_char, prelude::*, sync::rcu, time::Jiffies,
     types::Opaque,
 };
 use lifeboat_core::errno::Errno;
 use lifeboat_core::fence::FenceError;
+use lifeboat_core::sched::JobId;
 
 use super::shim;
 use crate::clock::jiffies;
@@ -70,6 +72,17 @@ struct Block {
     fence: Opaque<bindings::dma_fence>,
     driver: Name,
     timeline: Name,
+    /// The parts of its [`Origin`], 0 before it has one.
+    scheduler: Atomic<u64>,
+    job: Atomic<u64>,
+}
+
+/// The job that a fence of ours is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// Number of its scheduler, never 0.
+    pub(crate) scheduler: u64,
+    pub(crate) job: JobId,
 }
 
 static OPS: bindings::dma_fence_ops = bindings::dma_fence_ops {
@@ -122,6 +135,23 @@ impl Fence {
             0 => None,
             status => Some(to_result(status.min(0))),
         }
+    }
+
+    /// The job of a fence of ours that has not signalled, and was submitted.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        // In here the signal may take the operations off, but the fence's memory is ours to read in any
+        // case, since the reference is held.
+        let fence = self.as_ptr();
+        // SAFETY: the reference held keeps the fence valid. The kernel writes the pointer at any time.
+        let ops = unsafe { (&raw const (*fence).ops).read_volatile() };
+        if !core::ptr::eq(ops, &OPS) {
+            return None;
+        }
+        // SAFETY: only fences of a `Block` have these operations.
+        let block = unsafe { &*fence.cast::<Block>() };
+        let scheduler = block.scheduler.load(Acquire);
+        let job = JobId::from_bits(block.job.load(Relaxed));
+        (scheduler != 0).then_some(Origin { scheduler, job })
     }
 
     /// Waits at most so long for the fence to signal. Returns how it ended.
@@ -192,7 +222,10 @@ impl Unsignalled {
     /// ENOMEM; ENODEV if the module is being unloaded.
     pub fn new(timeline: &Timeline, number: u64) -> Result<Self> {
         let Timeline { driver, timeline, shared } = *timeline;
-        let block = KBox::new(Block { fence: Opaque::zeroed(), driver, timeline }, GFP_KERNEL)?;
+        let block = KBox::new(
+            Block { fence: Opaque::zeroed(), driver, timeline, scheduler: Atomic::new(0), job: Atomic::new(0) },
+            GFP_KERNEL,
+        )?;
         // SAFETY: needs nothing.
         if shared && !unsafe { shim::module_get() } {
             return Err(ENODEV);
@@ -214,6 +247,14 @@ impl Unsignalled {
     /// The fence, to wait for.
     pub fn fence(&self) -> Fence {
         self.fence.clone()
+    }
+
+    /// Says what job the fence is of. Called once, by the commit.
+    pub(crate) fn set_origin(&self, origin: Origin) {
+        // SAFETY: the fence is one of a `Block`: `new` made it.
+        let block = unsafe { &*self.fence.as_ptr().cast::<Block>() };
+        block.job.store(origin.job.to_bits(), Relaxed);
+        block.scheduler.store(origin.scheduler, Release);
     }
 
     /// Signals. Does not block. Runs the callbacks of those that wait, so it must not be called by

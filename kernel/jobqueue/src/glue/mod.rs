@@ -15,6 +15,7 @@ mod signalling;
 mod work;
 
 pub(crate) use callback::{Callback, Notify};
+pub(crate) use fence::Origin;
 pub use fence::{Fence, Timeline, Unsignalled};
 pub(crate) use signalling::Signalling;
 pub(crate) use work::call_off;

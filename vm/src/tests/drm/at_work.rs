@@ -2,11 +2,13 @@
 
 use lifeboat_gpu_server::control::Fault;
 use lifeboat_uapi::{CONTEXT_LOST, ContextStatus, Unmap};
+use qapi::qmp;
 
+use crate::card::hotplug;
 use crate::driver::Driver;
 use crate::program::commands::syncobj;
 use crate::program::{Program, refused};
-use crate::suite::bench::Bench;
+use crate::suite::bench::{Bench, CARD};
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
 use crate::tests::drm::desk::Desk;
@@ -30,6 +32,14 @@ pub const TESTS: &[Test] = &[
         plan: NATIVE_GPU,
         alone: true,
         body: pulled_at_work,
+    },
+    Test {
+        name: "drm_server_killed_at_work",
+        shows: "a GPU that dies for good under a program's job: the job, the program and the module end in order",
+        proves: &["FENCE-2", "MAP-1", "LIFE-3"],
+        plan: ACPI_GPU,
+        alone: true,
+        body: server_killed_at_work,
     },
 ];
 
@@ -138,6 +148,31 @@ fn jobs_in_flight(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fai
         wait.wait()?;
     }
     Ok(program.kill()?)
+}
+
+fn server_killed_at_work(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let gpu = bench.take_gpu()?;
+    let driver = bench.driver();
+    driver.load("load=1 health_ms=0")?;
+    driver.is_busy()?;
+    let program = Program::start(&bench.machine.agent)?;
+    let desk = Desk::open(&program, &driver.nodes()?.render)?;
+    let touched = desk.file.map_memory(&desk.buffers[0])?;
+    touched.touch()?;
+    let work = desk.file.start_work(&desk.job, &desk.memory, super::desk::PATTERN)?;
+    until(|| Ok(work.progress()? >= 3 && touched.touches()? >= 3))?;
+    bench.machine.monitor.execute(&qmp::stop {})?;
+    gpu.kill();
+    bench.machine.monitor.execute(&qmp::cont {})?;
+    let since = hotplug::unplug(&bench.machine.monitor, CARD)?;
+    bench.unplugged(since)?;
+    let errno = work.ended()?;
+    expect(errno == ENODEV, || format!("the work ended with errno {errno}"))?;
+    let before = touched.touches()?;
+    until(|| Ok(touched.touches()? >= before + 3))?;
+    desk.file.close()?;
+    program.kill()?;
+    Ok(driver.unload()?)
 }
 
 /// Asks again until something is so.

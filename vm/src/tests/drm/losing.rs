@@ -1,11 +1,14 @@
 //! The ways in which a program's device is lost, and how it returns.
 
 use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lifeboat_gpu_server::control::Fault;
 use lifeboat_guest::wire::Condition;
 
 use crate::card::hotplug::{self, SLOT};
+use crate::guest::qmp::{QmpError, Since};
 use crate::pace;
 use crate::suite::bench::{Bench, CARD, Card};
 use crate::suite::failure::Failure;
@@ -39,6 +42,9 @@ impl fmt::Display for Way {
     }
 }
 
+/// QEMU refuses while the guest is busy with the slot, and tells nobody when it is not.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
 /// What ACPI hotplug can do.
 pub const ACPI_WAYS: [Way; 4] = [Way::Unbind, Way::SysfsRemove, Way::Unplug, Way::FallOff];
 /// What native hotplug adds.
@@ -60,7 +66,7 @@ impl Way {
                 .map(drop)
                 .map_err(Failure::from),
             Self::Unplug => {
-                let since = hotplug::unplug(&bench.machine.monitor, CARD)?;
+                let since = ask_for_it(bench)?;
                 bench.unplugged(since)?;
                 Ok(bench.machine.agent.wait_until(&device, Condition::Absent, pace::HOTPLUG).map(drop)?)
             }
@@ -93,6 +99,19 @@ impl Way {
             }
         }
         driver.works(1)
+    }
+}
+
+/// Asks the slot for its card, as soon as the guest is done with putting it there.
+fn ask_for_it(bench: &Bench<'_>) -> Result<Since, Failure> {
+    let started = Instant::now();
+    loop {
+        match hotplug::unplug(&bench.machine.monitor, CARD) {
+            Err(QmpError::Refused { .. }) if started.elapsed() < bench.limit(pace::HOTPLUG) => {
+                thread::sleep(ASK_AGAIN);
+            }
+            asked => return Ok(asked?),
+        }
     }
 }
 

@@ -5,3 +5,5 @@ pub mod clients;
 pub mod desk;
 pub mod losing;
 pub mod nodes;
+pub mod rules;
+pub mod sharing;

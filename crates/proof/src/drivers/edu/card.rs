@@ -1,7 +1,7 @@
 //! A card that can be plugged in once, and its slot.
 
 use std::io;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock, Weak};
 
 use lifeboat::Bus;
@@ -22,6 +22,7 @@ pub struct Plugged {
     /// Where it is plugged in, once it is.
     slot: OnceLock<Weak<lifeboat_pci_model::Slot>>,
     card: OnceLock<Arc<Model<Educational>>>,
+    is_in: AtomicBool,
 }
 
 /// A slot that lets nobody past the interposer.
@@ -33,8 +34,13 @@ pub struct EduSlot {
 impl Plugged {
     pub(super) fn pull(&self) {
         if let Some(slot) = self.slot.get().and_then(Weak::upgrade) {
+            self.is_in.store(false, SeqCst);
             slot.remove();
         }
+    }
+
+    fn is_present(&self) -> bool {
+        self.is_in.load(SeqCst)
     }
 
     /// The next factorial is never done.
@@ -52,7 +58,17 @@ impl EduCard {
 }
 
 impl Card for EduCard {
+    type Fault = Disturbance<Plugged>;
     type Strike = (u64, Disturbance<Plugged>);
+
+    /// At the next access.
+    fn inject(&self, fault: Disturbance<Plugged>) {
+        self.0.arm(1, fault, Box::new(|| ()));
+    }
+
+    fn is_present(&self) -> bool {
+        self.0.device().is_present()
+    }
 
     fn strike(&self, (at, what): Self::Strike, tell: Box<dyn Fn() + Send + Sync>) {
         self.0.arm(at, what, tell);
@@ -82,6 +98,8 @@ impl Slot for EduSlot {
         if plugged.slot.set(Arc::downgrade(&self.inner)).is_err() {
             return Err("a card is plugged in once".to_owned());
         }
+        self.remove();
+        plugged.is_in.store(true, SeqCst);
         *self.card.lock() = Some(card.0.clone());
         let model = self.inner.insert(lifeboat_edu_model::card(0x100));
         plugged.card.get_or_init(|| model);
@@ -89,6 +107,9 @@ impl Slot for EduSlot {
     }
 
     fn remove(&self) {
+        if let Some(card) = &*self.card.lock() {
+            card.device().is_in.store(false, SeqCst);
+        }
         self.inner.remove();
     }
 

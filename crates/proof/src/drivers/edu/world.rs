@@ -55,7 +55,7 @@ impl subject::World for World {
                 let to_memory = {
                     let mut stock = self.stock.borrow_mut();
                     stock.transfers += 1;
-                    stock.transfers % 2 == 0
+                    stock.transfers.is_multiple_of(2)
                 };
                 self.device.transfer(to_memory, &self.memory)
             }

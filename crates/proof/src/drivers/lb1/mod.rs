@@ -1,19 +1,24 @@
 //! LB1, on its model.
 
+mod clients;
+mod cycle;
 mod world;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum as _;
 use lifeboat::calls::CallInfo;
-use lifeboat::{Bus, CallError, Minor, Module, Policy, Priority};
+use lifeboat::core::class::Presence;
+use lifeboat::{Bus, CallError, Fence, Minor, Module, Policy, Priority, ResetStats};
 use lifeboat_gpu::{Config, Fault, Trigger};
 use lifeboat_lb1_hosted::command::Work;
-use lifeboat_lb1_hosted::{CALLS, Device, DmaBuf, Options, Placement, Submission, module_with};
+use lifeboat_lb1_hosted::{CALLS, Context, Device, DmaBuf, Handle, Options, Placement, Queue, Submission, module_with};
 
 use crate::exhaust::Mode;
-use crate::subject::{Card, Slot, Subject};
+use crate::subject::{Blamed, Card, Role, Slot, Subject, Tortured};
+use crate::torture::{Gust, Kind, Plan};
 use crate::untidy::Untidy;
 
 pub(crate) use world::World;
@@ -164,6 +169,75 @@ impl Subject for Lb1 {
     }
 }
 
+impl Tortured for Lb1 {
+    const CAST: &'static [Role<Self>] = clients::CAST;
+    const JOBS: usize = 2;
+
+    type Context = Context;
+    type User = User;
+
+    fn kinds() -> Vec<Kind> {
+        Kind::value_variants().iter().copied().filter(|kind| !matches!(kind, Kind::Mistake(_))).collect()
+    }
+
+    fn users_module() -> Module {
+        lifeboat_lb1_hosted::module()
+    }
+
+    fn armed(plan: &Plan) -> Vec<(Trigger, Fault)> {
+        cycle::armed(plan)
+    }
+
+    fn storm(plan: &Plan) -> Vec<Gust<Self>> {
+        cycle::storm(plan)
+    }
+
+    fn location(device: &Device) -> &str {
+        &device.info().location
+    }
+
+    fn presence(device: &Device) -> Presence {
+        device.presence()
+    }
+
+    /// No job ends so.
+    fn may_time_out(kind: Kind) -> bool {
+        kind.disturbs_display()
+    }
+
+    /// Switches the display off: what is shown is kept.
+    fn let_go(device: &Device) {
+        // One that is lost shows nothing.
+        let _ = device.open().and_then(|handle| handle.set_mode(None));
+    }
+
+    fn user(device: &Device) -> Option<User> {
+        let handle = device.open().ok()?;
+        let context = handle.create_context().ok()?;
+        let queue = |ring| handle.create_queue(&context, ring, Priority::High).ok();
+        Some(User { queues: [queue(0)?, queue(1)?], _context: context, handle })
+    }
+
+    /// One on each ring.
+    fn jobs(user: &User) -> Vec<Fence> {
+        let job = |queue| user.handle.submit(&Submission::new(queue, &[Work::Nop])).ok();
+        user.queues.iter().filter_map(job).collect()
+    }
+}
+
+/// Asks whether a device works.
+pub struct User {
+    queues: [Queue; 2],
+    _context: Context,
+    handle: Handle,
+}
+
+impl Blamed for Context {
+    fn reset_stats(&self) -> ResetStats {
+        Self::reset_stats(self)
+    }
+}
+
 /// The fault in the model. `moment` is the length of one that ends by itself, `slower` what is added to each slow read. The
 /// reset that lies is armed apart: here is the hang before it.
 pub(crate) fn fault(untidy: Untidy, moment: Duration, slower: Duration) -> Fault {
@@ -187,7 +261,16 @@ pub(crate) fn fault(untidy: Untidy, moment: Duration, slower: Duration) -> Fault
 }
 
 impl Card for lifeboat_gpu::Card {
+    type Fault = Fault;
     type Strike = (Trigger, Fault);
+
+    fn inject(&self, fault: Fault) {
+        Self::inject(self, fault);
+    }
+
+    fn is_present(&self) -> bool {
+        Self::is_present(self)
+    }
 
     fn strike(&self, (when, fault): (Trigger, Fault), tell: Box<dyn Fn() + Send + Sync>) {
         self.schedule_and_tell(when, fault, tell);
@@ -220,8 +303,6 @@ impl Slot for lifeboat_gpu::Slot {
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum as _;
-
     use super::*;
 
     #[test]

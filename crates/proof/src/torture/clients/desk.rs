@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use lifeboat::core::fence::FenceError;
 use lifeboat::{CallError, Fence, Outcome, ResetStatus, WaitError};
-use lifeboat_lb1_hosted::{Context, Device, Handle};
 
+use crate::subject::{Blamed as _, Tortured};
 use crate::torture::activity::Activity;
 use crate::torture::round::{Round, Stage, Standing};
 use crate::torture::verdict::{Verdict, judge};
@@ -22,49 +22,54 @@ const STEPS: u64 = 24;
 const BREAK: Duration = Duration::from_micros(500);
 
 /// A client's place in a cycle.
-pub(crate) struct Desk<'a> {
-    pub(super) round: &'a Round,
+pub struct Desk<'a, S: Tortured> {
+    pub(crate) round: &'a Round<S>,
     /// Whose client it is.
-    pub(super) seat: usize,
-    stage: &'a Stage,
+    pub(crate) seat: usize,
+    stage: &'a Stage<S>,
     activity: &'a Activity,
     steps: Cell<u64>,
 }
 
 /// What a fence may end with besides success and loss.
-#[derive(Default, Clone, Copy)]
-pub(super) struct Work<'a> {
+pub(crate) struct Work<'a, C> {
     /// Whose resets it may suffer from.
-    pub(super) context: Option<&'a Context>,
+    pub(crate) context: Option<&'a C>,
     /// Whether it waits for others, which may fail.
-    pub(super) depends: bool,
+    pub(crate) depends: bool,
 }
 
-impl<'a> Desk<'a> {
-    pub(super) fn new(round: &'a Round, seat: usize, stage: &'a Stage, activity: &'a Activity) -> Self {
+impl<C> Default for Work<'_, C> {
+    fn default() -> Self {
+        Self { context: None, depends: false }
+    }
+}
+
+impl<'a, S: Tortured> Desk<'a, S> {
+    pub(super) fn new(round: &'a Round<S>, seat: usize, stage: &'a Stage<S>, activity: &'a Activity) -> Self {
         Self { round, seat, stage, activity, steps: Cell::new(0) }
     }
 
-    pub(super) fn device(&self) -> &'a Device {
+    pub(crate) fn device(&self) -> &'a S::Device {
         &self.round.devices[self.seat]
     }
 
     /// The same client, at the other device.
-    pub(super) fn neighbour(&self) -> Self {
-        Self { seat: 1 - self.seat, steps: Cell::new(0), ..*self }
+    pub(crate) fn neighbour(&self) -> Self {
+        Self { seat: 1 - self.seat, steps: Cell::new(0), round: self.round, stage: self.stage, activity: self.activity }
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(crate) fn standing(&self) -> Standing {
         self.round.standing(self.seat)
     }
 
     /// How many steps it has made.
-    pub(super) fn steps(&self) -> u64 {
+    pub(crate) fn steps(&self) -> u64 {
         self.steps.get()
     }
 
     /// Whether to go on: the cycle is not over.
-    pub(super) fn goes_on(&self) -> bool {
+    pub(crate) fn goes_on(&self) -> bool {
         let steps = self.steps.get() + 1;
         self.steps.set(steps);
         self.round.step();
@@ -74,25 +79,25 @@ impl<'a> Desk<'a> {
         !self.round.is_over()
     }
 
-    pub(super) fn wrong(&self, what: impl Into<String>) {
+    pub(crate) fn wrong(&self, what: impl Into<String>) {
         let what = what.into();
-        self.stage.wrong(format!("at device {}: {what}", self.device().info().minor));
+        self.stage.wrong(format!("at device {}: {what}", S::minor(self.device())));
     }
 
-    pub(super) fn does(&self, what: &'static str) {
+    pub(crate) fn does(&self, what: &'static str) {
         self.activity.does(what);
     }
 
     /// Makes a call of this name, and judges its answer.
-    pub(super) fn call<T>(&self, name: &'static str, make: impl FnOnce() -> Result<T, CallError>) -> Option<T> {
+    pub(crate) fn call<T>(&self, name: &'static str, make: impl FnOnce() -> Result<T, CallError>) -> Option<T> {
         self.call_of(name, None, make)
     }
 
     /// The same, of a context that may be banned.
-    pub(super) fn call_of<T>(
+    pub(crate) fn call_of<T>(
         &self,
         name: &'static str,
-        context: Option<&Context>,
+        context: Option<&S::Context>,
         make: impl FnOnce() -> Result<T, CallError>,
     ) -> Option<T> {
         let before = self.standing();
@@ -104,14 +109,14 @@ impl<'a> Desk<'a> {
     }
 
     /// Judges an answer.
-    pub(super) fn judge(
+    pub(crate) fn judge(
         &self,
         name: &'static str,
         before: Standing,
         answer: Result<(), CallError>,
-        context: Option<&Context>,
+        context: Option<&S::Context>,
     ) {
-        let right = match judge(name, before, answer) {
+        let right = match judge(S::CALLS, name, before, answer) {
             Verdict::Right => true,
             Verdict::Wrong => false,
             Verdict::IfBanned => context.is_some_and(|context| context.reset_stats().banned),
@@ -128,7 +133,7 @@ impl<'a> Desk<'a> {
 
     /// Somebody has said that the device is lost: then it must become known. The watchdog finds out if not.
     fn expect_loss(&self, whose: &'static str) {
-        while self.device().is_live() {
+        while S::is_live(self.device()) {
             self.activity.does(whose);
             self.wait_for_loss();
         }
@@ -136,17 +141,13 @@ impl<'a> Desk<'a> {
 
     fn wait_for_loss(&self) {
         self.activity.does("waits for the loss that it was told of to be announced");
-        while self.device().is_live() {
+        while S::is_live(self.device()) {
             thread::sleep(POLL);
         }
     }
 
-    pub(super) fn open(&self) -> Option<Handle> {
-        self.call("open", || self.device().open())
-    }
-
     /// Waits for a fence, however long it takes.
-    pub(super) fn wait(&self, fence: &Fence) -> Outcome {
+    pub(crate) fn wait(&self, fence: &Fence) -> Outcome {
         self.activity.waits_for("waits for", fence);
         let waited = fence.wait(FOREVER);
         self.activity.does("goes on");
@@ -161,14 +162,19 @@ impl<'a> Desk<'a> {
     }
 
     /// Waits for a fence of this device, and judges how it ended.
-    pub(super) fn settle(&self, fence: &Fence, work: Work<'_>) -> Outcome {
+    pub(crate) fn settle(&self, fence: &Fence, work: Work<'_, S::Context>) -> Outcome {
         let outcome = self.wait(fence);
         self.judge_outcome(fence, outcome, work);
         outcome
     }
 
-    pub(super) fn judge_outcome(&self, fence: &Fence, outcome: Outcome, Work { context, depends }: Work<'_>) {
-        let stats = context.map(Context::reset_stats);
+    pub(crate) fn judge_outcome(
+        &self,
+        fence: &Fence,
+        outcome: Outcome,
+        Work { context, depends }: Work<'_, S::Context>,
+    ) {
+        let stats = context.map(S::Context::reset_stats);
         let right = match outcome {
             Ok(()) => true,
             Err(FenceError::Lost) => {
@@ -180,7 +186,7 @@ impl<'a> Desk<'a> {
             Err(FenceError::Innocent) => stats.is_some_and(|stats| stats.innocent > 0),
             Err(FenceError::Canceled) => depends || stats.is_some_and(|stats| stats.banned),
             // No job ends so.
-            Err(FenceError::TimedOut) => context.is_none() && self.round.kind.disturbs_display(),
+            Err(FenceError::TimedOut) => context.is_none() && S::may_time_out(self.round.kind),
         };
         if !right {
             self.wrong(format!(

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::desk::Desk;
+use crate::subject::Tortured;
 
 /// How long to wait for somebody who submits.
 const LOOK_AROUND: Duration = Duration::from_millis(1);
@@ -21,7 +22,7 @@ struct Told {
     outcome: Arc<Mutex<Option<Outcome>>>,
 }
 
-pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
+pub(crate) fn work<S: Tortured>(desk: &Desk<'_, S>, random: &mut Rng) {
     while desk.goes_on() {
         desk.does("waits for fences to wait for");
         let fences = desk.round.shared(LOOK_AROUND);
@@ -52,7 +53,7 @@ impl Told {
     }
 
     /// Its fence signals; the callback is run after that, once.
-    fn check(self, desk: &Desk<'_>) {
+    fn check<S: Tortured>(self, desk: &Desk<'_, S>) {
         let outcome = desk.wait(&self.fence);
         desk.does("waits for a callback");
         while self.times.load(SeqCst) == 0 {
@@ -68,7 +69,7 @@ impl Told {
     }
 }
 
-fn wait_by_descriptor(desk: &Desk<'_>, fence: &Fence) {
+fn wait_by_descriptor<S: Tortured>(desk: &Desk<'_, S>, fence: &Fence) {
     let descriptor = match fence.eventfd() {
         Ok(descriptor) => descriptor,
         Err(error) => return desk.wrong(format!("a fence has no descriptor: {error}")),
@@ -83,14 +84,14 @@ fn wait_by_descriptor(desk: &Desk<'_>, fence: &Fence) {
     }
 }
 
-fn wait_for_any(desk: &Desk<'_>, fences: &[Fence]) {
+fn wait_for_any<S: Tortured>(desk: &Desk<'_, S>, fences: &[Fence]) {
     let outcome = desk.wait(&Fence::any(fences.iter().cloned()));
     if !fences.iter().any(|fence| fence.status() == Some(outcome)) {
         desk.wrong(format!("one of several fences ended with {outcome:?}, and none of them did"));
     }
 }
 
-fn wait_for_all(desk: &Desk<'_>, fences: &[Fence]) {
+fn wait_for_all<S: Tortured>(desk: &Desk<'_, S>, fences: &[Fence]) {
     let outcome = desk.wait(&Fence::all(fences.iter().cloned()));
     let outcomes: Option<Vec<Outcome>> = fences.iter().map(Fence::status).collect();
     if outcomes.map(|outcomes| outcomes.into_iter().collect::<Outcome>()) != Some(outcome) {

@@ -22,7 +22,7 @@ fn a_function_without_the_drivers_kind_of_interrupts_is_refused_before_it_is_tou
         let Event::ProbeFailed { error, .. } = event else { panic!("{event:?}") };
         assert_eq!(error, ProbeError::Driver(DriverError::NoInterrupts));
         assert_eq!(Errno::from(error), Errno::EOPNOTSUPP);
-        assert_eq!(card.model().registers.lock().status, 0);
+        assert_eq!(card.model().status(), 0);
         bus.shutdown().unwrap();
         assert_eq!(card.mistakes(), []);
     }

@@ -4,10 +4,10 @@ use fastrand::Rng;
 use lifeboat::core::errno::Errno;
 use lifeboat_lb1_hosted::{CALLS, Placement};
 
-use super::desk::{Desk, Work};
-use crate::drivers::World;
+use super::{Desk, Work};
+use crate::drivers::lb1::World;
 use crate::subject::World as _;
-use crate::torture::round::Standing;
+use crate::torture::Standing;
 
 pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
     let neighbour = desk.neighbour();

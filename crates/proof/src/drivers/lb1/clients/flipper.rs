@@ -5,10 +5,10 @@ use lifeboat::Fence;
 use lifeboat::core::class::Presence;
 use lifeboat_lb1_hosted::{Buffer, Change, Commit, CommitKind, DisplayEvent, Handle, Placement};
 
-use super::desk::{Desk, Work};
-use crate::torture::round::Standing;
+use super::{Desk, Work};
+use crate::torture::Standing;
 
-/// Side of a picture in pixels: that of [`World`](crate::drivers::World)'s, so that whoever shares the display can flip.
+/// Side of a picture in pixels: that of [`World`](crate::drivers::lb1::World)'s, so that whoever shares the display can flip.
 const SIDE: u16 = 32;
 
 struct Show<'a> {

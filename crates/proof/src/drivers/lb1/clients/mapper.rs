@@ -3,8 +3,8 @@
 use fastrand::Rng;
 use lifeboat_lb1_hosted::{Buffer, CpuMap, Handle, Placement};
 
-use super::desk::Desk;
-use crate::torture::round::Standing;
+use super::Desk;
+use crate::torture::Standing;
 
 const PAGES: u64 = 4;
 const PAGE: u64 = 4096;

@@ -4,7 +4,7 @@ use fastrand::Rng;
 use lifeboat::Priority;
 use lifeboat_lb1_hosted::{Capability, Placement};
 
-use super::desk::Desk;
+use super::Desk;
 
 pub(super) fn work(desk: &Desk<'_>, random: &mut Rng) {
     while desk.goes_on() {

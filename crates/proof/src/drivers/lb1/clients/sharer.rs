@@ -5,7 +5,7 @@ use lifeboat::Priority;
 use lifeboat_lb1_hosted::command::{Copy, Work as Command};
 use lifeboat_lb1_hosted::{Buffer, Context, DmaBuf, Handle, Placement, Queue, Submission};
 
-use super::desk::{Desk, Work};
+use super::{Desk, Work};
 
 const BYTES: u32 = 4096;
 

@@ -5,7 +5,7 @@ use lifeboat::{Fence, Priority};
 use lifeboat_lb1_hosted::command::{Copy, Fill, Work as Command};
 use lifeboat_lb1_hosted::{Buffer, Context, Handle, Placement, Queue, Submission};
 
-use super::desk::{Desk, Work};
+use super::{Desk, Work};
 
 /// Bytes of a buffer.
 const BYTES: u32 = 4096;

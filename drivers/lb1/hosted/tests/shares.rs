@@ -1,5 +1,4 @@
 //! A client's share of what others need, too (SCHED-9). A client is an open handle.
-#![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod machine;

@@ -1,6 +1,5 @@
 //! Devices that misbehave untidily: nonsense instead of ones, errors of the bus, slow answers, resets that change the
 //! device, cards that are swapped.
-#![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod machine;

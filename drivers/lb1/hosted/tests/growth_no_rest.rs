@@ -1,7 +1,6 @@
 //! What users have closed leaves nothing behind, however much of it there was (SCHED-13).
 //!
 //! Memory is counted for each thread, and what these tests measure happens on their own.
-#![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod machine;

@@ -12,7 +12,7 @@
 //! | `device` | handles, waits, events, buffers, maps and subscriptions of one device |
 #![allow(clippy::unwrap_used)] // a benchmark that panicked has no figure
 
-#[path = "../../tests/at_once/mod.rs"]
+#[path = "../../../../../crates/lifeboat/tests/at_once/mod.rs"]
 mod at_once;
 mod case;
 mod device;

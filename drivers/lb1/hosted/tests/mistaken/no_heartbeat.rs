@@ -1,6 +1,16 @@
 //! A device whose driver has no heartbeat is watched by what it computes alone (HEALTH-2).
 
-use super::*;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use lifeboat::Module;
+use lifeboat_core::fence::FenceError;
+use lifeboat_core::unplug::Loss;
+use lifeboat_gpu::Fault;
+
+use crate::driver::{At, COMPUTATIONS, NO_HEARTBEAT};
+use crate::machine::{Ended, Plain, bound, options, plugged, telling, turn};
 
 /// As long as it lives, devices have no heartbeat.
 struct NoHeartbeat;

@@ -1,5 +1,4 @@
 //! Any sequence of calls with any arguments, at devices that come and go. The fuzz target `calls` looks further.
-#![cfg(not(shuttle))]
 
 mod random;
 

@@ -1,7 +1,6 @@
 //! What is left of a device in a fence of somebody else, who may never signal it: next to nothing.
 //!
 //! All allocations of the process are counted, so that this file has one test.
-#![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod machine;

@@ -141,7 +141,7 @@ fn health_3_and_life_5_the_shutdown_of_a_device_that_answers_runs_first_in_the_c
         None
     };
     let module = lifeboat_lb1_hosted::module();
-    let binding = module.probe(&Interposer::on(function, hook), options()).unwrap();
+    let binding = module.probe(&Interposer::on(function, hook), &options(), Listeners::none()).unwrap();
     log.lock().unwrap().clear();
     let report = binding.unplug(Loss::Unbound).unwrap();
     assert!(report.device_alive);

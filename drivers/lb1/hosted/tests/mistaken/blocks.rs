@@ -3,15 +3,23 @@
 //! It stands still until the test lets it go, so no verdict is a matter of time: what must happen meanwhile happens, or
 //! the wait for it fails.
 
-use std::sync::mpsc::channel;
-use std::sync::{Condvar, mpsc};
+use std::sync::mpsc::{self, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use lifeboat_gpu::Violation;
+use lifeboat::sched::{NewJob, RingIndex};
+use lifeboat::subsystem::{Notes, Subsystem};
+use lifeboat::{Base, Binding, Bus, Counts, Event, Kind, Listeners, Module, Policy, ProbeError, UnplugReport};
+use lifeboat_core::sched::Priority;
+use lifeboat_core::unplug::Loss;
+use lifeboat_core::vitals::Watch;
+use lifeboat_driver::DriverError;
+use lifeboat_gpu::{Card, Fault, Slot, Violation};
+use lifeboat_lb1::command::Work;
 
-use super::*;
-use lifeboat::{Bus, Counts, Event, Kind, Listeners, UnplugReport};
+use crate::driver::{Armed, At, BLOCKS};
+use crate::machine::{Job, LONG, Plain, Sound, device, in_slot, options, submit, telling, turn};
 
 /// How long the driver may take in these tests. Much longer than it does take when it is not to block.
 const LIMIT: Duration = Duration::from_millis(300);
@@ -32,7 +40,7 @@ fn held() -> MutexGuard<'static, Held> {
 }
 
 /// The driver stands still here.
-pub(super) fn until_let_go() {
+pub(crate) fn until_let_go() {
     let mut held = held();
     held.count += 1;
     CHANGED.notify_all();
@@ -122,21 +130,66 @@ fn assert_well_behaved(card: &Card, at: At) {
     assert_eq!(wrong.count(), 0, "{at:?}: {:?}", card.witness().violations());
 }
 
+/// A card in a slot, and a module that has both drivers for it.
+struct Machine {
+    card: Arc<Card>,
+    slot: Arc<Slot>,
+    module: Module,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let (card, slot) = in_slot("0000:01:00.0");
+        let mut module = Module::new();
+        module.register::<Plain>(());
+        module.register::<Sound>(());
+        Self { card, slot, module }
+    }
+
+    /// Binds the device with short limits; gives where its loss is reported, too.
+    fn bind(&self) -> (Binding, mpsc::Receiver<Loss>) {
+        let (lost, told) = channel();
+        (self.module.probe(&self.slot.function().unwrap(), &short_limits(), telling(lost)).unwrap(), told)
+    }
+
+    /// Binds the device to the driver that makes mistakes, while it makes none.
+    fn bind_again(&self) -> Binding {
+        self.module.probe(&self.slot.function().unwrap(), &patient(), Listeners::none()).unwrap()
+    }
+
+    /// A device of the same module whose driver makes no mistake, and its card.
+    fn neighbour(&self) -> (Arc<Card>, Binding) {
+        let (card, slot) = in_slot("0000:02:00.0");
+        (card, self.module.probe_as::<Sound>(&slot.function().unwrap(), &patient(), Listeners::none()).unwrap())
+    }
+
+    /// A probe that must fail, though the driver stands still.
+    fn probe_fails(self) -> (Self, ProbeError) {
+        in_time("the probe", move || {
+            let error =
+                self.module.probe(&self.slot.function().unwrap(), &short_limits(), Listeners::none()).unwrap_err();
+            (self, error)
+        })
+    }
+
+    /// Nothing is left of any device, and the card has seen no mistake.
+    fn finish(self, at: At) {
+        wait_for_counts(&self.module, &Counts::new());
+        self.module.unload().unwrap_or_else(|holders| panic!("{at:?}: {holders}"));
+        assert_well_behaved(&self.card, at);
+    }
+}
+
 /// The driver of a device that is bound blocks, wherever it is called from. If the watchdog is to find that, `expected` is
 /// true; if not, the unplug is asked for, and the driver blocks in there.
 fn bound_blocks(at: At, expected: bool) -> Arc<UnplugReport> {
-    let (card, slot) = in_slot("0000:01:00.0");
-    let (_other_card, other) = in_slot("0000:02:00.0");
-    let mut module = Module::new();
-    module.register::<Plain>(());
-    module.register::<Sound>(());
-    let other = module.probe_as::<Sound>(&other.function().unwrap(), &patient(), Listeners::none()).unwrap();
-    let (lost, told) = mpsc::channel();
-    let binding = module.probe(&slot.function().unwrap(), &short_limits(), telling(lost)).unwrap();
+    let machine = Machine::new();
+    let (_other_card, other) = machine.neighbour();
+    let (binding, told) = machine.bind();
     let base = device::<Plain>(&binding);
     let queue = base.scheduler().queue(RingIndex(0), Priority::Normal).unwrap();
     if matches!(at, At::ResetDevice | At::ResetDeviceStep) {
-        card.inject(Fault::FailedReset);
+        machine.card.inject(Fault::FailedReset);
     }
     let mut blocking = Blocking::arm(at);
     let fences = [submit(&base, 1, Work::Hang), submit(&base, 0, Work::Nop)];
@@ -159,16 +212,14 @@ fn bound_blocks(at: At, expected: bool) -> Arc<UnplugReport> {
 
     // The next binding of the same function, while the first one's driver still stands in it.
     blocking.disarm();
-    let again = module.probe(&slot.function().unwrap(), &patient(), Listeners::none()).unwrap();
+    let again = machine.bind_again();
     works::<Plain>(&again);
     drop(blocking);
     works::<Plain>(&again);
     works::<Sound>(&other);
 
     drop((fences, queue, base, again, other));
-    wait_for_counts(&module, &Counts::new());
-    module.unload().unwrap_or_else(|holders| panic!("{at:?}: {holders}"));
-    assert_well_behaved(&card, at);
+    machine.finish(at);
     report
 }
 
@@ -221,10 +272,8 @@ fn drv_3_a_shutdown_that_never_returns_does_not_keep_the_unplug() {
 #[test]
 fn drv_3_a_shutdown_that_never_returns_does_not_keep_the_unplug_while_the_worker_is_kept_elsewhere() {
     let _turn = turn();
-    let (card, function) = plugged();
-    let mut module = Module::new();
-    module.register::<Plain>(());
-    let binding = module.probe(&function, &short_limits(), Listeners::none()).unwrap();
+    let machine = Machine::new();
+    let (binding, _told) = machine.bind();
     let base = device::<Plain>(&binding);
     let (go_on, goes_on) = mpsc::channel::<()>();
     let (called, is_called) = mpsc::channel();
@@ -239,21 +288,19 @@ fn drv_3_a_shutdown_that_never_returns_does_not_keep_the_unplug_while_the_worker
     Blocking::is_met(At::ShutDownStep);
     assert!(report.threads_held.is_some() && !report.device_alive, "{report:?}");
     drop((blocking, go_on, fence, base));
-    wait_for_counts(&module, &Counts::new());
-    assert_well_behaved(&card, At::ShutDownStep);
+    machine.finish(At::ShutDownStep);
 }
 
 #[test]
 fn drv_3_a_dump_that_never_ends_does_not_keep_the_unplug() {
     let _turn = turn();
     for at in [At::Presence, At::Read] {
-        let (card, function) = plugged();
-        let mut module = Module::new();
-        module.register::<Plain>(());
+        let machine = Machine::new();
         // Nobody asks the driver anything but the dump.
         let watch = Watch { period: LONG, stalls: 3 };
         let quiet = Policy { watch, driver_limit: Duration::MAX, ..short_limits() };
-        let binding = Arc::new(module.probe(&function, &quiet, Listeners::none()).unwrap());
+        let binding =
+            Arc::new(machine.module.probe(&machine.slot.function().unwrap(), &quiet, Listeners::none()).unwrap());
         let blocking = Blocking::arm(at);
         let report = in_time("the unplug", {
             let binding = binding.clone();
@@ -262,19 +309,16 @@ fn drv_3_a_dump_that_never_ends_does_not_keep_the_unplug() {
         Blocking::is_met(at);
         assert!(report.threads_held.is_some() && report.overstay.is_none(), "{at:?}: {report:?}");
         drop((blocking, binding));
-        wait_for_counts(&module, &Counts::new());
-        assert_well_behaved(&card, at);
+        machine.finish(at);
     }
 }
 
 #[test]
 fn drv_3_a_call_that_never_returns_from_the_driver_is_named_and_the_device_is_lost() {
     let _turn = turn();
-    let (card, function) = plugged();
-    let mut module = Module::new();
-    module.register::<Plain>(());
-    let (lost, told) = mpsc::channel();
-    let binding = Arc::new(module.probe(&function, &short_limits(), telling(lost)).unwrap());
+    let machine = Machine::new();
+    let (binding, told) = machine.bind();
+    let binding = Arc::new(binding);
     let blocking = Blocking::arm(At::Read);
     let caller = binding.clone();
     let call = thread::Builder::new().name("a caller".to_owned()).spawn(move || drop(caller.dump())).unwrap();
@@ -290,72 +334,51 @@ fn drv_3_a_call_that_never_returns_from_the_driver_is_named_and_the_device_is_lo
     drop(blocking);
     call.join().unwrap();
     drop(binding);
-    wait_for_counts(&module, &Counts::new());
-    assert_well_behaved(&card, At::Read);
+    machine.finish(At::Read);
 }
 
 #[test]
 fn drv_3_a_probe_that_never_returns_fails_and_the_function_can_be_bound_again() {
     let _turn = turn();
     for at in [At::Info, At::Rings, At::RingShape, At::Ring, At::BringUp, At::BringUpStep] {
-        let (card, slot) = in_slot("0000:01:00.0");
-        let (_other_card, other) = in_slot("0000:02:00.0");
-        let mut module = Module::new();
-        module.register::<Plain>(());
-        module.register::<Sound>(());
-        let other = module.probe_as::<Sound>(&other.function().unwrap(), &patient(), Listeners::none()).unwrap();
+        let machine = Machine::new();
+        let (_other_card, other) = machine.neighbour();
         let mut blocking = Blocking::arm(at);
-        let (module, error) = in_time("the probe", {
-            let function = slot.function().unwrap();
-            move || {
-                let error = module.probe(&function, &short_limits(), Listeners::none()).unwrap_err();
-                (module, error)
-            }
-        });
+        let (machine, error) = machine.probe_fails();
         assert_eq!(error, STUCK, "{at:?}");
         works::<Sound>(&other);
         // The thread that was left behind counts: it runs code of the module.
-        assert_eq!(module.counts()[&Kind::BINDING], 2, "{at:?}");
+        assert_eq!(machine.module.counts()[&Kind::BINDING], 2, "{at:?}");
 
         blocking.disarm();
-        let again = module.probe(&slot.function().unwrap(), &patient(), Listeners::none()).unwrap();
+        let again = machine.bind_again();
         works::<Plain>(&again);
         drop(blocking);
-        wait_for_counts(&module, &Counts::from([(Kind::BINDING, 2), (Kind::DEVICE, 2)]));
+        wait_for_counts(&machine.module, &Counts::from([(Kind::BINDING, 2), (Kind::DEVICE, 2)]));
         works::<Plain>(&again);
         works::<Sound>(&other);
         drop((again, other));
-        wait_for_counts(&module, &Counts::new());
-        module.unload().unwrap_or_else(|holders| panic!("{at:?}: {holders}"));
-        assert_well_behaved(&card, at);
+        machine.finish(at);
     }
 }
 
 #[test]
 fn drv_3_a_device_that_is_not_brought_up_is_given_up_though_its_shutdown_never_returns() {
     let _turn = turn();
-    let (card, function) = plugged();
-    let mut module = Module::new();
-    module.register::<Plain>(());
+    let machine = Machine::new();
     // The probe fails at the reset, and brings the device to rest.
-    card.inject(Fault::FailedReset);
+    machine.card.inject(Fault::FailedReset);
     let blocking = Blocking::arm(At::ShutDownStep);
-    let (module, error) = in_time("the probe", move || {
-        let error = module.probe(&function, &short_limits(), Listeners::none()).unwrap_err();
-        (module, error)
-    });
+    let (machine, error) = machine.probe_fails();
     assert_eq!(error, STUCK);
     drop(blocking);
-    wait_for_counts(&module, &Counts::new());
-    assert_well_behaved(&card, At::ShutDownStep);
+    machine.finish(At::ShutDownStep);
 }
 
 #[test]
 fn drv_3_a_bus_tells_of_a_driver_that_never_returns_and_binds_the_device_again() {
     let _turn = turn();
-    let (card, slot) = in_slot("0000:01:00.0");
-    let mut module = Module::new();
-    module.register::<Plain>(());
+    let Machine { card, slot, module } = Machine::new();
     let mut bus = Bus::new(module, short_limits());
     let events = bus.subscribe();
     let mut blocking = Blocking::arm(At::BringUpStep);

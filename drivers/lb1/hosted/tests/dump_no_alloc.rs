@@ -2,7 +2,6 @@
 //! wedged (WEDGE-5), when there may be no memory.
 //!
 //! All allocations of the process are counted, so that this file has one test.
-#![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
 mod machine;

@@ -1,7 +1,16 @@
 //! Each ring of a device has the credits that its driver gives it (SCHED-11).
 
-use super::*;
-use lifeboat::sched::SubmitError;
+use std::sync::Arc;
+
+use lifeboat::sched::{NewJob, RingIndex, SubmitError};
+use lifeboat::subsystem::Notes;
+use lifeboat::{Listeners, Module};
+use lifeboat_core::sched::Priority;
+use lifeboat_core::unplug::Loss;
+use lifeboat_lb1::command::Work;
+
+use crate::driver::{Armed, At, NONSENSE};
+use crate::machine::{Job, LONG, Plain, device, options, plugged, turn};
 
 #[test]
 fn sched_11_a_small_ring_makes_no_other_smaller() {
