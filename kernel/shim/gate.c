@@ -4,6 +4,8 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/lockdep.h>
+#include <linux/slab.h>
+#include <linux/tracepoint.h>
 #include <drm/drm_modeset_lock.h>
 
 #include "shim.h"
@@ -45,23 +47,48 @@ void lifeboat_shim_assert_inside(void)
 }
 
 /*
- * Makes each order that is right once: the gate is inside of modeset locks, and inside of what fences need to be signalled. The
- * first that has them the other way round closes a circle.
+ * Makes the order that is right once: the gate is inside of modeset locks. The first that has it the other way round closes a
+ * circle.
  */
 void lifeboat_shim_teach_order(void)
 {
 	struct drm_modeset_lock modeset;
-	bool cookie;
-
-	cookie = dma_fence_begin_signalling();
-	lifeboat_shim_gate_drains();
-	dma_fence_end_signalling(cookie);
 
 	drm_modeset_lock_init(&modeset);
 	drm_modeset_lock(&modeset, NULL);
 	lifeboat_shim_gate_drains();
 	drm_modeset_unlock(&modeset);
 	drm_modeset_lock_fini(&modeset);
+}
+
+static struct tracepoint *waits;
+
+/* `dma_fence_wait_start`, which modules cannot name. */
+static void find_waits(struct tracepoint *tracepoint, void *unused)
+{
+	if (!strcmp(tracepoint->name, "dma_fence_wait_start"))
+		waits = tracepoint;
+}
+
+/* Somebody begins to wait for a fence, which may have signalled. */
+static void lifeboat_shim_on_wait(void *unused, struct dma_fence *fence)
+{
+	lockdep_assert(!lock_is_held(&gate));
+}
+
+void lifeboat_shim_watch_waits(void)
+{
+	for_each_kernel_tracepoint(find_waits, NULL);
+	if (waits && tracepoint_probe_register(waits, lifeboat_shim_on_wait, NULL))
+		waits = NULL;
+}
+
+void lifeboat_shim_unwatch_waits(void)
+{
+	if (!waits)
+		return;
+	tracepoint_probe_unregister(waits, lifeboat_shim_on_wait, NULL);
+	tracepoint_synchronize_unregister();
 }
 
 static const char *mistake_name(struct dma_fence *fence)

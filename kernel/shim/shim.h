@@ -39,6 +39,8 @@ void lifeboat_shim_ownership_ends(void);
 void lifeboat_shim_gate_drains(void);
 void lifeboat_shim_assert_inside(void);
 void lifeboat_shim_teach_order(void);
+void lifeboat_shim_watch_waits(void);
+void lifeboat_shim_unwatch_waits(void);
 void lifeboat_shim_mistake_fence(void);
 void lifeboat_shim_mistake_reservation(void);
 void lifeboat_shim_mistake_modeset(void);

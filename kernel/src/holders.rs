@@ -29,8 +29,7 @@ pub(crate) enum Kind {
     Map,
     /// A buffer that was exported.
     Export,
-    /// A fence that has not signalled.
-    #[allow(dead_code)] // until programs submit jobs
+    /// A fence that has not signalled, or whose job the hardware has not given back.
     Fence,
 }
 

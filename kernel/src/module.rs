@@ -91,14 +91,15 @@ struct Lifeboat {
     holders: File<Arc<Shared>>,
     devices: Devices,
     registered: Registered,
+    watch: lint::Watch,
 }
 
 impl InPlaceModule for Lifeboat {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
-            lint::teach_order();
             let shared = Shared::new()?;
             Ok(try_pin_init!(Self {
+                watch: lint::Watch::begin(),
                 registered: Registered::new(shared.clone(), module),
                 devices: Devices::new(module),
                 removals <- debugfs::removals(&shared),

@@ -6,6 +6,7 @@
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_driver::gpu::ContextId;
 
+use crate::holders::{Hold, Kind};
 use crate::job::Keep;
 use crate::memory::{Memory, Retained, Table};
 use crate::numbers::Number;
@@ -26,6 +27,8 @@ pub(super) struct Used {
     space: Arc<Space>,
     /// Buffers that are unmapped before the job has ended.
     _retained: Retained,
+    /// The job's fence holds the module until it signals, which is before this is dropped.
+    _hold: Hold,
 }
 
 impl Space {
@@ -48,7 +51,8 @@ impl Drop for Space {
 impl Used {
     /// For a job that is submitted now.
     pub(super) fn new(space: &Arc<Space>) -> Result<Arc<dyn Keep>> {
-        Ok(Arc::new(Self { space: space.clone(), _retained: space.table.retained() }, GFP_KERNEL)?)
+        let hold = space.memory.holding().hold(Kind::Fence);
+        Ok(Arc::new(Self { space: space.clone(), _retained: space.table.retained(), _hold: hold }, GFP_KERNEL)?)
     }
 }
 

@@ -2,10 +2,11 @@
 
 //! What lockdep is told of the gate. Nothing happens in a kernel without lockdep.
 //!
-//! The kernel's own annotations do not report the mistakes that a gate invites. A wait for a fence drops the annotation that would
-//! show who waits, and SRCU's own is not tied to fences. So the gate has a class of its own, and lockdep learns once, when the
-//! module is loaded, what is outside of it: modeset locks, and whatever a fence needs to be signalled. From then on the first
-//! section that waits for a fence, or takes a modeset lock, closes a circle, and is reported with both places, without a deadlock.
+//! The kernel's own annotations do not report the mistakes that a gate invites: SRCU's section is tied neither to fences nor to modeset
+//! locks. So the gate has a class of its own. Lockdep is shown once, when the module is loaded, that the gate lies inside of modeset
+//! locks; the first section that takes one closes a circle, and is reported with both places, without a deadlock. A wait for a fence is
+//! seen by the kernel's tracepoint of such waits. It cannot be told as an order: memory reclaim may wait for fences, so lockdep
+//! would report every allocation in a section.
 
 use kernel::types::NotThreadSafe;
 
@@ -65,9 +66,22 @@ pub(crate) fn assert_inside() {
     tell!(lifeboat_shim_assert_inside);
 }
 
-/// Shows lockdep what is right. Called once.
-pub(crate) fn teach_order() {
-    tell!(lifeboat_shim_teach_order);
+/// While this lives, waits for fences in sections are reported.
+pub(crate) struct Watch(());
+
+impl Watch {
+    /// Shows lockdep what is right, and begins. Called once, by the module's init.
+    pub(crate) fn begin() -> Self {
+        tell!(lifeboat_shim_teach_order);
+        tell!(lifeboat_shim_watch_waits);
+        Self(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        tell!(lifeboat_shim_unwatch_waits);
+    }
 }
 
 /// Whether this kernel has lockdep, so that anything is reported.

@@ -71,6 +71,8 @@ extern "C" {
     pub(super) fn lifeboat_shim_gate_drains();
     pub(super) fn lifeboat_shim_assert_inside();
     pub(super) fn lifeboat_shim_teach_order();
+    pub(super) fn lifeboat_shim_watch_waits();
+    pub(super) fn lifeboat_shim_unwatch_waits();
     pub(super) fn lifeboat_shim_mistake_fence();
     pub(super) fn lifeboat_shim_mistake_reservation();
     pub(super) fn lifeboat_shim_mistake_modeset();

@@ -98,6 +98,11 @@ impl Memory {
         )
     }
 
+    /// The programs' holds on the device.
+    pub(crate) fn holding(&self) -> &Arc<Holding> {
+        &self.holding
+    }
+
     /// Takes back what the binding has lent: the device reaches no buffer any more. Bus mastering is off, and the gate is
     /// shut, so nobody asks for more.
     pub(crate) fn release(&self) {

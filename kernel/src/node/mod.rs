@@ -75,7 +75,6 @@ pub(crate) struct File {
 }
 
 /// What a handler gets.
-#[allow(dead_code)] // until there are contexts and buffers
 pub(crate) struct Call<'a> {
     pub(crate) device: &'a Arc<Device>,
     pub(crate) file: &'a File,
