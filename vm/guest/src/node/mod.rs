@@ -191,3 +191,56 @@ impl Error {
         Failure { errno, message: format!("{request}: {self}") }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
+
+    use lifeboat_uapi::{Info, Map};
+
+    use super::*;
+    use crate::wire::Request;
+
+    #[test]
+    fn requests_arrive_as_they_were_sent() {
+        let job = request::Job {
+            context: 1,
+            ring: 0,
+            priority: 1,
+            flags: 0,
+            commands: vec![0, 255],
+            command_bytes: 2,
+            waits: vec![lifeboat_uapi::Sync { handle: -1, flags: 1, point: u64::MAX }],
+            signals: Vec::new(),
+            timeout_ms: 0,
+        };
+        let map = Map { address: u64::MAX - 4095, ..Map::default() };
+        for node in [
+            NodeRequest::Open { file: 0, path: "/dev/dri/renderD128".into() },
+            NodeRequest::Call { file: 0, call: Call::Info(Info::default()) },
+            NodeRequest::Call { file: 0, call: Call::Map(map) },
+            NodeRequest::Submit { file: 0, job, times: 100 },
+        ] {
+            let request = Request::Within { process: 7, request: Box::new(Request::Node { request: node }) };
+            let line = serde_json::to_string(&request).unwrap();
+            assert!(!line.contains('\n'));
+            assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn a_number_that_nothing_has_is_no_errno_of_the_kernel() {
+        let nodes = Nodes::default();
+        let failure = nodes.carry_out(&NodeRequest::Version { file: 3 }).unwrap_err();
+        assert_eq!(failure.errno, None);
+        let failure = nodes.carry_out(&NodeRequest::Open { file: 3, path: "/no/such/node".into() }).unwrap_err();
+        assert_eq!(failure.errno, Some(2));
+        // What is no node of DRM answers as such.
+        nodes.carry_out(&NodeRequest::Open { file: 3, path: "/dev/null".into() }).unwrap();
+        let failure = nodes.carry_out(&NodeRequest::Version { file: 3 }).unwrap_err();
+        assert_eq!(failure.errno, Some(25), "{failure}");
+        nodes.carry_out(&NodeRequest::Close { file: 3 }).unwrap();
+        // A work that has not begun.
+        assert_eq!(nodes.carry_out(&NodeRequest::Progress { work: 1 }), Ok(Outcome::Number(0)));
+    }
+}

@@ -157,7 +157,8 @@ fn server_killed_at_work(bench: &mut Bench<'_>) -> Result<(), Failure> {
     driver.is_busy()?;
     let program = Program::start(&bench.machine.agent)?;
     let desk = Desk::open(&program, &driver.nodes()?.render)?;
-    let touched = desk.file.map_memory(&desk.buffers[0])?;
+    // No buffer of the job's, whose result would be touched.
+    let touched = desk.file.map_memory(&desk.file.buffer(desk.buffers[0].size, 0)?)?;
     touched.touch()?;
     let work = desk.file.start_work(&desk.job, &desk.memory, super::desk::PATTERN)?;
     until(|| Ok(work.progress()? >= 3 && touched.touches()? >= 3))?;

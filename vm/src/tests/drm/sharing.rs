@@ -64,8 +64,9 @@ fn shared_buffers(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let again = handle(desk.file.import(exported)?)?;
     expect(again == desk.buffers[1].handle, || format!("the own buffer has handle {again}"))?;
     let late = vgem.export(handle(vgem.import(of_vgem)?)?)?;
-    let fresh = theirs_imports(&guest, &owner, late, &theirs)?;
-    expect(fresh == ENODEV, || format!("importing a foreign buffer after the loss ends with errno {fresh}"))?;
+    let taken = guest.take(&owner, late)?;
+    let errno = refused(theirs.import(taken))?;
+    expect(errno == ENODEV, || format!("importing a foreign buffer after the loss ends with errno {errno}"))?;
     desk.file.export(desk.buffers[0].handle)?;
 
     // An exported buffer holds the module after its programs' files are gone.
@@ -76,17 +77,6 @@ fn shared_buffers(bench: &mut Bench<'_>) -> Result<(), Failure> {
     guest.kill()?;
     owner.kill()?;
     Ok(driver.unload()?)
-}
-
-/// The errno with which a program may not import a descriptor of another program.
-fn theirs_imports(
-    program: &Program<'_>,
-    owner: &Program<'_>,
-    descriptor: u32,
-    file: &crate::program::file::File<'_>,
-) -> Result<i32, Failure> {
-    let taken = program.take(owner, descriptor)?;
-    refused(file.import(taken))
 }
 
 fn handle(number: i64) -> Result<u32, Failure> {
