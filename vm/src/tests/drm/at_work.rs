@@ -137,7 +137,9 @@ fn jobs_in_flight(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fai
         let result = wait?.wait()?.number()?;
         expect(result == -i64::from(ENODEV), || format!("a wait for a job ended with {result}"))?;
     }
-    let woken = poll.wait()?.number()?;
+    let reply = poll.wait()?;
+    expect(reply.took < crate::pace::DRIVER, || "poll() was not woken".to_owned())?;
+    let woken = reply.number()?;
     expect(woken & (8 | 16) == 8 | 16, || format!("poll() of the node woke with {woken:#x}"))?;
     let woken = poll_sync_file.wait()?.number()?;
     expect(woken == 1, || format!("poll() of a sync_file woke with {woken:#x}"))?;
