@@ -5,7 +5,7 @@
 use kernel::{device::Core, pci, prelude::*, sync::Arc};
 use lifeboat_driver::{gpu::Gpu, Driver, Duty};
 
-use crate::device::{Device, State};
+use crate::device::{Device, DeviceState};
 use crate::drive::Stopped;
 use crate::glue::Interrupts;
 use crate::interrupt::Handler;
@@ -42,7 +42,7 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
     device.load.open(&device.engine, |ring| device.rings.lock().workspace(ring).ok())?;
     selftest::run(device)?;
     // The device may have been lost meanwhile.
-    if !device.change(State::Probing, State::Ready) {
+    if !device.change(DeviceState::Probing, DeviceState::Ready) {
         return Err(ENODEV);
     }
     dev_info!(

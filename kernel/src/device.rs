@@ -55,7 +55,7 @@ pub(crate) trait Lose: Send + Sync {
 /// State of a device: a word in its file `state` in debugfs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum State {
+pub(crate) enum DeviceState {
     Probing,
     Ready,
     /// The device answers, but is not well.
@@ -66,7 +66,7 @@ pub(crate) enum State {
     Removed,
 }
 
-impl State {
+impl DeviceState {
     const ALL: [(Self, &'static str); 5] = [
         (Self::Probing, "probing"),
         (Self::Ready, "ready"),
@@ -167,7 +167,7 @@ impl Device {
                 counters,
                 link,
                 info,
-                state: Atomic::new(State::Probing as u32),
+                state: Atomic::new(DeviceState::Probing as u32),
             }),
             GFP_KERNEL,
         )
@@ -204,16 +204,16 @@ impl Device {
 
     pub(crate) fn state_name(&self) -> &'static str {
         let state = self.state.load(Acquire);
-        State::ALL.iter().find(|(candidate, _)| *candidate as u32 == state).map_or("?", |(_, name)| name)
+        DeviceState::ALL.iter().find(|(candidate, _)| *candidate as u32 == state).map_or("?", |(_, name)| name)
     }
 
     /// Enters a state from which there is no way back.
-    pub(crate) fn end_in(&self, state: State) {
+    pub(crate) fn end_in(&self, state: DeviceState) {
         self.state.store(state as u32, Release);
     }
 
     /// Changes between the states of a living device. `false` if it was not in `from`.
-    pub(crate) fn change(&self, from: State, to: State) -> bool {
+    pub(crate) fn change(&self, from: DeviceState, to: DeviceState) -> bool {
         self.state.cmpxchg(from as u32, to as u32, Full).is_ok()
     }
 }

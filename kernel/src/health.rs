@@ -14,7 +14,7 @@ use lifeboat_driver::{Driver, DriverError, Identity};
 use lifeboat_pci::BusError;
 
 use crate::clock::jiffies;
-use crate::device::{Device, State, HEALTH};
+use crate::device::{Device, DeviceState, HEALTH};
 use crate::glue::Enabled;
 use crate::registration::Driven;
 use crate::watcher::period;
@@ -73,7 +73,7 @@ fn poll(device: &Arc<Device>) {
             return device.report_loss(Loss::Replaced);
         }
         Health::Alive { .. } => {
-            if device.change(State::Suspect, State::Ready) {
+            if device.change(DeviceState::Suspect, DeviceState::Ready) {
                 dev_notice!(device.pci, "the device is well again\n");
             }
         }
@@ -93,7 +93,7 @@ fn poll(device: &Arc<Device>) {
 }
 
 fn suspect(device: &Device, why: &str) {
-    if device.change(State::Ready, State::Suspect) {
+    if device.change(DeviceState::Ready, DeviceState::Suspect) {
         dev_warn!(device.pci, "the device is suspect: {why}\n");
     }
 }

@@ -13,7 +13,7 @@ use lifeboat_core::unplug::{Loss, Teardown};
 use lifeboat_driver::Driver;
 
 use crate::clock::Clock;
-use crate::device::{Device, State, HEALTH, LOAD};
+use crate::device::{Device, DeviceState, HEALTH, LOAD};
 use crate::drive::drive_at_the_end;
 use crate::glue::{disable, disable_delayed};
 use crate::registration::Driven;
@@ -44,7 +44,7 @@ impl Teardown for Shell {
         self.stopwatch = Stopwatch::start();
         let device = &self.device;
         device.gate.shut(loss);
-        device.end_in(State::Gone);
+        device.end_in(DeviceState::Gone);
         device.removal.lock().loss = loss;
         device.load.set(false);
         device.engine.lose();
@@ -117,7 +117,7 @@ impl Teardown for Shell {
         device.memory.release();
         let enabled = device.enabled.lock().take();
         drop(enabled);
-        device.end_in(State::Removed);
+        device.end_in(DeviceState::Removed);
         self.lap(Step::Release);
     }
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whether the user wants to stop. Clones share it.
 #[derive(Clone, Default)]
-pub struct Interrupt(Arc<Shared>);
+pub struct Interrupt(Arc<InterruptInner>);
 
 #[derive(Default)]
-struct Shared {
+struct InterruptInner {
     requested: AtomicBool,
     listeners: Mutex<Vec<Box<dyn Fn() + Send>>>,
 }

@@ -3,7 +3,7 @@
 //!
 //! The path of every loss takes such a device out of use, up to the cut: DMA is off, every fence
 //! has signalled, shared state is clean, and maps lead to nothing. Only then may the driver send
-//! the event that asks for help. This order is enforced by a type: an [`Event`] is made from a
+//! the event that asks for help. This order is enforced by a type: a [`WedgeEvent`] is made from a
 //! [`Cut`] (WEDGE-1). The device stays present and refuses work until an operator recovers it.
 //!
 //! ```
@@ -120,12 +120,12 @@ const TEXT: usize = 7 + 36 + 1 + 4 + 10 + 1 + 5 + TASK_NAME + 1;
 /// Event of a wedged device: variables as the kernel sends them, each ended by a zero byte. The
 /// event is made without allocation and in any context (WEDGE-5).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Event {
+pub struct WedgeEvent {
     text: [u8; TEXT],
     len: usize,
 }
 
-impl Event {
+impl WedgeEvent {
     /// Creates the event of a device that has been cut off.
     pub fn new<T: Teardown>(_proof: &Cut<T>, methods: Methods, task: Option<Task<'_>>) -> Self {
         let mut event = Self { text: [0; TEXT], len: 0 };
@@ -156,7 +156,7 @@ impl Event {
     }
 }
 
-impl fmt::Write for Event {
+impl fmt::Write for WedgeEvent {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.len + text.len();
         self.text.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
@@ -165,7 +165,7 @@ impl fmt::Write for Event {
     }
 }
 
-impl fmt::Debug for Event {
+impl fmt::Debug for WedgeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.variables()).finish()
     }
@@ -227,9 +227,9 @@ mod tests {
         fn release(&mut self) {}
     }
 
-    fn event(methods: Methods, task: Option<Task<'_>>) -> Event {
+    fn event(methods: Methods, task: Option<Task<'_>>) -> WedgeEvent {
         let announced = Bound::new(Nothing).announce(Loss::Wedged(Failure::Hung));
-        Event::new(&announced.retire().drain().sweep().cut(), methods, task)
+        WedgeEvent::new(&announced.retire().drain().sweep().cut(), methods, task)
     }
 
     #[test]

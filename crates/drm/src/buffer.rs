@@ -35,9 +35,9 @@ pub enum Placement {
 }
 
 /// A buffer, zeroed when created. Cheap to clone; freed when the last clone, mapping and job is gone.
-pub struct Buffer<G: Gpu>(pub(crate) Arc<Shared<G>>);
+pub struct Buffer<G: Gpu>(pub(crate) Arc<BufferInner<G>>);
 
-pub(crate) struct Shared<G: Gpu> {
+pub(crate) struct BufferInner<G: Gpu> {
     pub(crate) device: Device<G>,
     size: u64,
     place: Place,
@@ -71,13 +71,13 @@ pub(crate) struct WriteHost<'a, G: Gpu>(Write<'a, G>);
 pub(crate) struct WriteVram<'a, G: Gpu>(Write<'a, G>);
 
 struct Read<'a, G: Gpu> {
-    buffer: &'a Shared<G>,
+    buffer: &'a BufferInner<G>,
     offset: u64,
     into: &'a mut [u8],
 }
 
 struct Write<'a, G: Gpu> {
-    buffer: &'a Shared<G>,
+    buffer: &'a BufferInner<G>,
     offset: u64,
     from: &'a [u8],
 }
@@ -133,7 +133,7 @@ pub(crate) fn create<G: Gpu>(bound: &Bound<'_, Device<G>>, arguments: CreateBuff
         }
     };
     let entry = device.0.ledger.enlist(kinds::BUFFER);
-    let buffer = Buffer(Arc::new(Shared { device: device.clone(), size, place, origin: None, _entry: entry }));
+    let buffer = Buffer(Arc::new(BufferInner { device: device.clone(), size, place, origin: None, _entry: entry }));
     if placement == Placement::Vram {
         // Whoever had this VRAM before may have left something in it.
         buffer.0.clear(bound)?;
@@ -146,7 +146,7 @@ pub(crate) fn imported<G: Gpu>(bound: &Bound<'_, Device<G>>, origin: &DmaBuf) ->
     let device = bound.device().clone();
     let place = Place::Host(reach(bound, origin.memory().clone())?);
     let entry = device.0.ledger.enlist(kinds::BUFFER);
-    let shared = Shared { device, size: origin.size(), place, origin: Some(origin.clone()), _entry: entry };
+    let shared = BufferInner { device, size: origin.size(), place, origin: Some(origin.clone()), _entry: entry };
     Ok(Buffer(Arc::new(shared)))
 }
 
@@ -263,7 +263,7 @@ pub(crate) fn past_the_end(_: BusError) -> CallError {
     CallError::Invalid("the range reaches past the end of the buffer")
 }
 
-impl<G: Gpu> Shared<G> {
+impl<G: Gpu> BufferInner<G> {
     pub(crate) fn pages(&self) -> u64 {
         self.size.div_ceil(G::PAGE)
     }
@@ -344,7 +344,7 @@ fn on_vram<G: Gpu>(
     }
 }
 
-impl<G: Gpu> Drop for Shared<G> {
+impl<G: Gpu> Drop for BufferInner<G> {
     fn drop(&mut self) {
         match &self.place {
             // VRAM of a device that is gone is nobody's ever again. To note it as free takes

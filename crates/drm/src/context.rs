@@ -23,9 +23,9 @@ use crate::turns::Turn;
 use crate::{kinds, locks};
 
 /// A context. The hardware's context is reused only after its queues are closed and its jobs have ended.
-pub struct Context<G: Gpu>(pub(crate) Arc<Shared<G>>);
+pub struct Context<G: Gpu>(pub(crate) Arc<ContextInner<G>>);
 
-pub(crate) struct Shared<G: Gpu> {
+pub(crate) struct ContextInner<G: Gpu> {
     pub(crate) device: Device<G>,
     pub(crate) id: ContextId,
     /// What the scheduler knows it by.
@@ -49,7 +49,7 @@ struct Space<G: Gpu> {
 struct Mapping<G: Gpu> {
     slot: u8,
     pages: Range<u64>,
-    buffer: Arc<buffer::Shared<G>>,
+    buffer: Arc<buffer::BufferInner<G>>,
 }
 
 impl<G: Gpu> Mapping<G> {
@@ -119,7 +119,7 @@ pub(crate) fn create<G: Gpu>(
         mappings: Vec::new(),
         retained: Arc::default(),
     };
-    let shared = Shared {
+    let shared = ContextInner {
         device: device.clone(),
         id: ContextId(id),
         scheduled,
@@ -200,7 +200,7 @@ impl<G: Gpu> Context<G> {
     }
 }
 
-impl<G: Gpu> Shared<G> {
+impl<G: Gpu> ContextInner<G> {
     /// What a job that is submitted now holds; see [`Retained`].
     pub(crate) fn retained(&self) -> Arc<Retained> {
         self.space.lock().retained.clone()
@@ -211,7 +211,7 @@ impl<G: Gpu> Shared<G> {
     }
 }
 
-impl<G: Gpu> AddressTable for Shared<G> {
+impl<G: Gpu> AddressTable for ContextInner<G> {
     fn restore(&self, link: &Link, _: &Turn<'_>) -> Result<(), DriverError> {
         let mut next = 0;
         while let Some((slot, segment)) = self.mapped(next) {
@@ -222,7 +222,7 @@ impl<G: Gpu> AddressTable for Shared<G> {
     }
 }
 
-impl<G: Gpu> Drop for Shared<G> {
+impl<G: Gpu> Drop for ContextInner<G> {
     fn drop(&mut self) {
         // Nobody submits and no job is left. The table must be empty before the context's number means somebody else; after
         // a loss it never does.

@@ -18,7 +18,7 @@ use crate::kinds;
 /// [`CpuMap::as_ptr`]. No access ever fails or faults because of the device, whatever becomes of it.
 pub struct CpuMap<G: Gpu> {
     memory: Memory,
-    buffer: Arc<buffer::Shared<G>>,
+    buffer: Arc<buffer::BufferInner<G>>,
     _entry: Entry,
 }
 

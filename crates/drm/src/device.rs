@@ -16,7 +16,7 @@ use crate::locks;
 use crate::pages::Pages;
 
 /// A device. Cheap to clone; it is freed when the last clone, handle, buffer, context, job and export is.
-pub struct Device<G: Gpu>(pub(crate) Arc<Shared<G>>);
+pub struct Device<G: Gpu>(pub(crate) Arc<DeviceInner<G>>);
 
 /// What a device has. Stays readable after loss.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct DeviceInfo {
     pub max_commands: usize,
 }
 
-pub(crate) struct Shared<G: Gpu> {
+pub(crate) struct DeviceInner<G: Gpu> {
     /// For tokens, and for what is [undone](Undo): nothing else gets to the hardware from here.
     pub(crate) link: Arc<Link>,
     users: Users<G>,
@@ -71,7 +71,7 @@ impl<G: Gpu> Device<G> {
             ledger: base.ledger().clone(),
             base,
         };
-        Self(Arc::new(Shared { link, users }))
+        Self(Arc::new(DeviceInner { link, users }))
     }
 
     /// What the device has.
@@ -115,7 +115,7 @@ impl<G: Gpu> Callee for Device<G> {
     }
 }
 
-impl<G: Gpu> Shared<G> {
+impl<G: Gpu> DeviceInner<G> {
     /// For destructors.
     pub(crate) fn undo(&self) -> Undo<'_> {
         Undo(&self.link)
@@ -162,7 +162,7 @@ impl<G: Gpu> Users<G> {
     }
 }
 
-impl<G: Gpu> Deref for Shared<G> {
+impl<G: Gpu> Deref for DeviceInner<G> {
     type Target = Users<G>;
 
     fn deref(&self) -> &Users<G> {

@@ -75,7 +75,7 @@ pub(crate) fn import<G: Gpu>(
     bound: &Bound<'_, Device<G>>,
     Import(dma_buf): Import<'_>,
 ) -> Result<Buffer<G>, CallError> {
-    match dma_buf.0.buffer.clone().downcast::<buffer::Shared<G>>() {
+    match dma_buf.0.buffer.clone().downcast::<buffer::BufferInner<G>>() {
         // It has come home: the device reaches its own memory without a detour.
         Ok(own) if bound.users().owns(&own.device).is_ok() => Ok(Buffer(own)),
         _ => buffer::imported(bound, dma_buf),

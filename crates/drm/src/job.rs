@@ -13,7 +13,7 @@ use crate::retained::Retained;
 
 /// What a job keeps alive for the hardware, until the hardware is known to be done with it.
 pub struct Job<G: Gpu> {
-    context: Arc<context::Shared<G>>,
+    context: Arc<context::ContextInner<G>>,
     commands: Box<[G::Command]>,
     notes: Notes,
     /// For the age that a dump states.
@@ -40,7 +40,7 @@ impl<G: Gpu> subsystem::Job<G> for Job<G> {
 
 impl<G: Gpu> Job<G> {
     /// A job that is submitted now.
-    pub(crate) fn new(context: &Arc<context::Shared<G>>, commands: &[G::Command], entry: Entry) -> Self {
+    pub(crate) fn new(context: &Arc<context::ContextInner<G>>, commands: &[G::Command], entry: Entry) -> Self {
         Self {
             context: context.clone(),
             commands: commands.into(),

@@ -62,8 +62,7 @@ pub use context::Context;
 pub use cpu_map::CpuMap;
 pub use device::{Device, DeviceInfo};
 pub use display::{
-    Commit, CommitKind, ConnectorInfo, ConnectorStatus, Event as DisplayEvent, Events as DisplayEvents, Lease,
-    Resources,
+    Commit, CommitKind, ConnectorInfo, ConnectorStatus, DisplayEvent, Events as DisplayEvents, Lease, Resources,
 };
 pub use dma_buf::DmaBuf;
 pub use drm::Drm;

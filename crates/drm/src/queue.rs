@@ -17,7 +17,7 @@ use crate::{Device, kinds};
 
 /// A queue. Dropped, it cancels what has not reached the ring; what has runs on.
 pub struct Queue<G: Gpu> {
-    pub(crate) context: Arc<context::Shared<G>>,
+    pub(crate) context: Arc<context::ContextInner<G>>,
     pub(crate) scheduled: sched::Queue<Job<G>>,
     /// For display: the scheduler decides.
     ring: AtomicU8,

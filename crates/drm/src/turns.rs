@@ -17,13 +17,13 @@ use crate::locks;
 
 /// Who may program a part of the hardware, and whether anybody may.
 pub(crate) struct Turns {
-    state: Mutex<State>,
+    state: Mutex<TurnState>,
     /// A turn was given back, or there are none any more.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct TurnState {
     taken: bool,
     closed: bool,
     /// Threads that wait for their turn: if there are none, nobody is notified.
@@ -36,7 +36,7 @@ pub(crate) struct Turn<'a>(&'a Turns);
 
 impl Turns {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::new(&locks::TURNS, State::default()), changed: Condvar::new() }
+        Self { state: Mutex::new(&locks::TURNS, TurnState::default()), changed: Condvar::new() }
     }
 
     /// Waits for a turn. `None` once the device is lost.
@@ -56,7 +56,7 @@ impl Turns {
         self.begin(&mut self.state.lock())
     }
 
-    fn begin(&self, state: &mut State) -> Option<Turn<'_>> {
+    fn begin(&self, state: &mut TurnState) -> Option<Turn<'_>> {
         if state.taken || state.closed {
             return None;
         }

@@ -12,16 +12,16 @@ use parking_lot::{Condvar, Mutex};
 
 /// Ends a server, from any thread. Clones end the same one.
 #[derive(Clone, Default)]
-pub struct Stopper(Arc<Shared>);
+pub struct Stopper(Arc<ShutdownInner>);
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct ShutdownInner {
+    state: Mutex<ShutdownState>,
     stopped: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ShutdownState {
     stopped: bool,
     listeners: Vec<OwnedFd>,
     streams: HashMap<u64, UnixStream>,

@@ -17,7 +17,7 @@ use crate::config_space::{ConfigSpace, SWAPPED_DEVICE_ID};
 use crate::context::Contexts;
 use crate::counters::LiveCounters;
 use crate::device::Control;
-use crate::faults::{Armed, Condition, Event, Fault, Faults, GARBAGE, Lasts, OnFault, Swap, Trigger};
+use crate::faults::{Armed, Condition, Fault, Faults, GARBAGE, Lasts, OnFault, Swap, Trigger, TriggerEvent};
 use crate::interrupts::{Interrupts, Outlet};
 use crate::iommu::Iommu;
 use crate::presence::{Crossing, Presence, TRANSFER_BYTES};
@@ -179,7 +179,7 @@ impl Board {
     fn access(&self) -> Option<Crossing<'_>> {
         let number = self.counters.accesses.add(1) + 1;
         if self.faults.access_due(number) && self.presence.is_present() {
-            for fault in self.faults.due(Event::Access, number) {
+            for fault in self.faults.due(TriggerEvent::Access, number) {
                 self.inject(fault);
             }
         }
@@ -427,9 +427,9 @@ impl Board {
 
     pub(crate) fn schedule(&self, at: Trigger, fault: Fault, tell: Option<OnFault>) {
         let (event, now, n) = match at {
-            Trigger::Access(n) => (Event::Access, self.counters.accesses.get(), n),
-            Trigger::Job(n) => (Event::Job, self.counters.jobs.get(), n),
-            Trigger::Reset(n) => (Event::Reset, self.counters.resets.get(), n),
+            Trigger::Access(n) => (TriggerEvent::Access, self.counters.accesses.get(), n),
+            Trigger::Job(n) => (TriggerEvent::Job, self.counters.jobs.get(), n),
+            Trigger::Reset(n) => (TriggerEvent::Reset, self.counters.resets.get(), n),
         };
         self.faults.plan(event, now.saturating_add(n.max(1)), fault, tell);
     }
@@ -438,7 +438,7 @@ impl Board {
     pub(crate) fn job_begins(&self) -> Option<Fault> {
         let number = self.counters.jobs.add(1) + 1;
         let mut own = None;
-        for fault in self.faults.due(Event::Job, number) {
+        for fault in self.faults.due(TriggerEvent::Job, number) {
             match fault {
                 Fault::Hang | Fault::JobFault => own = Some(fault),
                 fault => self.inject(fault),
@@ -450,7 +450,7 @@ impl Board {
     /// Counts a reset and lets the faults happen that are due.
     pub(crate) fn reset_begins(&self) {
         let number = self.counters.resets.add(1) + 1;
-        for fault in self.faults.due(Event::Reset, number) {
+        for fault in self.faults.due(TriggerEvent::Reset, number) {
             self.inject(fault);
         }
     }

@@ -56,17 +56,18 @@ pub(crate) fn bus() -> Table {
 }
 
 pub(crate) struct Contexts {
-    contexts: Vec<Mutex<Context>>,
+    contexts: Vec<Mutex<ContextState>>,
 }
 
-struct Context {
+struct ContextState {
     segments: [Segment; regs::SEGMENT_COUNT as usize],
     table: Table,
 }
 
 impl Contexts {
     pub(crate) fn new() -> Self {
-        let empty = || Context { segments: [Segment::default(); regs::SEGMENT_COUNT as usize], table: Arc::new([]) };
+        let empty =
+            || ContextState { segments: [Segment::default(); regs::SEGMENT_COUNT as usize], table: Arc::new([]) };
         Self { contexts: (0..regs::CONTEXT_COUNT).map(|_| Mutex::new(empty())).collect() }
     }
 
@@ -120,7 +121,7 @@ impl Contexts {
         }
     }
 
-    fn locate(&self, offset: u64) -> Option<(&Mutex<Context>, usize, u64)> {
+    fn locate(&self, offset: u64) -> Option<(&Mutex<ContextState>, usize, u64)> {
         let context = self.contexts.get(usize::try_from(offset / regs::CONTEXT_STRIDE).ok()?)?;
         let within = offset % regs::CONTEXT_STRIDE;
         let index = usize::try_from(within / regs::SEGMENT_STRIDE).ok()?;

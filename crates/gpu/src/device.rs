@@ -37,7 +37,7 @@ pub(crate) enum ResetEnd {
 }
 
 pub(crate) struct Control {
-    state: Mutex<State>,
+    state: Mutex<DeviceState>,
     /// Signalled for the clock thread: a reset was asked for, the display changed, or the card stops. And for whoever
     /// waits for the end of a reset.
     changed: Condvar,
@@ -45,7 +45,7 @@ pub(crate) struct Control {
     enabled: AtomicBool,
 }
 
-pub(crate) struct State {
+pub(crate) struct DeviceState {
     pub(crate) phase: Phase,
     pub(crate) stop: bool,
     /// The reset that is under way, or was the last.
@@ -68,7 +68,7 @@ enum Heartbeat {
 
 impl Control {
     pub(crate) fn new() -> Self {
-        let state = State { phase: Phase::Ready, stop: false, ..State::power_on() };
+        let state = DeviceState { phase: Phase::Ready, stop: false, ..DeviceState::power_on() };
         Self { state: Mutex::new(state), changed: Condvar::new(), enabled: AtomicBool::new(false) }
     }
 
@@ -143,7 +143,8 @@ impl Control {
         self.enabled.store(false, Ordering::Release);
         hold();
         let before = (state.liveness, state.scratch);
-        *state = State { phase: Phase::Resetting, stop: state.stop, reset: kind, before, ..State::power_on() };
+        *state =
+            DeviceState { phase: Phase::Resetting, stop: state.stop, reset: kind, before, ..DeviceState::power_on() };
         true
     }
 
@@ -174,12 +175,12 @@ impl Control {
     }
 
     /// For the clock thread: its state, under the lock it waits with.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, DeviceState> {
         self.state.lock()
     }
 
     /// Waits for a change, or until `deadline`.
-    pub(crate) fn wait(&self, state: &mut MutexGuard<'_, State>, deadline: Option<Instant>) {
+    pub(crate) fn wait(&self, state: &mut MutexGuard<'_, DeviceState>, deadline: Option<Instant>) {
         match deadline {
             Some(deadline) => {
                 self.changed.wait_until(state, deadline);
@@ -189,7 +190,7 @@ impl Control {
     }
 }
 
-impl State {
+impl DeviceState {
     fn power_on() -> Self {
         Self {
             phase: Phase::Ready,

@@ -46,11 +46,11 @@ impl Scanout {
 
 #[derive(Default)]
 pub(crate) struct ScanoutUnit {
-    state: Mutex<State>,
+    state: Mutex<ScanoutState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ScanoutState {
     base: u32,
     pitch: u32,
     size: u32,
@@ -64,7 +64,7 @@ struct State {
 
 impl ScanoutUnit {
     pub(crate) fn reset(&self) {
-        *self.state.lock() = State::default();
+        *self.state.lock() = ScanoutState::default();
     }
 
     pub(crate) fn read(&self, register: u64) -> u32 {
@@ -149,7 +149,7 @@ impl ScanoutUnit {
     }
 }
 
-impl State {
+impl ScanoutState {
     fn run(&mut self, running: bool) {
         let on = running && self.enable;
         if on != self.next.is_some() {

@@ -117,10 +117,10 @@ impl fmt::Display for Violation {
         write!(f, "[{:>11.6}] ", self.at().as_secs_f64())?;
         match self {
             Self::DmaWhileDisabled { ring, context, .. } => {
-                write!(f, "DMA by ring {ring}{} while bus mastering is off", Context(*context))
+                write!(f, "DMA by ring {ring}{} while bus mastering is off", InContext(*context))
             }
             Self::DmaUnmapped { iova, ring, context, .. } => {
-                write!(f, "DMA by ring {ring}{} to unmapped bus address {iova:#x}", Context(*context))
+                write!(f, "DMA by ring {ring}{} to unmapped bus address {iova:#x}", InContext(*context))
             }
             Self::AccessAfterRelease { access, .. } => write!(f, "{access} after the function was released"),
             Self::DoorbellToStoppedRing { ring, .. } => write!(f, "doorbell to ring {ring}, which is stopped"),
@@ -143,9 +143,9 @@ impl fmt::Display for LateAccess {
     }
 }
 
-struct Context(Option<u8>);
+struct InContext(Option<u8>);
 
-impl fmt::Display for Context {
+impl fmt::Display for InContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(context) => write!(f, " for context {context}"),

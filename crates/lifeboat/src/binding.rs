@@ -39,7 +39,7 @@ pub(crate) trait AnyBinding: Send + Sync {
     /// See [`Binding::unplug`].
     fn unplug(&self, loss: Loss) -> Option<Arc<UnplugReport>>;
     /// See [`Binding::wedge`].
-    fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::Event>;
+    fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::WedgeEvent>;
     /// What may help if it is wedged.
     fn methods(&self) -> Methods;
     /// What the driver has read of the device at probe.
@@ -80,7 +80,7 @@ impl<T: Eq + std::fmt::Debug + Send + Sync + 'static> AnyInfo for T {
 
 /// A binding to a device of one kind.
 struct BindingOf<S: Subsystem> {
-    state: Mutex<State<S>>,
+    state: Mutex<BindingState<S>>,
     changed: Condvar,
     /// Filled in while the unplug goes on.
     report: Arc<Mutex<UnplugReport>>,
@@ -89,7 +89,7 @@ struct BindingOf<S: Subsystem> {
     dumps: Arc<Recorder<S>>,
 }
 
-enum State<S: Subsystem> {
+enum BindingState<S: Subsystem> {
     Bound {
         bound: Bound<Shell<S>>,
         device: S::Device,
@@ -106,7 +106,7 @@ enum State<S: Subsystem> {
 impl Binding {
     pub(crate) fn new<S: Subsystem>(shell: Shell<S>, device: S::Device, dumps: Arc<Recorder<S>>) -> Self {
         let (report, link, info) = (shell.report(), shell.link().clone(), shell.info());
-        let state = Mutex::new(&locks::BINDING, State::Bound { bound: Bound::new(shell), device });
+        let state = Mutex::new(&locks::BINDING, BindingState::Bound { bound: Bound::new(shell), device });
         Self(Arc::new(BindingOf { state, changed: Condvar::new(), report, link, info, dumps }))
     }
 
@@ -134,7 +134,7 @@ impl Binding {
     /// Allocates nothing (WEDGE-5) on a thread that is [ready](Self::ready_to_wedge), unless
     /// sections do not end in time and are to be named, or more than 32 are open at once. Who tells
     /// of it may, and gets [how it went](Self::report).
-    pub fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::Event> {
+    pub fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::WedgeEvent> {
         self.0.wedge(failure, methods)
     }
 
@@ -181,41 +181,41 @@ impl Binding {
 impl<S: Subsystem> AnyBinding for BindingOf<S> {
     fn device(&self) -> Option<Box<dyn Any>> {
         match &*self.state.lock() {
-            State::Bound { device, .. } | State::Wedged { device, .. } => Some(Box::new(device.clone())),
-            State::Unplugging | State::Unplugged(_) => None,
+            BindingState::Bound { device, .. } | BindingState::Wedged { device, .. } => Some(Box::new(device.clone())),
+            BindingState::Unplugging | BindingState::Unplugged(_) => None,
         }
     }
 
     fn minor(&self) -> Option<Minor> {
-        let is_there = matches!(&*self.state.lock(), State::Bound { .. } | State::Wedged { .. });
+        let is_there = matches!(&*self.state.lock(), BindingState::Bound { .. } | BindingState::Wedged { .. });
         is_there.then(|| self.report.lock().minor)
     }
 
     fn unplug(&self, loss: Loss) -> Option<Arc<UnplugReport>> {
         let mut state = self.state.lock();
         loop {
-            match std::mem::replace(&mut *state, State::Unplugging) {
-                State::Bound { bound, device } => {
+            match std::mem::replace(&mut *state, BindingState::Unplugging) {
+                BindingState::Bound { bound, device } => {
                     drop(state);
                     drop(device);
                     self.cut(bound, loss).release();
                     return Some(self.unplugged());
                 }
                 // It has come so far already.
-                State::Wedged { cut, device } => {
+                BindingState::Wedged { cut, device } => {
                     drop(state);
                     drop(device);
                     cut.release();
                     return Some(self.unplugged());
                 }
-                State::Unplugged(report) => {
-                    *state = State::Unplugged(report.clone());
+                BindingState::Unplugged(report) => {
+                    *state = BindingState::Unplugged(report.clone());
                     return Some(report);
                 }
-                State::Unplugging => {
-                    let pending = |state: &mut State<S>| matches!(state, State::Unplugging);
+                BindingState::Unplugging => {
+                    let pending = |state: &mut BindingState<S>| matches!(state, BindingState::Unplugging);
                     self.changed.wait_while_for(&mut state, pending, SECOND_CALLER_LIMIT);
-                    if matches!(*state, State::Unplugging) {
+                    if matches!(*state, BindingState::Unplugging) {
                         return None;
                     }
                 }
@@ -223,10 +223,10 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         }
     }
 
-    fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::Event> {
+    fn wedge(&self, failure: Failure, methods: Methods) -> Option<wedge::WedgeEvent> {
         let mut state = self.state.lock();
-        let (bound, device) = match std::mem::replace(&mut *state, State::Unplugging) {
-            State::Bound { bound, device } => (bound, device),
+        let (bound, device) = match std::mem::replace(&mut *state, BindingState::Unplugging) {
+            BindingState::Bound { bound, device } => (bound, device),
             other => {
                 *state = other;
                 return None;
@@ -235,9 +235,9 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
         drop(state);
         let loss = Loss::Wedged(failure);
         let cut = self.cut(bound, loss);
-        let event = wedge::Event::new(&cut, methods, None);
+        let event = wedge::WedgeEvent::new(&cut, methods, None);
         tracing::error!(minor = self.report.lock().minor.0, %failure, ?event, "wedged");
-        self.enter(State::Wedged { cut, device });
+        self.enter(BindingState::Wedged { cut, device });
         Some(event)
     }
 
@@ -268,7 +268,7 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
     }
 
     fn dump(&self) -> Option<Arc<Dump>> {
-        let bound = matches!(&*self.state.lock(), State::Bound { .. });
+        let bound = matches!(&*self.state.lock(), BindingState::Bound { .. });
         bound.then(|| self.dumps.by_hand())
     }
 
@@ -282,10 +282,10 @@ impl<S: Subsystem> AnyBinding for BindingOf<S> {
 
     fn state(&self) -> &'static str {
         match &*self.state.lock() {
-            State::Bound { .. } => "bound",
-            State::Wedged { .. } => "wedged",
-            State::Unplugging => "unplugging",
-            State::Unplugged(_) => "unplugged",
+            BindingState::Bound { .. } => "bound",
+            BindingState::Wedged { .. } => "wedged",
+            BindingState::Unplugging => "unplugging",
+            BindingState::Unplugged(_) => "unplugged",
         }
     }
 }
@@ -302,11 +302,11 @@ impl<S: Subsystem> BindingOf<S> {
     fn unplugged(&self) -> Arc<UnplugReport> {
         let report = Arc::new(self.report());
         tracing::info!(minor = report.minor.0, loss = %report.loss, took = ?report.took(), "unplugged");
-        self.enter(State::Unplugged(report.clone()));
+        self.enter(BindingState::Unplugged(report.clone()));
         report
     }
 
-    fn enter(&self, state: State<S>) {
+    fn enter(&self, state: BindingState<S>) {
         *self.state.lock() = state;
         self.changed.notify_all();
     }

@@ -14,7 +14,7 @@ use lifeboat_core::class::{Class, Presence, Refusal};
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{DriverError, Io};
 use lifeboat_pci::{HostMemory, Iova};
-use lifeboat_sync::{Bound, Gate, Holdout, OpenSection, Revocable, Section, Stay};
+use lifeboat_sync::{BoundProof, Gate, Holdout, OpenSection, Revocable, Section, Stay};
 
 use crate::calls::{Inside, Reach};
 use crate::hardware::{Hardware, Mapped};
@@ -50,7 +50,7 @@ pub struct Link {
 /// callback returns: no check, and it may wait in between (GATE-10).
 pub(crate) struct BoundLink<'a> {
     link: &'a Link,
-    hardware: Bound<'a, Hardware>,
+    hardware: BoundProof<'a, Hardware>,
 }
 
 /// Whether the thread of a bus callback is in the driver's code. Only there it can be left behind: everywhere else it may

@@ -28,16 +28,16 @@ mod model;
 
 /// The watchdog of one module.
 #[derive(Clone)]
-pub(crate) struct Watchdog(Arc<Shared>);
+pub(crate) struct Watchdog(Arc<WatchdogInner>);
 
-struct Shared {
-    state: Mutex<State>,
+struct WatchdogInner {
+    state: Mutex<WatchdogState>,
     /// A link was added or taken away.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct WatchdogState {
     watched: Vec<Arc<Watched>>,
     /// Whether there is a thread that looks.
     runs: bool,
@@ -64,8 +64,8 @@ struct Sight {
 
 impl Default for Watchdog {
     fn default() -> Self {
-        let state = Mutex::new(&locks::WATCHDOG, State::default());
-        Self(Arc::new(Shared { state, changed: Condvar::new() }))
+        let state = Mutex::new(&locks::WATCHDOG, WatchdogState::default());
+        Self(Arc::new(WatchdogInner { state, changed: Condvar::new() }))
     }
 }
 
@@ -104,7 +104,7 @@ impl Drop for Watching {
     }
 }
 
-impl Shared {
+impl WatchdogInner {
     fn run(&self) {
         let mut sights: Vec<Sight> = Vec::new();
         let mut state = self.state.lock();

@@ -31,11 +31,11 @@ enum Does {
 
 struct Hardware {
     does: Does,
-    state: Mutex<State>,
+    state: Mutex<HardwareState>,
 }
 
 #[derive(Default)]
-struct State {
+struct HardwareState {
     has: Vec<(Seqno, Weak<Job>, Job)>,
     asked: Vec<Job>,
     resets: usize,
@@ -48,7 +48,7 @@ struct Loose {
 }
 
 impl Hardware {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HardwareState> {
         self.state.lock().unwrap()
     }
 

@@ -19,10 +19,10 @@ type Job = usize;
 
 /// A device that executes all jobs that it has at once.
 #[derive(Default)]
-struct Hardware(Mutex<State>);
+struct Hardware(Mutex<HardwareState>);
 
 #[derive(Default)]
-struct State {
+struct HardwareState {
     has: Vec<(RingIndex, Seqno, Weak<Job>, Job)>,
     /// Jobs that it has completed without a message.
     silent: Vec<(RingIndex, Seqno)>,
@@ -43,7 +43,7 @@ impl Hardware {
         Scheduler::open(options, |events| Ok::<_, Infallible>(Loose { hardware, events: events.clone() })).unwrap()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HardwareState> {
         self.0.lock().unwrap()
     }
 

@@ -13,10 +13,10 @@ use crate::config;
 /// A binding to the function of a card.
 pub(crate) struct Binding {
     location: String,
-    shared: Arc<Shared>,
+    shared: Arc<FunctionInner>,
 }
 
-struct Shared {
+struct FunctionInner {
     board: Arc<dyn Board>,
     /// The binding has ended: what is used afterwards is a mistake.
     released: AtomicBool,
@@ -24,7 +24,7 @@ struct Shared {
 
 impl Binding {
     pub(crate) fn new(location: &str, board: Arc<dyn Board>) -> Self {
-        let shared = Arc::new(Shared { board, released: AtomicBool::new(false) });
+        let shared = Arc::new(FunctionInner { board, released: AtomicBool::new(false) });
         Self { location: location.to_owned(), shared }
     }
 }
@@ -42,7 +42,7 @@ impl Binding {
     }
 }
 
-impl Shared {
+impl FunctionInner {
     fn live(&self) -> Result<&dyn Board, BusError> {
         if self.released.load(SeqCst) { Err(BusError::Unmapped) } else { Ok(&*self.board) }
     }
@@ -111,7 +111,7 @@ impl Function for Binding {
     }
 }
 
-impl ConfigSpace for Shared {
+impl ConfigSpace for FunctionInner {
     fn read32(&self, offset: u16) -> Result<u32, BusError> {
         let value = self.board.config().read(offset)?;
         Ok(if self.board.is_present() { value } else { ALL_ONES })
@@ -135,7 +135,7 @@ impl ConfigSpace for Shared {
     }
 }
 
-impl Bar for Shared {
+impl Bar for FunctionInner {
     fn size(&self) -> u64 {
         self.board.bar_bytes()
     }

@@ -10,13 +10,13 @@ const HANDLER_LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Default)]
 pub(crate) struct Interrupts {
-    state: Mutex<State>,
+    state: Mutex<InterruptState>,
     /// A handler has ended.
     ended: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct InterruptState {
     handler: Option<IrqHandler>,
     /// Threads that run a handler.
     running: usize,
@@ -33,7 +33,7 @@ impl Interrupts {
     pub(crate) fn disable(&self) {
         let mut state = self.lock();
         let handler = state.handler.take();
-        let runs = |state: &mut State| state.running > 0;
+        let runs = |state: &mut InterruptState| state.running > 0;
         self.ended.wait_while_for(&mut state, runs, HANDLER_LIMIT);
         drop(state);
         drop(handler);
@@ -49,7 +49,7 @@ impl Interrupts {
         handler(0);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, InterruptState> {
         self.state.lock()
     }
 }

@@ -12,11 +12,11 @@ use crate::function::Binding;
 /// A slot for cards of any model.
 pub struct Slot {
     location: String,
-    state: Mutex<State>,
+    state: Mutex<SlotContents>,
 }
 
 #[derive(Default)]
-struct State {
+struct SlotContents {
     card: Option<Plugged>,
     watchers: Vec<Arc<SlotWatcher>>,
 }
@@ -58,7 +58,7 @@ impl Slot {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SlotContents> {
         self.state.lock()
     }
 }

@@ -39,12 +39,12 @@ impl ConfigSpace for Config {
 /// Takes interrupts by a thread for each vector of MSI-X.
 #[derive(Default)]
 struct Vectors {
-    state: Mutex<State>,
+    state: Mutex<FunctionState>,
     idle: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct FunctionState {
     simple: Option<(u8, IrqHandler)>,
     each: Vec<VectorHandler>,
     running: usize,

@@ -70,7 +70,7 @@ pub use drain::Drain;
 pub use gate::{Gate, Section, TaskSection};
 pub use holdouts::{Holdout, Holdouts, OpenSection, open_sections};
 pub use reader::Reader;
-pub use revocable::{Access, Bound, Revocable};
+pub use revocable::{Access, BoundProof, Revocable};
 pub use revoke::Revoke;
 pub use stay::Stay;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use qapi::qmp;
 use serde_json::{Value, json};
 
-use crate::guest::qmp::{Event, Qmp, QmpError, Since};
+use crate::guest::qmp::{QemuEvent, Qmp, QmpError, Since};
 
 /// The only slot: the address of what is plugged in.
 pub const SLOT: &str = "0000:01:00.0";
@@ -48,7 +48,7 @@ pub fn unplug(monitor: &Qmp, id: &str) -> Result<Since, QmpError> {
 /// # Errors
 /// It does not within the limit.
 pub fn unplugged(monitor: &Qmp, since: Since, id: &str, limit: Duration) -> Result<(), QmpError> {
-    let deleted = |event: &Event| event.name == "DEVICE_DELETED" && event.data.get("device") == Some(&json!(id));
+    let deleted = |event: &QemuEvent| event.name == "DEVICE_DELETED" && event.data.get("device") == Some(&json!(id));
     monitor.wait_for(since, &format!("the end of {id}"), limit, deleted).map(drop)
 }
 

@@ -34,7 +34,7 @@ struct Conversation {
 
 /// Something that happened in QEMU.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Event {
+pub struct QemuEvent {
     /// Its name, such as `DEVICE_DELETED`.
     #[serde(rename = "event")]
     pub name: String,
@@ -51,7 +51,7 @@ struct Events {
 
 #[derive(Debug, Default)]
 struct EventLog {
-    happened: Vec<Event>,
+    happened: Vec<QemuEvent>,
     ended: bool,
 }
 
@@ -144,8 +144,8 @@ impl Qmp {
         since: Since,
         what: &str,
         limit: Duration,
-        wanted: impl Fn(&Event) -> bool,
-    ) -> Result<Event, QmpError> {
+        wanted: impl Fn(&QemuEvent) -> bool,
+    ) -> Result<QemuEvent, QmpError> {
         let deadline = Instant::now() + limit;
         let mut log = self.events.log.lock();
         loop {
@@ -191,7 +191,7 @@ fn listen(
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Message {
-    Event(Event),
+    Event(QemuEvent),
     Return {
         #[serde(rename = "return")]
         value: Value,

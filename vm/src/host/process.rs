@@ -15,10 +15,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// All programs of a run.
 #[derive(Debug, Clone, Default)]
-pub struct Processes(Arc<Shared>);
+pub struct Processes(Arc<ProcessInner>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct ProcessInner {
     interrupted: AtomicBool,
     running: Mutex<Vec<Weak<Mutex<Child>>>>,
 }

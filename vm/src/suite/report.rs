@@ -10,7 +10,7 @@ use crate::pace::Flavour;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct SuiteReport {
     /// Which kind of kernel.
     pub flavour: Flavour,
     /// From the first guest's start to the last one's end.
@@ -50,7 +50,7 @@ pub enum Outcome {
     Interrupted,
 }
 
-impl Report {
+impl SuiteReport {
     /// Whether all tests passed. A run without any has shown nothing.
     pub fn passed(&self) -> bool {
         !self.tests.is_empty() && self.tests.iter().all(|test| test.outcome == Outcome::Passed)
@@ -82,7 +82,7 @@ impl fmt::Display for TestReport {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SuiteReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let passed = self.tests.iter().filter(|test| test.outcome == Outcome::Passed).count();
         write!(f, "{passed} of {} passed in {:.1} s", self.tests.len(), self.seconds)
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn nothing_but_success_is_success() {
-        let report = |tests| Report { flavour: Flavour::Stock, seconds: 1.0, tests };
+        let report = |tests| SuiteReport { flavour: Flavour::Stock, seconds: 1.0, tests };
         assert!(report(vec![test(Outcome::Passed)]).passed());
         assert!(!report(vec![]).passed());
         for bad in [Outcome::Failed, Outcome::Interrupted] {

@@ -21,7 +21,7 @@ use crate::setup::Environment;
 use crate::suite::bench::{Bench, Plan};
 use crate::suite::failure::{Failure, expect};
 use crate::suite::judge;
-use crate::suite::report::{Outcome, Report, TestReport};
+use crate::suite::report::{Outcome, SuiteReport, TestReport};
 use crate::suite::test::Test;
 
 /// What a loaded module of ours may leave in `/proc/sys/kernel/tainted`: that it is not in Debian's tree, and not signed.
@@ -53,7 +53,7 @@ pub fn run(
     options: Options,
     processes: &Processes,
     progress: &(impl Fn(&TestReport) + Sync),
-) -> Report {
+) -> SuiteReport {
     prefer_guests();
     let started = Instant::now();
     let reports: Mutex<Vec<Option<TestReport>>> = Mutex::new(vec![None; tests.len()]);
@@ -73,7 +73,7 @@ pub fn run(
     });
     in_turn(&Mutex::new(alone));
     let tests = reports.into_inner().into_iter().flatten().collect();
-    Report { flavour: environment.flavour, seconds: started.elapsed().as_secs_f64(), tests }
+    SuiteReport { flavour: environment.flavour, seconds: started.elapsed().as_secs_f64(), tests }
 }
 
 /// Gives this thread, and so all that it starts, [`PRIORITY`].

@@ -67,7 +67,7 @@ pub(super) struct Listeners {
 pub(super) struct Watch {
     began: Instant,
     devices: WeakBus,
-    state: Mutex<State>,
+    state: Mutex<Outages>,
     changed: Condvar,
     progress: Progress,
     timeline: Arc<Timeline>,
@@ -76,7 +76,7 @@ pub(super) struct Watch {
 }
 
 #[derive(Default)]
-struct State {
+struct Outages {
     present_since: Option<Instant>,
     gone_since: Option<Instant>,
     outage: Duration,
@@ -280,14 +280,14 @@ impl Watch {
         self.began.elapsed().as_secs_f64()
     }
 
-    fn wedged(&self, report: Arc<UnplugReport>, failure: Failure, event: &wedge::Event) {
+    fn wedged(&self, report: Arc<UnplugReport>, failure: Failure, event: &wedge::WedgeEvent) {
         if self.removed(report, DeviceState::Wedged) {
             let wedging = self.wedging(failure, event);
             self.state.lock().incidents.wedged.push(wedging);
         }
     }
 
-    fn wedging(&self, failure: Failure, event: &wedge::Event) -> Wedging {
+    fn wedging(&self, failure: Failure, event: &wedge::WedgeEvent) -> Wedging {
         let methods = event.variables().find_map(|variable| variable.strip_prefix("WEDGED="));
         let helps = methods.into_iter().flat_map(|methods| methods.split(','));
         Wedging {

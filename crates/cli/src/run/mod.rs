@@ -55,7 +55,7 @@ use timeline::Timeline;
 use workload::{Rest, Workload};
 
 pub use error::RunError;
-pub use report::Report;
+pub use report::RunReport;
 
 /// Rings of the GPU: as many threads as it computes with, and as the yardstick gets.
 const RINGS: u8 = 2;
@@ -67,7 +67,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Whatever keeps the run from having a result to report.
-pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
+pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<RunReport, RunError> {
     let out = args.out.as_deref().map(Destination::for_picture).transpose()?;
     let drawing = args.timeline.as_deref().map(Destination::for_timeline).transpose()?;
     let dumps = args.dump_dir.as_deref().map(DumpDirectory::claim).transpose()?;
@@ -108,7 +108,7 @@ pub fn run(args: &RunArgs, interrupt: &Interrupt) -> Result<Report, RunError> {
     let output_matches_reference = compared == Some(Ok(())) && rest.unequal == 0;
     // Whoever finds a picture there must be able to trust it.
     let out = out.filter(|_| output_matches_reference);
-    let report = Report {
+    let report = RunReport {
         picture: PictureSummary {
             width: picture.width(),
             height: picture.height(),

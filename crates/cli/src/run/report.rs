@@ -1,7 +1,7 @@
 //! The closing report: what happened, in numbers.
 //!
 //! Serialised, it is the JSON object of `--report json`; its field names are an interface. Displayed, it is the text of
-//! `--report text`. [`verdict`](Report::verdict) is the judgement, and the exit code follows from nothing else.
+//! `--report text`. [`verdict`](RunReport::verdict) is the judgement, and the exit code follows from nothing else.
 
 mod fate;
 mod incidents;
@@ -22,7 +22,7 @@ use super::reference::Mismatch;
 
 /// What a run did, and what was done to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct RunReport {
     /// The input.
     pub picture: PictureSummary,
     /// What was computed.

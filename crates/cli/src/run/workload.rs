@@ -28,14 +28,14 @@ pub(super) struct Item {
 pub(super) struct Workload {
     grid: TileGrid,
     rounds: u32,
-    state: Mutex<State>,
+    state: Mutex<Canvas>,
     changed: Condvar,
     /// Numbers of tiles done that somebody wants to know about, and how to tell.
     milestones: Vec<u64>,
     on_milestone: Box<dyn Fn(u64) + Send + Sync>,
 }
 
-struct State {
+struct Canvas {
     output: Picture,
     /// Tiles of `output` that have been computed once.
     known: Vec<bool>,
@@ -70,7 +70,7 @@ impl Workload {
         on_milestone: Box<dyn Fn(u64) + Send + Sync>,
     ) -> Self {
         let milestones = milestones(total(grid, rounds));
-        let state = State {
+        let state = Canvas {
             output: Picture::blank_like(source),
             known: vec![false; grid.len() as usize],
             returned: VecDeque::new(),
@@ -115,7 +115,7 @@ impl Workload {
     /// The tile is done; `pixels` are its rows without gaps.
     pub(super) fn finish(&self, item: &Item, pixels: &[u8]) {
         let mut state = self.state.lock();
-        let State { output, known, unequal, .. } = &mut *state;
+        let Canvas { output, known, unequal, .. } = &mut *state;
         let first = !std::mem::replace(&mut known[item.tile.index as usize], true);
         let mut equal = true;
         for (target, row) in rows_mut(output, item.tile.output).zip(pixels.chunks(row_bytes(item.tile.output))) {
@@ -184,7 +184,7 @@ impl Workload {
     }
 }
 
-impl State {
+impl Canvas {
     fn take(&mut self, grid: TileGrid, rounds: u32) -> Option<Item> {
         if self.closed {
             return None;

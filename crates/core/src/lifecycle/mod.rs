@@ -1,7 +1,7 @@
 //! State machine of the device in a slot: bound, unplugged, recovered, wedged, left alone.
 //!
 //! Events reach a device while other work is in progress: the card is pulled out during a probe, a
-//! user asks for a wedged device, a device fails during its unplug. The machine has a [`State`] for
+//! user asks for a wedged device, a device fails during its unplug. The machine has a [`LifecycleState`] for
 //! each of these moments, and each state has an answer to every event (RECOV-3). All states are
 //! reachable. An event that comes while work is in progress mostly changes only the [next
 //! step](Then). The table of states and events is in ARCHITECTURE.md, generated from this code.
@@ -9,12 +9,12 @@
 //! Some states end after a time: a recovery waits for its turn
 //! ([`Spacing`](crate::recovery::Spacing)), a device that is not ready is probed again
 //! ([`Patience`]), and a link that is down is given up. Such a state has a
-//! [deadline](Lifecycle::next_deadline), at which the shell reports [`Event::Tick`]. All other events
+//! [deadline](Lifecycle::next_deadline), at which the shell reports [`LifecycleEvent::Tick`]. All other events
 //! are answered at once. While the slot reports that its link is down, nothing is probed, and a
 //! read of all-ones is not counted against the device (RECOV-4).
 //!
 //! The shell reports events and carries out the [`Action`] that is returned, if any. An action ends
-//! with a [completion](Event), which the shell reports like any other event. An event that happens
+//! with a [completion](LifecycleEvent), which the shell reports like any other event. An event that happens
 //! during an action may be reported before or after the completion. A binding always ends on the
 //! one path of [`unplug`](crate::unplug); wedging is the first part of this path.
 //!
@@ -38,11 +38,11 @@ use crate::unplug::Loss;
 use crate::wedge::Failure;
 use crate::Timestamp;
 
-pub use names::Kind;
+pub use names::EventKind;
 
 /// State of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum LifecycleState {
     /// The slot is empty.
     Empty,
     /// A device is present but not bound: it was unbound, it could not be bound, or its recoveries
@@ -51,7 +51,7 @@ pub enum State {
     /// The device is being probed. [`Then`] is the next step, if the device must not be bound after
     /// all.
     Probing(Option<Then>),
-    /// The device is being probed after a failure. [`Then`] is as in [`State::Probing`].
+    /// The device is being probed after a failure. [`Then`] is as in [`LifecycleState::Probing`].
     Recovering(Option<Then>),
     /// The device is not bound. It is probed at the deadline, unless an event comes first.
     Waiting(For),
@@ -101,7 +101,7 @@ pub enum Then {
 
 /// Event at a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Event {
+pub enum LifecycleEvent {
     /// A card was inserted.
     Inserted,
     /// The card was removed.
@@ -145,24 +145,24 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "the machine waits for its completion"]
 pub enum Action {
-    /// Bind the device in the slot. Completed by [`Event::Probed`], [`Event::Refused`],
-    /// [`Event::Vanished`], [`Event::NotReady`] or [`Event::Foreign`].
+    /// Bind the device in the slot. Completed by [`LifecycleEvent::Probed`], [`LifecycleEvent::Refused`],
+    /// [`LifecycleEvent::Vanished`], [`LifecycleEvent::NotReady`] or [`LifecycleEvent::Foreign`].
     Probe {
         /// Number of this binding, from 1.
         binding: u64,
     },
     /// End the binding. For a wedged device, take the steps after the cut. Completed by
-    /// [`Event::Ended`].
+    /// [`LifecycleEvent::Ended`].
     Unplug(Loss),
     /// Take the steps of an unplug up to the cut, then send the event of a wedged device. Completed
-    /// by [`Event::Cut`].
+    /// by [`LifecycleEvent::Cut`].
     Wedge(Failure),
 }
 
 /// State machine of one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lifecycle {
-    state: State,
+    state: LifecycleState,
     attempts: Attempts,
     patience: Patience,
     /// Number of probes so far, which is the number of the last binding.
@@ -199,7 +199,7 @@ impl Lifecycle {
     /// Creates an empty slot with this budget and spacing of recoveries and this patience.
     pub const fn patient(attempts: Attempts, patience: Patience) -> Self {
         Self {
-            state: State::Empty,
+            state: LifecycleState::Empty,
             attempts,
             patience,
             binding: 0,
@@ -213,7 +213,7 @@ impl Lifecycle {
     }
 
     /// Returns the state of the slot.
-    pub const fn state(&self) -> State {
+    pub const fn state(&self) -> LifecycleState {
         self.state
     }
 
@@ -222,10 +222,10 @@ impl Lifecycle {
         self.binding
     }
 
-    /// Returns the time at which to report [`Event::Tick`], unless another event comes first.
+    /// Returns the time at which to report [`LifecycleEvent::Tick`], unless another event comes first.
     pub const fn next_deadline(&self) -> Option<Timestamp> {
         match self.state {
-            State::Waiting(_) | State::LinkDown => self.deadline,
+            LifecycleState::Waiting(_) | LifecycleState::LinkDown => self.deadline,
             _ => None,
         }
     }
@@ -240,49 +240,51 @@ impl Lifecycle {
     /// Returns the reason why the device in the slot is left alone, if it is.
     pub const fn given_up(&self) -> Option<GivenUp> {
         match self.state {
-            State::Idle | State::LinkDown => self.given_up,
+            LifecycleState::Idle | LifecycleState::LinkDown => self.given_up,
             _ => None,
         }
     }
 
     /// Takes an event and returns the action to carry out, if any. `now` must not go backwards.
-    pub fn handle(&mut self, event: Event, now: Timestamp) -> Option<Action> {
+    pub fn handle(&mut self, event: LifecycleEvent, now: Timestamp) -> Option<Action> {
         match event {
-            Event::Failed { binding, .. } if binding != self.binding => return None,
+            LifecycleEvent::Failed { binding, .. } if binding != self.binding => return None,
             // A new card is not charged for failures of the old card.
-            Event::Inserted => self.attempts.renewed(),
+            LifecycleEvent::Inserted => self.attempts.renewed(),
             // An empty slot has no link, so the report means nothing.
-            Event::LinkDown => self.link_is_down = self.state != State::Empty,
+            LifecycleEvent::LinkDown => self.link_is_down = self.state != LifecycleState::Empty,
             // A request to bind overrides the slot's report.
-            Event::LinkUp | Event::Rebind => self.link_is_down = false,
-            Event::Removed | Event::Vanished => self.removed(),
+            LifecycleEvent::LinkUp | LifecycleEvent::Rebind => self.link_is_down = false,
+            LifecycleEvent::Removed | LifecycleEvent::Vanished => self.removed(),
             _ => {}
         }
         match self.state {
-            State::Stopped => None,
-            State::Empty | State::Idle | State::Waiting(_) | State::LinkDown => self.unbound(event, now),
-            State::Bound | State::Wedged => self.at_rest(event, now),
-            State::Probing(then) | State::Recovering(then) => match event {
-                Event::Probed => self.probed(then, now),
-                Event::Refused => self.refused(then, now),
-                Event::NotReady(how) => self.not_ready(how, then, now),
-                Event::Foreign => self.foreign(then, now),
-                Event::Vanished => self.vanished(then, now),
+            LifecycleState::Stopped => None,
+            LifecycleState::Empty | LifecycleState::Idle | LifecycleState::Waiting(_) | LifecycleState::LinkDown => {
+                self.unbound(event, now)
+            }
+            LifecycleState::Bound | LifecycleState::Wedged => self.at_rest(event, now),
+            LifecycleState::Probing(then) | LifecycleState::Recovering(then) => match event {
+                LifecycleEvent::Probed => self.probed(then, now),
+                LifecycleEvent::Refused => self.refused(then, now),
+                LifecycleEvent::NotReady(how) => self.not_ready(how, then, now),
+                LifecycleEvent::Foreign => self.foreign(then, now),
+                LifecycleEvent::Vanished => self.vanished(then, now),
                 _ => self.meanwhile(event, then),
             },
-            State::Wedging(then) => match (event, then) {
-                (Event::Cut, None) => {
-                    self.state = State::Wedged;
+            LifecycleState::Wedging(then) => match (event, then) {
+                (LifecycleEvent::Cut, None) => {
+                    self.state = LifecycleState::Wedged;
                     None
                 }
-                (Event::Cut, Some(then)) => Some(self.end(then)),
+                (LifecycleEvent::Cut, Some(then)) => Some(self.end(then)),
                 // The device is already being cut off. No failure is worse, and no link leads to
                 // the device any more.
-                (Event::Failed { .. } | Event::LinkDown, _) => None,
+                (LifecycleEvent::Failed { .. } | LifecycleEvent::LinkDown, _) => None,
                 _ => self.meanwhile(event, then),
             },
-            State::Ending(then) => match event {
-                Event::Ended => self.go(then, now),
+            LifecycleState::Ending(then) => match event {
+                LifecycleEvent::Ended => self.go(then, now),
                 // This includes a driver that gives up a device whose binding is ending anyway.
                 _ => self.meanwhile(event, Some(then)),
             },
@@ -292,45 +294,47 @@ impl Lifecycle {
     /// Handles the report that the slot is empty, which explains an earlier loss.
     fn removed(&mut self) {
         self.link_is_down = false;
-        if matches!(self.loss, Loss::FellOff | Loss::LinkDown) && !matches!(self.state, State::Bound | State::Wedged) {
+        if matches!(self.loss, Loss::FellOff | Loss::LinkDown)
+            && !matches!(self.state, LifecycleState::Bound | LifecycleState::Wedged)
+        {
             self.loss = Loss::Unplugged;
         }
     }
 
     /// Handles an event at a device that is bound or wedged.
-    fn at_rest(&mut self, event: Event, now: Timestamp) -> Option<Action> {
-        if let Event::Failed { loss, .. } = event {
-            return (self.state == State::Bound).then(|| self.failed(loss, now));
+    fn at_rest(&mut self, event: LifecycleEvent, now: Timestamp) -> Option<Action> {
+        if let LifecycleEvent::Failed { loss, .. } = event {
+            return (self.state == LifecycleState::Bound).then(|| self.failed(loss, now));
         }
         // A wedged device stays as it is when its link goes down.
-        let then = next(None, event).filter(|then| self.state == State::Bound || *then != Then::Relink)?;
+        let then = next(None, event).filter(|then| self.state == LifecycleState::Bound || *then != Then::Relink)?;
         self.loss = reason(event);
         Some(self.end(then))
     }
 
     /// Handles an event during an action. The event does not end the action but may change the next
     /// step.
-    fn meanwhile(&mut self, event: Event, then: Option<Then>) -> Option<Action> {
+    fn meanwhile(&mut self, event: LifecycleEvent, then: Option<Then>) -> Option<Action> {
         let next = next(then, event);
         if then.is_none() && next.is_some() {
             self.loss = reason(event);
         }
-        if next == Some(Then::Relink) && !matches!(self.state, State::Probing(_)) {
+        if next == Some(Then::Relink) && !matches!(self.state, LifecycleState::Probing(_)) {
             // The driver has noticed the lost link before the slot reported it.
             self.attempts.excused();
         }
         self.state = match (self.state, next) {
-            (State::Probing(_), next) => State::Probing(next),
-            (State::Recovering(_), next) => State::Recovering(next),
-            (State::Wedging(_), next) => State::Wedging(next),
-            (State::Ending(_), Some(next)) => State::Ending(next),
+            (LifecycleState::Probing(_), next) => LifecycleState::Probing(next),
+            (LifecycleState::Recovering(_), next) => LifecycleState::Recovering(next),
+            (LifecycleState::Wedging(_), next) => LifecycleState::Wedging(next),
+            (LifecycleState::Ending(_), Some(next)) => LifecycleState::Ending(next),
             (other, _) => other,
         };
         None
     }
 
     fn probed(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
-        if matches!(self.state, State::Recovering(_)) {
+        if matches!(self.state, LifecycleState::Recovering(_)) {
             if self.unready.take().is_some() {
                 // The device was away and has come back: an outage is no failure of the device.
                 self.attempts.back(self.patience.outages);
@@ -339,7 +343,7 @@ impl Lifecycle {
         }
         match then {
             None => {
-                self.state = State::Bound;
+                self.state = LifecycleState::Bound;
                 None
             }
             Some(Then::Recover) => Some(self.failed(self.loss, now)),
@@ -348,7 +352,7 @@ impl Lifecycle {
     }
 
     fn refused(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
-        let recovering = matches!(self.state, State::Recovering(_));
+        let recovering = matches!(self.state, LifecycleState::Recovering(_));
         if recovering {
             self.attempts.refused(now);
         }
@@ -365,7 +369,7 @@ impl Lifecycle {
     /// or was in the slot from the beginning.
     fn foreign(&mut self, then: Option<Then>, now: Timestamp) -> Option<Action> {
         self.attempts.renewed();
-        if matches!(self.state, State::Recovering(_)) {
+        if matches!(self.state, LifecycleState::Recovering(_)) {
             self.loss = Loss::Replaced;
         }
         self.go(then.filter(|then| *then != Then::Recover).unwrap_or(Then::Idle), now)
@@ -392,7 +396,7 @@ impl Lifecycle {
                 self.end(Then::Recover)
             }
             (Next::Wedge, Some(failure)) => {
-                self.state = State::Wedging(None);
+                self.state = LifecycleState::Wedging(None);
                 Action::Wedge(failure)
             }
             // A device that does not answer cannot be examined, so it is not kept wedged.
@@ -418,22 +422,24 @@ impl Lifecycle {
     }
 
     fn end(&mut self, then: Then) -> Action {
-        self.state = State::Ending(then);
+        self.state = LifecycleState::Ending(then);
         Action::Unplug(self.loss)
     }
 }
 
 /// Returns the next step after the current action, given the step planned so far and an event
 /// during the action. `None` means that the action's own result stands.
-fn next(then: Option<Then>, event: Event) -> Option<Then> {
+fn next(then: Option<Then>, event: LifecycleEvent) -> Option<Then> {
     match (then, event) {
-        (Some(Then::Stop), _) | (_, Event::Stop) => Some(Then::Stop),
+        (Some(Then::Stop), _) | (_, LifecycleEvent::Stop) => Some(Then::Stop),
         // A request for a device that is not there changes nothing.
-        (_, Event::Removed) | (Some(Then::Empty), Event::Unbind | Event::Rebind) => Some(Then::Empty),
-        (_, Event::Unbind) => Some(Then::Idle),
-        (None | Some(Then::Recover), Event::LinkDown) => Some(Then::Relink),
-        (_, Event::Rebind) | (Some(_), Event::Inserted) => Some(Then::Probe),
-        (None, Event::Failed { .. }) => Some(Then::Recover),
+        (_, LifecycleEvent::Removed) | (Some(Then::Empty), LifecycleEvent::Unbind | LifecycleEvent::Rebind) => {
+            Some(Then::Empty)
+        }
+        (_, LifecycleEvent::Unbind) => Some(Then::Idle),
+        (None | Some(Then::Recover), LifecycleEvent::LinkDown) => Some(Then::Relink),
+        (_, LifecycleEvent::Rebind) | (Some(_), LifecycleEvent::Inserted) => Some(Then::Probe),
+        (None, LifecycleEvent::Failed { .. }) => Some(Then::Recover),
         // These events change nothing: the device is present as known, a driver gives up a binding
         // that ends anyway, or a completion is left over.
         (then, _) => then,
@@ -441,11 +447,11 @@ fn next(then: Option<Then>, event: Event) -> Option<Then> {
 }
 
 /// Returns the loss that an event means for a binding.
-fn reason(event: Event) -> Loss {
+fn reason(event: LifecycleEvent) -> Loss {
     match event {
-        Event::Removed => Loss::Unplugged,
-        Event::Failed { loss, .. } => loss,
-        Event::LinkDown => Loss::LinkDown,
+        LifecycleEvent::Removed => Loss::Unplugged,
+        LifecycleEvent::Failed { loss, .. } => loss,
+        LifecycleEvent::LinkDown => Loss::LinkDown,
         _ => Loss::Unbound,
     }
 }

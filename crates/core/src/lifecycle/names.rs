@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use super::{Event, For, State, Then};
+use super::{For, LifecycleEvent, LifecycleState, Then};
 
 impl Then {
     const ALL: [Self; 6] = [Self::Empty, Self::Idle, Self::Probe, Self::Recover, Self::Relink, Self::Stop];
@@ -13,7 +13,7 @@ impl For {
     const ALL: [Self; 3] = [Self::Ready, Self::ReadyAgain, Self::Turn];
 }
 
-impl State {
+impl LifecycleState {
     /// Number of states.
     pub const COUNT: usize = 6 + For::ALL.len() + 4 * (Then::ALL.len() + 1) - 3;
 
@@ -32,7 +32,7 @@ impl State {
             .chain([Self::Wedged, Self::Stopped])
     }
 
-    /// Returns the position in [`State::all`].
+    /// Returns the position in [`LifecycleState::all`].
     pub fn index(self) -> usize {
         // `all` has every state, which a test shows, so the position is found.
         Self::all().position(|state| state == self).unwrap_or(0)
@@ -40,25 +40,27 @@ impl State {
 
     /// Tells whether an event of this kind can come in this state. A completion comes only during
     /// its action.
-    pub const fn expects(self, kind: Kind) -> bool {
+    pub const fn expects(self, kind: EventKind) -> bool {
         match kind {
-            Kind::Probed | Kind::Refused | Kind::NotReady => matches!(self, Self::Probing(_) | Self::Recovering(_)),
+            EventKind::Probed | EventKind::Refused | EventKind::NotReady => {
+                matches!(self, Self::Probing(_) | Self::Recovering(_))
+            }
             // A device whose driver has failed was there, and was the driver's.
-            Kind::Vanished | Kind::Foreign => {
+            EventKind::Vanished | EventKind::Foreign => {
                 matches!(self, Self::Probing(then) | Self::Recovering(then) if !matches!(then, Some(Then::Recover)))
             }
-            Kind::Tick => matches!(self, Self::Waiting(_) | Self::LinkDown),
-            Kind::Cut => matches!(self, Self::Wedging(_)),
-            Kind::Ended => matches!(self, Self::Ending(_)),
+            EventKind::Tick => matches!(self, Self::Waiting(_) | Self::LinkDown),
+            EventKind::Cut => matches!(self, Self::Wedging(_)),
+            EventKind::Ended => matches!(self, Self::Ending(_)),
             _ => !matches!(self, Self::Stopped),
         }
     }
 }
 
-/// Kind of an [`Event`], without the data of the event.
+/// Kind of an [`LifecycleEvent`], without the data of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)] // the docs are those of `Event`
-pub enum Kind {
+#[allow(missing_docs)] // the docs are those of `LifecycleEvent`
+pub enum EventKind {
     Inserted,
     Removed,
     Failed,
@@ -77,7 +79,7 @@ pub enum Kind {
     Ended,
 }
 
-impl Kind {
+impl EventKind {
     /// All kinds, each at the index that is its number.
     pub const ALL: [Self; 16] = [
         Self::Inserted,
@@ -121,26 +123,26 @@ impl Kind {
     }
 }
 
-impl Event {
+impl LifecycleEvent {
     /// Returns the kind of the event.
-    pub const fn kind(self) -> Kind {
+    pub const fn kind(self) -> EventKind {
         match self {
-            Self::Inserted => Kind::Inserted,
-            Self::Removed => Kind::Removed,
-            Self::Failed { .. } => Kind::Failed,
-            Self::Unbind => Kind::Unbind,
-            Self::Rebind => Kind::Rebind,
-            Self::Stop => Kind::Stop,
-            Self::Probed => Kind::Probed,
-            Self::Refused => Kind::Refused,
-            Self::LinkDown => Kind::LinkDown,
-            Self::LinkUp => Kind::LinkUp,
-            Self::Tick => Kind::Tick,
-            Self::Vanished => Kind::Vanished,
-            Self::NotReady(_) => Kind::NotReady,
-            Self::Foreign => Kind::Foreign,
-            Self::Cut => Kind::Cut,
-            Self::Ended => Kind::Ended,
+            Self::Inserted => EventKind::Inserted,
+            Self::Removed => EventKind::Removed,
+            Self::Failed { .. } => EventKind::Failed,
+            Self::Unbind => EventKind::Unbind,
+            Self::Rebind => EventKind::Rebind,
+            Self::Stop => EventKind::Stop,
+            Self::Probed => EventKind::Probed,
+            Self::Refused => EventKind::Refused,
+            Self::LinkDown => EventKind::LinkDown,
+            Self::LinkUp => EventKind::LinkUp,
+            Self::Tick => EventKind::Tick,
+            Self::Vanished => EventKind::Vanished,
+            Self::NotReady(_) => EventKind::NotReady,
+            Self::Foreign => EventKind::Foreign,
+            Self::Cut => EventKind::Cut,
+            Self::Ended => EventKind::Ended,
         }
     }
 }
@@ -168,7 +170,7 @@ impl fmt::Display for For {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for LifecycleState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, then) = match *self {
             Self::Waiting(what) => return write!(f, "waiting for: {what}"),

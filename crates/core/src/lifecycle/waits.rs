@@ -1,33 +1,33 @@
 //! States in which nothing is bound: rest, and the waits that end by themselves.
 
-use super::{Action, Event, For, Lifecycle, NotYet, State, Then};
+use super::{Action, For, Lifecycle, LifecycleEvent, LifecycleState, NotYet, Then};
 use crate::recovery::{GivenUp, Patience, Unready};
 use crate::Timestamp;
 
 impl Lifecycle {
     /// Handles an event while nothing is bound or being bound.
-    pub(super) fn unbound(&mut self, event: Event, now: Timestamp) -> Option<Action> {
+    pub(super) fn unbound(&mut self, event: LifecycleEvent, now: Timestamp) -> Option<Action> {
         match (self.state, event) {
-            (_, Event::Stop) => self.go(Then::Stop, now),
-            (State::Empty, Event::Inserted) => self.go(Then::Probe, now),
+            (_, LifecycleEvent::Stop) => self.go(Then::Stop, now),
+            (LifecycleState::Empty, LifecycleEvent::Inserted) => self.go(Then::Probe, now),
             // An empty slot cannot be probed, and a device is not probed before its link is up or a
             // user asks for it.
-            (State::Empty, _) | (State::LinkDown, Event::Inserted) => None,
-            (_, Event::Removed) => self.go(Then::Empty, now),
-            (_, Event::Inserted | Event::Rebind) => self.go(Then::Probe, now),
-            (State::Waiting(_) | State::LinkDown, Event::Unbind) => {
+            (LifecycleState::Empty, _) | (LifecycleState::LinkDown, LifecycleEvent::Inserted) => None,
+            (_, LifecycleEvent::Removed) => self.go(Then::Empty, now),
+            (_, LifecycleEvent::Inserted | LifecycleEvent::Rebind) => self.go(Then::Probe, now),
+            (LifecycleState::Waiting(_) | LifecycleState::LinkDown, LifecycleEvent::Unbind) => {
                 self.given_up = None; // The device is left alone because a user has asked for this.
                 self.go(Then::Idle, now)
             }
             // The lost link explains the failure.
-            (State::Waiting(_), Event::LinkDown) => self.relink(now),
-            (State::Idle, Event::LinkDown) if self.given_up.is_some() => self.relink(now),
-            (State::LinkDown, Event::LinkUp) => self.go(Then::Relink, now),
-            (State::Waiting(what), Event::Tick) if self.is_due(now) => match what {
-                For::Ready => Some(self.probe(State::Probing(None), now)),
-                For::ReadyAgain | For::Turn => Some(self.probe(State::Recovering(None), now)),
+            (LifecycleState::Waiting(_), LifecycleEvent::LinkDown) => self.relink(now),
+            (LifecycleState::Idle, LifecycleEvent::LinkDown) if self.given_up.is_some() => self.relink(now),
+            (LifecycleState::LinkDown, LifecycleEvent::LinkUp) => self.go(Then::Relink, now),
+            (LifecycleState::Waiting(what), LifecycleEvent::Tick) if self.is_due(now) => match what {
+                For::Ready => Some(self.probe(LifecycleState::Probing(None), now)),
+                For::ReadyAgain | For::Turn => Some(self.probe(LifecycleState::Recovering(None), now)),
             },
-            (State::LinkDown, Event::Tick) if self.is_due(now) => {
+            (LifecycleState::LinkDown, LifecycleEvent::Tick) if self.is_due(now) => {
                 self.deadline = None;
                 self.given_up = Some(GivenUp::Link);
                 None
@@ -71,8 +71,8 @@ impl Lifecycle {
         let looks = looks.saturating_add(1);
         self.unready = Some(NotYet { since, silent_since, looks });
         self.deadline = Some(now.plus(Patience::pause(looks)).min(limit.max(now)));
-        let recovering = matches!(self.state, State::Recovering(_));
-        self.state = State::Waiting(if recovering { For::ReadyAgain } else { For::Ready });
+        let recovering = matches!(self.state, LifecycleState::Recovering(_));
+        self.state = LifecycleState::Waiting(if recovering { For::ReadyAgain } else { For::Ready });
         None
     }
 
@@ -86,15 +86,15 @@ impl Lifecycle {
         match then {
             Then::Empty => {
                 self.link_is_down = false;
-                self.rest(State::Empty)
+                self.rest(LifecycleState::Empty)
             }
             // The lost link explains the failures. The device is bound again when the link is up.
             Then::Idle if self.link_is_down && self.given_up.is_some() => self.relink(now),
-            Then::Idle => self.rest(State::Idle),
-            Then::Stop => self.rest(State::Stopped),
+            Then::Idle => self.rest(LifecycleState::Idle),
+            Then::Stop => self.rest(LifecycleState::Stopped),
             Then::Probe | Then::Recover | Then::Relink if self.link_is_down => {
                 self.deadline = Some(now.plus(self.patience.link));
-                self.rest(State::LinkDown)
+                self.rest(LifecycleState::LinkDown)
             }
             Then::Recover => self.take_turn(decided.unwrap_or(now), now),
             Then::Relink => {
@@ -103,12 +103,12 @@ impl Lifecycle {
             }
             Then::Probe => {
                 self.attempts.renewed();
-                Some(self.probe(State::Probing(None), now))
+                Some(self.probe(LifecycleState::Probing(None), now))
             }
         }
     }
 
-    fn rest(&mut self, state: State) -> Option<Action> {
+    fn rest(&mut self, state: LifecycleState) -> Option<Action> {
         self.state = state;
         None
     }
@@ -116,13 +116,13 @@ impl Lifecycle {
     /// Recovers the device now, or waits until `turn`.
     fn take_turn(&mut self, turn: Timestamp, now: Timestamp) -> Option<Action> {
         if turn <= now {
-            return Some(self.probe(State::Recovering(None), now));
+            return Some(self.probe(LifecycleState::Recovering(None), now));
         }
         self.deadline = Some(turn);
-        self.rest(State::Waiting(For::Turn))
+        self.rest(LifecycleState::Waiting(For::Turn))
     }
 
-    fn probe(&mut self, state: State, now: Timestamp) -> Action {
+    fn probe(&mut self, state: LifecycleState, now: Timestamp) -> Action {
         self.state = state;
         self.deadline = None;
         self.looked = now;

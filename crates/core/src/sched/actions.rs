@@ -1,6 +1,6 @@
 //! What the scheduler wants done.
 
-use super::slots::{DeviceState, Hold, RingState, State};
+use super::slots::{DeviceState, Hold, JobState, RingState};
 use super::{EventSlot, JobId, Priority, QueueId, RingIndex, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
 use crate::Id;
@@ -113,7 +113,7 @@ impl<S: Storage> Scheduler<S> {
     /// anything to rings, since numbers are given to a ring in their order. O(log contexts).
     #[must_use = "the job is to be run"]
     pub fn run_now(&mut self, job: JobId) -> Option<Action<S::Fence, S::Payload>> {
-        let slot = self.job_mut(job).filter(|slot| slot.state == State::Queued && slot.result.is_ok())?;
+        let slot = self.job_mut(job).filter(|slot| slot.state == JobState::Queued && slot.result.is_ok())?;
         let (queue, cost) = (slot.queue, slot.cost);
         let slot = &self.queues.as_ref()[queue as usize];
         let (ring, has_event) = (slot.ring, slot.event.is_some() || self.event_slots.may_take());
@@ -145,10 +145,10 @@ impl<S: Storage> Scheduler<S> {
             // so after the end.
             let idle = self.rings.as_ref()[ring].completed == self.rings.as_ref()[ring].issued;
             if slot.on_hardware && !idle {
-                slot.state = State::Orphan;
+                slot.state = JobState::Orphan;
                 self.rings.as_mut()[ring].orphans.push_back(self.jobs.as_mut(), job);
             } else {
-                slot.state = State::Done;
+                slot.state = JobState::Done;
                 self.done.push_back(self.jobs.as_mut(), job);
             }
             // Every finished job was committed with a fence, and this is the only place that takes
@@ -234,7 +234,7 @@ impl<S: Storage> Scheduler<S> {
         let seqno = slot.issued;
         slot.pending.push_back(self.jobs.as_mut(), job);
         let slot = &mut self.jobs.as_mut()[job as usize];
-        slot.state = State::Running;
+        slot.state = JobState::Running;
         slot.on_hardware = true;
         slot.ring = ring;
         slot.seqno = seqno;

@@ -1,7 +1,7 @@
 //! What can happen to jobs once they are submitted, and how the scheduler's lists follow.
 
 use super::list::List;
-use super::slots::{Blame, RingState, State, Tried};
+use super::slots::{Blame, JobState, RingState, Tried};
 use super::turns::nanoseconds;
 use super::{IfDependencyFails, JobId, JobSlot, QueueId, RingIndex, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
@@ -13,7 +13,7 @@ impl<S: Storage> Scheduler<S> {
     /// keeps its place in the queue. Stale handles are ignored: the job has ended. O(1).
     pub fn dependency_done(&mut self, job: JobId, result: Result<(), FenceError>) {
         let Some(slot) = self.job_mut(job) else { return };
-        if !matches!(slot.state, State::Reserved | State::Queued) {
+        if !matches!(slot.state, JobState::Reserved | JobState::Queued) {
             return;
         }
         slot.waits = slot.waits.saturating_sub(1);
@@ -21,7 +21,7 @@ impl<S: Storage> Scheduler<S> {
             slot.result = Err(FenceError::Canceled);
             slot.waits = 0;
         }
-        if slot.state == State::Queued {
+        if slot.state == JobState::Queued {
             let queue = slot.queue;
             self.list_if_ready(queue);
         }
@@ -110,7 +110,7 @@ impl<S: Storage> Scheduler<S> {
     /// called before anything is given to the ring that was handed out after it: a later number
     /// would complete it. Stale handles are ignored. O(1).
     pub fn start_failed(&mut self, job: JobId) {
-        let Some(slot) = self.job_mut(job).filter(|slot| slot.state == State::Running) else { return };
+        let Some(slot) = self.job_mut(job).filter(|slot| slot.state == JobState::Running) else { return };
         slot.on_hardware = false;
         let (ring, queue, cost) = (usize::from(slot.ring.0), slot.queue, slot.cost);
         let slot = &mut self.rings.as_mut()[ring];
@@ -176,7 +176,7 @@ impl<S: Storage> Scheduler<S> {
     /// The job has ended; its fence is owed. The caller has taken it out of its list.
     pub(super) fn finish(&mut self, job: u32, result: Result<(), FenceError>) {
         let slot = &mut self.jobs.as_mut()[job as usize];
-        slot.state = State::Finished;
+        slot.state = JobState::Finished;
         slot.result = result;
         self.finished.push_back(self.jobs.as_mut(), job);
     }

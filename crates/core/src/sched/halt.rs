@@ -1,6 +1,6 @@
 //! Halting: for a while, or for good.
 
-use super::slots::{DeviceState, RingState, State};
+use super::slots::{DeviceState, JobState, RingState};
 use super::{list, Scheduler, Storage};
 use crate::fence::FenceError;
 use crate::Timestamp;
@@ -94,7 +94,7 @@ impl<S: Storage> Scheduler<S> {
     pub(super) fn release_orphans(&mut self, ring: usize) {
         let mut orphans = self.rings.as_mut()[ring].orphans.take();
         while let Some(job) = orphans.pop_front(self.jobs.as_mut()) {
-            self.jobs.as_mut()[job as usize].state = State::Done;
+            self.jobs.as_mut()[job as usize].state = JobState::Done;
             self.done.push_back(self.jobs.as_mut(), job);
         }
     }

@@ -9,7 +9,7 @@
 //! lent to twice, so that the whole of it costs O(1) per wait.
 
 use super::list::{Linked, Links, NONE};
-use super::slots::{Stands, State};
+use super::slots::{JobState, Stands};
 use super::{JobId, Priority, QueueSlot, Reservation, Scheduler, Storage};
 
 /// Storage for one wait of a job for another; see [`Stores::waits`](super::Stores::waits).
@@ -91,7 +91,7 @@ impl<S: Storage> Scheduler<S> {
     /// If there is no [storage](super::Stores::waits) left to remember it, the priority that the
     /// queue has now is lent at once, and not what it may be raised to later.
     pub fn lend_to(&mut self, reservation: &Reservation, other: JobId) {
-        if self.job_mut(other).is_none_or(|slot| slot.state != State::Queued) {
+        if self.job_mut(other).is_none_or(|slot| slot.state != JobState::Queued) {
             return;
         }
         let Some(wait) = self.free_waits.pop_front(self.waits.as_mut()) else {
@@ -138,7 +138,7 @@ impl<S: Storage> Scheduler<S> {
     /// Lends a waiting job a priority. Gives its queue, if that has a higher priority now.
     fn lend(&mut self, job: u32, level: Priority) -> Option<u32> {
         let slot = &mut self.jobs.as_mut()[job as usize];
-        if slot.state != State::Queued || slot.lent <= level {
+        if slot.state != JobState::Queued || slot.lent <= level {
             return None;
         }
         let (queue, before) = (slot.queue, core::mem::replace(&mut slot.lent, level));
@@ -205,6 +205,6 @@ impl WaitSlot {
     /// The job that is waited for, if it still waits for its turn.
     pub(super) fn job_in<'a, F, P>(&self, jobs: &'a [super::JobSlot<F, P>]) -> Option<&'a super::JobSlot<F, P>> {
         let slot = &jobs[self.job as usize];
-        (slot.generation == self.generation && slot.state == State::Queued).then_some(slot)
+        (slot.generation == self.generation && slot.state == JobState::Queued).then_some(slot)
     }
 }

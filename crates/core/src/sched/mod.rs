@@ -302,7 +302,7 @@ impl<S: Storage> Scheduler<S> {
 
     /// Jobs in whatever state, reserved ones included. O(jobs); for reports and tests.
     pub fn job_count(&self) -> usize {
-        self.jobs.as_ref().iter().filter(|job| job.state != slots::State::Free).count()
+        self.jobs.as_ref().iter().filter(|job| job.state != slots::JobState::Free).count()
     }
 
     /// Whether there is no way back: [`Scheduler::lose`] or [`Scheduler::tear_down`] was called.

@@ -22,7 +22,7 @@
 //! charged what has passed since the completion before.
 
 use super::list::{List, NONE};
-use super::slots::State;
+use super::slots::JobState;
 use super::{JobSlot, RingIndex, RingSlot, Scheduler, Storage};
 use crate::fence::Seqno;
 use crate::Timestamp;
@@ -96,7 +96,7 @@ impl<S: Storage> Scheduler<S> {
         let orphans = self.rings.as_ref()[ring].orphans;
         let Some(job) = indices(jobs, orphans).find(|job| jobs[*job as usize].seqno == seqno) else { return };
         self.rings.as_mut()[ring].orphans.remove(self.jobs.as_mut(), job);
-        self.jobs.as_mut()[job as usize].state = State::Done;
+        self.jobs.as_mut()[job as usize].state = JobState::Done;
         self.done.push_back(self.jobs.as_mut(), job);
     }
 }

@@ -35,7 +35,7 @@
 //! the one after that. The next job's is the one after both, so that neither completes a job,
 //! whenever it is read.
 
-use super::slots::{Blame, DeviceState, RingState, State, Tried};
+use super::slots::{Blame, DeviceState, JobState, RingState, Tried};
 use super::{Action, Firmware, Priority, RingIndex, RingSlot, Scheduler, Storage};
 use crate::fence::{FenceError, Seqno};
 use crate::Id;
@@ -219,7 +219,7 @@ impl<S: Storage> Scheduler<S> {
             self.settle_job(ring, job, None);
             let goes_on = !self.queues.as_ref()[queue as usize].killed && !self.is_banned(queue);
             if restartable && goes_on {
-                self.jobs.as_mut()[job as usize].state = State::Queued;
+                self.jobs.as_mut()[job as usize].state = JobState::Queued;
                 self.queues.as_mut()[queue as usize].jobs.push_front(self.jobs.as_mut(), job);
                 self.queues.as_mut()[queue as usize].lent_on = Priority::Low;
                 self.joined_queue(job);

@@ -35,7 +35,7 @@ pub const PRIORITIES: usize = 3;
 /// Where a job stands; see the life of a job in the [module documentation](super).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
-pub(super) enum State {
+pub(super) enum JobState {
     Free,
     Reserved,
     Queued,
@@ -50,7 +50,7 @@ pub(super) enum State {
 #[cfg_attr(test, derive(Clone, PartialEq, Eq, Hash))]
 pub struct JobSlot<F, P> {
     pub(super) generation: u32,
-    pub(super) state: State,
+    pub(super) state: JobState,
     pub(super) links: Links,
     pub(super) queue: u32,
     /// The ring it was given to.
@@ -89,7 +89,7 @@ impl<F, P> Default for JobSlot<F, P> {
     fn default() -> Self {
         Self {
             generation: 0,
-            state: State::Free,
+            state: JobState::Free,
             links: Links::NONE,
             queue: NONE,
             ring: RingIndex(0),

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use super::slots::State;
+use super::slots::JobState;
 use super::{JobId, JobSlot, QueueId, Scheduler, Storage};
 use crate::fence::FenceError;
 use crate::Id;
@@ -120,7 +120,7 @@ impl<S: Storage> Scheduler<S> {
         let generation = slot.generation;
         *slot = JobSlot {
             generation,
-            state: State::Reserved,
+            state: JobState::Reserved,
             queue: queue.index,
             cost: spec.cost,
             time_limit: spec.time_limit,
@@ -148,9 +148,9 @@ impl<S: Storage> Scheduler<S> {
     pub fn wait_for(&mut self, reservation: &Reservation, other: JobId) -> Result<bool, SubmitError> {
         let Some(slot) = self.job_mut(other) else { return Ok(false) };
         let pending = match slot.state {
-            State::Free | State::Done | State::Orphan => false,
-            State::Reserved => return Err(SubmitError::Cycle),
-            State::Queued | State::Running | State::Finished => true,
+            JobState::Free | JobState::Done | JobState::Orphan => false,
+            JobState::Reserved => return Err(SubmitError::Cycle),
+            JobState::Queued | JobState::Running | JobState::Finished => true,
         };
         if pending {
             self.lend_to(reservation, other);
@@ -172,7 +172,7 @@ impl<S: Storage> Scheduler<S> {
         let slot = &mut self.jobs.as_mut()[job.index as usize];
         slot.fence = Some(fence);
         slot.payload = Some(payload);
-        slot.state = State::Queued;
+        slot.state = JobState::Queued;
         let queue = slot.queue;
         let killed = self.queues.as_mut()[queue as usize].killed;
         let ended = self.lost.or(killed.then_some(FenceError::Canceled));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lifeboat_core::lifecycle::{Action, Event, For, Kind, Lifecycle, State};
+use lifeboat_core::lifecycle::{Action, EventKind, For, Lifecycle, LifecycleEvent, LifecycleState};
 use lifeboat_core::recovery::{Attempts, Budget, GivenUp, Patience, Spacing, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::Timestamp;
@@ -24,7 +24,7 @@ const PATIENCE: Patience =
 /// More bindings than the few outside events can cause.
 const BINDINGS: u64 = 40;
 
-type Visited = Arc<Mutex<BTreeSet<(usize, Kind)>>>;
+type Visited = Arc<Mutex<BTreeSet<(usize, EventKind)>>>;
 
 pub(crate) struct Slot {
     /// Number of outside events.
@@ -47,7 +47,7 @@ pub(crate) struct Situation {
     card: Option<u8>,
     cards: u8,
     /// Events that the watcher was sent and has not handled yet.
-    news: Vec<Event>,
+    news: Vec<LifecycleEvent>,
     under_way: Option<(Action, Progress)>,
     /// The device that is bound or whose binding is ending.
     device: Option<Device>,
@@ -114,19 +114,21 @@ impl Slot {
         self.visited.clone()
     }
 
-    fn tell(&self, now: &mut Situation, event: Event) {
+    fn tell(&self, now: &mut Situation, event: LifecycleEvent) {
         let before = now.machine.state();
         self.visited.lock().unwrap().insert((before.index(), event.kind()));
         match event {
-            Event::LinkDown => now.heard_link_is_down = before != State::Empty,
-            Event::LinkUp | Event::Removed | Event::Rebind | Event::Vanished => now.heard_link_is_down = false,
+            LifecycleEvent::LinkDown => now.heard_link_is_down = before != LifecycleState::Empty,
+            LifecycleEvent::LinkUp | LifecycleEvent::Removed | LifecycleEvent::Rebind | LifecycleEvent::Vanished => {
+                now.heard_link_is_down = false
+            }
             _ => {}
         }
-        if matches!(event, Event::Inserted | Event::Rebind | Event::Foreign) {
+        if matches!(event, LifecycleEvent::Inserted | LifecycleEvent::Rebind | LifecycleEvent::Foreign) {
             (now.recovery_began, now.recovery_over) = (false, None);
         }
-        if matches!(before, State::Recovering(_))
-            && matches!(event, Event::Probed | Event::Refused)
+        if matches!(before, LifecycleState::Recovering(_))
+            && matches!(event, LifecycleEvent::Probed | LifecycleEvent::Refused)
             && now.recovery_began
         {
             now.recovery_over = Some(now.clock);
@@ -135,8 +137,8 @@ impl Slot {
         if let Some(Action::Probe { .. }) = action {
             now.probed_in_vain |= now.heard_link_is_down;
             // Another look at a device that was not ready belongs to the same recovery.
-            let another_look = matches!(before, State::Waiting(For::ReadyAgain));
-            let recovering = matches!(now.machine.state(), State::Recovering(_)) && !another_look;
+            let another_look = matches!(before, LifecycleState::Waiting(For::ReadyAgain));
+            let recovering = matches!(now.machine.state(), LifecycleState::Recovering(_)) && !another_look;
             now.recovery_began |= recovering;
             now.crowded |=
                 recovering && now.recovery_over.is_some_and(|over| now.clock < over.plus(Duration::from_secs(1)));
@@ -147,7 +149,7 @@ impl Slot {
         }
     }
 
-    fn complete(&self, now: &mut Situation, completion: Event) {
+    fn complete(&self, now: &mut Situation, completion: LifecycleEvent) {
         now.under_way = None;
         self.tell(now, completion);
     }
@@ -157,26 +159,26 @@ impl Slot {
         match action {
             Action::Probe { .. } => match (now.device, now.card) {
                 // The card that the probe began with may be gone by now.
-                (Some(_), _) => self.complete(now, Event::Probed),
+                (Some(_), _) => self.complete(now, LifecycleEvent::Probed),
                 (None, Some(card)) => now.device = Some(Device::new(card)),
-                (None, None) => self.complete(now, Event::Vanished),
+                (None, None) => self.complete(now, LifecycleEvent::Vanished),
             },
             Action::Unplug(loss) => {
-                let Some(device) = &mut now.device else { return self.complete(now, Event::Ended) };
+                let Some(device) = &mut now.device else { return self.complete(now, LifecycleEvent::Ended) };
                 // A wedged device has passed the steps up to its cut.
                 let from = if device.told && progress < Progress::Cut { Progress::Cut } else { progress };
                 match step(device, from, loss) {
                     Progress::Released => {
                         now.device = None;
-                        self.complete(now, Event::Ended);
+                        self.complete(now, LifecycleEvent::Ended);
                     }
                     progress => now.under_way = Some((action, progress)),
                 }
             }
             Action::Wedge(failure) => {
-                let Some(device) = &mut now.device else { return self.complete(now, Event::Cut) };
+                let Some(device) = &mut now.device else { return self.complete(now, LifecycleEvent::Cut) };
                 match step(device, progress, Loss::Wedged(failure)) {
-                    Progress::Cut => self.complete(now, Event::Cut),
+                    Progress::Cut => self.complete(now, LifecycleEvent::Cut),
                     progress => now.under_way = Some((action, progress)),
                 }
             }
@@ -227,7 +229,7 @@ impl Model for Slot {
     }
 
     fn actions(&self, now: &Situation, next: &mut Vec<Next>) {
-        if now.machine.state() == State::Stopped {
+        if now.machine.state() == LifecycleState::Stopped {
             return;
         }
         if now.strokes > 0 {
@@ -298,50 +300,50 @@ impl Model for Slot {
                 now.cards += 1;
                 now.card = Some(now.cards);
                 now.link_is_down = false;
-                stroke(&mut now, Event::Inserted);
+                stroke(&mut now, LifecycleEvent::Inserted);
             }
             Next::Pull => {
                 now.card = None;
-                stroke(&mut now, Event::Removed);
+                stroke(&mut now, LifecycleEvent::Removed);
             }
-            Next::Repeat if now.card.is_some() => stroke(&mut now, Event::Inserted),
-            Next::Repeat => stroke(&mut now, Event::Removed),
-            Next::Unbind => stroke(&mut now, Event::Unbind),
-            Next::Rebind => stroke(&mut now, Event::Rebind),
-            Next::Stop => stroke(&mut now, Event::Stop),
+            Next::Repeat if now.card.is_some() => stroke(&mut now, LifecycleEvent::Inserted),
+            Next::Repeat => stroke(&mut now, LifecycleEvent::Removed),
+            Next::Unbind => stroke(&mut now, LifecycleEvent::Unbind),
+            Next::Rebind => stroke(&mut now, LifecycleEvent::Rebind),
+            Next::Stop => stroke(&mut now, LifecycleEvent::Stop),
             Next::Fail(loss) => {
                 now.device.as_mut()?.reported += 1;
-                now.news.push(Event::Failed { binding: now.machine.binding(), loss });
+                now.news.push(LifecycleEvent::Failed { binding: now.machine.binding(), loss });
             }
             Next::Hear => {
                 let event = now.news.remove(0);
                 // The hosted watcher does the same: it checks whether the card that it has bound is
                 // really gone.
-                let stale = event == Event::Removed && now.device.is_some_and(|device| now.fits(device.card));
-                now.stopping |= event == Event::Stop;
-                self.tell(&mut now, if stale { Event::LinkUp } else { event });
+                let stale = event == LifecycleEvent::Removed && now.device.is_some_and(|device| now.fits(device.card));
+                now.stopping |= event == LifecycleEvent::Stop;
+                self.tell(&mut now, if stale { LifecycleEvent::LinkUp } else { event });
             }
             Next::LinkDown => {
                 now.link_is_down = true;
-                stroke(&mut now, Event::LinkDown);
+                stroke(&mut now, LifecycleEvent::LinkDown);
             }
             Next::LinkUp => {
                 now.link_is_down = false;
-                stroke(&mut now, Event::LinkUp);
+                stroke(&mut now, LifecycleEvent::LinkUp);
             }
             Next::Tick => {
                 now.clock = now.machine.next_deadline()?.max(now.clock);
-                self.tell(&mut now, Event::Tick);
+                self.tell(&mut now, LifecycleEvent::Tick);
             }
             Next::GoOn => self.go_on(&mut now),
             Next::Defer => {
                 now.device = None;
-                self.complete(&mut now, Event::NotReady(Unready::Silent));
+                self.complete(&mut now, LifecycleEvent::NotReady(Unready::Silent));
             }
-            Next::Foreign => self.complete(&mut now, Event::Foreign),
+            Next::Foreign => self.complete(&mut now, LifecycleEvent::Foreign),
             Next::Refuse => {
                 now.device = None;
-                self.complete(&mut now, Event::Refused);
+                self.complete(&mut now, LifecycleEvent::Refused);
             }
             Next::Enter => now.device.as_mut()?.in_section = true,
             Next::Submit => now.device.as_mut()?.pending = true,
@@ -362,13 +364,17 @@ impl Model for Slot {
             Property::always("nothing is bound where nothing is said to be", |_, now: &Situation| {
                 let unbound = matches!(
                     now.machine.state(),
-                    State::Empty | State::Idle | State::Stopped | State::Waiting(_) | State::LinkDown
+                    LifecycleState::Empty
+                        | LifecycleState::Idle
+                        | LifecycleState::Stopped
+                        | LifecycleState::Waiting(_)
+                        | LifecycleState::LinkDown
                 );
                 !unbound || now.device.is_none()
             }),
             Property::always("after the sweep no fence is owed", |_, now: &Situation| {
                 let swept = matches!(now.under_way, Some((_, Progress::Swept | Progress::Cut)));
-                let over = swept || now.machine.state() == State::Wedged;
+                let over = swept || now.machine.state() == LifecycleState::Wedged;
                 !(over && now.device.is_some_and(|device| device.pending))
             }),
             Property::always("who is told of a wedged device finds it cut off", |_, now: &Situation| {
@@ -383,49 +389,50 @@ impl Model for Slot {
             Property::always("nothing is left under way", |_, now: &Situation| {
                 let resting = matches!(
                     now.machine.state(),
-                    State::Empty
-                        | State::Idle
-                        | State::Waiting(_)
-                        | State::LinkDown
-                        | State::Bound
-                        | State::Wedged
-                        | State::Stopped
+                    LifecycleState::Empty
+                        | LifecycleState::Idle
+                        | LifecycleState::Waiting(_)
+                        | LifecycleState::LinkDown
+                        | LifecycleState::Bound
+                        | LifecycleState::Wedged
+                        | LifecycleState::Stopped
                 );
                 resting == now.under_way.is_none()
             }),
             Property::always("when all is heard, it stands as the slot does", |_, now: &Situation| {
                 !now.at_rest()
                     || match now.machine.state() {
-                        State::Stopped => true,
-                        State::Empty => now.card.is_none(),
-                        State::Idle | State::Waiting(_) => now.card.is_some(),
-                        State::LinkDown => now.card.is_some() && now.link_is_down,
+                        LifecycleState::Stopped => true,
+                        LifecycleState::Empty => now.card.is_none(),
+                        LifecycleState::Idle | LifecycleState::Waiting(_) => now.card.is_some(),
+                        LifecycleState::LinkDown => now.card.is_some() && now.link_is_down,
                         _ => now.device.is_some_and(|device| now.fits(device.card)),
                     }
             }),
             Property::always("who is told to stop does", |_, now: &Situation| {
-                !now.stopping || now.under_way.is_some() || now.machine.state() == State::Stopped
+                !now.stopping || now.under_way.is_some() || now.machine.state() == LifecycleState::Stopped
             }),
             Property::always("a driver's word is not lost", |_, now: &Situation| {
-                let working = now.at_rest() && now.machine.state() == State::Bound;
+                let working = now.at_rest() && now.machine.state() == LifecycleState::Bound;
                 !(working && now.device.is_some_and(|device| device.reported > 0))
             }),
             Property::always("recoveries are spaced", |_, now: &Situation| !now.crowded),
             Property::always("nothing is probed while the link is down", |_, now: &Situation| !now.probed_in_vain),
             Property::always("a wait ends", |_, now: &Situation| {
-                let waiting = matches!(now.machine.state(), State::Waiting(_));
+                let waiting = matches!(now.machine.state(), LifecycleState::Waiting(_));
                 !waiting || now.machine.next_deadline().is_some()
             }),
             Property::sometimes("its link is given up", |model: &Self, now: &Situation| {
-                !model.fickle || now.machine.state() == State::LinkDown && now.machine.given_up() == Some(GivenUp::Link)
+                !model.fickle
+                    || now.machine.state() == LifecycleState::LinkDown && now.machine.given_up() == Some(GivenUp::Link)
             }),
             Property::sometimes("it is left alone", |_, now: &Situation| {
                 now.machine.given_up() == Some(GivenUp::Recoveries)
             }),
             Property::sometimes("it is recovered", |_, now: &Situation| {
-                now.machine.state() == State::Bound && now.machine.binding() == 2 && now.cards == 1
+                now.machine.state() == LifecycleState::Bound && now.machine.binding() == 2 && now.cards == 1
             }),
-            Property::sometimes("it is wedged", |_, now: &Situation| now.machine.state() == State::Wedged),
+            Property::sometimes("it is wedged", |_, now: &Situation| now.machine.state() == LifecycleState::Wedged),
         ]
     }
 }

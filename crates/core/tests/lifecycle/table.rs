@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use lifeboat_core::lifecycle::{Action, Event, Kind, Lifecycle, State};
+use lifeboat_core::lifecycle::{Action, EventKind, Lifecycle, LifecycleEvent, LifecycleState};
 use lifeboat_core::recovery::{Budget, Unready};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::Timestamp;
@@ -16,32 +16,32 @@ const END: &str = "<!-- the lifecycle: end -->\n";
 
 /// Possible answers to each event in each state. Most pairs have one answer; the answer to a
 /// failure depends on the loss and on the number of earlier failures.
-type Answers = BTreeMap<(usize, Kind), BTreeSet<String>>;
+type Answers = BTreeMap<(usize, EventKind), BTreeSet<String>>;
 
-fn events(binding: u64) -> Vec<Event> {
+fn events(binding: u64) -> Vec<LifecycleEvent> {
     let mut events = vec![
-        Event::Inserted,
-        Event::Removed,
-        Event::Unbind,
-        Event::Rebind,
-        Event::Stop,
-        Event::LinkDown,
-        Event::LinkUp,
-        Event::Tick,
-        Event::Probed,
-        Event::Refused,
-        Event::Vanished,
-        Event::NotReady(Unready::Silent),
-        Event::NotReady(Unready::Retry),
-        Event::Foreign,
-        Event::Cut,
-        Event::Ended,
+        LifecycleEvent::Inserted,
+        LifecycleEvent::Removed,
+        LifecycleEvent::Unbind,
+        LifecycleEvent::Rebind,
+        LifecycleEvent::Stop,
+        LifecycleEvent::LinkDown,
+        LifecycleEvent::LinkUp,
+        LifecycleEvent::Tick,
+        LifecycleEvent::Probed,
+        LifecycleEvent::Refused,
+        LifecycleEvent::Vanished,
+        LifecycleEvent::NotReady(Unready::Silent),
+        LifecycleEvent::NotReady(Unready::Retry),
+        LifecycleEvent::Foreign,
+        LifecycleEvent::Cut,
+        LifecycleEvent::Ended,
     ];
-    events.extend([Loss::FellOff, Loss::Hung, Loss::Replaced].map(|loss| Event::Failed { binding, loss }));
+    events.extend([Loss::FellOff, Loss::Hung, Loss::Replaced].map(|loss| LifecycleEvent::Failed { binding, loss }));
     events
 }
 
-fn answer(before: State, after: State, action: Option<Action>) -> String {
+fn answer(before: LifecycleState, after: LifecycleState, action: Option<Action>) -> String {
     let does = match action {
         None => "",
         Some(Action::Probe { .. }) => " (probe)",
@@ -116,7 +116,7 @@ fn explore() -> Answers {
     answers
 }
 
-fn table(answers: &Answers, kinds: &[Kind]) -> String {
+fn table(answers: &Answers, kinds: &[EventKind]) -> String {
     let mut text = String::from("| |");
     for kind in kinds {
         write!(text, " {} |", kind.name()).unwrap();
@@ -124,7 +124,7 @@ fn table(answers: &Answers, kinds: &[Kind]) -> String {
     text.push_str("\n|---|");
     text.push_str(&"---|".repeat(kinds.len()));
     text.push('\n');
-    for state in State::all().filter(|state| kinds.iter().any(|kind| state.expects(*kind))) {
+    for state in LifecycleState::all().filter(|state| kinds.iter().any(|kind| state.expects(*kind))) {
         write!(text, "| **{state}** |").unwrap();
         for kind in kinds {
             let cell =
@@ -139,12 +139,12 @@ fn table(answers: &Answers, kinds: &[Kind]) -> String {
 #[test]
 fn recov_3_the_table_in_the_documentation_is_what_the_code_does() {
     let answers = explore();
-    for state in State::all() {
-        for kind in Kind::ALL.into_iter().filter(|kind| state.expects(*kind)) {
+    for state in LifecycleState::all() {
+        for kind in EventKind::ALL.into_iter().filter(|kind| state.expects(*kind)) {
             assert!(answers.contains_key(&(state.index(), kind)), "{} has no answer in: {state}", kind.name());
         }
     }
-    let (outside, completions) = Kind::ALL.split_at(Kind::Probed as usize);
+    let (outside, completions) = EventKind::ALL.split_at(EventKind::Probed as usize);
     let tables = format!("{}\n{}", table(&answers, outside), table(&answers, completions));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md");
     let document = std::fs::read_to_string(&path).unwrap();

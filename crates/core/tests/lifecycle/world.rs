@@ -62,7 +62,7 @@ pub(crate) fn step(device: &mut Device, from: Progress, loss: Loss) -> Progress 
     let mut stage = Stage { device, only: from };
     let bound = Bound::new(&mut stage);
     let cut = bound.announce(loss).retire().drain().sweep().cut();
-    let event = matches!(loss, Loss::Wedged(_)).then(|| wedge::Event::new(&cut, wedge::Methods::UNKNOWN, None));
+    let event = matches!(loss, Loss::Wedged(_)).then(|| wedge::WedgeEvent::new(&cut, wedge::Methods::UNKNOWN, None));
     // A wedging leaves this step out. `only` makes sure that nothing happens here in that case.
     cut.release();
     if from == Progress::Swept && event.is_some() {

@@ -30,7 +30,7 @@ pub struct Commit<'a, G: Gpu> {
     /// What paints the picture: the hardware is told when this has signalled. If it failed, the picture is shown all the
     /// same, as a kernel does: who wants another one can ask the fence, and commit again.
     pub in_fence: Option<&'a Fence>,
-    /// Reports the commit by an [`Event::Flip`](super::Event::Flip) with this token.
+    /// Reports the commit by a [`DisplayEvent::Flip`](super::DisplayEvent::Flip) with this token.
     pub event: Option<u64>,
     /// Whether the mode may change.
     pub allow_modeset: bool,

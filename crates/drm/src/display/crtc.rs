@@ -11,7 +11,7 @@ use lifeboat_sync::lint::MutexGuard;
 
 use super::events::Promise;
 use super::vblank::Waits;
-use super::{Display, Ended, Owed, State};
+use super::{Display, DisplayState, Ended, Owed};
 use crate::pixels::Pixels;
 use crate::turns::Turn;
 
@@ -80,7 +80,7 @@ impl<S: Scanout> Display<S> {
         let way = link.and_then(|link| Some((link, self.turns.take()?)));
         let superseded = way.as_ref().and_then(|(link, turn)| self.make_way(link, turn, &request));
         let mut state = self.lock();
-        let refuse = |state: MutexGuard<'_, State>, superseded, error: CallError| {
+        let refuse = |state: MutexGuard<'_, DisplayState>, superseded, error: CallError| {
             let ended = Ended { superseded, ..state.nothing_ended() };
             drop(state);
             ended.answer();
@@ -92,7 +92,7 @@ impl<S: Scanout> Display<S> {
             return refuse(state, superseded, Refusal::Gone.into());
         }
         let now = state.silences.now();
-        let State { crtc, shown, replaced, .. } = &mut *state;
+        let DisplayState { crtc, shown, replaced, .. } = &mut *state;
         let awaits = in_fence.clone();
         let mut known = None;
         let next = crtc.commit(&request, way.is_some(), in_fence.is_some(), now, |mode| {
@@ -249,7 +249,7 @@ fn tell<S: Scanout>(link: &Link, program: Program, frame: Option<&Frame>) -> Res
     }
 }
 
-impl State {
+impl DisplayState {
     pub(super) fn nothing_ended(&self) -> Ended {
         Ended {
             superseded: None,

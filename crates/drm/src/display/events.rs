@@ -27,7 +27,7 @@ const HOTPLUG: usize = 1;
 /// Something that happened on the display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum DisplayEvent {
     /// A flip or commit has taken effect, or has ended otherwise: its fence says how. Also if the device was lost on the
     /// way.
     Flip {
@@ -59,12 +59,12 @@ pub(super) enum Source {
 
 /// The events of one handle.
 pub(super) struct EventQueue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     arrived: Condvar,
 }
 
-struct State {
-    unread: VecDeque<Event>,
+struct QueueState {
+    unread: VecDeque<DisplayEvent>,
     promised: usize,
     /// Nobody will read any more.
     closed: bool,
@@ -92,12 +92,13 @@ pub struct Events<'a>(&'a EventQueue);
 
 impl EventQueue {
     pub(super) fn new() -> Self {
-        let state = State { unread: VecDeque::with_capacity(HOTPLUG), promised: 0, closed: false, descriptor: None };
+        let state =
+            QueueState { unread: VecDeque::with_capacity(HOTPLUG), promised: 0, closed: false, descriptor: None };
         Self { state: Mutex::new(&locks::EVENTS, state), arrived: Condvar::new() }
     }
 
     /// Adds an event for which there is room.
-    pub(super) fn post(&self, event: Event) {
+    pub(super) fn post(&self, event: DisplayEvent) {
         let mut state = self.state.lock();
         if state.closed {
             return;
@@ -111,7 +112,7 @@ impl EventQueue {
     }
 }
 
-impl State {
+impl QueueState {
     /// How many events the memory must hold if another one is promised; an error if that would be
     /// too many.
     fn room_for_another(&self) -> Result<usize, CallError> {
@@ -123,7 +124,7 @@ impl State {
         }
     }
 
-    fn take(&mut self) -> Option<Event> {
+    fn take(&mut self) -> Option<DisplayEvent> {
         let event = self.unread.pop_front()?;
         if let (true, Some(descriptor)) = (self.unread.is_empty(), &self.descriptor) {
             // Takes the count back, which makes it unreadable.
@@ -198,8 +199,8 @@ impl Promise {
     pub(super) fn deliver(self, sequence: u64) {
         let token = self.token;
         self.queue.post(match self.source {
-            Source::Flip => Event::Flip { token, sequence },
-            Source::Vblank => Event::Vblank { token, sequence },
+            Source::Flip => DisplayEvent::Flip { token, sequence },
+            Source::Vblank => DisplayEvent::Vblank { token, sequence },
         });
     }
 }
@@ -212,14 +213,14 @@ impl Drop for Promise {
 
 impl Events<'_> {
     /// The next event, if one has come.
-    pub fn try_next(&self) -> Option<Event> {
+    pub fn try_next(&self) -> Option<DisplayEvent> {
         self.0.state.lock().take()
     }
 
     /// The next event; `None` if none has come within `limit`. To be called outside of sections, as
     /// [`Fence::wait`](lifeboat::Fence::wait).
     #[track_caller]
-    pub fn wait(&self, limit: Duration) -> Option<Event> {
+    pub fn wait(&self, limit: Duration) -> Option<DisplayEvent> {
         let deadline = deadline_after(limit);
         let mut state = self.0.state.lock();
         loop {
@@ -289,13 +290,13 @@ mod tests {
         let descriptor = events.eventfd().unwrap();
         assert!(readable(&descriptor), "an event from before it was made");
         mailbox.promise(Source::Flip, 2).unwrap().deliver(11);
-        assert_eq!(events.try_next(), Some(Event::Vblank { token: 1, sequence: 10 }));
+        assert_eq!(events.try_next(), Some(DisplayEvent::Vblank { token: 1, sequence: 10 }));
         assert!(readable(&descriptor));
-        assert_eq!(events.wait(Duration::ZERO), Some(Event::Flip { token: 2, sequence: 11 }));
+        assert_eq!(events.wait(Duration::ZERO), Some(DisplayEvent::Flip { token: 2, sequence: 11 }));
         assert!(!readable(&descriptor));
-        mailbox.queue.post(Event::Hotplug { connected: false });
+        mailbox.queue.post(DisplayEvent::Hotplug { connected: false });
         assert!(readable(&events.eventfd().unwrap()) && readable(&descriptor), "they are the same");
-        assert_eq!((events.try_next(), events.try_next()), (Some(Event::Hotplug { connected: false }), None));
+        assert_eq!((events.try_next(), events.try_next()), (Some(DisplayEvent::Hotplug { connected: false }), None));
     }
 
     #[test]
@@ -314,7 +315,7 @@ mod tests {
         for promise in promises {
             promise.deliver(1);
         }
-        mailbox.queue.post(Event::Hotplug { connected: false });
+        mailbox.queue.post(DisplayEvent::Hotplug { connected: false });
         assert!(full(&mailbox), "unread");
         assert_eq!(room(), before);
         while mailbox.events().try_next().is_some() {}

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use lifeboat::roster::{Number, Roster};
 use lifeboat_sync::lint::Mutex;
 
-use super::events::{Event, EventQueue};
+use super::events::{DisplayEvent, EventQueue};
 use crate::locks;
 
 /// The event queues of all open handles, until the screen goes.
-pub(super) struct Listeners(Mutex<State>);
+pub(super) struct Listeners(Mutex<Listening>);
 
-struct State {
+struct Listening {
     queues: Roster<Arc<EventQueue>>,
     unplugged: bool,
 }
@@ -28,7 +28,7 @@ pub(super) struct Place {
 
 impl Listeners {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(&locks::LISTENERS, State { queues: Roster::new(), unplugged: false }))
+        Self(Mutex::new(&locks::LISTENERS, Listening { queues: Roster::new(), unplugged: false }))
     }
 
     /// Adds a handle. After the screen has gone, the handle is told so here and now, and there is
@@ -40,7 +40,7 @@ impl Listeners {
             return Some(Place { listeners: self.clone(), number });
         }
         drop(state);
-        queue.post(Event::Hotplug { connected: false });
+        queue.post(DisplayEvent::Hotplug { connected: false });
         None
     }
 
@@ -51,7 +51,7 @@ impl Listeners {
         let queues = state.queues.take_all();
         // A handle that is opened from here on is told by `add`.
         drop(state);
-        queues.for_each(|queue| queue.post(Event::Hotplug { connected: false }));
+        queues.for_each(|queue| queue.post(DisplayEvent::Hotplug { connected: false }));
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) use commit::{Atomic, Flip, SetMode, atomic, commit, flip, set_mode};
 pub use commit::{Commit, CommitKind};
 use crtc::{Frame, Pending};
 pub(crate) use events::Mailbox;
-pub use events::{Event, Events};
+pub use events::{DisplayEvent, Events};
 use events::{EventQueue, Promise};
 pub use leases::Lease;
 pub(crate) use leases::{
@@ -67,7 +67,7 @@ const NEXT_TRY: Duration = Duration::from_millis(1);
 pub(crate) struct Display<S: Scanout> {
     screen: Screen,
     /// Held for a look only, and never across an access to a register: an unplug takes it.
-    state: Mutex<State>,
+    state: Mutex<DisplayState>,
     /// Who accesses the display's registers.
     turns: Turns,
     listeners: Arc<Listeners>,
@@ -80,7 +80,7 @@ pub(crate) struct Display<S: Scanout> {
     _scanout: PhantomData<fn() -> S>,
 }
 
-struct State {
+struct DisplayState {
     crtc: Crtc<Pending>,
     vblanks: Vblanks,
     shown: Option<Frame>,
@@ -147,7 +147,7 @@ impl<S: Scanout> Display<S> {
     /// A display that is off. `name` is its device's, `limit` what [`Policy`](lifeboat::Policy) say.
     pub(crate) fn new(ledger: &Ledger, name: &str, screen: Screen, limit: Duration) -> Self {
         let limit = report_limit(limit, screen.refresh_millihertz);
-        let state = State {
+        let state = DisplayState {
             crtc: Crtc::new(screen.refresh_millihertz, limit),
             vblanks: Vblanks::default(),
             shown: None,
@@ -170,7 +170,7 @@ impl<S: Scanout> Display<S> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DisplayState> {
         self.state.lock()
     }
 
@@ -337,7 +337,7 @@ impl<S: Scanout> Display<S> {
     }
 }
 
-impl State {
+impl DisplayState {
     /// Something is on its way: the worker asks about it if no interrupt comes.
     fn expect(&mut self) {
         if self.crtc.is_lost() {

@@ -17,7 +17,7 @@ use lifeboat_driver::DriverError;
 use lifeboat_driver::gpu::Scanout;
 
 use super::crtc::Pending;
-use super::{Display, INTERRUPT_LIMIT, State};
+use super::{Display, DisplayState, INTERRUPT_LIMIT};
 use crate::turns::Turn;
 
 /// How long reports have been awaited, by kind.
@@ -162,7 +162,7 @@ impl<S: Scanout> Display<S> {
     }
 }
 
-impl State {
+impl DisplayState {
     /// What is to be done about a flip and about blanks that a look has not found.
     fn verdicts(&self, looked_at: Timestamp) -> (Verdict, Verdict) {
         let flips = self.crtc.awaits_blank().is_some();

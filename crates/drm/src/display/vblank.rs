@@ -12,7 +12,7 @@ use lifeboat_core::kms::CommitError;
 use lifeboat_driver::gpu::{Gpu, Scanout};
 
 use super::events::{Mailbox, Source};
-use super::{Owed, State, Tenant};
+use super::{DisplayState, Owed, Tenant};
 use crate::device::{self, Device, Users};
 
 /// Somebody who waits for a vertical blank.
@@ -93,7 +93,7 @@ fn watch<S: Scanout>(link: &Link, watched: bool) -> Option<u32> {
     count.ok()
 }
 
-impl State {
+impl DisplayState {
     /// Vertical blanks are reported from now on.
     fn watches(&mut self, count: Option<u32>) {
         if let Some(count) = count {

@@ -45,13 +45,13 @@ pub(crate) mod op {
 
 #[derive(Default)]
 pub(crate) struct Second {
-    state: Mutex<State>,
+    state: Mutex<ModelState>,
     /// Its interrupts get lost.
     pub(crate) is_mute: AtomicBool,
 }
 
 #[derive(Default)]
-struct State {
+struct ModelState {
     words: HashMap<u64, u32>,
     segments: HashMap<u32, Segment>,
     head: u32,
@@ -66,7 +66,7 @@ struct Segment {
     target: u64,
 }
 
-impl State {
+impl ModelState {
     fn word(&self, register: u64) -> u32 {
         self.words.get(&register).copied().unwrap_or(0)
     }

@@ -96,7 +96,7 @@ pub type OnFault = Box<dyn FnOnce() + Send>;
 
 /// The kinds of events that triggers count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum TriggerEvent {
     Access,
     Job,
     Reset,
@@ -126,7 +126,7 @@ pub(crate) struct Faults {
 }
 
 struct Planned {
-    event: Event,
+    event: TriggerEvent,
     at: u64,
     fault: Fault,
     tell: Option<OnFault>,
@@ -134,7 +134,7 @@ struct Planned {
 
 impl Faults {
     /// Plans `fault` for when the count of `event`s reaches `at`.
-    pub(crate) fn plan(&self, event: Event, at: u64, fault: Fault, tell: Option<OnFault>) {
+    pub(crate) fn plan(&self, event: TriggerEvent, at: u64, fault: Fault, tell: Option<OnFault>) {
         let mut planned = self.planned.lock();
         planned.push(Planned { event, at, fault, tell });
         self.next_access.set(&planned);
@@ -146,7 +146,7 @@ impl Faults {
     }
 
     /// Takes the planned faults that are due when the count of `event`s is `count`, and tells who wants to know.
-    pub(crate) fn due(&self, event: Event, count: u64) -> Vec<Fault> {
+    pub(crate) fn due(&self, event: TriggerEvent, count: u64) -> Vec<Fault> {
         let mut planned = self.planned.lock();
         let due: Vec<Planned> = planned.extract_if(.., |plan| plan.event == event && plan.at <= count).collect();
         self.next_access.set(&planned);
@@ -239,7 +239,7 @@ impl Default for AtomicNever {
 
 impl AtomicNever {
     fn set(&self, planned: &[Planned]) {
-        let accesses = planned.iter().filter(|plan| plan.event == Event::Access).map(|plan| plan.at);
+        let accesses = planned.iter().filter(|plan| plan.event == TriggerEvent::Access).map(|plan| plan.at);
         self.0.store(accesses.min().unwrap_or(u64::MAX), Ordering::Release);
     }
 }
@@ -256,16 +256,16 @@ mod tests {
         let tell: OnFault = Box::new(move || {
             tell.fetch_add(1, Ordering::Relaxed);
         });
-        faults.plan(Event::Access, 3, Fault::Remove, Some(tell));
-        faults.plan(Event::Job, 1, Fault::Hang, None);
+        faults.plan(TriggerEvent::Access, 3, Fault::Remove, Some(tell));
+        faults.plan(TriggerEvent::Job, 1, Fault::Hang, None);
         assert!(!faults.access_due(2));
         assert!(faults.access_due(3));
         assert_eq!(told.load(Ordering::Relaxed), 0);
-        assert_eq!(faults.due(Event::Access, 3), [Fault::Remove]);
+        assert_eq!(faults.due(TriggerEvent::Access, 3), [Fault::Remove]);
         assert_eq!(told.load(Ordering::Relaxed), 1);
         assert!(!faults.access_due(u64::MAX - 1));
-        assert_eq!(faults.due(Event::Job, 1), [Fault::Hang]);
-        assert_eq!(faults.due(Event::Job, 1), []);
+        assert_eq!(faults.due(TriggerEvent::Job, 1), [Fault::Hang]);
+        assert_eq!(faults.due(TriggerEvent::Job, 1), []);
     }
 
     #[test]

@@ -37,16 +37,16 @@ pub(crate) enum Stop {
 
 pub(crate) struct Ring {
     index: u8,
-    state: Mutex<State>,
+    state: Mutex<RingState>,
     /// For the ring's thread: there may be something to do, or to stop doing.
     changed: Condvar,
     /// For a device reset: the thread has let go.
     parked: Condvar,
-    /// Copy of [`State::must_let_go`] for checkpoints.
+    /// Copy of [`RingState::must_let_go`] for checkpoints.
     let_go: AtomicBool,
 }
 
-struct State {
+struct RingState {
     /// Bits of [`ring_status`].
     status: u32,
     held: Held,
@@ -80,7 +80,7 @@ struct FaultRegisters {
     address: u64,
 }
 
-impl State {
+impl RingState {
     fn power_on() -> Self {
         Self {
             status: 0,
@@ -118,7 +118,7 @@ impl Ring {
     pub(crate) fn new(index: u8) -> Self {
         Self {
             index,
-            state: Mutex::new(State::power_on()),
+            state: Mutex::new(RingState::power_on()),
             changed: Condvar::new(),
             parked: Condvar::new(),
             let_go: AtomicBool::new(false),
@@ -259,7 +259,7 @@ impl Ring {
             Held::ByReset => Held::No,
             held => held,
         };
-        *state = State { held, ..State::power_on() };
+        *state = RingState { held, ..RingState::power_on() };
         self.publish(&state);
     }
 
@@ -270,7 +270,7 @@ impl Ring {
             Held::ByReset => Held::No,
             held => held,
         };
-        *state = State { held, ..state.dead() };
+        *state = RingState { held, ..state.dead() };
         self.publish(&state);
     }
 
@@ -280,7 +280,7 @@ impl Ring {
     }
 
     /// Tells checkpoints and the thread about a change of `state`.
-    fn publish(&self, state: &State) {
+    fn publish(&self, state: &RingState) {
         self.let_go.store(state.must_let_go(), Ordering::Release);
         self.changed.notify_all();
     }

@@ -7,7 +7,7 @@ use lifeboat_lb1::command::{Command, DESCRIPTOR_BYTES, DecodeError, Descriptor};
 use lifeboat_lb1::regs::{fault, irq, ring_status};
 use tracing::debug;
 
-use super::{Held, Ring, State, Stop};
+use super::{Held, Ring, RingState, Stop};
 use crate::board::Board;
 use crate::context;
 use crate::dma::Initiator;
@@ -169,13 +169,13 @@ impl Ring {
         let lied = !failed && board.faults.take(Armed::LyingReset);
         let status = if failed { ring_status::RESET_FAILED } else { 0 };
         let (base, order, dead) = (state.base, state.order, state.dead);
-        *state = if lied { state.dead() } else { State { status, base, order, dead, ..State::power_on() } };
+        *state = if lied { state.dead() } else { RingState { status, base, order, dead, ..RingState::power_on() } };
         self.publish(&state);
         debug!(ring = self.index, failed, lied, "ring reset ends");
     }
 }
 
-impl State {
+impl RingState {
     fn has_work(&self) -> bool {
         !self.dead && self.is(ring_status::ENABLED) && !self.is(ring_status::FAULTED) && self.head != self.tail
     }

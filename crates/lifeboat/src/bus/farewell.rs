@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lifeboat_core::lifecycle::{For, State};
+use lifeboat_core::lifecycle::{For, LifecycleState};
 use lifeboat_core::unplug::Loss;
 
 use crate::UnplugReport;
@@ -28,11 +28,13 @@ impl Farewell {
     }
 
     /// Whether nothing more is to be learned soon.
-    pub(super) fn is_due(&self, state: State, now: Instant) -> bool {
+    pub(super) fn is_due(&self, state: LifecycleState, now: Instant) -> bool {
         let silent = matches!(self.report.loss, Loss::FellOff | Loss::LinkDown);
         let open = match state {
-            State::Ending(_) | State::Recovering(_) | State::Waiting(For::ReadyAgain) => true,
-            State::Waiting(For::Turn) | State::LinkDown => silent,
+            LifecycleState::Ending(_) | LifecycleState::Recovering(_) | LifecycleState::Waiting(For::ReadyAgain) => {
+                true
+            }
+            LifecycleState::Waiting(For::Turn) | LifecycleState::LinkDown => silent,
             _ => false,
         };
         !open || self.until <= now

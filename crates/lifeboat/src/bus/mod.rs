@@ -60,7 +60,7 @@ pub enum Event {
         /// What failed.
         failure: Failure,
         /// What a kernel would tell user space.
-        event: wedge::Event,
+        event: wedge::WedgeEvent,
         /// How it was taken out of use.
         report: Arc<UnplugReport>,
     },
@@ -97,7 +97,7 @@ pub enum Event {
 
 /// A bus with hot-plug slots. Dropped, it unplugs everything.
 pub struct Bus {
-    shared: Arc<Shared>,
+    shared: Arc<BusInner>,
     watchers: Vec<Watched>,
 }
 
@@ -109,7 +109,7 @@ struct Watched {
     thread: JoinHandle<()>,
 }
 
-struct Shared {
+struct BusInner {
     /// `None` only while [`Bus::shutdown`] unloads it.
     module: Mutex<Option<Module>>,
     policy: Policy,
@@ -121,7 +121,7 @@ struct Shared {
 impl Bus {
     /// A bus without slots, whose devices are driven as `policy` says. The bus itself listens for their losses and dumps.
     pub fn new(module: Module, policy: Policy) -> Self {
-        let shared = Shared {
+        let shared = BusInner {
             module: Mutex::sleeping(&locks::BUS_MODULE, Some(module)),
             policy,
             bindings: Mutex::new(&locks::BINDINGS, Vec::new()),
@@ -285,7 +285,7 @@ impl Drop for Bus {
 
 /// See [`Bus::weak`].
 #[derive(Clone)]
-pub struct WeakBus(Weak<Shared>);
+pub struct WeakBus(Weak<BusInner>);
 
 impl WeakBus {
     /// As [`Bus::devices`].
@@ -294,7 +294,7 @@ impl WeakBus {
     }
 }
 
-impl Shared {
+impl BusInner {
     fn devices<D: 'static>(&self) -> Vec<D> {
         self.bindings.lock().iter().filter_map(|binding| binding.device()).collect()
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use lifeboat_core::Timestamp;
-use lifeboat_core::lifecycle::{Action, Event, For, Lifecycle, State};
+use lifeboat_core::lifecycle::{Action, For, Lifecycle, LifecycleEvent, LifecycleState};
 use lifeboat_core::minor::Minor;
 use lifeboat_core::recovery::{Attempts, GivenUp, Unready};
 use lifeboat_core::unplug::Loss;
@@ -16,7 +16,7 @@ use lifeboat_sync::deadline::{deadline_after, later};
 
 use super::farewell::Farewell;
 use super::request::Reply;
-use super::{Shared, SlotState};
+use super::{BusInner, SlotState};
 use crate::aside::aside;
 use crate::binding::AnyInfo;
 use crate::{Binding, Listeners, Policy, ProbeError, RequestError, UnplugReport};
@@ -51,7 +51,7 @@ pub(super) enum Message {
 
 /// On a thread of its own: one slot's slow unplug never delays another's.
 pub(super) struct Watcher {
-    shared: Arc<Shared>,
+    shared: Arc<BusInner>,
     slot: Arc<dyn Slot>,
     /// Given to the driver, to report a loss.
     sender: Sender<Message>,
@@ -82,7 +82,7 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(shared: Arc<Shared>, slot: Arc<dyn Slot>, sender: Sender<Message>) -> Self {
+    pub(super) fn new(shared: Arc<BusInner>, slot: Arc<dyn Slot>, sender: Sender<Message>) -> Self {
         let Policy { recovery, spacing, patience, .. } = shared.policy;
         let attempts = Attempts::spaced(recovery, spacing, seed(slot.location()));
         let lifecycle = Lifecycle::patient(attempts, patience);
@@ -113,7 +113,7 @@ impl Watcher {
 
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         Binding::ready_to_wedge();
-        while self.lifecycle.state() != State::Stopped {
+        while self.lifecycle.state() != LifecycleState::Stopped {
             // `self.sender` keeps the channel open: this ends by `Stop`.
             let mut action = match self.next(messages) {
                 Ok(message) => self.hear(message),
@@ -145,7 +145,7 @@ impl Watcher {
     /// A deadline has come: of the state, or of what is to be told.
     fn tick(&mut self) -> Option<Action> {
         if self.lifecycle.next_deadline().is_some_and(|deadline| deadline <= self.now()) {
-            return self.handle(Event::Tick);
+            return self.handle(LifecycleEvent::Tick);
         }
         self.tell_news();
         None
@@ -159,34 +159,34 @@ impl Watcher {
         let event = match message {
             Message::Slot(SlotEvent::Present) => match self.recognise() {
                 Some(Identity::Other) => self.replaced(),
-                _ => Event::Inserted,
+                _ => LifecycleEvent::Inserted,
             },
             // The news is old: by now another device is there and bound. It answers, so its link is up.
-            Message::Slot(SlotEvent::Absent) if self.recognise() == Some(Identity::Same) => Event::LinkUp,
-            Message::Slot(SlotEvent::Absent) => Event::Removed,
-            Message::Slot(SlotEvent::LinkDown) => Event::LinkDown,
-            Message::Slot(SlotEvent::LinkUp) => Event::LinkUp,
+            Message::Slot(SlotEvent::Absent) if self.recognise() == Some(Identity::Same) => LifecycleEvent::LinkUp,
+            Message::Slot(SlotEvent::Absent) => LifecycleEvent::Removed,
+            Message::Slot(SlotEvent::LinkDown) => LifecycleEvent::LinkDown,
+            Message::Slot(SlotEvent::LinkUp) => LifecycleEvent::LinkUp,
             // News that this bus does not know says nothing about the device.
             Message::Slot(_) => return None,
             Message::Dumped => {
                 self.tell_dumps();
                 return None;
             }
-            Message::Lost { binding, loss } => Event::Failed { binding, loss },
+            Message::Lost { binding, loss } => LifecycleEvent::Failed { binding, loss },
             Message::Rebind { minor, reply } => {
                 self.binds.push(self.expect_bound(minor, reply)?);
-                Event::Rebind
+                LifecycleEvent::Rebind
             }
             Message::Bind(reply) => {
                 self.binds.push(self.expect_unbound(reply)?);
-                Event::Rebind
+                LifecycleEvent::Rebind
             }
             Message::Unbind { minor, reply } => {
                 self.unbinds.push(self.expect_bound(minor, reply)?);
-                Event::Unbind
+                LifecycleEvent::Unbind
             }
-            Message::UnbindAll => Event::Unbind,
-            Message::Stop => Event::Stop,
+            Message::UnbindAll => LifecycleEvent::Unbind,
+            Message::Stop => LifecycleEvent::Stop,
         };
         self.handle(event)
     }
@@ -203,8 +203,10 @@ impl Watcher {
     /// Answers a request to bind what is bound and stays so.
     fn expect_unbound(&self, reply: Reply<Minor>) -> Option<Reply<Minor>> {
         let stays = match self.lifecycle.state() {
-            State::Probing(then) | State::Recovering(then) | State::Wedging(then) => then.is_none(),
-            State::Ending(_) => false,
+            LifecycleState::Probing(then) | LifecycleState::Recovering(then) | LifecycleState::Wedging(then) => {
+                then.is_none()
+            }
+            LifecycleState::Ending(_) => false,
             _ => true,
         };
         let Some(minor) = self.minor().filter(|_| stays) else { return Some(reply) };
@@ -212,14 +214,14 @@ impl Watcher {
         None
     }
 
-    fn handle(&mut self, event: Event) -> Option<Action> {
+    fn handle(&mut self, event: LifecycleEvent) -> Option<Action> {
         let before = self.lifecycle.state();
         self.shared.visits.count(before, event.kind());
         let action = self.lifecycle.handle(event, self.now());
         let (location, now) = (self.slot.location(), self.lifecycle.state());
         self.state.set(now);
         tracing::debug!(location, event = event.kind().name(), %before, %now, "slot");
-        if matches!(now, State::Recovering(None)) && now != before {
+        if matches!(now, LifecycleState::Recovering(None)) && now != before {
             tracing::warn!(location, "the device is bound again");
         }
         self.tell_news();
@@ -234,9 +236,11 @@ impl Watcher {
         }
         match state {
             // The lifecycle looks again.
-            State::Waiting(For::Ready | For::ReadyAgain) | State::Probing(_) | State::Recovering(_) => {}
+            LifecycleState::Waiting(For::Ready | For::ReadyAgain)
+            | LifecycleState::Probing(_)
+            | LifecycleState::Recovering(_) => {}
             // That was why.
-            State::LinkDown => self.unready = None,
+            LifecycleState::LinkDown => self.unready = None,
             _ => {
                 if let Some(error) = self.unready.take() {
                     self.tell_refusal(error);
@@ -255,13 +259,13 @@ impl Watcher {
     }
 
     /// Answers requests to bind, once it is settled what becomes of the device.
-    fn answer_binds(&mut self, state: State) {
+    fn answer_binds(&mut self, state: LifecycleState) {
         let answer = match state {
-            State::Bound => self.minor().ok_or(RequestError::Overridden),
-            State::Idle => Err(self.refusal.map_or(RequestError::Overridden, RequestError::Probe)),
-            State::Empty => Err(RequestError::Empty),
-            State::LinkDown => Err(RequestError::LinkDown),
-            State::Stopped => Err(RequestError::Stopped),
+            LifecycleState::Bound => self.minor().ok_or(RequestError::Overridden),
+            LifecycleState::Idle => Err(self.refusal.map_or(RequestError::Overridden, RequestError::Probe)),
+            LifecycleState::Empty => Err(RequestError::Empty),
+            LifecycleState::LinkDown => Err(RequestError::LinkDown),
+            LifecycleState::Stopped => Err(RequestError::Stopped),
             _ => return,
         };
         self.binds.drain(..).for_each(|reply| reply.answer(answer));
@@ -289,24 +293,24 @@ impl Watcher {
     }
 
     /// Gives its completion.
-    fn carry_out(&mut self, action: Action) -> Event {
+    fn carry_out(&mut self, action: Action) -> LifecycleEvent {
         match action {
             Action::Probe { binding } => match self.slot.function() {
                 Some(function) => self.probe(function, binding),
-                None => Event::Vanished,
+                None => LifecycleEvent::Vanished,
             },
             Action::Unplug(loss) => {
                 self.unplug(loss);
-                Event::Ended
+                LifecycleEvent::Ended
             }
             Action::Wedge(failure) => {
                 self.wedge(failure);
-                Event::Cut
+                LifecycleEvent::Cut
             }
         }
     }
 
-    fn probe(&mut self, function: Arc<dyn Function>, number: u64) -> Event {
+    fn probe(&mut self, function: Arc<dyn Function>, number: u64) -> LifecycleEvent {
         self.refusal = None;
         let (sender, of_dumps) = (self.sender.clone(), self.sender.clone());
         let listeners = Listeners::none()
@@ -327,12 +331,12 @@ impl Watcher {
                 let last = minor.map(|minor| (minor, info.clone()));
                 let before = std::mem::replace(&mut self.last, last);
                 let other = before.as_ref().is_some_and(|(_, before)| !before.is_same_as(&*info));
-                let recovering = matches!(self.lifecycle.state(), State::Recovering(_));
+                let recovering = matches!(self.lifecycle.state(), LifecycleState::Recovering(_));
                 if other && recovering {
                     tracing::warn!(location, ?before, ?info, "another device is in the place of the one before");
                     self.tell_farewell(Loss::Replaced);
                     // A new device is not charged for failures of the one before.
-                    let answer = self.handle(Event::Inserted);
+                    let answer = self.handle(LifecycleEvent::Inserted);
                     debug_assert_eq!(answer, None, "a probe is under way");
                 }
                 self.tell_farewell(self.lifecycle.loss());
@@ -342,16 +346,18 @@ impl Watcher {
                 if let Some(minor) = minor {
                     self.shared.tell(&super::Event::Added { minor, location });
                 }
-                Event::Probed
+                LifecycleEvent::Probed
             }
             Err(error) => {
                 let completion = refusal(&error);
-                if let Event::NotReady(_) = completion {
+                if let LifecycleEvent::NotReady(_) = completion {
                     tracing::debug!(location, %error, "not ready");
                     self.unready = Some(error);
                 } else {
                     self.unready = None;
-                    if completion == Event::Foreign && matches!(self.lifecycle.state(), State::Recovering(_)) {
+                    if completion == LifecycleEvent::Foreign
+                        && matches!(self.lifecycle.state(), LifecycleState::Recovering(_))
+                    {
                         self.tell_farewell(Loss::Replaced);
                     }
                     self.tell_refusal(error);
@@ -406,11 +412,11 @@ impl Watcher {
     }
 
     /// Another device is in the place of the one that is bound.
-    fn replaced(&self) -> Event {
+    fn replaced(&self) -> LifecycleEvent {
         match self.lifecycle.state() {
             // A wedged one has nothing more to lose.
-            State::Wedged | State::Wedging(_) => Event::Rebind,
-            _ => Event::Failed { binding: self.lifecycle.binding(), loss: Loss::Replaced },
+            LifecycleState::Wedged | LifecycleState::Wedging(_) => LifecycleEvent::Rebind,
+            _ => LifecycleEvent::Failed { binding: self.lifecycle.binding(), loss: Loss::Replaced },
         }
     }
 }
@@ -421,11 +427,11 @@ fn seed(location: &str) -> u64 {
 }
 
 /// What a probe that has failed says of the device. While the bus says that nothing answers, nothing else is known of it.
-fn refusal(error: &ProbeError) -> Event {
+fn refusal(error: &ProbeError) -> LifecycleEvent {
     match *error {
-        ProbeError::NotReady(id) => Event::NotReady(Unready::of(id).unwrap_or(Unready::Silent)),
-        ProbeError::Driver(DriverError::Gone) => Event::NotReady(Unready::Silent),
-        ProbeError::NotOurs(_) => Event::Foreign,
-        _ => Event::Refused,
+        ProbeError::NotReady(id) => LifecycleEvent::NotReady(Unready::of(id).unwrap_or(Unready::Silent)),
+        ProbeError::Driver(DriverError::Gone) => LifecycleEvent::NotReady(Unready::Silent),
+        ProbeError::NotOurs(_) => LifecycleEvent::Foreign,
+        _ => LifecycleEvent::Refused,
     }
 }

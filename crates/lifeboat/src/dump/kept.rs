@@ -13,9 +13,9 @@ use crate::subsystem::Subsystem;
 const CAPTURES: usize = 2;
 
 /// A binding's dumps. The lock is held for a look: captures are filled, and made into dumps, without it.
-pub(super) struct Kept(Mutex<State>);
+pub(super) struct Kept(Mutex<KeptDumps>);
 
-struct State {
+struct KeptDumps {
     free: Vec<Capture>,
     /// Oldest first. Has room for all.
     full: Vec<Capture>,
@@ -25,7 +25,7 @@ struct State {
 impl Kept {
     pub(super) fn new<S: Subsystem>(source: &Source<S>) -> Self {
         let free = (0..CAPTURES).map(|_| Capture::new(source)).collect();
-        Self(Mutex::new(&locks::DUMPS, State { free, full: Vec::with_capacity(CAPTURES), last: None }))
+        Self(Mutex::new(&locks::DUMPS, KeptDumps { free, full: Vec::with_capacity(CAPTURES), last: None }))
     }
 
     /// One to fill, or `None` if nobody has wanted those that are full.

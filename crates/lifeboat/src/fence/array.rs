@@ -7,7 +7,7 @@
 use std::sync::{Arc, Weak};
 
 use super::waiters::{Key, Node, Waiter, Work};
-use super::{Fence, Outcome, Shared, calls};
+use super::{Fence, FenceInner, Outcome, calls};
 
 /// The members of a combined fence.
 pub(super) struct Combination {
@@ -31,9 +31,9 @@ struct Member {
 
 /// The waiter that a member has for a combined fence.
 struct Part {
-    whole: Weak<Shared>,
+    whole: Weak<FenceInner>,
     /// What the signal of a member does.
-    told: fn(&Shared, Outcome),
+    told: fn(&FenceInner, Outcome),
 }
 
 impl Work for Part {
@@ -82,7 +82,7 @@ impl Fence {
     /// assert_eq!(lifeboat::Fence::all([]).status(), Some(Ok(())));
     /// ```
     pub fn all(fences: impl IntoIterator<Item = Self>) -> Self {
-        let whole = Self::combined(fences.into_iter().collect(), Shared::one_less);
+        let whole = Self::combined(fences.into_iter().collect(), FenceInner::one_less);
         whole.0.one_less(Ok(()));
         whole
     }
@@ -95,10 +95,10 @@ impl Fence {
     pub fn any(fences: impl IntoIterator<Item = Self>) -> Self {
         let fences: Vec<Self> = fences.into_iter().collect();
         assert!(!fences.is_empty(), "one of no fences would never signal");
-        Self::combined(fences, Shared::signal)
+        Self::combined(fences, FenceInner::signal)
     }
 
-    fn combined(fences: Vec<Self>, told: fn(&Shared, Outcome)) -> Self {
+    fn combined(fences: Vec<Self>, told: fn(&FenceInner, Outcome)) -> Self {
         let whole = Self::pending(None);
         let combination = Combination { left: fences.len() + 1, members: None };
         whole.0.waiting.lock().others().made_of = Some(combination);
@@ -127,7 +127,7 @@ impl Fence {
     }
 }
 
-impl Shared {
+impl FenceInner {
     /// Counts one of the members that must all signal; and, once, the end of the registration.
     fn one_less(&self, _outcome: Outcome) {
         let mut waiting = self.waiting.lock();

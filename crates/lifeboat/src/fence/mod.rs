@@ -60,9 +60,9 @@ pub type Outcome = Result<(), FenceError>;
 
 /// Knows whether and how something ended. Cheap to clone.
 #[derive(Clone)]
-pub struct Fence(Arc<Shared>);
+pub struct Fence(Arc<FenceInner>);
 
-struct Shared {
+struct FenceInner {
     /// `None` for what belongs to no timeline: fences made of others, and those that were never pending.
     timeline: Option<Timeline>,
     /// Zero until it has its place on the timeline.
@@ -94,7 +94,7 @@ struct Others {
 
 impl Fence {
     fn pending(timeline: Option<Timeline>) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(FenceInner {
             timeline,
             seqno: AtomicU64::new(0),
             origin: OnceLock::new(),
@@ -186,7 +186,7 @@ impl fmt::Debug for Fence {
     }
 }
 
-impl Shared {
+impl FenceInner {
     /// The first outcome counts; who comes later finds it signalled.
     fn signal(&self, outcome: Outcome) {
         // A promise that was kept looks here once more when it is dropped.
@@ -235,7 +235,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for FenceInner {
     /// Withdraws a combined fence from its members: nobody has it, and nobody waits for it.
     fn drop(&mut self) {
         let made_of = self.waiting.get_mut().others.as_mut().and_then(|others| others.made_of.take());
@@ -372,7 +372,7 @@ mod tests {
     /// There is one of it for each job.
     #[test]
     fn a_fence_is_small() {
-        assert!(size_of::<Shared>() <= 96, "{} bytes", size_of::<Shared>());
+        assert!(size_of::<FenceInner>() <= 96, "{} bytes", size_of::<FenceInner>());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use lifeboat_core::fence::FenceError;
 
-use super::{Fence, Outcome, Shared, Timeline};
+use super::{Fence, FenceInner, Outcome, Timeline};
 
 /// The duty to signal. Dropped, it signals [`FenceError::Canceled`].
 #[must_use = "dropping it signals ECANCELED"]
@@ -22,7 +22,7 @@ impl Unsignalled {
         (fence.clone(), Self { fence })
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &FenceInner {
         &self.fence.0
     }
 

@@ -9,7 +9,7 @@ use lifeboat_core::sched::{
     SubmitError,
 };
 
-use super::shared::{Built, Shared};
+use super::shared::{Built, SchedulerInner};
 use super::waits::{Held, Waits};
 use crate::{Fence, Timeline};
 
@@ -34,7 +34,7 @@ pub struct NewJob<'a, J> {
 /// Where jobs wait for a ring. Jobs of one queue run in order, and their fences signal in order, but for those that end
 /// in an error. Dropped, at any moment and by any thread, it cancels what has not reached the ring; what has runs on.
 pub struct Queue<J> {
-    shared: Arc<Shared<J>>,
+    shared: Arc<SchedulerInner<J>>,
     id: QueueId,
     timeline: Timeline,
 }
@@ -42,7 +42,7 @@ pub struct Queue<J> {
 /// What queues have in common whose jobs are held responsible together (SCHED-7). Dropped, it lives on until its last
 /// queue is gone.
 pub struct Context<J> {
-    shared: Arc<Shared<J>>,
+    shared: Arc<SchedulerInner<J>>,
     id: ContextId,
 }
 
@@ -65,7 +65,7 @@ impl<J> NewJob<'_, J> {
 
 impl<J: Send + Sync + 'static> Queue<J> {
     pub(super) fn open(
-        shared: &Arc<Shared<J>>,
+        shared: &Arc<SchedulerInner<J>>,
         context: Option<ContextId>,
         ring: RingIndex,
         priority: Priority,
@@ -179,7 +179,7 @@ impl<J> fmt::Debug for Queue<J> {
 }
 
 impl<J: Send + Sync + 'static> Context<J> {
-    pub(super) fn open(shared: &Arc<Shared<J>>) -> Option<Self> {
+    pub(super) fn open(shared: &Arc<SchedulerInner<J>>) -> Option<Self> {
         let id = shared.event(|core| core.open_context(shared.guilty_limit))?;
         Some(Self { shared: shared.clone(), id })
     }

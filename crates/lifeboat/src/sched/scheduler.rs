@@ -12,7 +12,7 @@ use lifeboat_sync::lint::{self, Mutex};
 use thiserror::Error;
 
 use super::seat::Seat;
-use super::shared::{Core, Shared};
+use super::shared::{Core, SchedulerInner};
 use super::worker::Runner;
 use super::{Context, Options, OptionsError, Queue, QueueError, Rings};
 use crate::fence::Callback;
@@ -42,13 +42,13 @@ pub enum OpenError<E> {
 /// ends, on the worker's thread: the drop waits for nothing, so it is allowed anywhere, also in a fence callback.
 /// [`Scheduler::close`] waits.
 pub struct Scheduler<J: Send + Sync + 'static> {
-    shared: Arc<Shared<J>>,
+    shared: Arc<SchedulerInner<J>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What hardware reports, and the driver: for interrupt handlers. Cheap to clone. Holds neither the rings nor the
 /// scheduler open; when that has ended, reports are ignored.
-pub struct Events<J>(Arc<Shared<J>>);
+pub struct Events<J>(Arc<SchedulerInner<J>>);
 
 impl<J: Send + Sync + 'static> Scheduler<J> {
     /// Opens a scheduler for the rings that `bring_up` makes. It is given the handle that their interrupt handler needs.
@@ -75,7 +75,7 @@ impl<J: Send + Sync + 'static> Scheduler<J> {
         R: Rings<Job = J>,
     {
         options.check()?;
-        let shared = Arc::new(Shared::new(options, ledger.clone()).ok_or(OpenError::Memory)?);
+        let shared = Arc::new(SchedulerInner::new(options, ledger.clone()).ok_or(OpenError::Memory)?);
         let rings = bring_up(&Events(shared.clone())).map_err(OpenError::Rings)?;
         // Not in the thread's closure alone: without a thread that is dropped, and the rings with it.
         let rings = Arc::new(Mutex::new(&locks::WORKER, Some(rings)));

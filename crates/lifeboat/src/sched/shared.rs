@@ -50,7 +50,7 @@ impl<J> Storage for Heap<J> {
 /// The number of the next scheduler of this process. Of the standard library also in a model: it orders nothing.
 static NEXT_NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
-pub(super) struct Shared<J> {
+pub(super) struct SchedulerInner<J> {
     /// What fences are called by, and where they are counted.
     pub(super) name: String,
     pub(super) ledger: Ledger,
@@ -63,9 +63,9 @@ pub(super) struct Shared<J> {
     run_by_submitter: bool,
     /// Where the core's time begins.
     pub(super) epoch: Instant,
-    pub(super) state: Mutex<State<J>>,
+    pub(super) state: Mutex<SchedulerState<J>>,
     /// Something was fed: for a worker that looks a little longer before it sleeps. Whether it may sleep is
-    /// [`State::fed`]; this one is rung after the lock is released, so that who hears it finds the lock free.
+    /// [`SchedulerState::fed`]; this one is rung after the lock is released, so that who hears it finds the lock free.
     pub(super) bell: AtomicBool,
     /// There is something for the worker. Notified only if it sleeps.
     pub(super) work: Condvar,
@@ -74,7 +74,7 @@ pub(super) struct Shared<J> {
 }
 
 #[allow(clippy::struct_excessive_bools)] // facts that do not exclude each other
-pub(super) struct State<J> {
+pub(super) struct SchedulerState<J> {
     pub(super) core: Core<J>,
     /// While the worker rests. `None`: the worker has it, or a thread that runs the job that it has submitted, or the
     /// rings have ended.
@@ -116,14 +116,14 @@ pub(super) struct Built<J> {
     pub(super) held: Held<J>,
 }
 
-impl<J> Shared<J> {
+impl<J> SchedulerInner<J> {
     /// `None` if there is no memory for it. The options have been checked.
     pub(super) fn new(options: &Options, ledger: Ledger) -> Option<Self> {
         let stores = stores(options)?;
         // Rings are not told of event slots: they would only hold jobs up.
         let limits = sched::Limits { event_slots: None, ..options.limits };
         let core = Core::with_shares(stores, limits, options.shares());
-        let state = State {
+        let state = SchedulerState {
             core,
             seat: None,
             worker_stands: false,
@@ -169,7 +169,7 @@ impl<J> Shared<J> {
     }
 
     /// Tells the worker that something was fed, and releases the lock.
-    fn wake_worker(&self, mut state: MutexGuard<'_, State<J>>) {
+    fn wake_worker(&self, mut state: MutexGuard<'_, SchedulerState<J>>) {
         state.fed = true;
         // Whoever comes next need not notify as well: this one is on its way.
         let sleeps = mem::take(&mut state.worker_sleeps);
@@ -227,7 +227,7 @@ impl<J> Shared<J> {
 
     /// Takes the seat for a job that was committed just now, if this thread may run it. A thread that carries out
     /// something, or is in a fence's callback, may not: its caller waits for it.
-    fn run_now(&self, state: &mut State<J>, job: JobId) -> Option<(Seat<J>, Run<J>)> {
+    fn run_now(&self, state: &mut SchedulerState<J>, job: JobId) -> Option<(Seat<J>, Run<J>)> {
         if !self.run_by_submitter || has_work_in_hand() || is_delivering() {
             return None;
         }
@@ -243,7 +243,7 @@ impl<J> Shared<J> {
 
     /// Runs a job on this thread, with the lock released, and gives the seat back. The worker is woken only if there is
     /// something for it: its next deadline comes sooner than it wakes, it waits for the seat, or the job has failed.
-    fn run_here(&self, mut state: MutexGuard<'_, State<J>>, mut seat: Seat<J>, run: Run<J>) {
+    fn run_here(&self, mut state: MutexGuard<'_, SchedulerState<J>>, mut seat: Seat<J>, run: Run<J>) {
         let (id, ring, seqno) = (run.id, run.ring, run.seqno);
         let (ran, at) = self.carry_out(&mut state, || {
             let ran = seat.run(&run);
@@ -315,7 +315,7 @@ impl<J> Shared<J> {
     }
 
     /// What was fed may owe somebody a signal. If it is too late for the worker, this thread carries it out.
-    fn fed(&self, state: MutexGuard<'_, State<J>>) {
+    fn fed(&self, state: MutexGuard<'_, SchedulerState<J>>) {
         let too_late = state.worker == Worker::Ended;
         self.wake_worker(state);
         if too_late {
@@ -389,7 +389,7 @@ impl<J> Shared<J> {
     }
 
     /// Waits until something has settled; `false` if nothing has at `deadline`.
-    fn settles(&self, state: &mut MutexGuard<'_, State<J>>, deadline: Instant) -> bool {
+    fn settles(&self, state: &mut MutexGuard<'_, SchedulerState<J>>, deadline: Instant) -> bool {
         state.watchers += 1;
         let settled = !self.settled.wait_until(state, deadline).timed_out();
         state.watchers -= 1;
@@ -398,7 +398,7 @@ impl<J> Shared<J> {
 
     /// Runs `f` with the lock released, as something that this thread has in hand.
     #[track_caller]
-    pub(super) fn carry_out<T>(&self, state: &mut MutexGuard<'_, State<J>>, f: impl FnOnce() -> T) -> T {
+    pub(super) fn carry_out<T>(&self, state: &mut MutexGuard<'_, SchedulerState<J>>, f: impl FnOnce() -> T) -> T {
         state.in_hand += 1;
         let here = Location::caller();
         let before = state.doing.replace(here);
@@ -420,24 +420,24 @@ impl<J> Shared<J> {
     }
 
     /// From now on whoever feeds the core carries out what comes of it.
-    pub(super) fn end_worker(&self, state: &mut State<J>) {
+    pub(super) fn end_worker(&self, state: &mut SchedulerState<J>) {
         state.worker = Worker::Ended;
         self.notify_watchers(state);
     }
 
-    fn notify_watchers(&self, state: &State<J>) {
+    fn notify_watchers(&self, state: &SchedulerState<J>) {
         if state.watchers > 0 {
             self.settled.notify_all();
         }
     }
 
-    /// Whether something was fed since [`Shared::quiet`], or just before.
+    /// Whether something was fed since [`SchedulerInner::quiet`], or just before.
     pub(super) fn rung(&self) -> bool {
         self.bell.load(Acquire)
     }
 
     /// The core has nothing to do.
-    pub(super) fn quiet(&self, state: &mut State<J>) {
+    pub(super) fn quiet(&self, state: &mut SchedulerState<J>) {
         state.fed = false;
         self.bell.store(false, Release);
     }
@@ -478,7 +478,7 @@ fn stores<J>(options: &Options) -> Option<Stores<Heap<J>>> {
     Some(stores)
 }
 
-impl<J> State<J> {
+impl<J> SchedulerState<J> {
     /// A fence is about to signal.
     pub(super) fn count(&mut self, result: Result<(), FenceError>) {
         self.lost += usize::from(result == Err(FenceError::Lost));
@@ -491,7 +491,7 @@ impl<J> State<J> {
     }
 }
 
-impl<J> Drop for Shared<J> {
+impl<J> Drop for SchedulerInner<J> {
     /// All handles are gone, and the worker. If nobody has said that the hardware is done with the jobs it was given,
     /// their memory stays (SCHED-2).
     fn drop(&mut self) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use lifeboat_core::fence::FenceError;
 use lifeboat_core::sched::JobId;
 
-use super::shared::Shared;
+use super::shared::SchedulerInner;
 use crate::Fence;
 use crate::fence::Callback;
 
@@ -30,9 +30,13 @@ impl<J> Held<J> {
 impl Waits {
     /// Has a job told when each of these has signalled. A fence does not keep a scheduler: perhaps nobody ever signals
     /// it.
-    pub(super) fn begin<J: Send + Sync + 'static>(shared: &Arc<Shared<J>>, job: JobId, after: &[Fence]) -> Self {
+    pub(super) fn begin<J: Send + Sync + 'static>(
+        shared: &Arc<SchedulerInner<J>>,
+        job: JobId,
+        after: &[Fence],
+    ) -> Self {
         let tell = |fence: &Fence| {
-            let shared: Weak<Shared<J>> = Arc::downgrade(shared);
+            let shared: Weak<SchedulerInner<J>> = Arc::downgrade(shared);
             fence.on_signal(move |outcome: Result<(), FenceError>| {
                 if let Some(shared) = shared.upgrade() {
                     shared.dependency_done(job, outcome);

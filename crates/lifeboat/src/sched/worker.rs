@@ -16,7 +16,7 @@ use lifeboat_sync::lint::MutexGuard;
 use super::AtRest;
 use super::resets::Trouble;
 use super::seat::{Asked, Ran, Run, Seat};
-use super::shared::{Shared, State, Worker};
+use super::shared::{SchedulerInner, SchedulerState, Worker};
 use super::waits::Held;
 use crate::fence::Unsignalled;
 use crate::panics::contained;
@@ -50,8 +50,8 @@ struct Given {
 }
 
 pub(super) struct Runner<'a, J> {
-    pub(super) shared: &'a Shared<J>,
-    /// As long as the worker has anything to do; at rest it is in the [state](State::seat).
+    pub(super) shared: &'a SchedulerInner<J>,
+    /// As long as the worker has anything to do; at rest it is in the [state](SchedulerState::seat).
     seat: Option<Seat<J>>,
     /// Signals in hand. Given before anything else that is in hand: a job that is run may stall at a register, and nobody
     /// but this thread can give what it has taken. Never grows (SCHED-3).
@@ -66,10 +66,10 @@ pub(super) struct Runner<'a, J> {
     look_at: Option<Timestamp>,
 }
 
-pub(super) type Guard<'a, J> = MutexGuard<'a, State<J>>;
+pub(super) type Guard<'a, J> = MutexGuard<'a, SchedulerState<J>>;
 
 impl<'a, J> Runner<'a, J> {
-    pub(super) fn new(shared: &'a Shared<J>, seat: Seat<J>) -> Self {
+    pub(super) fn new(shared: &'a SchedulerInner<J>, seat: Seat<J>) -> Self {
         let numbers = Vec::with_capacity(shared.rings.into());
         let (signals, steps) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let given = Vec::with_capacity(BATCH);
@@ -118,7 +118,7 @@ impl<'a, J> Runner<'a, J> {
     }
 
     /// Takes the seat. `false` if a thread that has submitted a job is running that.
-    fn sit(&mut self, state: &mut State<J>) -> bool {
+    fn sit(&mut self, state: &mut SchedulerState<J>) -> bool {
         if self.seat.is_none() {
             self.seat = state.seat.take();
         }
@@ -178,7 +178,7 @@ impl<'a, J> Runner<'a, J> {
     }
 
     /// Fills `signals` and `steps`. A reset comes last, and apart: its result is to be fed before anything else is asked.
-    fn take(&mut self, state: &mut State<J>) -> Option<Trouble<J>> {
+    fn take(&mut self, state: &mut SchedulerState<J>) -> Option<Trouble<J>> {
         while self.signals.len() + self.steps.len() < BATCH {
             match state.core.poll_action()? {
                 Action::Signal { fence, result } => {

@@ -36,7 +36,7 @@ pub(crate) enum Mode {
 
 /// The device, as the test has it. It holds what the scheduler's payloads refer to, never the other way round.
 pub(crate) struct Hardware {
-    state: Mutex<State>,
+    state: Mutex<ModelState>,
     /// A job or the rings are gone.
     gone: Condvar,
 }
@@ -44,7 +44,7 @@ pub(crate) struct Hardware {
 type AtLook = Box<dyn FnOnce(&Events<Job>) + Send>;
 
 #[derive(Default)]
-struct State {
+struct ModelState {
     /// Jobs that it reads, oldest first, with what reports each.
     reading: VecDeque<(usize, RingIndex, Seqno)>,
     made: usize,
@@ -249,7 +249,7 @@ impl Hardware {
         Seqno::from_register(oldest?.checked_sub(1)?)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ModelState> {
         self.state.lock().unwrap()
     }
 }

@@ -33,7 +33,7 @@ use lifeboat_cli::exit::Exit;
 use lifeboat_cli::interrupt::Interrupt;
 use listing::Listing;
 use progress::Progress;
-use report::Report;
+use report::ConformanceReport;
 use table::{Promise, Table};
 
 /// Output to the user.
@@ -99,8 +99,12 @@ fn in_checkout(
         return Err(ConformanceError::Interrupted);
     }
     let ran: Vec<_> = tests.into_iter().zip(results).collect();
-    let report = Report::new(promises, &ran, began.elapsed());
-    Ok(Answer { text: render(args.json, &report, Report::text)?, remarks: report.failures(), exit: report.exit() })
+    let report = ConformanceReport::new(promises, &ran, began.elapsed());
+    Ok(Answer {
+        text: render(args.json, &report, ConformanceReport::text)?,
+        remarks: report.failures(),
+        exit: report.exit(),
+    })
 }
 
 fn render<T: Serialize>(json: bool, shown: &T, text: impl Fn(&T) -> String) -> Result<String, ConformanceError> {

@@ -13,7 +13,7 @@ use lifeboat_cli::exit::Exit;
 
 /// Results of all promises that were selected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Report {
+pub(super) struct ConformanceReport {
     /// An entry for each promise, in the table's order.
     pub rows: Vec<Row>,
     /// All of it in numbers.
@@ -102,7 +102,7 @@ impl Verdict {
     }
 }
 
-impl Report {
+impl ConformanceReport {
     /// Puts together what the tests say about the promises. `took` is how long the tests took.
     pub(super) fn new(promises: &[&Promise], ran: &[(&Test, TestResult)], took: Duration) -> Self {
         let rows: Vec<_> = promises.iter().map(|promise| Row::new(promise, ran)).collect();

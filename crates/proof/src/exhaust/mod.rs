@@ -27,7 +27,7 @@ use lifeboat_sync::lint;
 
 pub use mode::Mode;
 pub use point::{Deed, Point, Ran, run};
-pub use report::{Failure, Line, Report, Sample};
+pub use report::{ExhaustReport, Failure, Line, Sample};
 
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::interrupt::Interrupt;
@@ -158,14 +158,14 @@ impl Error {
 ///
 /// # Errors
 /// [`Error`]. Points that are not as they must be are in the report.
-pub fn exhaust(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Error> {
+pub fn exhaust(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<ExhaustReport, Error> {
     match args.driver {
         Driver::Lb1 => exhaust_of::<crate::drivers::Lb1>(args, interrupt),
         Driver::Edu => exhaust_of::<crate::drivers::Edu>(args, interrupt),
     }
 }
 
-fn exhaust_of<S: Subject>(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<Report, Error> {
+fn exhaust_of<S: Subject>(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<ExhaustReport, Error> {
     let began = Instant::now();
     lint::force(lint::Reaction::Keep);
     let deeds = chosen::<S>(args)?;
@@ -180,8 +180,9 @@ fn exhaust_of<S: Subject>(args: &ExhaustArgs, interrupt: &Interrupt) -> Result<R
     plan.lines.iter_mut().for_each(|line| line.leave_out(&left_out));
     let lint = lint::take_reports().iter().map(ToString::to_string).collect();
     let lines = plan.lines.into_iter().map(|line| line.without(&missed)).collect();
-    let report = Report::new(S::NAME, lines, failures, lint, began.elapsed(), !left_out.is_empty() || plan.cut_short);
-    Ok(Report { sample, ..report })
+    let report =
+        ExhaustReport::new(S::NAME, lines, failures, lint, began.elapsed(), !left_out.is_empty() || plan.cut_short);
+    Ok(ExhaustReport { sample, ..report })
 }
 
 /// What to do, and how.

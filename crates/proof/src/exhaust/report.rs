@@ -16,7 +16,7 @@ const COLUMNS: usize = 6;
 
 /// What was done, and what was wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct ExhaustReport {
     /// The driver that was put to the proof.
     pub driver: &'static str,
     /// Points that were run.
@@ -101,7 +101,7 @@ impl Failure {
     }
 }
 
-impl Report {
+impl ExhaustReport {
     pub(super) fn new(
         driver: &'static str,
         table: Vec<Line>,
@@ -137,7 +137,7 @@ impl Report {
     }
 }
 
-impl Report {
+impl ExhaustReport {
     /// Those that were run, in order.
     fn modes(&self) -> Vec<Mode> {
         let was_run = |mode: &Mode| self.table.iter().any(|line| line.mode == *mode);
@@ -177,7 +177,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ExhaustReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for modes in self.modes().chunks(COLUMNS) {
             self.write_table(modes, f)?;

@@ -79,7 +79,7 @@ impl Coverage {
 
 #[cfg(test)]
 mod tests {
-    use lifeboat::core::lifecycle::{Kind, State};
+    use lifeboat::core::lifecycle::{EventKind, LifecycleState};
 
     use super::*;
 
@@ -87,8 +87,14 @@ mod tests {
     fn what_two_buses_have_seen_adds_up() {
         let visit = |state, event, count| Visit { state, event, count };
         let mut coverage = Coverage::default();
-        coverage.add(&[visit(State::Empty, Kind::Inserted, 2), visit(State::Bound, Kind::Removed, 0)]);
-        coverage.add(&[visit(State::Empty, Kind::Inserted, 3), visit(State::Bound, Kind::Removed, 0)]);
+        coverage.add(&[
+            visit(LifecycleState::Empty, EventKind::Inserted, 2),
+            visit(LifecycleState::Bound, EventKind::Removed, 0),
+        ]);
+        coverage.add(&[
+            visit(LifecycleState::Empty, EventKind::Inserted, 3),
+            visit(LifecycleState::Bound, EventKind::Removed, 0),
+        ]);
         assert_eq!((coverage.seen, coverage.of), (1, 2));
         assert_eq!(coverage.pairs[0], Pair { state: "empty".into(), event: "inserted", count: 5 });
         assert_eq!(coverage.missing(), [("bound", vec!["removed"])]);

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::activity::{Activities, Activity};
 use super::clients;
 use super::kind::{Kind, Plain};
-use super::machine::{Machine, Seat, State};
+use super::machine::{Machine, Occupant, Seat};
 use super::plan::{Gust, Help, Plan};
 use super::round::{Round, Stage};
 use super::tally::Tally;
@@ -320,23 +320,23 @@ impl<S: Tortured> Lane<'_, S> {
         let is_there = it.card.is_present();
         match &it.state {
             // If it is gone, the bus is going to say so.
-            State::Live(_) => *works = *works || it.device().is_some_and(|device| self.does_work(device)),
-            State::Coming if is_there => {}
-            State::Empty if is_there && !quiet => {}
-            State::Empty if is_there && help == Help::Rebind => {
+            Occupant::Live(_) => *works = *works || it.device().is_some_and(|device| self.does_work(device)),
+            Occupant::Coming if is_there => {}
+            Occupant::Empty if is_there && !quiet => {}
+            Occupant::Empty if is_there && help == Help::Rebind => {
                 if !self.machine.bind(seat) {
                     self.machine.plug(seat, |_| ())?;
                 }
             }
-            State::Coming | State::Empty => self.machine.plug(seat, |_| ())?,
-            State::Wedged(_) if help == Help::Rebind => {
+            Occupant::Coming | Occupant::Empty => self.machine.plug(seat, |_| ())?,
+            Occupant::Wedged(_) if help == Help::Rebind => {
                 if !it.is_rebinding() {
                     self.machine.rebind(seat);
                 }
                 // And if it is pulled out before that, the bus says so.
             }
-            State::Wedged(_) if is_there => it.slot.remove(),
-            State::Wedged(_) => {}
+            Occupant::Wedged(_) if is_there => it.slot.remove(),
+            Occupant::Wedged(_) => {}
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 const STUCK: Duration = Duration::from_millis(200);
 
 /// What there is in a slot, as far as the bus has told.
-pub(super) enum State<S: Tortured> {
+pub(super) enum Occupant<S: Tortured> {
     /// The bus is to tell of a device, or that there is none.
     Coming,
     Live(S::Device),
@@ -53,7 +53,7 @@ pub(super) struct Seat<S: Tortured> {
     /// Where the bus has its slot in its lifecycle.
     pub(super) slot_state: SlotState,
     pub(super) card: Arc<S::Card>,
-    pub(super) state: State<S>,
+    pub(super) state: Occupant<S>,
     /// The number of the device that is bound, or was last.
     minor: Option<Minor>,
     /// The device of this number is to be bound again.
@@ -111,7 +111,7 @@ impl<S: Tortured> Machine<S> {
                 slot,
                 slot_state: slot_state.ok_or_else(|| io::Error::other("a slot is not watched"))?,
                 card,
-                state: State::Coming,
+                state: Occupant::Coming,
                 minor: None,
                 rebinding: None,
                 leaving: false,
@@ -129,7 +129,7 @@ impl<S: Tortured> Machine<S> {
     /// The devices, if all are there.
     pub(super) fn devices(&self) -> Option<[S::Device; SEATS]> {
         match [&self.seats[0].state, &self.seats[1].state] {
-            [State::Live(one), State::Live(other)] => Some([one.clone(), other.clone()]),
+            [Occupant::Live(one), Occupant::Live(other)] => Some([one.clone(), other.clone()]),
             _ => None,
         }
     }
@@ -148,7 +148,7 @@ impl<S: Tortured> Machine<S> {
     /// Has devices let go of what they keep though its users have ended.
     pub(super) fn let_go(&self) {
         for seat in &self.seats {
-            if let State::Live(device) = &seat.state {
+            if let Occupant::Live(device) = &seat.state {
                 S::let_go(device);
             }
         }
@@ -165,14 +165,14 @@ impl<S: Tortured> Machine<S> {
     /// A device is going to be lost, whether it seems to work or not.
     pub(super) fn expect_loss(&mut self, seat: usize) {
         let seat = &mut self.seats[seat];
-        seat.leaving = matches!(seat.state, State::Live(_));
+        seat.leaving = matches!(seat.state, Occupant::Live(_));
     }
 
     /// Has a device bound again, if there is one.
     pub(super) fn rebind(&mut self, seat: usize) {
         self.expect_loss(seat);
         let seat = &mut self.seats[seat];
-        if let (Some(minor), State::Live(_) | State::Wedged(_)) = (seat.minor, &seat.state) {
+        if let (Some(minor), Occupant::Live(_) | Occupant::Wedged(_)) = (seat.minor, &seat.state) {
             seat.rebinding = Some(minor);
             // The bus tells of what comes of it.
             drop(self.bus.rebind(minor));
@@ -183,7 +183,7 @@ impl<S: Tortured> Machine<S> {
     pub(super) fn bind(&mut self, seat: usize) -> bool {
         let seat = &mut self.seats[seat];
         if !std::mem::replace(&mut seat.asked, true) {
-            seat.state = State::Coming;
+            seat.state = Occupant::Coming;
             drop(self.bus.bind(lifeboat_pci::Slot::location(&*seat.slot)));
             return true;
         }
@@ -225,8 +225,8 @@ impl<S: Tortured> Machine<S> {
         // The card before was removed, and nobody else plugs.
         seat.slot.insert(&card).map_err(io::Error::other)?;
         seat.pulled.push((std::mem::replace(&mut seat.card, card), std::mem::take(&mut seat.known)));
-        if matches!(seat.state, State::Empty) {
-            seat.state = State::Coming;
+        if matches!(seat.state, Occupant::Empty) {
+            seat.state = Occupant::Coming;
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ impl<S: Tortured> Machine<S> {
                 let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
                 seat.minor = Some(minor);
                 // It may be gone already; then that is the next to be told.
-                seat.state = found.map_or(State::Coming, State::Live);
+                seat.state = found.map_or(Occupant::Coming, Occupant::Live);
             }
             Event::Removed { report } => {
                 judge(&report, self.stuck, stage);
@@ -282,7 +282,7 @@ impl<S: Tortured> Machine<S> {
                     | Loss::Replaced => !seat.unbinding,
                 };
                 (seat.minor, seat.leaving) = (None, false);
-                seat.state = if recovers { State::Coming } else { State::Empty };
+                seat.state = if recovers { Occupant::Coming } else { Occupant::Empty };
             }
             Event::Wedged { minor, failure, report, event, .. } => {
                 judge(&report, self.stuck, stage);
@@ -297,7 +297,7 @@ impl<S: Tortured> Machine<S> {
                 let Some(seat) = self.of(minor) else {
                     return stage.wrong(format!("device {minor} was wedged that was never added"));
                 };
-                if let State::Live(device) = &seat.state
+                if let Occupant::Live(device) = &seat.state
                     && ![Presence::Wedged(failure), Presence::Gone].contains(&S::presence(device))
                 {
                     stage.wrong(format!("device {minor} is wedged, and it is {:?}", S::presence(device)));
@@ -306,7 +306,7 @@ impl<S: Tortured> Machine<S> {
                     stage.wrong(format!("device {minor} is wedged, and nothing was dumped before"));
                 }
                 seat.leaving = false;
-                seat.state = State::Wedged(minor);
+                seat.state = Occupant::Wedged(minor);
             }
             Event::Dumped { minor, location, dump } => {
                 if dump.device.minor != minor.0 || dump.device.location != location {
@@ -318,7 +318,7 @@ impl<S: Tortured> Machine<S> {
             }
             Event::ProbeFailed { location, .. } | Event::LeftAlone { location, .. } => {
                 let Some(seat) = self.at(&location) else { return stage.wrong(format!("nothing is at {location}")) };
-                seat.state = State::Empty;
+                seat.state = Occupant::Empty;
             }
             other => stage.wrong(format!("an event that torture does not know: {other:?}")),
         }
@@ -354,7 +354,7 @@ impl<S: Tortured> Machine<S> {
             }
         }
         for seat in &mut seats {
-            seat.state = State::Empty;
+            seat.state = Occupant::Empty;
             seat.slot.remove();
             seat.look_at_cards(stage);
         }
@@ -377,7 +377,7 @@ impl<S: Tortured> Machine<S> {
         tally.visited(&bus.visits());
         // A device that the machine knows of is no user.
         for seat in &mut seats {
-            seat.state = State::Empty;
+            seat.state = Occupant::Empty;
         }
         if let Err(holders) = bus.shutdown() {
             stage.wrong(format!("something is left: {holders}"));
@@ -400,7 +400,7 @@ impl<S: Tortured> Seat<S> {
     /// The device, if it is to stay.
     pub(super) fn device(&self) -> Option<&S::Device> {
         match &self.state {
-            State::Live(device) if !self.leaving && self.card.is_present() => Some(device),
+            Occupant::Live(device) if !self.leaving && self.card.is_present() => Some(device),
             _ => None,
         }
     }
@@ -413,10 +413,10 @@ impl<S: Tortured> Seat<S> {
     /// Its state in words, for who asks what everybody waits for.
     pub(super) fn describe(&self) -> String {
         let state = match &self.state {
-            State::Coming => "the bus is to tell of a device".to_owned(),
-            State::Live(device) => format!("device {} is {:?}", S::minor(device), S::presence(device)),
-            State::Wedged(minor) => format!("device {minor} is wedged"),
-            State::Empty => "nothing is bound".to_owned(),
+            Occupant::Coming => "the bus is to tell of a device".to_owned(),
+            Occupant::Live(device) => format!("device {} is {:?}", S::minor(device), S::presence(device)),
+            Occupant::Wedged(minor) => format!("device {minor} is wedged"),
+            Occupant::Empty => "nothing is bound".to_owned(),
         };
         let card = if self.card.is_present() { "its card is there" } else { "its card is pulled out" };
         format!("{}: {state}, {card}", lifeboat_pci::Slot::location(&*self.slot))

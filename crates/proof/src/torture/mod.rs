@@ -35,7 +35,7 @@ pub use coverage::{Coverage, Met, Pair};
 pub use kind::{Kind, Plain};
 pub use plan::{Gust, Help, Plan};
 pub use process::Footprint;
-pub use report::{Failure, Report};
+pub use report::{Failure, TortureReport};
 pub(crate) use round::Standing;
 pub use statistics::{Distribution, Durations};
 
@@ -145,14 +145,14 @@ impl Error {
 ///
 /// # Errors
 /// [`Error`]. Whatever else is wrong is in the report.
-pub fn torture(args: &TortureArgs, interrupt: &Interrupt) -> Result<Report, Error> {
+pub fn torture(args: &TortureArgs, interrupt: &Interrupt) -> Result<TortureReport, Error> {
     match args.driver {
         Driver::Lb1 => torture_of::<crate::drivers::Lb1>(args, interrupt),
         Driver::Edu => torture_of::<crate::drivers::Edu>(args, interrupt),
     }
 }
 
-fn torture_of<S: Tortured>(args: &TortureArgs, interrupt: &Interrupt) -> Result<Report, Error> {
+fn torture_of<S: Tortured>(args: &TortureArgs, interrupt: &Interrupt) -> Result<TortureReport, Error> {
     lint::force(lint::Reaction::Keep);
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let all = S::kinds();
@@ -195,7 +195,7 @@ fn torture_of<S: Tortured>(args: &TortureArgs, interrupt: &Interrupt) -> Result<
         found.map(|(cycle, wrong)| Failure { cycle, wrong, repeat: repeat(S::NAME, args, seed, cycle) }).collect();
     let interrupted = interrupt.is_requested();
     let Watched { begin, end, .. } = watched;
-    Ok(Report { begin, end, interrupted, ..Report::new(S::NAME, counts, seed, took, failed) })
+    Ok(TortureReport { begin, end, interrupted, ..TortureReport::new(S::NAME, counts, seed, took, failed) })
 }
 
 /// What the main thread has seen.

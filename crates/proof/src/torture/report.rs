@@ -15,7 +15,7 @@ use lifeboat_cli::exit::Exit;
 
 /// What was done, and what was wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct TortureReport {
     /// The driver that was put to the proof.
     pub driver: &'static str,
     /// Faults, each with the full return of the devices.
@@ -65,7 +65,7 @@ pub struct Failure {
     pub repeat: String,
 }
 
-impl Report {
+impl TortureReport {
     pub(super) fn new(driver: &'static str, counts: Counts, seed: u64, took: Duration, failed: Vec<Failure>) -> Self {
         let seconds = took.as_secs_f64();
         #[allow(clippy::cast_precision_loss)] // nobody runs so many
@@ -109,7 +109,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for TortureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:24}{:>10}{:>10}  met while its slot was", "fault", "planned", "happened")?;
         for (kind, Met { planned, happened, states }) in &self.faults {

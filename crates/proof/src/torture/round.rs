@@ -122,12 +122,12 @@ impl<S: Tortured> Round<S> {
 
 /// Where clients wait for the next cycle, and the conductor for them.
 pub(super) struct Stage<S: Tortured> {
-    state: Mutex<State<S>>,
+    state: Mutex<RoundState<S>>,
     changed: Condvar,
     wrongs: Mutex<Vec<String>>,
 }
 
-struct State<S: Tortured> {
+struct RoundState<S: Tortured> {
     round: Option<Arc<Round<S>>>,
     /// Counts rounds.
     number: u64,
@@ -139,7 +139,7 @@ struct State<S: Tortured> {
 
 impl<S: Tortured> Default for Stage<S> {
     fn default() -> Self {
-        let state = State { round: None, number: 0, clients: 0, busy: 0, closed: false };
+        let state = RoundState { round: None, number: 0, clients: 0, busy: 0, closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), wrongs: Mutex::default() }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lifeboat::Visit;
-use lifeboat::core::lifecycle::State;
+use lifeboat::core::lifecycle::LifecycleState;
 use parking_lot::Mutex;
 
 use super::coverage::{Coverage, Met};
@@ -46,7 +46,7 @@ impl Tally {
     }
 
     /// A fault of this kind happens now, to what is in a slot in this state.
-    pub(super) fn met(&self, kind: Kind, state: State) {
+    pub(super) fn met(&self, kind: Kind, state: LifecycleState) {
         let mut counts = self.0.lock();
         *counts.faults.entry(kind).or_default().states.entry(state.to_string()).or_default() += 1;
     }

@@ -45,22 +45,22 @@ impl<T> Drop for Access<'_, T> {
 /// To a revoker, the proof is one long section. Inside it, blocking is allowed. The proof may be
 /// shared and sent between threads.
 #[must_use = "the object can be revoked where this is dropped"]
-pub struct Bound<'a, T> {
+pub struct BoundProof<'a, T> {
     pub(super) revocable: &'a Revocable<T>,
     pub(super) ticket: Ticket,
 }
 
-impl<T> Deref for Bound<'_, T> {
+impl<T> Deref for BoundProof<'_, T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: as for `Access`, because a `Bound` has a section as well.
+        // SAFETY: as for `Access`, because a `BoundProof` has a section as well.
         self.revocable.object.with(|object| unsafe { &*object })
     }
 }
 
-impl<T> Drop for Bound<'_, T> {
+impl<T> Drop for BoundProof<'_, T> {
     fn drop(&mut self) {
         self.revocable.leave(self.ticket);
     }

@@ -23,7 +23,7 @@ use crate::turnstile::{Owner, Ticket, Turnstile};
 use crate::waiter::Waiter;
 use crate::{Holdouts, Reader, Stay, reader};
 
-pub use guards::{Access, Bound};
+pub use guards::{Access, BoundProof};
 use guards::{Leave, LeaveFast};
 
 const ON_THREAD: Owner = Owner::OnThread(SectionKind::Revocable);
@@ -105,22 +105,22 @@ impl<T> Revocable<T> {
     /// Creates a proof that keeps the object for the duration of a bus callback. Returns `None` if
     /// the object has been revoked.
     #[track_caller]
-    pub fn bound(&self) -> Option<Bound<'_, T>> {
+    pub fn bound(&self) -> Option<BoundProof<'_, T>> {
         match self.turnstile.enter_lent(Location::caller(), Owner::OnThread(SectionKind::Bound)) {
             Some(ticket) => Some(self.bound_with(ticket)),
             None => self.refuse(),
         }
     }
 
-    fn bound_with(&self, ticket: Ticket) -> Bound<'_, T> {
+    fn bound_with(&self, ticket: Ticket) -> BoundProof<'_, T> {
         ticket.may_last();
-        Bound { revocable: self, ticket }
+        BoundProof { revocable: self, ticket }
     }
 
     /// Creates a proof as [`Revocable::bound`] does, with a reader that the caller brings. This
     /// allocates no memory, so the end of a device does not depend on memory.
     #[track_caller]
-    pub fn bound_by<'a>(&'a self, reader: &'a mut Reader) -> Option<Bound<'a, T>> {
+    pub fn bound_by<'a>(&'a self, reader: &'a mut Reader) -> Option<BoundProof<'a, T>> {
         match self.turnstile.enter(Some(reader.slot()), Location::caller(), Owner::OnThread(SectionKind::Bound)) {
             Some(ticket) => Some(self.bound_with(ticket)),
             None => self.refuse(),
@@ -132,7 +132,7 @@ impl<T> Revocable<T> {
     /// # Panics
     /// If `bound` belongs to another object.
     #[inline]
-    pub fn access<'a>(&'a self, bound: &'a Bound<'_, T>) -> &'a T {
+    pub fn access<'a>(&'a self, bound: &'a BoundProof<'_, T>) -> &'a T {
         assert!(std::ptr::eq(self, bound.revocable), "the proof is of another object");
         bound
     }
@@ -143,7 +143,7 @@ impl<T> Revocable<T> {
     }
 
     /// Returns the open sections, for a watchdog that compares them with the result of an earlier
-    /// scan. [`Bound`](Revocable::bound) sections are left out, because they may last.
+    /// scan. [`BoundProof`](Revocable::bound) sections are left out, because they may last.
     pub fn stays(&self) -> Vec<Stay> {
         self.turnstile.stays()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Report;
+use super::RunReport;
 use super::text::{counted, times};
 
 /// What happened to the device while the run was on.
@@ -57,7 +57,7 @@ pub struct BindFailure {
 const FAILED: [&str; 2] = ["crashed", "hung"];
 const WEDGED: &str = "wedged";
 
-impl Report {
+impl RunReport {
     /// What happened to the device, in sentences.
     pub(super) fn device_story(&self) -> Vec<String> {
         let Incidents { losses, wedged, bind_failures, left_alone } = &self.incidents;

@@ -9,8 +9,8 @@ fn fate(fault: &str, job: Option<u64>, counts: Option<(&'static str, &'static st
 }
 
 /// A run in which the device was lost once and every promise was kept.
-fn good() -> Report {
-    Report {
+fn good() -> RunReport {
+    RunReport {
         picture: PictureSummary { width: 1600, height: 1000, source: "bundled picture".to_owned(), notes: Vec::new() },
         filter: Filter::Sobel,
         clients: 4,
@@ -46,7 +46,7 @@ fn good() -> Report {
     }
 }
 
-fn changed(change: impl FnOnce(&mut Report)) -> Report {
+fn changed(change: impl FnOnce(&mut RunReport)) -> RunReport {
     let mut report = good();
     change(&mut report);
     report
@@ -56,7 +56,7 @@ fn changed(change: impl FnOnce(&mut Report)) -> Report {
 fn each_broken_promise_alone_fails_the_run() {
     for (change, reason, says) in [
         (
-            (|r| (r.jobs.lost, r.jobs.completed) = (1, 25_199)) as fn(&mut Report),
+            (|r| (r.jobs.lost, r.jobs.completed) = (1, 25_199)) as fn(&mut RunReport),
             Reason::JobsLost(1),
             "1 job was never done",
         ),
@@ -155,7 +155,7 @@ fn why_no_device_could_be_bound_is_said_once_for_each_reason() {
 
 #[test]
 fn an_interruption_excuses_unfinished_work_but_no_leak() {
-    let unfinished = |r: &mut Report| {
+    let unfinished = |r: &mut RunReport| {
         r.interrupted = true;
         r.jobs.completed = 100;
         r.jobs.lost = 4;
@@ -261,9 +261,9 @@ fn a_fault_that_never_came_is_said_and_is_no_success() {
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["faults"][0]["at"]["job"], 9);
     assert_eq!(json["faults"][1], serde_json::json!({"fault": "hang@job:99999", "fired": false, "at": null}));
-    let allowed = Report { allow_unfired: true, ..report };
+    let allowed = RunReport { allow_unfired: true, ..report };
     assert_eq!(allowed.verdict(), Verdict::Kept);
-    let lossy = Report { interrupted: true, allow_unfired: false, ..allowed };
+    let lossy = RunReport { interrupted: true, allow_unfired: false, ..allowed };
     assert_eq!(lossy.verdict(), Verdict::Interrupted, "what was asked for could not come");
 }
 

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::Report;
+use super::RunReport;
 
 /// Width of the column of labels.
 const LABEL: usize = 12;
 
-impl fmt::Display for Report {
+impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = self.verdict();
         self.task(f)?;
@@ -28,7 +28,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
+impl RunReport {
     fn task(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let picture = &self.picture;
         writeln!(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Report, Tiles};
+use super::{RunReport, Tiles};
 use crate::exit::Exit;
 
 /// The judgement on a run.
@@ -41,7 +41,7 @@ pub enum Reason {
     WrongScanout,
 }
 
-impl Report {
+impl RunReport {
     /// Judges the run.
     pub fn verdict(&self) -> Verdict {
         let mut reasons = Vec::new();

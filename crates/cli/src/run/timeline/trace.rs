@@ -16,7 +16,7 @@ const PROCESS: u32 = 1;
 #[derive(Serialize)]
 struct Trace<'a> {
     #[serde(rename = "traceEvents")]
-    events: Vec<Event<'a>>,
+    events: Vec<TraceEvent<'a>>,
     #[serde(rename = "displayTimeUnit")]
     unit: &'static str,
     #[serde(rename = "otherData")]
@@ -29,7 +29,7 @@ struct OtherData {
 }
 
 #[derive(Serialize)]
-struct Event<'a> {
+struct TraceEvent<'a> {
     #[serde(rename = "ph")]
     phase: &'static str,
     name: &'a str,
@@ -72,7 +72,7 @@ pub fn write(recording: &Recording, out: impl Write) -> io::Result<()> {
             events.push(metadata("thread_name", thread, Arguments::Name(thread_name(track, lane))));
             events.push(metadata("thread_sort_index", thread, Arguments::SortIndex(thread)));
         }
-        events.extend(spans.iter().zip(&lanes).map(|(span, lane)| Event {
+        events.extend(spans.iter().zip(&lanes).map(|(span, lane)| TraceEvent {
             phase: "X",
             name: &span.name,
             category: Some(category(span.outcome)),
@@ -85,7 +85,7 @@ pub fn write(recording: &Recording, out: impl Write) -> io::Result<()> {
         }));
         threads += lanes.iter().copied().max().unwrap_or(0) + 1;
     }
-    events.extend(recording.marks.iter().map(|mark| Event {
+    events.extend(recording.marks.iter().map(|mark| TraceEvent {
         phase: "i",
         name: &mark.name,
         category: Some(match mark.kind {
@@ -105,8 +105,8 @@ pub fn write(recording: &Recording, out: impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn metadata(name: &'static str, thread: usize, arguments: Arguments) -> Event<'static> {
-    Event {
+fn metadata(name: &'static str, thread: usize, arguments: Arguments) -> TraceEvent<'static> {
+    TraceEvent {
         phase: "M",
         name,
         category: None,

@@ -20,12 +20,12 @@ fn failed(ms: u64) -> TestResult {
     TestResult { outcome, took: Duration::from_millis(ms), output: "\nthread 'x' panicked\n\n".to_owned() }
 }
 
-fn report(results: [TestResult; 3]) -> Report {
+fn report(results: [TestResult; 3]) -> ConformanceReport {
     let tests = ["m::a_1_x", "m::a_1_and_2_y", "a_2_z"].map(|name| Test::listed(name, "k::t", &["A"]));
     let table = table();
     let promises: Vec<_> = table.promises().iter().collect();
     let ran: Vec<_> = tests.iter().zip(results).collect();
-    Report::new(&promises, &ran, Duration::from_millis(1234))
+    ConformanceReport::new(&promises, &ran, Duration::from_millis(1234))
 }
 
 #[test]
@@ -51,14 +51,14 @@ fn the_test_that_fails_decides() {
 fn only_what_is_kept_is_a_success() {
     let all = report([passed(1), passed(1), passed(1)]);
     assert_eq!(all.exit(), Exit::Failed, "one has no test");
-    let kept = Report { rows: all.rows[..2].to_vec(), ..all };
+    let kept = ConformanceReport { rows: all.rows[..2].to_vec(), ..all };
     assert_eq!(kept.exit(), Exit::Success);
     assert_eq!(report([failed(1), passed(1), passed(1)]).exit(), Exit::Failed);
     // A test of no promise fails, and every promise is kept.
     let other = Test::listed("of_no_promise", "k::t", &["A"]);
     let table = table();
     let results = [(&Test::listed("a_1_x", "k::t", &["A"]), passed(1)), (&other, failed(1))];
-    let report = Report::new(&[&table.promises()[0]], &results, Duration::ZERO);
+    let report = ConformanceReport::new(&[&table.promises()[0]], &results, Duration::ZERO);
     assert_eq!((report.rows[0].result, report.exit()), (Verdict::Pass, Exit::Failed));
     assert!(report.failures().contains("of_no_promise"));
 }

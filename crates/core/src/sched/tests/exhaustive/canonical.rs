@@ -125,10 +125,10 @@ impl World {
 
     /// Values that are written before they are read again, and reasons that are not asked for any more.
     fn forget(&mut self, config: &Config) {
-        for job in self.scheduler.jobs.iter_mut().filter(|job| job.state != State::Running) {
+        for job in self.scheduler.jobs.iter_mut().filter(|job| job.state != JobState::Running) {
             (job.deadline, job.extensions, job.aborted) = (None, 0, false);
             // A job that is reported after a loss is looked for by its number.
-            if !(config.out_of_order && matches!(job.state, State::Finished | State::Orphan) && job.on_hardware) {
+            if !(config.out_of_order && matches!(job.state, JobState::Finished | JobState::Orphan) && job.on_hardware) {
                 job.seqno = Seqno::ZERO;
             }
         }
@@ -223,9 +223,9 @@ impl World {
             }
         }
         let mut members: Vec<Vec<u32>> = lists.iter_mut().map(|list| take_apart(list, jobs)).collect();
-        assert!(members[0].iter().all(|slot| jobs[*slot as usize].state == State::Free), "a free slot is in use");
+        assert!(members[0].iter().all(|slot| jobs[*slot as usize].state == JobState::Free), "a free slot is in use");
         let listed: usize = members.iter().map(Vec::len).sum();
-        let reserved = jobs.iter().filter(|job| job.state == State::Reserved).count();
+        let reserved = jobs.iter().filter(|job| job.state == JobState::Reserved).count();
         assert_eq!(listed + reserved, jobs.len(), "a job is in no list, or in two");
 
         for slot in jobs.iter_mut() {

@@ -26,7 +26,7 @@ mod steps;
 mod world;
 
 use super::super::list::{Linked, Links};
-use super::super::slots::{Blame, DeviceState, Hold, RingState, Stands, State, Tried};
+use super::super::slots::{Blame, DeviceState, Hold, JobState, RingState, Stands, Tried};
 use super::*;
 use engine::{Engine, Reset, Vain};
 use firmware::{Held, Question};
