@@ -9,8 +9,8 @@ use lifeboat_uapi::{
 
 use crate::guest::agent::{AgentError, Pending};
 use crate::pace;
-use crate::program::Program;
 use crate::program::memory::Memory;
+use crate::program::{Program, milliseconds};
 
 /// An open node. Closed with [`close`](Self::close) or with its program.
 #[derive(Debug)]
@@ -34,6 +34,18 @@ macro_rules! calls {
             }
         )*
     };
+}
+
+impl Program<'_> {
+    /// Opens a node.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn open(&self, path: &str) -> Result<File<'_>, AgentError> {
+        let file = self.new_number();
+        self.call(NodeRequest::Open { file, path: path.to_owned() }, pace::COMMAND)?;
+        Ok(File::new(self, file))
+    }
 }
 
 impl<'a> File<'a> {
@@ -318,9 +330,4 @@ impl Work<'_> {
         self.program.call(NodeRequest::StopWork { work: self.number }, pace::COMMAND)?;
         self.ended()
     }
-}
-
-/// A limit as requests take it.
-pub(super) fn milliseconds(limit: Duration) -> u64 {
-    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
 }

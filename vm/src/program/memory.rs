@@ -4,8 +4,7 @@ use lifeboat_guest::wire::NodeRequest;
 
 use crate::guest::agent::{AgentError, Pending};
 use crate::pace;
-use crate::program::Program;
-use crate::program::file::milliseconds;
+use crate::program::{Program, milliseconds};
 
 /// A map. It outlives the file that it was made by.
 #[derive(Debug)]

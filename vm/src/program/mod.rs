@@ -11,7 +11,6 @@ use lifeboat_guest::wire::{NodeRequest, Outcome, Request};
 
 use crate::guest::agent::{Agent, AgentError, Pending, Reply};
 use crate::pace;
-use crate::program::file::File;
 
 /// A process in the guest.
 #[derive(Debug)]
@@ -40,16 +39,6 @@ impl<'a> Program<'a> {
         let Outcome::Number(process) = reply.outcome else { return Err(AgentError::Unfitting(reply.outcome)) };
         let process = u32::try_from(process).map_err(|_| AgentError::Unfitting(Outcome::Number(process)))?;
         Ok(Self { agent, process, next: Cell::new(0) })
-    }
-
-    /// Opens a node.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn open(&self, path: &str) -> Result<File<'_>, AgentError> {
-        let file = self.new_number();
-        self.call(NodeRequest::Open { file, path: path.to_owned() }, pace::COMMAND)?;
-        Ok(File::new(self, file))
     }
 
     /// The contents of a file, as this program sees it.
@@ -109,4 +98,9 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, AgentError>) -> Result<i32,
         Err(other) => Err(other.into()),
         Ok(reply) => Err(Failure::Unexpected(format!("it was not refused: {reply:?}"))),
     }
+}
+
+/// A limit as requests take it.
+pub(super) fn milliseconds(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)
 }

@@ -120,7 +120,7 @@ impl Slot {
         match event {
             LifecycleEvent::LinkDown => now.heard_link_is_down = before != LifecycleState::Empty,
             LifecycleEvent::LinkUp | LifecycleEvent::Removed | LifecycleEvent::Rebind | LifecycleEvent::Vanished => {
-                now.heard_link_is_down = false
+                now.heard_link_is_down = false;
             }
             _ => {}
         }

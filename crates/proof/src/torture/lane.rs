@@ -16,7 +16,8 @@ use super::machine::{Machine, Occupant, Seat};
 use super::plan::{Gust, Help, Plan};
 use super::round::{Round, Stage};
 use super::tally::Tally;
-use crate::subject::{Card as _, Slot as _, Tortured};
+use super::tortured::Tortured;
+use crate::subject::{Card as _, Slot as _};
 
 /// How long to wait for news of the bus before looking at the cards.
 const LOOK: Duration = Duration::from_millis(1);

@@ -17,7 +17,8 @@ use lifeboat::{Bus, Counts, Event, Kind, Minor, Module, Policy, SlotState, Subsc
 use super::kind::Kind as Happening;
 use super::round::{Round, SEATS, Stage};
 use super::tally::Tally;
-use crate::subject::{Card as _, Slot as _, Tortured};
+use super::tortured::Tortured;
+use crate::subject::{Card as _, Slot as _};
 
 /// How long a job may take: long enough for any that is run here on an idle machine. On a busy one sound jobs are taken for
 /// hung; that is allowed.

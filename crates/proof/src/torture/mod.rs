@@ -17,6 +17,7 @@ mod report;
 mod round;
 mod statistics;
 mod tally;
+mod tortured;
 mod verdict;
 mod watchdog;
 
@@ -38,9 +39,9 @@ pub use process::Footprint;
 pub use report::{Failure, TortureReport};
 pub(crate) use round::Standing;
 pub use statistics::{Distribution, Durations};
+pub use tortured::{Blamed, Nobody, Role, Tortured};
 
 use crate::drivers::Driver;
-use crate::subject::Tortured;
 use lane::Common;
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::interrupt::Interrupt;

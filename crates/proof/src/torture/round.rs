@@ -9,7 +9,7 @@ use lifeboat::{Fence, Minor};
 use parking_lot::{Condvar, Mutex};
 
 use super::kind::Kind;
-use crate::subject::Tortured;
+use crate::subject::Subject;
 
 /// Devices of a bus.
 pub(super) const SEATS: usize = 2;
@@ -19,7 +19,7 @@ const KEPT: usize = 8;
 const SHARED_FENCES: usize = 64;
 
 /// One cycle, as clients see it.
-pub(crate) struct Round<S: Tortured> {
+pub(crate) struct Round<S: Subject> {
     pub(super) seed: u64,
     pub(super) cycle: u64,
     /// What happens in it.
@@ -46,7 +46,7 @@ pub(crate) enum Standing {
     Cut(Presence),
 }
 
-impl<S: Tortured> Round<S> {
+impl<S: Subject> Round<S> {
     pub(super) fn new(seed: u64, cycle: u64, kind: Kind, devices: [S::Device; SEATS]) -> Self {
         Self {
             seed,
@@ -121,13 +121,13 @@ impl<S: Tortured> Round<S> {
 }
 
 /// Where clients wait for the next cycle, and the conductor for them.
-pub(super) struct Stage<S: Tortured> {
+pub(super) struct Stage<S: Subject> {
     state: Mutex<RoundState<S>>,
     changed: Condvar,
     wrongs: Mutex<Vec<String>>,
 }
 
-struct RoundState<S: Tortured> {
+struct RoundState<S: Subject> {
     round: Option<Arc<Round<S>>>,
     /// Counts rounds.
     number: u64,
@@ -137,14 +137,14 @@ struct RoundState<S: Tortured> {
     closed: bool,
 }
 
-impl<S: Tortured> Default for Stage<S> {
+impl<S: Subject> Default for Stage<S> {
     fn default() -> Self {
         let state = RoundState { round: None, number: 0, clients: 0, busy: 0, closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), wrongs: Mutex::default() }
     }
 }
 
-impl<S: Tortured> Stage<S> {
+impl<S: Subject> Stage<S> {
     /// One more client.
     pub(super) fn join(&self) {
         self.state.lock().clients += 1;

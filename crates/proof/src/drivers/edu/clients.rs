@@ -6,8 +6,8 @@ use fastrand::Rng;
 use lifeboat_pci::HostMemory;
 
 use super::Edu;
-use crate::subject::{Nobody, Role};
 use crate::torture::{self, Kind, waiter};
+use crate::torture::{Nobody, Role};
 use crate::untidy::Untidy;
 
 type Desk<'a> = torture::Desk<'a, Edu>;

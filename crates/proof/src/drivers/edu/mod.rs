@@ -17,8 +17,8 @@ use lifeboat_edu_hosted::{CALLS, Device, Service};
 use crate::exhaust::Mode;
 use crate::interposer::Disturbance;
 use crate::mistake::Mistake;
-use crate::subject::{Nobody, Role, Subject, Tortured};
-use crate::torture::{Gust, Kind, Plain, Plan};
+use crate::subject::Subject;
+use crate::torture::{Gust, Kind, Nobody, Plain, Plan, Role, Tortured};
 use crate::untidy::Untidy;
 
 use card::{EduCard, EduSlot, Plugged};
@@ -105,6 +105,10 @@ impl Subject for Edu {
 
     fn minor(device: &Device) -> Minor {
         device.minor()
+    }
+
+    fn presence(device: &Device) -> Presence {
+        device.presence()
     }
 
     fn is_live(device: &Device) -> bool {
@@ -194,10 +198,6 @@ impl Tortured for Edu {
 
     fn location(device: &Device) -> &str {
         device.location()
-    }
-
-    fn presence(device: &Device) -> Presence {
-        device.presence()
     }
 
     fn may_time_out(kind: Kind) -> bool {

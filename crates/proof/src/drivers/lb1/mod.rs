@@ -17,8 +17,8 @@ use lifeboat_lb1_hosted::command::Work;
 use lifeboat_lb1_hosted::{CALLS, Context, Device, DmaBuf, Handle, Options, Placement, Queue, Submission, module_with};
 
 use crate::exhaust::Mode;
-use crate::subject::{Blamed, Card, Role, Slot, Subject, Tortured};
-use crate::torture::{Gust, Kind, Plan};
+use crate::subject::{Card, Slot, Subject};
+use crate::torture::{Blamed, Gust, Kind, Plan, Role, Tortured};
 use crate::untidy::Untidy;
 
 pub(crate) use world::World;
@@ -149,6 +149,10 @@ impl Subject for Lb1 {
         device.info().minor
     }
 
+    fn presence(device: &Device) -> Presence {
+        device.presence()
+    }
+
     fn is_live(device: &Device) -> bool {
         device.is_live()
     }
@@ -194,10 +198,6 @@ impl Tortured for Lb1 {
 
     fn location(device: &Device) -> &str {
         &device.info().location
-    }
-
-    fn presence(device: &Device) -> Presence {
-        device.presence()
     }
 
     /// No job ends so.

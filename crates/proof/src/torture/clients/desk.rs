@@ -7,9 +7,9 @@ use std::time::Duration;
 use lifeboat::core::fence::FenceError;
 use lifeboat::{CallError, Fence, Outcome, ResetStatus, WaitError};
 
-use crate::subject::{Blamed as _, Tortured};
 use crate::torture::activity::Activity;
 use crate::torture::round::{Round, Stage, Standing};
+use crate::torture::tortured::{Blamed as _, Tortured};
 use crate::torture::verdict::{Verdict, judge};
 
 /// Longer than anything lasts: the watchdog finds what does not end.

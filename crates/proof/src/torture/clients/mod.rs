@@ -15,7 +15,7 @@ use super::activity::Activity;
 use super::plan::generator;
 use super::round::{Round, Stage};
 use super::tally::Tally;
-use crate::subject::{Role, Tortured};
+use super::tortured::{Role, Tortured};
 
 /// The life of a client: number `who` of its lane.
 pub(super) fn run<S: Tortured>(client: &Role<S>, who: usize, stage: &Stage<S>, activity: &Activity, tally: &Tally) {

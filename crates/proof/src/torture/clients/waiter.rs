@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::desk::Desk;
-use crate::subject::Tortured;
+use crate::torture::tortured::Tortured;
 
 /// How long to wait for somebody who submits.
 const LOOK_AROUND: Duration = Duration::from_millis(1);

@@ -10,7 +10,7 @@ mod submitter;
 use lifeboat_lb1_hosted::{Context, Handle};
 
 use super::Lb1;
-use crate::subject::Role;
+use crate::torture::Role;
 use crate::torture::{self, waiter};
 
 type Desk<'a> = torture::Desk<'a, Lb1>;
