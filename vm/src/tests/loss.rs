@@ -127,7 +127,9 @@ fn hot_replace(bench: &mut Bench<'_>) -> Result<(), Failure> {
     driver.is_busy()
 }
 
-/// Pulls the card, and makes sure that this was a surprise: the slot found it gone, nobody pushed its button.
+/// Pulls the card, and makes sure that this was a surprise: the slot found the card gone. The kernel says so of surprises
+/// alone (`pciehp_handle_presence_or_link_change`). A press of the button proves nothing: plugging presses it, too, and
+/// now and then the guest comes to that when the card is in use already.
 pub(super) fn pull(bench: &Bench<'_>) -> Result<(), Failure> {
     let console = &bench.machine.console;
     let before = console.len();
@@ -137,8 +139,7 @@ pub(super) fn pull(bench: &Bench<'_>) -> Result<(), Failure> {
     bench.machine.agent.wait_until(&device, Condition::Absent, pace::HOTPLUG)?;
     expect(console.wait_for(before, "Card not present", bench.limit(pace::COMMAND)), || {
         "the slot did not find its card gone".to_owned()
-    })?;
-    expect(!console.since(before).iter().any(|line| line.contains("Button press")), || "the guest was asked".to_owned())
+    })
 }
 
 /// The function is on the bus, but nothing answers: that, and no event, makes a loss silent.
