@@ -93,7 +93,3 @@ pub use lifeboat_core::sched::Priority;
 pub use lifeboat_core::sched::{ResetStats, ResetStatus};
 /// What a driver is.
 pub use lifeboat_driver as driver;
-
-#[doc = include_str!("../README.md")]
-#[cfg(doctest)]
-struct Readme;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler};
+use lifeboat_pci::{ALL_ONES, Bar, BusError, ConfigSpace, Function, HostMemory, Iova, IrqHandler, IrqKind};
 
 use super::{Fate, NONSENSE, To, Watch};
 
@@ -46,6 +46,10 @@ impl<D: Send + Sync + 'static> Function for Interposed<D> {
             }
         };
         self.inner.irq_enable(vectors, Arc::new(arrives))
+    }
+
+    fn irq_vectors(&self, kind: IrqKind) -> Result<u16, BusError> {
+        self.inner.irq_vectors(kind)
     }
 
     fn irq_disable(&self) {

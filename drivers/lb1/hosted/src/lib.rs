@@ -45,3 +45,8 @@ pub fn module_with(options: Options) -> Module {
     module.register::<Drm<Lb1Driver>>(options);
     module
 }
+
+/// The README of the base, whose example runs an LB1: the base itself has no driver.
+#[doc = include_str!("../../../../crates/lifeboat/README.md")]
+#[cfg(doctest)]
+struct ReadmeOfTheBase;
