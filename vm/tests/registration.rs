@@ -1,4 +1,4 @@
-//! The kernel module is the shell of any driver: only its registration names a device.
+//! The kernel module is the shell of any driver: only its registration names a device, and the scheduler's shell knows none.
 
 use std::fs;
 use std::io;
@@ -25,7 +25,8 @@ fn only_the_registration_names_a_device() -> io::Result<()> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernel/src");
     let named = |path: &Path| Ok::<_, io::Error>(fs::read_to_string(path)?.to_lowercase().contains("lb1"));
     let mut registered = false;
-    for path in files(&source)? {
+    let queue = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernel/jobqueue");
+    for path in files(&source)?.into_iter().chain(files(&queue)?) {
         if path.starts_with(source.join(REGISTRATION)) {
             registered |= named(&path)?;
         } else {
