@@ -157,10 +157,13 @@ impl<H: Hardware> Scheduler<H> {
     /// The user of a context is gone: its queues are closed, and what has not been given to a ring is
     /// cancelled.
     pub fn close_context(self: &Arc<Self>, context: ContextId, queues: impl IntoIterator<Item = QueueId>) {
-        self.feed(|core| {
+        let is_over = self.feed(|core| {
             queues.into_iter().for_each(|queue| core.kill_queue(queue));
             core.close_context(context);
         });
+        if is_over {
+            self.drop_released();
+        }
     }
 
     /// What resets a context has seen; `None` if it was closed.
@@ -358,18 +361,25 @@ impl<H: Hardware> Scheduler<H> {
         self.hardware.lock().clone()
     }
 
-    /// Feeds what the worker may have to act upon. Once the core is lost, what it owes is carried out
-    /// here: the worker may have ended.
-    fn feed<T>(self: &Arc<Self>, feed: impl FnOnce(&mut Core<H>) -> T) {
+    /// Feeds what the worker may have to act upon. Once the core is lost, fences signal here: the
+    /// worker may have ended. What jobs kept alive is not dropped here, since a submission holds locks
+    /// that such a drop may take. Tells whether the core is lost; then those that hold no lock drop it
+    /// ([`Scheduler::drop_released`]). A submission need not: the end of the device waits for it.
+    fn feed<T>(self: &Arc<Self>, feed: impl FnOnce(&mut Core<H>) -> T) -> bool {
         let is_over = self.event(|core, _| {
             feed(core);
             core.is_over()
         });
-        if is_over {
-            self.deliver();
-        } else {
+        if !is_over {
             self.kick();
+            return false;
         }
+        while let Some(task) = self.next() {
+            if let Task::Release(held) = task {
+                self.release_soon(held);
+            }
+        }
+        true
     }
 
     fn event<T>(&self, feed: impl FnOnce(&mut Core<H>, Timestamp) -> T) -> T {
@@ -381,8 +391,12 @@ impl<H: Hardware> Scheduler<H> {
 }
 
 impl<H: Hardware> Tell for Scheduler<H> {
-    fn dependency_done(self: &Arc<Self>, job: JobId, outcome: Result<(), FenceError>) {
-        self.feed(|core| core.dependency_done(job, outcome));
+    fn dependency_done(self: &Arc<Self>, job: JobId, outcome: Result<(), FenceError>) -> bool {
+        self.feed(|core| core.dependency_done(job, outcome))
+    }
+
+    fn drop_released(&self) {
+        Scheduler::drop_released(self);
     }
 
     fn queue(&self) -> &OwnedQueue {

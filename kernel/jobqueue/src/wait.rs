@@ -18,8 +18,11 @@ use crate::glue::{Callback, Fence, Notify, OwnedQueue};
 
 /// A scheduler, as the waits of its jobs see it.
 pub(crate) trait Tell: Send + Sync + 'static {
-    /// A fence that a job waits for has signalled.
-    fn dependency_done(self: &Arc<Self>, job: JobId, outcome: Result<(), FenceError>);
+    /// A fence that a job waits for has signalled. Tells whether the scheduler is over.
+    fn dependency_done(self: &Arc<Self>, job: JobId, outcome: Result<(), FenceError>) -> bool;
+
+    /// Drops what jobs that have ended kept alive.
+    fn drop_released(&self);
 
     /// Where work items run.
     fn queue(&self) -> &OwnedQueue;
@@ -44,7 +47,10 @@ impl<T: Tell> WorkItem for Wait<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.tell();
+        // It may come after the end of the device, when nobody else drops anything.
+        if this.tell() {
+            this.scheduler.drop_released();
+        }
     }
 }
 
@@ -74,9 +80,10 @@ impl<T: Tell> Wait<T> {
     }
 
     /// Tells the core that the fence has signalled, and how. A job that has ended since is ignored.
-    fn tell(&self) {
+    /// Says whether the core is lost.
+    fn tell(&self) -> bool {
         let outcome = self.callback.fence().outcome().unwrap_or(Ok(()));
-        self.scheduler.dependency_done(self.job, outcome.map_err(|_| FenceError::Canceled));
+        self.scheduler.dependency_done(self.job, outcome.map_err(|_| FenceError::Canceled))
     }
 }
 

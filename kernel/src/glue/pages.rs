@@ -95,10 +95,15 @@ impl Pages {
     pub(crate) fn pinned(address: usize, count: usize, writable: bool) -> Result<Self> {
         let current = kernel::current!();
         let of: &Mm = current.mm().ok_or(EFAULT)?;
-        let all = KVVec::with_capacity(count, GFP_KERNEL)?;
         let counted = c_ulong::try_from(count)?;
+        // First, since the caller's limit bounds what is allocated for the list as well.
         // SAFETY: the address space is the caller's.
         to_result(unsafe { bindings::account_locked_vm(of.as_raw(), counted, true) })?;
+        let Ok(all) = KVVec::with_capacity(count, GFP_KERNEL) else {
+            // SAFETY: as above; what was counted a moment ago is not any more.
+            unsafe { bindings::account_locked_vm(of.as_raw(), counted, false) };
+            return Err(ENOMEM);
+        };
         let mut pages = Self { pages: all, origin: Origin::Pinned { of: of.into(), writable } };
         let flags = bindings::FOLL_LONGTERM | if writable { bindings::FOLL_WRITE } else { 0 };
         while pages.pages.len() < count {

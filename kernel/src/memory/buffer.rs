@@ -89,6 +89,10 @@ impl Buffer {
     pub(crate) fn imported(memory: &Arc<Memory>, origin: DmaBuf) -> Result<Self> {
         drop(memory.gate.section()?);
         let bytes = origin.bytes();
+        // The kernel's objects are of whole pages, without exception.
+        if bytes == 0 || bytes % PAGE_SIZE != 0 {
+            return Err(EINVAL);
+        }
         let imported = Imported::new(origin, &memory.lending)?;
         Ok(Self::of(memory, bytes, Place::Imported(imported)))
     }

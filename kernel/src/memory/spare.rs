@@ -45,14 +45,15 @@ impl Spare {
             self.forget(host);
         } else {
             let node = RBTreeNode::new(host.key(), (host.clone(), window), GFP_KERNEL)?;
-            let before = self.all.hosts.lock().insert(node);
-            match before {
-                Some(before) => drop(before),
-                None => {
-                    self.all.pages.fetch_add(host.count(), Full);
-                }
+            // The host and the tree say the same, and the pages are counted, before somebody else comes.
+            let mut hosts = self.all.hosts.lock();
+            let before = hosts.insert(node);
+            if before.is_none() {
+                self.all.pages.fetch_add(host.count(), Full);
             }
             host.set_spare(true);
+            drop(hosts);
+            drop(before);
         }
         Ok(host.is_retained())
     }
@@ -62,11 +63,13 @@ impl Spare {
         if !host.is_spare() {
             return;
         }
-        let node = self.all.hosts.lock().remove_node(&host.key());
+        let mut hosts = self.all.hosts.lock();
+        let node = hosts.remove_node(&host.key());
         if node.is_some() {
             self.all.pages.fetch_sub(host.count(), Full);
         }
         host.set_spare(false);
+        drop(hosts);
         drop(node);
     }
 }

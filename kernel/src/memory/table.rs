@@ -101,14 +101,14 @@ impl Table {
         if space.mappings.iter().any(|mapping| mapping.overlaps(&part)) {
             return Err(EEXIST);
         }
+        if object.is_revoked() {
+            return Err(EFAULT);
+        }
         if space.free_slots.len() < segments.len() {
             return Err(ENOSPC);
         }
         for (slot, _) in &mut segments {
             *slot = space.free_slots.pop().ok_or(ENOSPC)?;
-        }
-        if object.is_revoked() {
-            return Err(EFAULT);
         }
         let written = memory.link.io(|io| {
             segments.iter().try_for_each(|(slot, segment)| Driven::set_segment(io, self.context, *slot, segment))
