@@ -9,9 +9,9 @@
 //! ```
 //! # use lifeboat_core::unplug::*;
 //! # use lifeboat_core::wedge::*;
-//! fn wedge<T: Teardown>(bound: Bound<T>) -> (Cut<T>, Event) {
+//! fn wedge<T: Teardown>(bound: Bound<T>) -> (Cut<T>, WedgeEvent) {
 //!     let cut = bound.announce(Loss::Wedged(Failure::Hung)).retire().drain().sweep().cut();
-//!     let event = Event::new(&cut, Methods::UNKNOWN.with(Method::Rebind), None);
+//!     let event = WedgeEvent::new(&cut, Methods::UNKNOWN.with(Method::Rebind), None);
 //!     (cut, event)
 //! }
 //! ```
@@ -187,9 +187,9 @@ fn shortened(name: &str) -> &str {
 /// ```compile_fail,E0308
 /// # use lifeboat_core::unplug::*;
 /// # use lifeboat_core::wedge::*;
-/// fn wedge<T: Teardown>(bound: Bound<T>) -> Event {
+/// fn wedge<T: Teardown>(bound: Bound<T>) -> WedgeEvent {
 ///     let swept = bound.announce(Loss::Wedged(Failure::Hung)).retire().drain().sweep();
-///     Event::new(&swept, Methods::UNKNOWN, None)
+///     WedgeEvent::new(&swept, Methods::UNKNOWN, None)
 /// }
 /// ```
 ///
@@ -198,9 +198,9 @@ fn shortened(name: &str) -> &str {
 /// ```
 /// # use lifeboat_core::unplug::*;
 /// # use lifeboat_core::wedge::*;
-/// fn wedge<T: Teardown>(bound: Bound<T>) -> Event {
+/// fn wedge<T: Teardown>(bound: Bound<T>) -> WedgeEvent {
 ///     let swept = bound.announce(Loss::Wedged(Failure::Hung)).retire().drain().sweep();
-///     Event::new(&swept.cut(), Methods::UNKNOWN, None)
+///     WedgeEvent::new(&swept.cut(), Methods::UNKNOWN, None)
 /// }
 /// ```
 #[cfg(doctest)]

@@ -22,12 +22,12 @@
 //! # use lifeboat_core::{lifecycle::*, recovery::Budget, unplug::Loss, Timestamp};
 //! let mut slot = Lifecycle::new(Budget::default());
 //! let now = Timestamp::default();
-//! assert_eq!(slot.handle(Event::Inserted, now), Some(Action::Probe { binding: 1 }));
+//! assert_eq!(slot.handle(LifecycleEvent::Inserted, now), Some(Action::Probe { binding: 1 }));
 //! // The card is pulled out during the probe. The probe ends, and then its binding is unplugged.
-//! assert_eq!(slot.handle(Event::Removed, now), None);
-//! assert_eq!(slot.handle(Event::Probed, now), Some(Action::Unplug(Loss::Unplugged)));
-//! assert_eq!(slot.handle(Event::Ended, now), None);
-//! assert_eq!(slot.state(), State::Empty);
+//! assert_eq!(slot.handle(LifecycleEvent::Removed, now), None);
+//! assert_eq!(slot.handle(LifecycleEvent::Probed, now), Some(Action::Unplug(Loss::Unplugged)));
+//! assert_eq!(slot.handle(LifecycleEvent::Ended, now), None);
+//! assert_eq!(slot.state(), LifecycleState::Empty);
 //! ```
 
 mod names;
