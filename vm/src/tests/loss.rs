@@ -1,6 +1,7 @@
 //! The device is gone before anybody is asked.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lifeboat_gpu_server::control::Fault;
 use lifeboat_guest::wire::Condition;
@@ -121,10 +122,28 @@ fn hot_replace(bench: &mut Bench<'_>) -> Result<(), Failure> {
         pull(bench)?;
         let removals = driver.removals(round)?;
         removals.iter().try_for_each(|removal| dead(bench, removal))?;
+        slot_is_off(bench)?;
         bench.plug(Card::Gpu)?;
         bench.machine.agent.wait_until(&format!("/sys/bus/pci/devices/{SLOT}"), Condition::Exists, pace::HOTPLUG)?;
     }
     driver.is_busy()
+}
+
+/// Waits until the guest is through with a removal. For a second after the driver's end it ignores a card that is plugged in
+/// (`remove_board` of pciehp), and then turns the indicator off, at which QEMU takes such a card out again.
+fn slot_is_off(bench: &Bench<'_>) -> Result<(), Failure> {
+    /// Slot control of the port: power and power indicator off, both bits of it.
+    const CONTROL: u64 = 0x6c;
+    const OFF: u16 = 0x0700;
+    let began = Instant::now();
+    loop {
+        let bytes = bench.machine.agent.read_bytes("/sys/bus/pci/devices/0000:00:01.0/config", CONTROL, 2)?;
+        if bytes.get(1).is_some_and(|high| u16::from(*high) << 8 & OFF == OFF) {
+            return Ok(());
+        }
+        expect(began.elapsed() < bench.limit(pace::HOTPLUG), || "the slot is not turned off".to_owned())?;
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Pulls the card, and makes sure that this was a surprise: the slot found the card gone. The kernel says so of surprises
