@@ -88,7 +88,7 @@ mod tests {
         let mut user = bytes;
         user[16] = 2;
         assert!(!holds_no_address(BufferCreate::NUMBER, &user));
-        // Of another size: the same call.
+        // The same call, with a structure of another size.
         assert!(!holds_no_address(ioctl_number(Direction::InOut, COMMAND_BASE + Submit::COMMAND, 8), &bytes));
     }
 }

@@ -47,7 +47,7 @@ impl<T: Tell> WorkItem for Wait<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        // It may come after the end of the device, when nobody else drops anything.
+        // This may run after the end of the device, when nobody else drops anything.
         if this.tell() {
             this.scheduler.drop_released();
         }

@@ -62,7 +62,7 @@ impl Context {
         let history = History::new()?;
         let space = Space::new(&device.memory, number, usage)?;
         let engine = device.engine.clone();
-        // As many as the hardware has, so there is one.
+        // The engine has a context for each of the hardware, and `space` has one of these.
         let id = engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
         let scheduled = Scheduled { engine: engine.clone(), id, queues: KVec::new() };
         let state = State { scheduled: Some(scheduled), history };

@@ -113,7 +113,7 @@ impl Pages {
             // SAFETY: there is room for so many pointers, which are not null.
             let pinned = unsafe { bindings::pin_user_pages_fast(start, asked, flags, room.as_mut_ptr().cast()) };
             if pinned <= 0 {
-                // What is pinned is unpinned with `pages`; what is not, is not counted any more.
+                // The drop of `pages` unpins what was pinned; the rest is taken off the count here.
                 // SAFETY: as above.
                 unsafe { bindings::account_locked_vm(of.as_raw(), counted - done as c_ulong, false) };
                 return Err(if pinned == 0 { EFAULT } else { Error::from_errno(pinned) });

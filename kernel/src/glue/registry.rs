@@ -28,7 +28,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let shared = SHARED.lock().take();
         if let Some(shared) = &shared {
-            // What is still queued holds the queue as well, and must not be the last to.
+            // Queued work holds the queue as well, and must not be the last holder.
             shared.queue.flush();
         }
         drop(shared);

@@ -64,7 +64,7 @@ impl<T: Content> Reserved<T> {
 
 impl<T: Content> Drop for Reserved<T> {
     fn drop(&mut self) {
-        // As many as were locked.
+        // All objects are locked: `lock` fails as a whole.
         let count = self.raw.len() as c_int;
         // SAFETY: `lock` has locked these, with this context.
         unsafe { bindings::drm_gem_unlock_reservations(self.raw.as_mut_ptr(), count, self.acquired.get()) };

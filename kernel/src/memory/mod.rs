@@ -24,20 +24,15 @@ mod binding;
 mod buffer;
 mod host;
 mod imported;
-#[allow(dead_code)] // until there are contexts
 mod retained;
 mod spare;
-#[allow(dead_code)] // until there are contexts
 mod table;
-#[allow(dead_code)] // until there are contexts
 mod tables;
 mod user;
 mod vram;
 
 pub(crate) use buffer::{Buffer, Placement};
-#[allow(unused_imports)] // until there are contexts
 pub(crate) use retained::Retained;
-#[allow(unused_imports)] // until there are contexts
 pub(crate) use table::{Part, Table};
 pub(crate) use tables::Tables;
 

@@ -105,7 +105,7 @@ fn listen(output: impl BufRead, waiting: &Waiting) {
         if let Ok(FromGuest::Answer(answer)) = serde_json::from_str(&line) {
             let sender = lock(waiting).as_mut().and_then(|waiting| waiting.remove(&answer.id));
             if let Some(sender) = sender {
-                // Its caller waits for ever.
+                // The receiver is there: the caller waits without a limit.
                 let _ = sender.send(answer.outcome);
             }
         }

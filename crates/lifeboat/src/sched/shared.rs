@@ -258,7 +258,7 @@ impl<J> SchedulerInner<J> {
             Ran::GivenUp => {}
         }
         if state.worker == Worker::Ended {
-            // It has panicked, and nobody else will end the rings.
+            // The worker has panicked, and nobody else will end the rings.
             drop(state);
             return drop(seat);
         }

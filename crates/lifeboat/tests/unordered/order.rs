@@ -112,7 +112,7 @@ fn drv_3_single_reports_that_cannot_be_true_end_no_job() {
         // On the other ring such a job is not.
         let elsewhere = VALID | machine.card.model().seqno(other.0);
         machine.card.upstream(|engine, upstream| engine.report(1 - ring, elsewhere, upstream));
-        // What comes after these reports has found them.
+        // The driver has read these reports before it reads those of a later job.
         let next = machine.plain(&queues[0]);
         machine.wait_for(ring, &[other.0, next.0]);
         machine.complete(next.0);

@@ -28,7 +28,7 @@ impl<T> Held<T> {
     /// Keeps a thing under a number, in the place of what had it before.
     pub(super) fn keep(&self, number: u32, thing: T) {
         let before = self.lock().insert(number, Arc::new(thing));
-        // Its end may take time: not under the lock.
+        // The drop of the former thing may take time, so it is not done under the lock.
         drop(before);
     }
 

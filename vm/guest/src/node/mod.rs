@@ -64,7 +64,7 @@ impl Nodes {
                 self.works.keep(*work, Work::default());
                 return Ok(self.works.get(*work)?.carry_out(&node, job, &memory, *word)?);
             }
-            // One that has not begun yet has completed nothing.
+            // Work that has not begun yet has completed nothing.
             NodeRequest::Progress { work } => return number(self.works.get(*work).map_or(0, |work| work.completed())),
             NodeRequest::StopWork { work } => self.works.get(*work)?.stop(),
             NodeRequest::WaitForJob { .. }

@@ -207,7 +207,7 @@ impl Tortured for Lb1 {
 
     /// Switches the display off: what is shown is kept.
     fn let_go(device: &Device) {
-        // One that is lost shows nothing.
+        // A lost device shows nothing.
         let _ = device.open().and_then(|handle| handle.set_mode(None));
     }
 
