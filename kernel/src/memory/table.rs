@@ -230,10 +230,14 @@ fn check(part: &Part, buffer: u64) -> Result {
     }
 }
 
-/// A segment for each stretch of the part, all in slot 0 yet.
+/// A segment for each stretch of the part, all in slot 0 yet. ENOSPC for more than any context has: a program decides how many
+/// there would be.
 fn segments(target: Target, part: &Part) -> Result<KVec<(u8, Segment)>> {
     let mut segments = KVec::new();
     let mut add = |va, bytes: u64, target| {
+        if segments.len() >= usize::from(u8::MAX) {
+            return Err(ENOSPC);
+        }
         let pages = u32::try_from(bytes / Driven::PAGE)?;
         let segment = Segment { va: GpuVa(va), pages, writable: part.writable, target };
         segments.push((0, segment), GFP_KERNEL).map_err(Error::from)
