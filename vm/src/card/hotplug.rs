@@ -19,10 +19,10 @@ pub const PORT: &str = "0000:00:01.0";
 /// `CONFIG_ADDRESS` for the slot-control register of the root port: bus 0, device 1, register 0x6c (its PCI Express
 /// capability at 0x54, slot control at 0x18 in it).
 const SLOT_CONTROL: u32 = 0x8000_086c;
-/// Slot control as the guest left it, and power off, power indicator off: QEMU takes the device away.
+/// Slot control with the guest's interrupts enabled, power off, power indicator off: QEMU takes the device away.
 const POWER_OFF: u32 = 0x07d1;
-/// Power and indicators as they were: the slot is empty, and works.
-const POWER_ON: u32 = 0x03f1;
+/// Power and its indicator on, as a slot in use has them: that the indicator goes off is then the guest's doing.
+const POWER_ON: u32 = 0x01f1;
 
 /// Plugs a device in. `properties` are those of QEMU's device.
 ///

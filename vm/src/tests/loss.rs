@@ -122,11 +122,32 @@ fn hot_replace(bench: &mut Bench<'_>) -> Result<(), Failure> {
         pull(bench)?;
         let removals = driver.removals(round)?;
         removals.iter().try_for_each(|removal| dead(bench, removal))?;
-        slot_is_off(bench)?;
-        bench.plug(Card::Gpu)?;
-        bench.machine.agent.wait_until(&format!("/sys/bus/pci/devices/{SLOT}"), Condition::Exists, pace::HOTPLUG)?;
+        plug_again(bench)?;
     }
     driver.is_busy()
+}
+
+/// Pulls the card, and makes sure that this was a surprise: the slot found the card gone. The kernel says so of surprises
+/// alone (`pciehp_handle_presence_or_link_change`). A press of the button proves nothing: plugging presses it, too, and
+/// now and then the guest comes to that when the card is in use already.
+pub(super) fn pull(bench: &Bench<'_>) -> Result<(), Failure> {
+    let console = &bench.machine.console;
+    let before = console.len();
+    let since = hotplug::pull(&bench.machine.monitor)?;
+    bench.unplugged(since)?;
+    let device = format!("/sys/bus/pci/devices/{SLOT}");
+    bench.machine.agent.wait_until(&device, Condition::Absent, pace::HOTPLUG)?;
+    expect(console.wait_for(before, "Card not present", bench.limit(pace::COMMAND)), || {
+        "the slot did not find its card gone".to_owned()
+    })
+}
+
+/// Plugs the card in again after [`pull`], and waits until it is on the bus.
+pub(super) fn plug_again(bench: &Bench<'_>) -> Result<(), Failure> {
+    slot_is_off(bench)?;
+    bench.plug(Card::Gpu)?;
+    let device = format!("/sys/bus/pci/devices/{SLOT}");
+    Ok(bench.machine.agent.wait_until(&device, Condition::Exists, pace::HOTPLUG).map(drop)?)
 }
 
 /// Waits until the guest is through with a removal. For a second after the driver's end it ignores a card that is plugged in
@@ -144,21 +165,6 @@ fn slot_is_off(bench: &Bench<'_>) -> Result<(), Failure> {
         expect(began.elapsed() < bench.limit(pace::HOTPLUG), || "the slot is not turned off".to_owned())?;
         thread::sleep(Duration::from_millis(50));
     }
-}
-
-/// Pulls the card, and makes sure that this was a surprise: the slot found the card gone. The kernel says so of surprises
-/// alone (`pciehp_handle_presence_or_link_change`). A press of the button proves nothing: plugging presses it, too, and
-/// now and then the guest comes to that when the card is in use already.
-pub(super) fn pull(bench: &Bench<'_>) -> Result<(), Failure> {
-    let console = &bench.machine.console;
-    let before = console.len();
-    let since = hotplug::pull(&bench.machine.monitor)?;
-    bench.unplugged(since)?;
-    let device = format!("/sys/bus/pci/devices/{SLOT}");
-    bench.machine.agent.wait_until(&device, Condition::Absent, pace::HOTPLUG)?;
-    expect(console.wait_for(before, "Card not present", bench.limit(pace::COMMAND)), || {
-        "the slot did not find its card gone".to_owned()
-    })
 }
 
 /// The function is on the bus, but nothing answers: that, and no event, makes a loss silent.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use lifeboat_gpu_server::control::{Fault, Trigger};
 
 use crate::guest::agent::AgentError;
-use crate::suite::bench::{Bench, Card};
+use crate::suite::bench::Bench;
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
-use crate::tests::loss::pull;
+use crate::tests::loss::{plug_again, pull};
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 
 /// The tests.
@@ -140,7 +140,7 @@ fn surprise_during_remove(bench: &mut Bench<'_>) -> Result<(), Failure> {
         // However the two met: one removal, and in time.
         let removals = driver.removals(distance + 1)?;
         expect(removals.len() == distance + 1, || format!("removed twice: {removals:?}"))?;
-        bench.plug(Card::Gpu)?;
+        plug_again(bench)?;
         driver.wait_for_state("ready")?;
     }
     expect(unbound > 0, || "the slot was first every time".to_owned())

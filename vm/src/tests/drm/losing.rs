@@ -11,7 +11,7 @@ use crate::pace;
 use crate::suite::bench::{Bench, CARD, Card};
 use crate::suite::failure::Failure;
 use crate::suite::judge;
-use crate::tests::loss::pull;
+use crate::tests::loss::{plug_again, pull};
 
 /// A way to lose the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,8 @@ impl Way {
         match self {
             Self::Unbind => drop(driver.bind()?),
             Self::SysfsRemove => drop(bench.machine.agent.write("/sys/bus/pci/rescan", "1", pace::DRIVER)?),
-            Self::Unplug | Self::Pull => {
+            Self::Pull => plug_again(bench)?,
+            Self::Unplug => {
                 bench.plug(Card::Gpu)?;
                 let device = format!("/sys/bus/pci/devices/{SLOT}");
                 bench.machine.agent.wait_until(&device, Condition::Exists, pace::HOTPLUG)?;
