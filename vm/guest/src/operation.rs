@@ -35,6 +35,9 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::Await { path, until, limit_ms } => wait_until(path, until, Duration::from_millis(*limit_ms)),
         Request::Mark { text } => mark(text),
         Request::Permit { path } => permit(path),
+        Request::Run { program, arguments, said, limit_ms } => {
+            crate::command::run(program, arguments, said, Duration::from_millis(*limit_ms))
+        }
         Request::Node { request } => session.nodes.carry_out(request),
         Request::Spawn { user } => session.processes.spawn(*user).map(|id| Outcome::Number(id.into())),
         Request::Within { process, request } => session.processes.within(*process, request),

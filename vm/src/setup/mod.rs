@@ -14,6 +14,7 @@ mod module;
 mod programs;
 mod sandbox;
 mod steps;
+mod tools;
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,7 @@ pub fn prepare(folder: &Folder, flavour: Flavour) -> Result<(), Error> {
     check_host()?;
     let lock = KernelLock::read()?;
     image::prepare(folder)?;
+    tools::prepare(folder)?;
     kernel::prepare(folder, &lock)?;
     build_tree::source(folder, &lock)?;
     build_tree::stock(folder, &lock)?;
@@ -65,6 +67,8 @@ pub fn environment(folder: &Folder, flavour: Flavour) -> Result<Environment, Err
         lifeboat_ko: module::build(folder, flavour)?,
         lifeboat: programs::lifeboat()?,
         guest: programs::guest()?,
+        tools: tools::folder(folder),
+        picture: repository().join("crates/cli/assets/lifeboat.png"),
         artefacts: folder.join("artefacts"),
         flavour,
     })

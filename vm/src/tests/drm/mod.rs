@@ -4,6 +4,7 @@ pub mod at_work;
 pub mod clients;
 pub mod desk;
 pub mod losing;
+pub mod main_job;
 pub mod nodes;
 pub mod rules;
 pub mod sharing;
