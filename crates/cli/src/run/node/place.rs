@@ -53,9 +53,9 @@ impl Place {
 
     fn named_in(roots: Roots, name: &OsStr) -> Result<Self, NodeError> {
         if let Some(address) = name.to_str().filter(|name| is_pci_address(name)) {
-            let there = roots.sys.join("bus/pci/devices").join(address).exists();
-            return if there {
-                Ok(Self { address: address.to_owned(), roots })
+            let address = address.to_ascii_lowercase();
+            return if roots.sys.join("bus/pci/devices").join(&address).exists() {
+                Ok(Self { address, roots })
             } else {
                 Err(NodeError::NoSuchDevice(name.to_owned()))
             };
