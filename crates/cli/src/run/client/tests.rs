@@ -113,13 +113,11 @@ impl Opened for Scripted {
     }
 
     fn submit(&self, (): &(), _: Work, _: Option<&u32>) -> Result<u32, Refused> {
-        match self.refusal() {
-            Some(refused) => Err(refused),
-            None => {
-                self.jobs.set(self.jobs.get() + 1);
-                Ok(self.jobs.get())
-            }
+        if let Some(refused) = self.refusal() {
+            return Err(refused);
         }
+        self.jobs.set(self.jobs.get() + 1);
+        Ok(self.jobs.get())
     }
 
     fn wait(&self, job: &u32, _: Duration) -> Result<(), WaitError> {

@@ -61,7 +61,7 @@ pub(super) fn perform(task: &Task<'_>, name: &OsStr) -> Result<Outcome, RunError
         }
     };
     let (tally, took, outages) = thread::scope(|scope| -> Result<_, RunError> {
-        let watcher = thread::Builder::new().name("watch".into()).spawn_scoped(scope, || watch.run(&close_if_asked))?;
+        let watcher = thread::Builder::new().name("watch".into()).spawn_scoped(scope, || watch.run(close_if_asked))?;
         let tally = work_all(args.clients, &around);
         let took = began.elapsed();
         let outages = watch.conclude();
