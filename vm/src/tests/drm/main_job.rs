@@ -49,7 +49,8 @@ fn main_job(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let holder = Program::start(agent)?;
     let old = holder.open(&nodes.render)?;
     let arguments = ["run", "--device", &nodes.render, "--image", PICTURE, "--tiles", TILES, "--out", RESULT];
-    let options = ["--progress", "lines", "--report", "json", "--wait", "2m"];
+    // No more clients than processors: those that the loss wakes compete with the removal, which has a limit.
+    let options = ["--progress", "lines", "--report", "json", "--wait", "2m", "--clients", "2"];
     let run = Command::start(agent, Tool::Lifeboat, &[&arguments[..], &options].concat(), 2 * pace::WORK)?;
     run.wait_for("tiles are done")?;
     bench.gpu()?.inject(Fault::Slow { micros: SLOW }, None)?;
