@@ -66,7 +66,7 @@ pub struct TestArgs {
     /// Which kernel.
     #[command(flatten)]
     pub kernel: KernelArgs,
-    /// Also write the report into this file
+    /// Also write the report into this file; with --list, the list
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// List the tests, what they show and which promises they prove

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -12,9 +12,10 @@ use lifeboat_vm::host::process::Processes;
 use lifeboat_vm::setup::{self, Folder};
 use lifeboat_vm::shell;
 use lifeboat_vm::suite::failure::Failure;
-use lifeboat_vm::suite::registry;
-use lifeboat_vm::suite::report::TestReport;
+use lifeboat_vm::suite::registry::{self, NotSelected};
+use lifeboat_vm::suite::report::{TestEntry, TestReport};
 use lifeboat_vm::suite::runner::{self, Options};
+use serde::Serialize;
 use thiserror::Error;
 
 /// Why there was nothing to run.
@@ -22,8 +23,8 @@ use thiserror::Error;
 enum Complaint {
     #[error(transparent)]
     Setup(#[from] setup::Error),
-    #[error("there is no test {0}; --list names them")]
-    NoSuchTest(String),
+    #[error(transparent)]
+    NotSelected(#[from] NotSelected),
     #[error("Ctrl-C cannot be handled: {0}")]
     Interrupts(#[from] ctrlc::Error),
     #[error(transparent)]
@@ -37,7 +38,7 @@ impl Complaint {
         match self {
             // sysexits' EX_UNAVAILABLE; CI tells a skipped stage by it.
             Self::Setup(error) if error.is_unavailable() => ExitCode::from(69),
-            Self::NoSuchTest(_) => ExitCode::from(2),
+            Self::NotSelected(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
 fn perform(command: Command) -> Result<bool, Complaint> {
     match command {
         Command::Setup(args) => set_up(&args)?,
-        Command::Test(args) if args.list => list(),
+        Command::Test(args) if args.list => list(&args)?,
         Command::Test(args) => return test(&args),
         Command::Shell(args) => open_shell(args)?,
         Command::Clean => clean()?,
@@ -89,16 +90,25 @@ fn clean() -> Result<(), Complaint> {
     Ok(())
 }
 
-fn list() {
-    for test in registry::all() {
+fn list(args: &TestArgs) -> Result<(), Complaint> {
+    let tests = registry::all();
+    for test in &tests {
         println!("{:<28} {} [{}]", test.name, test.shows, test.proves.join(" "));
     }
+    let listed: Vec<_> = tests.iter().map(TestEntry::new).collect();
+    args.json.as_deref().map_or(Ok(()), |path| write_json(path, &listed))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Complaint> {
+    let json = serde_json::to_string_pretty(value).map_err(io::Error::from);
+    let written = json.and_then(|json| fs::write(path, json + "\n"));
+    written.map_err(|error| Complaint::Report { path: path.to_owned(), error })
 }
 
 fn test(args: &TestArgs) -> Result<bool, Complaint> {
-    let tests = registry::select(&args.names).map_err(Complaint::NoSuchTest)?;
-    let folder = folder()?;
     let flavour = args.kernel.flavour();
+    let tests = registry::select(&args.names, flavour)?;
+    let folder = folder()?;
     setup::prepare(&folder, flavour)?;
     let environment = setup::environment(&folder, flavour)?;
     let processes = Processes::default();
@@ -106,11 +116,7 @@ fn test(args: &TestArgs) -> Result<bool, Complaint> {
     let options = Options { jobs: args.jobs, keep: args.keep };
     let report = runner::run(&tests, &environment, options, &processes, &|test: &TestReport| println!("{test}"));
     println!("{report}");
-    if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&report).map_err(io::Error::from);
-        let written = json.and_then(|json| fs::write(path, json + "\n"));
-        written.map_err(|error| Complaint::Report { path: path.clone(), error })?;
-    }
+    args.json.as_deref().map_or(Ok(()), |path| write_json(path, &report))?;
     Ok(report.passed())
 }
 

@@ -28,7 +28,7 @@ pub const TESTS: &[Test] = &[
     Test {
         name: "silent_loss_health",
         shows: "a GPU that reads all-ones, without any event, is noticed by health polling within its period",
-        proves: &["HEALTH-1", "HEALTH-2", "HEALTH-3", "FENCE-2"],
+        proves: &["HEALTH-1", "HEALTH-2", "HEALTH-3", "FENCE-2", "SCHED-5"],
         plan: ACPI_GPU,
         alone: true,
         body: silent_loss_health,

@@ -28,6 +28,14 @@ pub const TESTS: &[Test] = &[
         alone: false,
         body: answers_nonsense,
     },
+    Test {
+        name: "another_card",
+        shows: "another card answers in the place of a GPU: the GPU is lost, and the other is driven once it is bound anew",
+        proves: &["LIFE-8", "FENCE-2"],
+        plan: ACPI_GPU,
+        alone: false,
+        body: another_card,
+    },
 ];
 
 fn heartbeat_stands_still(bench: &mut Bench<'_>) -> Result<(), Failure> {
@@ -40,6 +48,13 @@ fn answers_nonsense(bench: &mut Bench<'_>) -> Result<(), Failure> {
     expect(removal.verdict == "unsure", || format!("the driver was not unsure of it: {removal:?}"))?;
     // Its release is not timed: another guest may run beside this one.
     expect(removal.path == Path::Short, || format!("the driver waited for it: {removal:?}"))
+}
+
+fn another_card(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let removal = lost_by(bench, Fault::SwapSize, "replaced")?;
+    expect(removal.verdict == "alive", || format!("the other card does not answer: {removal:?}"))?;
+    bench.machine.agent.write("/sys/bus/pci/rescan", "1", pace::DRIVER)?;
+    bench.driver().works(1)
 }
 
 /// Has the driver notice a fault by its own looks, and says how the binding ended.

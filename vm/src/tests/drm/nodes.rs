@@ -1,15 +1,18 @@
 //! Nodes appear with the device and vanish with it; files that are open outlive it.
 
-use lifeboat_guest::wire::Condition;
+use lifeboat_gpu_server::control::Fault;
+use lifeboat_guest::wire::{Condition, Job};
 use lifeboat_uapi::{ContextCreate, Info};
 
 use crate::driver::Nodes;
 use crate::pace;
+use crate::program::commands::syncobj;
 use crate::program::file::File;
 use crate::program::{Program, refused};
 use crate::suite::bench::Bench;
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
+use crate::tests::drm::desk::Desk;
 use crate::tests::drm::losing::{ACPI_WAYS, NATIVE_WAYS, Way, case};
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 
@@ -39,6 +42,14 @@ pub const TESTS: &[Test] = &[
         alone: false,
         body: files_hold_the_module,
     },
+    Test {
+        name: "drm_fences_outlive_the_module",
+        shows: "a program has the fences of jobs that ended well and by an unbind: it asks them after the module was unloaded",
+        proves: &["FENCE-3", "LIFE-2"],
+        plan: ACPI_GPU,
+        alone: false,
+        body: fences_outlive_the_module,
+    },
 ];
 
 const ENOENT: i32 = 2;
@@ -46,6 +57,8 @@ const EAGAIN: i32 = 11;
 const ENODEV: i32 = 19;
 /// `POLLERR | POLLHUP`.
 const LOST: i64 = 8 | 16;
+/// By how much jobs are held up, in microseconds: they are in flight until the device is unbound.
+const SLOW: u64 = 60_000_000;
 const CAP_PRIME: u64 = 5;
 
 fn open_files_outlive_the_device(bench: &mut Bench<'_>) -> Result<(), Failure> {
@@ -145,6 +158,40 @@ fn files_hold_the_module(bench: &mut Bench<'_>) -> Result<(), Failure> {
     refusal("while a program has a file open")?;
     program.kill()?;
     Ok(driver.unload()?)
+}
+
+fn fences_outlive_the_module(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let driver = bench.driver();
+    driver.load("health_ms=0 job_timeout_ms=120000")?;
+    driver.works(1)?;
+    let program = Program::start(&bench.machine.agent)?;
+    let desk = Desk::open(&program, &driver.nodes()?.render)?;
+    let fence = |times| {
+        let object = desk.file.syncobj()?;
+        let job = Job { signals: vec![syncobj(object, 0)], ..desk.job.clone() };
+        let (jobs, _) = desk.file.submit(&job, times)?;
+        Ok::<_, Failure>((jobs[0], desk.file.sync_file(object)?))
+    };
+    let (job, ended) = fence(1)?;
+    let result = desk.file.wait(desk.context, job)?;
+    expect(result == 0, || format!("the job ended with {result}"))?;
+    bench.gpu()?.inject(Fault::Slow { micros: SLOW }, None)?;
+    let (_, lost) = fence(1)?;
+    let (_, queued) = fence(20)?;
+    driver.unbind()?;
+    let Desk { file, memory, .. } = desk;
+    memory.unmap()?;
+    file.close()?;
+    // The fences have signalled, and hold nothing.
+    driver.unload()?;
+    for (fence, expected) in [(ended, 1), (lost, -i64::from(ENODEV)), (queued, -i64::from(ENODEV))] {
+        let status = program.status(fence)?;
+        expect(status == expected, || format!("without its module a fence has state {status}, not {expected}"))?;
+        program.start_poll(fence)?.wait()?.number()?;
+    }
+    program.kill()?;
+    driver.load("")?;
+    driver.works(1)
 }
 
 fn client(fdinfo: &str) -> Option<&str> {

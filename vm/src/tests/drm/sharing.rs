@@ -11,7 +11,7 @@ use crate::tests::drm::desk::{Desk, PATTERN};
 pub const TESTS: &[Test] = &[Test {
     name: "drm_shared_buffers",
     shows: "a buffer is shared with another program and with vgem, and one of vgem with the GPU, which is lost then",
-    proves: &["MAP-1", "MAP-3", "LIFE-2", "LIFE-3"],
+    proves: &["CALL-6", "MAP-1", "MAP-3", "LIFE-2", "LIFE-3"],
     plan: Plan { drivers: &["vgem"], ..ACPI_GPU },
     alone: false,
     body: shared_buffers,
