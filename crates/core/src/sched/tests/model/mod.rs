@@ -4,6 +4,7 @@
 //! of each action is in [`actions`].
 //! What a firmware holds is in [`firmware`].
 
+mod aborts;
 mod actions;
 pub(super) mod firmware;
 mod reports;
@@ -39,6 +40,8 @@ pub(super) struct Job {
     since: Timestamp,
     /// How often the driver has vouched for it.
     extensions: u32,
+    /// The ring was asked to give it up, since it was given it.
+    aborted: bool,
     pub(super) on_hardware: bool,
 }
 
@@ -77,6 +80,8 @@ pub(super) enum RingIs {
     Suspect(Cause),
     /// The driver looks whether it must be reset.
     Asked(Cause),
+    /// The ring was told to give up its suspect, and has until then to do so.
+    Aborting(Cause, Timestamp),
     Resetting(Cause),
     /// Its reset failed.
     Stuck(Cause),
@@ -159,9 +164,11 @@ impl Ring {
         let cause = match self.is {
             RingIs::Running => None,
             RingIs::Dead => self.blamed,
-            RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Resetting(cause) | RingIs::Stuck(cause) => {
-                Some(cause)
-            }
+            RingIs::Suspect(cause)
+            | RingIs::Asked(cause)
+            | RingIs::Aborting(cause, _)
+            | RingIs::Resetting(cause)
+            | RingIs::Stuck(cause) => Some(cause),
         };
         match cause? {
             Cause::Fault => self.running.first().map(|(_, job)| *job),
@@ -275,6 +282,7 @@ impl Model {
             seqno: Seqno::ZERO,
             since: Timestamp::default(),
             extensions: 0,
+            aborted: false,
             on_hardware: false,
         });
         self.jobs.len() - 1
@@ -304,8 +312,14 @@ impl Model {
     }
 
     fn deadline(&self, ring: &Ring) -> Option<Timestamp> {
-        let judged = ring.is == RingIs::Running && !self.stopped && !self.numbers_are_void();
-        self.next_due(ring).filter(|_| judged).map(|(deadline, _)| deadline)
+        if self.stopped || self.numbers_are_void() {
+            return None;
+        }
+        match ring.is {
+            RingIs::Running => self.next_due(ring).map(|(deadline, _)| deadline),
+            RingIs::Aborting(_, deadline) => Some(deadline),
+            _ => None,
+        }
     }
 
     /// The job whose time is over first; of several, the oldest.
@@ -328,8 +342,10 @@ impl Model {
             self.tick_firmware(index, now);
             let deadline = self.deadline(&self.rings[index]);
             if deadline.is_some_and(|deadline| deadline <= now) {
-                let (_, suspect) = self.next_due(&self.rings[index]).unwrap();
-                self.rings[index].is = RingIs::Suspect(Cause::Overdue(suspect));
+                self.rings[index].is = match self.rings[index].is {
+                    RingIs::Aborting(cause, _) => RingIs::Suspect(cause),
+                    _ => RingIs::Suspect(Cause::Overdue(self.next_due(&self.rings[index]).unwrap().1)),
+                };
             }
         }
     }
@@ -338,7 +354,7 @@ impl Model {
         let slot = &mut self.rings[ring];
         let RingIs::Asked(Cause::Overdue(suspect)) = slot.is else { return false };
         let job = &mut self.jobs[suspect];
-        if job.extensions == random::EXTENSIONS {
+        if job.extensions == random::EXTENSIONS || job.aborted {
             return false;
         }
         job.extensions += 1;
@@ -364,6 +380,7 @@ impl Model {
         if core::mem::take(&mut self.stopped) {
             self.jobs.iter_mut().for_each(|job| job.since = now);
             self.renew_answers(now);
+            self.renew_aborts(now);
         }
     }
 

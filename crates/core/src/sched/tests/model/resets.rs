@@ -42,9 +42,11 @@ impl Model {
         self.give_up = true;
         for ring in &mut self.rings {
             ring.blamed = match ring.is {
-                RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Stuck(cause) | RingIs::Resetting(cause) => {
-                    Some(cause)
-                }
+                RingIs::Suspect(cause)
+                | RingIs::Asked(cause)
+                | RingIs::Aborting(cause, _)
+                | RingIs::Stuck(cause)
+                | RingIs::Resetting(cause) => Some(cause),
                 RingIs::Running | RingIs::Dead => None,
             };
             if matches!(ring.is, RingIs::Resetting(_)) {

@@ -49,8 +49,21 @@ pub(super) enum Event {
     Spurious {
         ring: u8,
         back: usize,
-        /// Told of a job alone.
-        one: bool,
+        told: Told,
+    },
+    /// The driver asks whether the suspect is to be aborted.
+    BeginAbort {
+        ring: u8,
+    },
+    /// The ring answers, asked or not.
+    AbortAnswered {
+        ring: u8,
+        answer: Abort,
+    },
+    /// The ring has given up the job that many places behind the oldest.
+    Aborted {
+        ring: u8,
+        place: usize,
     },
     Fault {
         ring: u8,
@@ -113,6 +126,14 @@ pub(super) enum Event {
     HardwareGone,
 }
 
+/// What a ring tells with a number.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Told {
+    DoneUpTo,
+    DoneOne,
+    Aborted,
+}
+
 fn priority() -> impl Strategy<Value = Priority> {
     prop_oneof![1 => Just(Priority::High), 2 => Just(Priority::Normal), 1 => Just(Priority::Low)]
 }
@@ -132,6 +153,8 @@ fn spec() -> impl Strategy<Value = JobSpec> {
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
     let error = prop_oneof![Just(FenceError::Lost), Just(FenceError::Canceled)];
+    let told = prop_oneof![Just(Told::DoneUpTo), Just(Told::DoneOne), Just(Told::Aborted)];
+    let abort = prop_oneof![1 => Just(Abort::Cannot), 3 => Just(Abort::Asked), 1 => Just(Abort::Done)];
     prop_oneof![
         40 => (0..8usize, 1..8u32, 0..3u32, spec()).prop_map(|(queue, cost, dependencies, spec)| {
             // Most jobs wait for nothing, and are so small that several fit the ring.
@@ -145,7 +168,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         20 => (0..JOBS, prop::bool::weighted(0.2)).prop_map(|(job, failed)| Event::Dependency { job, failed }),
         30 => (0..2u8, 0..3usize).prop_map(|(ring, place)| Event::Complete { ring, place }),
         30 => (0..2u8, 0..4usize).prop_map(|(ring, place)| Event::CompleteOne { ring, place }),
-        12 => (0..2u8, 0..8usize, any::<bool>()).prop_map(|(ring, back, one)| Event::Spurious { ring, back, one }),
+        12 => (0..2u8, 0..8usize, told).prop_map(|(ring, back, told)| Event::Spurious { ring, back, told }),
         6 => (0..2u8, 0..6usize).prop_map(|(ring, back)| Event::Fault { ring, back }),
         8 => (0..80u64).prop_map(|millis| Event::Pass { millis }),
         12 => Just(Event::Tick),
@@ -154,6 +177,9 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         12 => (0..2u8, prop::bool::weighted(0.9)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
         9 => prop::bool::weighted(0.9).prop_map(|succeeded| Event::DeviceResetDone { succeeded }),
         5 => (0..2u8).prop_map(|ring| Event::StillRunning { ring }),
+        12 => (0..2u8).prop_map(|ring| Event::BeginAbort { ring }),
+        12 => (0..2u8, abort).prop_map(|(ring, answer)| Event::AbortAnswered { ring, answer }),
+        6 => (0..2u8, 0..3usize).prop_map(|(ring, place)| Event::Aborted { ring, place }),
         4 => (0..2u8, prop_oneof![2 => Just(Began::No), 1 => Just(Began::Yes), 1 => Just(Began::Unknown)])
             .prop_map(|(ring, began)| Event::SuspectBegan { ring, began }),
         2 => Just(Event::Stop),

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::model::RingIs;
 use super::*;
-use events::{event, Event};
+use events::{event, Event, Told};
 use pair::Pair;
 
 const JOBS: usize = 12;

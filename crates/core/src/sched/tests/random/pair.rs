@@ -104,6 +104,21 @@ impl Pair {
         self.model.hw_done_one(usize::from(ring), seqno, self.now);
     }
 
+    fn begin_abort(&mut self, ring: u8) {
+        let begun = self.scheduler.begin_abort(RingIndex(ring));
+        assert_eq!(begun, self.model.begin_abort(usize::from(ring)));
+    }
+
+    fn abort_answered(&mut self, ring: u8, answer: Abort) {
+        let left_alone = self.scheduler.abort_answered(RingIndex(ring), answer, self.now);
+        assert_eq!(left_alone, self.model.abort_answered(usize::from(ring), answer, self.now));
+    }
+
+    fn aborted(&mut self, ring: u8, seqno: Seqno) {
+        self.scheduler.aborted(RingIndex(ring), seqno, self.now);
+        self.model.aborted(usize::from(ring), seqno, self.now);
+    }
+
     fn dependency(&mut self, job: usize, failed: bool) {
         // More often than was agreed is allowed only where it is ignored.
         let Some(model) = self.model.jobs.get(job) else { return };
@@ -204,7 +219,7 @@ impl Pair {
                     self.done_one(ring, seqno);
                 }
             }
-            Event::Spurious { ring, back, one } => {
+            Event::Spurious { ring, back, told } => {
                 let numbers = &self.model.rings[usize::from(ring)].numbers;
                 let last = numbers[numbers.len() - 1];
                 let spurious = match back {
@@ -212,10 +227,10 @@ impl Pair {
                     1 => last.next().next(),
                     back => numbers[(numbers.len() + 1).saturating_sub(back)],
                 };
-                if one {
-                    self.done_one(ring, spurious);
-                } else {
-                    self.done(ring, spurious);
+                match told {
+                    Told::DoneUpTo => self.done(ring, spurious),
+                    Told::DoneOne => self.done_one(ring, spurious),
+                    Told::Aborted => self.aborted(ring, spurious),
                 }
             }
             Event::Fault { ring, back } => {
@@ -237,6 +252,14 @@ impl Pair {
             Event::StillRunning { ring } => {
                 let granted = self.scheduler.still_running(RingIndex(ring), self.now);
                 assert_eq!(granted, self.model.still_running(usize::from(ring), self.now));
+            }
+            Event::BeginAbort { ring } => self.begin_abort(ring),
+            Event::AbortAnswered { ring, answer } => self.abort_answered(ring, answer),
+            Event::Aborted { ring, place } => {
+                let running = &self.model.rings[usize::from(ring)].running;
+                if let Some((seqno, _)) = running.get(place).or(running.first()).copied() {
+                    self.aborted(ring, seqno);
+                }
             }
             Event::SuspectBegan { ring, began } => {
                 if let Some(job) = self.scheduler.suspect(RingIndex(ring)) {
