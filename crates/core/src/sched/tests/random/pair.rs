@@ -241,9 +241,10 @@ impl Pair {
                 self.model.fault(usize::from(ring), seqno, self.now);
             }
             Event::Pass { millis } => self.now = self.now.plus(Duration::from_millis(millis)),
-            Event::Tick => {
-                self.scheduler.tick(self.now);
-                self.model.tick(self.now);
+            Event::Tick => self.tick(),
+            Event::PassUntilDue => {
+                self.now = self.model.next_deadline().map_or(self.now, |due| due.max(self.now));
+                self.tick();
             }
             Event::BeginReset { ring } => self.begin_reset(ring),
             Event::BeginDeviceReset => self.begin_device_reset(),
@@ -287,6 +288,11 @@ impl Pair {
             }
         }
         self.model.owe_questions();
+    }
+
+    fn tick(&mut self) {
+        self.scheduler.tick(self.now);
+        self.model.tick(self.now);
     }
 
     fn hold(&mut self, queue: usize) {
