@@ -12,6 +12,8 @@
 //! | module | concept |
 //! |---|---|
 //! | `driver` | what a shell asks of a driver |
+//! | `facts` | what is true of every device of a kind |
+//! | `report` | how far rings are |
 //! | `sequence` | procedures that wait, as steps |
 //! | `interrupts` | which interrupts a driver can use |
 //! | `io` | the hardware, lent for one section |
@@ -27,16 +29,20 @@ mod access;
 mod driver;
 pub mod dump;
 mod error;
+mod facts;
 pub mod gpu;
 mod interrupts;
 mod io;
+mod report;
 mod ringless;
 mod sequence;
 
 pub use access::{IdRegister, Registers};
-pub use driver::{BarUse, Driver, Facts, Identity, PciId, Pending, Place, Progress, RingReport, RingShape};
+pub use driver::{Driver, Identity, Place, RingShape};
 pub use error::{DriverError, Unproven};
+pub use facts::{BarUse, Facts, PciId};
 pub use interrupts::{ChosenInterrupts, InterruptUse};
 pub use io::{Io, Windows};
+pub use report::{Pending, Progress, RingReport};
 pub use ringless::{NoRing, Unavailable};
 pub use sequence::{Duty, Pace, Sequence, Step, Turn};
