@@ -147,7 +147,8 @@ impl Node {
     /// Creates a buffer of at least `size` bytes; gives its handle and its size.
     ///
     /// # Errors
-    /// See [`BufferCreate`]; `EINVAL` for [`BUFFER_USER`], which would need memory to lend.
+    /// See [`BufferCreate`]; `EINVAL` for [`BUFFER_USER`], for which there is
+    /// [`create_user_buffer`](Self::create_user_buffer).
     pub fn create_buffer(&self, size: u64, flags: u32) -> Result<BufferCreate, Errno> {
         if flags & BUFFER_USER != 0 {
             return Err(Errno::INVAL);

@@ -98,6 +98,7 @@ impl Context {
         done: impl FnOnce(R, &Fence),
     ) -> Result {
         let Submission { ring, priority, spec, after, commands } = submission;
+        self.space.table().verify()?;
         let job = Job::new(Used::new(&self.space)?, commands)?;
         let spec = JobSpec { cost: Driven::cost(job.work()), ..spec };
         // Numbers are given in the order of the commits.

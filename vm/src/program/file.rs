@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lifeboat_guest::wire::{Job, NodeCall, NodeRequest, Outcome};
 use lifeboat_uapi::{
-    BufferCreate, BufferMmap, ContextCreate, ContextDestroy, ContextStatus, Info, MAP_WRITE, Map, Sync, Unmap,
+    BufferAdvise, BufferCreate, BufferMmap, ContextCreate, ContextDestroy, ContextStatus, Info, MAP_WRITE, Map, Sync,
+    Unmap,
 };
 
 use crate::guest::agent::{AgentError, Pending};
@@ -111,6 +112,8 @@ impl<'a> File<'a> {
         context_status ContextStatus;
         /// The offset of a buffer.
         buffer_offset BufferMmap;
+        /// Says whether the contents of a buffer are needed.
+        advise BufferAdvise;
         /// Maps a part of a buffer into a context.
         map Map;
         /// Unmaps what begins at an address.
@@ -141,6 +144,18 @@ impl<'a> File<'a> {
     /// The kernel refuses.
     pub fn buffer(&self, size: u64, flags: u32) -> Result<BufferCreate, AgentError> {
         match self.call(NodeRequest::CreateBuffer { file: self.number, size, flags })? {
+            Outcome::Buffer(buffer) => Ok(buffer),
+            other => Err(AgentError::Unfitting(other)),
+        }
+    }
+
+    /// Creates a buffer of memory of the program's own.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn user_buffer(&self, memory: &Memory<'_>, read_only: bool) -> Result<BufferCreate, AgentError> {
+        let mapping = memory.number();
+        match self.call(NodeRequest::CreateUserBuffer { file: self.number, mapping, read_only })? {
             Outcome::Buffer(buffer) => Ok(buffer),
             other => Err(AgentError::Unfitting(other)),
         }

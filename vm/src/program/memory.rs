@@ -30,6 +30,22 @@ impl<'a> Memory<'a> {
         self.program.call(NodeRequest::Fill { mapping: self.number, word }, pace::COMMAND).map(drop)
     }
 
+    /// Writes one word, and reads another one; places are in words.
+    ///
+    /// # Errors
+    /// The program is gone: of SIGBUS, for example.
+    pub fn poke(&self, at: usize, word: u32, read: usize) -> Result<i64, AgentError> {
+        self.program.call(NodeRequest::Poke { mapping: self.number, at, word, read }, pace::COMMAND)?.number()
+    }
+
+    /// Discards what is there.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn discard(&self) -> Result<(), AgentError> {
+        self.program.call(NodeRequest::Discard { mapping: self.number }, pace::COMMAND).map(drop)
+    }
+
     /// How many words are not this one.
     ///
     /// # Errors
@@ -64,6 +80,16 @@ impl<'a> Memory<'a> {
 }
 
 impl Program<'_> {
+    /// Makes memory of the program's own.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn allocate(&self, length: usize) -> Result<Memory<'_>, AgentError> {
+        let mapping = self.new_number();
+        self.call(NodeRequest::Allocate { mapping, length }, pace::COMMAND)?;
+        Ok(Memory::new(self, mapping))
+    }
+
     /// Begins to poll a descriptor; the answer is the sum of what `poll.h` names.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ pub fn all() -> Vec<Test> {
         tests::drm::clients::TESTS,
         tests::drm::rules::TESTS,
         tests::drm::sharing::TESTS,
+        tests::drm::buffers::TESTS,
     ]
     .concat()
 }

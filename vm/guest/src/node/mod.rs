@@ -8,7 +8,7 @@ mod work;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use lifeboat_client::{Capability, Errno, Node, RawError, WaitFor, Woken, poll_sync_file, sync_file_status};
+use lifeboat_client::{Capability, Errno, Mapping, Node, RawError, WaitFor, Woken, poll_sync_file, sync_file_status};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::node::held::Held;
@@ -75,6 +75,17 @@ impl Nodes {
             NodeRequest::CreateSyncobj { file } => return number(self.files.get(*file)?.create_syncobj()?),
             NodeRequest::MapMemory { file, handle, mapping, length } => {
                 self.memory.keep(*mapping, Memory::new(self.files.get(*file)?.map_memory(*handle, *length)?));
+            }
+            NodeRequest::Allocate { mapping, length } => {
+                self.memory.keep(*mapping, Memory::new(Mapping::anonymous(*length)?));
+            }
+            NodeRequest::CreateUserBuffer { file, mapping, read_only } => {
+                let (node, memory) = (self.files.get(*file)?, self.memory.get(*mapping)?);
+                return Ok(Outcome::Buffer(node.create_user_buffer(memory.mapping(), *read_only)?));
+            }
+            NodeRequest::Discard { mapping } => self.memory.get(*mapping)?.mapping().discard()?,
+            NodeRequest::Poke { mapping, at, word, read } => {
+                return number(self.memory.get(*mapping)?.poke(*at, *word, *read).ok_or(Errno::INVAL)?);
             }
             NodeRequest::Fill { mapping, word } => self.memory.get(*mapping)?.fill(*word),
             NodeRequest::Differing { mapping, word } => return number(self.memory.get(*mapping)?.differing(*word)),

@@ -134,6 +134,38 @@ pub enum NodeRequest {
         /// Bytes.
         length: usize,
     },
+    /// Makes memory of the process's own, which takes the place of a map in requests.
+    Allocate {
+        /// The new memory.
+        mapping: u32,
+        /// Bytes.
+        length: usize,
+    },
+    /// `BUFFER_CREATE` with memory of the process's own.
+    CreateUserBuffer {
+        /// The file.
+        file: u32,
+        /// The memory.
+        mapping: u32,
+        /// Whether the device may only read it.
+        read_only: bool,
+    },
+    /// Discards what is in memory of the process's own: `MADV_DONTNEED`.
+    Discard {
+        /// The memory.
+        mapping: u32,
+    },
+    /// Writes one word of a map, and reads another one; answered with that.
+    Poke {
+        /// The map.
+        mapping: u32,
+        /// Place of the word that is written, in words.
+        at: usize,
+        /// The word.
+        word: u32,
+        /// Place of the word that is read then.
+        read: usize,
+    },
     /// Writes a word all over a map.
     Fill {
         /// The map.

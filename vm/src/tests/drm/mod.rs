@@ -1,6 +1,7 @@
 //! Programs use the device through its node, and lose it.
 
 pub mod at_work;
+pub mod buffers;
 pub mod clients;
 pub mod desk;
 pub mod losing;
