@@ -3,6 +3,7 @@
 pub mod at_work;
 pub mod clients;
 pub mod desk;
+pub mod fences;
 pub mod losing;
 pub mod nodes;
 pub mod rules;
