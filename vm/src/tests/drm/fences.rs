@@ -45,9 +45,16 @@ fn fences(bench: &mut Bench<'_>) -> Result<(), Failure> {
     with_a_fence(&vgem, |fence| a_close_cancels(&programs[0], &node, fence))?;
     let lost = with_a_fence(&vgem, |fence| a_chain_is_lost(bench, &programs, &vgem, fence))?;
     after_a_lost_fence(&programs[0], &driver.nodes()?.render, lost)?;
-    // The sync_files of all jobs are open still. Their fences have signalled: they hold no module.
+    // A fence that has signalled holds no module, and says the same when that is gone.
+    let keeper = Program::start(agent)?;
+    let kept = keeper.take_number(&programs[0], lost)?;
+    for program in programs {
+        program.kill()?;
+    }
     driver.unload()?;
-    programs.into_iter().try_for_each(|program| Ok(program.kill()?))
+    let status = keeper.status(kept)?;
+    expect(status == -i64::from(ENODEV), || format!("without its module the lost job's sync_file has state {status}"))?;
+    Ok(keeper.kill()?)
 }
 
 /// Carries a case out with a fence of vgem's that is pending; again if vgem has signalled it meanwhile.
