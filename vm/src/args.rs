@@ -92,7 +92,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
     /// Losses of an idle device, and as many of a busy one
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=30))]
     pub losses: u32,
     /// Print JSON instead of a table
     #[arg(long)]

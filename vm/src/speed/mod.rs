@@ -45,7 +45,7 @@ pub struct Rounds {
 pub fn run(environment: &Environment, rounds: Rounds, processes: &Processes) -> Result<Report, Failure> {
     runner::prefer_guests();
     let folder = tempfile::Builder::new().prefix("lifeboat-vm-").tempdir().map_err(MachineError::Qemu)?;
-    let progress = Progress::begin(2 * u64::from(rounds.calls) + u64::from(rounds.losses));
+    let progress = Progress::begin(2 * u64::from(rounds.calls) + u64::from(rounds.losses) + 3);
     progress.phase("booting");
     let mut bench = Bench::set_up(&PLAN, environment, folder.path(), processes)?;
     // Nothing of the driver's own disturbs, and no limit ends a job that is held up.
