@@ -63,7 +63,7 @@ struct drm_lifeboat_info {
 
 /*
  * Creates a context: an address space, and a blame domain (its jobs are held responsible together).
- * Class: Device. ENOSPC if all contexts are in use, EDQUOT if this file has its share.
+ * Class: Device. ENOMEM if all contexts are in use, EDQUOT if this file has its share.
  */
 struct drm_lifeboat_context_create {
 	/* in: must be 0 */

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use lifeboat_vm::args::{Cli, Command, KernelArgs, SetupArgs, TestArgs};
+use lifeboat_vm::args::{BenchArgs, Cli, Command, KernelArgs, SetupArgs, TestArgs};
 use lifeboat_vm::host::process::Processes;
 use lifeboat_vm::setup::{self, Folder};
 use lifeboat_vm::shell;
+use lifeboat_vm::speed;
 use lifeboat_vm::suite::failure::Failure;
 use lifeboat_vm::suite::registry::{self, NotSelected};
 use lifeboat_vm::suite::report::{TestEntry, TestReport};
@@ -29,6 +30,8 @@ enum Complaint {
     Interrupts(#[from] ctrlc::Error),
     #[error(transparent)]
     Guest(#[from] Failure),
+    #[error("the figures cannot be written as JSON: {0}")]
+    Json(serde_json::Error),
     #[error("{path}: {error}", path = path.display())]
     Report { path: PathBuf, error: io::Error },
 }
@@ -61,6 +64,7 @@ fn perform(command: Command) -> Result<bool, Complaint> {
         Command::Setup(args) => set_up(&args)?,
         Command::Test(args) if args.list => list(&args)?,
         Command::Test(args) => return test(&args),
+        Command::Bench(args) => bench(&args)?,
         Command::Shell(args) => open_shell(args)?,
         Command::Clean => clean()?,
     }
@@ -118,6 +122,22 @@ fn test(args: &TestArgs) -> Result<bool, Complaint> {
     println!("{report}");
     args.json.as_deref().map_or(Ok(()), |path| write_json(path, &report))?;
     Ok(report.passed())
+}
+
+fn bench(args: &BenchArgs) -> Result<(), Complaint> {
+    let folder = folder()?;
+    let flavour = args.kernel.flavour();
+    setup::prepare(&folder, flavour)?;
+    let environment = setup::environment(&folder, flavour)?;
+    let processes = Processes::default();
+    interruptible(&processes)?;
+    let report = speed::run(&environment, speed::Rounds { calls: args.rounds, losses: args.losses }, &processes)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
 }
 
 fn open_shell(kernel: KernelArgs) -> Result<(), Complaint> {

@@ -142,6 +142,25 @@ impl<'a> Driver<'a> {
         self.agent.write(&format!("{DEBUGFS}/{SLOT}/load"), load, pace::COMMAND).map(drop)
     }
 
+    /// Opens a section of the gate, which stays open until [`end_section`](Self::end_section) and holds up the end of the device.
+    ///
+    /// # Errors
+    /// There is no device, or it is lost.
+    pub fn start_section(self) -> Result<Pending, AgentError> {
+        let path = format!("{DEBUGFS}/{SLOT}/section");
+        let pending = self.agent.start(write(&path, "1"), pace::DRIVER)?;
+        self.agent.wait_until(&path, Condition::Is("1".to_owned()), pace::DRIVER)?;
+        Ok(pending)
+    }
+
+    /// Ends the section.
+    ///
+    /// # Errors
+    /// There is no device.
+    pub fn end_section(self) -> Result<(), AgentError> {
+        self.agent.write(&format!("{DEBUGFS}/{SLOT}/section"), "0", pace::COMMAND).map(drop)
+    }
+
     /// The device's nodes: of the card, and for rendering.
     ///
     /// # Errors

@@ -268,6 +268,7 @@ fn describe(request: &Request) -> String {
         Request::Spawn { .. } => "start a process".to_owned(),
         Request::Within { process, request } => format!("in process {process}: {}", describe(request)),
         Request::Kill { process } => format!("kill process {process}"),
+        Request::CopyNode { node, path } => format!("call {node} {path}, too"),
         Request::Permit { path } => format!("permit {path}"),
         Request::PowerOff => "power off".to_owned(),
     }

@@ -1,6 +1,6 @@
 //! A map of a buffer in a program, and descriptors.
 
-use lifeboat_guest::wire::NodeRequest;
+use lifeboat_guest::wire::{NodeRequest, Outcome};
 
 use crate::guest::agent::{AgentError, Pending};
 use crate::pace;
@@ -115,13 +115,38 @@ impl Program<'_> {
         self.call(NodeRequest::CloseDescriptor { descriptor }, pace::COMMAND).map(drop)
     }
 
+    /// The kernel's number of a descriptor.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn number_of(&self, descriptor: u32) -> Result<i32, AgentError> {
+        let number = self.call(NodeRequest::NumberOf { descriptor }, pace::COMMAND)?.number()?;
+        i32::try_from(number).map_err(|_| AgentError::Unfitting(Outcome::Number(number)))
+    }
+
+    /// A `sync_file` of those who write an exported buffer.
+    ///
+    /// # Errors
+    /// It is no buffer.
+    pub fn writers_of(&self, buffer: u32) -> Result<u32, AgentError> {
+        let descriptor = self.new_number();
+        self.call(NodeRequest::WritersOfBuffer { buffer, descriptor }, pace::COMMAND)?;
+        Ok(descriptor)
+    }
+
     /// Takes a descriptor of another program.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn take(&self, from: &Program<'_>, descriptor: u32) -> Result<u32, AgentError> {
-        let number = from.call(NodeRequest::NumberOf { descriptor }, pace::COMMAND)?.number()?;
-        let number = i32::try_from(number).unwrap_or(-1);
+        self.take_number(from, from.number_of(descriptor)?)
+    }
+
+    /// Takes a descriptor of another program, or of this one, by the kernel's number.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn take_number(&self, from: &Program<'_>, number: i32) -> Result<u32, AgentError> {
         let ours = self.new_number();
         self.call(NodeRequest::Take { process: from.process(), number, descriptor: ours }, pace::COMMAND)?;
         Ok(ours)

@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod file;
 pub mod memory;
+pub mod vgem;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -76,6 +77,17 @@ impl<'a> Program<'a> {
     /// The kernel refuses, or takes longer than `limit`.
     pub fn call(&self, request: NodeRequest, limit: Duration) -> Result<Reply, AgentError> {
         self.start_call(request, limit)?.wait()
+    }
+
+    /// The nanoseconds that two threads of the program need to wake each other, each of so many round trips.
+    ///
+    /// # Errors
+    /// The guest cannot.
+    pub fn time_ping_pong(&self, times: u32) -> Result<Vec<u64>, AgentError> {
+        match self.call(NodeRequest::TimePingPong { times }, pace::COMMAND)?.outcome {
+            Outcome::Numbers(nanoseconds) => Ok(nanoseconds),
+            other => Err(AgentError::Unfitting(other)),
+        }
     }
 
     fn begin(&self, request: Request, limit: Duration) -> Result<Pending, AgentError> {

@@ -19,6 +19,7 @@ pub fn all() -> Vec<Test> {
         tests::drm::nodes::TESTS,
         tests::drm::at_work::TESTS,
         tests::drm::clients::TESTS,
+        tests::drm::fences::TESTS,
         tests::drm::rules::TESTS,
         tests::drm::sharing::TESTS,
         tests::drm::buffers::TESTS,

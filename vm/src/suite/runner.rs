@@ -77,7 +77,7 @@ pub fn run(
 }
 
 /// Gives this thread, and so all that it starts, [`PRIORITY`].
-fn prefer_guests() {
+pub fn prefer_guests() {
     if let Err(errno) = setpriority_process(None, PRIORITY) {
         eprintln!("guests get no priority over other programs ({errno}): on a busy host, removals may seem slow");
     }

@@ -46,6 +46,8 @@ pub const TESTS: &[Test] = &[
 const ENODEV: i32 = 19;
 /// By how much jobs are held up, in microseconds: they are in flight until the device is lost.
 const SLOW: u64 = 60_000_000;
+/// Jobs that wait for one that runs.
+const QUEUED: u32 = 1000;
 /// No limit of the driver's ends them before.
 const PARAMETERS: &str = "health_ms=100 job_timeout_ms=120000";
 
@@ -119,19 +121,22 @@ fn jobs_in_flight(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fai
     let desk = Desk::open(&program, &driver.nodes()?.render)?;
     desk.works()?;
     bench.gpu()?.inject(Fault::Slow { micros: SLOW }, None)?;
-    let (binary, timeline) = (desk.file.syncobj()?, desk.file.syncobj()?);
+    let (binary, timeline, points) = (desk.file.syncobj()?, desk.file.syncobj()?, desk.file.syncobj()?);
     let mut job = desk.job.clone();
     job.signals = vec![syncobj(binary, 0), syncobj(timeline, 1)];
     let (first, _) = desk.file.submit(&job, 1)?;
-    let (queued, _) = desk.file.submit(&desk.job, 20)?;
+    let mut job = desk.job.clone();
+    job.signals = vec![syncobj(points, 1)];
+    let (queued, _) = desk.file.submit(&job, QUEUED)?;
     let sync_file = desk.file.sync_file(binary)?;
     let pending = program.status(sync_file)?;
     expect(pending == 0, || format!("a job in flight has state {pending}"))?;
-    let waits = [first[0], queued[0], queued[19]].map(|job| desk.file.start_wait(desk.context, job));
+    let waits = [first[0], queued[0], queued[queued.len() - 1]].map(|job| desk.file.start_wait(desk.context, job));
     let poll = desk.file.start_poll()?;
     let poll_sync_file = program.start_poll(sync_file)?;
     let buffer = desk.file.start_wait_for_buffer(desk.buffers[1].handle)?;
-    let syncobjs = [desk.file.start_wait_for_syncobj(binary, 0)?, desk.file.start_wait_for_syncobj(timeline, 1)?];
+    let syncobjs = [(binary, 0), (timeline, 1), (points, u64::from(QUEUED))];
+    let syncobjs = syncobjs.map(|(handle, point)| desk.file.start_wait_for_syncobj(handle, point));
     way.lose(bench)?;
     for wait in waits {
         let result = wait?.wait()?.number()?;
@@ -147,8 +152,10 @@ fn jobs_in_flight(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fai
     expect(status == -i64::from(ENODEV), || format!("the sync_file has state {status}"))?;
     buffer.wait()?;
     for wait in syncobjs {
-        wait.wait()?;
+        wait?.wait()?;
     }
+    let lost = desk.file.count_results(desk.context, &queued, -ENODEV)?;
+    expect(lost == i64::from(QUEUED), || format!("only {lost} of {QUEUED} jobs in flight ended with ENODEV"))?;
     Ok(program.kill()?)
 }
 

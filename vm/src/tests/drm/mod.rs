@@ -4,6 +4,7 @@ pub mod at_work;
 pub mod buffers;
 pub mod clients;
 pub mod desk;
+pub mod fences;
 pub mod losing;
 pub mod nodes;
 pub mod rules;

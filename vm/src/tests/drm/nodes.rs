@@ -1,18 +1,15 @@
 //! Nodes appear with the device and vanish with it; files that are open outlive it.
 
-use lifeboat_gpu_server::control::Fault;
-use lifeboat_guest::wire::{Condition, Job};
+use lifeboat_guest::wire::{Condition, Request};
 use lifeboat_uapi::{ContextCreate, Info};
 
 use crate::driver::Nodes;
 use crate::pace;
-use crate::program::commands::syncobj;
 use crate::program::file::File;
 use crate::program::{Program, refused};
 use crate::suite::bench::Bench;
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
-use crate::tests::drm::desk::Desk;
 use crate::tests::drm::losing::{ACPI_WAYS, NATIVE_WAYS, Way, case};
 use crate::tests::{ACPI_GPU, NATIVE_GPU};
 
@@ -21,7 +18,7 @@ pub const TESTS: &[Test] = &[
     Test {
         name: "drm_open_files_outlive_the_device",
         shows: "open files of a device that is unbound, removed, unplugged or falls off the bus still answer, and wake",
-        proves: &["CALL-2", "CALL-7", "LIFE-3", "LIFE-5"],
+        proves: &["CALL-2", "CALL-3", "CALL-7", "GATE-4", "LIFE-3", "LIFE-5"],
         plan: ACPI_GPU,
         alone: true,
         body: open_files_outlive_the_device,
@@ -42,28 +39,40 @@ pub const TESTS: &[Test] = &[
         alone: false,
         body: files_hold_the_module,
     },
-    Test {
-        name: "drm_fences_outlive_the_module",
-        shows: "a program has the fences of jobs that ended well and by an unbind: it asks them after the module was unloaded",
-        proves: &["FENCE-3", "LIFE-2"],
-        plan: ACPI_GPU,
-        alone: false,
-        body: fences_outlive_the_module,
-    },
 ];
 
 const ENOENT: i32 = 2;
+const ENXIO: i32 = 6;
 const EAGAIN: i32 = 11;
 const ENODEV: i32 = 19;
 /// `POLLERR | POLLHUP`.
 const LOST: i64 = 8 | 16;
-/// By how much jobs are held up, in microseconds: they are in flight until the device is unbound.
-const SLOW: u64 = 60_000_000;
 const CAP_PRIME: u64 = 5;
 
 fn open_files_outlive_the_device(bench: &mut Bench<'_>) -> Result<(), Failure> {
     bench.driver().load("health_ms=100")?;
-    ACPI_WAYS.into_iter().try_for_each(|way| case(bench, way, a_file_outlives))
+    ACPI_WAYS.into_iter().try_for_each(|way| case(bench, way, a_file_outlives))?;
+    opened_while_it_goes(bench)
+}
+
+/// Between the announcement of a loss and the end of the nodes an open says what has become of the device. A section that does
+/// not end holds the end up there.
+fn opened_while_it_goes(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let driver = bench.driver();
+    let nodes = driver.nodes()?;
+    let program = Program::start(&bench.machine.agent)?;
+    let section = driver.start_section()?;
+    let unbind = driver.start_unbind()?;
+    driver.wait_for_state("gone")?;
+    let errnos = [refused(program.open(&nodes.card))?, refused(program.open(&nodes.render))?];
+    driver.end_section()?;
+    section.wait()?;
+    unbind.wait()?;
+    expect(errnos == [ENXIO; 2], || format!("opening the nodes of a device that goes ends with errnos {errnos:?}"))?;
+    have_vanished(bench, &program, &nodes)?;
+    program.kill()?;
+    driver.bind()?;
+    driver.works(1)
 }
 
 fn open_files_outlive_a_pulled_device(bench: &mut Bench<'_>) -> Result<(), Failure> {
@@ -81,6 +90,7 @@ fn a_file_outlives(bench: &mut Bench<'_>, way: Way) -> Result<(), Failure> {
     for file in &files {
         answers(file)?;
     }
+    let names = [other_name(bench, &nodes.card, way)?, other_name(bench, &nodes.render, way)?];
     let polls = [files[0].start_poll()?, files[1].start_poll()?];
     way.lose(bench)?;
     for poll in polls {
@@ -91,6 +101,12 @@ fn a_file_outlives(bench: &mut Bench<'_>, way: Way) -> Result<(), Failure> {
         expect(woken & LOST == LOST, || format!("poll() woke with {woken:#x}"))?;
     }
     have_vanished(bench, &program, &nodes)?;
+    for (file, name) in files.iter().zip(&names) {
+        for path in [name, &format!("/proc/self/fd/{}", file.descriptor()?)] {
+            let errno = refused(program.open(path))?;
+            expect(errno == ENODEV, || format!("opening {path}, a vanished node, ends with errno {errno}"))?;
+        }
+    }
     for file in &files {
         answers(file)?;
         let woken = file.start_poll()?.wait()?.number()?;
@@ -113,6 +129,14 @@ fn answers(file: &File<'_>) -> Result<(), Failure> {
     expect(info.rings > 0 && info.contexts > 0 && info.page_bytes.is_power_of_two(), || format!("{info:?}"))?;
     let fdinfo = file.fdinfo()?;
     expect(fdinfo.contains("drm-driver:\tlifeboat"), || format!("/proc says {fdinfo}"))
+}
+
+/// Another name for a node, which is not taken away with it.
+fn other_name(bench: &Bench<'_>, node: &str, way: Way) -> Result<String, Failure> {
+    let path = format!("/tmp/{way:?}{}", node.replace('/', "-"));
+    let request = Request::CopyNode { node: node.to_owned(), path: path.clone() };
+    bench.machine.agent.call(request, pace::COMMAND)?;
+    Ok(path)
 }
 
 fn have_vanished(bench: &Bench<'_>, program: &Program<'_>, nodes: &Nodes) -> Result<(), Failure> {
@@ -158,40 +182,6 @@ fn files_hold_the_module(bench: &mut Bench<'_>) -> Result<(), Failure> {
     refusal("while a program has a file open")?;
     program.kill()?;
     Ok(driver.unload()?)
-}
-
-fn fences_outlive_the_module(bench: &mut Bench<'_>) -> Result<(), Failure> {
-    let driver = bench.driver();
-    driver.load("health_ms=0 job_timeout_ms=120000")?;
-    driver.works(1)?;
-    let program = Program::start(&bench.machine.agent)?;
-    let desk = Desk::open(&program, &driver.nodes()?.render)?;
-    let fence = |times| {
-        let object = desk.file.syncobj()?;
-        let job = Job { signals: vec![syncobj(object, 0)], ..desk.job.clone() };
-        let (jobs, _) = desk.file.submit(&job, times)?;
-        Ok::<_, Failure>((jobs[0], desk.file.sync_file(object)?))
-    };
-    let (job, ended) = fence(1)?;
-    let result = desk.file.wait(desk.context, job)?;
-    expect(result == 0, || format!("the job ended with {result}"))?;
-    bench.gpu()?.inject(Fault::Slow { micros: SLOW }, None)?;
-    let (_, lost) = fence(1)?;
-    let (_, queued) = fence(20)?;
-    driver.unbind()?;
-    let Desk { file, memory, .. } = desk;
-    memory.unmap()?;
-    file.close()?;
-    // The fences have signalled, and hold nothing.
-    driver.unload()?;
-    for (fence, expected) in [(ended, 1), (lost, -i64::from(ENODEV)), (queued, -i64::from(ENODEV))] {
-        let status = program.status(fence)?;
-        expect(status == expected, || format!("without its module a fence has state {status}, not {expected}"))?;
-        program.start_poll(fence)?.wait()?.number()?;
-    }
-    program.kill()?;
-    driver.load("")?;
-    driver.works(1)
 }
 
 fn client(fdinfo: &str) -> Option<&str> {
