@@ -2,6 +2,7 @@
 //!
 //! The types here hold only values that make sense on their own; what depends on files is checked when those are opened.
 
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -104,16 +105,34 @@ The report says of each fault where it fired, or that it never came. \
 Examples: unplug@40%   unplug@access:1234,replug:200ms   slow:5ms@job:17   garbage:50ms@40%";
 
 const RUN_AFTER_HELP: &str = "\
-Without --image, --fault and --no-faults this is a demonstration: the bundled picture is filtered many times over, the GPU is pulled \
+Without --image, --device, --fault and --no-faults this is a demonstration: the bundled picture is filtered many times over, the GPU is pulled \
 out at 40% and put back 200 ms later.
 
 Exit codes: 0 nothing was lost, leaked or violated; 1 something was, or the run failed; 2 the request cannot be carried \
 out as given; 3 nothing was lost, leaked or violated, but a fault never came; 130 interrupted.";
 
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressForm {
+    /// A bar that moves; nothing if standard error is not a terminal
+    Bar,
+    /// A line for every 5 % of the tiles, and whenever the device is lost or comes back
+    Lines,
+}
+
 /// Arguments of `lifeboat run`.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = RUN_AFTER_HELP)]
 pub struct RunArgs {
+    /// Use this device instead of the built-in GPU: a node of lifeboat.ko (/dev/dri/renderD128, a link in /dev/dri/by-path), or the
+    /// device's place on the PCI bus (0000:01:00.0). If it is lost, the work goes on with the device that comes to the same place
+    #[arg(long, value_name = "NODE")]
+    pub device: Option<OsString>,
+
+    /// How long to wait for the device that was lost, up to 1 day
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = wait, requires = "device")]
+    pub wait: Duration,
+
     /// The picture: PNG or JPEG, at most 8192 x 8192 pixels, filtered with 8 bits a channel; of several in one file the first
     /// [default: a bundled picture]
     #[arg(long, value_name = "FILE")]
@@ -135,20 +154,20 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<u32>::new().range(1..=1_000_000))]
     pub repeat: Option<u32>,
 
-    #[arg(long, value_name = "SPEC", help = FAULT_HELP.split('\n').next(), long_help = FAULT_HELP)]
+    #[arg(long, value_name = "SPEC", help = FAULT_HELP.split('\n').next(), long_help = FAULT_HELP, conflicts_with = "device")]
     #[allow(missing_docs)] // its help text says it all
     pub fault: Vec<FaultSpec>,
 
     /// Exit with 0, not 3, if a fault never comes and all else is well
-    #[arg(long)]
+    #[arg(long, conflicts_with = "device")]
     pub allow_unfired: bool,
 
     /// Let nothing happen to the GPU; otherwise the bundled picture comes with the demonstration's loss
-    #[arg(long, conflicts_with = "fault")]
+    #[arg(long, conflicts_with_all = ["fault", "device"])]
     pub no_faults: bool,
 
     /// Seed of everything that is left to chance [default: a new one, shown in the report]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "device")]
     pub seed: Option<u64>,
 
     /// Save the filtered picture if it is whole and right, else leave what is there; PNG only, because JPEG would not keep it bit
@@ -166,32 +185,37 @@ pub struct RunArgs {
 
     /// Save the state of the device in a file of this directory whenever something goes wrong with it, before it is reset, up to
     /// 100 times; see `lifeboat dump show`
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "device")]
     pub dump_dir: Option<PathBuf>,
 
     /// Tell a program that listens at this Unix datagram socket when the device comes, goes or is wedged, in the form of the
     /// kernel's uevents
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, value_name = "SOCKET", conflicts_with = "device")]
     pub events: Option<PathBuf>,
 
     /// Memory of the GPU in MiB, 16 to 1024
-    #[arg(long, value_name = "MIB", default_value_t = Self::VRAM_MIB, value_parser = RangedU64ValueParser::<u16>::new().range(16..=1024))]
+    #[arg(long, value_name = "MIB", conflicts_with = "device", default_value_t = Self::VRAM_MIB, value_parser = RangedU64ValueParser::<u16>::new().range(16..=1024))]
     pub vram: u16,
 
-    /// How long a job may take before it counts as hung, 1ms to 1m
-    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = job_timeout)]
-    pub timeout: Duration,
+    /// How long a job may take before it counts as hung, 1ms to 1m [default: 500ms; with --device what its driver allows, which is
+    /// also the most]
+    #[arg(long, value_name = "DURATION", value_parser = job_timeout)]
+    pub timeout: Option<Duration>,
 
     /// How often to look whether the device lives, 10ms to 1m; its heartbeat must have moved at one of three looks
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = watch)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = watch, conflicts_with = "device")]
     pub watch: Duration,
 
     /// How often in a row a device that fails is bound again before it is declared wedged
-    #[arg(long, value_name = "N", default_value_t = Budget::DEFAULT.attempts)]
+    #[arg(long, value_name = "N", default_value_t = Budget::DEFAULT.attempts, conflicts_with = "device")]
     pub recoveries: u32,
 
-    /// Show no progress (none is shown either when standard error is not a terminal)
-    #[arg(long, short)]
+    /// How to show progress on standard error
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = ProgressForm::Bar)]
+    pub progress: ProgressForm,
+
+    /// Show no progress
+    #[arg(long, short, conflicts_with = "progress")]
     pub quiet: bool,
 }
 
@@ -202,8 +226,10 @@ impl RunArgs {
     const TILES: u16 = 256;
     /// Default of `--vram`.
     const VRAM_MIB: u16 = 64;
-    /// Default of `--timeout`: some hundred times the longest job at the largest tile size.
-    const TIMEOUT: Duration = Duration::from_millis(500);
+    /// Default of `--timeout` on the built-in GPU: some hundred times the longest job at the largest tile size.
+    pub const TIMEOUT: Duration = Duration::from_millis(500);
+    /// Default of `--wait`: time to pull a card out of its slot and to plug in another.
+    const WAIT: Duration = Duration::from_secs(30);
 
     /// Rounds of the demonstration: a few seconds of work for two cores.
     const DEMONSTRATION_ROUNDS: u32 = 300;
@@ -216,12 +242,17 @@ impl RunArgs {
 
     /// Whether the user left it to us to show something.
     pub fn is_demonstration(&self) -> bool {
-        self.image.is_none() && self.fault.is_empty() && !self.no_faults
+        self.device.is_none() && self.image.is_none() && self.fault.is_empty() && !self.no_faults
     }
 
     /// How many times the picture is to be filtered.
     pub fn rounds(&self) -> u32 {
         self.repeat.unwrap_or(if self.is_demonstration() { Self::DEMONSTRATION_ROUNDS } else { 1 })
+    }
+
+    /// How to show progress, if at all.
+    pub fn shown_progress(&self) -> Option<ProgressForm> {
+        (!self.quiet).then_some(self.progress)
     }
 
     /// What is to happen to the device, the demonstration's own fault included.
@@ -233,6 +264,8 @@ impl RunArgs {
 impl Default for RunArgs {
     fn default() -> Self {
         Self {
+            device: None,
+            wait: Self::WAIT,
             image: None,
             filter: Filter::default(),
             clients: Self::CLIENTS,
@@ -248,9 +281,10 @@ impl Default for RunArgs {
             dump_dir: None,
             events: None,
             vram: Self::VRAM_MIB,
-            timeout: Self::TIMEOUT,
+            timeout: None,
             watch: Watch::DEFAULT.period,
             recoveries: Budget::DEFAULT.attempts,
+            progress: ProgressForm::Bar,
             quiet: false,
         }
     }
@@ -262,6 +296,10 @@ fn job_timeout(text: &str) -> Result<Duration, String> {
 
 fn watch(text: &str) -> Result<Duration, String> {
     timeout(text, Duration::from_millis(10)..=Duration::from_mins(1), "give a time from 10ms to 1m, such as 2s")
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    timeout(text, Duration::ZERO..=Duration::from_hours(24), "give a time up to 1day, such as 30s")
 }
 
 fn timeout(text: &str, allowed: RangeInclusive<Duration>, advice: &str) -> Result<Duration, String> {

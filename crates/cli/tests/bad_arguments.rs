@@ -18,6 +18,10 @@ fn one_line_and_exit_code_2() {
         &["run", "--timeout", "0s"],
         &["run", "--seed", "-1"],
         &["run", "--image"],
+        &["run", "--device", "d", "--fault", "unplug@40%"],
+        &["run", "--device", "/dev/dri/renderD999"],
+        &["run", "--device", "/dev/null"],
+        &["run", "--device", "ffff:ff:1f.7"],
         &["swim"],
         &["--no-such-option\nsecond line"],
     ] {

@@ -67,6 +67,17 @@ fn without_faults_every_job_runs_once() {
 }
 
 #[test]
+fn progress_can_be_lines_for_what_is_no_terminal() {
+    for (form, most) in [(&["--progress", "lines"][..], 30), (&[], 0), (&["-q"], 0)] {
+        let output = lifeboat(&[&["--no-faults", "--image", "assets/lifeboat.png"], form].concat());
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert!(told.lines().count() <= most && told.lines().all(|line| line.starts_with("lifeboat: ")), "{told}");
+        assert_eq!(told.contains("lifeboat: 28 of 28 tiles are done\n"), most > 0, "{told}");
+    }
+}
+
+#[test]
 fn the_result_is_saved_and_is_the_same_with_and_without_a_loss() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();

@@ -32,6 +32,13 @@ impl DrmFile {
     pub(super) fn raw(&self) -> *mut bindings::drm_file {
         self.0.get()
     }
+
+    /// Whether it is a file of the card node.
+    pub(crate) fn is_of_card(&self) -> bool {
+        // SAFETY: a file has a minor, which outlives it; its type never changes.
+        let kind = unsafe { (*(*self.raw()).minor).type_ };
+        u32::try_from(kind) == Ok(bindings::drm_minor_type_DRM_MINOR_PRIMARY)
+    }
 }
 
 /// An open file in the midst of a call.

@@ -14,6 +14,7 @@
 //! | `fdinfo` | what a file's fdinfo says |
 //! | `buffer`, `map` | BUFFER_*, MAP, UNMAP |
 //! | `capability` | GET_CAP, as far as the core does not answer it |
+//! | `display` | what the card node answers to who looks for a display |
 //!
 //! A handler is a function in a file of its own that takes a [`Call`], for an ioctl of class Device also a
 //! [`Section`](crate::gate::Section), and the structure of `lifeboat_uapi`; and a row in `table`.
@@ -22,6 +23,7 @@ mod buffer;
 mod call;
 mod capability;
 mod context;
+mod display;
 mod fdinfo;
 mod info;
 mod map;
@@ -117,7 +119,7 @@ impl Nodes for Node {
     }
 
     fn performs(word: u32) -> bool {
-        call::is_ours(word) || word == capability::GET_CAP
+        call::is_ours(word) || word == capability::GET_CAP || display::answers(word)
     }
 
     fn ioctl(opened: &Opened<'_, Self>, command: Command) -> Option<Result> {
@@ -125,6 +127,9 @@ impl Nodes for Node {
             return capability::get(command);
         }
         let Opened { drm, nodes, drm_file, file } = *opened;
+        if display::answers(command.word) {
+            return display::get(drm_file, command);
+        }
         Some(call::perform(&Call { device: &nodes.device, file, drm, drm_file }, command))
     }
 

@@ -5,6 +5,7 @@
 //! took, so that the tests can be ordinary Rust functions on the host.
 #![forbid(unsafe_code)]
 
+pub mod command;
 pub mod condition;
 pub mod node;
 pub mod operation;

@@ -37,6 +37,9 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::Mark { text } => mark(text),
         Request::CopyNode { node, path } => copy_node(node, path),
         Request::Permit { path } => permit(path),
+        Request::Run { program, arguments, said, limit_ms } => {
+            crate::command::run(program, arguments, said, Duration::from_millis(*limit_ms))
+        }
         Request::Node { request } => session.nodes.carry_out(request),
         Request::Spawn { user } => session.processes.spawn(*user).map(|id| Outcome::Number(id.into())),
         Request::Within { process, request } => session.processes.within(*process, request),

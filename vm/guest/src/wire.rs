@@ -107,6 +107,17 @@ pub enum Request {
         /// The new name.
         path: String,
     },
+    /// Runs another program to its end. Answered with its exit code, or the negative number of the signal that ended it.
+    Run {
+        /// The program's file.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+        /// What it says goes into this file with `.out` and with `.err` at its end.
+        said: String,
+        /// When to kill it, in milliseconds.
+        limit_ms: u64,
+    },
     /// Lets every user read and write a file.
     Permit {
         /// The file.

@@ -269,6 +269,7 @@ fn describe(request: &Request) -> String {
         Request::Within { process, request } => format!("in process {process}: {}", describe(request)),
         Request::Kill { process } => format!("kill process {process}"),
         Request::CopyNode { node, path } => format!("call {node} {path}, too"),
+        Request::Run { program, arguments, .. } => format!("run {program} {}", arguments.join(" ")),
         Request::Permit { path } => format!("permit {path}"),
         Request::PowerOff => "power off".to_owned(),
     }

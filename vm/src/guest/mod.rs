@@ -9,3 +9,4 @@ pub mod machine;
 pub mod modules;
 pub mod qemu;
 pub mod qmp;
+pub mod tools;

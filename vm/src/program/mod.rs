@@ -1,5 +1,6 @@
 //! A program in the guest that uses the device through its node: a process of its own, which a test steers.
 
+pub mod command;
 pub mod commands;
 pub mod file;
 pub mod memory;

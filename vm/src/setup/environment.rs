@@ -17,10 +17,14 @@ pub struct Environment {
     pub modules_dir: PathBuf,
     /// Our module, uncompressed, built for that kernel.
     pub lifeboat_ko: PathBuf,
-    /// The `lifeboat` command, which serves the GPU.
+    /// The `lifeboat` command, which serves the GPU, and works on it in the guest: statically linked.
     pub lifeboat: PathBuf,
     /// The guest's `/init`, statically linked.
     pub guest: PathBuf,
+    /// Debian's own programs for the guest: `bin`, and their libraries in `lib`.
+    pub tools: PathBuf,
+    /// A picture for the `lifeboat` command to work on.
+    pub picture: PathBuf,
     /// What failed tests leave behind goes into directories in this one.
     pub artefacts: PathBuf,
     /// Which kind of kernel that is.

@@ -7,6 +7,7 @@
 //! linux/               its source
 //! obj/stock  obj/debug build trees that modules are built against
 //! ko/stock  ko/debug   lifeboat.ko
+//! tools/               programs of Debian's that run in the guest
 //! stamps/  log/        which steps are done; what they said
 //! artefacts/           logs of the tests that failed
 //! ```

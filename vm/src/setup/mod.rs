@@ -15,6 +15,7 @@ mod module;
 mod programs;
 mod sandbox;
 mod steps;
+mod tools;
 
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,7 @@ pub fn prepare(folder: &Folder, flavour: Flavour) -> Result<(), Error> {
     check_host()?;
     let lock = KernelLock::read()?;
     image::prepare(folder)?;
+    tools::prepare(folder)?;
     kernel::prepare(folder, &lock)?;
     build_tree::source(folder, &lock)?;
     build_tree::stock(folder, &lock)?;
@@ -67,6 +69,8 @@ pub fn environment(folder: &Folder, flavour: Flavour) -> Result<Environment, Err
         lifeboat_ko: module::build(folder, flavour)?,
         lifeboat: programs::lifeboat()?,
         guest: programs::guest()?,
+        tools: tools::folder(folder),
+        picture: repository().join("crates/cli/assets/lifeboat.png"),
         artefacts: folder.join("artefacts"),
         flavour,
     })

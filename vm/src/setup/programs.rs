@@ -1,4 +1,4 @@
-//! Our own programs that take part: the `lifeboat` command on the host, the first process in the guest.
+//! Our own programs that take part: the `lifeboat` command, on the host and in the guest; the first process in the guest.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use escargot::{CargoBuild, CargoRun};
 
 use super::Error;
 
-/// Where a guest's first process must run: nothing but a kernel there, so it is linked statically.
+/// Where programs of the guest must run: nothing but a kernel there, so they are linked statically.
 const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Builds the `lifeboat` command and returns its path.
@@ -14,7 +14,7 @@ const GUEST_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// # Errors
 /// If it does not compile.
 pub(super) fn lifeboat() -> Result<PathBuf, Error> {
-    path(build("lifeboat-cli", "lifeboat").run())
+    built("lifeboat-cli", "lifeboat")
 }
 
 /// Builds the guest's first process and returns its path.
@@ -22,13 +22,13 @@ pub(super) fn lifeboat() -> Result<PathBuf, Error> {
 /// # Errors
 /// If it does not compile.
 pub(super) fn guest() -> Result<PathBuf, Error> {
-    let build = build("lifeboat-guest", "lifeboat-guest").target(GUEST_TARGET);
-    path(build.env("RUSTFLAGS", "-C target-feature=+crt-static").run())
+    built("lifeboat-guest", "lifeboat-guest")
 }
 
-fn build(package: &str, program: &str) -> CargoBuild {
+fn built(package: &str, program: &str) -> Result<PathBuf, Error> {
     let manifest = super::repository().join("Cargo.toml");
-    CargoBuild::new().manifest_path(manifest).package(package).bin(program).release().args(["--locked"])
+    let build = CargoBuild::new().manifest_path(manifest).package(package).bin(program).release().args(["--locked"]);
+    path(build.target(GUEST_TARGET).env("RUSTFLAGS", "-C target-feature=+crt-static").run())
 }
 
 fn path(built: Result<CargoRun, escargot::error::CargoError>) -> Result<PathBuf, Error> {

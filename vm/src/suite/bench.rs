@@ -15,6 +15,7 @@ use crate::guest::machine::Machine;
 use crate::guest::modules::ModuleTree;
 use crate::guest::qemu::{Arguments, Hotplug};
 use crate::guest::qmp::{QmpError, Since};
+use crate::guest::tools::Tool;
 use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
 use crate::setup::Environment;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub iommu: bool,
     /// Drivers of the kernel's own that are loaded from the start.
     pub drivers: &'static [&'static str],
+    /// Programs that the guest has.
+    pub tools: &'static [Tool],
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],
     /// The same, of the debug kernel alone: what its checkers must report. The kernel says then that it is tainted.
@@ -68,6 +71,7 @@ pub const PLAIN: Plan = Plan {
     gpu: false,
     iommu: false,
     drivers: &[],
+    tools: &[],
     provokes: &[],
     reports: &[],
 };
@@ -101,6 +105,9 @@ impl<'a> Bench<'a> {
         let mut initramfs = Initramfs::new(&environment.guest)?;
         let needs = add_modules(&mut initramfs, environment, plan.gpu.then_some(driver::NEEDS).as_slice())?;
         let drivers = add_modules(&mut initramfs, environment, plan.drivers)?;
+        for tool in plan.tools {
+            tool.add_to(&mut initramfs, environment)?;
+        }
         let gpu = if plan.gpu {
             initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
             let limit = environment.flavour.limit(pace::COMMAND);

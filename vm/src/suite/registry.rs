@@ -23,6 +23,7 @@ pub fn all() -> Vec<Test> {
         tests::drm::rules::TESTS,
         tests::drm::sharing::TESTS,
         tests::drm::buffers::TESTS,
+        tests::drm::main_job::TESTS,
     ]
     .concat()
 }

@@ -4,14 +4,16 @@
 //! done. When a job fails and the device stays, it does that tile again, but not for ever.
 
 use std::collections::VecDeque;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use lifeboat::WaitError;
 use lifeboat::core::fence::FenceError;
-use lifeboat::{CallError, WaitError};
 
 use super::budget::Budget;
+use super::devices::{Devices, Opened, Refused};
+use super::error::RunError;
 use super::filter::Convolution;
-use super::machine::Watch;
 use super::picture::Picture;
 use super::progress::Progress;
 use super::session::{Flight, Landing, Session};
@@ -23,9 +25,8 @@ use super::workload::Workload;
 const MAX_FAILURES: u32 = 20;
 
 /// What all clients share.
-#[derive(Clone, Copy)]
-pub(super) struct Surroundings<'a> {
-    pub(super) watch: &'a Watch,
+pub(super) struct Surroundings<'a, D> {
+    pub(super) devices: &'a D,
     pub(super) workload: &'a Workload,
     pub(super) source: &'a Picture,
     pub(super) convolution: &'a Convolution,
@@ -36,48 +37,75 @@ pub(super) struct Surroundings<'a> {
     pub(super) patience: Duration,
 }
 
-pub(super) struct Client<'a> {
-    around: Surroundings<'a>,
+struct Client<'a, D> {
+    around: &'a Surroundings<'a, D>,
     track: Track,
-    pub(super) tally: Tally,
+    tally: Tally,
     /// The pixels of one tile, on their way to the output.
     pixels: Vec<u8>,
 }
 
-impl<'a> Client<'a> {
-    pub(super) fn new(number: u8, around: Surroundings<'a>) -> Self {
-        Self { around, track: Track::Client(number), tally: Tally::default(), pixels: Vec::new() }
-    }
+/// Has `count` clients work, each on a thread of its own, until all is done, the user wants to stop, or there is no device to be
+/// had.
+///
+/// # Errors
+/// What a call says that is not loss of the device. The others stop too then.
+pub(super) fn work_all<D: Devices>(count: u8, around: &Surroundings<'_, D>) -> Result<Tally, RunError> {
+    thread::scope(|scope| {
+        let client = |number| {
+            thread::Builder::new().name(format!("client {number}")).spawn_scoped(scope, move || {
+                let mut client =
+                    Client { around, track: Track::Client(number), tally: Tally::default(), pixels: Vec::new() };
+                client.work().map(|()| client.tally)
+            })
+        };
+        let clients: Vec<_> = (1..=count).map(client).collect();
+        if clients.iter().any(Result::is_err) {
+            // Those that were started must not wait for the others.
+            around.workload.close();
+        }
+        let tallies: Result<Vec<_>, RunError> = clients.into_iter().map(|client| joined(client?)).collect();
+        Ok(tallies?.into_iter().fold(Tally::default(), Tally::plus))
+    })
+}
 
-    /// Works until all is done, the user wants to stop, or there is no device to be had.
-    ///
-    /// # Errors
-    /// What a call says that is not loss of the device. The others stop too then.
-    pub(super) fn work(&mut self) -> Result<(), CallError> {
-        let Surroundings { watch, workload, source, convolution, budget, timeline, patience, .. } = self.around;
+/// What a thread returned; a panic of it goes on here.
+pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+impl<'a, D: Devices> Client<'a, D> {
+    fn work(&mut self) -> Result<(), RunError> {
+        let Surroundings { devices, workload, source, convolution, budget, timeline, patience, .. } = *self.around;
         while !workload.is_over() {
             let began = Instant::now();
-            let Some(device) = watch.device(patience, || workload.is_over()) else {
-                workload.close();
-                break;
-            };
-            timeline.span(self.track, "waiting for a device", began, Instant::now(), Outcome::Waiting);
-            let session = Session::open(&device, source, convolution, budget);
-            // The session has its own hold on the device.
-            drop(device);
-            match session.and_then(|session| self.serve(session)) {
-                Err(error) if !error.is_loss() => {
+            let session = match devices.open(patience, &|| workload.is_over()) {
+                Ok(None) => {
                     workload.close();
-                    return Err(error);
+                    break;
                 }
-                _ => {}
+                Ok(Some(device)) => {
+                    timeline.span(self.track, "waiting for a device", began, Instant::now(), Outcome::Waiting);
+                    Session::begin(device, source, convolution, budget)
+                }
+                Err(refused) => Err(refused),
+            };
+            let served = match session {
+                Ok(session) => self.serve(session),
+                Err(Refused::Failed(error)) => Err(error),
+                // The next device, or the next context, may serve.
+                Err(Refused::Lost | Refused::Banned) => Ok(()),
+            };
+            if let Err(error) = served {
+                workload.close();
+                return Err(error);
             }
         }
         Ok(())
     }
 
     /// Works on one device, until the work is over or the device is lost.
-    fn serve(&mut self, mut session: Session<'a>) -> Result<(), CallError> {
+    fn serve(&mut self, mut session: Session<'a, D::Opened>) -> Result<(), RunError> {
         let workload = self.around.workload;
         let mut flights = VecDeque::new();
         let mut free: Vec<usize> = (0..session.depth()).collect();
@@ -101,16 +129,26 @@ impl<'a> Client<'a> {
     }
 
     /// Waits for a tile, and delivers its pixels or brings it back.
-    fn land(&mut self, session: &Session<'a>, flight: Flight) -> Result<usize, CallError> {
-        let Surroundings { workload, timeline, progress, .. } = self.around;
+    fn land(
+        &mut self,
+        session: &Session<'a, D::Opened>,
+        flight: Flight<<D::Opened as Opened>::Fence>,
+    ) -> Result<usize, RunError> {
+        let Surroundings { workload, timeline, progress, .. } = *self.around;
         let began = flight.began;
-        let landing = Session::land(flight, &mut self.tally);
+        let mut landing = session.land(flight, &mut self.tally);
+        if landing.done {
+            match session.download(&landing, &mut self.pixels) {
+                Ok(()) => {}
+                Err(Refused::Failed(error)) => return Err(error),
+                // The jobs were done, but nobody will see their result.
+                Err(Refused::Lost | Refused::Banned) => landing.done = false,
+            }
+        }
         if timeline.is_on() {
             timeline.span(self.track, landing.item.to_string(), began, Instant::now(), outcome(&landing));
         }
-        let slot = landing.slot;
         if landing.done {
-            session.download(&landing, &mut self.pixels)?;
             workload.finish(&landing.item, &self.pixels);
             progress.tiles_done(1);
         } else {
@@ -123,7 +161,7 @@ impl<'a> Client<'a> {
                 workload.close();
             }
         }
-        Ok(slot)
+        Ok(landing.slot)
     }
 }
 
@@ -134,3 +172,6 @@ fn outcome(landing: &Landing) -> Outcome {
         Some(_) => Outcome::Faulted,
     }
 }
+
+#[cfg(test)]
+mod tests;

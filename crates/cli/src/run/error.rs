@@ -1,6 +1,7 @@
 //! Why there is no report, and the exit code that follows from it.
 
 use super::destination::DestinationError;
+use super::node::NodeError;
 use super::picture::PictureError;
 use crate::exit::Exit;
 use crate::uevents::NobodyListens;
@@ -17,6 +18,9 @@ pub enum RunError {
     /// The user wants events, and nobody receives them.
     #[error(transparent)]
     Events(#[from] NobodyListens),
+    /// The device that the user wants cannot be used.
+    #[error(transparent)]
+    Node(#[from] NodeError),
     /// The picture to show and the clients' tiles do not fit into the GPU's memory together.
     #[error("{have} MiB of GPU memory are too few: give --vram {need}, or fewer --clients or smaller --tiles")]
     VramTooSmall {
@@ -41,6 +45,7 @@ impl RunError {
             | Self::VramTooSmall { .. }
             | Self::Events(_)
             | Self::Destination(DestinationError::Unusable { .. }) => Exit::BadInput,
+            Self::Node(error) => error.exit(),
             Self::Destination(DestinationError::Write { .. }) | Self::Machine(_) | Self::Call(_) => Exit::Failed,
         }
     }

@@ -33,8 +33,8 @@ pub struct RunReport {
     pub tile: u16,
     /// How many times the picture was to be filtered.
     pub repeat: u32,
-    /// Gives the same run again.
-    pub seed: u64,
+    /// The device that was given, by its place on the PCI bus; `None` for the built-in GPU.
+    pub device: Option<String>,
     /// What became of each fault that was asked for.
     pub faults: Vec<Fate>,
     /// Whether a fault that never came is as good as one that did.
@@ -50,20 +50,15 @@ pub struct RunReport {
     /// How it was lost, and why a device could not be bound.
     #[serde(flatten)]
     pub incidents: Incidents,
-    /// How long the unplug path took, from the loss to the release of the binding.
-    pub unplug_us: Spread,
     /// The files with dumps of the device, in their order, if they were wanted.
     pub dumps: Vec<String>,
     /// Events that did not arrive where they were wanted; `None` if they were not.
     pub events_lost: Option<u64>,
     /// The longest time anyone waited for a fence.
     pub longest_wait_us: u64,
-    /// Handles that nobody had closed when all clients were done.
-    pub handles_open_at_end: u64,
-    /// What was not given back, by type; empty when nothing leaked.
-    pub leaks: BTreeMap<String, u64>,
-    /// What the GPU model saw the driver do wrong, in words.
-    pub witness_violations: Vec<String>,
+    /// What is known only of the built-in GPU; without it these fields are not there.
+    #[serde(flatten)]
+    pub built_in: Option<BuiltIn>,
     /// What became of the tiles.
     pub tiles: Tiles,
     /// Whether every pixel of the output is what the CPU reference says. False also if it was not compared, because not all
@@ -77,10 +72,6 @@ pub struct RunReport {
     /// Where it is wrong, if it was compared and is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mismatch: Option<Mismatch>,
-    /// How many times the compositor showed another picture.
-    pub flips: u64,
-    /// Whether the display showed, at the end, what it was last given; `None` if there was no device to show it.
-    pub scanout_matches: Option<bool>,
     /// Whether the user ended the run before its end.
     pub interrupted: bool,
     /// How long the run took.
@@ -91,6 +82,25 @@ pub struct RunReport {
     pub mpixel_per_s: f64,
     /// The most memory the process had, the GPU's included; `None` if the system does not tell.
     pub peak_memory_bytes: Option<u64>,
+}
+
+/// What can be said of a GPU, a driver and a display that are part of this process, and of no others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BuiltIn {
+    /// Gives the same run again.
+    pub seed: u64,
+    /// How long the unplug path took, from the loss to the release of the binding.
+    pub unplug_us: Spread,
+    /// Handles that nobody had closed when all clients were done.
+    pub handles_open_at_end: u64,
+    /// What was not given back, by type; empty when nothing leaked.
+    pub leaks: BTreeMap<String, u64>,
+    /// What the GPU model saw the driver do wrong, in words.
+    pub witness_violations: Vec<String>,
+    /// How many times the compositor showed another picture.
+    pub flips: u64,
+    /// Whether the display showed, at the end, what it was last given; `None` if there was no device to show it.
+    pub scanout_matches: Option<bool>,
 }
 
 /// The input of a run.

@@ -1,4 +1,4 @@
-//! What a client has on one device: a handle, a context, and memory for the tiles it has under way.
+//! What a client has on one device: queues, and memory for the tiles it has under way.
 //!
 //! A tile takes three jobs: *upload* from host memory to VRAM, *convolve* there, *download*. Each waits for the one
 //! before; upload and download run on one ring and the convolution on the next, and neighbouring tiles change sides, so
@@ -6,42 +6,43 @@
 
 use std::time::Instant;
 
-use lifeboat::{CallError, Fence, Priority, WaitError};
-use lifeboat_lb1_hosted::command::{Copy, GpuVa, Work};
-use lifeboat_lb1_hosted::{Buffer, Context, Device, Handle, Placement, Queue, Submission};
+use lifeboat::WaitError;
+use lifeboat_lb1::command::{Copy, GpuVa, Work};
 
 use super::budget::Budget;
+use super::devices::{Memory, Opened, Refused};
+use super::error::RunError;
 use super::filter::Convolution;
 use super::picture::Picture;
 use super::tally::Tally;
 use super::tiles::{Rect, Tile};
 use super::workload::{Item, row_bytes, rows};
 
-pub(super) struct Session<'a> {
+pub(super) struct Session<'a, O: Opened> {
     source: &'a Picture,
     convolution: &'a Convolution,
-    slots: Vec<Slot>,
-    /// Keeps the addresses of the slots' buffers.
-    context: Context,
-    handle: Handle,
+    slots: Vec<Slot<O>>,
+    device: O,
     turn: usize,
 }
 
 /// What one tile needs.
-struct Slot {
+struct Slot<O: Opened> {
     /// One on each ring.
-    queues: Vec<Queue>,
-    host: Buffer,
+    queues: Vec<O::Queue>,
+    host: O::Buffer,
     host_va: GpuVa,
     vram_in: GpuVa,
     vram_out: GpuVa,
+    /// Keeps the addresses of the device's memory.
+    _vram: [O::Buffer; 2],
 }
 
 /// A tile under way.
-pub(super) struct Flight {
+pub(super) struct Flight<F> {
     item: Item,
     /// Those of its jobs that were accepted, in order.
-    fences: Vec<Fence>,
+    fences: Vec<F>,
     /// Whether all its jobs were accepted.
     complete: bool,
     slot: usize,
@@ -58,33 +59,24 @@ pub(super) struct Landing {
     pub(super) done: bool,
 }
 
-impl<'a> Session<'a> {
-    /// Opens the device and makes room for the tiles that the budget allows.
-    pub(super) fn open(
-        device: &Device,
+impl<'a, O: Opened> Session<'a, O> {
+    /// Makes room on the device for the tiles that the budget allows.
+    pub(super) fn begin(
+        device: O,
         source: &'a Picture,
         convolution: &'a Convolution,
         budget: &Budget,
-    ) -> Result<Self, CallError> {
-        let handle = device.open()?;
-        let context = handle.create_context()?;
+    ) -> Result<Self, Refused> {
         let mut slots = Vec::with_capacity(budget.depth);
         for _ in 0..budget.depth {
             // One buffer in host memory serves both ways: the download comes long after the upload.
-            let host = handle.create_buffer(Placement::Host, budget.source_bytes)?;
-            let vram_in = handle.create_buffer(Placement::Vram, budget.source_bytes)?;
-            let vram_out = handle.create_buffer(Placement::Vram, budget.output_bytes)?;
-            let rings = 0..handle.info().rings;
-            let queue = |ring| handle.create_queue(&context, ring, Priority::Normal);
-            slots.push(Slot {
-                queues: rings.map(queue).collect::<Result<_, _>>()?,
-                host_va: handle.map(&context, &host)?,
-                vram_in: handle.map(&context, &vram_in)?,
-                vram_out: handle.map(&context, &vram_out)?,
-                host,
-            });
+            let (host, host_va) = device.buffer(Memory::Host, budget.source_bytes)?;
+            let (input, vram_in) = device.buffer(Memory::Device, budget.source_bytes)?;
+            let (output, vram_out) = device.buffer(Memory::Device, budget.output_bytes)?;
+            let queues = (0..device.rings()).map(|ring| device.queue(ring)).collect::<Result<_, _>>()?;
+            slots.push(Slot { queues, host, host_va, vram_in, vram_out, _vram: [input, output] });
         }
-        Ok(Self { source, convolution, slots, context, handle, turn: 0 })
+        Ok(Self { source, convolution, slots, device, turn: 0 })
     }
 
     /// How many tiles can be under way.
@@ -92,30 +84,32 @@ impl<'a> Session<'a> {
         self.slots.len()
     }
 
-    /// Whether more can be submitted: the device is there, and this context is not banned for what its jobs did.
+    /// See [`Opened::is_live`].
     pub(super) fn is_live(&self) -> bool {
-        self.handle.is_live() && !self.context.reset_stats().banned
+        self.device.is_live()
     }
 
     /// Brings a tile on its way. If the device is lost meanwhile, the tile is under way as far as it was taken.
-    pub(super) fn submit(&mut self, mut item: Item, slot: usize, tally: &mut Tally) -> Result<Flight, CallError> {
+    pub(super) fn submit(
+        &mut self,
+        mut item: Item,
+        slot: usize,
+        tally: &mut Tally,
+    ) -> Result<Flight<O::Fence>, RunError> {
         let began = Instant::now();
         self.upload(item.tile.source, &self.slots[slot].host)?;
         let queues = &self.slots[slot].queues;
         let (copies, computes) = (self.turn, (self.turn + 1) % queues.len());
-        let mut fences: Vec<Fence> = Vec::with_capacity(3);
+        let mut fences: Vec<O::Fence> = Vec::with_capacity(3);
         let mut complete = true;
         for (work, ring) in self.jobs(&item.tile, &self.slots[slot]).into_iter().zip([copies, computes, copies]) {
-            let after = fences.last().map_or(&[][..], std::slice::from_ref);
-            let work = [work];
-            let submission = Submission { after, restartable: true, ..Submission::new(&queues[ring], &work) };
-            match self.handle.submit(&submission) {
+            match self.device.submit(&queues[ring], work, fences.last()) {
                 Ok(fence) => fences.push(fence),
-                Err(error) if error.is_loss() || error.is_banned() => {
+                Err(Refused::Lost | Refused::Banned) => {
                     complete = false;
                     break;
                 }
-                Err(error) => return Err(error),
+                Err(Refused::Failed(error)) => return Err(error),
             }
         }
         self.turn = computes;
@@ -127,11 +121,11 @@ impl<'a> Session<'a> {
     }
 
     /// Waits for a tile.
-    pub(super) fn land(flight: Flight, tally: &mut Tally) -> Landing {
+    pub(super) fn land(&self, flight: Flight<O::Fence>, tally: &mut Tally) -> Landing {
         let Flight { mut item, fences, complete, slot, .. } = flight;
         let mut first_error = None;
         for fence in &fences {
-            if let Err(error) = tally.wait_for_job(fence) {
+            if let Err(error) = tally.wait_for_job(|limit| self.device.wait(fence, limit)) {
                 item.failed_jobs += 1;
                 first_error.get_or_insert(error);
             }
@@ -139,24 +133,24 @@ impl<'a> Session<'a> {
         Landing { item, slot, done: complete && first_error.is_none(), error: first_error }
     }
 
-    /// Copies the pixels of a tile that is done.
-    pub(super) fn download(&self, landing: &Landing, pixels: &mut Vec<u8>) -> Result<(), CallError> {
+    /// Copies the pixels of a tile that is done. See [`Opened::read`].
+    pub(super) fn download(&self, landing: &Landing, pixels: &mut Vec<u8>) -> Result<(), Refused> {
         let output = landing.item.tile.output;
         pixels.resize(row_bytes(output) * usize::from(output.height), 0);
-        self.slots[landing.slot].host.read(0, pixels)
+        self.device.read(&self.slots[landing.slot].host, pixels)
     }
 
-    fn upload(&self, rect: Rect, host: &Buffer) -> Result<(), CallError> {
+    fn upload(&self, rect: Rect, host: &O::Buffer) -> Result<(), RunError> {
         let mut at = 0;
         for row in rows(self.source, rect) {
-            host.write(at, row)?;
+            self.device.write(host, at, row)?;
             at += row.len() as u64;
         }
         Ok(())
     }
 
     /// Upload, convolve, download.
-    fn jobs(&self, tile: &Tile, slot: &Slot) -> [Work; 3] {
+    fn jobs(&self, tile: &Tile, slot: &Slot<O>) -> [Work; 3] {
         let bytes = |rect: Rect| pitch(rect) * u32::from(rect.height);
         let (dst, src) = ((slot.vram_out, pitch(tile.output)), (slot.vram_in, pitch(tile.source)));
         let convolve = self.convolution.command(tile, dst, src);

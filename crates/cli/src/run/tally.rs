@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use lifeboat::WaitError;
 use lifeboat::core::errno::Errno;
-use lifeboat::{Fence, WaitError};
 
 use super::report::{Fences, Jobs, microseconds};
 
@@ -37,16 +37,19 @@ impl Tally {
     }
 
     /// As [`Tally::wait`], for the fence of a job.
-    pub(super) fn wait_for_job(&mut self, fence: &Fence) -> Result<(), WaitError> {
-        let result = self.wait(fence);
+    pub(super) fn wait_for_job(
+        &mut self,
+        wait: impl FnOnce(Duration) -> Result<(), WaitError>,
+    ) -> Result<(), WaitError> {
+        let result = self.wait(wait);
         self.jobs.completed += u64::from(result.is_ok());
         result
     }
 
-    /// Waits until a fence signals, and takes down how long that took and how it ended.
-    pub(super) fn wait(&mut self, fence: &Fence) -> Result<(), WaitError> {
+    /// Waits until a fence signals, and takes down how long that took and how it ended. `wait` is told its limit.
+    pub(super) fn wait(&mut self, wait: impl FnOnce(Duration) -> Result<(), WaitError>) -> Result<(), WaitError> {
         let began = Instant::now();
-        let result = fence.wait(PATIENCE);
+        let result = wait(PATIENCE);
         self.longest_wait = self.longest_wait.max(began.elapsed());
         match result {
             Ok(()) => self.fences.signalled += 1,

@@ -6,6 +6,7 @@ pub mod clients;
 pub mod desk;
 pub mod fences;
 pub mod losing;
+pub mod main_job;
 pub mod nodes;
 pub mod rules;
 pub mod sharing;

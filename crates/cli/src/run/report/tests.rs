@@ -16,7 +16,7 @@ fn good() -> RunReport {
         clients: 4,
         tile: 256,
         repeat: 300,
-        seed: 42,
+        device: None,
         faults: vec![fate("unplug@40%,replug:200ms", Some(9), None)],
         allow_unfired: false,
         jobs: Jobs { submitted: 25_212, completed: 25_200, lost: 0, resubmitted: 12 },
@@ -24,26 +24,33 @@ fn good() -> RunReport {
         unplugs: 1,
         replugs: 1,
         incidents: Incidents { losses: BTreeMap::from([("unplugged".to_owned(), 1)]), ..Incidents::default() },
-        unplug_us: Spread { median: 412, max: 412 },
         dumps: Vec::new(),
         events_lost: None,
         longest_wait_us: 3_120,
-        handles_open_at_end: 0,
-        leaks: BTreeMap::new(),
-        witness_violations: Vec::new(),
         output_matches_reference: true,
         tiles: Tiles { all: 8_400, done: 8_400, unequal: 0 },
         saved: None,
         not_saved: None,
         mismatch: None,
-        flips: 210,
-        scanout_matches: Some(true),
         interrupted: false,
         seconds: 4.2,
         outage_seconds: 0.203,
         mpixel_per_s: 120.0,
         peak_memory_bytes: Some(95 << 20),
+        built_in: Some(BuiltIn {
+            seed: 42,
+            unplug_us: Spread { median: 412, max: 412 },
+            handles_open_at_end: 0,
+            leaks: BTreeMap::new(),
+            witness_violations: Vec::new(),
+            flips: 210,
+            scanout_matches: Some(true),
+        }),
     }
+}
+
+fn inside(report: &mut RunReport) -> &mut BuiltIn {
+    report.built_in.as_mut().unwrap()
 }
 
 fn changed(change: impl FnOnce(&mut RunReport)) -> RunReport {
@@ -63,10 +70,14 @@ fn each_broken_promise_alone_fails_the_run() {
         (|r| r.jobs.completed -= 2, Reason::JobsUnaccounted(2), "not accounted for: 2"),
         (|r| r.fences.signalled -= 3, Reason::FencesUnbalanced(3), "not signalled exactly once: 3"),
         (|r| r.fences.signalled += 1, Reason::FencesUnbalanced(1), "not signalled exactly once: 1"),
-        (|r| r.handles_open_at_end = 1, Reason::HandlesOpen(1), "open handles  1"),
-        (|r| r.leaks = BTreeMap::from([("Buffer".to_owned(), 4)]), Reason::Leaked(vec!["Buffer".to_owned()]), "Buffer"),
+        (|r| inside(r).handles_open_at_end = 1, Reason::HandlesOpen(1), "open handles  1"),
         (
-            |r| r.witness_violations.push("doorbell to a stopped ring 1".to_owned()),
+            |r| inside(r).leaks = BTreeMap::from([("Buffer".to_owned(), 4)]),
+            Reason::Leaked(vec!["Buffer".to_owned()]),
+            "Buffer",
+        ),
+        (
+            |r| inside(r).witness_violations.push("doorbell to a stopped ring 1".to_owned()),
             Reason::Violations(1),
             "  doorbell to a stopped ring 1",
         ),
@@ -75,7 +86,7 @@ fn each_broken_promise_alone_fails_the_run() {
             Reason::WrongOutput,
             "the same each time: 2 tiles of later rounds differed",
         ),
-        (|r| r.scanout_matches = Some(false), Reason::WrongScanout, "SOMETHING ELSE"),
+        (|r| inside(r).scanout_matches = Some(false), Reason::WrongScanout, "SOMETHING ELSE"),
     ] {
         let report = changed(change);
         assert_eq!(report.verdict(), Verdict::Broken(vec![reason.clone()]));
@@ -89,7 +100,7 @@ fn each_broken_promise_alone_fails_the_run() {
 fn all_broken_promises_are_named() {
     let report = changed(|r| {
         r.output_matches_reference = false;
-        r.handles_open_at_end = 2;
+        inside(r).handles_open_at_end = 2;
     });
     assert!(report.to_string().ends_with("FAILED: the output does not match the reference; handles left open: 2.\n"));
 }
@@ -182,6 +193,7 @@ fn the_json_has_exactly_these_fields() {
             "allow_unfired",
             "bind_failures",
             "clients",
+            "device",
             "dumps",
             "events_lost",
             "faults",
@@ -249,6 +261,25 @@ In numbers
 OK: nothing was lost, leaked or violated.
 ";
     assert_eq!(good().to_string(), expected);
+}
+
+/// Into a driver and a device that are not its own the command cannot look: it says nothing of them.
+#[test]
+fn of_a_given_device_only_what_can_be_known_is_said() {
+    let report = changed(|r| {
+        r.device = Some("0000:01:00.0".to_owned());
+        r.built_in = None;
+        r.faults.clear();
+    });
+    let text = report.to_string();
+    assert!(text.contains("in tiles of 256 pixels; on 0000:01:00.0\n"), "{text}");
+    assert!(text.contains("for a job.\n") && text.contains("  Unplug      0.20 s without a GPU\n"), "{text}");
+    assert!(!text.contains("Display") && !text.contains("seed"), "{text}");
+    assert!(text.ends_with("\nOK: nothing was lost, and every fence signalled.\n"), "{text}");
+    assert_eq!(report.verdict(), Verdict::Kept);
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["device"], "0000:01:00.0");
+    assert!(["seed", "leaks", "witness_violations", "flips"].iter().all(|name| json.get(name).is_none()), "{json:#}");
 }
 
 #[test]

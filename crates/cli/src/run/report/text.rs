@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::RunReport;
+use super::{BuiltIn, RunReport, Verdict};
 
 /// Width of the column of labels.
 const LABEL: usize = 12;
@@ -24,7 +24,11 @@ impl fmt::Display for RunReport {
             writeln!(f, "  {label:LABEL$}{value}")?;
         }
         self.faults_found(f)?;
-        writeln!(f, "\n{verdict}")
+        match (verdict, &self.built_in) {
+            // Into a driver and a device that are not of this process nobody here looks.
+            (Verdict::Kept, None) => writeln!(f, "\nOK: nothing was lost, and every fence signalled."),
+            (verdict, _) => writeln!(f, "\n{verdict}"),
+        }
     }
 }
 
@@ -33,7 +37,7 @@ impl RunReport {
         let picture = &self.picture;
         writeln!(
             f,
-            "{} over {} ({} x {} pixels), {}, by {} in tiles of {} pixels; seed {}",
+            "{} over {} ({} x {} pixels), {}, by {} in tiles of {} pixels; {}",
             self.filter,
             crate::usage::one_line(&picture.source),
             picture.width,
@@ -41,7 +45,11 @@ impl RunReport {
             times(self.repeat.into()),
             counted(self.clients.into(), "client"),
             self.tile,
-            self.seed,
+            match (&self.device, &self.built_in) {
+                (Some(device), _) => format!("on {}", crate::usage::one_line(device)),
+                (None, Some(inside)) => format!("seed {}", inside.seed),
+                (None, None) => "on the built-in GPU".to_owned(),
+            },
         )
     }
 
@@ -65,7 +73,8 @@ impl RunReport {
                 counted(self.jobs.lost, "job") + if self.jobs.lost == 1 { " was" } else { " were" }
             ));
         }
-        story.push(format!("Nobody waited longer than {} for a job or a flip.", span(self.longest_wait_us)));
+        let waited_for = if self.built_in.is_some() { "a job or a flip" } else { "a job" };
+        story.push(format!("Nobody waited longer than {} for {waited_for}.", span(self.longest_wait_us)));
         story.push(self.output_story());
         story
     }
@@ -98,12 +107,11 @@ impl RunReport {
             ("Fences", format!("{} created, {} signalled{errors}", grouped(fences.created), grouped(fences.signalled))),
         ];
         if self.unplugs > 0 {
-            let Self { unplug_us, outage_seconds, .. } = self;
-            let (median, max) = (span(unplug_us.median), span(unplug_us.max));
-            rows.push((
-                "Unplug",
-                format!("took {median} (median), {max} (longest); {outage_seconds:.2} s without a GPU"),
-            ));
+            let took = self.built_in.as_ref().map_or_else(String::new, |inside| {
+                let (median, max) = (span(inside.unplug_us.median), span(inside.unplug_us.max));
+                format!("took {median} (median), {max} (longest); ")
+            });
+            rows.push(("Unplug", format!("{took}{:.2} s without a GPU", self.outage_seconds)));
         }
         if let Some(path) = &self.saved {
             rows.push(("Saved", crate::usage::one_line(path)));
@@ -118,12 +126,14 @@ impl RunReport {
         if let Some(lost @ 1..) = self.events_lost {
             rows.push(("Events", format!("{lost} did not arrive")));
         }
-        let on_screen = match self.scanout_matches {
-            Some(true) => "; the screen shows the result",
-            Some(false) => "; the screen shows SOMETHING ELSE",
-            None => "",
-        };
-        rows.push(("Display", format!("{} flips{on_screen}", grouped(self.flips))));
+        if let Some(inside) = &self.built_in {
+            let on_screen = match inside.scanout_matches {
+                Some(true) => "; the screen shows the result",
+                Some(false) => "; the screen shows SOMETHING ELSE",
+                None => "",
+            };
+            rows.push(("Display", format!("{} flips{on_screen}", grouped(inside.flips))));
+        }
         rows.push(("Time", format!("{:.2} s", self.seconds)));
         rows.push(("Speed", format!("{:.1} Mpixel/s while there was a GPU", self.mpixel_per_s)));
         if let Some(bytes) = self.peak_memory_bytes {
@@ -134,19 +144,20 @@ impl RunReport {
 
     /// What is only there when something went wrong.
     fn faults_found(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.handles_open_at_end > 0 || !self.leaks.is_empty() {
+        let Some(BuiltIn { handles_open_at_end, leaks, witness_violations, .. }) = &self.built_in else {
+            return Ok(());
+        };
+        if *handles_open_at_end > 0 || !leaks.is_empty() {
             writeln!(f, "\nNot given back")?;
-            let handles = (self.handles_open_at_end > 0).then_some(("open handles", &self.handles_open_at_end));
-            for (name, count) in
-                handles.into_iter().chain(self.leaks.iter().map(|(name, count)| (name.as_str(), count)))
-            {
+            let handles = (*handles_open_at_end > 0).then_some(("open handles", handles_open_at_end));
+            for (name, count) in handles.into_iter().chain(leaks.iter().map(|(name, count)| (name.as_str(), count))) {
                 writeln!(f, "  {:LABEL$}{count}", format!("{name}  "))?;
             }
         }
-        if !self.witness_violations.is_empty() {
+        if !witness_violations.is_empty() {
             writeln!(f, "\nRules broken by the driver, as the GPU saw it")?;
         }
-        self.witness_violations.iter().try_for_each(|violation| writeln!(f, "  {violation}"))
+        witness_violations.iter().try_for_each(|violation| writeln!(f, "  {violation}"))
     }
 }
 

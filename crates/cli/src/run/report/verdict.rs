@@ -62,13 +62,16 @@ impl RunReport {
                 require(self.output_matches_reference, Reason::WrongOutput);
             }
         }
-        require(self.scanout_matches != Some(false), Reason::WrongScanout);
         let unbalanced = self.fences.created.abs_diff(self.fences.signalled);
         require(unbalanced == 0, Reason::FencesUnbalanced(unbalanced));
-        require(self.handles_open_at_end == 0, Reason::HandlesOpen(self.handles_open_at_end));
-        let leaked: Vec<_> = self.leaks.iter().filter(|&(_, &count)| count > 0).map(|(name, _)| name.clone()).collect();
-        require(leaked.is_empty(), Reason::Leaked(leaked));
-        require(self.witness_violations.is_empty(), Reason::Violations(self.witness_violations.len()));
+        if let Some(inside) = &self.built_in {
+            require(inside.scanout_matches != Some(false), Reason::WrongScanout);
+            require(inside.handles_open_at_end == 0, Reason::HandlesOpen(inside.handles_open_at_end));
+            let leaked = inside.leaks.iter().filter(|&(_, &count)| count > 0).map(|(name, _)| name.clone());
+            let leaked: Vec<_> = leaked.collect();
+            require(leaked.is_empty(), Reason::Leaked(leaked));
+            require(inside.witness_violations.is_empty(), Reason::Violations(inside.witness_violations.len()));
+        }
         match reasons.is_empty() {
             false => Verdict::Broken(reasons),
             true if self.interrupted => Verdict::Interrupted,

@@ -9,8 +9,8 @@ use std::sync::{Arc, Weak};
 use lifeboat_gpu::{Card, Counters};
 use parking_lot::Mutex;
 
-use super::fault_spec::{FaultSpec, Trigger};
-use super::report::{Fate, Place};
+use crate::run::fault_spec::{FaultSpec, Trigger};
+use crate::run::report::{Fate, Place};
 
 /// What is known of each fault, by its number.
 #[derive(Clone)]

@@ -7,9 +7,10 @@ use lifeboat_gpu::Slot;
 use lifeboat_lb1_hosted::{Buffer, Device, Handle, Placement};
 
 use super::machine::Watch;
-use super::picture::{PIXEL, Picture};
-use super::tally::Tally;
-use super::workload::Workload;
+use crate::run::budget::PAGE;
+use crate::run::picture::{PIXEL, Picture};
+use crate::run::tally::Tally;
+use crate::run::workload::Workload;
 
 /// The longest side of what is shown. Larger pictures are shown smaller, so that two of them fit beside the tiles.
 const LONGEST_SIDE: u16 = 1024;
@@ -29,8 +30,13 @@ impl Preview {
         Self { every, width: width.div_ceil(every), height: height.div_ceil(every) }
     }
 
-    pub(super) fn bytes(self) -> u64 {
+    fn bytes(self) -> u64 {
         u64::from(self.width) * u64::from(self.height) * PIXEL as u64
+    }
+
+    /// What the two buffers need that are flipped between, in bytes.
+    pub(super) fn bytes_of_two(self) -> u64 {
+        2 * self.bytes().next_multiple_of(PAGE)
     }
 
     fn draw(self, picture: &Picture) -> Vec<u8> {
@@ -84,7 +90,7 @@ impl Screen {
         self.buffers[back].write(0, pixels)?;
         let fence = self.handle.flip(&self.buffers[back], None)?;
         tally.created();
-        let completed = tally.wait(&fence).is_ok();
+        let completed = tally.wait(|limit| fence.wait(limit)).is_ok();
         self.front = back;
         Ok(completed)
     }

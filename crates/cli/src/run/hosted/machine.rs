@@ -16,14 +16,14 @@ use lifeboat_gpu::{Card, Config, Counters, RingSpan, Slot};
 use lifeboat_lb1_hosted::Device;
 use parking_lot::{Condvar, Mutex};
 
-use super::destination::DestinationError;
 use super::dumps::DumpDirectory;
-use super::progress::{DeviceState, Progress};
-use super::report::{BindFailure, Incidents, LeftAlone, Spread, Wedging};
 use crate::args::RunArgs;
+use crate::run::destination::DestinationError;
+use crate::run::progress::{DeviceState, Progress};
+use crate::run::report::{BindFailure, Incidents, LeftAlone, Spread, Wedging};
 use crate::uevents;
 
-use super::timeline::{MarkKind, Outcome, Timeline, Track};
+use crate::run::timeline::{MarkKind, Outcome, Timeline, Track};
 
 /// How long an unplug waits for open sections. None of ours lasts more than a millisecond.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -115,7 +115,7 @@ impl Machine {
         listeners: Listeners,
     ) -> io::Result<Self> {
         let slot = Slot::new("0000:01:00.0");
-        let (job_timeout, period, attempts) = (args.timeout, args.watch, args.recoveries);
+        let (job_timeout, period, attempts) = (args.timeout.unwrap_or(RunArgs::TIMEOUT), args.watch, args.recoveries);
         let mut bus = Bus::new(
             lifeboat_lb1_hosted::module(),
             Policy {

@@ -11,11 +11,11 @@ use std::time::Instant;
 
 use lifeboat_gpu as gpu;
 
-use super::fault_spec::{FaultKind, FaultSpec, Trigger};
 use super::ledger::Ledger;
 use super::machine::{Machine, Plugged};
-use super::timeline::{MarkKind, Timeline};
-use super::workload::Workload;
+use crate::run::fault_spec::{FaultKind, FaultSpec, Trigger};
+use crate::run::timeline::{MarkKind, Timeline};
+use crate::run::workload::Workload;
 
 /// What the conductor is told.
 #[derive(Debug, Clone, Copy)]

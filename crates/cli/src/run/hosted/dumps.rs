@@ -8,7 +8,7 @@ use lifeboat::Dump;
 use parking_lot::Mutex;
 use tempfile::{NamedTempFile, PersistError};
 
-use super::destination::DestinationError;
+use crate::run::destination::DestinationError;
 
 /// Most files of a run: where every job hangs, the first tell as much as all.
 const MOST: usize = 100;
