@@ -42,6 +42,14 @@ pub const TESTS: &[Test] = &[
         body: |bench| mistake(bench, "modeset"),
     },
     Test {
+        name: "lint_user_memory",
+        shows: "the debug kernel reports a copy of user memory in a section of the gate",
+        proves: &["GATE-5"],
+        plan: CIRCLE,
+        alone: false,
+        body: |bench| mistake(bench, "user_memory"),
+    },
+    Test {
         name: "lint_registers",
         shows: "the debug kernel reports registers that are used outside of sections",
         proves: &["GATE-5"],
