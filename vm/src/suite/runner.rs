@@ -47,7 +47,7 @@ pub struct Options {
     pub keep: bool,
 }
 
-/// Runs tests, those that want to be alone last and one by one; tells `progress` of each when it has ended.
+/// Runs tests, those that want to be alone last and one by one, unless on the debug kernel, where no time is judged; tells `progress` of each when it has ended.
 pub fn run(
     tests: &[Test],
     environment: &Environment,
@@ -65,7 +65,8 @@ pub fn run(
             reports.lock()[number] = Some(report);
         }
     };
-    let (alone, together): (VecDeque<_>, VecDeque<_>) = (0..tests.len()).partition(|number| tests[*number].alone);
+    let (alone, together): (VecDeque<_>, VecDeque<_>) =
+        (0..tests.len()).partition(|number| tests[*number].alone && environment.flavour == Flavour::Stock);
     let together = Mutex::new(together);
     thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, tests.len().max(1)) {
