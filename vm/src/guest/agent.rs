@@ -96,6 +96,11 @@ impl Agent {
         &self.kernel
     }
 
+    /// The limit for the guest's kernel.
+    pub fn limit(&self, limit: Duration) -> Duration {
+        self.flavour.limit(limit)
+    }
+
     /// Begins a call, and lets it run.
     ///
     /// # Errors

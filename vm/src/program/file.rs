@@ -205,7 +205,7 @@ impl<'a> File<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_wait(&self, context: u32, job: u64) -> Result<Pending, AgentError> {
-        let limit_ms = milliseconds(pace::DRIVER);
+        let limit_ms = self.program.milliseconds(pace::DRIVER);
         self.start(NodeRequest::WaitForJob { file: self.number, context, job, limit_ms }, pace::DRIVER)
     }
 
@@ -245,7 +245,7 @@ impl<'a> File<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_wait_for_buffer(&self, handle: u32) -> Result<Pending, AgentError> {
-        let limit_ms = milliseconds(pace::DRIVER);
+        let limit_ms = self.program.milliseconds(pace::DRIVER);
         self.start(NodeRequest::WaitForBuffer { file: self.number, handle, limit_ms }, pace::DRIVER)
     }
 
@@ -263,7 +263,7 @@ impl<'a> File<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_wait_for_syncobj(&self, handle: u32, point: u64) -> Result<Pending, AgentError> {
-        let limit_ms = milliseconds(pace::DRIVER);
+        let limit_ms = self.program.milliseconds(pace::DRIVER);
         self.start(NodeRequest::WaitForSyncobj { file: self.number, handle, point, limit_ms }, pace::DRIVER)
     }
 
@@ -272,10 +272,11 @@ impl<'a> File<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_poll(&self) -> Result<Pending, AgentError> {
-        self.start_poll_for(pace::DRIVER)
+        let limit_ms = self.program.milliseconds(pace::DRIVER);
+        self.start(NodeRequest::Poll { file: self.number, limit_ms }, pace::DRIVER)
     }
 
-    /// The same, for so long at most.
+    /// The same, for so long at most, whatever the kernel.
     ///
     /// # Errors
     /// The guest is gone.

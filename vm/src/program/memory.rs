@@ -4,7 +4,7 @@ use lifeboat_guest::wire::{NodeRequest, Outcome};
 
 use crate::guest::agent::{AgentError, Pending};
 use crate::pace;
-use crate::program::{Program, milliseconds};
+use crate::program::Program;
 
 /// A map. It outlives the file that it was made by.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Program<'_> {
     /// # Errors
     /// The program is gone.
     pub fn start_poll(&self, descriptor: u32) -> Result<Pending, AgentError> {
-        let limit_ms = milliseconds(pace::DRIVER);
+        let limit_ms = self.milliseconds(pace::DRIVER);
         self.start_call(NodeRequest::PollDescriptor { descriptor, limit_ms }, pace::DRIVER + pace::COMMAND)
     }
 

@@ -59,6 +59,11 @@ impl<'a> Program<'a> {
         self.agent.call(Request::Kill { process: self.process }, pace::COMMAND).map(drop)
     }
 
+    /// A limit of the guest's, as requests take it.
+    pub(super) fn milliseconds(&self, limit: Duration) -> u64 {
+        milliseconds(self.agent.limit(limit))
+    }
+
     /// Process id.
     pub fn process(&self) -> u32 {
         self.process

@@ -56,6 +56,14 @@ pub const TESTS: &[Test] = &[
         body: |bench| mistake(bench, "modeset"),
     },
     Test {
+        name: "lint_user_memory",
+        shows: "the debug kernel reports a copy of user memory in a section of the gate",
+        proves: &["GATE-5"],
+        plan: CIRCLE,
+        alone: false,
+        body: |bench| mistake(bench, "user_memory"),
+    },
+    Test {
         name: "lint_registers",
         shows: "the debug kernel reports registers that are used outside of sections",
         proves: &["GATE-5"],
@@ -82,7 +90,7 @@ fn mistake(bench: &mut Bench<'_>, name: &str) -> Result<(), Failure> {
 fn is_refused(bench: &mut Bench<'_>) -> Result<(), Failure> {
     const EOPNOTSUPP: i32 = 95;
     bench.driver().load("health_ms=0")?;
-    for name in ["fence", "reservation", "modeset", "registers", "sleep"] {
+    for name in ["fence", "reservation", "modeset", "user_memory", "registers", "sleep"] {
         let errno = refused(make(bench, name))?;
         expect(errno == EOPNOTSUPP, || format!("the mistake `{name}` is refused with errno {errno}"))?;
     }

@@ -105,7 +105,7 @@ fn two_users(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let before = (first.progress()?, second.progress()?);
     let started = std::time::Instant::now();
     while first.progress()? < before.0 + 5 || second.progress()? < before.1 + 5 {
-        expect(started.elapsed() < pace::DRIVER, || "one locks the other out".to_owned())?;
+        expect(started.elapsed() < bench.limit(pace::DRIVER), || "one locks the other out".to_owned())?;
     }
     let ended = (first.stop()?, second.stop()?);
     expect(ended == (0, 0), || format!("the works ended with {ended:?}"))?;

@@ -96,7 +96,7 @@ fn a_file_outlives(bench: &mut Bench<'_>, way: Way) -> Result<(), Failure> {
     for poll in polls {
         let reply = poll.wait()?;
         // At its limit a poll looks once more, and would find the loss as well.
-        expect(reply.took < pace::DRIVER, || "poll() was not woken".to_owned())?;
+        expect(reply.took < bench.limit(pace::DRIVER), || "poll() was not woken".to_owned())?;
         let woken = reply.number()?;
         expect(woken & LOST == LOST, || format!("poll() woke with {woken:#x}"))?;
     }

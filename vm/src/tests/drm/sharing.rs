@@ -54,7 +54,9 @@ fn shared_buffers(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let before = seen.touches()?;
     let started = std::time::Instant::now();
     while seen.touches()? < before + 3 {
-        expect(started.elapsed() < crate::pace::DRIVER, || "the shared map is not touched any more".to_owned())?;
+        expect(started.elapsed() < bench.limit(crate::pace::DRIVER), || {
+            "the shared map is not touched any more".to_owned()
+        })?;
     }
     // What the device had already is there; what is another's is not imported any more.
     let again = handle(desk.file.import(exported)?)?;
