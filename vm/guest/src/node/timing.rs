@@ -8,6 +8,7 @@ use lifeboat_client::uapi::ContextCreate;
 use lifeboat_client::{Errno, Node};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{read, write};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use crate::node::request::{Job, TimedCall};
 use crate::node::work;
@@ -64,10 +65,16 @@ pub(super) fn jobs(node: &Node, job: &Job, times: u32) -> Result<Vec<u64>, Error
     (0..times).map(one).collect()
 }
 
-/// Wakes another thread, which wakes this one, so many times; gives the nanoseconds of each round trip.
+/// Wakes another thread, which wakes this one, so many times; gives the nanoseconds of each round trip. Both are on one processor:
+/// a second one of a busy host's guest has to be waited for.
 pub(super) fn ping_pong(times: u32) -> Result<Vec<u64>, Errno> {
     let (there, back) = (eventfd(0, EventfdFlags::CLOEXEC)?, eventfd(0, EventfdFlags::CLOEXEC)?);
-    thread::scope(|scope| {
+    let all = sched_getaffinity(None)?;
+    let mut one = CpuSet::new();
+    one.set(sched_getcpu());
+    sched_setaffinity(None, &one)?;
+    let taken = thread::scope(|scope| {
+        // A new thread is where its parent is.
         let other = scope.spawn(|| (0..times).try_for_each(|_| take(&there).and_then(|()| give(&back))));
         let one = |_| {
             let began = Instant::now();
@@ -78,7 +85,9 @@ pub(super) fn ping_pong(times: u32) -> Result<Vec<u64>, Errno> {
         let taken = (0..times).map(one).collect();
         // The other one has panicked only if a call of the kernel's has.
         other.join().unwrap_or(Err(Errno::INTR)).and(taken)
-    })
+    });
+    sched_setaffinity(None, &all)?;
+    taken
 }
 
 fn give(event: &OwnedFd) -> Result<(), Errno> {

@@ -166,6 +166,8 @@ fn a_close_cancels(program: &Program<'_>, node: &str, fence: VgemFence) -> Resul
     let file = program.take_number(program, signals[0].handle)?;
     expect(desk.file.is_pending(desk.context, jobs[0])?, || "the job did not wait".to_owned())?;
     let poll = program.start_poll(file)?;
+    // A map holds its file.
+    desk.memory.unmap()?;
     desk.file.close()?;
     poll.wait()?;
     let status = program.status(file)?;
