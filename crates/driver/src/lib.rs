@@ -12,7 +12,6 @@
 //! | module | concept |
 //! |---|---|
 //! | `driver` | what a shell asks of a driver |
-//! | `facts` | what is true of every device of a kind |
 //! | `report` | how far rings are |
 //! | `sequence` | procedures that wait, as steps |
 //! | `interrupts` | which interrupts a driver can use |
@@ -29,7 +28,6 @@ mod access;
 mod driver;
 pub mod dump;
 mod error;
-mod facts;
 pub mod gpu;
 mod interrupts;
 mod io;
@@ -38,9 +36,8 @@ mod ringless;
 mod sequence;
 
 pub use access::{IdRegister, Registers};
-pub use driver::{Driver, Identity, Place, RingShape};
+pub use driver::{BarUse, Driver, Facts, Identity, PciId, Place, RingShape};
 pub use error::{DriverError, Unproven};
-pub use facts::{BarUse, Facts, PciId};
 pub use interrupts::{ChosenInterrupts, InterruptUse};
 pub use io::{Io, Windows};
 pub use report::{Pending, Progress, RingReport};

@@ -104,6 +104,14 @@ impl Pair {
         self.model.hw_done_one(usize::from(ring), seqno, self.now);
     }
 
+    fn fault(&mut self, ring: u8, back: usize) {
+        // Half of them with the ring's own number.
+        let slot = &self.model.rings[usize::from(ring)];
+        let seqno = slot.numbers[slot.at.saturating_sub(back.saturating_sub(2))];
+        self.scheduler.faulted(RingIndex(ring), seqno, self.now);
+        self.model.fault(usize::from(ring), seqno, self.now);
+    }
+
     fn begin_abort(&mut self, ring: u8) {
         let begun = self.scheduler.begin_abort(RingIndex(ring));
         assert_eq!(begun, self.model.begin_abort(usize::from(ring)));
@@ -233,13 +241,7 @@ impl Pair {
                     Told::Aborted => self.aborted(ring, spurious),
                 }
             }
-            Event::Fault { ring, back } => {
-                // Half of them with the ring's own number.
-                let slot = &self.model.rings[usize::from(ring)];
-                let seqno = slot.numbers[slot.at.saturating_sub(back.saturating_sub(2))];
-                self.scheduler.faulted(RingIndex(ring), seqno, self.now);
-                self.model.fault(usize::from(ring), seqno, self.now);
-            }
+            Event::Fault { ring, back } => self.fault(ring, back),
             Event::Pass { millis } => self.now = self.now.plus(Duration::from_millis(millis)),
             Event::Tick => self.tick(),
             Event::PassUntilDue => {
