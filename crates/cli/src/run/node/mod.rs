@@ -25,6 +25,15 @@ use super::{Outcome, Task};
 use place::Place;
 use watch::Watch;
 
+/// Ends the watch when it is dropped.
+struct EndOfWatch<'a>(&'a Watch<'a>);
+
+impl Drop for EndOfWatch<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// Does the work of a run on a device that the user calls `name`.
 ///
 /// # Errors
@@ -62,9 +71,12 @@ pub(super) fn perform(task: &Task<'_>, name: &OsStr) -> Result<Outcome, RunError
     };
     let (tally, took, outages) = thread::scope(|scope| -> Result<_, RunError> {
         let watcher = thread::Builder::new().name("watch".into()).spawn_scoped(scope, || watch.run(close_if_asked))?;
+        // A client that panics ends the watch as well: nothing waits for the watcher for ever.
+        let end = EndOfWatch(&watch);
         let tally = work_all(args.clients, &around);
         let took = began.elapsed();
         let outages = watch.conclude();
+        drop(end);
         joined(watcher);
         Ok((tally?, took, outages))
     })?;

@@ -148,15 +148,24 @@ impl Opened for OpenedNode {
     }
 
     fn wait(&self, fence: &NodeFence, limit: Duration) -> Result<(), WaitError> {
-        match self.node.wait(self.context, fence.job, limit).map(|result| Errno::from_raw_os_error(-result)) {
-            Ok(errno) if errno.raw_os_error() == 0 => Ok(()),
-            Ok(Errno::NODEV) => Err(FenceError::Lost.into()),
-            Ok(Errno::TIME) => Err(FenceError::Guilty.into()),
-            // The driver gives no other error but this.
-            Ok(_) => Err(FenceError::Canceled.into()),
+        match self.node.wait(self.context, fence.job, limit) {
+            Ok(result) => ended(result),
             Err(_) => Err(WaitError::TimedOut),
         }
     }
+}
+
+/// How a job ended, from what WAIT says: 0, or the negative number of its error.
+fn ended(result: i32) -> Result<(), WaitError> {
+    const LOST: i32 = -Errno::NODEV.raw_os_error();
+    const GUILTY: i32 = -Errno::TIME.raw_os_error();
+    Err(WaitError::Failed(match result {
+        0 => return Ok(()),
+        LOST => FenceError::Lost,
+        GUILTY => FenceError::Guilty,
+        // The driver gives no other error but ECANCELED.
+        _ => FenceError::Canceled,
+    }))
 }
 
 fn sync(syncobj: u32) -> Sync {
@@ -180,4 +189,28 @@ fn refused(call: &'static str, errno: Errno) -> Refused {
 
 fn failed(error: NodeError) -> Refused {
     Refused::Failed(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_job_is_read_as_the_interface_says() {
+        assert_eq!(ended(0), Ok(()));
+        let errors = [-19, -62, -125].map(|result| ended(result).unwrap_err());
+        assert_eq!(errors, [FenceError::Lost, FenceError::Guilty, FenceError::Canceled].map(WaitError::Failed));
+    }
+
+    #[test]
+    fn only_a_loss_or_a_wedge_is_one() {
+        for errno in [Errno::NODEV, Errno::NXIO, Errno::TIME, Errno::PROTO, Errno::CANCELED] {
+            assert!(matches!(refused("MAP", errno), Refused::Lost), "{errno:?}");
+        }
+        for errno in [Errno::NOSPC, Errno::DQUOT, Errno::NOMEM] {
+            let error = refused("MAP", errno);
+            assert!(matches!(error, Refused::Failed(RunError::Node(NodeError::NoRoom { .. }))), "{errno:?}");
+        }
+        assert!(matches!(refused("MAP", Errno::INVAL), Refused::Failed(RunError::Node(NodeError::Call { .. }))));
+    }
 }

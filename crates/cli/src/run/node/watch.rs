@@ -98,11 +98,16 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The end of the work: what happens to the device from now on is not part of the run.
-    pub(super) fn conclude(&self) -> Outages {
-        let mut state = self.state.lock();
-        state.over = true;
+    /// Lets [`run`](Self::run) return: what happens to the device from now on is not part of the run.
+    pub(super) fn end(&self) {
+        self.state.lock().over = true;
         self.changed.notify_all();
+    }
+
+    /// The end of the work. Says when there was no device.
+    pub(super) fn conclude(&self) -> Outages {
+        self.end();
+        let state = self.state.lock();
         if state.present.is_some() {
             self.timeline.span(Track::Device, "present", state.since, Instant::now(), Outcome::Present);
             state.outages
