@@ -64,8 +64,8 @@ pub fn check(vm_folder: &Path, flavour: Flavour) -> Result<Vec<String>, Error> {
     if !output.status.success() {
         return Err(Error::Program(format!("mistakes were not compiled: {}", String::from_utf8_lossy(&output.stderr))));
     }
-    let named: Vec<_> = names.iter().map(String::as_str).zip(expected.iter().map(String::as_str)).collect();
-    Ok(judge(&said, &named))
+    let pairs: Vec<_> = names.iter().map(String::as_str).zip(expected.iter().map(String::as_str)).collect();
+    Ok(judge(&said, &pairs))
 }
 
 /// Compares what the compiler said with what it has to say: files and their errors.

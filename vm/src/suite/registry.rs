@@ -37,11 +37,11 @@ pub fn select(names: &[String], flavour: Flavour) -> Result<Vec<Test>, NotSelect
     if names.is_empty() {
         return Ok(all.into_iter().filter(|test| test.runs_on(flavour)).collect());
     }
-    let named = |name: &String| {
+    let find = |name: &String| {
         let test = all.iter().find(|test| test.name == name).ok_or_else(|| NotSelected::Unknown(name.clone()))?;
         if test.runs_on(flavour) { Ok(*test) } else { Err(NotSelected::OtherKernel(test.name)) }
     };
-    names.iter().map(named).collect()
+    names.iter().map(find).collect()
 }
 
 /// Why a name selects no test.
