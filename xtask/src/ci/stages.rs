@@ -60,7 +60,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage {
         name: "exhaust",
         about: "something happens to the device at every access of every call",
-        budget: 6,
+        budget: 5,
         run: exhaust,
     },
     Stage {
@@ -69,7 +69,7 @@ pub(super) const STAGES: &[Stage] = &[
         budget: 2,
         run: torture,
     },
-    Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", budget: 9, run: guest },
+    Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", budget: 10, run: guest },
 ];
 
 /// Checks that take too long for each change, run by `--long` before an issue is closed.
