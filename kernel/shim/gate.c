@@ -4,8 +4,11 @@
 #include <linux/dma-fence.h>
 #include <linux/dma-resv.h>
 #include <linux/lockdep.h>
+#include <linux/mmap_lock.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/tracepoint.h>
+#include <linux/uaccess.h>
 #include <drm/drm_modeset_lock.h>
 
 #include "shim.h"
@@ -47,8 +50,8 @@ void lifeboat_shim_assert_inside(void)
 }
 
 /*
- * Makes the order that is right once: the gate is inside of modeset locks. The first that has it the other way round closes a
- * circle.
+ * Makes the orders that are right once: the gate is inside of modeset locks, and of a program's address space, which every copy
+ * from or to the program may lock for a fault. The first that has one of them the other way round closes a circle.
  */
 void lifeboat_shim_teach_order(void)
 {
@@ -59,6 +62,11 @@ void lifeboat_shim_teach_order(void)
 	lifeboat_shim_gate_drains();
 	drm_modeset_unlock(&modeset);
 	drm_modeset_lock_fini(&modeset);
+	if (!current->mm)
+		return;
+	mmap_read_lock(current->mm);
+	lifeboat_shim_gate_drains();
+	mmap_read_unlock(current->mm);
 }
 
 static struct tracepoint *waits;
@@ -148,6 +156,12 @@ void lifeboat_shim_mistake_modeset(void)
 	drm_modeset_lock(&modeset, NULL);
 	drm_modeset_unlock(&modeset);
 	drm_modeset_lock_fini(&modeset);
+}
+
+/* As a copy from or to the caller's memory does first. */
+void lifeboat_shim_mistake_user_memory(void)
+{
+	might_fault();
 }
 
 #endif

@@ -44,6 +44,7 @@ void lifeboat_shim_unwatch_waits(void);
 void lifeboat_shim_mistake_fence(void);
 void lifeboat_shim_mistake_reservation(void);
 void lifeboat_shim_mistake_modeset(void);
+void lifeboat_shim_mistake_user_memory(void);
 #endif
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The files under `lifeboat/` in debugfs: `removals`, `holders`, and for each device `state`, `counters`,
-//! `load` and `mistake`.
+//! `load`, `section` and `mistake`.
 
 use kernel::{
     debugfs::{Dir, File},
@@ -12,6 +12,7 @@ use kernel::{
 };
 
 use crate::device::Device;
+use crate::linger;
 use crate::mistakes;
 use crate::shared::Shared;
 
@@ -25,6 +26,8 @@ pub(crate) struct Files {
     #[pin]
     load: File<Arc<Device>>,
     #[pin]
+    section: File<Arc<Device>>,
+    #[pin]
     mistake: File<Arc<Device>>,
     _dir: Dir,
 }
@@ -37,6 +40,7 @@ impl Files {
             state <- dir.read_callback_file(c"state", device.clone(), &show_state),
             counters <- dir.read_callback_file(c"counters", device.clone(), &show_counters),
             load <- dir.read_write_callback_file(c"load", device.clone(), &show_load, &set_load),
+            section <- dir.read_write_callback_file(c"section", device.clone(), &show_section, &set_section),
             mistake <- dir.write_callback_file(c"mistake", device.clone(), &make_mistake),
             _dir: dir,
         })
@@ -75,17 +79,33 @@ fn show_load(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// `0` or `1`, as it comes from `echo`.
 fn set_load(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
+    device.set_load(flag(reader)?);
+    Ok(())
+}
+
+fn show_section(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", u8::from(device.linger.is_on()))
+}
+
+/// `1` opens a section, and returns when `0` has ended it.
+fn set_section(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
+    if flag(reader)? {
+        return linger::linger(device);
+    }
+    device.linger.end();
+    Ok(())
+}
+
+fn flag(reader: &mut UserSliceReader) -> Result<bool> {
     let mut text = [0; 2];
     let written = reader.len();
     let text = text.get_mut(..written).ok_or(EINVAL)?;
     reader.read_slice(text)?;
-    let on = match text.trim_ascii() {
-        b"0" => false,
-        b"1" => true,
-        _ => return Err(EINVAL),
-    };
-    device.set_load(on);
-    Ok(())
+    match text.trim_ascii() {
+        b"0" => Ok(false),
+        b"1" => Ok(true),
+        _ => Err(EINVAL),
+    }
 }
 
 /// The name of a mistake, as it comes from `echo`.

@@ -27,6 +27,7 @@ use crate::errno::errno;
 use crate::gate::Gate;
 use crate::glue::{Enabled, Interrupts, Registration};
 use crate::holders::Holding;
+use crate::linger::Linger;
 use crate::link::Link;
 use crate::load::Load;
 use crate::memory::Memory;
@@ -95,6 +96,7 @@ pub(crate) struct Device {
     /// Contexts of the hardware for clients. The first ones are the driver's own: one for each ring.
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) last_ends: LastEnds,
+    pub(crate) linger: Linger,
     #[pin]
     pub(crate) load: Load,
     /// Reason of the loss, as it was first reported.
@@ -146,6 +148,7 @@ impl Device {
             try_pin_init!(Self {
                 engine,
                 numbers,
+                linger: Linger::new(),
                 last_ends: LastEnds::new(Driven::rings(&info))?,
                 memory,
                 gate,

@@ -88,6 +88,7 @@ impl Hardware for Device {
     }
 
     fn let_go(self: &Arc<Self>, ring: RingIndex, queue: QueueId, kept: &Arc<Job>, last_look: bool) -> LetGo {
+        let Ok(_section) = self.gate.enter() else { return LetGo::Cannot };
         self.rings.lock().let_go(&self.link, ring.0, queue, kept, last_look)
     }
 

@@ -16,6 +16,7 @@ pub(crate) fn make(device: &Arc<Device>, name: &[u8]) -> Result {
         b"fence" => in_section(device, Mistake::Fence),
         b"reservation" => in_section(device, Mistake::Reservation),
         b"modeset" => in_section(device, Mistake::Modeset),
+        b"user_memory" => in_section(device, Mistake::UserMemory),
         b"registers" => outside(device),
         b"sleep" => sleeps(device),
         _ => Err(EINVAL),

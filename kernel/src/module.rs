@@ -56,6 +56,7 @@ mod health;
 mod holders;
 mod interrupt;
 mod job;
+mod linger;
 mod link;
 mod load;
 mod memory;

@@ -13,7 +13,7 @@ use kernel::{
         Arc, SpinLock,
     },
 };
-use lifeboat_core::share::Share;
+use lifeboat_core::{sched::QueueError, share::Share};
 use lifeboat_driver::gpu::ContextId;
 
 /// The contexts of one device that clients share.
@@ -52,14 +52,14 @@ impl Numbers {
         self.all.len()
     }
 
-    /// Takes one. ENOSPC if there is none, EDQUOT if the holder has its share (SCHED-9).
-    pub(crate) fn take(self: &Arc<Self>, holder: &Arc<Holder>) -> Result<Number> {
+    /// Takes one. [`QueueError::Full`] if there is none, [`QueueError::OverShare`] if the holder has its share (SCHED-9).
+    pub(crate) fn take(self: &Arc<Self>, holder: &Arc<Holder>) -> Result<Number, QueueError> {
         let mut free = self.free.lock();
         // Taken under the lock; given back at any time, which only makes room.
         if !self.share.admits(holder.0.load(Relaxed)) {
-            return Err(EDQUOT);
+            return Err(QueueError::OverShare);
         }
-        let number = free.pop().ok_or(ENOSPC)?;
+        let number = free.pop().ok_or(QueueError::Full)?;
         holder.0.fetch_add(1, Relaxed);
         Ok(Number { id: ContextId(number), numbers: self.clone(), holder: holder.clone() })
     }

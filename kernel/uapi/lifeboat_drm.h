@@ -63,7 +63,7 @@ struct drm_lifeboat_info {
 
 /*
  * Creates a context: an address space, and a blame domain (its jobs are held responsible together).
- * Class: Device. ENOSPC if all contexts are in use, EDQUOT if this file has its share.
+ * Class: Device. ENOMEM if all contexts are in use, EDQUOT if this file has its share.
  */
 struct drm_lifeboat_context_create {
 	/* in: must be 0 */
@@ -117,7 +117,9 @@ struct drm_lifeboat_context_status {
 
 /* Memory of the device instead of the host's. */
 #define DRM_LIFEBOAT_BUFFER_VRAM	(1 << 0)
-/* Pages of the caller, at `address`. The buffer cannot be exported. */
+/*
+ * Pages of the caller, at `address`, until it unmaps or replaces them. The buffer cannot be exported.
+ */
 #define DRM_LIFEBOAT_BUFFER_USER	(1 << 1)
 /* With BUFFER_USER: the device only reads. */
 #define DRM_LIFEBOAT_BUFFER_READ_ONLY	(1 << 2)
@@ -175,7 +177,7 @@ struct drm_lifeboat_buffer_wait {
 /* The contents are not needed: they may be given up while memory is short. */
 #define DRM_LIFEBOAT_DONT_NEED		1
 
-/* Says whether the contents of a buffer are needed. Class: Always. ENOENT if there is none. */
+/* Says whether the contents of a buffer are needed. Class: Always. ENOENT if there is none; ENOMEM. */
 struct drm_lifeboat_buffer_advise {
 	/* in */
 	__u32 handle;
@@ -194,8 +196,8 @@ struct drm_lifeboat_buffer_advise {
  * Maps a part of a buffer into a context. Offset, size and address are multiples of the page; the
  * addresses must be free. Class: Device. ENOENT if there is no such context or buffer; EINVAL for a
  * range that is not the buffer's or not the device's; EEXIST if an address is taken; ENOSPC if the
- * context has too few segments left; EFAULT if the caller has unmapped memory of
- * DRM_LIFEBOAT_BUFFER_USER.
+ * context has too few segments left; EFAULT if the caller has unmapped or replaced memory of
+ * DRM_LIFEBOAT_BUFFER_USER; ENOMEM; EINTR if the caller is being killed.
  */
 struct drm_lifeboat_map {
 	/* in */

@@ -25,6 +25,8 @@ pub enum Command {
     Setup(SetupArgs),
     /// Set up, build, and run tests
     Test(TestArgs),
+    /// Set up, build, and measure in one guest, beside what its kernel has: ratios and no verdicts
+    Bench(BenchArgs),
     /// A prompt in a guest with the GPU in its slot; Ctrl-A X ends it, Ctrl-A C is QEMU's monitor
     Shell(KernelArgs),
     /// Remove the folder, and nothing outside it
@@ -66,7 +68,7 @@ pub struct TestArgs {
     /// Which kernel.
     #[command(flatten)]
     pub kernel: KernelArgs,
-    /// Also write the report into this file
+    /// Also write the report into this file; with --list, the list
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// List the tests, what they show and which promises they prove
@@ -78,6 +80,23 @@ pub struct TestArgs {
     /// Keep logs and traces of tests that pass as well
     #[arg(long)]
     pub keep: bool,
+}
+
+/// What to measure, and where to put it.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Which kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// Rounds of calls and of jobs
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// Losses of an idle device, and as many of a busy one
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=30))]
+    pub losses: u32,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

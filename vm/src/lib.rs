@@ -10,5 +10,6 @@ pub mod pace;
 pub mod program;
 pub mod setup;
 pub mod shell;
+pub mod speed;
 pub mod suite;
 pub mod tests;

@@ -3,18 +3,20 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use lifeboat_vm::args::{Cli, Command, KernelArgs, SetupArgs, TestArgs};
+use lifeboat_vm::args::{BenchArgs, Cli, Command, KernelArgs, SetupArgs, TestArgs};
 use lifeboat_vm::host::process::Processes;
 use lifeboat_vm::setup::{self, Folder};
 use lifeboat_vm::shell;
+use lifeboat_vm::speed;
 use lifeboat_vm::suite::failure::Failure;
-use lifeboat_vm::suite::registry;
-use lifeboat_vm::suite::report::TestReport;
+use lifeboat_vm::suite::registry::{self, NotSelected};
+use lifeboat_vm::suite::report::{TestEntry, TestReport};
 use lifeboat_vm::suite::runner::{self, Options};
+use serde::Serialize;
 use thiserror::Error;
 
 /// Why there was nothing to run.
@@ -22,12 +24,14 @@ use thiserror::Error;
 enum Complaint {
     #[error(transparent)]
     Setup(#[from] setup::Error),
-    #[error("there is no test {0}; --list names them")]
-    NoSuchTest(String),
+    #[error(transparent)]
+    NotSelected(#[from] NotSelected),
     #[error("Ctrl-C cannot be handled: {0}")]
     Interrupts(#[from] ctrlc::Error),
     #[error(transparent)]
     Guest(#[from] Failure),
+    #[error("the figures cannot be written as JSON: {0}")]
+    Json(serde_json::Error),
     #[error("{path}: {error}", path = path.display())]
     Report { path: PathBuf, error: io::Error },
 }
@@ -37,7 +41,7 @@ impl Complaint {
         match self {
             // sysexits' EX_UNAVAILABLE; CI tells a skipped stage by it.
             Self::Setup(error) if error.is_unavailable() => ExitCode::from(69),
-            Self::NoSuchTest(_) => ExitCode::from(2),
+            Self::NotSelected(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -58,8 +62,9 @@ fn main() -> ExitCode {
 fn perform(command: Command) -> Result<bool, Complaint> {
     match command {
         Command::Setup(args) => set_up(&args)?,
-        Command::Test(args) if args.list => list(),
+        Command::Test(args) if args.list => list(&args)?,
         Command::Test(args) => return test(&args),
+        Command::Bench(args) => bench(&args)?,
         Command::Shell(args) => open_shell(args)?,
         Command::Clean => clean()?,
     }
@@ -89,16 +94,25 @@ fn clean() -> Result<(), Complaint> {
     Ok(())
 }
 
-fn list() {
-    for test in registry::all() {
+fn list(args: &TestArgs) -> Result<(), Complaint> {
+    let tests = registry::all();
+    for test in &tests {
         println!("{:<28} {} [{}]", test.name, test.shows, test.proves.join(" "));
     }
+    let listed: Vec<_> = tests.iter().map(TestEntry::new).collect();
+    args.json.as_deref().map_or(Ok(()), |path| write_json(path, &listed))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Complaint> {
+    let json = serde_json::to_string_pretty(value).map_err(io::Error::from);
+    let written = json.and_then(|json| fs::write(path, json + "\n"));
+    written.map_err(|error| Complaint::Report { path: path.to_owned(), error })
 }
 
 fn test(args: &TestArgs) -> Result<bool, Complaint> {
-    let tests = registry::select(&args.names).map_err(Complaint::NoSuchTest)?;
-    let folder = folder()?;
     let flavour = args.kernel.flavour();
+    let tests = registry::select(&args.names, flavour)?;
+    let folder = folder()?;
     setup::prepare(&folder, flavour)?;
     let environment = setup::environment(&folder, flavour)?;
     let processes = Processes::default();
@@ -106,12 +120,24 @@ fn test(args: &TestArgs) -> Result<bool, Complaint> {
     let options = Options { jobs: args.jobs, keep: args.keep };
     let report = runner::run(&tests, &environment, options, &processes, &|test: &TestReport| println!("{test}"));
     println!("{report}");
-    if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(&report).map_err(io::Error::from);
-        let written = json.and_then(|json| fs::write(path, json + "\n"));
-        written.map_err(|error| Complaint::Report { path: path.clone(), error })?;
-    }
+    args.json.as_deref().map_or(Ok(()), |path| write_json(path, &report))?;
     Ok(report.passed())
+}
+
+fn bench(args: &BenchArgs) -> Result<(), Complaint> {
+    let folder = folder()?;
+    let flavour = args.kernel.flavour();
+    setup::prepare(&folder, flavour)?;
+    let environment = setup::environment(&folder, flavour)?;
+    let processes = Processes::default();
+    interruptible(&processes)?;
+    let report = speed::run(&environment, speed::Rounds { calls: args.rounds, losses: args.losses }, &processes)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
 }
 
 fn open_shell(kernel: KernelArgs) -> Result<(), Complaint> {

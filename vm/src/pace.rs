@@ -17,6 +17,8 @@ pub const HOTPLUG: Duration = Duration::from_secs(40);
 pub const DRIVER: Duration = Duration::from_secs(30);
 /// Work that a program does until its device is lost: longer than any test needs until then.
 pub const WORK: Duration = Duration::from_secs(150);
+/// A scan of all memory for what nothing refers to. A second or two on an idle host.
+pub const SCAN: Duration = Duration::from_secs(30);
 /// QEMU to end, once told; the GPU's server likewise.
 pub const SHUTDOWN: Duration = Duration::from_secs(20);
 

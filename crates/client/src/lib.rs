@@ -25,5 +25,5 @@ pub use mapping::Mapping;
 pub use node::{Node, Plain, Version, Woken};
 pub use raw::RawError;
 pub use rustix::io::Errno;
-pub use sync_file::{merge, poll_sync_file, sync_file_status};
+pub use sync_file::{merge, poll_sync_file, sync_file_status, writers_of_buffer};
 pub use syncobj::WaitFor;

@@ -1,4 +1,5 @@
-//! Memory of a buffer in this process. The device, and other processes, may write it at any time.
+//! Memory of this process that a device, and other processes, may write at any time: a map of a buffer, or memory of the
+//! process's own that is lent to a device.
 #![allow(unsafe_code)]
 
 use std::os::fd::AsFd;
@@ -6,11 +7,15 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
+
+use lifeboat_uapi::{BUFFER_READ_ONLY, BUFFER_USER, BufferCreate, Request};
 
 use crate::Node;
+use crate::call::call;
 
 /// A map of a buffer. It outlives the node's file, the handle of the buffer, and the device: then it shows undefined data.
+/// Or [anonymous](Self::anonymous) memory, which outlives them as well.
 #[derive(Debug)]
 pub struct Mapping {
     start: NonNull<u8>,
@@ -43,9 +48,47 @@ impl Node {
         let start = NonNull::new(start.cast()).ok_or(Errno::FAULT)?;
         Ok(Mapping { start, length })
     }
+
+    /// Creates a buffer of memory of this process, which the device writes as well unless it is `read_only` to it. Unmapped
+    /// or [discarded](Mapping::discard), the memory is out of the device's reach, apart from that of jobs that are under way.
+    ///
+    /// # Errors
+    /// See [`BufferCreate`]; `EFAULT` for a map of a buffer.
+    pub fn create_user_buffer(&self, memory: &Mapping, read_only: bool) -> Result<BufferCreate, Errno> {
+        let mut request = BufferCreate {
+            size: memory.length as u64,
+            address: memory.start.as_ptr().expose_provenance() as u64,
+            flags: BUFFER_USER | if read_only { BUFFER_READ_ONLY } else { 0 },
+            ..Default::default()
+        };
+        // SAFETY: the kernel pins the pages at the address, which are mapped and accessed by atomics alone. When they are
+        // unmapped it does not follow the address any more.
+        unsafe { call(self.as_fd(), BufferCreate::NUMBER, &mut request)? };
+        Ok(request)
+    }
 }
 
 impl Mapping {
+    /// Zeroed memory of this process's own.
+    ///
+    /// # Errors
+    /// Those of `mmap`; `EINVAL` for a length of 0.
+    pub fn anonymous(length: usize) -> Result<Self, Errno> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the kernel chooses the address, so that nothing of ours is mapped over.
+        let start = unsafe { mmap_anonymous(std::ptr::null_mut(), length, access, MapFlags::PRIVATE)? };
+        Ok(Self { start: NonNull::new(start.cast()).ok_or(Errno::FAULT)?, length })
+    }
+
+    /// Discards what is there, as `MADV_DONTNEED` does: anonymous memory is zeroed, and its pages are others.
+    ///
+    /// # Errors
+    /// Those of `madvise`.
+    pub fn discard(&self) -> Result<(), Errno> {
+        // SAFETY: the memory stays mapped; that its contents change is what atomics allow.
+        unsafe { madvise(self.start.as_ptr().cast(), self.length, Advice::LinuxDontNeed) }
+    }
+
     /// Bytes.
     pub fn len(&self) -> usize {
         self.length

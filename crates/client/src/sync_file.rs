@@ -31,13 +31,21 @@ struct Merge {
     pad: u32,
 }
 
-#[allow(clippy::cast_possible_truncation)] // both sizes are small, and constants
-const fn number(command: u32, size: usize) -> u32 {
-    3 << 30 | (size as u32) << 16 | (b'>' as u32) << 8 | command
+/// As `struct dma_buf_export_sync_file` of the kernel's `dma-buf.h`.
+#[repr(C)]
+struct ExportSyncFile {
+    flags: u32,
+    fence: i32,
 }
 
-const MERGE: u32 = number(3, size_of::<Merge>());
-const FILE_INFO: u32 = number(4, size_of::<FileInfo>());
+#[allow(clippy::cast_possible_truncation)] // both sizes are small, and constants
+const fn number(kind: u8, command: u32, size: usize) -> u32 {
+    3 << 30 | (size as u32) << 16 | (kind as u32) << 8 | command
+}
+
+const MERGE: u32 = number(b'>', 3, size_of::<Merge>());
+const FILE_INFO: u32 = number(b'>', 4, size_of::<FileInfo>());
+const EXPORT_SYNC_FILE: u32 = number(b'b', 2, size_of::<ExportSyncFile>());
 
 /// The state of the fences behind a `sync_file`: 0 pending, 1 signalled, or the negative error.
 ///
@@ -58,6 +66,19 @@ pub fn merge(first: BorrowedFd<'_>, second: BorrowedFd<'_>) -> Result<OwnedFd, E
     let mut request = Merge { name: [0; 32], second: second.as_raw_fd(), fence: -1, flags: 0, pad: 0 };
     // SAFETY: the structure has no address.
     unsafe { call(first, MERGE, &mut request)? };
+    // SAFETY: the kernel has just made this descriptor, for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(request.fence) })
+}
+
+/// A `sync_file` that signals when nobody writes a buffer any more, of those who write it now.
+///
+/// # Errors
+/// `ENOTTY` if it is no buffer.
+pub fn writers_of_buffer(buffer: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    const READ: u32 = 1 << 0;
+    let mut request = ExportSyncFile { flags: READ, fence: -1 };
+    // SAFETY: the structure has no address.
+    unsafe { call(buffer, EXPORT_SYNC_FILE, &mut request)? };
     // SAFETY: the kernel has just made this descriptor, for us.
     Ok(unsafe { OwnedFd::from_raw_fd(request.fence) })
 }

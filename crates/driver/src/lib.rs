@@ -12,6 +12,7 @@
 //! | module | concept |
 //! |---|---|
 //! | `driver` | what a shell asks of a driver |
+//! | `report` | how far rings are |
 //! | `sequence` | procedures that wait, as steps |
 //! | `interrupts` | which interrupts a driver can use |
 //! | `io` | the hardware, lent for one section |
@@ -30,13 +31,15 @@ mod error;
 pub mod gpu;
 mod interrupts;
 mod io;
+mod report;
 mod ringless;
 mod sequence;
 
 pub use access::{IdRegister, Registers};
-pub use driver::{BarUse, Driver, Facts, Identity, PciId, Pending, Place, Progress, RingReport, RingShape};
+pub use driver::{BarUse, Driver, Facts, Identity, PciId, Place, RingShape};
 pub use error::{DriverError, Unproven};
 pub use interrupts::{ChosenInterrupts, InterruptUse};
 pub use io::{Io, Windows};
+pub use report::{Pending, Progress, RingReport};
 pub use ringless::{NoRing, Unavailable};
 pub use sequence::{Duty, Pace, Sequence, Step, Turn};

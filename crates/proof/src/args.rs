@@ -31,12 +31,14 @@ pub enum Command {
 }
 
 const CONFORMANCE_AFTER_HELP: &str = "\
-The promises are those of docs/conformance.md that are proven in the hosted stack. A test proves the promises that its name gives \
+The promises are those of docs/conformance.md that are proven in the hosted stack; with --kernel also those that are proven in a guest \
+(docs/vm.md says what that takes). A test proves the promises that its name gives \
 (CONTRIBUTING.md says how). The command runs in a checkout of Lifeboat and builds its tests first, which takes minutes if \
 nothing is built yet. Each test executable runs once, with all tests that are asked for; a test that did not run has not passed.
 
 --json prints one object: {\"rows\":[{\"id\",\"promise\",\"test\",\"result\",\"ms\",\"tests\":[{\"name\",\"target\",\"result\",\"ms\"}]}],\
-\"summary\":{..}}. A result is pass, fail or missing; test is the one that decides it, and ms what all tests of the promise took.
+\"summary\":{..}}. A result is pass, fail or missing; test is the one that decides it, and ms what all tests of the promise took. With --kernel a row \
+has the same of the guest's tests in \"kernel\", and of what is proven in one column alone nothing in the other.
 
 Exit codes: 0 every promise is kept; 1 one is not, or has no test, or a test fails, or the tests do not build; 2 an argument is not usable, or \
 there is no checkout here; 130 interrupted.";
@@ -57,6 +59,14 @@ pub struct ConformanceArgs {
     /// Show the promises and the names of their tests, and run none
     #[arg(long)]
     pub list: bool,
+
+    /// Also run the tests in the guest, and show what is kept in the kernel (column K) beside what is kept in a process (column H)
+    #[arg(long, conflicts_with = "all")]
+    pub kernel: bool,
+
+    /// With --kernel: boot the kernel with KASAN and lockdep, which alone shows what its checkers report
+    #[arg(long, requires = "kernel")]
+    pub debug_kernel: bool,
 
     /// Print one JSON object
     #[arg(long)]

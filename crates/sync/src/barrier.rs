@@ -120,3 +120,17 @@ mod kernel {
         super::light();
     }
 }
+
+#[cfg(all(test, target_os = "linux", not(any(loom, shuttle))))]
+mod tests {
+    use rustix::thread::{MembarrierQuery, membarrier_query};
+
+    use super::*;
+
+    #[test]
+    fn readers_execute_no_fence_where_the_kernel_has_membarrier() {
+        let forced = std::env::var_os("LIFEBOAT_SYNC_FENCES").is_some_and(|value| value != "0");
+        let offered = membarrier_query().contains(MembarrierQuery::PRIVATE_EXPEDITED);
+        assert_eq!(Mode::current() == Mode::Membarrier, offered && !forced);
+    }
+}

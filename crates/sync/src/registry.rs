@@ -159,3 +159,69 @@ impl Registry {
         });
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+
+    const KEY: u64 = 7;
+
+    /// Slots that the next scan includes, and free ones.
+    fn listed_and_free(registry: &Registry) -> (usize, usize) {
+        let slots = lock(&registry.slots);
+        (slots.listed.len(), slots.free.len())
+    }
+
+    fn open(registry: &Registry, key: u64) -> usize {
+        let mut open = Vec::new();
+        registry.look(key, &mut open);
+        open.len()
+    }
+
+    #[test]
+    fn an_idle_slot_naps_after_one_scan_and_is_left_out_after_two() {
+        let registry = Registry::new();
+        let slot = registry.take();
+        assert_eq!((slot.state.load(Relaxed), listed_and_free(&registry)), (registry.bits(), (0, 0)));
+        for _ in 0..2 {
+            registry.wake(slot);
+            assert_eq!((slot.state.load(Relaxed), slot.listed.load(Relaxed)), (registry.bits() | state::AWAKE, 1));
+            assert_eq!(listed_and_free(&registry), (1, 0));
+        }
+        for listed in [1, 0] {
+            assert_eq!(open(&registry, KEY), 0);
+            assert_eq!((slot.state.load(Relaxed), slot.listed.load(Relaxed)), (registry.bits(), listed));
+            assert_eq!(listed_and_free(&registry), (listed as usize, 0), "its reader may enter again");
+        }
+    }
+
+    #[test]
+    fn gate_4_a_slot_with_a_section_stays_awake_and_is_found_by_its_key() {
+        let registry = Registry::new();
+        let slot = registry.lend();
+        registry.wake(slot);
+        slot.places[0].set(KEY, Location::caller());
+        for _ in 0..3 {
+            assert_eq!((open(&registry, KEY), open(&registry, KEY + 1), registry.all().len()), (1, 0, 1));
+            assert_eq!(slot.state.load(Relaxed), registry.bits() | state::AWAKE | state::LENT | state::SLOW);
+        }
+    }
+
+    #[test]
+    fn gate_7_the_section_of_a_reader_that_has_ended_is_reported_until_it_ends() {
+        let registry = Registry::new();
+        let slot = registry.take();
+        registry.wake(slot);
+        slot.places[0].set(KEY, Location::caller());
+        registry.give_back(slot);
+        assert_eq!((open(&registry, KEY), listed_and_free(&registry)), (1, (1, 0)));
+        slot.places[0].clear();
+        // A reader that enters late may still use the slot that naps.
+        assert_eq!((open(&registry, KEY), listed_and_free(&registry)), (0, (1, 0)));
+        assert_eq!((open(&registry, KEY), listed_and_free(&registry)), (0, (0, 1)));
+        assert_eq!(slot.state.load(Relaxed), 0);
+        assert!(std::ptr::eq(slot, registry.take()));
+    }
+}

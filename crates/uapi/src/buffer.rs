@@ -4,7 +4,7 @@ use crate::{Direction, Request};
 
 /// Memory of the device instead of the host's.
 pub const BUFFER_VRAM: u32 = 1 << 0;
-/// Pages of the caller. The buffer cannot be exported.
+/// Pages of the caller, until it unmaps or replaces them. The buffer cannot be exported.
 pub const BUFFER_USER: u32 = 1 << 1;
 /// With [`BUFFER_USER`]: the device only reads.
 pub const BUFFER_READ_ONLY: u32 = 1 << 2;
@@ -88,7 +88,7 @@ pub const DONT_NEED: u32 = 1;
 /// Says whether the contents of a buffer are needed. Class: Always.
 ///
 /// # Errors
-/// `ENOENT` if there is no such buffer.
+/// `ENOENT` if there is no such buffer, `ENOMEM`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -5,7 +5,7 @@ use crate::{Direction, Request};
 /// Creates a context. Its jobs are held responsible together. Class: Device.
 ///
 /// # Errors
-/// `ENOSPC` if all contexts of the hardware are in use, `EDQUOT` if this file has its share.
+/// `ENOMEM` if all contexts of the hardware are in use, `EDQUOT` if this file has its share.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -7,7 +7,7 @@ use kernel::{
     prelude::*,
     sync::{Arc, Mutex},
 };
-use lifeboat_core::sched::{ContextId, JobSpec, Priority, QueueId, ResetStats};
+use lifeboat_core::sched::{ContextId, JobSpec, Priority, QueueError, QueueId, ResetStats};
 use lifeboat_driver::{gpu::Gpu, Driver};
 use lifeboat_jobqueue::{Fence, Scheduler, Timeline, Unsignalled};
 
@@ -63,7 +63,8 @@ impl Context {
         let space = Space::new(&device.memory, number, usage)?;
         let engine = device.engine.clone();
         // The engine has a context for each of the hardware, and `space` has one of these.
-        let id = engine.open_context(*module_parameters::guilty_limit.value_ref()).ok_or(ENOSPC)?;
+        let id = engine.open_context(*module_parameters::guilty_limit.value_ref());
+        let id = id.ok_or(QueueError::Full).map_err(from_core)?;
         let scheduled = Scheduled { engine: engine.clone(), id, queues: KVec::new() };
         let state = State { scheduled: Some(scheduled), history };
         Arc::pin_init(
@@ -98,6 +99,7 @@ impl Context {
         done: impl FnOnce(R, &Fence),
     ) -> Result {
         let Submission { ring, priority, spec, after, commands } = submission;
+        self.space.table().verify()?;
         let job = Job::new(Used::new(&self.space)?, commands)?;
         let spec = JobSpec { cost: Driven::cost(job.work()), ..spec };
         // Numbers are given in the order of the commits.

@@ -24,6 +24,7 @@ use kernel::{
 };
 
 use crate::device::Device;
+use crate::errno::from_core;
 use crate::numbers::Holder;
 use crate::usage::Usage;
 
@@ -53,10 +54,11 @@ impl Client {
         })
     }
 
-    /// Opens a context. Returns its number in this file. ENOSPC if all contexts of the device are in
+    /// Opens a context. Returns its number in this file. ENOMEM if all contexts of the device are in
     /// use, EDQUOT if this file has its share.
     pub(crate) fn open_context(&self, device: &Arc<Device>) -> Result<u32> {
-        let context = Context::new(device, device.numbers.take(&self.holder)?, self.usage.clone())?;
+        let number = device.numbers.take(&self.holder).map_err(from_core)?;
+        let context = Context::new(device, number, self.usage.clone())?;
         let mut contexts = self.contexts.lock();
         let number = contexts.unused_number();
         contexts.open.push((number, context), GFP_KERNEL)?;

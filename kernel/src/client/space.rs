@@ -2,6 +2,11 @@
 
 //! The address space of a context, which its jobs hold, too: the buffers that they may reach stay, and
 //! the hardware's context means nobody else's memory, until the hardware is done with them (SCHED-2).
+//!
+//! A close cancels what no ring has been given; then the table is emptied, at once if no ring has a job
+//! of the context. Jobs in a ring run to their end first, within their limits: without the table they
+//! would fault, a device that only a reset of the ring leads on from a fault would be reset, and the
+//! other contexts' jobs in the ring would end with it.
 
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_driver::gpu::ContextId;

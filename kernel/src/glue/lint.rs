@@ -3,8 +3,9 @@
 //! What lockdep is told of the gate. Nothing happens in a kernel without lockdep.
 //!
 //! The kernel's own annotations do not report the mistakes that a gate invites: SRCU's section is tied neither to fences nor to modeset
-//! locks. So the gate has a class of its own. Lockdep is shown once, when the module is loaded, that the gate lies inside of modeset
-//! locks; the first section that takes one closes a circle, and is reported with both places, without a deadlock. A wait for a fence is
+//! locks, nor to user memory, whose pages may never come. So the gate has a class of its own. Lockdep is shown once, when the module is
+//! loaded, that the gate lies inside of modeset locks and of the lock of an address space; the first section that takes one of them,
+//! or copies user memory, closes a circle, and is reported with both places, without a deadlock. A wait for a fence is
 //! seen by the kernel's tracepoint of such waits. It cannot be told as an order: memory reclaim may wait for fences, so lockdep
 //! would report every allocation in a section.
 
@@ -96,6 +97,8 @@ pub(crate) enum Mistake {
     Reservation,
     /// A modeset lock.
     Modeset,
+    /// A copy of user memory.
+    UserMemory,
 }
 
 /// Makes it, in a kernel with lockdep.
@@ -104,5 +107,6 @@ pub(crate) fn make(mistake: Mistake) {
         Mistake::Fence => tell!(lifeboat_shim_mistake_fence),
         Mistake::Reservation => tell!(lifeboat_shim_mistake_reservation),
         Mistake::Modeset => tell!(lifeboat_shim_mistake_modeset),
+        Mistake::UserMemory => tell!(lifeboat_shim_mistake_user_memory),
     }
 }

@@ -101,9 +101,9 @@ unsafe extern "C" fn fault<T: Content>(fault: *mut bindings::vm_fault) -> bindin
     let insert = |Frame(frame)| unsafe { bindings::vmf_insert_pfn(vma, address, frame) };
     match object.with_frame(page, insert) {
         Ok(inserted) => inserted,
-        Err(error) if error == ENOMEM => bindings::vm_fault_reason_VM_FAULT_OOM,
         // The thread is being killed: it does not come back to the address.
         Err(error) if error == EINTR => bindings::vm_fault_reason_VM_FAULT_NOPAGE,
+        // Also without memory: VM_FAULT_OOM would repeat the fault for ever, since nobody is killed for the allocation.
         Err(_) => bindings::vm_fault_reason_VM_FAULT_SIGBUS,
     }
 }

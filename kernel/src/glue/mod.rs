@@ -45,7 +45,7 @@ pub(crate) use lifeboat_jobqueue::{disable, disable_delayed, OwnedQueue};
 pub(crate) use notifier::{Notifier, Watch};
 pub(crate) use pages::{Frame, Pages};
 pub(crate) use prime::{Attached, DmaBuf, SgTable};
-pub(crate) use reach::{Reach, Reached, Stretch};
+pub(crate) use reach::{PageList, Reach, Reached, Stretch};
 pub(crate) use registry::{registered, Registered};
 pub(crate) use reserved::Reserved;
 pub(crate) use shrinker::{Shrink, Shrinker};

@@ -23,4 +23,14 @@ impl<W: Watch> Notifier<W> {
     pub(crate) fn watch(&self) -> &W {
         &self.0
     }
+
+    /// There is no change.
+    pub(crate) fn settle(&self) -> usize {
+        0
+    }
+
+    /// There is no change.
+    pub(crate) fn is_unchanged_since(&self, _: usize) -> bool {
+        true
+    }
 }

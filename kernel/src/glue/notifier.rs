@@ -54,6 +54,22 @@ impl<W: Watch> Notifier<W> {
     pub(crate) fn watch(&self) -> &W {
         &self.0.watch
     }
+
+    /// A moment at which no change of the range is under way, after a wait for one that is. A change that comes later, and may
+    /// put other pages in the place of those that are found from now on, makes that
+    /// [`is_unchanged_since`](Self::is_unchanged_since) says so. Call it with no lock held.
+    pub(crate) fn settle(&self) -> usize {
+        // SAFETY: the notifier was inserted by `new`.
+        unsafe { bindings::mmu_interval_read_begin(self.0.raw.get()) as usize }
+    }
+
+    /// Whether no page of the range may have been replaced since a moment.
+    pub(crate) fn is_unchanged_since(&self, moment: usize) -> bool {
+        // SAFETY: the field lives as long as the notifier, and is read and written in one piece. A change that has returned to
+        // the program is seen by what the program does then; of one that is under way either answer is right.
+        let sequence = unsafe { (&raw const (*self.0.raw.get()).invalidate_seq).read_volatile() };
+        sequence as usize == moment
+    }
 }
 
 impl<W: Watch> Drop for Notifier<W> {
@@ -72,11 +88,22 @@ unsafe extern "C" fn invalidate<W: Watch>(
     let (watch, event, flags) = unsafe { (&(*notifier.cast::<Inner<W>>()).watch, (*range).event, (*range).flags) };
     let is_end = event == bindings::mmu_notifier_event_MMU_NOTIFY_UNMAP
         || event == bindings::mmu_notifier_event_MMU_NOTIFY_RELEASE;
-    // What else happens to pinned pages leaves them where they are.
     if is_end && !watch.unmapped(flags & bindings::MMU_NOTIFIER_RANGE_BLOCKABLE != 0) {
         return false;
     }
-    // SAFETY: the kernel asks for it, and reads it as it is written: in one piece.
-    unsafe { (&raw mut (*notifier).invalidate_seq).write_volatile(sequence) };
+    if !leaves_pages(event) {
+        // SAFETY: the kernel asks for it, and reads it as it is written: in one piece.
+        unsafe { (&raw mut (*notifier).invalidate_seq).write_volatile(sequence) };
+    }
     true
+}
+
+/// Whether an event leaves the pages where they are, whatever it does to the rights to them.
+fn leaves_pages(event: bindings::mmu_notifier_event) -> bool {
+    matches!(
+        event,
+        bindings::mmu_notifier_event_MMU_NOTIFY_PROTECTION_VMA
+            | bindings::mmu_notifier_event_MMU_NOTIFY_PROTECTION_PAGE
+            | bindings::mmu_notifier_event_MMU_NOTIFY_SOFT_DIRTY
+    )
 }

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use kernel::{
     bindings,
     error::to_result,
-    ffi::{c_int, c_ulong},
+    ffi::{c_int, c_uint, c_ulong},
     mm::Mm,
     page::PAGE_SIZE,
     prelude::*,
@@ -18,6 +18,9 @@ use super::shim;
 
 /// The largest power of two of pages that is asked for in one piece: larger ones are not to be had.
 const MOST_ORDER: u32 = 10;
+
+/// Pages that are compared in one piece: as many pointers as the stack has room for.
+const AT_ONCE: usize = 64;
 
 const RETRY_MAYFAIL: bindings::gfp_t = 1 << bindings::___GFP_RETRY_MAYFAIL_BIT;
 const NORETRY: bindings::gfp_t = 1 << bindings::___GFP_NORETRY_BIT;
@@ -105,13 +108,13 @@ impl Pages {
             return Err(ENOMEM);
         };
         let mut pages = Self { pages: all, origin: Origin::Pinned { of: of.into(), writable } };
-        let flags = bindings::FOLL_LONGTERM | if writable { bindings::FOLL_WRITE } else { 0 };
         while pages.pages.len() < count {
             let (done, room) = (pages.pages.len(), pages.pages.spare_capacity_mut());
             let asked = c_int::try_from((count - done).min(room.len())).unwrap_or(c_int::MAX);
             let start = (address + done * PAGE_SIZE) as c_ulong;
             // SAFETY: there is room for so many pointers, which are not null.
-            let pinned = unsafe { bindings::pin_user_pages_fast(start, asked, flags, room.as_mut_ptr().cast()) };
+            let pinned =
+                unsafe { bindings::pin_user_pages_fast(start, asked, pin_flags(writable), room.as_mut_ptr().cast()) };
             if pinned <= 0 {
                 // The drop of `pages` unpins what was pinned; the rest is taken off the count here.
                 // SAFETY: as above.
@@ -122,6 +125,45 @@ impl Pages {
             unsafe { pages.pages.inc_len(pinned as usize) };
         }
         Ok(pages)
+    }
+
+    /// Whether pinned pages are still what their program has from `address` on. `false` if it has ended. Call it with no lock
+    /// held. ENOMEM, EINTR.
+    pub(crate) fn is_still_at(&self, address: usize) -> Result<bool> {
+        let Origin::Pinned { of, writable } = &self.origin else { return Ok(false) };
+        let Some(space) = of.mmget_not_zero() else { return Ok(false) };
+        let mut found = [core::ptr::null_mut(); AT_ONCE];
+        let mut done = 0;
+        while done < self.len() {
+            let asked = AT_ONCE.min(self.len() - done);
+            let start = (address + done * PAGE_SIZE) as c_ulong;
+            let locked = space.mmap_read_lock();
+            // SAFETY: the address space is locked, and there is room for so many pointers.
+            let pinned = unsafe {
+                bindings::pin_user_pages_remote(
+                    space.as_raw(),
+                    start,
+                    asked as c_ulong,
+                    pin_flags(*writable),
+                    found.as_mut_ptr(),
+                    core::ptr::null_mut(),
+                )
+            };
+            drop(locked);
+            let pinned = match pinned {
+                pinned if pinned > 0 => pinned as usize,
+                pinned if pinned == 0 || pinned as c_int == EFAULT.to_errno() => return Ok(false),
+                error => return Err(Error::from_errno(error as c_int)),
+            };
+            let same = found.iter().zip(&self.pages[done..]).take(pinned).all(|(found, page)| *found == page.as_ptr());
+            // SAFETY: so many were pinned a moment ago.
+            unsafe { bindings::unpin_user_pages(found.as_mut_ptr(), pinned as c_ulong) };
+            if !same {
+                return Ok(false);
+            }
+            done += pinned;
+        }
+        Ok(true)
     }
 
     /// Whether a device may write to them.
@@ -149,6 +191,11 @@ impl Pages {
         // `NonNull` has the layout of a pointer.
         self.pages.as_ptr().cast_mut().cast()
     }
+}
+
+/// How a program's pages are pinned: for longer than a call.
+fn pin_flags(writable: bool) -> c_uint {
+    bindings::FOLL_LONGTERM | if writable { bindings::FOLL_WRITE } else { 0 }
 }
 
 /// Pages of memory that the kernel manages, taken or not.

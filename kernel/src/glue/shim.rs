@@ -76,4 +76,5 @@ extern "C" {
     pub(super) fn lifeboat_shim_mistake_fence();
     pub(super) fn lifeboat_shim_mistake_reservation();
     pub(super) fn lifeboat_shim_mistake_modeset();
+    pub(super) fn lifeboat_shim_mistake_user_memory();
 }

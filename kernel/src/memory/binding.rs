@@ -13,13 +13,15 @@ use kernel::{
 use lifeboat_driver::gpu::Vram;
 use lifeboat_pci::Iova;
 
-use crate::glue::{Aperture, Reach, Stretch};
+use crate::glue::{Aperture, PageList, Pages, Reach, Stretch};
 
 /// The place of what is lent, which is empty once the binding has ended.
 #[pin_data]
 pub(crate) struct Lending {
     #[pin]
     lent: Mutex<Option<Lent>>,
+    /// The most bytes of an entry in a list for the device.
+    longest: usize,
 }
 
 /// What is lent.
@@ -53,16 +55,20 @@ impl Lending {
                 None => None,
             };
             let aperture = aperture.map(|aperture| Arc::new(aperture, GFP_KERNEL)).transpose()?;
-            let lent = Lent {
-                reach: Arc::new(Reach::new(function.as_ref()), GFP_KERNEL)?,
-                aperture,
-                borrowers: RBTree::new(),
-            };
-            Ok(try_pin_init!(Self { lent <- new_mutex!(Some(lent), "lifeboat::lent") }? Error))
+            let reach = Arc::new(Reach::new(function.as_ref()), GFP_KERNEL)?;
+            let longest = reach.longest();
+            let lent = Lent { reach, aperture, borrowers: RBTree::new() };
+            Ok(try_pin_init!(Self { lent <- new_mutex!(Some(lent), "lifeboat::lent"), longest }? Error))
         })
     }
 
-    /// Lends something, and takes a note of the borrower. ENODEV once the binding has ended.
+    /// A list of pages that can be lent.
+    pub(super) fn list(&self, pages: &Arc<Pages>) -> Result<PageList> {
+        PageList::new(pages, self.longest)
+    }
+
+    /// Lends something, and takes a note of the borrower. The end of the binding waits until `lend` has returned: it should
+    /// allocate nothing. ENODEV once the binding has ended.
     pub(super) fn lend<T>(&self, note: Note, lend: impl FnOnce(&Lent) -> Result<T>) -> Result<T> {
         let mut place = self.lent.lock();
         let lent = (*place).as_mut().ok_or(ENODEV)?;
@@ -94,31 +100,40 @@ impl Lending {
     }
 }
 
-/// Memory as the device reaches it, in as few contiguous stretches as there are.
+/// A part of a buffer's memory as the device reaches it, in as few contiguous stretches as there are.
 pub(crate) struct Stretches(KVec<Stretch>);
 
 impl Stretches {
-    pub(super) fn of(all: impl Iterator<Item = Stretch>) -> Result<Self> {
-        let mut stretches = KVec::<Stretch>::new();
-        for next in all {
-            match stretches.last_mut() {
-                Some(last) if last.iova.0 + last.bytes == next.iova.0 => last.bytes += next.bytes,
-                _ => stretches.push(next, GFP_KERNEL)?,
-            }
-        }
-        Ok(Self(stretches))
+    /// Room for as many stretches as any context has segments, and none yet.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self(KVec::with_capacity(u8::MAX.into(), GFP_KERNEL)?))
     }
 
-    /// A part of it.
-    pub(crate) fn part(&self, offset: u64, bytes: u64) -> impl Iterator<Item = Stretch> + '_ {
-        let mut skip = offset;
-        let mut left = bytes;
-        self.0.iter().filter_map(move |stretch| {
+    /// The part of the memory that is in `all`. Allocates nothing, so that it can be called under a lock that the end of the
+    /// binding waits for. ENOSPC for more stretches than there is room for.
+    pub(super) fn part(mut self, all: impl Iterator<Item = Stretch>, offset: u64, bytes: u64) -> Result<Self> {
+        let (mut skip, mut left) = (offset, bytes);
+        for stretch in all {
             let skipped = skip.min(stretch.bytes);
             skip -= skipped;
             let bytes = (stretch.bytes - skipped).min(left);
             left -= bytes;
-            (bytes > 0).then(|| Stretch { iova: Iova(stretch.iova.0 + skipped), bytes })
-        })
+            if bytes == 0 {
+                continue;
+            }
+            let next = Stretch { iova: Iova(stretch.iova.0 + skipped), bytes };
+            match self.0.last_mut() {
+                Some(last) if last.iova.0 + last.bytes == next.iova.0 => last.bytes += next.bytes,
+                _ => self.0.push_within_capacity(next).map_err(|_| ENOSPC)?,
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Stretch> + '_ {
+        self.0.iter().copied()
     }
 }

@@ -3,6 +3,7 @@
 //! A buffer: memory for jobs, in host memory or on the device.
 
 use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
+use lifeboat_core::class::Presence;
 use lifeboat_driver::gpu::Gpu;
 
 use super::{binding::Stretches, host::Host, imported::Imported, user::User, vram::Vram, Memory};
@@ -27,7 +28,7 @@ pub(crate) enum Placement {
     Vram,
 }
 
-/// Memory, as the device reaches it.
+/// A part of a buffer, as the device reaches it.
 pub(super) enum Target {
     /// Host memory, which may be in several stretches.
     Host(Stretches),
@@ -63,8 +64,9 @@ impl Buffer {
             Placement::Vram => Place::Vram(video_memory(memory, bytes)?),
             Placement::Host | Placement::Lazy => {
                 let host = Host::new(usize::try_from(bytes)? / PAGE_SIZE)?;
-                if placement == Placement::Host {
-                    host.allocate()?;
+                match placement {
+                    Placement::Host => host.allocate()?,
+                    _ => host.set_dummy_aside()?,
                 }
                 Place::Host(host)
             }
@@ -106,13 +108,15 @@ impl Buffer {
         self.bytes as u64
     }
 
-    /// The memory as the device reaches it from now on, until the binding ends. Call it in a section of the gate, after
-    /// [`Buffer::begin_use`].
-    pub(super) fn target(&self) -> Result<Target> {
+    /// A part of the memory as the device reaches it from now on, until the binding ends. Call it after
+    /// [`Buffer::begin_use`], and in no section of the gate: an unplug must not wait for an allocation. ENODEV once the
+    /// binding has ended, ENOSPC for more stretches than any context has segments, ENOMEM, EINTR.
+    pub(super) fn target(&self, offset: u64, bytes: u64) -> Result<Target> {
+        let lending = &self.memory.lending;
         match &self.place {
-            Place::Host(host) | Place::User(User { host, .. }) => host.reach(&self.memory.lending).map(Target::Host),
-            Place::Imported(imported) => imported.reach().map(Target::Host),
-            Place::Vram(vram) => Ok(Target::Vram(vram.offset())),
+            Place::Host(host) | Place::User(User { host, .. }) => host.reach(lending, offset, bytes).map(Target::Host),
+            Place::Imported(imported) => imported.reach(offset, bytes).map(Target::Host),
+            Place::Vram(vram) => Ok(Target::Vram(vram.offset() + offset)),
         }
     }
 
@@ -134,9 +138,23 @@ impl Buffer {
         !matches!(&self.place, Place::User(user) if !user.writable)
     }
 
-    /// Whether it is no longer to be mapped: its program has unmapped its pages.
+    /// Whether it is no longer to be mapped: its pages are its program's no more.
     pub(super) fn is_revoked(&self) -> bool {
-        matches!(&self.place, Place::User(user) if user.is_unmapped())
+        matches!(&self.place, Place::User(user) if user.is_revoked())
+    }
+
+    /// Whether its program may have replaced its pages: [`Buffer::verify`] looks.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(&self.place, Place::User(user) if user.is_in_doubt())
+    }
+
+    /// Revokes it if its program has replaced its pages. Call it with no lock held, and in no section of the gate. EFAULT if
+    /// it is revoked.
+    pub(super) fn verify(&self) -> Result {
+        match &self.place {
+            Place::User(user) => user.verify(),
+            _ => Ok(()),
+        }
     }
 
     /// What tables are [gone through](super::Tables::revoke) for.
@@ -188,14 +206,15 @@ impl Content for Buffer {
         }
     }
 
-    /// The buffer's frame, or, once the device is lost, the one that takes the place of all its video memory. Whoever ends
-    /// the binding waits until `insert` has returned.
+    /// The buffer's frame, or, once the device is lost, the one that takes the place of all its video memory, or of host
+    /// memory that is not to be had. Whoever ends the binding waits until `insert` has returned. ENOMEM for host memory that
+    /// is not to be had while the device is there: to show anything else would be to lose what is written.
     fn with_frame<T>(&self, page: usize, insert: impl FnOnce(Frame) -> T) -> Result<T> {
         if page >= self.bytes / PAGE_SIZE {
             return Err(EINVAL);
         }
         match &self.place {
-            Place::Host(host) => host.with_frame(page, insert),
+            Place::Host(host) => host.with_frame(page, || self.memory.gate.presence() != Presence::Live, insert),
             Place::Vram(vram) => match self.memory.gate.enter() {
                 Ok(_section) => Ok(insert(vram.frame(page))),
                 Err(_) => vram.dummy().map(insert),

@@ -22,6 +22,9 @@ pub(crate) struct Host {
     count: usize,
     #[pin]
     state: Mutex<State>,
+    /// The device's way to the pages. The end of the binding waits for the lock, so nothing is allocated under it.
+    #[pin]
+    reached: Mutex<Option<Reached>>,
     /// Bytes that are allocated.
     resident: Atomic<usize>,
     /// Those who use the pages and would not find them again: mappings of contexts, jobs, other devices.
@@ -32,9 +35,10 @@ pub(crate) struct Host {
 
 #[derive(Default)]
 struct State {
-    /// Dropped first: it is a way to the pages.
-    reached: Option<Reached>,
     pages: Option<Arc<Pages>>,
+    /// A page that users see in every place if the device is lost and the pages are not to be had: a touch of their maps
+    /// completes all the same (MAP-1). It is this buffer's own, since what they write there is only for those who share it.
+    dummy: Option<Pages>,
     /// The contents have been given up, and nobody was told yet.
     given_up: bool,
 }
@@ -42,23 +46,11 @@ struct State {
 impl Host {
     /// So many pages, which are allocated at the first use.
     pub(super) fn new(count: usize) -> Result<Arc<Self>> {
-        Self::of(count, State::default())
-    }
-
-    /// Pages that are there.
-    pub(super) fn with(pages: Pages) -> Result<Arc<Self>> {
-        let count = pages.len();
-        let pages = Some(Arc::new(pages, GFP_KERNEL)?);
-        Self::of(count, State { pages, ..State::default() })
-    }
-
-    fn of(count: usize, state: State) -> Result<Arc<Self>> {
-        let resident = Atomic::new(state.pages.as_ref().map_or(0, |pages| pages.bytes()));
-        let state = new_mutex!(state, "lifeboat::host");
         let init = pin_init!(Self {
             count,
-            state <- state,
-            resident,
+            state <- new_mutex!(State::default(), "lifeboat::host"),
+            reached <- new_mutex!(None, "lifeboat::reached"),
+            resident: Atomic::new(0),
             uses: Atomic::new(0),
             spare: Atomic::new(false),
         });
@@ -79,11 +71,46 @@ impl Host {
         self.pages(&mut self.state.lock()).map(drop)
     }
 
-    /// Calls `insert` with the frame of a page. The page stays what it is until then.
-    pub(super) fn with_frame<T>(&self, page: usize, insert: impl FnOnce(Frame) -> T) -> Result<T> {
+    /// Takes pages that are there, before anybody knows the buffer.
+    pub(super) fn set_pages(&self, pages: Pages) -> Result {
+        let pages = Arc::new(pages, GFP_KERNEL)?;
+        self.resident.store(pages.bytes(), Release);
+        self.state.lock().pages = Some(pages);
+        Ok(())
+    }
+
+    /// For a buffer that may be without its pages later: sets the page aside that takes their place after a loss.
+    pub(super) fn set_dummy_aside(&self) -> Result {
         let mut state = self.state.lock();
-        let frame = self.pages(&mut state)?.frame(page).ok_or(EINVAL)?;
+        if state.dummy.is_none() {
+            state.dummy = Some(Pages::zeroed(1)?);
+        }
+        Ok(())
+    }
+
+    /// Calls `insert` with the frame of a page. The page stays what it is until then. ENOMEM if the pages are not to be had
+    /// and the device is not lost.
+    pub(super) fn with_frame<T>(
+        &self,
+        page: usize,
+        is_lost: impl FnOnce() -> bool,
+        insert: impl FnOnce(Frame) -> T,
+    ) -> Result<T> {
+        let mut state = self.state.lock();
+        let frame = match self.pages(&mut state) {
+            Ok(pages) => pages.frame(page).ok_or(EINVAL)?,
+            Err(error) if error == ENOMEM && is_lost() => {
+                state.dummy.as_ref().and_then(|dummy| dummy.frame(0)).ok_or(ENOMEM)?
+            }
+            Err(error) => return Err(error),
+        };
         Ok(insert(frame))
+    }
+
+    /// Whether the pages are still those that their program has from an address on. Call it with no lock held.
+    pub(super) fn is_still_at(&self, address: usize) -> Result<bool> {
+        let pages = self.state.lock().pages.clone();
+        pages.map_or(Ok(false), |pages| pages.is_still_at(address))
     }
 
     /// Bytes that are allocated. Takes no lock.
@@ -91,15 +118,21 @@ impl Host {
         self.resident.load(Acquire)
     }
 
-    /// The memory as the device reaches it. ENODEV if the binding is over.
-    pub(super) fn reach(self: &Arc<Self>, lending: &Lending) -> Result<Stretches> {
-        let note = Note::new(self.key(), self.clone())?;
+    /// A part of the memory as the device reaches it, for somebody who has [begun](Host::begin_use) to use it. Call it in no
+    /// section of the gate: an unplug must not wait for an allocation. ENODEV if the binding is over, ENOSPC for too many
+    /// stretches.
+    pub(super) fn reach(self: &Arc<Self>, lending: &Lending, offset: u64, bytes: u64) -> Result<Stretches> {
+        let (note, room) = (Note::new(self.key(), self.clone())?, Stretches::new()?);
         let mut state = self.state.lock();
-        let pages = self.pages(&mut state)?.clone();
-        if state.reached.is_none() {
-            state.reached = Some(lending.lend(note, |lent| lent.reach.map(&pages))?);
+        let pages = self.pages(&mut state)?;
+        // A way that is there ends only with the binding.
+        let list = if self.reached.lock().is_none() { Some(lending.list(pages)?) } else { None };
+        let mut reached = self.reached.lock();
+        if reached.is_none() {
+            let list = list.ok_or(ENODEV)?;
+            *reached = Some(lending.lend(note, |lent| lent.reach.map(list))?);
         }
-        Stretches::of(state.reached.as_ref().ok_or(ENODEV)?.stretches())
+        room.part(reached.as_ref().ok_or(ENODEV)?.stretches(), offset, bytes)
     }
 
     /// The pages as a table for another device's driver, which has [begun](Host::begin_use) to use them.
@@ -125,13 +158,17 @@ impl Host {
     /// memory is short: allocates nothing, and waits for nobody.
     pub(super) fn give_up(&self, window: &Window) -> usize {
         let Some(mut state) = self.state.try_lock() else { return 0 };
+        let Some(mut reached) = self.reached.try_lock() else { return 0 };
         // Who begins to use them after this look finds the lock taken, and then no pages.
         if self.uses.load(Acquire) > 0 || state.pages.is_none() {
             return 0;
         }
         window.zap();
         self.resident.store(0, Release);
-        *state = State { given_up: true, ..State::default() };
+        // In this order: it is a way to the pages.
+        *reached = None;
+        state.pages = None;
+        state.given_up = true;
         self.count
     }
 
@@ -156,7 +193,7 @@ impl Host {
 
     /// Ends the device's way for a buffer that goes before the binding does.
     pub(super) fn leave(&self, lending: &Lending) {
-        // In this order: until the way has ended, the end of the binding finds it and waits for the lock of its state.
+        // In this order: until the way has ended, the end of the binding finds it and waits for its lock.
         self.cut();
         lending.forget(self.key());
     }
@@ -169,6 +206,6 @@ impl Host {
 
 impl Borrower for Host {
     fn cut(&self) {
-        self.state.lock().reached = None;
+        *self.reached.lock() = None;
     }
 }

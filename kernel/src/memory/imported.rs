@@ -46,9 +46,10 @@ impl Imported {
         }
     }
 
-    /// The memory as the device reaches it. ENODEV if the binding is over.
-    pub(super) fn reach(&self) -> Result<Stretches> {
-        Stretches::of(self.attached.lock().as_ref().ok_or(ENODEV)?.stretches())
+    /// A part of the memory as the device reaches it. ENODEV if the binding is over, ENOSPC for too many stretches.
+    pub(super) fn reach(&self, offset: u64, bytes: u64) -> Result<Stretches> {
+        let room = Stretches::new()?;
+        room.part(self.attached.lock().as_ref().ok_or(ENODEV)?.stretches(), offset, bytes)
     }
 
     /// Ends the attachment for a buffer that goes before the binding does.

@@ -17,8 +17,9 @@
 //! | `spare` | buffers whose contents are not needed |
 //! | `retained` | what jobs keep of buffers that are unmapped |
 //!
-//! Locks, outermost first: a table's `space`; a host buffer's `state`, then `lent`, then `stretches`; `tables` is a leaf. A
-//! fault takes `state`, so no user memory may be touched under any of them. Nothing is allocated under `space`.
+//! Locks, outermost first: a table's `space`; a host buffer's `state`, then `reached`, then `lent`, then `stretches`;
+//! `tables` is a leaf. A fault takes `state`, so no user memory may be touched under any of them. Nothing is allocated
+//! under `space`, `reached` and `lent`, but for what the kernel needs for DMA maps: the end of the binding waits for them.
 
 mod binding;
 mod buffer;

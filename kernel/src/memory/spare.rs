@@ -44,6 +44,7 @@ impl Spare {
         if needed {
             self.forget(host);
         } else {
+            host.set_dummy_aside()?;
             let node = RBTreeNode::new(host.key(), (host.clone(), window), GFP_KERNEL)?;
             // The host and the tree say the same, and the pages are counted, before somebody else comes.
             let mut hosts = self.all.hosts.lock();

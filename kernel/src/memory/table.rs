@@ -87,16 +87,19 @@ impl Table {
         self.context
     }
 
-    /// Maps a part of a buffer. Call it in a section of the gate. EINVAL for what is no whole pages, or past an end; EEXIST
-    /// if an address is taken, ENOSPC if there are too few segments, EFAULT if the caller has unmapped the memory.
+    /// Maps a part of a buffer. Enters the gate itself, once all is allocated that is needed: an unplug must not wait for
+    /// that. EINVAL for what is no whole pages, or past an end; EEXIST if an address is taken, ENOSPC if there are too few
+    /// segments, EFAULT if its program has unmapped or replaced the memory; the errno of the refusal if the device is lost.
     pub(crate) fn map(&self, memory: &Memory, object: ARef<Object>, part: Part) -> Result {
         check(&part, object.bytes() as u64)?;
         if part.writable && !object.is_writable() {
             return Err(EINVAL);
         }
         let object = Used::new(object);
-        let mut segments = segments(object.target()?, &part)?;
+        object.verify()?;
+        let mut segments = segments(object.target(part.offset, part.bytes)?, &part)?;
         let next = Retained::new()?;
+        let _section = memory.gate.section()?;
         let mut space = self.space.lock();
         if space.mappings.iter().any(|mapping| mapping.overlaps(&part)) {
             return Err(EEXIST);
@@ -151,6 +154,24 @@ impl Table {
     /// What a job that is submitted now holds until it has ended; see [`Retained`]. It holds the table, too.
     pub(crate) fn retained(&self) -> Retained {
         self.space.lock().retained.clone()
+    }
+
+    /// Looks whether mapped memory of programs is still theirs, and takes what is not out of the device's reach. Call it with
+    /// no lock held, before a job is submitted.
+    pub(crate) fn verify(&self) -> Result {
+        // Each pass settles one buffer.
+        for _ in 0..self.segments {
+            let in_doubt = |mapping: &&Mapping| !mapping.is_revoked && mapping.object.is_in_doubt();
+            let Some(object) = self.space.lock().mappings.iter().find(in_doubt).map(|mapping| mapping.object.object())
+            else {
+                break;
+            };
+            match object.verify() {
+                Err(error) if error != EFAULT => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The buffers that are mapped, each as often as it is, and whether commands may write to it.
@@ -230,23 +251,19 @@ fn check(part: &Part, buffer: u64) -> Result {
     }
 }
 
-/// A segment for each stretch of the part, all in slot 0 yet. ENOSPC for more than any context has: a program decides how many
-/// there would be.
+/// A segment for each stretch of the part, all in slot 0 yet.
 fn segments(target: Target, part: &Part) -> Result<KVec<(u8, Segment)>> {
     let mut segments = KVec::new();
     let mut add = |va, bytes: u64, target| {
-        if segments.len() >= usize::from(u8::MAX) {
-            return Err(ENOSPC);
-        }
         let pages = u32::try_from(bytes / Driven::PAGE)?;
         let segment = Segment { va: GpuVa(va), pages, writable: part.writable, target };
         segments.push((0, segment), GFP_KERNEL).map_err(Error::from)
     };
     match target {
-        Target::Vram(offset) => add(part.address, part.bytes, At::Vram(offset + part.offset))?,
+        Target::Vram(offset) => add(part.address, part.bytes, At::Vram(offset))?,
         Target::Host(stretches) => {
             let mut va = part.address;
-            for stretch in stretches.part(part.offset, part.bytes) {
+            for stretch in stretches.iter() {
                 add(va, stretch.bytes, At::Host(Iova(stretch.iova.0)))?;
                 va += stretch.bytes;
             }

@@ -13,7 +13,7 @@ use lifeboat_uapi::{
 use super::Call;
 use crate::gate::Section;
 
-/// ENOSPC if all contexts of the device are in use, EDQUOT if this file has its share.
+/// ENOMEM if all contexts of the device are in use, EDQUOT if this file has its share.
 pub(super) fn create(call: &Call<'_>, _: &Section<'_>, arguments: &mut ContextCreate) -> Result {
     if arguments.flags != 0 {
         return Err(EINVAL);

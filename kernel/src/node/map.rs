@@ -6,12 +6,13 @@ use kernel::prelude::*;
 use lifeboat_uapi::{Map, Unmap, MAP_WRITE};
 
 use super::Call;
-use crate::gate::Section;
 use crate::memory::{Object, Part};
 
 /// ENOENT (context or buffer), EINVAL for what is no whole pages or past an end, EEXIST if an address is taken, ENOSPC if the
-/// context has too few segments left.
-pub(super) fn map(call: &Call<'_>, _: &Section<'_>, arguments: &mut Map) -> Result {
+/// context has too few segments left, EFAULT if the program has unmapped or replaced the memory.
+pub(super) fn map(call: &Call<'_>, arguments: &mut Map) -> Result {
+    // A lost device is said before what is wrong with the call, as for every call of class Device.
+    drop(call.device.gate.section()?);
     let Map { context, handle, address, offset, size, flags, pad } = *arguments;
     if flags & !MAP_WRITE != 0 || pad != 0 {
         return Err(EINVAL);

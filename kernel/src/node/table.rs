@@ -19,7 +19,8 @@ pub(super) const TABLE: &[Row] = &[
     always!(BufferMmap, buffer::mmap),
     always!(BufferWait, buffer::wait),
     always!(BufferAdvise, buffer::advise),
-    device!(Map, map::map),
+    // As BUFFER_CREATE: memory may be allocated at its first use.
+    driver!(Map, map::map),
     always!(Unmap, map::unmap),
     Row::free::<Submit>(Class::Driver, submit::submit),
     always!(Wait, wait::wait),

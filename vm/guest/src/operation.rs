@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat, stat};
 use rustix::io::Errno;
 use rustix::system;
 
@@ -34,6 +35,7 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::List { path } => list(path),
         Request::Await { path, until, limit_ms } => wait_until(path, until, Duration::from_millis(*limit_ms)),
         Request::Mark { text } => mark(text),
+        Request::CopyNode { node, path } => copy_node(node, path),
         Request::Permit { path } => permit(path),
         Request::Run { program, arguments, said, limit_ms } => {
             crate::command::run(program, arguments, said, Duration::from_millis(*limit_ms))
@@ -83,6 +85,15 @@ fn write(path: &str, contents: &str) -> Result<Outcome, Failure> {
 
 fn permit(path: &str) -> Result<Outcome, Failure> {
     fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(|error| about("permit", path, &error))?;
+    Ok(Outcome::Done)
+}
+
+fn copy_node(node: &str, path: &str) -> Result<Outcome, Failure> {
+    let copy = || {
+        let number = stat(node)?.st_rdev;
+        mknodat(CWD, path, FileType::CharacterDevice, Mode::RUSR | Mode::WUSR, number)
+    };
+    copy().map_err(|errno| about("copy", node, &errno.into()))?;
     Ok(Outcome::Done)
 }
 

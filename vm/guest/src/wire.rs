@@ -6,7 +6,7 @@
 use lifeboat_uapi::{BufferCreate, Sync};
 use serde::{Deserialize, Serialize};
 
-pub use crate::node::request::{Call as NodeCall, Job, NodeRequest};
+pub use crate::node::request::{Call as NodeCall, Job, NodeRequest, TimedCall};
 
 /// Longest line, in bytes, either side accepts. The largest file a test reads (the kernel's list of modules) is a tenth.
 pub const MAX_LINE: usize = 1 << 20;
@@ -99,6 +99,13 @@ pub enum Request {
     Kill {
         /// Its process id.
         process: u32,
+    },
+    /// Makes another name for a device's node, which stays when the node goes.
+    CopyNode {
+        /// The node.
+        node: String,
+        /// The new name.
+        path: String,
     },
     /// Runs another program to its end. Answered with its exit code, or the negative number of the signal that ended it.
     Run {

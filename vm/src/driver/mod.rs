@@ -142,6 +142,25 @@ impl<'a> Driver<'a> {
         self.agent.write(&format!("{DEBUGFS}/{SLOT}/load"), load, pace::COMMAND).map(drop)
     }
 
+    /// Opens a section of the gate, which stays open until [`end_section`](Self::end_section) and holds up the end of the device.
+    ///
+    /// # Errors
+    /// There is no device, or it is lost.
+    pub fn start_section(self) -> Result<Pending, AgentError> {
+        let path = format!("{DEBUGFS}/{SLOT}/section");
+        let pending = self.agent.start(write(&path, "1"), pace::DRIVER)?;
+        self.agent.wait_until(&path, Condition::Is("1".to_owned()), pace::DRIVER)?;
+        Ok(pending)
+    }
+
+    /// Ends the section.
+    ///
+    /// # Errors
+    /// There is no device.
+    pub fn end_section(self) -> Result<(), AgentError> {
+        self.agent.write(&format!("{DEBUGFS}/{SLOT}/section"), "0", pace::COMMAND).map(drop)
+    }
+
     /// The device's nodes: of the card, and for rendering.
     ///
     /// # Errors
@@ -199,6 +218,19 @@ impl<'a> Driver<'a> {
         self.works(done + 20)
     }
 
+    /// Waits until all jobs of the load, which is off, have ended.
+    ///
+    /// # Errors
+    /// They do not end within the limit.
+    pub fn is_idle(self) -> Result<(), Failure> {
+        let submitted = self.counter("jobs_submitted")?;
+        let started = Instant::now();
+        while self.counter("jobs_completed")? + self.counter("jobs_faulted")? < submitted {
+            expect(started.elapsed() < self.agent.limit(pace::DRIVER), || "jobs do not end".to_owned())?;
+        }
+        Ok(())
+    }
+
     /// Waits until a whole period of health polling has passed without any message from the device.
     ///
     /// # Errors
@@ -206,7 +238,7 @@ impl<'a> Driver<'a> {
     pub fn is_silent(self) -> Result<(), Failure> {
         let started = Instant::now();
         let mut interrupts = None;
-        while started.elapsed() < pace::DRIVER {
+        while started.elapsed() < self.agent.limit(pace::DRIVER) {
             let polls = self.counter("health_polls")?;
             self.wait_for_counter("health_polls", polls + 2)?;
             let before = interrupts.replace(self.counter("interrupts")?);

@@ -27,6 +27,8 @@ pub struct Removal {
     pub retired: u64,
     /// How long the bus waited for the driver.
     pub took: Duration,
+    /// From the announcement until all fences have signalled, users have left, maps are zapped and pollers woken.
+    pub jobs: Duration,
     /// How much of it the kernel took to take the nodes from the system. It waits for RCU there if no other device of DRM's is
     /// left, and the driver has no say in that.
     pub nodes: Duration,
@@ -90,6 +92,7 @@ impl FromStr for Removal {
             trigger: value("trigger")?.to_owned(),
             retired: number("retired")?,
             took: Duration::from_micros(number("remove_us")?),
+            jobs: Duration::from_micros(number("jobs_us").unwrap_or(0)),
             nodes: Duration::from_micros(number("nodes_us").unwrap_or(0)),
         })
     }
@@ -102,7 +105,7 @@ mod tests {
     use super::*;
 
     const LINE: &str = "[    9.1] lifeboat 0000:01:00.0: bdf=0000:01:00.0 path=short verdict=dead loss=unplugged \
-                        trigger=remove retired=6 remove_us=812 unplug_us=700 nodes_us=120";
+                        trigger=remove retired=6 remove_us=812 unplug_us=700 jobs_us=90 nodes_us=120";
 
     fn removal() -> Removal {
         let cut_off = LINE.replace("remove_us=812", "remove_us=0");
@@ -123,6 +126,7 @@ mod tests {
             trigger: "remove".into(),
             retired: 6,
             took: Duration::from_micros(812),
+            jobs: Duration::from_micros(90),
             nodes: Duration::from_micros(120),
         };
         assert_eq!(removal(), expected);

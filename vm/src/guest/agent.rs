@@ -96,6 +96,11 @@ impl Agent {
         &self.kernel
     }
 
+    /// The limit for the guest's kernel.
+    pub fn limit(&self, limit: Duration) -> Duration {
+        self.flavour.limit(limit)
+    }
+
     /// Begins a call, and lets it run.
     ///
     /// # Errors
@@ -268,6 +273,7 @@ fn describe(request: &Request) -> String {
         Request::Spawn { .. } => "start a process".to_owned(),
         Request::Within { process, request } => format!("in process {process}: {}", describe(request)),
         Request::Kill { process } => format!("kill process {process}"),
+        Request::CopyNode { node, path } => format!("call {node} {path}, too"),
         Request::Run { program, arguments, .. } => format!("run {program} {}", arguments.join(" ")),
         Request::Permit { path } => format!("permit {path}"),
         Request::PowerOff => "power off".to_owned(),

@@ -2,7 +2,7 @@
 
 use lifeboat_guest::wire::Job;
 use lifeboat_lb1::command::{Command, ContextId, Copy, DESCRIPTOR_BYTES, Descriptor, Fill, GpuVa, Work};
-use lifeboat_uapi::{PRIORITY_NORMAL, Sync};
+use lifeboat_uapi::{PRIORITY_NORMAL, SYNC_FILE, Sync};
 
 /// A job of these commands on the first ring.
 pub fn job(context: u32, work: &[Work]) -> Job {
@@ -29,6 +29,14 @@ pub fn fill(address: u64, bytes: u64, word: u32) -> Work {
 pub fn copy(to: u64, from: u64, bytes: u32) -> Work {
     Work::Copy(Copy::linear(GpuVa(to), GpuVa(from), bytes))
 }
+
+/// A `sync_file` to wait for, by its number in the program.
+pub fn sync_file(number: i32) -> Sync {
+    Sync { handle: number, flags: SYNC_FILE, point: 0 }
+}
+
+/// A `sync_file` that a job is to make: its number is in what the submission gives back.
+pub const NEW_SYNC_FILE: Sync = Sync { handle: -1, flags: SYNC_FILE, point: 0 };
 
 /// A syncobj to wait for or to signal, at a point that is 0 for a binary one.
 pub fn syncobj(handle: u32, point: u64) -> Sync {

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use lifeboat_guest::wire::{Job, NodeCall, NodeRequest, Outcome};
+use lifeboat_guest::wire::{Job, NodeCall, NodeRequest, Outcome, TimedCall};
 use lifeboat_uapi::{
-    BufferCreate, BufferMmap, ContextCreate, ContextDestroy, ContextStatus, Info, MAP_WRITE, Map, Sync, Unmap,
+    BufferAdvise, BufferCreate, BufferMmap, ContextCreate, ContextDestroy, ContextStatus, Info, MAP_WRITE, Map, Sync,
+    Unmap,
 };
 
 use crate::guest::agent::{AgentError, Pending};
 use crate::pace;
 use crate::program::memory::Memory;
-use crate::program::{Program, milliseconds};
+use crate::program::{Program, milliseconds, refused};
+use crate::suite::failure::Failure;
 
 /// An open node. Closed with [`close`](Self::close) or with its program.
 #[derive(Debug)]
@@ -85,8 +87,16 @@ impl<'a> File<'a> {
     /// # Errors
     /// The kernel refuses.
     pub fn fdinfo(&self) -> Result<String, AgentError> {
-        let descriptor = self.ask(NodeRequest::Descriptor { file: self.number })?;
+        let descriptor = self.descriptor()?;
         self.program.read(&format!("/proc/self/fdinfo/{descriptor}"))
+    }
+
+    /// The number of its descriptor in the program.
+    ///
+    /// # Errors
+    /// The program is gone.
+    pub fn descriptor(&self) -> Result<i64, AgentError> {
+        self.ask(NodeRequest::Descriptor { file: self.number })
     }
 
     /// A call by number and bytes.
@@ -111,6 +121,8 @@ impl<'a> File<'a> {
         context_status ContextStatus;
         /// The offset of a buffer.
         buffer_offset BufferMmap;
+        /// Says whether the contents of a buffer are needed.
+        advise BufferAdvise;
         /// Maps a part of a buffer into a context.
         map Map;
         /// Unmaps what begins at an address.
@@ -146,6 +158,18 @@ impl<'a> File<'a> {
         }
     }
 
+    /// Creates a buffer of memory of the program's own.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn user_buffer(&self, memory: &Memory<'_>, read_only: bool) -> Result<BufferCreate, AgentError> {
+        let mapping = memory.number();
+        match self.call(NodeRequest::CreateUserBuffer { file: self.number, mapping, read_only })? {
+            Outcome::Buffer(buffer) => Ok(buffer),
+            other => Err(AgentError::Unfitting(other)),
+        }
+    }
+
     /// Gives up a buffer's handle.
     ///
     /// # Errors
@@ -165,7 +189,7 @@ impl<'a> File<'a> {
         Ok(Memory::new(self.program, mapping))
     }
 
-    /// Submits a job so many times; gives the jobs' numbers and what the last one signals.
+    /// Submits a job so many times, at the next points of the timelines that it signals each time; gives the jobs' numbers and what the last one signals.
     ///
     /// # Errors
     /// The kernel refuses one of them.
@@ -181,7 +205,7 @@ impl<'a> File<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_wait(&self, context: u32, job: u64) -> Result<Pending, AgentError> {
-        let limit_ms = milliseconds(pace::DRIVER);
+        let limit_ms = self.program.milliseconds(pace::DRIVER);
         self.start(NodeRequest::WaitForJob { file: self.number, context, job, limit_ms }, pace::DRIVER)
     }
 
@@ -193,12 +217,35 @@ impl<'a> File<'a> {
         self.start_wait(context, job)?.wait()?.number()
     }
 
+    /// Whether a job has not ended yet.
+    ///
+    /// # Errors
+    /// The kernel refuses to say.
+    pub fn is_pending(&self, context: u32, job: u64) -> Result<bool, Failure> {
+        /// The time of a wait is over.
+        const ETIME: i32 = 62;
+        match self.ask(NodeRequest::WaitForJob { file: self.number, context, job, limit_ms: 0 }) {
+            Ok(_) => Ok(false),
+            still => Ok(refused(still)? == ETIME),
+        }
+    }
+
+    /// Waits for some jobs, and counts those that ended with this result: 0, or a negative errno.
+    ///
+    /// # Errors
+    /// The kernel refuses, or one does not end.
+    pub fn count_results(&self, context: u32, jobs: &[u64], result: i32) -> Result<i64, AgentError> {
+        let limit_ms = milliseconds(pace::DRIVER);
+        let request = NodeRequest::CountResults { file: self.number, context, jobs: jobs.to_vec(), result, limit_ms };
+        self.start(request, pace::DRIVER)?.wait()?.number()
+    }
+
     /// Begins to wait until no job uses a buffer.
     ///
     /// # Errors
     /// The guest is gone.
     pub fn start_wait_for_buffer(&self, handle: u32) -> Result<Pending, AgentError> {
-        let limit_ms = milliseconds(pace::DRIVER);
+        let limit_ms = self.program.milliseconds(pace::DRIVER);
         self.start(NodeRequest::WaitForBuffer { file: self.number, handle, limit_ms }, pace::DRIVER)
     }
 
@@ -216,7 +263,7 @@ impl<'a> File<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_wait_for_syncobj(&self, handle: u32, point: u64) -> Result<Pending, AgentError> {
-        let limit_ms = milliseconds(pace::DRIVER);
+        let limit_ms = self.program.milliseconds(pace::DRIVER);
         self.start(NodeRequest::WaitForSyncobj { file: self.number, handle, point, limit_ms }, pace::DRIVER)
     }
 
@@ -225,10 +272,11 @@ impl<'a> File<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_poll(&self) -> Result<Pending, AgentError> {
-        self.start_poll_for(pace::DRIVER)
+        let limit_ms = self.program.milliseconds(pace::DRIVER);
+        self.start(NodeRequest::Poll { file: self.number, limit_ms }, pace::DRIVER)
     }
 
-    /// The same, for so long at most.
+    /// The same, for so long at most, whatever the kernel.
     ///
     /// # Errors
     /// The guest is gone.
@@ -278,6 +326,26 @@ impl<'a> File<'a> {
         let descriptor = self.program.new_number();
         self.call(NodeRequest::ExportSyncobj { file: self.number, handle, descriptor })?;
         Ok(descriptor)
+    }
+
+    /// How long a call takes that is made so many times in a row, all together.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn time_calls(&self, call: TimedCall, times: u32) -> Result<Duration, AgentError> {
+        let nanoseconds = self.ask(NodeRequest::TimeCalls { file: self.number, call, times })?;
+        Ok(Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)))
+    }
+
+    /// The nanoseconds from SUBMIT to the end of WAIT, of each of so many jobs one after the other.
+    ///
+    /// # Errors
+    /// The kernel refuses, or a job does not complete.
+    pub fn time_jobs(&self, job: &Job, times: u32) -> Result<Vec<u64>, AgentError> {
+        match self.call(NodeRequest::TimeJobs { file: self.number, job: job.clone(), times })? {
+            Outcome::Numbers(nanoseconds) => Ok(nanoseconds),
+            other => Err(AgentError::Unfitting(other)),
+        }
     }
 
     fn ask(&self, request: NodeRequest) -> Result<i64, AgentError> {

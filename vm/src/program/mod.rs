@@ -4,6 +4,7 @@ pub mod command;
 pub mod commands;
 pub mod file;
 pub mod memory;
+pub mod vgem;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -58,6 +59,11 @@ impl<'a> Program<'a> {
         self.agent.call(Request::Kill { process: self.process }, pace::COMMAND).map(drop)
     }
 
+    /// A limit of the guest's, as requests take it.
+    pub(super) fn milliseconds(&self, limit: Duration) -> u64 {
+        milliseconds(self.agent.limit(limit))
+    }
+
     /// Process id.
     pub fn process(&self) -> u32 {
         self.process
@@ -77,6 +83,17 @@ impl<'a> Program<'a> {
     /// The kernel refuses, or takes longer than `limit`.
     pub fn call(&self, request: NodeRequest, limit: Duration) -> Result<Reply, AgentError> {
         self.start_call(request, limit)?.wait()
+    }
+
+    /// The nanoseconds that two threads of the program need to wake each other, each of so many round trips.
+    ///
+    /// # Errors
+    /// The guest cannot.
+    pub fn time_ping_pong(&self, times: u32) -> Result<Vec<u64>, AgentError> {
+        match self.call(NodeRequest::TimePingPong { times }, pace::COMMAND)?.outcome {
+            Outcome::Numbers(nanoseconds) => Ok(nanoseconds),
+            other => Err(AgentError::Unfitting(other)),
+        }
     }
 
     fn begin(&self, request: Request, limit: Duration) -> Result<Pending, AgentError> {

@@ -22,7 +22,7 @@ tar -C /lifeboat/linux --strip-components=1 --exclude='*/drivers/gpu/drm/amd/inc
     let key = format!("{lock:?}{script}");
     steps::once(folder, "source", "Kernel source (about 25 s)", &key, |step| {
         folder.discard("linux")?;
-        step.run(sandbox::command(folder, &[], "sh").args(["-c", script, "sh", &lock.source]))
+        step.run(sandbox::command(folder.path(), &[], "sh").args(["-c", script, "sh", &lock.source]))
     })?;
     Ok(())
 }
@@ -46,7 +46,7 @@ cp $headers/Module.symvers $obj/"#;
     steps::once(folder, "rust-metadata", "Rust metadata of the stock kernel (about 60 s)", &key, |step| {
         folder.discard("obj/stock")?;
         folder.discard("ko/stock")?;
-        let mut make = sandbox::command(folder, &[], "bash");
+        let mut make = sandbox::command(folder.path(), &[], "bash");
         make.args(["-c", script, "bash", &lock.headers(), &jobs()]).args(super::make_variables(Flavour::Stock));
         step.run(&mut make)?;
         kernel::extract(step, folder, lock)
@@ -80,7 +80,7 @@ make O=$obj "$@" INSTALL_MOD_PATH=$obj/root DEPMOD=depmod modules_install"#;
             folder.discard("ko/debug")?;
             compilers(step, folder)?;
             let repository = super::repository();
-            let mut make = sandbox::command(folder, &[(&repository, "/repository:ro")], "bash");
+            let mut make = sandbox::command(folder.path(), &[(&repository, "/repository:ro")], "bash");
             step.run(make.args(["-c", script, "bash", &jobs()]).args(super::make_variables(Flavour::Debug)))
         },
     )?;

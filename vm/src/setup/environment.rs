@@ -7,6 +7,8 @@ use crate::pace::Flavour;
 /// Where everything is. All paths are the host's and absolute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
+    /// The guest's folder, for the compiler in its image.
+    pub folder: PathBuf,
     /// Root of a Debian tree with QEMU in it. Never written.
     pub image: PathBuf,
     /// The guest's kernel, as an uncompressed ELF file.

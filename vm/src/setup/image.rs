@@ -91,7 +91,7 @@ pub(super) fn apt_get(step: &Step<'_>, folder: &Folder, directory: &str, args: &
         at(&inside, fs::copy(names, &inside))?;
     }
     let script = "cd \"$1\" && shift && exec apt-get -qq -o Acquire::Retries=3 -o APT::Sandbox::User=root \"$@\"";
-    let mut command = sandbox::command(folder, &[], "sh");
+    let mut command = sandbox::command(folder.path(), &[], "sh");
     command.args(["-c", script, "sh", directory]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
     step.run(&mut command).map_err(mirror::explain)
 }

@@ -39,7 +39,7 @@ pub(super) fn lock_newest(folder: &Folder) -> Result<(), Error> {
 
 fn offered(step: &Step<'_>, folder: &Folder) -> Result<Option<KernelLock>, Error> {
     let script = "apt-cache madison $(apt-cache pkgnames linux- | grep -E '^linux-(image|binary-unsigned|modules|headers|source)-[0-9]')";
-    Ok(lock::newest(&step.output(sandbox::command(folder, &[], "sh").args(["-c", script]))?))
+    Ok(lock::newest(&step.output(sandbox::command(folder.path(), &[], "sh").args(["-c", script]))?))
 }
 
 /// Fetches and unpacks the locked kernel.
@@ -53,7 +53,7 @@ pub(super) fn prepare(folder: &Folder, lock: &KernelLock) -> Result<(), Error> {
         download(step, folder, lock)?;
         let script =
             "mkdir -p \"$1\" && for deb in /lifeboat/debs/*_\"$2\"_*.deb; do dpkg-deb -x \"$deb\" \"$1\" || exit; done";
-        let mut unpack = sandbox::command(folder, &[], "sh");
+        let mut unpack = sandbox::command(folder.path(), &[], "sh");
         // In a package's file name the colon of a version is written %3a; versions of kernels have none.
         step.run(unpack.args(["-c", script, "sh"]).arg(format!("{INSIDE}/{TREE}")).arg(&lock.version))
     })?;
@@ -94,7 +94,7 @@ pub(super) fn extract(step: &Step<'_>, folder: &Folder, lock: &KernelLock) -> Re
         candidates.iter().find(|path| path.exists()).ok_or_else(|| Error::Missing(candidates[0].clone()))?;
     let inside = PathBuf::from(INSIDE).join(compressed.strip_prefix(folder.path()).unwrap_or(compressed));
     let script = "/lifeboat/linux/scripts/extract-vmlinux \"$1\" > /lifeboat/kernel/vmlinux.partial";
-    step.run(sandbox::command(folder, &[], "sh").args(["-c", script, "sh"]).arg(inside))?;
+    step.run(sandbox::command(folder.path(), &[], "sh").args(["-c", script, "sh"]).arg(inside))?;
     let vmlinux = vmlinux(folder);
     at(&vmlinux, fs::rename(folder.join("kernel/vmlinux.partial"), &vmlinux))
 }

@@ -6,6 +6,7 @@ mod build_tree;
 mod environment;
 mod error;
 mod folder;
+pub mod forbidden;
 mod image;
 mod kernel;
 mod lock;
@@ -61,6 +62,7 @@ pub fn prepare(folder: &Folder, flavour: Flavour) -> Result<(), Error> {
 pub fn environment(folder: &Folder, flavour: Flavour) -> Result<Environment, Error> {
     let lock = KernelLock::read()?;
     Ok(Environment {
+        folder: folder.path().to_owned(),
         image: folder.join("image"),
         kernel: build_tree::vmlinux(folder, flavour),
         modules_dir: build_tree::modules(folder, &lock, flavour)?,

@@ -30,12 +30,12 @@ exec chroot "$image" "$@"
 const PASSED_ON: [&str; 8] =
     ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "TERM"];
 
-/// A command inside the image. `binds` says which directories of the host it sees, and where (`…:ro`: read-only).
-pub(super) fn command(folder: &super::Folder, binds: &[(&Path, &str)], program: impl AsRef<OsStr>) -> Command {
+/// A command inside the image of the guest's folder. `binds` says which directories of the host it sees, and where (`…:ro`: read-only).
+pub(super) fn command(folder: &Path, binds: &[(&Path, &str)], program: impl AsRef<OsStr>) -> Command {
     let image = folder.join("image");
     let mut command = isolated();
     command.arg(format!("--mount-proc={}", image.join("proc").display()));
-    command.args(["/bin/sh", "-c", ENTER, "sh"]).arg(&image).arg(folder.path()).arg(binds.len().to_string());
+    command.args(["/bin/sh", "-c", ENTER, "sh"]).arg(&image).arg(folder).arg(binds.len().to_string());
     for (from, to) in binds {
         command.arg(from).arg(to);
     }

@@ -50,7 +50,7 @@ pub(super) fn prepare(folder: &Folder) -> Result<(), Error> {
         at(&tools, fs::create_dir(&tools))?;
         let inside = format!("{INSIDE}/tools");
         download(step, folder, &inside)?;
-        step.run(sandbox::command(folder, &[], "sh").args(["-c", COLLECT, "sh", &inside, PROGRAMS]))
+        step.run(sandbox::command(folder.path(), &[], "sh").args(["-c", COLLECT, "sh", &inside, PROGRAMS]))
     })?;
     Ok(())
 }

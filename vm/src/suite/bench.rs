@@ -24,6 +24,8 @@ use crate::suite::failure::{Failure, expect};
 /// What a test starts with.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
+    /// The one kernel that the test is for; `None`: either.
+    pub only: Option<Flavour>,
     /// Who unplugs in this guest.
     pub hotplug: Hotplug,
     /// What is in the slot from the start.
@@ -63,6 +65,7 @@ pub enum Card {
 
 /// ACPI, an empty slot, a clean log.
 pub const PLAIN: Plan = Plan {
+    only: None,
     hotplug: Hotplug::Acpi,
     card: Card::Nothing,
     gpu: false,

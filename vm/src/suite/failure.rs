@@ -8,6 +8,7 @@ use crate::guest::initramfs::InitramfsError;
 use crate::guest::machine::MachineError;
 use crate::guest::modules::ModuleError;
 use crate::guest::qmp::QmpError;
+use crate::setup;
 use crate::suite::judge::Verdict;
 
 /// Why a test failed.
@@ -34,6 +35,9 @@ pub enum Failure {
     /// The kernel's log.
     #[error(transparent)]
     Log(#[from] Verdict),
+    /// The compiler in the image.
+    #[error(transparent)]
+    Compiler(#[from] setup::Error),
     /// The driver took its time over a dead device.
     #[error("removing a dead device may take {limit:?}, and took {took:?}")]
     Slow {

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use regex::{Regex, RegexSet};
 
 use crate::guest::machine::INIT_BEGINS;
+use crate::pace::Flavour;
 
 /// Each with what it stands for. Case matters: "kfence: initialized" is no complaint, "BUG: KFENCE" is one.
 const COMPLAINTS: [(&str, &str); 27] = [
@@ -91,11 +92,28 @@ pub fn judge(log: &[String], expected: &[&str]) -> Result<(), Verdict> {
     if unexpected.is_empty() && missing.is_empty() { Ok(()) } else { Err(Verdict { unexpected, missing }) }
 }
 
+/// As [`judge`], of a log of this kernel: without what the debug kernel says of itself.
+///
+/// # Errors
+/// Anything is wrong with it.
+pub fn of_this_kernel(flavour: Flavour, log: Vec<String>, expected: &[&str]) -> Result<(), Verdict> {
+    let log = match flavour {
+        Flavour::Stock => log,
+        Flavour::Debug => without_its_own(log),
+    };
+    judge(&log, expected)
+}
+
+/// A log without what comes before the first process.
+pub fn without_the_boot(mut log: Vec<String>) -> Vec<String> {
+    let begin = log.iter().position(|line| line.contains(INIT_BEGINS)).unwrap_or(0);
+    log.split_off(begin)
+}
+
 /// A log of the debug kernel without what it says of itself: everything before the first process (it has a report of its own
 /// there), and lockdep's reports about `pciehp` at a native hot removal. Those name no function of ours, or they stay.
 pub fn without_its_own(log: Vec<String>) -> Vec<String> {
-    let begin = log.iter().position(|line| line.contains(INIT_BEGINS)).unwrap_or(0);
-    let mut rest = log.into_iter().skip(begin).peekable();
+    let mut rest = without_the_boot(log).into_iter().peekable();
     let mut kept = Vec::new();
     while let Some(line) = rest.next() {
         if complains_of(&line) != Some("a warning") || !line.contains("possible") {

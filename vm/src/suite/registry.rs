@@ -1,5 +1,6 @@
 //! All tests, by name.
 
+use crate::pace::Flavour;
 use crate::suite::test::Test;
 use crate::tests;
 
@@ -14,26 +15,44 @@ pub fn all() -> Vec<Test> {
         tests::hangs::TESTS,
         tests::races::TESTS,
         tests::lint::TESTS,
+        tests::types::TESTS,
         tests::drm::nodes::TESTS,
         tests::drm::at_work::TESTS,
         tests::drm::clients::TESTS,
+        tests::drm::fences::TESTS,
         tests::drm::rules::TESTS,
         tests::drm::sharing::TESTS,
+        tests::drm::buffers::TESTS,
         tests::drm::main_job::TESTS,
     ]
     .concat()
 }
 
-/// The tests of these names, or all of them.
+/// The tests of these names, or all that are for this kernel.
 ///
 /// # Errors
-/// The first name that no test has.
-pub fn select(names: &[String]) -> Result<Vec<Test>, String> {
+/// The first name that cannot be run.
+pub fn select(names: &[String], flavour: Flavour) -> Result<Vec<Test>, NotSelected> {
     let all = all();
     if names.is_empty() {
-        return Ok(all);
+        return Ok(all.into_iter().filter(|test| test.runs_on(flavour)).collect());
     }
-    names.iter().map(|name| all.iter().find(|test| test.name == name).copied().ok_or_else(|| name.clone())).collect()
+    let find = |name: &String| {
+        let test = all.iter().find(|test| test.name == name).ok_or_else(|| NotSelected::Unknown(name.clone()))?;
+        if test.runs_on(flavour) { Ok(*test) } else { Err(NotSelected::OtherKernel(test.name)) }
+    };
+    names.iter().map(find).collect()
+}
+
+/// Why a name selects no test.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSelected {
+    /// No test has it.
+    #[error("there is no test {0}; --list names them")]
+    Unknown(String),
+    /// Its test is for the other kernel.
+    #[error("the test {0} is for the other kernel: --debug-kernel chooses it, or leave the option out")]
+    OtherKernel(&'static str),
 }
 
 #[cfg(test)]
@@ -80,9 +99,16 @@ mod tests_of_the_registry {
     }
 
     #[test]
-    fn a_name_nobody_has_is_said() {
-        assert_eq!(select(&["boot".into()]).map(|tests| tests.len()), Ok(1));
-        assert_eq!(select(&["boot".into(), "bot".into()]).map(|tests| tests.len()), Err("bot".to_owned()));
-        assert_eq!(select(&[]).map(|tests| tests.len()), Ok(all().len()));
+    fn a_name_that_cannot_be_run_is_said() {
+        let count = |names: &[&str], flavour| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            select(&names, flavour).map(|tests| tests.len())
+        };
+        assert_eq!(count(&["boot"], Flavour::Stock), Ok(1));
+        assert_eq!(count(&["boot", "bot"], Flavour::Stock), Err(NotSelected::Unknown("bot".to_owned())));
+        assert_eq!(count(&["lint_fence"], Flavour::Stock), Err(NotSelected::OtherKernel("lint_fence")));
+        assert_eq!(count(&["lint_fence"], Flavour::Debug), Ok(1));
+        let both = all().iter().filter(|test| test.plan.only.is_none()).count();
+        assert!(count(&[], Flavour::Stock).is_ok_and(|stock| stock >= both && stock < all().len()));
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::pace::Flavour;
+use crate::suite::test::Test;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +18,26 @@ pub struct SuiteReport {
     pub seconds: f64,
     /// In the order in which the tests are listed.
     pub tests: Vec<TestReport>,
+}
+
+/// A test as a list for programs has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TestEntry {
+    /// The test.
+    pub name: &'static str,
+    /// What it shows, in one line.
+    pub shows: &'static str,
+    /// The promises it proves.
+    pub proves: &'static [&'static str],
+    /// The one kernel that it is for; either if there is none.
+    pub only: Option<Flavour>,
+}
+
+impl TestEntry {
+    /// The entry of a test.
+    pub fn new(test: &Test) -> Self {
+        Self { name: test.name, shows: test.shows, proves: test.proves, only: test.plan.only }
+    }
 }
 
 /// What came of a test.

@@ -19,6 +19,7 @@ use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
 use crate::setup::Environment;
 use crate::suite::bench::{Bench, Plan};
+use crate::suite::checkers;
 use crate::suite::failure::{Failure, expect};
 use crate::suite::judge;
 use crate::suite::report::{Outcome, SuiteReport, TestReport};
@@ -46,7 +47,7 @@ pub struct Options {
     pub keep: bool,
 }
 
-/// Runs tests, those that want to be alone last and one by one; tells `progress` of each when it has ended.
+/// Runs tests, those that want to be alone last and one by one, unless on the debug kernel, where no time is judged; tells `progress` of each when it has ended.
 pub fn run(
     tests: &[Test],
     environment: &Environment,
@@ -64,7 +65,8 @@ pub fn run(
             reports.lock()[number] = Some(report);
         }
     };
-    let (alone, together): (VecDeque<_>, VecDeque<_>) = (0..tests.len()).partition(|number| tests[*number].alone);
+    let (alone, together): (VecDeque<_>, VecDeque<_>) =
+        (0..tests.len()).partition(|number| tests[*number].alone && environment.flavour == Flavour::Stock);
     let together = Mutex::new(together);
     thread::scope(|scope| {
         for _ in 0..options.jobs.clamp(1, tests.len().max(1)) {
@@ -77,7 +79,7 @@ pub fn run(
 }
 
 /// Gives this thread, and so all that it starts, [`PRIORITY`].
-fn prefer_guests() {
+pub fn prefer_guests() {
     if let Err(errno) = setpriority_process(None, PRIORITY) {
         eprintln!("guests get no priority over other programs ({errno}): on a busy host, removals may seem slow");
     }
@@ -138,11 +140,7 @@ fn carry_out(
         result = result.and_then(|()| removal.in_time(environment.flavour));
     }
     let expected = test.plan.expected(environment.flavour);
-    let log = match environment.flavour {
-        Flavour::Stock => log,
-        Flavour::Debug => judge::without_its_own(log),
-    };
-    match (result, judge::judge(&log, &expected)) {
+    match (result, judge::of_this_kernel(environment.flavour, log, &expected)) {
         (Ok(()), verdict) => Ok(verdict?),
         (Err(failure), Ok(())) => Err(failure),
         // The log says what happened, the failure how it was noticed.
@@ -158,6 +156,9 @@ fn stay_quiet(bench: &Bench<'_>, plan: &Plan) -> Result<(), Failure> {
     }
     expect(machine.console.lives_on_for(bench.limit(pace::QUIET)), || "the guest died after the test".to_owned())?;
     machine.agent.ping()?;
+    if bench.flavour() == Flavour::Debug {
+        checkers::ask(bench)?;
+    }
     let tainted = machine.agent.read("/proc/sys/kernel/tainted")?;
     let allowed = if plan.expected(bench.flavour()).is_empty() { OURS } else { OURS | WARNED };
     let unexpected = tainted.trim().parse::<u64>().map(|tainted| tainted & !allowed);

@@ -1,5 +1,6 @@
 //! What a test is: its name, what it shows, what it starts with, and its body.
 
+use crate::pace::Flavour;
 use crate::suite::bench::{Bench, Plan};
 use crate::suite::failure::Failure;
 
@@ -18,4 +19,11 @@ pub struct Test {
     pub alone: bool,
     /// The test. The verdict on the log is the runner's.
     pub body: fn(&mut Bench<'_>) -> Result<(), Failure>,
+}
+
+impl Test {
+    /// Whether the test is for this kernel.
+    pub fn runs_on(&self, flavour: Flavour) -> bool {
+        self.plan.only.is_none_or(|only| only == flavour)
+    }
 }

@@ -1,5 +1,8 @@
 //! Probe and remove, many times: what is not given back adds up.
 
+use std::thread;
+use std::time::Duration;
+
 use crate::driver::removal::Path;
 use crate::suite::bench::{Bench, Plan};
 use crate::suite::failure::{Failure, expect};
@@ -34,6 +37,14 @@ pub const TESTS: &[Test] = &[
         plan: Plan { iommu: true, ..ACPI_GPU },
         alone: false,
         body: dma_unmap_order,
+    },
+    Test {
+        name: "nothing_runs_after_unbind",
+        shows: "timers and jobs run all the time; from the end of an unbind on nothing reaches the device",
+        proves: &["GATE-4", "GATE-8"],
+        plan: ACPI_GPU,
+        alone: false,
+        body: nothing_runs_after_unbind,
     },
 ];
 
@@ -86,5 +97,28 @@ fn dma_unmap_order(bench: &mut Bench<'_>) -> Result<(), Failure> {
         driver.bind()?;
     }
     // Whether the device reached for anything that was unmapped: the witness knows, and is asked at the end of each test.
+    Ok(())
+}
+
+fn nothing_runs_after_unbind(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    /// Milliseconds between two looks at the device, which are as frequent as they may be.
+    const PERIOD: u64 = 20;
+    /// Several times as long as whatever works by itself is ever quiet.
+    const QUIET: Duration = Duration::from_millis(500);
+    let driver = bench.driver();
+    driver.load(&format!("load=1 health_ms={PERIOD}"))?;
+    let accesses = || Ok::<_, Failure>(bench.gpu()?.status()?.counters.accesses);
+    for _ in 0..5 {
+        driver.is_busy()?;
+        let (busy, looks) = (accesses()?, driver.counter("health_polls")?);
+        driver.wait_for_counter("health_polls", looks + 3)?;
+        expect(accesses()? > busy, || "nothing reaches a device that is bound".to_owned())?;
+        driver.unbind()?;
+        let after = accesses()?;
+        thread::sleep(bench.limit(QUIET));
+        let later = accesses()?;
+        expect(later == after, || format!("{} accesses after the end of the binding", later - after))?;
+        driver.bind()?;
+    }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod orderly;
 pub mod races;
 pub mod runner;
 pub mod sick;
+pub mod types;
 
 use crate::guest::qemu::Hotplug;
 use crate::suite::bench::{Card, PLAIN, Plan};

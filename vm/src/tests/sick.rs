@@ -1,5 +1,7 @@
 //! The device is there and answers, and is not well.
 
+use std::collections::BTreeSet;
+
 use lifeboat_gpu_server::control::{Fault, Lasts};
 
 use crate::card::hotplug::SLOT;
@@ -28,6 +30,14 @@ pub const TESTS: &[Test] = &[
         alone: false,
         body: answers_nonsense,
     },
+    Test {
+        name: "another_card",
+        shows: "another card is in the place of a GPU: the GPU is lost, and the other is a device of its own once it is found",
+        proves: &["LIFE-8", "FENCE-2"],
+        plan: ACPI_GPU,
+        alone: false,
+        body: another_card,
+    },
 ];
 
 fn heartbeat_stands_still(bench: &mut Bench<'_>) -> Result<(), Failure> {
@@ -40,6 +50,17 @@ fn answers_nonsense(bench: &mut Bench<'_>) -> Result<(), Failure> {
     expect(removal.verdict == "unsure", || format!("the driver was not unsure of it: {removal:?}"))?;
     // Its release is not timed: another guest may run beside this one.
     expect(removal.path == Path::Short, || format!("the driver waited for it: {removal:?}"))
+}
+
+fn another_card(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    // Its addresses are not set up, so that nothing answers where the first card was: that one is missing.
+    let removal = lost_by(bench, Fault::SwapSize, "fell-off")?;
+    expect(removal.verdict == "dead", || format!("the first card is said to be there: {removal:?}"))?;
+    bench.machine.agent.write("/sys/bus/pci/rescan", "1", pace::DRIVER)?;
+    bench.driver().works(1)?;
+    let log = bench.machine.console.since(0);
+    let cards: BTreeSet<_> = log.iter().filter_map(|line| line.split_once(": ready: ")).map(|(_, card)| card).collect();
+    expect(cards.len() == 2, || format!("the cards that were driven: {cards:?}"))
 }
 
 /// Has the driver notice a fault by its own looks, and says how the binding ended.

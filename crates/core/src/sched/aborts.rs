@@ -100,8 +100,11 @@ impl<S: Storage> Scheduler<S> {
         self.judge_anew(index, (blame, accused), now);
     }
 
-    /// The time of an abort begins.
+    /// The time of an abort begins, unless work rests or the device is being reset.
     pub(super) fn await_abort(&mut self, ring: usize, now: Timestamp) {
+        if self.is_resting() {
+            return;
+        }
         let slot = &mut self.rings.as_mut()[ring];
         let Some(suspect) = slot.accused().filter(|_| slot.state == RingState::Aborting) else { return };
         let own = self.jobs.as_ref()[suspect as usize].time_limit.unwrap_or(Duration::MAX);

@@ -25,9 +25,7 @@ impl<S: Storage> Scheduler<S> {
             for ring in 0..self.rings.as_ref().len() {
                 self.charge_so_far(ring, now);
                 self.watch(ring, now);
-                if self.device != DeviceState::Resetting {
-                    self.await_abort(ring, now);
-                }
+                self.await_abort(ring, now);
             }
         }
     }

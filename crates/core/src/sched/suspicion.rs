@@ -138,7 +138,7 @@ impl<S: Storage> Scheduler<S> {
     /// The time begins of those jobs of a ring that can be judged, where it has not begun; and the
     /// ring is due when the first of them is.
     pub(super) fn watch(&mut self, ring: usize, now: Timestamp) {
-        let resting = self.stopped || self.device == DeviceState::Resetting;
+        let resting = self.is_resting();
         let slot = &self.rings.as_ref()[ring];
         let (given, unordered, mut next) = (slot.given, slot.unordered, slot.pending.front());
         while let Some(job) = next {
@@ -157,6 +157,11 @@ impl<S: Storage> Scheduler<S> {
         if slot.state != RingState::Aborting {
             slot.deadline = due.filter(|_| judged).map(|(deadline, _)| deadline);
         }
+    }
+
+    /// Tells whether no time counts: work is stopped, or the whole device is being reset.
+    pub(super) fn is_resting(&self) -> bool {
+        self.stopped || self.device == DeviceState::Resetting
     }
 
     /// The job of a ring whose time is over first, of those whose time has begun: the oldest, on a

@@ -85,6 +85,7 @@ mod rings;
 mod scheduler;
 mod seat;
 mod shared;
+mod submission;
 mod waits;
 mod worker;
 

@@ -9,7 +9,8 @@ use lifeboat_core::sched::{
     SubmitError,
 };
 
-use super::shared::{Built, SchedulerInner};
+use super::shared::SchedulerInner;
+use super::submission::Built;
 use super::waits::{Held, Waits};
 use crate::{Fence, Timeline};
 

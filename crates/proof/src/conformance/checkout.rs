@@ -53,6 +53,13 @@ impl Checkout {
         command
     }
 
+    /// The runner of the tests in the guest, as `cargo xtask vm test` runs it.
+    pub(super) fn guest_runner(&self) -> Command {
+        let mut command = self.cargo();
+        command.args(["run", "--release", "--locked", "--quiet", "--package", "lifeboat-vm", "--", "test"]);
+        command
+    }
+
     /// The package of this identity.
     pub(super) fn package(&self, id: &PackageId) -> Option<&Package> {
         self.metadata.packages.iter().find(|package| package.id == *id)

@@ -43,6 +43,17 @@ pub(super) enum Suite {
     Executable { path: PathBuf, package: String, folder: PathBuf },
     /// The examples in the documentation of all packages, run by rustdoc.
     Documentation,
+    /// Guests that boot this kernel, run by `lifeboat-vm`.
+    Guest(GuestKernel),
+}
+
+/// The kernel of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GuestKernel {
+    /// Debian's.
+    Stock,
+    /// One with KASAN, lockdep and RCU checking.
+    Debug,
 }
 
 impl Test {
@@ -77,6 +88,12 @@ impl Suite {
                 return command;
             }
             Self::Documentation => checkout.cargo(),
+            Self::Guest(kernel) => {
+                let mut command = checkout.guest_runner();
+                command.args((*kernel == GuestKernel::Debug).then_some("--debug-kernel"));
+                command.args(tests.into_iter().flatten().map(|test| &test.name));
+                return command;
+            }
         };
         // Not quiet, which makes dots of the tests. Of the whole workspace: cargo would build a package alone once more, with the
         // features that it alone wants.
@@ -230,7 +247,7 @@ fn target(package: &Package, artifact: &Artifact) -> String {
 }
 
 /// A name with a typing error would prove nothing, and nobody would notice.
-fn check(tests: &[Test], table: &Table) -> Result<(), ConformanceError> {
+pub(super) fn check(tests: &[Test], table: &Table) -> Result<(), ConformanceError> {
     for test in tests {
         if let Some(id) = test.ids.iter().find(|id| table.get(id).is_none()) {
             let (test, target) = (test.name.clone(), test.target.clone());

@@ -7,20 +7,10 @@ use lifeboat_cli::interrupt::Interrupt;
 
 use super::checkout::Checkout;
 use super::discover::{Suite, Test};
-use super::outcome::{Outcome, Run};
+use super::guest;
+use super::outcome::{Outcome, Run, TestResult};
 use super::process::{self, Stderr};
 use super::progress::Progress;
-
-/// The result of a test.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TestResult {
-    /// The end of it.
-    pub outcome: Outcome,
-    /// The time it took.
-    pub took: Duration,
-    /// The output; empty if it passed.
-    pub output: String,
-}
 
 /// The tests to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +41,12 @@ pub(super) fn execute(
         let given: Vec<_> = of_suite().map(|(_, test)| *test).collect();
         progress.now(given.first().map_or("", |test| &test.target));
         let chosen = (choice == Choice::Given).then_some(given.as_slice());
+        if let Suite::Guest(_) = suite {
+            let ran = guest::execute(suite.command(checkout, chosen), &given, interrupt)?;
+            results.extend(of_suite().map(|(at, _)| at).zip(ran));
+            progress.done(given.len());
+            continue;
+        }
         let finished = process::run(&mut suite.command(checkout, chosen), Stderr::Kept, limit, interrupt)?;
         let run = Run::new(&finished, limit);
         results.extend(of_suite().map(|(at, test)| (at, result(&run, test))));

@@ -2,12 +2,13 @@
 //!
 //! `table` reads docs/conformance.md, `select` takes what the user wants. `checkout` finds the project, `discover` builds
 //! its tests and asks them for their names, `name` reads the promises out of those. `execute` runs each suite once, in a `process`,
-//! `outcome` understands what it says of each test, and `report` and `listing` show it.
+//! `outcome` understands what it says of each test, and `report` and `listing` show it. `guest` does the same for the tests in the guest.
 
 mod checkout;
 mod discover;
 mod error;
 mod execute;
+mod guest;
 mod listing;
 mod name;
 mod outcome;
@@ -27,14 +28,14 @@ pub use select::Wanted;
 
 use crate::args::ConformanceArgs;
 use checkout::Checkout;
-use discover::Test;
+use discover::{GuestKernel, Test};
 use execute::Choice;
 use lifeboat_cli::exit::Exit;
 use lifeboat_cli::interrupt::Interrupt;
 use listing::Listing;
 use progress::Progress;
 use report::ConformanceReport;
-use table::{Promise, Table};
+use table::{Columns, Promise, Table};
 
 /// Output to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub struct Answer {
 /// [`ConformanceError`], if there are no results. A failing test is a result.
 pub fn conformance(args: &ConformanceArgs, interrupt: &Interrupt) -> Result<Answer, ConformanceError> {
     let table = Table::built_in()?;
-    let promises = select::select(&table, &args.id)?;
+    let promises = select::select(&table, &args.id, args.columns())?;
     let checkout = Checkout::around(&std::env::current_dir()?, &table);
     let progress = Progress::new(args.quiet);
     let result = match checkout {
@@ -81,7 +82,10 @@ fn in_checkout(
     progress: &Progress,
     interrupt: &Interrupt,
 ) -> Result<Answer, ConformanceError> {
-    let tests = discover::discover(checkout, table, progress, args.quiet, interrupt)?;
+    let mut tests = discover::discover(checkout, table, progress, args.quiet, interrupt)?;
+    if let Some(kernel) = args.guest_kernel() {
+        tests.extend(guest::list(checkout, table, kernel, interrupt)?);
+    }
     if args.list {
         let listing = Listing::new(promises, Some(&tests));
         return Ok(Answer {
@@ -99,12 +103,23 @@ fn in_checkout(
         return Err(ConformanceError::Interrupted);
     }
     let ran: Vec<_> = tests.into_iter().zip(results).collect();
-    let report = ConformanceReport::new(promises, &ran, began.elapsed());
+    let report = ConformanceReport::new(promises, args.columns(), &ran, began.elapsed());
     Ok(Answer {
         text: render(args.json, &report, ConformanceReport::text)?,
         remarks: report.failures(),
         exit: report.exit(),
     })
+}
+
+impl ConformanceArgs {
+    fn columns(&self) -> Columns {
+        if self.kernel { Columns::HostedAndKernel } else { Columns::Hosted }
+    }
+
+    /// The kernel that guests boot, if any does.
+    fn guest_kernel(&self) -> Option<GuestKernel> {
+        self.kernel.then_some(if self.debug_kernel { GuestKernel::Debug } else { GuestKernel::Stock })
+    }
 }
 
 fn render<T: Serialize>(json: bool, shown: &T, text: impl Fn(&T) -> String) -> Result<String, ConformanceError> {

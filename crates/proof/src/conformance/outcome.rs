@@ -23,6 +23,17 @@ pub(super) enum Outcome {
     Failed(String),
 }
 
+/// The result of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TestResult {
+    /// The end of it.
+    pub outcome: Outcome,
+    /// The time it took.
+    pub took: Duration,
+    /// The output; empty if it passed.
+    pub output: String,
+}
+
 /// The tests in an answer to `--list --format terse`.
 pub(super) fn listed(answer: &str) -> impl Iterator<Item = &str> {
     answer.lines().filter_map(|line| line.strip_suffix(": test"))

@@ -1,14 +1,13 @@
 //! Report on the promises, for people and for programs.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::discover::Test;
-use super::execute::TestResult;
-use super::outcome::Outcome;
-use super::table::Promise;
+use super::discover::{Suite, Test};
+use super::outcome::{Outcome, TestResult};
+use super::table::{Columns, Promise};
 use lifeboat_cli::exit::Exit;
 
 /// Results of all promises that were selected.
@@ -29,6 +28,17 @@ pub(super) struct Row {
     pub id: String,
     /// The text of the promise.
     pub promise: String,
+    /// Column H; `None` if the promise is not in it.
+    #[serde(flatten)]
+    pub hosted: Option<Proof>,
+    /// Column K; `None` if the promise is not in it, or the run is not about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Proof>,
+}
+
+/// What the tests say of a promise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Proof {
     /// The test that decides: one that fails if there is any, else the first; `None` if there is no test.
     pub test: Option<String>,
     /// Whether it is kept.
@@ -70,6 +80,21 @@ pub(super) enum Verdict {
 /// All in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Summary {
+    /// Column H.
+    #[serde(flatten)]
+    pub hosted: Count,
+    /// Column K, if the run is about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<Count>,
+    /// Tests that ran, each once however many promises it proves.
+    pub tests: usize,
+    /// The time for all tests, several at a time.
+    pub ms: u64,
+}
+
+/// A column in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct Count {
     /// Promises that were asked for.
     pub promises: usize,
     /// Promises that are kept.
@@ -78,10 +103,6 @@ pub(super) struct Summary {
     pub fail: usize,
     /// Promises without a test.
     pub missing: usize,
-    /// Tests that ran, each once however many promises it proves.
-    pub tests: usize,
-    /// The time for all tests, several at a time.
-    pub ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,14 +125,12 @@ impl Verdict {
 
 impl ConformanceReport {
     /// Puts together what the tests say about the promises. `took` is how long the tests took.
-    pub(super) fn new(promises: &[&Promise], ran: &[(&Test, TestResult)], took: Duration) -> Self {
-        let rows: Vec<_> = promises.iter().map(|promise| Row::new(promise, ran)).collect();
-        let count = |verdict| rows.iter().filter(|row| row.result == verdict).count();
+    pub(super) fn new(promises: &[&Promise], columns: Columns, ran: &[(&Test, TestResult)], took: Duration) -> Self {
+        let rows: Vec<_> = promises.iter().map(|promise| Row::new(promise, columns, ran)).collect();
         let summary = Summary {
-            promises: rows.len(),
-            pass: count(Verdict::Pass),
-            fail: count(Verdict::Fail),
-            missing: count(Verdict::Missing),
+            hosted: Count::of(rows.iter().filter_map(|row| row.hosted.as_ref())),
+            kernel: (columns == Columns::HostedAndKernel)
+                .then(|| Count::of(rows.iter().filter_map(|row| row.kernel.as_ref()))),
             tests: ran.len(),
             ms: millis(took),
         };
@@ -130,27 +149,30 @@ impl ConformanceReport {
     /// The code to exit with.
     pub(super) fn exit(&self) -> Exit {
         // Also a test that proves no promise must not fail.
-        let kept = self.rows.iter().all(|row| row.result == Verdict::Pass);
+        let proofs = || self.rows.iter().flat_map(|row| [&row.hosted, &row.kernel]).flatten();
+        let kept = proofs().all(|proof| proof.result == Verdict::Pass);
         if kept && self.failures.is_empty() { Exit::Success } else { Exit::Failed }
     }
 
     /// A line for each promise, and the numbers.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
+        let Summary { hosted, kernel, tests, ms } = self.summary;
         // A string takes any text.
-        let _ = writeln!(text, "{:<9}{:<9}{:>9}  {:<PROMISE$}  test", "ID", "result", "time", "promise");
+        let _ = match kernel {
+            None => writeln!(text, "{:<9}{:<9}{:>9}  {:<PROMISE$}  test", "ID", "result", "time", "promise"),
+            Some(_) => writeln!(text, "{:<9}{:<9}{:<9}{:<PROMISE$}  test", "ID", "H", "K", "promise"),
+        };
         for row in &self.rows {
-            let time = if row.result == Verdict::Missing { String::new() } else { seconds(row.ms) };
-            let promise = shortened(&row.promise);
-            let line = format!("{:<9}{:<9}{time:>9}  {promise:<PROMISE$}  {}", row.id, row.result.word(), row.named());
+            let line = if kernel.is_some() { row.in_both() } else { row.in_one() };
             let _ = writeln!(text, "{}", line.trim_end());
         }
-        let Summary { promises, pass, fail, missing, tests, ms } = self.summary;
-        let _ = writeln!(
-            text,
-            "{promises} promises: {pass} pass, {fail} fail, {missing} have no test. {tests} tests took {}.",
-            seconds(ms)
-        );
+        let _ = match kernel {
+            None => writeln!(text, "{hosted}. {tests} tests took {}.", seconds(ms)),
+            Some(kernel) => {
+                writeln!(text, "H: {hosted}.\nK: {kernel}.\n{tests} tests took {}.", seconds(ms))
+            }
+        };
         text
     }
 
@@ -164,9 +186,67 @@ impl ConformanceReport {
     }
 }
 
+impl Count {
+    fn of<'a>(proofs: impl Iterator<Item = &'a Proof>) -> Self {
+        let mut count = Self { promises: 0, pass: 0, fail: 0, missing: 0 };
+        for proof in proofs {
+            count.promises += 1;
+            match proof.result {
+                Verdict::Pass => count.pass += 1,
+                Verdict::Fail => count.fail += 1,
+                Verdict::Missing => count.missing += 1,
+            }
+        }
+        count
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { promises, pass, fail, missing } = self;
+        write!(f, "{promises} promises: {pass} pass, {fail} fail, {missing} have no test")
+    }
+}
+
 impl Row {
-    fn new(promise: &Promise, ran: &[(&Test, TestResult)]) -> Self {
-        let of_promise = ran.iter().filter(|(test, _)| test.ids.contains(&promise.id));
+    fn new(promise: &Promise, columns: Columns, ran: &[(&Test, TestResult)]) -> Self {
+        let proof = |in_guest| Proof::new(promise, ran.iter().filter(move |(test, _)| is_in_guest(test) == in_guest));
+        Self {
+            id: promise.id.to_string(),
+            promise: promise.text.clone(),
+            hosted: promise.hosted.then(|| proof(false)),
+            kernel: (promise.kernel && columns == Columns::HostedAndKernel).then(|| proof(true)),
+        }
+    }
+
+    /// Its line in a table of column H alone.
+    fn in_one(&self) -> String {
+        let Some(proof) = &self.hosted else { return String::new() };
+        let time = if proof.result == Verdict::Missing { String::new() } else { seconds(proof.ms) };
+        let promise = shortened(&self.promise);
+        format!("{:<9}{:<9}{time:>9}  {promise:<PROMISE$}  {}", self.id, proof.result.word(), proof.named())
+    }
+
+    /// Its line in a table of both columns.
+    fn in_both(&self) -> String {
+        let word = |proof: &Option<Proof>| proof.as_ref().map_or("", |proof| proof.result.word());
+        let (hosted, kernel) = (word(&self.hosted), word(&self.kernel));
+        let proofs = || [&self.hosted, &self.kernel].into_iter().flatten();
+        // The one that is worse, and of two that are kept the one in the kernel, which is further away.
+        let shown = proofs().find(|proof| proof.result == Verdict::Fail).or(proofs().last());
+        let promise = shortened(&self.promise);
+        let named = shown.map(Proof::named).unwrap_or_default();
+        format!("{:<9}{hosted:<9}{kernel:<9}{promise:<PROMISE$}  {named}", self.id)
+    }
+}
+
+fn is_in_guest(test: &Test) -> bool {
+    matches!(test.suite, Suite::Guest(_))
+}
+
+impl Proof {
+    fn new<'a>(promise: &Promise, ran: impl Iterator<Item = &'a (&'a Test, TestResult)>) -> Self {
+        let of_promise = ran.filter(|(test, _)| test.ids.contains(&promise.id));
         let tests: Vec<_> = of_promise.map(|(test, result)| TestRow::new(test, result)).collect();
         let failing = tests.iter().find(|test| test.result != Verdict::Pass);
         let result = match (tests.is_empty(), failing) {
@@ -175,8 +255,6 @@ impl Row {
             (_, None) => Verdict::Pass,
         };
         Self {
-            id: promise.id.to_string(),
-            promise: promise.text.clone(),
             test: failing.or(tests.first()).map(|test| test.name.clone()),
             result,
             ms: tests.iter().map(|test| test.ms).sum(),

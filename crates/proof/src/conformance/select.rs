@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::error::ConformanceError;
-use super::table::{Id, Promise, Table};
+use super::table::{Columns, Id, Promise, Table};
 
 /// A value of `--id`: a promise, or a group of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +44,18 @@ impl Wanted {
     }
 }
 
-/// The promises of the hosted stack that are wanted, in the table's order; all of them if nothing is said.
+/// The promises of these columns that are wanted, in the table's order; all of them if nothing is said.
 ///
 /// # Errors
-/// Refuses a promise that does not exist, or is not proven in the hosted stack.
-pub(super) fn select<'a>(table: &'a Table, wanted: &[Wanted]) -> Result<Vec<&'a Promise>, ConformanceError> {
+/// Refuses a promise that does not exist, or is not proven in these columns.
+pub(super) fn select<'a>(
+    table: &'a Table,
+    wanted: &[Wanted],
+    columns: Columns,
+) -> Result<Vec<&'a Promise>, ConformanceError> {
     for wanted in wanted {
-        if !table.promises().iter().any(|promise| promise.hosted && wanted.includes(promise)) {
-            let there_are = there_are(table);
+        if !table.promises().iter().any(|promise| promise.is_in(columns) && wanted.includes(promise)) {
+            let there_are = there_are(table, columns);
             return Err(if table.promises().iter().any(|promise| wanted.includes(promise)) {
                 ConformanceError::NotHosted { wanted: wanted.clone(), there_are }
             } else {
@@ -60,13 +64,13 @@ pub(super) fn select<'a>(table: &'a Table, wanted: &[Wanted]) -> Result<Vec<&'a 
         }
     }
     let is_wanted = |promise: &Promise| wanted.is_empty() || wanted.iter().any(|wanted| wanted.includes(promise));
-    Ok(table.promises().iter().filter(|promise| promise.hosted && is_wanted(promise)).collect())
+    Ok(table.promises().iter().filter(|promise| promise.is_in(columns) && is_wanted(promise)).collect())
 }
 
-/// `LIFE-1 to LIFE-8, GATE-1 to GATE-10, …`, as far as they are proven in the hosted stack.
-fn there_are(table: &Table) -> String {
+/// `LIFE-1 to LIFE-8, GATE-1 to GATE-10, …`, as far as they are proven in these columns.
+fn there_are(table: &Table, columns: Columns) -> String {
     let of_group = |group: &str| {
-        let mut ids = table.promises().iter().filter(|promise| promise.hosted && promise.id.group() == group);
+        let mut ids = table.promises().iter().filter(|promise| promise.is_in(columns) && promise.id.group() == group);
         let first = &ids.next()?.id;
         Some(ids.next_back().map_or_else(|| first.to_string(), |last| format!("{first} to {}", last.id)))
     };
@@ -86,7 +90,7 @@ mod tests {
     fn selected(wanted: &[&str]) -> Result<Vec<String>, String> {
         let wanted: Vec<_> = wanted.iter().map(|text| text.parse().unwrap()).collect();
         let table = table();
-        let selected = select(&table, &wanted).map_err(|error| error.to_string())?;
+        let selected = select(&table, &wanted, Columns::Hosted).map_err(|error| error.to_string())?;
         Ok(selected.iter().map(|promise| promise.id.to_string()).collect())
     }
 
@@ -95,6 +99,16 @@ mod tests {
         assert_eq!(selected(&[]).unwrap(), ["A-1", "A-3", "B-1"]);
         assert_eq!(selected(&["B", "a-1", "A-1"]).unwrap(), ["A-1", "B-1"]);
         assert_eq!(selected(&["a"]).unwrap(), ["A-1", "A-3"]);
+    }
+
+    #[test]
+    fn the_kernels_own_come_with_its_column() {
+        let table = table();
+        let selected =
+            |wanted: &[Wanted]| select(&table, wanted, Columns::HostedAndKernel).map(|promises| promises.len());
+        assert_eq!(selected(&[]).unwrap(), 4);
+        assert_eq!(selected(&["A-2".parse().unwrap()]).unwrap(), 1);
+        assert!(selected(&["C".parse().unwrap()]).is_err());
     }
 
     #[test]

@@ -30,6 +30,15 @@ pub(super) struct Promise {
     pub source: String,
 }
 
+/// Columns of proof that a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Columns {
+    /// H.
+    Hosted,
+    /// H and K.
+    HostedAndKernel,
+}
+
 /// The identifier of a promise: `GATE-4`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
@@ -77,6 +86,13 @@ impl Id {
     /// The part before the number.
     pub fn group(&self) -> &str {
         &self.group
+    }
+}
+
+impl Promise {
+    /// Whether one of the columns promises it.
+    pub(super) fn is_in(&self, columns: Columns) -> bool {
+        self.hosted || (self.kernel && columns == Columns::HostedAndKernel)
     }
 }
 

@@ -14,8 +14,9 @@ fn holdouts<T>(result: Result<T, Holdouts>) -> usize {
 fn gate_4_the_object_is_dropped_once_and_before_revoke_returns() {
     let object = Arc::new(());
     let revocable = Revocable::new(object.clone());
-    assert!(revocable.try_access_with(|_| ()).is_some());
+    assert!(revocable.try_access_with(|_| ()).is_some() && !revocable.is_revoked());
     revocable.revoke(SOON).unwrap();
+    assert!(revocable.is_revoked());
     assert_eq!(Arc::strong_count(&object), 1);
     assert!(revocable.try_access().is_none());
     revocable.revoke(SOON).unwrap();

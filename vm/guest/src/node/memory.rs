@@ -30,6 +30,17 @@ impl Memory {
         Self { shared: Arc::new(shared), toucher: Mutex::new(None) }
     }
 
+    pub(super) fn mapping(&self) -> &Mapping {
+        &self.shared.mapping
+    }
+
+    /// Writes a word, and reads another. `None` past the end.
+    pub(super) fn poke(&self, at: usize, word: u32, read: usize) -> Option<u32> {
+        let words = self.shared.mapping.words();
+        words.get(at)?.store(word, Ordering::Relaxed);
+        Some(words.get(read)?.load(Ordering::Relaxed))
+    }
+
     pub(super) fn fill(&self, word: u32) {
         self.shared.mapping.words().iter().for_each(|at| at.store(word, Ordering::Relaxed));
     }

@@ -3,12 +3,15 @@
 mod held;
 mod memory;
 pub mod request;
+mod timing;
 mod work;
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lifeboat_client::{Capability, Errno, Node, RawError, WaitFor, Woken, poll_sync_file, sync_file_status};
+use lifeboat_client::{
+    Capability, Errno, Mapping, Node, RawError, WaitFor, Woken, poll_sync_file, sync_file_status, writers_of_buffer,
+};
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use crate::node::held::Held;
@@ -68,6 +71,7 @@ impl Nodes {
             NodeRequest::Progress { work } => return number(self.works.get(*work).map_or(0, |work| work.completed())),
             NodeRequest::StopWork { work } => self.works.get(*work)?.stop(),
             NodeRequest::WaitForJob { .. }
+            | NodeRequest::CountResults { .. }
             | NodeRequest::WaitForBuffer { .. }
             | NodeRequest::WaitForSyncobj { .. }
             | NodeRequest::Poll { .. }
@@ -75,6 +79,17 @@ impl Nodes {
             NodeRequest::CreateSyncobj { file } => return number(self.files.get(*file)?.create_syncobj()?),
             NodeRequest::MapMemory { file, handle, mapping, length } => {
                 self.memory.keep(*mapping, Memory::new(self.files.get(*file)?.map_memory(*handle, *length)?));
+            }
+            NodeRequest::Allocate { mapping, length } => {
+                self.memory.keep(*mapping, Memory::new(Mapping::anonymous(*length)?));
+            }
+            NodeRequest::CreateUserBuffer { file, mapping, read_only } => {
+                let (node, memory) = (self.files.get(*file)?, self.memory.get(*mapping)?);
+                return Ok(Outcome::Buffer(node.create_user_buffer(memory.mapping(), *read_only)?));
+            }
+            NodeRequest::Discard { mapping } => self.memory.get(*mapping)?.mapping().discard()?,
+            NodeRequest::Poke { mapping, at, word, read } => {
+                return number(self.memory.get(*mapping)?.poke(*at, *word, *read).ok_or(Errno::INVAL)?);
             }
             NodeRequest::Fill { mapping, word } => self.memory.get(*mapping)?.fill(*word),
             NodeRequest::Differing { mapping, word } => return number(self.memory.get(*mapping)?.differing(*word)),
@@ -86,6 +101,10 @@ impl Nodes {
             }
             NodeRequest::ExportBuffer { file, handle, descriptor } => {
                 self.descriptors.keep(*descriptor, self.files.get(*file)?.export(*handle)?);
+            }
+            NodeRequest::WritersOfBuffer { buffer, descriptor } => {
+                let buffer = self.descriptors.get(*buffer)?;
+                self.descriptors.keep(*descriptor, writers_of_buffer(buffer.as_fd())?);
             }
             NodeRequest::ImportBuffer { file, descriptor } => {
                 let buffer = self.descriptors.get(*descriptor)?;
@@ -100,6 +119,13 @@ impl Nodes {
             NodeRequest::Status { descriptor } => {
                 return number(sync_file_status(self.descriptors.get(*descriptor)?.as_fd())?);
             }
+            NodeRequest::TimeCalls { file, call, times } => {
+                return number(timing::calls(&*self.files.get(*file)?, *call, *times)?);
+            }
+            NodeRequest::TimeJobs { file, job, times } => {
+                return Ok(Outcome::Numbers(timing::jobs(&*self.files.get(*file)?, job, *times)?));
+            }
+            NodeRequest::TimePingPong { times } => return Ok(Outcome::Numbers(timing::ping_pong(*times)?)),
             NodeRequest::CloseDescriptor { descriptor } => self.descriptors.end(*descriptor)?,
         }
         Ok(Outcome::Done)
@@ -111,6 +137,15 @@ impl Nodes {
         match request {
             NodeRequest::WaitForJob { file, context, job, limit_ms } => {
                 number(self.files.get(*file)?.wait(*context, *job, limit(*limit_ms))?)
+            }
+            NodeRequest::CountResults { file, context, jobs, result, limit_ms } => {
+                let (node, began) = (self.files.get(*file)?, Instant::now());
+                let mut count = 0_u32;
+                for job in jobs {
+                    let left = limit(*limit_ms).saturating_sub(began.elapsed());
+                    count += u32::from(node.wait(*context, *job, left)? == *result);
+                }
+                number(count)
             }
             NodeRequest::WaitForBuffer { file, handle, limit_ms } => {
                 self.files.get(*file)?.wait_for_buffer(*handle, 0, limit(*limit_ms))?;
@@ -135,7 +170,13 @@ impl Nodes {
     fn submit(&self, file: u32, job: &request::Job, times: u32) -> Result<Outcome, Error> {
         let node = self.files.get(file)?;
         let mut signals = job.signals.clone();
-        let jobs = (0..times).map(|_| work::submit(&node, job, &mut signals)).collect::<Result<Vec<_>, _>>()?;
+        let mut jobs = Vec::new();
+        for _ in 0..times {
+            if !jobs.is_empty() {
+                signals.iter_mut().filter(|signal| signal.point > 0).for_each(|signal| signal.point += 1);
+            }
+            jobs.push(work::submit(&node, job, &mut signals)?);
+        }
         Ok(Outcome::Submitted { jobs, signals })
     }
 }
@@ -174,6 +215,8 @@ enum Error {
     #[error(transparent)]
     Raw(#[from] RawError),
     #[error(transparent)]
+    Timing(#[from] timing::Error),
+    #[error(transparent)]
     Held(#[from] held::Error),
     #[error(transparent)]
     Work(#[from] work::Error),
@@ -183,8 +226,10 @@ impl Error {
     fn into_failure(self, request: &NodeRequest) -> Failure {
         let errno = match &self {
             Self::File(error) => error.raw_os_error(),
-            Self::Kernel(errno) | Self::Raw(RawError::Kernel(errno)) => Some(errno.raw_os_error()),
-            Self::Raw(RawError::MayHoldAddress) | Self::Held(_) | Self::Work(_) => None,
+            Self::Kernel(errno) | Self::Raw(RawError::Kernel(errno)) | Self::Timing(timing::Error::Kernel(errno)) => {
+                Some(errno.raw_os_error())
+            }
+            Self::Raw(RawError::MayHoldAddress) | Self::Timing(_) | Self::Held(_) | Self::Work(_) => None,
         };
         let mut request = format!("{request:?}");
         request.truncate(200);

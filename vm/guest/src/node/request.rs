@@ -71,7 +71,7 @@ pub enum NodeRequest {
         /// The buffer.
         handle: u32,
     },
-    /// SUBMIT, so many times.
+    /// SUBMIT, so many times. Points of timelines that the job signals count up from the ones given.
     Submit {
         /// The file.
         file: u32,
@@ -89,6 +89,19 @@ pub enum NodeRequest {
         /// The job.
         job: u64,
         /// Limit in milliseconds.
+        limit_ms: u64,
+    },
+    /// WAIT for each of some jobs; answered with how many ended with this result.
+    CountResults {
+        /// The file.
+        file: u32,
+        /// Context of the jobs.
+        context: u32,
+        /// The jobs.
+        jobs: Vec<u64>,
+        /// 0, or a negative errno.
+        result: i32,
+        /// Limit of all together, in milliseconds.
         limit_ms: u64,
     },
     /// `BUFFER_WAIT`.
@@ -133,6 +146,38 @@ pub enum NodeRequest {
         mapping: u32,
         /// Bytes.
         length: usize,
+    },
+    /// Makes memory of the process's own, which takes the place of a map in requests.
+    Allocate {
+        /// The new memory.
+        mapping: u32,
+        /// Bytes.
+        length: usize,
+    },
+    /// `BUFFER_CREATE` with memory of the process's own.
+    CreateUserBuffer {
+        /// The file.
+        file: u32,
+        /// The memory.
+        mapping: u32,
+        /// Whether the device may only read it.
+        read_only: bool,
+    },
+    /// Discards what is in memory of the process's own: `MADV_DONTNEED`.
+    Discard {
+        /// The memory.
+        mapping: u32,
+    },
+    /// Writes one word of a map, and reads another one; answered with that.
+    Poke {
+        /// The map.
+        mapping: u32,
+        /// Place of the word that is written, in words.
+        at: usize,
+        /// The word.
+        word: u32,
+        /// Place of the word that is read then.
+        read: usize,
     },
     /// Writes a word all over a map.
     Fill {
@@ -205,6 +250,13 @@ pub enum NodeRequest {
         /// The new descriptor.
         descriptor: u32,
     },
+    /// A `sync_file` of those who write an exported buffer.
+    WritersOfBuffer {
+        /// Descriptor of the buffer.
+        buffer: u32,
+        /// The new descriptor.
+        descriptor: u32,
+    },
     /// Makes a buffer of a descriptor; answered with its handle.
     ImportBuffer {
         /// The file.
@@ -238,6 +290,29 @@ pub enum NodeRequest {
         /// The descriptor.
         descriptor: u32,
     },
+    /// Makes a call again and again; answered with the nanoseconds that all of them took.
+    TimeCalls {
+        /// The file.
+        file: u32,
+        /// Which.
+        call: TimedCall,
+        /// How often.
+        times: u32,
+    },
+    /// Submits a job and waits for it, again and again; answered with the nanoseconds that each took.
+    TimeJobs {
+        /// The file.
+        file: u32,
+        /// The job.
+        job: Job,
+        /// How often.
+        times: u32,
+    },
+    /// Has two threads wake each other through eventfds; answered with the nanoseconds that each round trip took.
+    TimePingPong {
+        /// Round trips.
+        times: u32,
+    },
     /// Closes a descriptor.
     CloseDescriptor {
         /// The descriptor.
@@ -257,6 +332,18 @@ pub enum Call {
     BufferAdvise(BufferAdvise),
     Map(Map),
     Unmap(Unmap),
+}
+
+/// A call whose time is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimedCall {
+    /// VERSION, without its texts.
+    Version,
+    /// INFO: the cheapest of those that need no device.
+    Info,
+    /// `CONTEXT_CREATE` with a flag that nobody knows: it enters the gate, is refused, and has done nothing.
+    RefusedInSection,
 }
 
 /// What SUBMIT is given.

@@ -6,6 +6,7 @@ use qapi::qmp;
 
 use crate::card::hotplug;
 use crate::driver::Driver;
+use crate::pace;
 use crate::program::commands::syncobj;
 use crate::program::{Program, refused};
 use crate::suite::bench::{Bench, CARD};
@@ -45,9 +46,11 @@ pub const TESTS: &[Test] = &[
 
 const ENODEV: i32 = 19;
 /// By how much jobs are held up, in microseconds: they are in flight until the device is lost.
-const SLOW: u64 = 60_000_000;
-/// No limit of the driver's ends them before.
-const PARAMETERS: &str = "health_ms=100 job_timeout_ms=120000";
+const SLOW: u64 = 3_600_000_000;
+/// Jobs that wait for one that runs.
+const QUEUED: u32 = 1000;
+/// No limit of the driver's ends them before: longer than any test.
+const PARAMETERS: &str = "health_ms=100 job_timeout_ms=3600000";
 
 fn lost_at_work(bench: &mut Bench<'_>) -> Result<(), Failure> {
     at_work(bench, &ACPI_WAYS)
@@ -87,13 +90,13 @@ fn jobs_in_a_row(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fail
     touched.works()?;
     touched.memory.touch()?;
     let work = work_desk.file.start_work(&work_desk.job, &work_desk.memory, super::desk::PATTERN)?;
-    until(|| Ok(work.progress()? >= 3 && touched.memory.touches()? >= 3))?;
+    until(bench, || Ok(work.progress()? >= 3 && touched.memory.touches()? >= 3))?;
     way.lose(bench)?;
     let errno = work.ended()?;
     expect(errno == ENODEV, || format!("the work ended with errno {errno}"))?;
     // The map is touched as before, and so is one that is made now.
     let before = touched.memory.touches()?;
-    until(|| Ok(touched.memory.touches()? >= before + 3))?;
+    until(bench, || Ok(touched.memory.touches()? >= before + 3))?;
     let late = touched.file.map_memory(&touched.buffers[0])?;
     late.fill(7)?;
     late.unmap()?;
@@ -106,7 +109,7 @@ fn jobs_in_a_row(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fail
     touched.file.close()?;
     // Maps outlive their file.
     let before = touched.memory.touches()?;
-    until(|| Ok(touched.memory.touches()? >= before + 3))?;
+    until(bench, || Ok(touched.memory.touches()? >= before + 3))?;
     first.kill()?;
     Ok(second.kill()?)
 }
@@ -119,26 +122,29 @@ fn jobs_in_flight(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fai
     let desk = Desk::open(&program, &driver.nodes()?.render)?;
     desk.works()?;
     bench.gpu()?.inject(Fault::Slow { micros: SLOW }, None)?;
-    let (binary, timeline) = (desk.file.syncobj()?, desk.file.syncobj()?);
+    let (binary, timeline, points) = (desk.file.syncobj()?, desk.file.syncobj()?, desk.file.syncobj()?);
     let mut job = desk.job.clone();
     job.signals = vec![syncobj(binary, 0), syncobj(timeline, 1)];
     let (first, _) = desk.file.submit(&job, 1)?;
-    let (queued, _) = desk.file.submit(&desk.job, 20)?;
+    let mut job = desk.job.clone();
+    job.signals = vec![syncobj(points, 1)];
+    let (queued, _) = desk.file.submit(&job, QUEUED)?;
     let sync_file = desk.file.sync_file(binary)?;
     let pending = program.status(sync_file)?;
     expect(pending == 0, || format!("a job in flight has state {pending}"))?;
-    let waits = [first[0], queued[0], queued[19]].map(|job| desk.file.start_wait(desk.context, job));
+    let waits = [first[0], queued[0], queued[queued.len() - 1]].map(|job| desk.file.start_wait(desk.context, job));
     let poll = desk.file.start_poll()?;
     let poll_sync_file = program.start_poll(sync_file)?;
     let buffer = desk.file.start_wait_for_buffer(desk.buffers[1].handle)?;
-    let syncobjs = [desk.file.start_wait_for_syncobj(binary, 0)?, desk.file.start_wait_for_syncobj(timeline, 1)?];
+    let syncobjs = [(binary, 0), (timeline, 1), (points, u64::from(QUEUED))];
+    let syncobjs = syncobjs.map(|(handle, point)| desk.file.start_wait_for_syncobj(handle, point));
     way.lose(bench)?;
     for wait in waits {
         let result = wait?.wait()?.number()?;
         expect(result == -i64::from(ENODEV), || format!("a wait for a job ended with {result}"))?;
     }
     let reply = poll.wait()?;
-    expect(reply.took < crate::pace::DRIVER, || "poll() was not woken".to_owned())?;
+    expect(reply.took < bench.limit(pace::DRIVER), || "poll() was not woken".to_owned())?;
     let woken = reply.number()?;
     expect(woken & (8 | 16) == 8 | 16, || format!("poll() of the node woke with {woken:#x}"))?;
     let woken = poll_sync_file.wait()?.number()?;
@@ -147,8 +153,10 @@ fn jobs_in_flight(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fai
     expect(status == -i64::from(ENODEV), || format!("the sync_file has state {status}"))?;
     buffer.wait()?;
     for wait in syncobjs {
-        wait.wait()?;
+        wait?.wait()?;
     }
+    let lost = desk.file.count_results(desk.context, &queued, -ENODEV)?;
+    expect(lost == i64::from(QUEUED), || format!("only {lost} of {QUEUED} jobs in flight ended with ENODEV"))?;
     Ok(program.kill()?)
 }
 
@@ -163,7 +171,7 @@ fn server_killed_at_work(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let touched = desk.file.map_memory(&desk.file.buffer(desk.buffers[0].size, 0)?)?;
     touched.touch()?;
     let work = desk.file.start_work(&desk.job, &desk.memory, super::desk::PATTERN)?;
-    until(|| Ok(work.progress()? >= 3 && touched.touches()? >= 3))?;
+    until(bench, || Ok(work.progress()? >= 3 && touched.touches()? >= 3))?;
     bench.machine.monitor.execute(&qmp::stop {})?;
     gpu.kill();
     bench.machine.monitor.execute(&qmp::cont {})?;
@@ -172,17 +180,17 @@ fn server_killed_at_work(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let errno = work.ended()?;
     expect(errno == ENODEV, || format!("the work ended with errno {errno}"))?;
     let before = touched.touches()?;
-    until(|| Ok(touched.touches()? >= before + 3))?;
+    until(bench, || Ok(touched.touches()? >= before + 3))?;
     desk.file.close()?;
     program.kill()?;
     Ok(driver.unload()?)
 }
 
 /// Asks again until something is so.
-fn until(mut holds: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
+fn until(bench: &Bench<'_>, mut holds: impl FnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
     let started = std::time::Instant::now();
     while !holds()? {
-        expect(started.elapsed() < crate::pace::DRIVER, || "it stands still".to_owned())?;
+        expect(started.elapsed() < bench.limit(pace::DRIVER), || "it stands still".to_owned())?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::program::memory::Memory;
 use crate::suite::failure::{Failure, expect};
 
 /// Bytes of a buffer: a few pages, so that the job is quick on an emulated processor.
-const BYTES: u64 = 16 << 10;
+pub const BYTES: u64 = 16 << 10;
 
 /// What the job leaves in the memory.
 pub const PATTERN: u32 = 0x11fe_b0a7;

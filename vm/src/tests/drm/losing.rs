@@ -125,5 +125,6 @@ pub fn case(
     body(bench, way).map_err(named)?;
     way.bring_back(bench).map_err(named)?;
     bench.machine.agent.ping().map_err(Failure::from).map_err(named)?;
-    judge::judge(&bench.machine.console.since(before), &[]).map_err(Failure::from).map_err(named)
+    let log = bench.machine.console.since(before);
+    judge::of_this_kernel(bench.flavour(), log, &[]).map_err(Failure::from).map_err(named)
 }

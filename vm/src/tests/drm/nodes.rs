@@ -1,6 +1,6 @@
 //! Nodes appear with the device and vanish with it; files that are open outlive it.
 
-use lifeboat_guest::wire::Condition;
+use lifeboat_guest::wire::{Condition, Request};
 use lifeboat_uapi::{ContextCreate, Info};
 
 use crate::driver::Nodes;
@@ -18,7 +18,7 @@ pub const TESTS: &[Test] = &[
     Test {
         name: "drm_open_files_outlive_the_device",
         shows: "open files of a device that is unbound, removed, unplugged or falls off the bus still answer, and wake",
-        proves: &["CALL-2", "CALL-7", "LIFE-3", "LIFE-5"],
+        proves: &["CALL-2", "CALL-3", "CALL-7", "GATE-4", "LIFE-3", "LIFE-5"],
         plan: ACPI_GPU,
         alone: true,
         body: open_files_outlive_the_device,
@@ -42,6 +42,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 const ENOENT: i32 = 2;
+const ENXIO: i32 = 6;
 const EAGAIN: i32 = 11;
 const ENODEV: i32 = 19;
 /// `POLLERR | POLLHUP`.
@@ -50,7 +51,28 @@ const CAP_PRIME: u64 = 5;
 
 fn open_files_outlive_the_device(bench: &mut Bench<'_>) -> Result<(), Failure> {
     bench.driver().load("health_ms=100")?;
-    ACPI_WAYS.into_iter().try_for_each(|way| case(bench, way, a_file_outlives))
+    ACPI_WAYS.into_iter().try_for_each(|way| case(bench, way, a_file_outlives))?;
+    opened_while_it_goes(bench)
+}
+
+/// Between the announcement of a loss and the end of the nodes an open says what has become of the device. A section that does
+/// not end holds the end up there.
+fn opened_while_it_goes(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let driver = bench.driver();
+    let nodes = driver.nodes()?;
+    let program = Program::start(&bench.machine.agent)?;
+    let section = driver.start_section()?;
+    let unbind = driver.start_unbind()?;
+    driver.wait_for_state("gone")?;
+    let errnos = [refused(program.open(&nodes.card))?, refused(program.open(&nodes.render))?];
+    driver.end_section()?;
+    section.wait()?;
+    unbind.wait()?;
+    expect(errnos == [ENXIO; 2], || format!("opening the nodes of a device that goes ends with errnos {errnos:?}"))?;
+    have_vanished(bench, &program, &nodes)?;
+    program.kill()?;
+    driver.bind()?;
+    driver.works(1)
 }
 
 fn open_files_outlive_a_pulled_device(bench: &mut Bench<'_>) -> Result<(), Failure> {
@@ -68,16 +90,23 @@ fn a_file_outlives(bench: &mut Bench<'_>, way: Way) -> Result<(), Failure> {
     for file in &files {
         answers(file)?;
     }
+    let names = [other_name(bench, &nodes.card, way)?, other_name(bench, &nodes.render, way)?];
     let polls = [files[0].start_poll()?, files[1].start_poll()?];
     way.lose(bench)?;
     for poll in polls {
         let reply = poll.wait()?;
         // At its limit a poll looks once more, and would find the loss as well.
-        expect(reply.took < pace::DRIVER, || "poll() was not woken".to_owned())?;
+        expect(reply.took < bench.limit(pace::DRIVER), || "poll() was not woken".to_owned())?;
         let woken = reply.number()?;
         expect(woken & LOST == LOST, || format!("poll() woke with {woken:#x}"))?;
     }
     have_vanished(bench, &program, &nodes)?;
+    for (file, name) in files.iter().zip(&names) {
+        for path in [name, &format!("/proc/self/fd/{}", file.descriptor()?)] {
+            let errno = refused(program.open(path))?;
+            expect(errno == ENODEV, || format!("opening {path}, a vanished node, ends with errno {errno}"))?;
+        }
+    }
     for file in &files {
         answers(file)?;
         let woken = file.start_poll()?.wait()?.number()?;
@@ -100,6 +129,14 @@ fn answers(file: &File<'_>) -> Result<(), Failure> {
     expect(info.rings > 0 && info.contexts > 0 && info.page_bytes.is_power_of_two(), || format!("{info:?}"))?;
     let fdinfo = file.fdinfo()?;
     expect(fdinfo.contains("drm-driver:\tlifeboat"), || format!("/proc says {fdinfo}"))
+}
+
+/// Another name for a node, which is not taken away with it.
+fn other_name(bench: &Bench<'_>, node: &str, way: Way) -> Result<String, Failure> {
+    let path = format!("/tmp/{way:?}{}", node.replace('/', "-"));
+    let request = Request::CopyNode { node: node.to_owned(), path: path.clone() };
+    bench.machine.agent.call(request, pace::COMMAND)?;
+    Ok(path)
 }
 
 fn have_vanished(bench: &Bench<'_>, program: &Program<'_>, nodes: &Nodes) -> Result<(), Failure> {

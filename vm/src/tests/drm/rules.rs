@@ -24,8 +24,10 @@ pub const TESTS: &[Test] = &[Test {
 
 const ENOENT: i32 = 2;
 const E2BIG: i32 = 7;
+const ENOMEM: i32 = 12;
 const ENODEV: i32 = 19;
 const EINVAL: i32 = 22;
+const EDQUOT: i32 = 122;
 
 fn rules_of_calls(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let driver = bench.driver();
@@ -34,6 +36,7 @@ fn rules_of_calls(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let program = Program::start(&bench.machine.agent)?;
     let file = program.open(&driver.nodes()?.render)?;
     let context = file.context()?;
+    let info = file.info(Info::default())?;
     always(&file, context)?;
     let errno = refused(file.create_context(ContextCreate { flags: 1, ..Default::default() }))?;
     expect(errno == EINVAL, || format!("an unknown flag of a new context ends with errno {errno}"))?;
@@ -43,6 +46,7 @@ fn rules_of_calls(bench: &mut Bench<'_>) -> Result<(), Failure> {
     expect(errno == EINVAL, || format!("an unknown flag of a buffer ends with errno {errno}"))?;
     let errno = refused(file.buffer(0, 0))?;
     expect(errno == EINVAL, || format!("a buffer without bytes ends with errno {errno}"))?;
+    contexts_run_out(&program, &driver.nodes()?.render, info.contexts)?;
     driver.unbind()?;
     // Calls of the class Always go on as before, the rules included; those of the class Device say what has become of it.
     always(&file, context)?;
@@ -55,6 +59,31 @@ fn rules_of_calls(bench: &mut Bench<'_>) -> Result<(), Failure> {
     }
     file.destroy_context(ContextDestroy { context, ..Default::default() })?;
     Ok(program.kill()?)
+}
+
+/// Each file has a share of the hardware's contexts; when none is free, that is said otherwise.
+fn contexts_run_out(program: &Program<'_>, node: &str, contexts: u32) -> Result<(), Failure> {
+    let mut files = Vec::new();
+    let mut refusals = Vec::new();
+    while refusals.last() != Some(&ENOMEM) {
+        expect(files.len() < 8, || format!("{contexts} contexts are not used up: {refusals:?}"))?;
+        let file = program.open(node)?;
+        let mut opened = 0;
+        let errno = loop {
+            match file.context() {
+                Ok(_) => opened += 1,
+                refusal => break refused(refusal)?,
+            }
+            expect(opened < contexts, || "one file has all contexts".to_owned())?;
+        };
+        refusals.push(errno);
+        files.push(file);
+    }
+    let others = refusals.len() - 1;
+    expect(others >= 3 && refusals[..others].iter().all(|errno| *errno == EDQUOT), || {
+        format!("files that took what they could were refused with errnos {refusals:?}")
+    })?;
+    files.into_iter().try_for_each(|file| Ok(file.close()?))
 }
 
 /// What holds of calls that never fail because of a loss.

@@ -1,5 +1,6 @@
 //! Buffers that programs and devices share, across a loss.
 
+use crate::program::vgem::create_dumb;
 use crate::program::{Program, refused};
 use crate::suite::bench::{Bench, Plan};
 use crate::suite::failure::{Failure, expect};
@@ -11,7 +12,7 @@ use crate::tests::drm::desk::{Desk, PATTERN};
 pub const TESTS: &[Test] = &[Test {
     name: "drm_shared_buffers",
     shows: "a buffer is shared with another program and with vgem, and one of vgem with the GPU, which is lost then",
-    proves: &["MAP-1", "MAP-3", "LIFE-2", "LIFE-3"],
+    proves: &["CALL-6", "MAP-1", "MAP-3", "LIFE-2", "LIFE-3"],
     plan: Plan { drivers: &["vgem"], ..ACPI_GPU },
     alone: false,
     body: shared_buffers,
@@ -19,8 +20,6 @@ pub const TESTS: &[Test] = &[Test {
 
 const EAGAIN: i32 = 11;
 const ENODEV: i32 = 19;
-/// `struct drm_mode_create_dumb`: height, width, bits per pixel, flags, handle, pitch, size.
-const CREATE_DUMB: u32 = 0xc020_64b2;
 /// The node of vgem, which is loaded first.
 const VGEM: &str = "/dev/dri/card0";
 
@@ -48,17 +47,16 @@ fn shared_buffers(bench: &mut Bench<'_>) -> Result<(), Failure> {
     // Another driver takes it, and the GPU takes a buffer of that driver.
     let vgem = owner.open(VGEM)?;
     vgem.import(exported)?;
-    let dumb = [64_u32, 64, 32, 0, 0, 0, 0, 0].map(u32::to_le_bytes).concat();
-    let created = vgem.raw(CREATE_DUMB, &dumb)?;
-    let foreign = u32::from_le_bytes([created[16], created[17], created[18], created[19]]);
-    let of_vgem = vgem.export(foreign)?;
+    let of_vgem = vgem.export(create_dumb(&vgem)?)?;
     desk.file.import(of_vgem)?;
 
     driver.unbind()?;
     let before = seen.touches()?;
     let started = std::time::Instant::now();
     while seen.touches()? < before + 3 {
-        expect(started.elapsed() < crate::pace::DRIVER, || "the shared map is not touched any more".to_owned())?;
+        expect(started.elapsed() < bench.limit(crate::pace::DRIVER), || {
+            "the shared map is not touched any more".to_owned()
+        })?;
     }
     // What the device had already is there; what is another's is not imported any more.
     let again = handle(desk.file.import(exported)?)?;

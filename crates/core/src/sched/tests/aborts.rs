@@ -209,6 +209,18 @@ fn sched_4_no_time_passes_for_an_abort_while_work_rests() {
     assert_eq!((bench.resets.len(), bench.scheduler.next_deadline()), (1, Some(bench.now.plus(TIMEOUT))));
 }
 
+/// Work stops while the ring is still being asked.
+#[test]
+fn sched_4_no_time_passes_for_an_abort_that_is_answered_while_work_rests() {
+    let (mut bench, _, _) = overdue();
+    bench.scheduler.stop();
+    assert!(bench.abort(Abort::Asked));
+    assert_eq!(bench.scheduler.next_deadline(), None);
+    bench.pass(TIMEOUT * 3);
+    bench.scheduler.start(bench.now);
+    assert_eq!((bench.resets.len(), bench.scheduler.next_deadline()), (1, Some(bench.now.plus(TIMEOUT))));
+}
+
 /// The device is reset for another ring: the job that is to be aborted hangs all the same.
 #[test]
 fn sched_4_a_reset_of_the_device_ends_an_abort() {

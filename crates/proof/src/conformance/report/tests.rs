@@ -1,4 +1,5 @@
 use super::*;
+use crate::conformance::discover::GuestKernel;
 use crate::conformance::discover::Test;
 use crate::conformance::table::Table;
 
@@ -25,25 +26,27 @@ fn report(results: [TestResult; 3]) -> ConformanceReport {
     let table = table();
     let promises: Vec<_> = table.promises().iter().collect();
     let ran: Vec<_> = tests.iter().zip(results).collect();
-    ConformanceReport::new(&promises, &ran, Duration::from_millis(1234))
+    ConformanceReport::new(&promises, Columns::Hosted, &ran, Duration::from_millis(1234))
 }
 
 #[test]
 fn a_promise_is_kept_if_all_its_tests_pass() {
     let report = report([passed(1), passed(20), passed(300)]);
-    let row = |at: usize| &report.rows[at];
+    let row = |at: usize| report.rows[at].hosted.as_ref().unwrap();
     assert_eq!((row(0).result, row(0).test.as_deref(), row(0).ms), (Verdict::Pass, Some("m::a_1_x"), 21));
     assert_eq!((row(1).result, row(1).test.as_deref(), row(1).ms), (Verdict::Pass, Some("m::a_1_and_2_y"), 320));
     assert_eq!((row(2).result, row(2).test.as_deref(), row(2).ms), (Verdict::Missing, None, 0));
-    assert_eq!(report.summary, Summary { promises: 3, pass: 2, fail: 0, missing: 1, tests: 3, ms: 1234 });
+    let hosted = Count { promises: 3, pass: 2, fail: 0, missing: 1 };
+    assert_eq!(report.summary, Summary { hosted, kernel: None, tests: 3, ms: 1234 });
     assert_eq!(report.failures(), "");
 }
 
 #[test]
 fn the_test_that_fails_decides() {
     let report = report([passed(1), passed(1), failed(7)]);
-    assert_eq!((report.rows[0].result, report.rows[1].result), (Verdict::Pass, Verdict::Fail));
-    assert_eq!(report.rows[1].test.as_deref(), Some("a_2_z"));
+    let proof = |at: usize| report.rows[at].hosted.as_ref().unwrap();
+    assert_eq!((proof(0).result, proof(1).result), (Verdict::Pass, Verdict::Fail));
+    assert_eq!(proof(1).test.as_deref(), Some("a_2_z"));
     assert_eq!(report.failures(), "\n── k::t a_2_z failed: exit status: 101\nthread 'x' panicked\n");
 }
 
@@ -58,8 +61,9 @@ fn only_what_is_kept_is_a_success() {
     let other = Test::listed("of_no_promise", "k::t", &["A"]);
     let table = table();
     let results = [(&Test::listed("a_1_x", "k::t", &["A"]), passed(1)), (&other, failed(1))];
-    let report = ConformanceReport::new(&[&table.promises()[0]], &results, Duration::ZERO);
-    assert_eq!((report.rows[0].result, report.exit()), (Verdict::Pass, Exit::Failed));
+    let report = ConformanceReport::new(&[&table.promises()[0]], Columns::Hosted, &results, Duration::ZERO);
+    let kept = report.rows[0].hosted.as_ref().unwrap().result;
+    assert_eq!((kept, report.exit()), (Verdict::Pass, Exit::Failed));
     assert!(report.failures().contains("of_no_promise"));
 }
 
@@ -94,4 +98,49 @@ A-3      missing             c
 3 promises: 0 pass, 2 fail, 1 have no test. 3 tests took 1.23 s.
 ";
     assert_eq!(text, expected);
+}
+
+/// Two promises of both columns, one of each alone; the guest's tests are said to have passed or not.
+fn both(in_guest: [TestResult; 2]) -> ConformanceReport {
+    let table: Table = "| ID | promise | proof |\n|---|---|---|\n\
+         | A-1 | a | H K |\n| A-2 | b | H K |\n| A-3 | c | H |\n| A-4 | d | K |\n"
+        .parse()
+        .unwrap();
+    let promises: Vec<_> = table.promises().iter().collect();
+    let guest = |name: &str, ids: &[&str]| Test {
+        ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+        suite: crate::conformance::discover::Suite::Guest(GuestKernel::Stock),
+        ..Test::listed(name, "guest", &[])
+    };
+    let tests =
+        [Test::listed("a_1_and_2_and_3_x", "k::t", &["A"]), guest("pull", &["A-1", "A-4"]), guest("unbind", &["A-1"])];
+    let [pull, unbind] = in_guest;
+    let ran: Vec<_> = tests.iter().zip([passed(10), pull, unbind]).collect();
+    ConformanceReport::new(&promises, Columns::HostedAndKernel, &ran, Duration::from_millis(1234))
+}
+
+#[test]
+fn both_columns_are_judged_by_their_own_tests() {
+    let text = both([passed(1000), failed(1000)]).text();
+    let expected = "\
+ID       H        K        promise                                                   test
+A-1      pass     FAIL     a                                                         guest unbind (+1)
+A-2      pass     missing  b
+A-3      pass              c                                                         k::t a_1_and_2_and_3_x
+A-4               pass     d                                                         guest pull
+H: 3 promises: 3 pass, 0 fail, 0 have no test.
+K: 3 promises: 1 pass, 1 fail, 1 have no test.
+3 tests took 1.23 s.
+";
+    assert_eq!(text, expected);
+    assert_eq!(both([passed(1), passed(1)]).exit(), Exit::Failed, "one has no test in the guest");
+}
+
+#[test]
+fn json_of_both_columns_keeps_the_form_of_the_hosted_one() {
+    let json = serde_json::to_value(both([passed(1000), passed(1000)])).unwrap();
+    assert_eq!((&json["rows"][0]["result"], &json["rows"][0]["kernel"]["result"]), (&"pass".into(), &"pass".into()));
+    assert_eq!(json["rows"][0]["kernel"]["tests"].as_array().map(Vec::len), Some(2));
+    assert!(json["rows"][2].get("kernel").is_none() && json["rows"][3].get("result").is_none());
+    assert_eq!((&json["summary"]["pass"], &json["summary"]["kernel"]["missing"]), (&3.into(), &1.into()));
 }

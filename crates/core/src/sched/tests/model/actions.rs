@@ -169,7 +169,7 @@ impl Model {
         assert!(ring.credits >= job.spec.cost, "over-committed");
         ring.credits -= job.spec.cost;
         job.stage = Stage::Running;
-        (job.ring, job.seqno, job.since, job.extensions) = (number, seqno, now, 0);
+        (job.ring, job.seqno, job.since, job.extensions, job.aborted) = (number, seqno, now, 0, false);
         job.on_hardware = true;
         ring.running.push((seqno, index));
         Self::given_out(ring, seqno);

@@ -136,7 +136,8 @@ impl Model {
 
     /// When the first answer of a ring's firmware is overdue.
     pub(super) fn answer_due(&self, ring: usize) -> Option<Timestamp> {
-        if self.stopped || self.device != DeviceIs::Running || self.rings[ring].is != RingIs::Running {
+        let counts = matches!(self.rings[ring].is, RingIs::Running | RingIs::Aborting(..));
+        if self.stopped || self.device != DeviceIs::Running || !counts {
             return None;
         }
         let due = |queue: &Queue| match queue.holding {

@@ -16,7 +16,7 @@ impl Model {
         }
         slot.at = at;
         let done = slot.numbers[..=at].to_vec();
-        self.completed(ring, &done, now);
+        self.left(ring, &done, Ok(()), now);
         let slot = &self.rings[ring];
         if self.lost.is_some() && at + 1 == slot.numbers.len() {
             // The ring has executed all that it will ever be given, and reads nothing any more.
@@ -27,22 +27,34 @@ impl Model {
     }
 
     pub(in super::super) fn hw_done_one(&mut self, ring: usize, seqno: Seqno, now: Timestamp) {
+        self.one_left(ring, seqno, Ok(()), now);
+    }
+
+    /// A ring has told of one job that it is done with it. Gives the job that ends so.
+    pub(super) fn one_left(
+        &mut self,
+        ring: usize,
+        seqno: Seqno,
+        result: Result<(), FenceError>,
+        now: Timestamp,
+    ) -> Option<usize> {
         if self.numbers_are_void() {
-            return;
+            return None;
         }
         if self.lost.is_some() {
             let orphan = |job: &&mut Job| (job.ring, job.seqno, job.stage) == (ring, seqno, Stage::Signalled);
             // A job that was never on a ring, or has completed, is on no hardware anyway.
             self.jobs.iter_mut().filter(orphan).for_each(|job| job.on_hardware = false);
-            return;
+            return None;
         }
         let slot = &self.rings[ring];
-        let Some(place) = slot.running.iter().position(|(number, _)| *number == seqno) else { return };
+        let place = slot.running.iter().position(|(number, _)| *number == seqno)?;
+        let job = slot.running[place].1;
         let queue = |(_, job): &(Seqno, usize)| self.jobs[*job].queue;
         if slot.running[..place].iter().any(|older| queue(older) == queue(&slot.running[place])) {
-            return;
+            return None;
         }
-        self.completed(ring, &[seqno], now);
+        self.left(ring, &[seqno], result, now);
         let slot = &mut self.rings[ring];
         let announced = if matches!(slot.is, RingIs::Resetting(_)) { 2 } else { 0 };
         if slot.running.is_empty() {
@@ -50,10 +62,11 @@ impl Model {
         } else if place == 0 {
             slot.at = slot.numbers.iter().position(|number| *number == seqno).unwrap();
         }
+        Some(job)
     }
 
-    /// The jobs with these numbers are done, as far as they are on the ring.
-    fn completed(&mut self, ring: usize, numbers: &[Seqno], now: Timestamp) {
+    /// The jobs with these numbers end so, as far as they are on the ring.
+    fn left(&mut self, ring: usize, numbers: &[Seqno], result: Result<(), FenceError>, now: Timestamp) {
         let slot = &mut self.rings[ring];
         let (accused, oldest) = (slot.accused(), slot.running.first().copied());
         let (done, left) =
@@ -62,10 +75,10 @@ impl Model {
         let done: Vec<(Seqno, usize)> = done;
         for (_, job) in &done {
             slot.credits += self.jobs[*job].spec.cost;
-            self.jobs[*job].stage = Stage::Ended(Ok(()));
+            self.jobs[*job].stage = Stage::Ended(result);
             self.jobs[*job].on_hardware = false;
         }
-        if !done.is_empty() {
+        if !done.is_empty() && result.is_ok() {
             slot.vain = Vain::Nothing;
         }
         slot.acquitted &= slot.accused() == accused;
@@ -73,7 +86,10 @@ impl Model {
         if let Some((_, job)) = next {
             self.jobs[*job].since = now;
         }
-        if let RingIs::Suspect(Cause::Overdue(job)) | RingIs::Asked(Cause::Overdue(job)) = slot.is {
+        if let RingIs::Suspect(Cause::Overdue(job))
+        | RingIs::Asked(Cause::Overdue(job))
+        | RingIs::Aborting(Cause::Overdue(job), _) = slot.is
+        {
             if !slot.has(job) {
                 slot.is = RingIs::Running;
                 self.doubt_firmware(ring);
@@ -94,11 +110,13 @@ impl Model {
         }
         let is_news = match slot.is {
             RingIs::Running | RingIs::Stuck(_) | RingIs::Dead => false,
-            RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Resetting(cause) => cause != Cause::Fault,
+            RingIs::Suspect(cause) | RingIs::Asked(cause) | RingIs::Aborting(cause, _) | RingIs::Resetting(cause) => {
+                cause != Cause::Fault
+            }
         };
         slot.acquitted &= !is_news;
         match &mut slot.is {
-            RingIs::Running | RingIs::Suspect(_) => slot.is = RingIs::Suspect(Cause::Fault),
+            RingIs::Running | RingIs::Suspect(_) | RingIs::Aborting(..) => slot.is = RingIs::Suspect(Cause::Fault),
             RingIs::Asked(cause) | RingIs::Resetting(cause) => *cause = Cause::Fault,
             RingIs::Stuck(_) | RingIs::Dead => {}
         }

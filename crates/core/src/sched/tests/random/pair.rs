@@ -1,195 +1,19 @@
-//! Random events, against the model after each of them.
+//! The scheduler and the model side by side: each event goes to both, and both must agree afterwards.
 
-use proptest::prelude::*;
-
-use super::model::firmware::{Holding, QUEUE_PAYLOADS};
-use super::model::{Model, RingIs, Stage};
+use super::super::model::firmware::{Holding, QUEUE_PAYLOADS};
+use super::super::model::{Model, Stage};
 use super::*;
 
-const JOBS: usize = 12;
-const RINGS: usize = 2;
-const CREDITS: u32 = 4;
-pub(super) const EXTENSIONS: u32 = 1;
-
-#[derive(Debug, Clone)]
-enum Event {
-    Open {
-        ring: u8,
-        priority: Priority,
-        /// Of the contexts there were, or none.
-        context: usize,
-    },
-    OpenContext {
-        limit: u32,
-    },
-    CloseContext {
-        context: usize,
-    },
-    Reserve {
-        queue: usize,
-        spec: JobSpec,
-    },
-    /// Of the reservations that are open, so that anything may happen since the reservation.
-    Commit {
-        reservation: usize,
-        /// Whoever submits runs the job, if the scheduler says so.
-        runs: bool,
-    },
-    Cancel {
-        reservation: usize,
-    },
-    Dependency {
-        job: usize,
-        failed: bool,
-    },
-    /// The completion of the job that many places behind the oldest.
-    Complete {
-        ring: u8,
-        place: usize,
-    },
-    /// The completion of that job alone.
-    CompleteOne {
-        ring: u8,
-        place: usize,
-    },
-    /// A number from the past (counted from the last one given out) or the future.
-    Spurious {
-        ring: u8,
-        back: usize,
-        /// Told of a job alone.
-        one: bool,
-    },
-    Fault {
-        ring: u8,
-        back: usize,
-    },
-    Pass {
-        millis: u64,
-    },
-    Tick,
-    ResetDone {
-        ring: u8,
-        succeeded: bool,
-    },
-    DeviceResetDone {
-        succeeded: bool,
-    },
-    /// The driver has looked: the ring, or the device, is to be reset.
-    BeginReset {
-        ring: u8,
-    },
-    BeginDeviceReset,
-    /// The driver has looked, and says that the suspect moves.
-    StillRunning {
-        ring: u8,
-    },
-    /// The driver has looked whether the ring has begun the suspect.
-    SuspectBegan {
-        ring: u8,
-        began: Began,
-    },
-    Stop,
-    Start,
-    Reprioritize {
-        queue: usize,
-        priority: Priority,
-    },
-    /// One more ring than there is.
-    Move {
-        queue: usize,
-        ring: u8,
-    },
-    Kill {
-        queue: usize,
-    },
-    /// A firmware is told of a queue.
-    Hold {
-        queue: usize,
-    },
-    /// The driver answers, to whatever was asked last.
-    Answer {
-        queue: usize,
-        answer: LetGo,
-    },
-    FirmwareLetGo {
-        queue: usize,
-    },
-    Lose {
-        error: FenceError,
-    },
-    HardwareGone,
-}
-
-fn priority() -> impl Strategy<Value = Priority> {
-    prop_oneof![1 => Just(Priority::High), 2 => Just(Priority::Normal), 1 => Just(Priority::Low)]
-}
-
-/// What of a job is not its size.
-fn spec() -> impl Strategy<Value = JobSpec> {
-    let policy = prop_oneof![3 => Just(IfDependencyFails::Cancel), 1 => Just(IfDependencyFails::Run)];
-    let time_limit = prop::option::weighted(0.3, prop_oneof![Just(TIMEOUT / 2), Just(TIMEOUT * 3)]);
-    (prop::bool::weighted(0.7), policy, time_limit).prop_map(|(restartable, if_dependency_fails, time_limit)| JobSpec {
-        cost: 1,
-        time_limit,
-        dependencies: 2,
-        restartable,
-        if_dependency_fails,
-    })
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let error = prop_oneof![Just(FenceError::Lost), Just(FenceError::Canceled)];
-    prop_oneof![
-        40 => (0..8usize, 1..8u32, 0..3u32, spec()).prop_map(|(queue, cost, dependencies, spec)| {
-            // Most jobs wait for nothing, and are so small that several fit the ring.
-            let (cost, dependencies) = (cost.saturating_sub(4).max(1), dependencies.saturating_sub(1));
-            Event::Reserve { queue, spec: JobSpec { cost, dependencies, ..spec } }
-        }),
-        1 => (0..8usize, spec()).prop_map(|(queue, spec)| Event::Reserve { queue, spec: JobSpec { cost: 5, ..spec } }),
-        3 => (0..8usize, spec()).prop_map(|(queue, spec)| Event::Reserve { queue, spec: JobSpec { cost: 1, ..spec } }),
-        40 => (0..4usize, any::<bool>()).prop_map(|(reservation, runs)| Event::Commit { reservation, runs }),
-        2 => (0..4usize).prop_map(|reservation| Event::Cancel { reservation }),
-        20 => (0..JOBS, prop::bool::weighted(0.2)).prop_map(|(job, failed)| Event::Dependency { job, failed }),
-        30 => (0..2u8, 0..3usize).prop_map(|(ring, place)| Event::Complete { ring, place }),
-        30 => (0..2u8, 0..4usize).prop_map(|(ring, place)| Event::CompleteOne { ring, place }),
-        12 => (0..2u8, 0..8usize, any::<bool>()).prop_map(|(ring, back, one)| Event::Spurious { ring, back, one }),
-        6 => (0..2u8, 0..6usize).prop_map(|(ring, back)| Event::Fault { ring, back }),
-        8 => (0..80u64).prop_map(|millis| Event::Pass { millis }),
-        12 => Just(Event::Tick),
-        12 => (0..2u8).prop_map(|ring| Event::BeginReset { ring }),
-        9 => Just(Event::BeginDeviceReset),
-        12 => (0..2u8, prop::bool::weighted(0.9)).prop_map(|(ring, succeeded)| Event::ResetDone { ring, succeeded }),
-        9 => prop::bool::weighted(0.9).prop_map(|succeeded| Event::DeviceResetDone { succeeded }),
-        5 => (0..2u8).prop_map(|ring| Event::StillRunning { ring }),
-        4 => (0..2u8, prop_oneof![2 => Just(Began::No), 1 => Just(Began::Yes), 1 => Just(Began::Unknown)])
-            .prop_map(|(ring, began)| Event::SuspectBegan { ring, began }),
-        2 => Just(Event::Stop),
-        6 => Just(Event::Start),
-        4 => (0..2u8, priority(), 0..3usize).prop_map(|(ring, priority, context)| Event::Open { ring, priority, context }),
-        2 => (0..4u32).prop_map(|limit| Event::OpenContext { limit }),
-        2 => (0..3usize).prop_map(|context| Event::CloseContext { context }),
-        8 => (0..8usize, priority()).prop_map(|(queue, priority)| Event::Reprioritize { queue, priority }),
-        8 => (0..8usize, 0..5u8).prop_map(|(queue, ring)| Event::Move { queue, ring: ring.div_ceil(2) }),
-        3 => (0..8usize).prop_map(|queue| Event::Kill { queue }),
-        12 => (0..8usize).prop_map(|queue| Event::Hold { queue }),
-        20 => (0..8usize, prop_oneof![1 => Just(LetGo::Done), 3 => Just(LetGo::Asked), 1 => Just(LetGo::Cannot)])
-            .prop_map(|(queue, answer)| Event::Answer { queue, answer }),
-        12 => (0..8usize).prop_map(|queue| Event::FirmwareLetGo { queue }),
-        1 => error.prop_map(|error| Event::Lose { error }),
-        2 => Just(Event::HardwareGone),
-    ]
-}
-
 /// The scheduler and the model, fed with the same.
-struct Pair {
-    scheduler: TestScheduler,
-    model: Model,
-    now: Timestamp,
-    reservations: Vec<(usize, Reservation)>,
+pub(super) struct Pair {
+    pub(super) scheduler: TestScheduler,
+    pub(super) model: Model,
+    pub(super) now: Timestamp,
+    pub(super) reservations: Vec<(usize, Reservation)>,
 }
 
 impl Pair {
-    fn new(event_slots: Option<u8>, unordered: [bool; RINGS], firmware: Firmware) -> Self {
+    pub(super) fn new(event_slots: Option<u8>, unordered: [bool; RINGS], firmware: Firmware) -> Self {
         let limits = Limits { extensions: EXTENSIONS, event_slots, firmware, ..Limits::new(CREDITS, TIMEOUT) };
         let mut bench = Bench::with(JOBS, RINGS, limits);
         for (ring, unordered) in bench.scheduler.rings.iter_mut().zip(unordered) {
@@ -222,7 +46,7 @@ impl Pair {
         }
     }
 
-    fn close_context(&mut self, context: usize) {
+    pub(super) fn close_context(&mut self, context: usize) {
         // Also twice.
         self.scheduler.close_context(self.model.contexts[context].handle);
         self.model.contexts[context].closed = true;
@@ -240,7 +64,7 @@ impl Pair {
         }
     }
 
-    fn commit(&mut self, reservation: usize) -> JobId {
+    pub(super) fn commit(&mut self, reservation: usize) -> JobId {
         let (job, reservation) = self.reservations.remove(reservation);
         let number = u32::try_from(job).unwrap();
         let handle = self.scheduler.commit(reservation, number, number);
@@ -280,6 +104,29 @@ impl Pair {
         self.model.hw_done_one(usize::from(ring), seqno, self.now);
     }
 
+    fn fault(&mut self, ring: u8, back: usize) {
+        // Half of them with the ring's own number.
+        let slot = &self.model.rings[usize::from(ring)];
+        let seqno = slot.numbers[slot.at.saturating_sub(back.saturating_sub(2))];
+        self.scheduler.faulted(RingIndex(ring), seqno, self.now);
+        self.model.fault(usize::from(ring), seqno, self.now);
+    }
+
+    fn begin_abort(&mut self, ring: u8) {
+        let begun = self.scheduler.begin_abort(RingIndex(ring));
+        assert_eq!(begun, self.model.begin_abort(usize::from(ring)));
+    }
+
+    fn abort_answered(&mut self, ring: u8, answer: Abort) {
+        let left_alone = self.scheduler.abort_answered(RingIndex(ring), answer, self.now);
+        assert_eq!(left_alone, self.model.abort_answered(usize::from(ring), answer, self.now));
+    }
+
+    fn aborted(&mut self, ring: u8, seqno: Seqno) {
+        self.scheduler.aborted(RingIndex(ring), seqno, self.now);
+        self.model.aborted(usize::from(ring), seqno, self.now);
+    }
+
     fn dependency(&mut self, job: usize, failed: bool) {
         // More often than was agreed is allowed only where it is ignored.
         let Some(model) = self.model.jobs.get(job) else { return };
@@ -307,7 +154,7 @@ impl Pair {
         }
     }
 
-    fn kill(&mut self, queue: usize) {
+    pub(super) fn kill(&mut self, queue: usize) {
         // Also twice: the handle is then stale, or soon will be.
         self.scheduler.kill_queue(self.model.queues[queue].handle);
         self.model.killed(queue);
@@ -338,12 +185,12 @@ impl Pair {
         self.model.start(self.now);
     }
 
-    fn lose(&mut self, error: FenceError) {
+    pub(super) fn lose(&mut self, error: FenceError) {
         self.scheduler.lose(error);
         self.model.lose(error);
     }
 
-    fn apply(&mut self, event: &Event) {
+    pub(super) fn apply(&mut self, event: &Event) {
         match *event {
             Event::Open { ring, priority, context } => {
                 // The latest ones, or none.
@@ -380,7 +227,7 @@ impl Pair {
                     self.done_one(ring, seqno);
                 }
             }
-            Event::Spurious { ring, back, one } => {
+            Event::Spurious { ring, back, told } => {
                 let numbers = &self.model.rings[usize::from(ring)].numbers;
                 let last = numbers[numbers.len() - 1];
                 let spurious = match back {
@@ -388,23 +235,18 @@ impl Pair {
                     1 => last.next().next(),
                     back => numbers[(numbers.len() + 1).saturating_sub(back)],
                 };
-                if one {
-                    self.done_one(ring, spurious);
-                } else {
-                    self.done(ring, spurious);
+                match told {
+                    Told::DoneUpTo => self.done(ring, spurious),
+                    Told::DoneOne => self.done_one(ring, spurious),
+                    Told::Aborted => self.aborted(ring, spurious),
                 }
             }
-            Event::Fault { ring, back } => {
-                // Half of them with the ring's own number.
-                let slot = &self.model.rings[usize::from(ring)];
-                let seqno = slot.numbers[slot.at.saturating_sub(back.saturating_sub(2))];
-                self.scheduler.faulted(RingIndex(ring), seqno, self.now);
-                self.model.fault(usize::from(ring), seqno, self.now);
-            }
+            Event::Fault { ring, back } => self.fault(ring, back),
             Event::Pass { millis } => self.now = self.now.plus(Duration::from_millis(millis)),
-            Event::Tick => {
-                self.scheduler.tick(self.now);
-                self.model.tick(self.now);
+            Event::Tick => self.tick(),
+            Event::PassUntilDue => {
+                self.now = self.model.next_deadline().map_or(self.now, |due| due.max(self.now));
+                self.tick();
             }
             Event::BeginReset { ring } => self.begin_reset(ring),
             Event::BeginDeviceReset => self.begin_device_reset(),
@@ -413,6 +255,14 @@ impl Pair {
             Event::StillRunning { ring } => {
                 let granted = self.scheduler.still_running(RingIndex(ring), self.now);
                 assert_eq!(granted, self.model.still_running(usize::from(ring), self.now));
+            }
+            Event::BeginAbort { ring } => self.begin_abort(ring),
+            Event::AbortAnswered { ring, answer } => self.abort_answered(ring, answer),
+            Event::Aborted { ring, place } => {
+                let running = &self.model.rings[usize::from(ring)].running;
+                if let Some((seqno, _)) = running.get(place).or(running.first()).copied() {
+                    self.aborted(ring, seqno);
+                }
             }
             Event::SuspectBegan { ring, began } => {
                 if let Some(job) = self.scheduler.suspect(RingIndex(ring)) {
@@ -442,6 +292,11 @@ impl Pair {
         self.model.owe_questions();
     }
 
+    fn tick(&mut self) {
+        self.scheduler.tick(self.now);
+        self.model.tick(self.now);
+    }
+
     fn hold(&mut self, queue: usize) {
         let payload = QUEUE_PAYLOADS + u32::try_from(queue).unwrap();
         let held = self.scheduler.firmware_holds(self.model.queues[queue].handle, payload);
@@ -461,7 +316,7 @@ impl Pair {
         self.model.let_go_answered(queue, answer, self.now);
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         while let Some(action) = self.scheduler.poll_action() {
             match action {
                 Action::Signal { fence, result } => self.model.signalled(fence, result),
@@ -482,7 +337,7 @@ impl Pair {
         self.model.assert_settled();
     }
 
-    fn check(&self) {
+    pub(super) fn check(&self) {
         assert_eq!(self.scheduler.job_count(), self.model.alive());
         fairness::assert_charges_add_up(&self.scheduler);
         assert_eq!(self.scheduler.next_deadline(), self.model.next_deadline());
@@ -505,7 +360,7 @@ impl Pair {
     }
 
     /// Everything goes well from here on, and all users leave.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for queue in 0..self.model.queues.len() {
             self.kill(queue);
         }
@@ -532,54 +387,5 @@ impl Pair {
                 }
             }
         }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
-
-    /// Whatever happens, in any order, each fence signals once and says how its job ended, each payload is released once
-    /// the hardware is done with it, and in the end nothing is left. The shell carries out actions now and then, not after each event.
-    #[test]
-    fn fence_1_and_2_and_4_and_sched_1_and_2_and_4_and_6_and_7_and_11_and_12_hold_for_random_events(
-        events in prop::collection::vec((event(), prop::bool::weighted(0.7)), 1..150),
-        loses in any::<bool>(),
-        event_slots in prop_oneof![2 => Just(None), 1 => Just(Some(1)), 1 => Just(Some(2))],
-        unordered in any::<[bool; RINGS]>(),
-        firmware in prop_oneof![Just(Firmware::OfEachRing), Just(Firmware::OfTheDevice)],
-    ) {
-        let mut pair = Pair::new(event_slots, unordered, firmware);
-        for (event, drain) in &events {
-            pair.apply(event);
-            pair.check();
-            if *drain {
-                pair.drain();
-                pair.check();
-            }
-        }
-        let is_dead = |pair: &Pair| pair.model.rings.iter().any(|ring| ring.is == RingIs::Dead);
-        if !loses && !is_dead(&pair) {
-            pair.finish();
-        }
-        // What was in vain before may be given up on the way.
-        if loses || is_dead(&pair) {
-            pair.lose(FenceError::Lost);
-            while !pair.reservations.is_empty() {
-                let _ = pair.commit(0);
-            }
-            pair.drain();
-            pair.apply(&Event::HardwareGone);
-            for queue in 0..pair.model.queues.len() {
-                pair.kill(queue);
-            }
-        }
-        pair.drain();
-        pair.check();
-        prop_assert_eq!(pair.scheduler.job_count(), 0);
-        let free = core::iter::from_fn(|| pair.scheduler.open_queue(RingIndex(0), Priority::Normal).ok()).count();
-        prop_assert_eq!(free, 4, "a queue outlived its user");
-        (0..pair.model.contexts.len()).for_each(|context| pair.close_context(context));
-        let free = core::iter::from_fn(|| pair.scheduler.open_context(1)).count();
-        prop_assert_eq!(free, 2, "a context outlived its user");
     }
 }

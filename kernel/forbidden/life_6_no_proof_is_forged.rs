@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Only the bring-up says that a device works.
+//!
+//! error[E0423]
+
+use kernel::{device::Core, pci, prelude::*, sync::Arc};
+
+use crate::bringup::{self, Working};
+use crate::device::Device;
+
+pub(crate) fn proven(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result<Working> {
+    bringup::start(function, device)
+}
+
+#[cfg(mistake)]
+pub(crate) fn forged(device: Arc<Device>) -> Working {
+    Working(device)
+}
