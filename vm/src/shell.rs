@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::card::gpu::GpuServer;
+use crate::card::gpu::{self, GpuServer};
 use crate::card::hotplug::SLOT;
 use crate::driver::{self, DEBUGFS};
 use crate::guest::initramfs::{Initramfs, module_path};
@@ -38,9 +38,14 @@ pub fn run(environment: &Environment, processes: &Processes) -> Result<(), Failu
     std::fs::write(&profile, greeting(environment, folder, &needs)).map_err(MachineError::Qemu)?;
     initramfs.add_file(&profile, "/etc/profile")?;
     std::fs::write(folder.join(INITRAMFS), initramfs.finish()?).map_err(MachineError::Qemu)?;
-    let _gpu = GpuServer::start(&environment.lifeboat, folder, processes, pace::COMMAND)?;
-    let arguments =
-        Arguments { hotplug: Hotplug::Native, iommu: false, card: Card::Gpu.as_device(), kernel: "lifeboat.shell" };
+    let _gpu = GpuServer::start(&environment.lifeboat, folder, gpu::SOCKET, processes, pace::COMMAND)?;
+    let arguments = Arguments {
+        hotplug: Hotplug::Native,
+        iommu: false,
+        card: Card::Gpu.as_device(),
+        second: None,
+        kernel: "lifeboat.shell",
+    };
     let guest = qemu::start_on_terminal(environment, folder, &arguments, processes).map_err(MachineError::Qemu)?;
     guest.wait(A_DAY).map_err(MachineError::Qemu)?;
     Ok(())

@@ -16,7 +16,9 @@ use crate::host::process::{Process, Processes, describe, tied};
 use crate::pace;
 
 /// The socket that QEMU connects to, in the folder of the test.
-const SOCKET: &str = "gpu.sock";
+pub const SOCKET: &str = "gpu.sock";
+/// The same for the GPU in the second slot.
+pub const SECOND_SOCKET: &str = "gpu2.sock";
 
 /// Memory of the GPU in MiB. Little: a card that goes overwrites it all with ones, which the driver's access that met it waits
 /// for, and is blamed for.
@@ -57,15 +59,22 @@ fn first(report: &WitnessReport) -> &str {
 }
 
 impl GpuServer {
-    /// Starts a server whose sockets are in `folder`, and waits until QEMU can connect. Its log goes there as well.
+    /// Starts a server that listens on `socket` in `folder`, and waits until QEMU can connect. Its log goes there as well.
     ///
     /// # Errors
     /// It cannot be started, or does not say within the limit that it is ready.
-    pub fn start(lifeboat: &Path, folder: &Path, processes: &Processes, limit: Duration) -> Result<Self, GpuError> {
-        let socket = folder.join(SOCKET);
+    pub fn start(
+        lifeboat: &Path,
+        folder: &Path,
+        socket: &str,
+        processes: &Processes,
+        limit: Duration,
+    ) -> Result<Self, GpuError> {
+        let log = folder.join(socket).with_extension("log");
+        let socket = folder.join(socket);
         let mut command = tied(lifeboat);
         command.args(["gpu", "serve", "--json", "--vram", VRAM, "--socket"]).arg(&socket);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(folder.join("gpu.log"))?);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(log)?);
         let process = processes.spawn(&mut command)?;
         let (sender, ready) = mpsc::channel();
         let stdout = process.take_stdout();
@@ -153,9 +162,9 @@ impl GpuServer {
 /// QEMU's driver for a card that a server has.
 pub const DRIVER: &str = "vfio-user-pci";
 
-/// The property that tells QEMU where the server is.
-pub fn socket_property() -> (&'static str, Value) {
-    ("socket", json!({ "type": "unix", "path": format!("{FOLDER}/{SOCKET}") }))
+/// The property that tells QEMU which socket the server listens on.
+pub fn socket_property(socket: &str) -> (&'static str, Value) {
+    ("socket", json!({ "type": "unix", "path": format!("{FOLDER}/{socket}") }))
 }
 
 fn is_ready(line: &str) -> bool {

@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 
 use crate::guest::qmp::{QemuEvent, Qmp, QmpError, Since};
 
-/// The only slot: the address of what is plugged in.
+/// The slot that tests plug into: the address of what is in it.
 pub const SLOT: &str = "0000:01:00.0";
+
+/// The second slot, for guests that have one: what is in it stays.
+pub const SECOND_SLOT: &str = "0000:02:00.0";
 
 /// The root port above it.
 pub const PORT: &str = "0000:00:01.0";

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use lifeboat_guest::condition::counter;
 use lifeboat_guest::wire::{Condition, Request};
 
-use crate::card::hotplug::SLOT;
 use crate::driver::removal::Removal;
 use crate::guest::agent::{Agent, AgentError, Pending, write};
 use crate::guest::initramfs::module_path;
@@ -21,12 +20,14 @@ const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
 /// What the module shows of itself.
 pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
 
-/// The module, and the device it drives: the one in the slot.
+/// The module, and a device it drives.
 #[derive(Debug, Clone, Copy)]
 pub struct Driver<'a> {
     agent: &'a Agent,
     /// Modules that are loaded before it, in this order.
     needs: &'a [String],
+    /// Address of the device.
+    slot: &'static str,
 }
 
 /// Where programs open a device.
@@ -39,9 +40,9 @@ pub struct Nodes {
 }
 
 impl<'a> Driver<'a> {
-    /// The module in this guest, loaded or not.
-    pub fn new(agent: &'a Agent, needs: &'a [String]) -> Self {
-        Self { agent, needs }
+    /// The module in this guest, loaded or not, and the device at an address.
+    pub fn new(agent: &'a Agent, needs: &'a [String], slot: &'static str) -> Self {
+        Self { agent, needs, slot }
     }
 
     /// Loads the module, which probes what is in the slot.
@@ -87,7 +88,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// Probe fails, or it takes too long.
     pub fn bind(self) -> Result<Duration, AgentError> {
-        self.agent.write(&format!("{SYSFS}/bind"), SLOT, pace::DRIVER)
+        self.agent.write(&format!("{SYSFS}/bind"), self.slot, pace::DRIVER)
     }
 
     /// Unbinds the device.
@@ -103,7 +104,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_unbind(self) -> Result<Pending, AgentError> {
-        self.agent.start(write(&format!("{SYSFS}/unbind"), SLOT), pace::DRIVER)
+        self.agent.start(write(&format!("{SYSFS}/unbind"), self.slot), pace::DRIVER)
     }
 
     /// Whether the driver has the device.
@@ -111,7 +112,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn is_bound(self) -> Result<bool, AgentError> {
-        Ok(self.agent.list(SYSFS)?.iter().any(|name| name == SLOT))
+        Ok(self.agent.list(SYSFS)?.iter().any(|name| name == self.slot))
     }
 
     /// Waits for a state of the device: `probing`, `ready`, `suspect`, `gone` or `removed`.
@@ -120,7 +121,7 @@ impl<'a> Driver<'a> {
     /// It does not come within the limit.
     pub fn wait_for_state(self, state: &str) -> Result<(), AgentError> {
         let until = Condition::Is(state.to_owned());
-        self.agent.wait_until(&format!("{DEBUGFS}/{SLOT}/state"), until, pace::DRIVER).map(drop)
+        self.agent.wait_until(&format!("{DEBUGFS}/{}/state", self.slot), until, pace::DRIVER).map(drop)
     }
 
     /// Begins to wait for a state of the device.
@@ -129,7 +130,7 @@ impl<'a> Driver<'a> {
     /// The guest is gone.
     pub fn start_wait_for_state(self, state: &str, limit: Duration) -> Result<Pending, AgentError> {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        let path = format!("{DEBUGFS}/{SLOT}/state");
+        let path = format!("{DEBUGFS}/{}/state", self.slot);
         let until = Condition::Is(state.to_owned());
         self.agent.start(Request::Await { path, until, limit_ms }, limit + pace::COMMAND)
     }
@@ -139,7 +140,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no device.
     pub fn set_load(self, load: &str) -> Result<(), AgentError> {
-        self.agent.write(&format!("{DEBUGFS}/{SLOT}/load"), load, pace::COMMAND).map(drop)
+        self.agent.write(&format!("{DEBUGFS}/{}/load", self.slot), load, pace::COMMAND).map(drop)
     }
 
     /// Opens a section of the gate, which stays open until [`end_section`](Self::end_section) and holds up the end of the device.
@@ -147,7 +148,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no device, or it is lost.
     pub fn start_section(self) -> Result<Pending, AgentError> {
-        let path = format!("{DEBUGFS}/{SLOT}/section");
+        let path = format!("{DEBUGFS}/{}/section", self.slot);
         let pending = self.agent.start(write(&path, "1"), pace::DRIVER)?;
         self.agent.wait_until(&path, Condition::Is("1".to_owned()), pace::DRIVER)?;
         Ok(pending)
@@ -158,7 +159,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no device.
     pub fn end_section(self) -> Result<(), AgentError> {
-        self.agent.write(&format!("{DEBUGFS}/{SLOT}/section"), "0", pace::COMMAND).map(drop)
+        self.agent.write(&format!("{DEBUGFS}/{}/section", self.slot), "0", pace::COMMAND).map(drop)
     }
 
     /// The device's nodes: of the card, and for rendering.
@@ -166,7 +167,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// It has none.
     pub fn nodes(self) -> Result<Nodes, Failure> {
-        let names = self.agent.list(&format!("/sys/bus/pci/devices/{SLOT}/drm"))?;
+        let names = self.agent.list(&format!("/sys/bus/pci/devices/{}/drm", self.slot))?;
         let node = |kind| names.iter().find(|name| name.starts_with(kind)).map(|name| format!("/dev/dri/{name}"));
         match (node("card"), node("renderD")) {
             (Some(card), Some(render)) => Ok(Nodes { card, render }),
@@ -179,7 +180,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no such counter, or no device.
     pub fn counter(self, name: &str) -> Result<u64, Failure> {
-        let text = self.agent.read(&format!("{DEBUGFS}/{SLOT}/counters"))?;
+        let text = self.agent.read(&format!("{DEBUGFS}/{}/counters", self.slot))?;
         counter(&text, name).ok_or_else(|| Failure::Unexpected(format!("the driver has no counter {name}: {text}")))
     }
 
@@ -189,7 +190,7 @@ impl<'a> Driver<'a> {
     /// It does not reach it within the limit.
     pub fn wait_for_counter(self, name: &str, value: u64) -> Result<(), AgentError> {
         let until = Condition::CounterAtLeast { name: name.to_owned(), value };
-        self.agent.wait_until(&format!("{DEBUGFS}/{SLOT}/counters"), until, pace::DRIVER).map(drop)
+        self.agent.wait_until(&format!("{DEBUGFS}/{}/counters", self.slot), until, pace::DRIVER).map(drop)
     }
 
     /// Waits until the device has completed so many jobs, and checks that all were right.
@@ -199,7 +200,7 @@ impl<'a> Driver<'a> {
     pub fn works(self, jobs: u64) -> Result<(), Failure> {
         self.wait_for_state("ready")?;
         let until = Condition::CounterAtLeast { name: "jobs_completed".to_owned(), value: jobs };
-        let path = format!("{DEBUGFS}/{SLOT}/counters");
+        let path = format!("{DEBUGFS}/{}/counters", self.slot);
         let counters = self.agent.wait_until(&path, until, pace::DRIVER)?.text()?;
         let of = |name| counter(&counters, name);
         expect(of("mismatches") == Some(0) && of("jobs_faulted") == Some(0), || {

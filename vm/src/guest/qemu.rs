@@ -40,6 +40,9 @@ const KERNEL_ARGUMENTS: &str = "console=ttyS0,115200 ignore_loglevel printk.devk
 /// [`hotplug`](crate::card::hotplug) writes to.
 const ROOT_PORT: &str = "pcie-root-port,id=rp1,bus=pcie.0,addr=1.0,slot=1,chassis=1";
 
+/// A second one, in whose slot a card stays.
+const SECOND_ROOT_PORT: &str = "pcie-root-port,id=rp2,bus=pcie.0,addr=2.0,slot=2,chassis=2";
+
 /// Who unplugs, from the guest's point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hotplug {
@@ -72,6 +75,8 @@ pub struct Arguments {
     pub iommu: bool,
     /// The device in the slot, with its properties as QEMU's `-device` takes them.
     pub card: Option<Value>,
+    /// The device in a second slot, on the bus `rp2`; without one there is no such slot.
+    pub second: Option<Value>,
     /// Additional words for the kernel.
     pub kernel: &'static str,
 }
@@ -133,6 +138,10 @@ impl Arguments {
             option("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off".to_owned());
         }
         if let Some(card) = &self.card {
+            option("-device", card.to_string());
+        }
+        if let Some(card) = &self.second {
+            option("-device", SECOND_ROOT_PORT.to_owned());
             option("-device", card.to_string());
         }
         line

@@ -7,7 +7,7 @@ use lifeboat_guest::wire::Request;
 use serde_json::{Value, json};
 
 use crate::card::gpu::{self, GpuServer};
-use crate::card::hotplug;
+use crate::card::hotplug::{self, SECOND_SLOT, SLOT};
 use crate::driver::removal::Removal;
 use crate::driver::{self, Driver};
 use crate::guest::initramfs::{Initramfs, module_path};
@@ -32,6 +32,8 @@ pub struct Plan {
     pub card: Card,
     /// Whether our driver and the server of its GPU take part.
     pub gpu: bool,
+    /// Whether there is a second GPU, in a slot of its own.
+    pub second_gpu: bool,
     /// Whether an IOMMU translates.
     pub iommu: bool,
     /// Drivers of the kernel's own that are loaded from the start.
@@ -69,6 +71,7 @@ pub const PLAIN: Plan = Plan {
     hotplug: Hotplug::Acpi,
     card: Card::Nothing,
     gpu: false,
+    second_gpu: false,
     iommu: false,
     drivers: &[],
     tools: &[],
@@ -87,6 +90,7 @@ pub struct Bench<'a> {
     /// Where everything is.
     pub environment: &'a Environment,
     gpu: Option<GpuServer>,
+    second_gpu: Option<GpuServer>,
     /// Modules that ours needs, in the order in which they are loaded.
     needs: Vec<String>,
 }
@@ -108,25 +112,32 @@ impl<'a> Bench<'a> {
         for tool in plan.tools {
             tool.add_to(&mut initramfs, environment)?;
         }
-        let gpu = if plan.gpu {
+        if plan.gpu {
             initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
-            let limit = environment.flavour.limit(pace::COMMAND);
-            Some(GpuServer::start(&environment.lifeboat, folder, processes, limit)?)
-        } else {
-            None
-        };
-        let arguments = Arguments { hotplug: plan.hotplug, iommu: plan.iommu, card: plan.card.as_device(), kernel: "" };
+        }
+        let limit = environment.flavour.limit(pace::COMMAND);
+        let start = |socket| GpuServer::start(&environment.lifeboat, folder, socket, processes, limit);
+        let gpu = plan.gpu.then(|| start(gpu::SOCKET)).transpose()?;
+        let second_gpu = plan.second_gpu.then(|| start(gpu::SECOND_SOCKET)).transpose()?;
+        let second = plan.second_gpu.then(second_card);
+        let card = plan.card.as_device();
+        let arguments = Arguments { hotplug: plan.hotplug, iommu: plan.iommu, card, second, kernel: "" };
         let machine = Machine::boot(environment, folder, initramfs, &arguments, processes)?;
         for name in drivers {
             let request = Request::LoadModule { path: module_path(&name), parameters: String::new() };
             machine.agent.call(request, pace::DRIVER)?;
         }
-        Ok(Self { machine, environment, gpu, needs })
+        Ok(Self { machine, environment, gpu, second_gpu, needs })
     }
 
     /// Our driver in the guest.
     pub fn driver(&self) -> Driver<'_> {
-        Driver::new(&self.machine.agent, &self.needs)
+        Driver::new(&self.machine.agent, &self.needs, SLOT)
+    }
+
+    /// Our driver, and the device in the second slot.
+    pub fn second_driver(&self) -> Driver<'_> {
+        Driver::new(&self.machine.agent, &self.needs, SECOND_SLOT)
     }
 
     /// The server of the GPU.
@@ -143,6 +154,11 @@ impl<'a> Bench<'a> {
     /// As [`gpu`](Self::gpu).
     pub fn take_gpu(&mut self) -> Result<GpuServer, Failure> {
         self.gpu.take().ok_or_else(|| Failure::Unexpected("there is no GPU's server".to_owned()))
+    }
+
+    /// The servers of all GPUs that were not taken, for the verdict.
+    pub fn take_gpus(&mut self) -> impl Iterator<Item = GpuServer> + use<> {
+        [self.gpu.take(), self.second_gpu.take()].into_iter().flatten()
     }
 
     /// Plugs a card in.
@@ -205,12 +221,18 @@ fn add_modules(initramfs: &mut Initramfs, environment: &Environment, names: &[&s
     Ok(added)
 }
 
+/// The GPU in the second slot, as QEMU's `-device` takes it.
+fn second_card() -> Value {
+    let (name, socket) = gpu::socket_property(gpu::SECOND_SOCKET);
+    json!({ "driver": gpu::DRIVER, "id": "second", "bus": "rp2", name: socket })
+}
+
 impl Card {
     fn driver(self) -> Option<(&'static str, Vec<(&'static str, Value)>)> {
         match self {
             Self::Nothing => None,
             Self::Edu => Some(("edu", vec![])),
-            Self::Gpu => Some((gpu::DRIVER, vec![gpu::socket_property()])),
+            Self::Gpu => Some((gpu::DRIVER, vec![gpu::socket_property(gpu::SOCKET)])),
         }
     }
 

@@ -124,15 +124,15 @@ fn carry_out(
 ) -> Result<(), Failure> {
     let mut bench = Bench::set_up(&test.plan, environment, folder, processes)?;
     let mut result = (test.body)(&mut bench).and_then(|()| stay_quiet(&bench, &test.plan));
-    let gpu = bench.take_gpu().ok();
+    let gpus = bench.take_gpus();
     let (log, ended) = match &result {
         Ok(()) => bench.machine.power_off(),
         // Whatever state it is in: its log is what is wanted.
         Err(_) => (bench.machine.into_log(), Ok(())),
     };
     result = result.and(ended.map_err(Failure::from));
-    if let (Ok(()), Some(gpu)) = (&result, gpu) {
-        result = gpu.finish(environment.flavour.limit(pace::SHUTDOWN)).map_err(Failure::from);
+    for gpu in gpus {
+        result = result.and_then(|()| Ok(gpu.finish(environment.flavour.limit(pace::SHUTDOWN))?));
     }
     let removals = Removal::all_in(&log);
     remove_us.extend(removals.iter().map(|removal| u64::try_from(removal.took.as_micros()).unwrap_or(u64::MAX)));

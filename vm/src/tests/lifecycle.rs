@@ -46,6 +46,14 @@ pub const TESTS: &[Test] = &[
         alone: false,
         body: nothing_runs_after_unbind,
     },
+    Test {
+        name: "one_device_holds_up_no_other",
+        shows: "a section of one device does not end, and holds up its unbind; another device is unbound and bound meanwhile",
+        proves: &["GATE-3"],
+        plan: Plan { second_gpu: true, ..ACPI_GPU },
+        alone: false,
+        body: one_device_holds_up_no_other,
+    },
 ];
 
 fn load_unload_50(bench: &mut Bench<'_>) -> Result<(), Failure> {
@@ -121,4 +129,25 @@ fn nothing_runs_after_unbind(bench: &mut Bench<'_>) -> Result<(), Failure> {
         driver.bind()?;
     }
     Ok(())
+}
+
+fn one_device_holds_up_no_other(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    let (stuck, other) = (bench.driver(), bench.second_driver());
+    stuck.load("")?;
+    stuck.works(1)?;
+    other.works(1)?;
+    let section = stuck.start_section()?;
+    let unbind = stuck.start_unbind()?;
+    stuck.wait_for_state("gone")?;
+    other.unbind()?;
+    expect(!other.is_bound()?, || "the other device is still bound".to_owned())?;
+    other.bind()?;
+    other.works(1)?;
+    // All that was done while the first device's end waited: its section is open still.
+    stuck.wait_for_state("gone")?;
+    stuck.end_section()?;
+    section.wait()?;
+    unbind.wait()?;
+    stuck.bind()?;
+    stuck.works(1)
 }
