@@ -38,6 +38,14 @@ pub const TESTS: &[Test] = &[
         alone: false,
         body: another_card,
     },
+    Test {
+        name: "a_slow_read_is_no_verdict",
+        shows: "a register read takes seconds, then each takes milliseconds: the GPU is slow, is not lost, and works",
+        proves: &["HEALTH-5"],
+        plan: ACPI_GPU,
+        alone: false,
+        body: a_slow_read_is_no_verdict,
+    },
 ];
 
 fn heartbeat_stands_still(bench: &mut Bench<'_>) -> Result<(), Failure> {
@@ -61,6 +69,26 @@ fn another_card(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let log = bench.machine.console.since(0);
     let cards: BTreeSet<_> = log.iter().filter_map(|line| line.split_once(": ready: ")).map(|(_, card)| card).collect();
     expect(cards.len() == 2, || format!("the cards that were driven: {cards:?}"))
+}
+
+fn a_slow_read_is_no_verdict(bench: &mut Bench<'_>) -> Result<(), Failure> {
+    /// Many periods of health polling, in microseconds.
+    const STALL: u64 = 2_000_000;
+    /// A tick, in microseconds: a look at the device is several reads.
+    const SLOW: u64 = 5_000;
+    let driver = bench.driver();
+    driver.load("health_ms=100")?;
+    driver.works(1)?;
+    for fault in [Fault::StalledRead { micros: STALL }, Fault::SlowReads { micros: SLOW }] {
+        let before = driver.counter("health_polls")?;
+        bench.gpu()?.inject(fault, None)?;
+        driver.wait_for_counter("health_polls", before + 5)?;
+        let failures = driver.counter("health_failures")?;
+        expect(failures == 0, || format!("{failures} looks say that the device is not well after {fault:?}"))?;
+        driver.wait_for_state("ready")?;
+    }
+    driver.set_load("1")?;
+    driver.is_busy()
 }
 
 /// Has the driver notice a fault by its own looks, and says how the binding ended.
