@@ -78,7 +78,7 @@ pub fn run(
     SuiteReport { flavour: environment.flavour, seconds: started.elapsed().as_secs_f64(), tests }
 }
 
-/// Gives this thread, and so all that it starts, [`PRIORITY`].
+/// Gives this thread, and so all that it starts, the priority of what a test runs on.
 pub fn prefer_guests() {
     if let Err(errno) = setpriority_process(None, PRIORITY) {
         eprintln!("guests get no priority over other programs ({errno}): on a busy host, removals may seem slow");
