@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Who signals a fence has it no more.
+//! A fence that is signalled is given away.
 //!
 //! error[E0382]
 

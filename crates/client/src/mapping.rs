@@ -72,7 +72,7 @@ impl Mapping {
     /// Zeroed memory of this process's own.
     ///
     /// # Errors
-    /// Those of `mmap`; `EINVAL` for a length of 0.
+    /// The errors of `mmap`; `EINVAL` for a length of 0.
     pub fn anonymous(length: usize) -> Result<Self, Errno> {
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the kernel chooses the address, so that nothing of ours is mapped over.
@@ -83,7 +83,7 @@ impl Mapping {
     /// Discards what is there, as `MADV_DONTNEED` does: anonymous memory is zeroed, and its pages are others.
     ///
     /// # Errors
-    /// Those of `madvise`.
+    /// The errors of `madvise`.
     pub fn discard(&self) -> Result<(), Errno> {
         // SAFETY: the memory stays mapped; that its contents change is what atomics allow.
         unsafe { madvise(self.start.as_ptr().cast(), self.length, Advice::LinuxDontNeed) }

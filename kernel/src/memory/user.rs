@@ -3,7 +3,7 @@
 //! A buffer of a program's own pages. They are pinned, and stay for the jobs that use them; but once the program has unmapped
 //! or replaced them no other command reaches them, also on a device that is lost (GATE-6).
 //!
-//! That a program unmaps is told by the kernel, and is the end at once. That it replaces pages under the same addresses
+//! The kernel tells that a program unmaps, which is the end at once. That it replaces pages under the same addresses
 //! (`MADV_DONTNEED`, for one) is told, too, but as one of many changes after which pinned pages mostly are what they were.
 //! So such a change puts the buffer in doubt, and its next use looks.
 

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// into `said.out` and `said.err`.
 ///
 /// # Errors
-/// It cannot be started; or it does not end within `limit`, and is killed.
+/// The program cannot be started; or it does not end within `limit`, and is killed.
 pub fn run(program: &str, arguments: &[String], said: &str, limit: Duration) -> Result<Outcome, Failure> {
     let failed =
         |error: &io::Error| Failure { errno: error.raw_os_error(), message: format!("run {program}: {error}") };

@@ -113,7 +113,7 @@ pub enum Request {
         program: String,
         /// Its arguments.
         arguments: Vec<String>,
-        /// What it says goes into this file with `.out` and with `.err` at its end.
+        /// Its output goes into this file with `.out` and with `.err` at its end.
         said: String,
         /// When to kill it, in milliseconds.
         limit_ms: u64,

@@ -222,7 +222,7 @@ impl<'a> Driver<'a> {
     /// Waits until all jobs of the load, which is off, have ended.
     ///
     /// # Errors
-    /// They do not end within the limit.
+    /// The jobs do not end within the limit.
     pub fn is_idle(self) -> Result<(), Failure> {
         let submitted = self.counter("jobs_submitted")?;
         let started = Instant::now();

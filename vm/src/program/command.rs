@@ -22,9 +22,9 @@ pub struct Command<'a> {
 pub struct Ended {
     /// Exit code, or the negative number of the signal that ended it.
     pub code: i64,
-    /// What it said.
+    /// Its standard output.
     pub output: String,
-    /// What it complained of.
+    /// Its standard error.
     pub errors: String,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Command<'a> {
     /// Waits until it has complained of something, or told its progress.
     ///
     /// # Errors
-    /// It does not.
+    /// The words do not come.
     pub fn wait_for(&self, words: &str) -> Result<(), AgentError> {
         let until = Condition::Contains(words.to_owned());
         self.agent.wait_until(&format!("{}.err", self.said), until, pace::WORK).map(drop)
@@ -54,7 +54,7 @@ impl<'a> Command<'a> {
     /// Waits for its end.
     ///
     /// # Errors
-    /// It does not end, or was not started.
+    /// The program does not end, or was not started.
     pub fn ended(self) -> Result<Ended, AgentError> {
         let code = self.ended.wait()?.number()?;
         let read = |end: &str| self.agent.read(&format!("{}.{end}", self.said));

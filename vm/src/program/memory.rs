@@ -127,7 +127,7 @@ impl Program<'_> {
     /// A `sync_file` of those who write an exported buffer.
     ///
     /// # Errors
-    /// It is no buffer.
+    /// The descriptor is no buffer.
     pub fn writers_of(&self, buffer: u32) -> Result<u32, AgentError> {
         let descriptor = self.new_number();
         self.call(NodeRequest::WritersOfBuffer { buffer, descriptor }, pace::COMMAND)?;

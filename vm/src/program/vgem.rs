@@ -66,7 +66,7 @@ impl<'a> Vgem<'a> {
     /// Signals the last fence. vgem may have done that before.
     ///
     /// # Errors
-    /// It was signalled by us before.
+    /// The fence was signalled by us before.
     pub fn signal(&self, fence: VgemFence) -> Result<(), Failure> {
         let signalled = self.file.raw(SIGNAL, &[fence.number, 0].map(u32::to_le_bytes).concat());
         self.in_time.set(Some(signalled.is_ok()));

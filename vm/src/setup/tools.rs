@@ -8,7 +8,7 @@ use super::folder::INSIDE;
 use super::steps::{self, Step};
 use super::{Error, Folder, image, sandbox};
 
-/// What is fetched: `drm_info`, and whatever it needs beside the image's own packages, so that all of it is of one suite.
+/// Packages to fetch: `drm_info`, and whatever it needs beside the image's own packages, so that all of it is of one suite.
 const PACKAGES: &[&str] = &["drm-info", "libdrm2", "libjson-c5", "libpci3", "libudev1", "libcap2", "zlib1g", "libc6"];
 
 /// The programs.

@@ -1,4 +1,4 @@
-//! What our driver's calls, jobs and losses cost in a guest, beside what the guest's own kernel has.
+//! Costs of our driver's calls, jobs and losses in a guest, beside peers of the guest's own kernel.
 //!
 //! One boot, and everything in rounds: each round measures every subject once, so that whatever disturbs the host disturbs all
 //! of them alike. There is no verdict: an emulated processor has no times of its own, and only ratios of one run mean something.

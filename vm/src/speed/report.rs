@@ -16,14 +16,14 @@ pub struct Report {
     pub flavour: Flavour,
     /// Address of our device.
     pub device: &'static str,
-    /// What was measured in the same rounds.
+    /// Subjects that were measured in the same rounds.
     pub groups: Vec<Group>,
 }
 
 /// Figures that are compared with one another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Group {
-    /// What they are about.
+    /// The common topic of the subjects.
     pub title: &'static str,
     /// The subject that the others are compared with.
     pub peer: &'static str,
@@ -31,7 +31,7 @@ pub struct Group {
     pub figures: Vec<Figure>,
 }
 
-/// What a subject took, in microseconds.
+/// Times of a subject, in microseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Figure {
     /// The subject.

@@ -24,7 +24,7 @@ pub(super) struct Budget {
 /// The memory is too small for even one tile each. In bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLittle {
-    /// What there is.
+    /// Bytes that there are.
     pub(super) have: u64,
     /// The least that is enough.
     pub(super) need: u64,

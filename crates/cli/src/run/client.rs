@@ -49,7 +49,7 @@ struct Client<'a, D> {
 /// had.
 ///
 /// # Errors
-/// What a call says that is not loss of the device. The others stop too then.
+/// Error of a call, other than the loss of the device. The other clients stop then, too.
 pub(super) fn work_all<D: Devices>(count: u8, around: &Surroundings<'_, D>) -> Result<Tally, RunError> {
     thread::scope(|scope| {
         let client = |number| {
@@ -61,7 +61,7 @@ pub(super) fn work_all<D: Devices>(count: u8, around: &Surroundings<'_, D>) -> R
         };
         let clients: Vec<_> = (1..=count).map(client).collect();
         if clients.iter().any(Result::is_err) {
-            // Those that were started must not wait for the others.
+            // Clients that were started must not wait for the others.
             around.workload.close();
         }
         let tallies: Result<Vec<_>, RunError> = clients.into_iter().map(|client| joined(client?)).collect();
@@ -69,7 +69,7 @@ pub(super) fn work_all<D: Devices>(count: u8, around: &Surroundings<'_, D>) -> R
     })
 }
 
-/// What a thread returned; a panic of it goes on here.
+/// Result of a thread; a panic of it goes on here.
 pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

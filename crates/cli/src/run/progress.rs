@@ -49,7 +49,7 @@ pub struct Progress {
     lines: Option<Arc<Lines>>,
 }
 
-/// What lines are about.
+/// Subjects of lines.
 #[derive(Debug)]
 struct Lines {
     all: u64,

@@ -36,7 +36,7 @@ pub(super) struct Row {
     pub kernel: Option<Proof>,
 }
 
-/// What the tests say of a promise.
+/// Verdict of the tests on a promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Proof {
     /// The test that decides: one that fails if there is any, else the first; `None` if there is no test.

@@ -16,17 +16,17 @@ use crate::run::workload::Rest;
 /// How a device comes to its end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum End {
-    /// It is lost before it is opened.
+    /// Lost before it is opened.
     Unopened,
-    /// It is lost while memory is asked for.
+    /// Lost while memory is asked for.
     Unprepared,
-    /// It takes so many jobs, and then bans the client.
+    /// Takes so many jobs, and then bans the client.
     Banned(u32),
-    /// It takes so many jobs, and is lost then: no later job completes.
+    /// Takes so many jobs, and is lost then: no later job completes.
     Lost(u32),
-    /// It is lost after so many jobs, and before their results are read: these are nonsense.
+    /// Lost after so many jobs, and before their results are read: these are nonsense.
     Unread(u32),
-    /// It refuses a job for a reason that is no loss.
+    /// Refuses a job for a reason that is no loss.
     Broken,
     /// There is none, and none will come.
     None,
@@ -128,7 +128,7 @@ impl Opened for Scripted {
     }
 }
 
-/// What comes of twelve tiles, by one client.
+/// Result of twelve tiles, by one client.
 fn work(ends: &'static [End]) -> (Result<Tally, RunError>, Rest) {
     let picture = Picture::from_rgba(4, 3, vec![1; 48]).unwrap();
     let grid = TileGrid::new(4, 3, NonZeroU16::MIN, 0);

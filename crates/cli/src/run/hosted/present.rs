@@ -34,7 +34,7 @@ impl Preview {
         u64::from(self.width) * u64::from(self.height) * PIXEL as u64
     }
 
-    /// What the two buffers need that are flipped between, in bytes.
+    /// Bytes of the two buffers that are flipped between.
     pub(super) fn bytes_of_two(self) -> u64 {
         2 * self.bytes().next_multiple_of(PAGE)
     }

@@ -8,7 +8,7 @@ use lifeboat_client::Errno;
 
 use crate::exit::Exit;
 
-/// What is wrong with a device, or with what the user calls it.
+/// Faults of a device, or of the name that the user gives it.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// Nothing is called so.
@@ -24,7 +24,7 @@ pub enum NodeError {
     OtherDriver {
         /// The node.
         path: PathBuf,
-        /// What VERSION says.
+        /// Name of its driver, from VERSION.
         driver: String,
     },
     /// There is a device, and no driver that would let it be used.
@@ -48,7 +48,7 @@ pub enum NodeError {
     Open {
         /// The node.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
     /// There is a node of a device that does no work.
@@ -62,7 +62,7 @@ pub enum NodeError {
     Unfit {
         /// Where on the PCI bus.
         place: String,
-        /// What it lacks.
+        /// Parts that it lacks.
         lacks: &'static str,
     },
     /// The clients' tiles do not fit into the device's memory.
@@ -70,7 +70,7 @@ pub enum NodeError {
         "{have} MiB of the device's memory are too few, {need} are needed: give fewer --clients or smaller --tiles"
     )]
     MemoryTooSmall {
-        /// What this run may use.
+        /// MiB that this run may use.
         have: u64,
         /// The least that is enough.
         need: u64,

@@ -1,6 +1,6 @@
 //! A run on the device of a kernel, through the node of its driver.
 //!
-//! It does what docs/uapi.md asks of a program that wants to survive. [`place`] is where the device is, whatever its node is called;
+//! The run does what docs/uapi.md asks of a program that wants to survive. [`place`] is where the device is, whatever its node is called;
 //! the [`watch`] knows whether it is there; `opened` is the device as clients use it, until it is lost.
 
 mod error;

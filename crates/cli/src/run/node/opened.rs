@@ -177,7 +177,7 @@ fn is_lost(node: &Node) -> bool {
     node.poll(Duration::ZERO).map_or(true, |woken| woken.is_some_and(|woken| woken.hangup || woken.error))
 }
 
-/// What a refusal means, apart from those that a call gives a meaning of its own.
+/// Meaning of a refusal, apart from those that a call gives a meaning of its own.
 fn refused(call: &'static str, errno: Errno) -> Refused {
     match errno {
         // Lost; or wedged, which a fresh device cures as well.
