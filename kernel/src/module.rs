@@ -27,6 +27,7 @@
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
 //! | `mistakes` | calls that kernels with lockdep must report |
+//! | `linger` | a section that stays open, for tests |
 //! | `glue` | all that is unsafe |
 //!
 //! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,

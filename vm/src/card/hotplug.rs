@@ -19,6 +19,12 @@ pub const SECOND_SLOT: &str = "0000:02:00.0";
 /// The root port above it.
 pub const PORT: &str = "0000:00:01.0";
 
+/// Slot control in the root port's configuration space: its PCI Express capability is at 0x54, slot control at 0x18 in it.
+pub const SLOT_CONTROL_AT: u64 = 0x6c;
+
+/// Bits of slot control that are all set when the guest is through with a card: power off, power indicator off.
+pub const SLOT_IS_OFF: u16 = 0x0700;
+
 /// `CONFIG_ADDRESS` for the slot-control register of the root port: bus 0, device 1, register 0x6c (its PCI Express
 /// capability at 0x54, slot control at 0x18 in it).
 const SLOT_CONTROL: u32 = 0x8000_086c;

@@ -47,7 +47,8 @@ pub struct Options {
     pub keep: bool,
 }
 
-/// Runs tests, those that want to be alone last and one by one, unless on the debug kernel, where no time is judged; tells `progress` of each when it has ended.
+/// Runs tests, and tells `progress` of each when it has ended. Those that want to be alone run last and one by one; on the debug kernel,
+/// where no removal is timed, beside others.
 pub fn run(
     tests: &[Test],
     environment: &Environment,

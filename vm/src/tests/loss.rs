@@ -8,7 +8,7 @@ use lifeboat_guest::wire::Condition;
 use qapi::qmp;
 
 use crate::card::gpu::GpuServer;
-use crate::card::hotplug::{self, SLOT};
+use crate::card::hotplug::{self, PORT, SLOT, SLOT_CONTROL_AT, SLOT_IS_OFF};
 use crate::driver::Driver;
 use crate::driver::removal::{Path, Removal};
 use crate::pace::{self, Flavour};
@@ -159,13 +159,12 @@ pub(super) fn plug_again(bench: &Bench<'_>) -> Result<(), Failure> {
 /// Waits until the guest is through with a removal. For a second after the driver's end it ignores a card that is plugged in
 /// (`remove_board` of pciehp), and then turns the indicator off, at which QEMU takes such a card out again.
 fn slot_is_off(bench: &Bench<'_>) -> Result<(), Failure> {
-    /// Slot control of the port: power and power indicator off, both bits of it.
-    const CONTROL: u64 = 0x6c;
-    const OFF: u16 = 0x0700;
+    let config = format!("/sys/bus/pci/devices/{PORT}/config");
     let began = Instant::now();
     loop {
-        let bytes = bench.machine.agent.read_bytes("/sys/bus/pci/devices/0000:00:01.0/config", CONTROL, 2)?;
-        if bytes.get(1).is_some_and(|high| u16::from(*high) << 8 & OFF == OFF) {
+        let bytes = bench.machine.agent.read_bytes(&config, SLOT_CONTROL_AT, 2)?;
+        let control = <[u8; 2]>::try_from(bytes).map_or(0, u16::from_le_bytes);
+        if control & SLOT_IS_OFF == SLOT_IS_OFF {
             return Ok(());
         }
         expect(began.elapsed() < bench.limit(pace::HOTPLUG), || "the slot is not turned off".to_owned())?;

@@ -199,7 +199,7 @@ fn replaced(program: &Program<'_>, table: &Table<'_>) -> Result<(), Failure> {
     memory.discard()?;
     let errno = refused(table.map(&again, 0))?;
     expect(errno == EFAULT, || format!("a map of pages that were replaced before it ends with errno {errno}"))?;
-    // What is there now can be lent again.
+    // The pages that are there now can be lent again.
     memory.fill(WORD)?;
     let last = table.file.user_buffer(&memory, false)?;
     table.map(&last, 0)?;
@@ -271,7 +271,7 @@ fn memory_is_short(bench: &mut Bench<'_>) -> Result<(), Failure> {
     small_seen.fill(WORD)?;
     let untouched = Dumb::create(&card, [64, 64])?;
     let large_seen = large.map(&card)?;
-    // Who touches memory that is not to be had is ended, and goes on neither waiting nor retrying.
+    // A touch of memory that is not to be had ends the program; it neither waits nor is repeated.
     let doomed = Program::start(agent)?;
     let theirs = doomed.open(&nodes.card)?;
     let impossible = Dumb::create(&theirs, TOO_LARGE)?.map(&theirs)?;

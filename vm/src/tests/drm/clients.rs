@@ -68,7 +68,7 @@ fn kill_a_client(bench: &mut Bench<'_>) -> Result<(), Failure> {
     expect(doomed.file.is_pending(doomed.context, jobs[jobs.len() - 1])?, || "the jobs were not long".to_owned())?;
     first.kill()?;
     survivor.works()?;
-    // What the device had been given ran to its end, and nothing else; then it holds nothing of the dead program any more.
+    // The jobs that the device had been given ran to their end, and no others; then it holds nothing of the dead program any more.
     let holders = format!("{DEBUGFS}/holders");
     agent.wait_until(&holders, Condition::Contains("files=1 maps=1 exports=0 fences=0".to_owned()), pace::DRIVER)?;
     let completed = driver.counter("jobs_completed")? - completed;

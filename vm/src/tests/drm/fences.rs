@@ -188,7 +188,7 @@ fn a_chain_is_lost(
     driver.unbind()?;
     let ended = chain.ended_with(-ENODEV);
     let status = programs[0].status(chain.file.1)?;
-    // Of the lost device nobody listens any more.
+    // Nobody listens to the lost device any more.
     vgem.signal(fence)?;
     driver.bind()?;
     driver.works(1)?;

@@ -30,7 +30,7 @@ pub enum NodeError {
     /// There is a device, and no driver that would let it be used.
     #[error("the device at {place} has no render node; bind lifeboat.ko to it")]
     NoNode {
-        /// Where on the PCI bus.
+        /// Address on the PCI bus.
         place: String,
     },
     /// The user may not open the node.
@@ -54,13 +54,13 @@ pub enum NodeError {
     /// There is a node of a device that does no work.
     #[error("the device at {place} is lost or wedged; bring it back and run again")]
     OutOfWork {
-        /// Where on the PCI bus.
+        /// Address on the PCI bus.
         place: String,
     },
     /// The device is none that this job can be done on.
     #[error("the device at {place} cannot do this work: {lacks}")]
     Unfit {
-        /// Where on the PCI bus.
+        /// Address on the PCI bus.
         place: String,
         /// Parts that it lacks.
         lacks: &'static str,

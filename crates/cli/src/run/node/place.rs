@@ -75,7 +75,7 @@ impl Place {
         }
     }
 
-    /// As the kernel writes it, `0000:01:00.0`.
+    /// Address on the PCI bus, as the kernel writes it: `0000:01:00.0`.
     pub(super) fn address(&self) -> &str {
         &self.address
     }

@@ -9,7 +9,7 @@ pub(super) enum Event {
     Open {
         ring: u8,
         priority: Priority,
-        /// Of the contexts there were, or none.
+        /// A context that there was, or none.
         context: usize,
     },
     OpenContext {

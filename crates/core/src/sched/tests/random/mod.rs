@@ -41,7 +41,7 @@ proptest! {
         if !loses && !is_dead(&pair) {
             pair.finish();
         }
-        // What was in vain before may be given up on the way.
+        // Recovery that was in vain before may be given up on the way.
         if loses || is_dead(&pair) {
             pair.lose(FenceError::Lost);
             while !pair.reservations.is_empty() {
