@@ -137,6 +137,8 @@ pub enum Condition {
     Absent,
     /// The file's contents, without surrounding white space, are these.
     Is(String),
+    /// They are one of these.
+    IsOneOf(Vec<String>),
     /// The file's contents contain this.
     Contains(String),
     /// The file has at least so many lines.
