@@ -73,6 +73,15 @@ pub enum Request {
         /// When to give up, in milliseconds.
         limit_ms: u64,
     },
+    /// Begins to listen to the kernel's events of devices.
+    Listen,
+    /// The next event that contains a text, one line for each variable. Events before it are dropped.
+    Hear {
+        /// The text.
+        containing: String,
+        /// When to give up, in milliseconds.
+        limit_ms: u64,
+    },
     /// A line in the kernel's log, to tell the phases of a test apart.
     Mark {
         /// The line.

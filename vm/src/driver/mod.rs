@@ -109,6 +109,23 @@ impl<'a> Driver<'a> {
         self.agent.start(write(&format!("{SYSFS}/unbind"), self.slot), pace::DRIVER)
     }
 
+    /// Has the driver bind the device again, whatever has become of it.
+    ///
+    /// # Errors
+    /// It cannot be bound.
+    pub fn rebind(self) -> Result<(), AgentError> {
+        self.agent.write(&format!("{DEBUGFS}/{}/rebind", self.slot), "1", pace::DRIVER).map(drop)
+    }
+
+    /// Waits for a state of the slot, as `lifeboat_core::lifecycle` names it: `bound`, `wedged`, `idle` and so on.
+    ///
+    /// # Errors
+    /// It does not come within the limit.
+    pub fn wait_for_slot(self, state: &str) -> Result<(), AgentError> {
+        let until = Condition::Is(state.to_owned());
+        self.agent.wait_until(&format!("{DEBUGFS}/{}/slot", self.slot), until, pace::DRIVER).map(drop)
+    }
+
     /// Whether the driver has the device.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ pub mod races;
 pub mod runner;
 pub mod sick;
 pub mod types;
+pub mod wedge;
 
 use crate::guest::qemu::Hotplug;
 use crate::suite::bench::{Card, PLAIN, Plan};
