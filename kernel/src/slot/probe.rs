@@ -3,7 +3,7 @@
 //! Binds the device in a slot, for the first time or again.
 
 use kernel::{device::Bound, pci, prelude::*, sync::Arc};
-use lifeboat_core::lifecycle::{LifecycleEvent, LifecycleState};
+use lifeboat_core::lifecycle::LifecycleEvent;
 use lifeboat_core::recovery::Unready;
 use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{Driver, DriverError};
@@ -44,9 +44,8 @@ impl Slot {
 
     fn bind(self: &Arc<Self>, function: &pci::Device<Bound>, turn: &mut Turn, number: u64) -> Result<Binding, Refusal> {
         self.is_there(turn)?;
-        let recovers = matches!(self.state(), LifecycleState::Recovering(_));
-        if recovers || turn.last.is_some() {
-            dev_notice!(function, "the device is bound again\n");
+        let again = turn.last.is_some();
+        if again {
             // It may have been reset, or taken out and put back.
             turn.enabled.restore();
         }
@@ -58,6 +57,9 @@ impl Slot {
             binding: number,
         };
         let device = Device::new(function, origin).map_err(|stopped| said(function, stopped))?;
+        if again {
+            dev_notice!(function, "the device answers, and is bound again\n");
+        }
         // From here on whoever wants an end of it finds it.
         let before = self.machine.lock().begins(device.clone());
         drop(before);

@@ -7,6 +7,7 @@ pub mod lint;
 pub mod loss;
 pub mod orderly;
 pub mod races;
+pub mod recovery;
 pub mod runner;
 pub mod sick;
 pub mod types;
