@@ -55,8 +55,8 @@ const ETIME: i32 = 62;
 /// The GPU is away for so long, in microseconds: less than it may be silent.
 const MOMENT: u64 = 300_000;
 
-/// The pause before the second recovery in a row, at least: that of `Spacing::DEFAULT`.
-const SPACING: Duration = Duration::from_millis(100);
+/// The pause before the third recovery in a row, at least: twice the first of `Spacing::DEFAULT`.
+const SPACING: Duration = Duration::from_millis(200);
 
 /// Ways to fail that recoveries help against.
 const FAILURES: [&[(Fault, Option<Trigger>)]; 5] = [
@@ -117,17 +117,18 @@ fn users_are_told(
 fn recoveries_end(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let driver = bench.driver();
     let agent = &bench.machine.agent;
-    driver.load("health_ms=100 recoveries=2")?;
+    // A device that hangs is found to within a fraction of the third pause.
+    driver.load("health_ms=20 recoveries=3")?;
     driver.works(1)?;
     agent.listen()?;
-    for lost in 1..=2 {
+    for lost in 1..=3 {
         bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
         driver.removals(lost)?;
         driver.wait_for_slot("bound")?;
         driver.works(1)?;
     }
     let pause = pause_before_the_last(bench)?;
-    expect(pause >= SPACING, || format!("the second recovery in a row began after {pause:?}"))?;
+    expect(pause >= SPACING, || format!("the third recovery in a row began {pause:?} after the second"))?;
     bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
     agent.hear("WEDGED=")?;
     driver.wait_for_slot("wedged")?;
@@ -136,18 +137,18 @@ fn recoveries_end(bench: &mut Bench<'_>) -> Result<(), Failure> {
     driver.works(1)?;
     bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
     // That of the wedged device, and this one.
-    driver.removals(4)?;
+    driver.removals(5)?;
     driver.wait_for_slot("bound")?;
     driver.works(1)?;
     is_left_alone(bench)
 }
 
-/// From the end of the last binding to the beginning of the next one, by the log.
+/// From the end of the last recovery but one to the beginning of the last one, by the log.
 fn pause_before_the_last(bench: &Bench<'_>) -> Result<Duration, Failure> {
     let log = bench.machine.console.since(0);
-    let last = |text| log.iter().rev().find(|line| line.contains(text)).and_then(|line| said_at(line));
-    let missing = || Failure::Unexpected("the log does not tell of a recovery".to_owned());
-    let (ended, began) = (last(" loss=").ok_or_else(missing)?, last("is bound again").ok_or_else(missing)?);
+    let last = |text, nth| log.iter().rev().filter(|line| line.contains(text)).nth(nth).and_then(|line| said_at(line));
+    let missing = || Failure::Unexpected("the log does not tell of two recoveries".to_owned());
+    let (ended, began) = (last(": ready: ", 1).ok_or_else(missing)?, last("is bound again", 0).ok_or_else(missing)?);
     Ok(began.saturating_sub(ended))
 }
 
