@@ -22,7 +22,7 @@ const RING: [Register; 4] = [
 const LAYOUT: Layout = Layout {
     device: &DEVICE,
     ring: &RING,
-    ring_at: |ring| 0x1000 + 0x100 * ring as u64,
+    ring_at: |ring| 0x1000 + 0x100 * u64::from(ring),
     head_tail_seqno: [1, 2, 3],
     entry_bytes: 8,
 };
@@ -39,8 +39,10 @@ struct Made {
     utc: Duration,
     since_bind: Duration,
     reason: portable::Reason,
-    /// The guilty job's process, if a job is guilty and its process is known.
-    guilty: Option<Option<(u32, Vec<u8>)>>,
+    /// Whether the first job is guilty.
+    guilty: bool,
+    /// The process that it is of, if that is known.
+    process: Option<(u32, Vec<u8>)>,
     registers: Option<[Option<u32>; 3]>,
     rings: Vec<MadeRing>,
     jobs: Vec<MadeJob>,
@@ -83,7 +85,7 @@ struct Lent<'a>(&'a Made, Names<'a>);
 
 impl<'a> Lent<'a> {
     fn new(made: &'a Made) -> Self {
-        let process = made.guilty.as_ref().and_then(Option::as_ref).map_or(&[][..], |(_, name)| name);
+        let process = made.process.as_ref().map_or(&[][..], |(_, name)| name);
         Self(made, Names(Lossy(&made.location), Lossy(process)))
     }
 }
@@ -91,10 +93,10 @@ impl<'a> Lent<'a> {
 impl State for Lent<'_> {
     fn about(&self) -> portable::About<'_> {
         let Self(made, names) = self;
-        let guilty = made.guilty.as_ref().zip(made.jobs.first()).map(|(process, job)| {
+        let guilty = made.jobs.first().filter(|_| made.guilty).map(|job| {
             let job = job.lend();
             let name: &dyn Display = &names.1;
-            let process = process.as_ref().map(|(pid, _)| portable::Process { pid: *pid, name });
+            let process = made.process.as_ref().map(|(pid, _)| portable::Process { pid: *pid, name });
             portable::Guilty { ring: job.ring, context: job.context, fence: job.fence, number: job.number, process }
         });
         let [driver, version, model, _] = &made.names;
@@ -170,12 +172,12 @@ fn whole(made: &Made) -> Dump {
         age_us: job.large[1],
     };
     let jobs: Vec<_> = made.jobs.iter().map(job).collect();
-    let guilty = made.guilty.as_ref().zip(jobs.first()).map(|(process, job)| dump::Guilty {
+    let guilty = jobs.first().filter(|_| made.guilty).map(|job| dump::Guilty {
         ring: job.ring,
         context: job.context,
         fence: job.fence.clone(),
         number: job.number,
-        process: process.as_ref().map(|(pid, name)| Process { pid: *pid, name: lossy(name) }),
+        process: made.process.as_ref().map(|(pid, name)| Process { pid: *pid, name: lossy(name) }),
     });
     let mut left_out = LeftOut { registers: 0, descriptors: 0, jobs: made.jobs_left_out };
     let rings = (0..).zip(&made.rings).map(|(number, ring)| whole_ring(made, number, ring, &mut left_out)).collect();
@@ -244,7 +246,7 @@ fn written(made: &Made, bytes: usize) -> Option<(Dump, usize)> {
     let length = portable::write(&Lent::new(made), &mut memory).ok()?;
     assert!(memory[length..].iter().all(|byte| *byte == UNTOUCHED), "something was written behind the end");
     let text = &memory[..length];
-    assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+    assert!(text.iter().position(|byte| *byte == b'\n') == Some(length - 1), "one line");
     Some((Dump::read(text).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(text))), length))
 }
 
@@ -335,7 +337,8 @@ fn sample() -> Made {
         utc: Duration::from_millis(1_800_000_000_123),
         since_bind: Duration::from_secs(5),
         reason: portable::Reason::JobTimeout { ring: 2 },
-        guilty: Some(Some((1234, b"a desk".to_vec()))),
+        guilty: true,
+        process: Some((1234, b"a desk".to_vec())),
         registers: Some([Some(0x0031_424c), None, Some(7)]),
         rings: (0..5).map(ring).collect(),
         jobs: (0..20).map(job).collect(),
@@ -436,7 +439,8 @@ prop_compose! {
         utc in utc(),
         since_bind in (0..u64::MAX / 1000).prop_map(Duration::from_millis),
         reason in reason(),
-        guilty in prop::option::of(prop::option::of((any::<u32>(), name()))),
+        guilty in any::<bool>(),
+        process in prop::option::of((any::<u32>(), name())),
         registers in any::<Option<[Option<u32>; 3]>>(),
     )(
         rings in prop::collection::vec(ring(), 0..7),
@@ -444,10 +448,10 @@ prop_compose! {
         jobs_left_out in any::<u32>(),
         gaps in [0..40u32, 0..40u32],
         names in Just(names), minor in Just(minor), location in Just(location), utc in Just(utc),
-        since_bind in Just(since_bind), reason in Just(reason), guilty in Just(guilty), registers in Just(registers),
+        since_bind in Just(since_bind), reason in Just(reason), guilty in Just(guilty), process in Just(process), registers in Just(registers),
     ) -> Made {
         let jobs_left_out = jobs_left_out.into();
-        Made { names, minor, location, utc, since_bind, reason, guilty, registers, rings, jobs, jobs_left_out, gaps }
+        Made { names, minor, location, utc, since_bind, reason, guilty, process, registers, rings, jobs, jobs_left_out, gaps }
     }
 }
 
