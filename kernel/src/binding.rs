@@ -149,5 +149,6 @@ fn cut(device: &Device, bound: Bound<Shell>, verdict: Verdict, loss: Loss, trigg
         removal.verdict = verdict;
         removal.trigger = trigger;
     }
+    device.dump.ends(device, loss);
     bound.announce(loss).retire().drain().sweep().cut()
 }

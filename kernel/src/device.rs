@@ -22,6 +22,7 @@ use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Io};
 use lifeboat_jobqueue::Scheduler;
 
 use crate::counters::Counters;
+use crate::dump::Recorder;
 use crate::engine;
 use crate::errno::errno;
 use crate::gate::Gate;
@@ -83,6 +84,7 @@ pub(crate) struct Device {
     pub(crate) pci: ARef<pci::Device>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) dump: Arc<Recorder>,
     /// The programs' holds on it.
     pub(crate) holding: Arc<Holding>,
     pub(crate) link: Arc<Link>,
@@ -141,6 +143,7 @@ impl Device {
         let reserved = Workspace::vram_needed(Driven::rings(&info));
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
+        let dump = Recorder::new(function, &info, shared.clone())?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         let numbers = Numbers::new(Driven::rings(&info)..Driven::contexts(&info))?;
         let engine = engine::new(&info, numbers.count(), job_timeout, &counters, &shared.queue)?;
@@ -168,6 +171,7 @@ impl Device {
                 holding,
                 shared,
                 counters,
+                dump,
                 link,
                 info,
                 state: Atomic::new(DeviceState::Probing as u32),

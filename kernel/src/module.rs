@@ -23,6 +23,7 @@
 //! | `engine`, `hardware`, `interrupt` | the device and its scheduler, whose shell is `lifeboat_jobqueue` |
 //! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health`, `watcher` | is the device alive |
+//! | `dump` | the state at a failure, kept for whoever explains it |
 //! | `memory` | buffers, maps and address tables of programs |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
@@ -31,7 +32,7 @@
 //! | `glue` | all that is unsafe |
 //!
 //! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
-//! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
+//! then the `files` in it. The others (`dumps`, `enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
 //! register section takes none. A section of the gate may be around any but `progress`. Those of `memory` and `client` are
 //! stated there; `memory`'s come after `rings`.
 #![deny(unsafe_code)] // but in `glue`
@@ -47,6 +48,7 @@ mod debugfs;
 mod device;
 mod drive;
 mod driver;
+mod dump;
 mod engine;
 mod errno;
 mod exercise;

@@ -11,6 +11,7 @@
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_driver::gpu::ContextId;
 
+use crate::glue::Process;
 use crate::holders::{Hold, Kind};
 use crate::job::Keep;
 use crate::memory::{Memory, Retained, Table};
@@ -23,6 +24,8 @@ pub(crate) struct Space {
     memory: Arc<Memory>,
     /// The client's.
     usage: Arc<Usage>,
+    /// The process that has created the context.
+    process: Process,
     /// Given back after the table is empty: fields are dropped after `drop`.
     number: Number,
 }
@@ -37,9 +40,10 @@ pub(super) struct Used {
 }
 
 impl Space {
+    /// The space of a context that the current process creates.
     pub(super) fn new(memory: &Arc<Memory>, number: Number, usage: Arc<Usage>) -> Result<Arc<Self>> {
         let table = memory.tables.open(number.context())?;
-        Ok(Arc::new(Self { table, memory: memory.clone(), usage, number }, GFP_KERNEL)?)
+        Ok(Arc::new(Self { table, memory: memory.clone(), usage, process: Process::current(), number }, GFP_KERNEL)?)
     }
 
     pub(crate) fn table(&self) -> &Arc<Table> {
@@ -64,6 +68,10 @@ impl Used {
 impl Keep for Used {
     fn context(&self) -> ContextId {
         self.space.number.context()
+    }
+
+    fn process(&self) -> Option<Process> {
+        Some(self.space.process)
     }
 
     fn used(&self, ring: u8, nanoseconds: u64) {

@@ -9,6 +9,7 @@
 
 mod aperture;
 mod bar;
+pub(crate) mod coredump;
 mod dma;
 mod drm;
 mod file;
@@ -30,6 +31,7 @@ mod shrinker;
 mod stretches;
 mod sync_file;
 mod syncobj;
+mod task;
 mod user;
 
 pub(crate) use aperture::Aperture;
@@ -52,4 +54,5 @@ pub(crate) use shrinker::{Shrink, Shrinker};
 pub(crate) use stretches::{Stretches, Taken};
 pub(crate) use sync_file::SyncFile;
 pub(crate) use syncobj::{Point, Syncobj};
+pub(crate) use task::Process;
 pub(crate) use user::{may_have_high_priority, Arguments, Plain};

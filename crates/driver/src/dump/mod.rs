@@ -26,7 +26,7 @@ pub use document::{write, NoRoom, FORMAT, VERSION};
 pub use json::Lossy;
 pub(crate) use layout::is_plain;
 pub use layout::{read, Field, Layout, Register};
-pub use portion::{entry_cost, Place, Portions, Window};
+pub use portion::{by_rank, entry_cost, Place, Portions, Window};
 pub use reason::Reason;
 pub use state::{About, Entry, Guilty, Job, Process, Ring, State};
 pub use utc::Utc;

@@ -6,7 +6,7 @@
 use core::cmp::Ordering;
 
 use super::document::{body, job, registers, ring_registers, tail, LeftOut};
-use super::portion::{entry_cost, Place, Portions};
+use super::portion::{by_rank, entry_cost, Place, Portions};
 use super::text::length_of;
 use super::{Ring, State};
 
@@ -35,7 +35,7 @@ impl Plan {
             .registers()
             .is_none_or(|read| take(&mut room, length_of(|out| registers(out, 0, state.layout().device, read))));
         let mut rings = 0;
-        for ring in by_rank(state) {
+        for ring in rings_by_rank(state) {
             if !take(&mut room, length_of(|out| ring_registers(out, state, &ring))) {
                 break;
             }
@@ -85,8 +85,6 @@ pub(super) fn rank(index: usize, first: usize) -> usize {
 }
 
 /// The rings, the most important first.
-pub(super) fn by_rank<S: State>(state: &S) -> impl Iterator<Item = Ring<'_>> {
-    let first = first(state);
-    let others = state.rings().enumerate().filter(move |(index, _)| *index != first).map(|(_, ring)| ring);
-    state.rings().nth(first).into_iter().chain(others)
+fn rings_by_rank<S: State>(state: &S) -> impl Iterator<Item = Ring<'_>> {
+    by_rank(first(state), state.rings().count()).filter_map(|index| state.rings().nth(index))
 }

@@ -78,6 +78,11 @@ impl Window {
     }
 }
 
+/// The indices of so many rings, in the order of importance: the one that a dump is about is the first.
+pub fn by_rank(first: usize, rings: usize) -> impl Iterator<Item = usize> + Clone {
+    (first..rings).take(1).chain((0..rings).filter(move |index| *index != first))
+}
+
 /// Divides room for entries among rings. If there is too little, the first ring may have what there is, but for one entry
 /// for each of the others; these share what is left.
 #[derive(Debug, Clone)]
