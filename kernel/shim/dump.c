@@ -2,7 +2,6 @@
 
 #include <linux/devcoredump.h>
 #include <linux/kernfs.h>
-#include <linux/sched.h>
 
 #include "shim.h"
 
@@ -19,11 +18,4 @@ bool lifeboat_shim_has_dump(void *device)
 void lifeboat_shim_hand_dump_over(void *device, void *data, size_t bytes)
 {
 	dev_coredumpv(device, data, bytes, GFP_KERNEL);
-}
-
-/* The number of the current process. Its name is stored, in TASK_COMM_LEN bytes. */
-int lifeboat_shim_current_process(char *name)
-{
-	strscpy_pad(name, current->group_leader->comm, TASK_COMM_LEN);
-	return task_tgid_nr(current);
 }

@@ -33,7 +33,6 @@ bool lifeboat_shim_is_being_killed(void);
 
 bool lifeboat_shim_has_dump(void *device);
 void lifeboat_shim_hand_dump_over(void *device, void *data, size_t bytes);
-int lifeboat_shim_current_process(char *name);
 
 #ifdef CONFIG_LOCKDEP
 void lifeboat_shim_section_begins(void);

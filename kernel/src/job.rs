@@ -17,7 +17,7 @@ use lifeboat_driver::{
 use lifeboat_jobqueue::{Fence, Hardware, Scheduler, Timeline, Unsignalled};
 
 use crate::clock::Clock;
-use crate::glue::Process;
+use crate::opener::Opener;
 use crate::registration::Driven;
 use crate::usage::LastEnds;
 
@@ -39,8 +39,8 @@ pub(crate) trait Keep: Send + Sync {
     /// The context of the hardware that the job's addresses are those of.
     fn context(&self) -> ContextId;
 
-    /// The process that the job is of. `None` if it is the driver's own.
-    fn process(&self) -> Option<Process> {
+    /// The program that the job is of; none for one of the driver's own.
+    fn opener(&self) -> Option<Opener> {
         None
     }
 
@@ -72,24 +72,9 @@ impl Job {
         Driven::work(self.context, &self.commands)
     }
 
-    /// The context of the hardware that it runs in.
-    pub(crate) fn context(&self) -> ContextId {
-        self.context
-    }
-
-    /// How many commands it has.
-    pub(crate) fn commands(&self) -> usize {
-        self.commands.len()
-    }
-
-    /// Microseconds since it was made, which was just before its submission.
-    pub(crate) fn age_us(&self) -> u64 {
-        self.made.elapsed_us()
-    }
-
-    /// The process that it is of, if it is not the driver's own.
-    pub(crate) fn process(&self) -> Option<Process> {
-        self.keeps.process()
+    /// The program that the job is of; none for one of the driver's own.
+    pub(crate) fn opener(&self) -> Option<Opener> {
+        self.keeps.opener()
     }
 
     /// Keeps the place that the job was written to.
@@ -111,6 +96,21 @@ impl Job {
         if written != 0 {
             self.keeps.used(ring, last_ends.end(ring, written, now));
         }
+    }
+
+    /// The context of the hardware that it runs in.
+    pub(crate) fn context(&self) -> ContextId {
+        self.context
+    }
+
+    /// How many commands it has.
+    pub(crate) fn commands(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Microseconds since it was made, which was just before its submission.
+    pub(crate) fn age_us(&self) -> u64 {
+        self.made.elapsed_us()
     }
 
     pub(crate) fn begins(&self) -> Place {

@@ -14,6 +14,7 @@
 //! | `binding`, `teardown` | its one end |
 //! | `device` | all that there is of a device |
 //! | `node` | its nodes, which programs open and call |
+//! | `opener` | the process that opened a file |
 //! | `numbers` | the hardware's contexts, which clients share |
 //! | `usage` | how long the rings have worked for a client |
 //! | `client` | what an open file has: contexts, and their jobs |
@@ -32,7 +33,7 @@
 //! | `glue` | all that is unsafe |
 //!
 //! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
-//! then the `files` in it. The others (`dumps`, `enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
+//! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
 //! register section takes none. A section of the gate may be around any but `progress`. Those of `memory` and `client` are
 //! stated there; `memory`'s come after `rings`.
 #![deny(unsafe_code)] // but in `glue`
@@ -66,6 +67,7 @@ mod memory;
 mod mistakes;
 mod node;
 mod numbers;
+mod opener;
 mod programs;
 mod registration;
 mod removals;

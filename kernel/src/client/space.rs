@@ -11,11 +11,11 @@
 use kernel::{prelude::*, sync::Arc};
 use lifeboat_driver::gpu::ContextId;
 
-use crate::glue::Process;
 use crate::holders::{Hold, Kind};
 use crate::job::Keep;
 use crate::memory::{Memory, Retained, Table};
 use crate::numbers::Number;
+use crate::opener::Opener;
 use crate::usage::Usage;
 
 /// See the module documentation. Dropped, its table is emptied, and its number is free.
@@ -24,8 +24,7 @@ pub(crate) struct Space {
     memory: Arc<Memory>,
     /// The client's.
     usage: Arc<Usage>,
-    /// The process that has created the context.
-    process: Process,
+    opener: Opener,
     /// Given back after the table is empty: fields are dropped after `drop`.
     number: Number,
 }
@@ -40,10 +39,9 @@ pub(super) struct Used {
 }
 
 impl Space {
-    /// The space of a context that the current process creates.
-    pub(super) fn new(memory: &Arc<Memory>, number: Number, usage: Arc<Usage>) -> Result<Arc<Self>> {
+    pub(super) fn new(memory: &Arc<Memory>, number: Number, usage: Arc<Usage>, opener: Opener) -> Result<Arc<Self>> {
         let table = memory.tables.open(number.context())?;
-        Ok(Arc::new(Self { table, memory: memory.clone(), usage, process: Process::current(), number }, GFP_KERNEL)?)
+        Ok(Arc::new(Self { table, memory: memory.clone(), usage, opener, number }, GFP_KERNEL)?)
     }
 
     pub(crate) fn table(&self) -> &Arc<Table> {
@@ -70,8 +68,8 @@ impl Keep for Used {
         self.space.number.context()
     }
 
-    fn process(&self) -> Option<Process> {
-        Some(self.space.process)
+    fn opener(&self) -> Option<Opener> {
+        Some(self.space.opener)
     }
 
     fn used(&self, ring: u8, nanoseconds: u64) {

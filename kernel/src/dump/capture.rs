@@ -18,8 +18,8 @@ use lifeboat_jobqueue::{FenceName, Pending, Unfinished};
 use super::publish::LIMIT;
 use crate::clock::Clock;
 use crate::device::Device;
-use crate::glue::Process;
 use crate::job::Job;
+use crate::opener::Opener;
 use crate::registration::Driven;
 use crate::ring;
 
@@ -43,8 +43,8 @@ pub(super) struct Capture {
     pub(super) rings: KVec<Ring>,
     pub(super) jobs: KVVec<PendingJob>,
     pub(super) jobs_left_out: u64,
-    /// Index in `jobs`, and the process of that job.
-    pub(super) guilty: Option<(usize, Option<Process>)>,
+    /// Index in `jobs`, and the program that this job is of.
+    pub(super) guilty: Option<(usize, Option<Opener>)>,
     entries: KVVec<RawEntry>,
 }
 
@@ -191,7 +191,7 @@ impl Capture {
             return;
         }
         if is_suspect && self.guilty.is_none() {
-            self.guilty = Some((self.jobs.len(), job.process()));
+            self.guilty = Some((self.jobs.len(), job.opener()));
         }
         let taken = PendingJob {
             ring,

@@ -8,6 +8,7 @@ use lifeboat_driver::{
 };
 
 use super::capture::{Capture, PendingJob, LAYOUT};
+use crate::opener::Opener;
 use crate::registration::Driven;
 
 /// The name of the driver in a dump: the module's.
@@ -24,9 +25,12 @@ pub(super) struct Shown<'a> {
 impl<'a> Shown<'a> {
     /// The captured state of a device with this number, in this place.
     pub(super) fn new(capture: &'a Capture, minor: u32, location: &'a [u8]) -> Self {
-        let process = capture.guilty.as_ref().and_then(|(_, process)| process.as_ref());
-        // A process has a positive number.
-        let process = process.map(|process| (u32::try_from(process.pid).unwrap_or(0), Lossy(process.name())));
+        let opener = capture.guilty.as_ref().and_then(|(_, opener)| opener.as_ref());
+        let process = opener.map(|Opener { pid, name }| {
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+            // A process has a positive number.
+            (u32::try_from(*pid).unwrap_or(0), Lossy(name.get(..end).unwrap_or_default()))
+        });
         Self { capture, minor, location: Lossy(location), process }
     }
 

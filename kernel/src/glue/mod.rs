@@ -54,5 +54,5 @@ pub(crate) use shrinker::{Shrink, Shrinker};
 pub(crate) use stretches::{Stretches, Taken};
 pub(crate) use sync_file::SyncFile;
 pub(crate) use syncobj::{Point, Syncobj};
-pub(crate) use task::Process;
+pub(crate) use task::caller;
 pub(crate) use user::{may_have_high_priority, Arguments, Plain};

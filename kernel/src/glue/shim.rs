@@ -44,8 +44,6 @@ extern "C" {
     pub(super) fn lifeboat_shim_has_dump(device: *mut c_void) -> bool;
     /// Gives the kernel a dump of a `struct device`, in memory of `vmalloc`, which it takes over. Sleeps.
     pub(super) fn lifeboat_shim_hand_dump_over(device: *mut c_void, data: *mut c_void, bytes: usize);
-    /// Stores the name of the current process, of `TASK_COMM_LEN` bytes; gives its number.
-    pub(super) fn lifeboat_shim_current_process(name: *mut c_char) -> c_int;
 }
 
 // Functions of the kernel that `bindings` does not list.

@@ -1,34 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Processes, as reports name them.
+//! The process that is calling.
 
-use kernel::bindings;
+use kernel::current;
 
-use super::shim;
+use crate::opener::{Opener, NAME};
 
-/// Bytes of a process's name, its closing 0 included.
-const NAME_BYTES: usize = bindings::TASK_COMM_LEN as usize;
-
-/// A process by its number and name, which stay when it has ended.
-#[derive(Clone, Copy)]
-pub(crate) struct Process {
-    /// In the first namespace of processes.
-    pub(crate) pid: i32,
-    name: [u8; NAME_BYTES],
-}
-
-impl Process {
-    /// The process of the caller.
-    pub(crate) fn current() -> Self {
-        let mut name = [0; NAME_BYTES];
-        // SAFETY: the array is as long as the kernel's names are.
-        let pid = unsafe { shim::lifeboat_shim_current_process(name.as_mut_ptr().cast()) };
-        Self { pid, name }
+/// The process that is calling, by its first thread.
+pub(crate) fn caller() -> Opener {
+    let current = current!();
+    let leader = current.group_leader();
+    let mut name = [0; NAME];
+    for (index, to) in name.iter_mut().enumerate().take(NAME - 1) {
+        // SAFETY: the task is alive while `current` is borrowed. Its name may change meanwhile, byte by byte, as it may for
+        // every other reader in the kernel; its last byte is always 0.
+        *to = unsafe { (&raw const (*leader.as_ptr()).comm[index]).read_volatile() } as u8;
     }
-
-    /// Its name, which it has chosen: any bytes but 0.
-    pub(crate) fn name(&self) -> &[u8] {
-        let end = self.name.iter().position(|byte| *byte == 0).unwrap_or(NAME_BYTES);
-        self.name.get(..end).unwrap_or_default()
-    }
+    Opener { pid: leader.pid(), name }
 }
