@@ -108,7 +108,7 @@ impl Hardware for Device {
 
     fn give_up(self: &Arc<Self>) {
         if let Ok(_section) = self.gate.enter() {
-            self.dump.failed(self, Reason::GivenUp);
+            self.dump.failed(&**self, Reason::GivenUp);
         }
         self.report_loss(Loss::Crashed);
     }

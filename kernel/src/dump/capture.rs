@@ -13,11 +13,11 @@ use lifeboat_driver::{
     dump::{by_rank, entry_cost, read, Entry, Layout, Place, Portions, Reason, Ring as ShownRing, Utc},
     Driver,
 };
-use lifeboat_jobqueue::{FenceName, Pending, Unfinished};
+use lifeboat_jobqueue::{FenceName, Hardware, Pending, Unfinished};
 
 use super::publish::LIMIT;
+use super::subject::Subject;
 use crate::clock::Clock;
-use crate::device::Device;
 use crate::job::Job;
 use crate::opener::Opener;
 use crate::registration::Driven;
@@ -102,23 +102,23 @@ impl Capture {
     }
 
     /// The first part: what the driver knows itself. Asks the device nothing.
-    pub(super) fn begin(&mut self, device: &Device, reason: Reason, bound: &Clock) {
+    pub(super) fn begin(&mut self, device: &impl Subject, reason: Reason, bound: &Clock) {
         self.reason = reason;
         self.at = Utc(Duration::from_nanos(u64::try_from(RealTime::ktime_get()).unwrap_or(0)));
         self.since_bind = bound.elapsed();
         self.is_read = false;
         self.entries.clear();
-        device.engine.unfinished(|unfinished| self.take_jobs(unfinished));
+        device.engine().unfinished(|unfinished| self.take_jobs(unfinished));
     }
 
     /// The second part: registers, and what the rings hold. Asks no more once `go_on` says no.
-    pub(super) fn read(&mut self, device: &Device, go_on: impl Fn() -> bool) {
+    pub(super) fn read(&mut self, device: &impl Subject, go_on: impl Fn() -> bool) {
         self.is_read = true;
         // A section for each block, so that the cut waits for one at most. A device that turns out to be gone is not asked again.
         let mut is_there = true;
         let mut ask = |base, block, into: &mut [Option<u32>]| {
             into.fill(None);
-            is_there = is_there && device.link.io(|io| read::<Driven>(io, base, block, into, &go_on)).is_ok();
+            is_there = is_there && device.link().io(|io| read::<Driven>(io, base, block, into, &go_on)).is_ok();
         };
         ask(0, LAYOUT.device, &mut self.registers);
         let (first, count) = (self.first(), self.rings.len());
@@ -166,7 +166,7 @@ impl Capture {
     }
 
     /// Takes the oldest job of each ring, then what else is on the rings, then what waits. The scheduler is locked.
-    fn take_jobs(&mut self, unfinished: &Unfinished<'_, Device>) {
+    fn take_jobs(&mut self, unfinished: &Unfinished<'_, impl Hardware<Job = Job>>) {
         self.jobs.clear();
         (self.jobs_left_out, self.guilty) = (0, None);
         for ring in &mut self.rings {
@@ -207,10 +207,10 @@ impl Capture {
         let _ = self.jobs.push_within_capacity(taken);
     }
 
-    fn take_entries(&mut self, device: &Device) {
+    fn take_entries(&mut self, device: &impl Subject) {
         let mut portions = Portions::new(ENTRIES, self.rings().map(|ring| Place::of(&ring, LAYOUT)));
         let (first, count) = (self.first(), self.rings.len());
-        let rings = device.rings.lock();
+        let rings = device.rings().lock();
         for index in by_rank(first, count) {
             let Some(ring) = self.rings().nth(index) else { continue };
             let (number, window) = (ring.number, portions.next(Place::of(&ring, LAYOUT)));

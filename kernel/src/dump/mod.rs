@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `recorder` | when the state is captured: once per incident (`lifeboat_core::incident`), before the first reset |
 //! | `capture` | the state, in memory that was set aside at probe |
+//! | `subject`, `device` | a device, as its dump asks things of it |
 //! | `state` | the state as `lifeboat_driver::dump` writes it |
 //! | `publish` | the captured state becomes a `devcoredump`: a work item |
 //!
@@ -30,8 +31,10 @@
 //! Locks: `dumps` is a leaf. A capture takes `rings`, then the scheduler's, and holds neither when it is done.
 
 mod capture;
+mod device;
 mod publish;
 mod recorder;
 mod state;
+mod subject;
 
 pub(crate) use recorder::Recorder;

@@ -22,8 +22,8 @@ use lifeboat_driver::{dump::Reason, Driver};
 
 use super::capture::Capture;
 use super::publish::PUBLISH;
+use super::subject::Subject;
 use crate::clock::Clock;
-use crate::device::Device;
 use crate::registration::Driven;
 use crate::shared::Shared;
 use crate::shown::Shown;
@@ -98,26 +98,27 @@ impl Recorder {
     /// incident. Allocates nothing. In a section of the gate, with no lock held.
     ///
     /// Not of a device that does not answer: the end of its binding sees to that.
-    pub(crate) fn failed(self: &Arc<Self>, device: &Device, reason: Reason) {
+    pub(crate) fn failed(self: &Arc<Self>, device: &impl Subject, reason: Reason) {
         if !answers(device) {
             return;
         }
         if let Some(mut capture) = self.new_incident(device, reason) {
             capture.begin(device, reason, &self.bound);
-            capture.read(device, || true);
+            // The end of the binding waits for one register at most, and needs none of this.
+            capture.read(device, || !device.link().is_ending());
             self.captured(capture);
         }
     }
 
     /// A reset has succeeded.
-    pub(crate) fn mended(&self, device: &Device) {
-        let completed = device.counters.jobs_completed.get();
+    pub(crate) fn mended(&self, device: &impl Subject) {
+        let completed = device.completed();
         self.dumps.lock().incident.mended(completed);
     }
 
     /// The binding is about to end, and nothing is announced yet. Captures what the driver knows. Asks the device nothing: an
     /// answer may take seconds, and users are told of the loss first. [`Recorder::complete`] asks.
-    pub(crate) fn ends(&self, device: &Device, loss: Loss) {
+    pub(crate) fn ends(&self, device: &impl Subject, loss: Loss) {
         let Some(reason) = Reason::at_the_end(loss) else { return };
         if let Some(mut capture) = self.new_incident(device, reason) {
             capture.begin(device, reason, &self.bound);
@@ -127,7 +128,7 @@ impl Recorder {
 
     /// Users have been told of the end, and nothing is stopped yet. Adds what the device says to what [`Recorder::ends`] has
     /// captured, if it says so soon.
-    pub(crate) fn complete(self: &Arc<Self>, device: &Device) {
+    pub(crate) fn complete(self: &Arc<Self>, device: &impl Subject) {
         let Some(mut capture) = self.dumps.lock().ending.take() else { return };
         let asked = Clock::start();
         let in_time = || asked.elapsed() < ANSWER_LIMIT;
@@ -140,12 +141,12 @@ impl Recorder {
     }
 
     /// Memory for a dump, if this begins an incident.
-    fn new_incident(&self, device: &Device, reason: Reason) -> Option<KBox<Capture>> {
+    fn new_incident(&self, device: &impl Subject, reason: Reason) -> Option<KBox<Capture>> {
         // What is announced as gone has no jobs any more.
-        if device.gate.presence() != Presence::Live {
+        if device.gate().presence() != Presence::Live {
             return None;
         }
-        let completed = device.counters.jobs_completed.get();
+        let completed = device.completed();
         let (capture, replaced) = {
             let mut dumps = self.dumps.lock();
             if !dumps.incident.failed(completed) {
@@ -173,6 +174,6 @@ impl Recorder {
     }
 }
 
-fn answers(device: &Device) -> bool {
-    matches!(device.link.io(Driven::presence), Ok(Verdict::Alive | Verdict::Unsure))
+fn answers(device: &impl Subject) -> bool {
+    matches!(device.link().io(Driven::presence), Ok(Verdict::Alive | Verdict::Unsure))
 }
