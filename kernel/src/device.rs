@@ -24,6 +24,7 @@ use lifeboat_jobqueue::Scheduler;
 use crate::bars::Bars;
 use crate::counters::Counters;
 use crate::drive::Stopped;
+use crate::dump::Recorder;
 use crate::engine;
 use crate::gate::Gate;
 use crate::glue::{Enabled, Interrupts, Registration};
@@ -97,6 +98,7 @@ pub(crate) struct Device {
     pub(crate) pci: ARef<pci::Device>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) dump: Arc<Recorder>,
     /// The programs' holds on it.
     pub(crate) holding: Arc<Holding>,
     pub(crate) link: Arc<Link>,
@@ -152,6 +154,7 @@ impl Device {
         let reserved = Workspace::vram_needed(Driven::rings(&info));
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
+        let dump = Recorder::new(function, &info, shared.clone())?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         let numbers = Numbers::new(Driven::rings(&info)..Driven::contexts(&info))?;
         let engine = engine::new(&info, numbers.count(), job_timeout, &counters, &shared.queue)?;
@@ -179,6 +182,7 @@ impl Device {
                 holding,
                 shared,
                 counters,
+                dump,
                 link,
                 info,
                 binding,

@@ -25,6 +25,7 @@
 //! | `engine`, `hardware`, `interrupt` | the device and its scheduler, whose shell is `lifeboat_jobqueue` |
 //! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health`, `watcher` | is the device alive |
+//! | `dump` | the state at a failure, kept for whoever explains it |
 //! | `memory` | buffers, maps and address tables of programs |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
@@ -50,6 +51,7 @@ mod debugfs;
 mod device;
 mod drive;
 mod driver;
+mod dump;
 mod engine;
 mod errno;
 mod exercise;

@@ -159,6 +159,23 @@ impl Agent {
         }
     }
 
+    /// All bytes of a file, whatever the kernel gives at a time.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_to_end(&self, path: &str) -> Result<Vec<u8>, AgentError> {
+        /// Bytes in one message.
+        const PART: usize = 64 << 10;
+        let mut contents = Vec::new();
+        loop {
+            let part = self.read_bytes(path, contents.len() as u64, PART)?;
+            if part.is_empty() {
+                return Ok(contents);
+            }
+            contents.extend(part);
+        }
+    }
+
     /// Writes a file, and says how long that took.
     ///
     /// # Errors
@@ -363,6 +380,7 @@ mod tests {
         assert_eq!(pending.wait().unwrap().text().unwrap(), "ready");
         assert_eq!(agent.read(&path).unwrap(), "ready");
         assert_eq!(agent.read_bytes(&path, 1, 2).unwrap(), b"ea");
+        assert_eq!(agent.read_to_end(&path).unwrap(), b"ready");
         assert!(agent.list(folder.path().to_str().unwrap()).unwrap().contains(&"state".to_owned()));
     }
 
