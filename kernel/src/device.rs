@@ -136,7 +136,7 @@ impl Device {
             dev_err!(function, "{}\n", Shown(error));
             errno(error)
         })?;
-        let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let gate = Arc::pin_init(Gate::new(*module_parameters::race.value_ref()), GFP_KERNEL)?;
         let holding = Holding::of(function.as_ref())?;
         let reserved = Workspace::vram_needed(Driven::rings(&info));
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;

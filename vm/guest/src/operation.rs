@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::system;
 
 use crate::session::Session;
-use crate::wire::{Condition, Failure, MAX_LINE, Outcome, Request};
+use crate::wire::{Condition, Failure, MAX_LINE, Outcome, Request, Step};
 
 /// How often a condition is looked at. sysfs and debugfs cannot be watched, so there is no better way than looking.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -36,6 +36,7 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::Await { path, until, limit_ms } => wait_until(path, until, Duration::from_millis(*limit_ms)),
         Request::Mark { text } => mark(text),
         Request::CopyNode { node, path } => copy_node(node, path),
+        Request::Each { requests } => Ok(Outcome::Each(requests.iter().map(|each| step(session, each)).collect())),
         Request::Permit { path } => permit(path),
         Request::Run { program, arguments, said, limit_ms } => {
             crate::command::run(program, arguments, said, Duration::from_millis(*limit_ms))
@@ -46,6 +47,12 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::Kill { process } => session.processes.kill(*process).map(|()| Outcome::Done),
         Request::Ping | Request::PowerOff => Ok(Outcome::Done),
     }
+}
+
+fn step(session: &Session, request: &Request) -> Step {
+    let started = Instant::now();
+    let outcome = carry_out(session, request);
+    Step { micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), outcome }
 }
 
 fn load_module(path: &str, parameters: &str) -> Result<Outcome, Failure> {
@@ -174,6 +181,19 @@ mod tests {
         );
         let tail = Request::ReadBytes { path, offset: 3, length: 100 };
         assert_eq!(carry_out(&Session::default(), &tail), Outcome::Bytes(b"dy".to_vec()));
+    }
+
+    #[test]
+    fn each_of_several_requests_is_carried_out_whatever_comes_of_the_others() {
+        let (_folder, path) = folder_with("state", "");
+        let write = |path: &str| Request::Write { path: path.to_owned(), contents: "ready".into() };
+        let requests = vec![write("/no/such/file"), write(&path), Request::Read { path }];
+        let Outcome::Each(steps) = carry_out(&Session::default(), &Request::Each { requests }) else {
+            panic!("another answer");
+        };
+        let outcomes: Vec<_> = steps.into_iter().map(|step| step.outcome).collect();
+        assert!(matches!(&outcomes[0], Outcome::Failed(failure) if failure.errno == Some(2)));
+        assert_eq!(outcomes[1..], [Outcome::Done, Outcome::Text("ready".into())]);
     }
 
     #[test]
