@@ -36,7 +36,15 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::Await { path, until, limit_ms } => wait_until(path, until, Duration::from_millis(*limit_ms)),
         Request::Mark { text } => mark(text),
         Request::CopyNode { node, path } => copy_node(node, path),
-        Request::Each { requests } => Ok(Outcome::Each(requests.iter().map(|each| step(session, each)).collect())),
+        Request::Each { requests } => Ok(each(session, requests)),
+        Request::Keep { number, requests } => {
+            session.keep(*number, requests.clone());
+            Ok(each(session, requests))
+        }
+        Request::Kept { number } => match session.kept(*number) {
+            Some(requests) => Ok(each(session, &requests)),
+            None => Err(Failure { errno: None, message: format!("no requests were kept as {number}") }),
+        },
         Request::Permit { path } => permit(path),
         Request::Run { program, arguments, said, limit_ms } => {
             crate::command::run(program, arguments, said, Duration::from_millis(*limit_ms))
@@ -49,10 +57,26 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
     }
 }
 
-fn step(session: &Session, request: &Request) -> Step {
-    let started = Instant::now();
-    let outcome = carry_out(session, request);
-    Step { micros: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX), outcome }
+fn each(session: &Session, requests: &[Request]) -> Outcome {
+    let step = |request| {
+        let started = Instant::now();
+        let outcome = carry_out(session, request);
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Step { micros, outcome: in_short(outcome) }
+    };
+    Outcome::Each(requests.iter().map(step).collect())
+}
+
+/// What a step came to, without what the runner knows or does not ask.
+fn in_short(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Number(_) | Outcome::Each(_) => outcome,
+        Outcome::Failed(Failure { errno: Some(errno), .. }) => {
+            Outcome::Failed(Failure { errno: Some(errno), message: String::new() })
+        }
+        Outcome::Failed(_) => outcome,
+        _ => Outcome::Done,
+    }
 }
 
 fn load_module(path: &str, parameters: &str) -> Result<Outcome, Failure> {
@@ -187,13 +211,23 @@ mod tests {
     fn each_of_several_requests_is_carried_out_whatever_comes_of_the_others() {
         let (_folder, path) = folder_with("state", "");
         let write = |path: &str| Request::Write { path: path.to_owned(), contents: "ready".into() };
-        let requests = vec![write("/no/such/file"), write(&path), Request::Read { path }];
-        let Outcome::Each(steps) = carry_out(&Session::default(), &Request::Each { requests }) else {
-            panic!("another answer");
+        let requests = vec![write("/no/such/file"), write(&path), Request::Read { path: path.clone() }];
+        let session = Session::default();
+        let outcomes = |request| match carry_out(&session, request) {
+            Outcome::Each(steps) => steps.into_iter().map(|step| step.outcome).collect::<Vec<_>>(),
+            other => panic!("another answer: {other:?}"),
         };
-        let outcomes: Vec<_> = steps.into_iter().map(|step| step.outcome).collect();
-        assert!(matches!(&outcomes[0], Outcome::Failed(failure) if failure.errno == Some(2)));
-        assert_eq!(outcomes[1..], [Outcome::Done, Outcome::Text("ready".into())]);
+        let failed = Outcome::Failed(Failure { errno: Some(2), message: String::new() });
+        let expected = [failed, Outcome::Done, Outcome::Done];
+        assert_eq!(outcomes(&Request::Each { requests: requests.clone() }), expected);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ready");
+        // The same when they were kept.
+        let kept = [Request::Keep { number: 7, requests }, Request::Kept { number: 7 }, Request::Kept { number: 8 }];
+        let answers = outcomes(&Request::Each { requests: kept.to_vec() });
+        let is_whole = |answer: &Outcome| matches!(answer, Outcome::Each(steps) if steps.len() == expected.len());
+        assert!(is_whole(&answers[0]) && is_whole(&answers[1]));
+        assert!(matches!(&answers[2], Outcome::Failed(Failure { errno: None, .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ready");
     }
 
     #[test]

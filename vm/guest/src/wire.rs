@@ -118,10 +118,24 @@ pub enum Request {
         /// When to kill it, in milliseconds.
         limit_ms: u64,
     },
-    /// Requests one after the other, whatever comes of each. Answered with what came of each.
+    /// Requests one after the other, whatever comes of each. Answered with what came of each, in short: a number, the errno of a
+    /// failure, or that it was done.
     Each {
         /// The requests.
         requests: Vec<Request>,
+    },
+    /// As [`Request::Each`], and keeps the requests for [`Request::Kept`]: the line is slow, and what is asked often need not be
+    /// said often.
+    Keep {
+        /// A new number for them.
+        number: u32,
+        /// The requests.
+        requests: Vec<Request>,
+    },
+    /// The requests that were kept, once more.
+    Kept {
+        /// Their number.
+        number: u32,
     },
     /// Lets every user read and write a file.
     Permit {

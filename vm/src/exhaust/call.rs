@@ -235,11 +235,9 @@ impl Call {
         CALLS.iter().find(|call| call.name == name)
     }
 
-    /// What must be there. All steps must succeed.
+    /// What must be there beside the world. All steps must succeed.
     pub(super) fn prepare(&self, world: &World) -> Vec<Planned> {
-        let mut steps = world.prepare();
-        steps.extend((self.prepare)(world));
-        steps
+        (self.prepare)(world)
     }
 
     /// The call, and then a wait for each of its jobs that may be in vain: if the device is lost, perhaps nobody knows.

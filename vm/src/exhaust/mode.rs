@@ -42,7 +42,7 @@ impl Mode {
     pub(super) fn job_limit(self) -> u32 {
         match self {
             Self::Gone => 0,
-            Self::Hang | Self::Silent | Self::Nonsense => 200,
+            Self::Hang | Self::Silent | Self::Nonsense => 100,
         }
     }
 

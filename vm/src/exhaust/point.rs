@@ -127,44 +127,42 @@ fn of_call(rig: &mut Rig<'_>, call: &Call, point: &Point, ran: &mut Ran) -> Resu
     let mut steps = Steps::default();
     steps.add(meanwhile, call.act(&world));
     if lost {
-        steps.add(meanwhile, [Planned::new(UNBIND, Expect::Success, write("unbind"))]);
+        steps.add(meanwhile, vec![unbinding()]);
     }
     steps.add(meanwhile, call.ended(&world));
     if lost {
         steps.add(When::Afterwards, call::after_loss(&world));
     }
+    if point.at.is_some() {
+        steps.add(meanwhile, call::close());
+        take(rig, point, steps, ran)?;
+        rig.was_unbound(lost);
+        return finish(rig, point, before, ran);
+    }
+    // The accesses of the end are not the call's.
     take(rig, point, steps, ran)?;
-    rig.was_unbound(lost);
     finish(rig, point, before, ran)?;
-    close(rig, point, ran)
-}
-
-/// Closes what the world has.
-fn close(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken> {
-    let mut steps = Steps::default();
-    steps.add(When::Meanwhile, call::close());
-    take(rig, point, steps, ran).map(drop)
+    take(rig, point, Steps::of(meanwhile, call::close()), ran).map(drop)
 }
 
 fn unbind(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken> {
     rig.be_bound()?;
     let world = rig.world().clone();
     rig.hold_up_jobs()?;
-    let mut steps = world.prepare();
-    steps.push(super::world::node("submit", Expect::Success, world.submit(FILE, CONTEXT, &[])));
-    if !prepare(rig, point, steps, ran)? {
+    let job = super::world::node("submit", Expect::Success, world.submit(FILE, CONTEXT, &[]));
+    if !prepare(rig, point, vec![job], ran)? {
         return Ok(());
     }
     let before = rig.arm(point)?;
     let mut steps = Steps::default();
     // That a device is lost for the driver is what is done here, so its job may end so, undisturbed as well.
     let job = super::world::node("a job", Expect::Job, world.wait(FILE, 1, world.wait_limit));
-    steps.add(When::Meanwhile, [Planned::new(UNBIND, Expect::Success, write("unbind")), job]);
+    steps.add(When::Meanwhile, vec![unbinding(), job]);
     steps.add(When::Afterwards, call::after_loss(&world));
+    steps.add(When::Meanwhile, call::close());
     take(rig, point, steps, ran)?;
     rig.was_unbound(true);
     finish(rig, point, before, ran)?;
-    close(rig, point, ran)?;
     // What held up its job goes with the card.
     rig.replace()
 }
@@ -173,27 +171,28 @@ fn bind(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken> {
     rig.be_unbound()?;
     let before = rig.arm(point)?;
     let when = if point.at.is_some() { When::Meanwhile } else { When::Undisturbed };
-    let mut steps = Steps::default();
-    steps.add(when, [Planned::new(BIND, Expect::Probe, write("bind"))]);
+    let steps = Steps::of(when, vec![Planned::new(BIND, Expect::Probe, write(BIND))]);
     let answers = take(rig, point, steps, ran)?;
     finish(rig, point, before, ran)?;
     let is_bound = answers.first().is_some_and(|step| !is_failure(step));
     rig.was_bound(is_bound);
     if is_bound && point.at.is_some() && point.mode.costs_the_device() {
-        let mut steps = Steps::default();
-        steps.add(When::Meanwhile, [Planned::new(UNBIND, Expect::Success, write("unbind"))]);
-        take(rig, point, steps, ran)?;
+        take(rig, point, Steps::of(When::Meanwhile, vec![unbinding()]), ran)?;
         rig.was_unbound(true);
     }
     Ok(())
 }
 
-/// Makes what a point needs. `false` if that fails.
-fn prepare(rig: &mut Rig<'_>, point: &Point, steps: Vec<Planned>, ran: &mut Ran) -> Result<bool, Broken> {
-    let mut plan = Steps::default();
-    plan.add(When::Undisturbed, steps);
+fn unbinding() -> Planned {
+    Planned::new(UNBIND, Expect::Success, write(UNBIND))
+}
+
+/// Makes the world, and what else a point needs. `false` if that fails.
+fn prepare(rig: &mut Rig<'_>, point: &Point, beside: Vec<Planned>, ran: &mut Ran) -> Result<bool, Broken> {
+    let mut steps = Steps::of(When::Undisturbed, rig.world().prepare());
+    steps.add(When::Undisturbed, beside);
     let before = ran.wrongs.len();
-    take(rig, point, plan, ran)?;
+    take(rig, point, steps, ran)?;
     Ok(ran.wrongs.len() == before)
 }
 
@@ -210,8 +209,7 @@ fn works_on(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broke
     rig.slow(false)?;
     let mut wrongs = Vec::new();
     for _ in 0..TRIES {
-        let mut steps = Steps::default();
-        steps.add(When::Meanwhile, rig.world().work());
+        let steps = Steps::of(When::Meanwhile, rig.world().work());
         let mut tried = Ran::default();
         take(rig, point, steps, &mut tried)?;
         wrongs = tried.wrongs;
@@ -225,18 +223,28 @@ fn works_on(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broke
 
 /// Steps, each with how it stands with the device then.
 #[derive(Default)]
-struct Steps(Vec<(When, Planned)>);
+struct Steps {
+    steps: Vec<(When, Planned)>,
+    /// The requests of steps that were added together.
+    groups: Vec<Vec<Request>>,
+}
 
 impl Steps {
-    fn add(&mut self, when: When, steps: impl IntoIterator<Item = Planned>) {
-        self.0.extend(steps.into_iter().map(|step| (when, step)));
+    fn add(&mut self, when: When, steps: Vec<Planned>) {
+        self.groups.push(steps.iter().map(|step| step.request.clone()).collect());
+        self.steps.extend(steps.into_iter().map(|step| (when, step)));
+    }
+
+    fn of(when: When, steps: Vec<Planned>) -> Self {
+        let mut this = Self::default();
+        this.add(when, steps);
+        this
     }
 }
 
 /// Takes steps and judges them. A program that dies of them is wrong.
-fn take(rig: &mut Rig<'_>, point: &Point, Steps(steps): Steps, ran: &mut Ran) -> Result<Vec<Step>, Broken> {
-    let requests = steps.iter().map(|(_, step)| step.request.clone()).collect();
-    let answers = match rig.each(requests)? {
+fn take(rig: &mut Rig<'_>, point: &Point, Steps { steps, groups }: Steps, ran: &mut Ran) -> Result<Vec<Step>, Broken> {
+    let answers = match rig.each(groups)? {
         Ok(answers) => answers,
         Err(died) => {
             ran.wrongs.push(died);

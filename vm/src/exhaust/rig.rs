@@ -1,10 +1,11 @@
 //! The guest of all points: the driver in it, its device, and a program that takes the steps.
 
+use std::collections::HashMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lifeboat_gpu_server::control::{Fault, Trigger};
-use lifeboat_guest::wire::{NodeRequest, Request, Step};
+use lifeboat_guest::wire::{NodeRequest, Outcome, Request, Step};
 use lifeboat_uapi::Info;
 
 use super::mode::Mode;
@@ -46,12 +47,25 @@ impl From<AgentError> for Broken {
     }
 }
 
+/// Bytes of requests that are not worth to be kept by the program.
+const SHORT: usize = 150;
+
+/// The steps behind the answer to one request: those of a kept group, or the one.
+fn steps_of(answer: Step) -> Vec<Step> {
+    match answer.outcome {
+        Outcome::Each(steps) => steps,
+        _ => vec![answer],
+    }
+}
+
 /// See the module documentation.
 pub(super) struct Rig<'a> {
     bench: &'a Bench<'a>,
     program: Program<'a>,
     world: World,
     is_bound: bool,
+    /// Numbers of requests that the program keeps.
+    kept: HashMap<String, u32>,
     /// The module's parameters.
     loaded: Option<String>,
     /// Lines of the log that were judged.
@@ -75,7 +89,16 @@ impl<'a> Rig<'a> {
             wait_limit: milliseconds(agent.limit(pace::DRIVER)),
         };
         let program = Program::start(agent)?;
-        Ok(Self { bench, program, world, is_bound: false, loaded: None, judged: 0, violations: 0 })
+        Ok(Self {
+            bench,
+            program,
+            world,
+            is_bound: false,
+            kept: HashMap::new(),
+            loaded: None,
+            judged: 0,
+            violations: 0,
+        })
     }
 
     pub(super) fn world(&self) -> &World {
@@ -109,11 +132,12 @@ impl<'a> Rig<'a> {
         Ok(())
     }
 
-    /// Takes steps, in one message. `Ok(Err)`: the program died of them.
-    pub(super) fn each(&mut self, requests: Vec<Request>) -> Result<Result<Vec<Step>, String>, Broken> {
+    /// Takes groups of steps, in one message. `Ok(Err)`: the program died of them.
+    pub(super) fn each(&mut self, groups: Vec<Vec<Request>>) -> Result<Result<Vec<Step>, String>, Broken> {
         let limit = self.bench.limit(pace::WORK);
+        let requests = groups.into_iter().map(|group| self.as_asked(group)).collect::<Vec<_>>().concat();
         match self.program.each(requests, limit) {
-            Ok(answers) => Ok(Ok(answers)),
+            Ok(answers) => Ok(Ok(answers.into_iter().flat_map(steps_of).collect())),
             Err(AgentError::Failed(failure)) if failure.errno.is_none() => {
                 let died = format!("the program died: {failure}");
                 self.start_program()?;
@@ -123,7 +147,22 @@ impl<'a> Rig<'a> {
         }
     }
 
+    /// A group of requests as the program is asked for it: it keeps those that are long.
+    fn as_asked(&mut self, requests: Vec<Request>) -> Vec<Request> {
+        let text = serde_json::to_string(&requests).unwrap_or_default();
+        if text.len() < SHORT {
+            return requests;
+        }
+        if let Some(number) = self.kept.get(&text) {
+            return vec![Request::Kept { number: *number }];
+        }
+        let number = u32::try_from(self.kept.len()).unwrap_or(u32::MAX);
+        self.kept.insert(text, number);
+        vec![Request::Keep { number, requests }]
+    }
+
     fn start_program(&mut self) -> Result<(), Broken> {
+        self.kept.clear();
         let agent = &self.bench.machine.agent;
         let former = std::mem::replace(&mut self.program, Program::start(agent)?);
         Ok(former.kill()?)

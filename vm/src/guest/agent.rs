@@ -280,6 +280,8 @@ fn describe(request: &Request) -> String {
             text.truncate(text.floor_char_boundary(400));
             text
         }
+        Request::Keep { number, .. } => format!("carry out and keep requests {number}"),
+        Request::Kept { number } => format!("carry out requests {number}"),
         Request::Permit { path } => format!("permit {path}"),
         Request::PowerOff => "power off".to_owned(),
     }
