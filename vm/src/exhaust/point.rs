@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use lifeboat_core::class::Class;
 use lifeboat_guest::wire::{Request, Step};
-use serde::Serialize;
 
 use super::call::{self, CALLS, Call};
 use super::mode::Mode;
@@ -47,6 +47,14 @@ impl Deed {
         }
     }
 
+    /// The class of a call.
+    pub(super) fn class(self) -> Option<Class> {
+        match self {
+            Self::Call(call) => Some(call.class),
+            Self::Bind | Self::Unbind => None,
+        }
+    }
+
     /// Whether it is run so. Only calls have an entry check, and an unbind begins no job that could hang.
     pub(super) fn is_run(self, mode: Mode, race: bool) -> bool {
         match self {
@@ -77,7 +85,7 @@ impl fmt::Display for Point {
 }
 
 /// What came of a point.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ran {
     /// Accesses from the beginning of the deed until its jobs had ended, or until the device was lost.
     pub(super) accesses: u64,
@@ -85,6 +93,8 @@ pub(super) struct Ran {
     pub(super) reached: bool,
     /// Everything that was not as it must be.
     pub(super) wrongs: Vec<String>,
+    /// Steps that were taken, and whether they succeeded.
+    pub(super) taken: Vec<(&'static str, bool)>,
 }
 
 /// Work is repeated so often before a device is said not to work: on a busy host a sound job may seem to hang.
@@ -129,20 +139,32 @@ fn of_call(rig: &mut Rig<'_>, call: &Call, point: &Point, ran: &mut Ran) -> Resu
     if lost {
         steps.add(meanwhile, vec![unbinding()]);
     }
-    steps.add(meanwhile, call.ended(&world));
-    if lost {
-        steps.add(When::Afterwards, call::after_loss(&world));
+    if !lost {
+        steps.add(meanwhile, call.ended(&world));
     }
-    if point.at.is_some() {
-        steps.add(meanwhile, call::close());
-        take(rig, point, steps, ran)?;
-        rig.was_unbound(lost);
-        return finish(rig, point, before, ran);
-    }
-    // The accesses of the end are not the call's.
     take(rig, point, steps, ran)?;
+    rig.was_unbound(lost);
+    // The accesses of the end are not the call's.
     finish(rig, point, before, ran)?;
+    if lost {
+        return afterwards(rig, point, call.ended(&world), ran);
+    }
     take(rig, point, Steps::of(meanwhile, call::close()), ran).map(drop)
+}
+
+/// The driver has let go of the device. Its jobs have ended, each call is answered, and nobody reaches for the device any more.
+fn afterwards(rig: &mut Rig<'_>, point: &Point, ended: Vec<Planned>, ran: &mut Ran) -> Result<(), Broken> {
+    let before = rig.settle()?;
+    let world = rig.world().clone();
+    let mut steps = Steps::of(When::Meanwhile, ended);
+    steps.add(When::Afterwards, call::after_loss(&world));
+    steps.add(When::Meanwhile, call::close());
+    take(rig, point, steps, ran)?;
+    let late = rig.settle()?.saturating_sub(before);
+    if late > 0 {
+        ran.wrongs.push(format!("the device was accessed {late} times after the driver had let go of it"));
+    }
+    Ok(())
 }
 
 fn unbind(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken> {
@@ -154,15 +176,11 @@ fn unbind(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken>
         return Ok(());
     }
     let before = rig.arm(point)?;
-    let mut steps = Steps::default();
-    // That a device is lost for the driver is what is done here, so its job may end so, undisturbed as well.
-    let job = super::world::node("a job", Expect::Job, world.wait(FILE, 1, world.wait_limit));
-    steps.add(When::Meanwhile, vec![unbinding(), job]);
-    steps.add(When::Afterwards, call::after_loss(&world));
-    steps.add(When::Meanwhile, call::close());
-    take(rig, point, steps, ran)?;
+    take(rig, point, Steps::of(When::Meanwhile, vec![unbinding()]), ran)?;
     rig.was_unbound(true);
     finish(rig, point, before, ran)?;
+    let job = super::world::node("a job", Expect::Job, world.wait(FILE, 1, world.wait_limit));
+    afterwards(rig, point, vec![job], ran)?;
     // What held up its job goes with the card.
     rig.replace()
 }
@@ -252,11 +270,10 @@ fn take(rig: &mut Rig<'_>, point: &Point, Steps { steps, groups }: Steps, ran: &
         }
     };
     let trouble = Trouble { mode: point.mode, race: point.race };
-    for (index, ((when, step), answer)) in steps.iter().zip(&answers).enumerate() {
-        let is_moot = step.needs.is_some_and(|needs| {
-            let earlier = steps[..index].iter().rposition(|(_, step)| step.what == needs);
-            earlier.is_none_or(|earlier| is_failure(&answers[earlier]))
-        });
+    for ((when, step), answer) in steps.iter().zip(&answers) {
+        let succeeded = |needs| ran.taken.iter().rfind(|(what, _)| *what == needs).is_some_and(|(_, well)| *well);
+        let is_moot = step.needs.is_some_and(|needs| !succeeded(needs));
+        ran.taken.push((step.what, !is_failure(answer)));
         if is_moot {
             continue;
         }

@@ -36,6 +36,8 @@ pub struct Report {
 pub struct CallReport {
     /// Its name.
     pub name: &'static str,
+    /// Its class; `null` for what is no call of a program.
+    pub class: Option<String>,
     /// Its hardware accesses when nothing happens.
     pub accesses: u64,
     /// Points that were run, by mode; without the race switch, and with it.
@@ -68,7 +70,8 @@ impl Report {
             };
             let name = line.deed.name();
             let index = calls.iter().position(|call| call.name == name).unwrap_or_else(|| {
-                calls.push(CallReport { name, accesses: line.accesses, points: Vec::new() });
+                let class = line.deed.class().map(|class| format!("{class:?}"));
+                calls.push(CallReport { name, class, accesses: line.accesses, points: Vec::new() });
                 calls.len() - 1
             });
             if calls[index].points.iter().all(|(mode, ..)| *mode != line.mode) {
@@ -108,13 +111,13 @@ impl fmt::Display for Report {
             .into_iter()
             .filter(|mode| self.calls.iter().any(|call| call.points.iter().any(|(of, ..)| of == mode)))
             .collect();
-        write!(f, "{:20}{:>10}", "points", "accesses")?;
+        write!(f, "{:20}{:8}{:>8}", "points", "class", "accesses")?;
         for mode in &modes {
             write!(f, "{:>10}{:>6}", mode.name(), "race")?;
         }
         writeln!(f)?;
         for call in &self.calls {
-            write!(f, "{:20}{:>10}", call.name, call.accesses)?;
+            write!(f, "{:20}{:8}{:>8}", call.name, call.class.as_deref().unwrap_or("-"), call.accesses)?;
             for mode in &modes {
                 match call.points.iter().find(|(of, ..)| of == mode) {
                     Some((_, off, on)) => write!(f, "{off:>10}{on:>6}")?,
