@@ -149,7 +149,7 @@ impl Device {
         let Origin { shared, enabled, bars, owner, binding } = origin;
         let link = Arc::new(Link::new(bars), GFP_KERNEL)?;
         let info = link.io(Driven::info)?;
-        let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let gate = Arc::pin_init(Gate::new(*module_parameters::race.value_ref()), GFP_KERNEL)?;
         let holding = Holding::of(function.as_ref())?;
         let reserved = Workspace::vram_needed(Driven::rings(&info));
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;

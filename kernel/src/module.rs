@@ -147,5 +147,9 @@ module! {
             default: false,
             description: "Keep every ring busy with verified jobs (default 0)",
         },
+        race: bool {
+            default: false,
+            description: "Test switch: let calls run past the check that the device is there (default 0)",
+        },
     },
 }

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod card;
 pub mod driver;
+pub mod exhaust;
 pub mod guest;
 pub mod host;
 pub mod pace;

@@ -110,7 +110,7 @@ impl Nodes for Node {
     fn open(&self, _: &DrmFile) -> impl PinInit<File, Error> {
         let device = self.device.clone();
         pin_init::pin_init_scope(move || {
-            if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
+            if let Entry::Refuse(refusal) = device.gate.entry(Class::Open) {
                 return Err(from_core(Errno::from(refusal)));
             }
             Ok(

@@ -127,6 +127,25 @@ pub enum Request {
         /// When to kill it, in milliseconds.
         limit_ms: u64,
     },
+    /// Requests one after the other, whatever comes of each. Answered with what came of each, in short: a number, the errno of a
+    /// failure, or that it was done.
+    Each {
+        /// The requests.
+        requests: Vec<Request>,
+    },
+    /// As [`Request::Each`], and keeps the requests for [`Request::Kept`]: the line is slow, and what is asked often need not be
+    /// said often.
+    Keep {
+        /// A new number for them.
+        number: u32,
+        /// The requests.
+        requests: Vec<Request>,
+    },
+    /// The requests that were kept, once more.
+    Kept {
+        /// Their number.
+        number: u32,
+    },
     /// Lets every user read and write a file.
     Permit {
         /// The file.
@@ -219,8 +238,19 @@ pub enum Outcome {
         /// The error that ended it; 0 if it was told to stop.
         errno: i32,
     },
+    /// What came of each of several requests, in their order.
+    Each(Vec<Step>),
     /// It did not work.
     Failed(Failure),
+}
+
+/// The end of one of several requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// How long the operation itself took, measured in the guest.
+    pub micros: u64,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// Why a call failed.

@@ -16,7 +16,8 @@ use crate::suite::failure::{Failure, expect};
 const NAME: &str = "lifeboat";
 /// The kernel's own module that it needs, which may need others.
 pub const NEEDS: &str = "drm";
-const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
+/// The driver on its bus.
+pub const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
 /// What the module shows of itself.
 pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
 

@@ -313,6 +313,13 @@ fn describe(request: &Request) -> String {
         Request::Kill { process } => format!("kill process {process}"),
         Request::CopyNode { node, path } => format!("call {node} {path}, too"),
         Request::Run { program, arguments, .. } => format!("run {program} {}", arguments.join(" ")),
+        Request::Each { requests } => {
+            let mut text = requests.iter().map(describe).collect::<Vec<_>>().join(", ");
+            text.truncate(text.floor_char_boundary(400));
+            text
+        }
+        Request::Keep { number, .. } => format!("carry out and keep requests {number}"),
+        Request::Kept { number } => format!("carry out requests {number}"),
         Request::Permit { path } => format!("permit {path}"),
         Request::PowerOff => "power off".to_owned(),
     }

@@ -2,6 +2,7 @@
 
 pub mod drm;
 pub mod dump;
+pub mod exhaust;
 pub mod hangs;
 pub mod lifecycle;
 pub mod lint;
