@@ -27,6 +27,8 @@ pub enum Command {
     Test(TestArgs),
     /// Set up, build, and measure in one guest, beside what its kernel has: ratios and no verdicts
     Bench(BenchArgs),
+    /// Set up, build, and make random calls in one guest, most of them good, while its device is lost now and then
+    Fuzz(FuzzArgs),
     /// A prompt in a guest with the GPU in its slot; Ctrl-A X ends it, Ctrl-A C is QEMU's monitor
     Shell(KernelArgs),
     /// Remove the folder, and nothing outside it
@@ -95,6 +97,41 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=30))]
     pub losses: u32,
     /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+const AFTER_FUZZ: &str = "\
+Threads of one program share files, buffers, contexts, fences and maps, and make calls with them: all of the driver's own, and those of \
+the kernel's that meet it. Three of four calls are as they should be; of the others one thing is wrong: a size, a flag, an address, a \
+number, a bit. In the last two thirds of the time the device is unbound, removed, or falls off the bus, and returns.
+
+A call that must be refused and is not, an errno that a call does not have, a call that does not end, a signal that ends the program, a \
+word of complaint in the kernel's log, memory or holders that are left at the end: each is a failure. What each thread does is decided by \
+the seed and its number; not when, nor what the device does meanwhile. With --threads 1 --no-losses the same calls come in the same order.
+
+Exit codes: 0 nothing was wrong; 1 something was.";
+
+/// How to make random calls.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_FUZZ)]
+pub struct FuzzArgs {
+    /// Which kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// Seed of everything that is left to chance [default: a new one, shown in the report]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long, in seconds
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// Threads that make calls
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub threads: u32,
+    /// Leave the device where it is
+    #[arg(long)]
+    pub no_losses: bool,
+    /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }

@@ -4,6 +4,8 @@
 pub mod args;
 pub mod card;
 pub mod driver;
+pub mod faults;
+pub mod fuzz;
 pub mod guest;
 pub mod host;
 pub mod pace;

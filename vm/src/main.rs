@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use lifeboat_vm::args::{BenchArgs, Cli, Command, KernelArgs, SetupArgs, TestArgs};
+use lifeboat_vm::args::{BenchArgs, Cli, Command, FuzzArgs, KernelArgs, SetupArgs, TestArgs};
+use lifeboat_vm::fuzz;
 use lifeboat_vm::host::process::Processes;
+use lifeboat_vm::host::progress::ProgressLine;
 use lifeboat_vm::setup::{self, Folder};
 use lifeboat_vm::shell;
 use lifeboat_vm::speed;
@@ -65,6 +67,7 @@ fn perform(command: Command) -> Result<bool, Complaint> {
         Command::Test(args) if args.list => list(&args)?,
         Command::Test(args) => return test(&args),
         Command::Bench(args) => bench(&args)?,
+        Command::Fuzz(args) => return fuzz(&args),
         Command::Shell(args) => open_shell(args)?,
         Command::Clean => clean()?,
     }
@@ -138,6 +141,31 @@ fn bench(args: &BenchArgs) -> Result<(), Complaint> {
         print!("{report}");
     }
     Ok(())
+}
+
+/// `false` if something was wrong.
+fn fuzz(args: &FuzzArgs) -> Result<bool, Complaint> {
+    let folder = folder()?;
+    let flavour = args.kernel.flavour();
+    setup::prepare(&folder, flavour)?;
+    let environment = setup::environment(&folder, flavour)?;
+    let processes = Processes::default();
+    interruptible(&processes)?;
+    let options = fuzz::Options {
+        seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
+        seconds: args.seconds,
+        threads: args.threads,
+        losses: !args.no_losses,
+    };
+    let told = ProgressLine::begin();
+    let report = fuzz::run(options, &environment, &processes, &|line| told.tell(line));
+    drop(told);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(report.passed())
 }
 
 fn open_shell(kernel: KernelArgs) -> Result<(), Complaint> {

@@ -7,6 +7,7 @@
 
 pub mod command;
 pub mod condition;
+pub mod fuzz;
 pub mod node;
 pub mod operation;
 pub mod process;

@@ -36,6 +36,8 @@ pub struct Plan {
     pub second_gpu: bool,
     /// Whether an IOMMU translates.
     pub iommu: bool,
+    /// Whether programs compete with removals for the guest's processors: then these are not timed.
+    pub crowded: bool,
     /// Drivers of the kernel's own that are loaded from the start.
     pub drivers: &'static [&'static str],
     /// Programs that the guest has.
@@ -73,6 +75,7 @@ pub const PLAIN: Plan = Plan {
     gpu: false,
     second_gpu: false,
     iommu: false,
+    crowded: false,
     drivers: &[],
     tools: &[],
     provokes: &[],

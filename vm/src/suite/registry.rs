@@ -24,6 +24,7 @@ pub fn all() -> Vec<Test> {
         tests::drm::sharing::TESTS,
         tests::drm::buffers::TESTS,
         tests::drm::main_job::TESTS,
+        tests::fuzz::TESTS,
     ]
     .concat()
 }

@@ -1,6 +1,7 @@
 //! The tests themselves, by what they are about.
 
 pub mod drm;
+pub mod fuzz;
 pub mod hangs;
 pub mod lifecycle;
 pub mod lint;
