@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The files under `lifeboat/` in debugfs: `removals`, `holders`, and for each device `state`, `counters`,
-//! `load`, `section` and `mistake`.
+//! `load`, `section`, `mistake` and `refuse_start`.
 
 use kernel::{
     debugfs::{Dir, File},
@@ -29,6 +29,8 @@ pub(crate) struct Files {
     section: File<Arc<Device>>,
     #[pin]
     mistake: File<Arc<Device>>,
+    #[pin]
+    refuse_start: File<Arc<Device>>,
     _dir: Dir,
 }
 
@@ -42,6 +44,7 @@ impl Files {
             load <- dir.read_write_callback_file(c"load", device.clone(), &show_load, &set_load),
             section <- dir.read_write_callback_file(c"section", device.clone(), &show_section, &set_section),
             mistake <- dir.write_callback_file(c"mistake", device.clone(), &make_mistake),
+            refuse_start <- dir.write_callback_file(c"refuse_start", device.clone(), &refuse_start),
             _dir: dir,
         })
     }
@@ -108,11 +111,20 @@ fn flag(reader: &mut UserSliceReader) -> Result<bool> {
     }
 }
 
-/// The name of a mistake, as it comes from `echo`.
+/// The name of a mistake.
 fn make_mistake(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
-    let mut text = [0; 16];
+    mistakes::make(device, word(reader, &mut [0; 16])?)
+}
+
+/// A number of jobs, or `device`.
+fn refuse_start(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
+    device.refusals.set(word(reader, &mut [0; 16])?)
+}
+
+/// A word as it comes from `echo`. EINVAL if it is too long.
+fn word<'a>(reader: &mut UserSliceReader, text: &'a mut [u8]) -> Result<&'a [u8]> {
     let written = reader.len();
     let text = text.get_mut(..written).ok_or(EINVAL)?;
     reader.read_slice(text)?;
-    mistakes::make(device, text.trim_ascii())
+    Ok(text.trim_ascii())
 }

@@ -33,6 +33,7 @@ use crate::load::Load;
 use crate::memory::Memory;
 use crate::module_parameters;
 use crate::numbers::Numbers;
+use crate::refusals::Refusals;
 use crate::registration::Driven;
 use crate::removals::Removal;
 use crate::ring::Rings;
@@ -97,6 +98,7 @@ pub(crate) struct Device {
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) last_ends: LastEnds,
     pub(crate) linger: Linger,
+    pub(crate) refusals: Refusals,
     #[pin]
     pub(crate) load: Load,
     /// Reason of the loss, as it was first reported.
@@ -149,6 +151,7 @@ impl Device {
                 engine,
                 numbers,
                 linger: Linger::new(),
+                refusals: Refusals::new(),
                 last_ends: LastEnds::new(Driven::rings(&info))?,
                 memory,
                 gate,

@@ -27,6 +27,7 @@
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
 //! | `mistakes` | calls that kernels with lockdep must report |
+//! | `refusals` | jobs that are not started, for tests |
 //! | `linger` | a section that stays open, for tests |
 //! | `glue` | all that is unsafe |
 //!
@@ -65,6 +66,7 @@ mod mistakes;
 mod node;
 mod numbers;
 mod programs;
+mod refusals;
 mod registration;
 mod removals;
 mod ring;
