@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::faults::Kind;
+use crate::faults::kind::ALL;
 use crate::pace::Flavour;
 
 /// A Debian guest whose GPU can really be unplugged, and tests of the driver in it.
@@ -29,6 +31,8 @@ pub enum Command {
     Bench(BenchArgs),
     /// Set up, build, and make random calls in one guest, most of them good, while its device is lost now and then
     Fuzz(FuzzArgs),
+    /// Set up, build, and have clients of every kind use one guest's device, while faults of all kinds happen to it
+    Torture(TortureArgs),
     /// A prompt in a guest with the GPU in its slot; Ctrl-A X ends it, Ctrl-A C is QEMU's monitor
     Shell(KernelArgs),
     /// Remove the folder, and nothing outside it
@@ -134,6 +138,40 @@ pub struct FuzzArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+const AFTER_TORTURE: &str = "\
+A cycle is one fault and the full return of the device. Clients submit jobs and check each word of the results, wait in every way \
+there is, map, open, share, and call everything; they go on until they have seen the device lost, or until it has survived the fault. \
+Then every fence has ended, nothing refers to a device any more, the GPU has witnessed no mistake, the kernel's log has no complaint, \
+and the device that returns works. The seed decides in which order faults happen, when, and what clients do; not when threads run.
+
+Exit codes: 0 everything was right; 1 something was not.";
+
+/// How to torture.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_TORTURE)]
+pub struct TortureArgs {
+    /// Which kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// Seed of everything that is left to chance [default: a new one, shown in the report]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long, in minutes
+    #[arg(long, value_name = "M", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    pub minutes: u64,
+    /// Only faults of this kind; may be given several times
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    pub fault: Vec<Kind>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let found = ALL.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind);
+    found.ok_or_else(|| format!("the kinds are {}", ALL.map(|(_, name)| name).join(", ")))
 }
 
 #[cfg(test)]

@@ -15,3 +15,4 @@ pub mod shell;
 pub mod speed;
 pub mod suite;
 pub mod tests;
+pub mod torture;

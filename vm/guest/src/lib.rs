@@ -13,4 +13,5 @@ pub mod operation;
 pub mod process;
 pub mod serve;
 pub mod session;
+pub mod torture;
 pub mod wire;

@@ -148,7 +148,7 @@ fn disturb(
         if options.losses && (next..time).contains(&elapsed) {
             let kind = LOSSES[random.usize(..LOSSES.len())];
             let named = |failure: Failure| Failure::Unexpected(format!("{kind}: {failure}"));
-            kind.strike(bench).map_err(named)?;
+            kind.strike(bench, &mut random).map_err(named)?;
             progress.losses += 1;
             std::thread::sleep(Duration::from_millis(random.u64(..50)));
             kind.recover(bench).map_err(named)?;

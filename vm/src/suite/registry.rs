@@ -26,6 +26,7 @@ pub fn all() -> Vec<Test> {
         tests::drm::buffers::TESTS,
         tests::drm::main_job::TESTS,
         tests::fuzz::TESTS,
+        tests::torture::TESTS,
     ]
     .concat()
 }

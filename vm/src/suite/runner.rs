@@ -93,7 +93,7 @@ fn run_one(test: &Test, environment: &Environment, options: Options, processes: 
     run_plan(test.name, &test.plan, &test.body, environment, options, processes)
 }
 
-/// Runs something that is no test of the suite, and judges it like one.
+/// Runs something that is no test of the suite, and judges it like one. It has the priority of its caller: nothing in it is timed.
 pub fn run_alone(
     name: &'static str,
     plan: &Plan,
@@ -102,7 +102,6 @@ pub fn run_alone(
     options: Options,
     processes: &Processes,
 ) -> TestReport {
-    prefer_guests();
     run_plan(name, plan, body, environment, options, processes)
 }
 

@@ -10,6 +10,7 @@ pub mod orderly;
 pub mod races;
 pub mod runner;
 pub mod sick;
+pub mod torture;
 pub mod types;
 
 use crate::guest::qemu::Hotplug;

@@ -9,9 +9,11 @@
 //! | `executor` | carries operations out and judges the answers |
 //! | `resources` | what the threads have |
 //! | `activity` | what a thread does at this moment |
+//! | `background` | calls beside something else |
 //! | `report` | what a run is given, and what comes of it |
 
-mod activity;
+pub(crate) mod activity;
+mod background;
 pub mod calls;
 mod executor;
 pub mod generator;
@@ -27,6 +29,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use activity::Activity;
+pub(crate) use background::Calls;
 use executor::Executor;
 use generator::Generator;
 use report::{Options, Report};
