@@ -225,8 +225,9 @@ impl Arena {
             tail.iter_mut().zip(address).for_each(|(to, from)| *to = if whole { from } else { 0 });
         }
         // A number that does not write its structure back leaves what was there.
-        let descriptor = known.descriptor.and_then(|at| bytes.get_mut(at..at + 4));
-        descriptor.into_iter().for_each(|descriptor| descriptor.fill(0xff));
+        if let Some(descriptor) = known.descriptor.and_then(|at| bytes.get_mut(at..at + 4)) {
+            descriptor.fill(0xff);
+        }
         // SAFETY: the bytes are as many as the number says. All addresses that the kernel follows were written above: they lead
         // to memory of ours that nothing but atomics access, or to nothing.
         unsafe { call_bytes(file, number, bytes)? };

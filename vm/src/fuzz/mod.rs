@@ -20,7 +20,7 @@ use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
 use crate::program::{Program, milliseconds};
 use crate::setup::Environment;
-use crate::suite::bench::{Bench, Card, PLAIN, Plan};
+use crate::suite::bench::{Bench, Card, PLAIN, Plan, Removals};
 use crate::suite::failure::{Failure, expect};
 use crate::suite::runner;
 
@@ -38,12 +38,12 @@ pub struct Options {
 }
 
 /// What the guest has.
-pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, crowded: true, ..PLAIN };
+pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, removals: Removals::Untimed, ..PLAIN };
 
 /// A job that hangs is ended soon, and a loss is noticed soon.
 const PARAMETERS: &str = "health_ms=100 job_timeout_ms=500";
 /// How long a call may take: it may wait for jobs that hang one after the other.
-const CALL: Duration = Duration::from_secs(60);
+const CALL: Duration = Duration::from_mins(1);
 /// What the fuzzer says goes into files of this name.
 const SAID: &str = "/tmp/fuzz";
 /// Longest time from one loss to the next, in milliseconds.

@@ -1,6 +1,7 @@
 //! What the fuzzer has found, for people and for programs.
 
 use std::fmt;
+use std::time::Duration;
 
 use lifeboat_guest::fuzz::report::Report;
 use serde::Serialize;
@@ -73,7 +74,7 @@ impl fmt::Display for FuzzReport {
             f,
             "{} operations by {threads} threads in {seconds} s, {losses} losses; the longest took {:.1} ms ({call})",
             self.calls.operations,
-            *longest as f64 / 1e3
+            Duration::from_micros(*longest).as_secs_f64() * 1e3
         )?;
         for poor in &self.poor {
             writeln!(f, "poor coverage: {poor}")?;

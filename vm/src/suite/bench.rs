@@ -36,8 +36,8 @@ pub struct Plan {
     pub second_gpu: bool,
     /// Whether an IOMMU translates.
     pub iommu: bool,
-    /// Whether programs compete with removals for the guest's processors: then these are not timed.
-    pub crowded: bool,
+    /// Whether removals of dead devices are held to their limit.
+    pub removals: Removals,
     /// Drivers of the kernel's own that are loaded from the start.
     pub drivers: &'static [&'static str],
     /// Programs that the guest has.
@@ -54,6 +54,15 @@ impl Plan {
         let reports = if flavour == Flavour::Debug { self.reports } else { &[] };
         [self.provokes, reports].concat()
     }
+}
+
+/// How long removals of dead devices may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removals {
+    /// Their limit.
+    Timed,
+    /// Whatever they take: programs compete with them for the guest's processors.
+    Untimed,
 }
 
 /// What is in the slot.
@@ -75,7 +84,7 @@ pub const PLAIN: Plan = Plan {
     gpu: false,
     second_gpu: false,
     iommu: false,
-    crowded: false,
+    removals: Removals::Timed,
     drivers: &[],
     tools: &[],
     provokes: &[],

@@ -13,7 +13,7 @@ use crate::faults::kind::ALL;
 use crate::host::process::Processes;
 use crate::pace::Flavour;
 use crate::setup::Environment;
-use crate::suite::bench::{Bench, Card, PLAIN, Plan};
+use crate::suite::bench::{Bench, Card, PLAIN, Plan, Removals};
 use crate::suite::failure::Failure;
 use crate::suite::runner;
 use crate::torture::report::{Tally, TortureReport};
@@ -30,7 +30,7 @@ pub struct Options {
 }
 
 /// What the guest has.
-pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, crowded: true, ..PLAIN };
+pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, removals: Removals::Untimed, ..PLAIN };
 
 /// A loss is noticed soon, and stays one.
 const PARAMETERS: &str = "health_ms=100 recoveries=0 guilty_limit=1000";

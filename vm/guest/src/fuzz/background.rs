@@ -41,7 +41,7 @@ impl Calls {
                 let mut executor =
                     Executor { options: &options, world: &world, thread: 0, activity: &activity, report };
                 while !over.load(Ordering::Relaxed) {
-                    executor.perform(&generator.next());
+                    executor.perform(&generator.draw());
                 }
                 executor.report
             }

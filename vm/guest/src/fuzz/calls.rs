@@ -46,22 +46,22 @@ const fn f(at: usize, bytes: usize, meaning: Meaning) -> Field {
     Field { at, bytes, meaning }
 }
 
-const fn always(each: &'static [i32]) -> Option<Errnos> {
-    Some(Errnos { each, device: false })
+const fn always(each: &'static [i32]) -> Errnos {
+    Errnos { each, device: false }
 }
 
-const fn device(each: &'static [i32]) -> Option<Errnos> {
-    Some(Errnos { each, device: true })
+const fn device(each: &'static [i32]) -> Errnos {
+    Errnos { each, device: true }
 }
 
 const fn own<R: Request>(
     name: &'static str,
-    own: Option<Errnos>,
+    errnos: Errnos,
     fields: &'static [Field],
     gives: Gives,
     weight: u32,
 ) -> Shape {
-    Shape { name, number: R::NUMBER, target: Target::Node, own, fields, gives, weight }
+    Shape { name, number: R::NUMBER, target: Target::Node, own: Some(errnos), fields, gives, weight }
 }
 
 const fn core(

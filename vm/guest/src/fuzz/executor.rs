@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use lifeboat_client::arena::{Change, Hole};
+use lifeboat_client::arena::{Change, Hole, PAGE, USER_PAGES};
 use lifeboat_client::{Errno, Mapping, Node, Sharing, map_file, poll_sync_file};
 
 use crate::fuzz::activity::Activity;
@@ -14,7 +14,7 @@ use crate::fuzz::calls::errno::{ECANCELED, ENODEV, ENOENT, ETIME};
 use crate::fuzz::calls::{OF_ALL, OF_LOSS};
 use crate::fuzz::generator::{Call, Oddity, Operation};
 use crate::fuzz::report::{Options, Report};
-use crate::fuzz::resources::{Descriptor, Kind, OpenFile, World, chosen, remember};
+use crate::fuzz::resources::{Descriptor, Kind, OpenFile, World, chosen, index, remember};
 use crate::fuzz::shape::{Gives, Meaning, Shape, Target};
 use crate::fuzz::structure::{Maker, SLOTS, Structure};
 
@@ -22,7 +22,6 @@ use crate::fuzz::structure::{Maker, SLOTS, Structure};
 const NODES: &str = "/dev/dri";
 /// A kernel without any device has none.
 const NO_NODE: Duration = Duration::from_millis(1);
-const PAGE: usize = lifeboat_client::arena::PAGE;
 
 /// A thread that carries operations out.
 pub(super) struct Executor<'a> {
@@ -69,12 +68,12 @@ impl Executor<'_> {
                 let Some(file) = self.world.files.choose(random) else { return };
                 self.timed("poll", || file.node.poll(Duration::from_millis(random >> 32 & 1)).map(drop));
                 let path = format!("/proc/self/fdinfo/{}", file.node.as_fd().as_raw_fd());
-                self.timed("fdinfo", || fs::read(path).map(drop).map_err(errno_of));
+                self.timed("fdinfo", || fs::read(path).map(drop).map_err(|error| errno_of(&error)));
             }
             Operation::Descriptor(random) => self.descriptor(random),
             Operation::Pages(random) => {
-                let change = if random & 3 == 0 { Change::Remove } else { Change::Replace };
-                let [first, pages] = [random >> 8 & 0xff, random >> 16 & 7].map(|number| number as usize);
+                let change = if random.is_multiple_of(4) { Change::Remove } else { Change::Replace };
+                let (first, pages) = (index(random >> 8, USER_PAGES), index(random >> 16, 8));
                 let arena = &self.world.arena;
                 self.timed("pages", || arena.change(first, pages, change));
             }
@@ -104,23 +103,23 @@ impl Executor<'_> {
             std::thread::sleep(NO_NODE);
             return;
         }
-        let node = &nodes[(random % nodes.len() as u64) as usize];
+        let node = &nodes[index(random, nodes.len())];
         self.open_path("open", &node.to_string_lossy());
     }
 
     fn open_path(&mut self, name: &'static str, path: &str) {
-        if let Some(node) = self.timed(name, || Node::open(path).map_err(errno_of)) {
+        if let Some(node) = self.timed(name, || Node::open(path).map_err(|error| errno_of(&error))) {
             self.world.files.add(OpenFile::new(node));
         }
     }
 
     fn map(&mut self, random: u64) {
-        let length = (1 + (random >> 8 & 3) as usize) * PAGE;
+        let length = (1 + index(random >> 8, 4)) * PAGE;
         let odd = random >> 16 & 15;
         let sharing = if odd == 0 { Sharing::Private } else { Sharing::Shared };
         let buffer = self.world.descriptors.choose_where(random, |descriptor| descriptor.kind == Kind::Buffer);
         let map: Option<Mapping> = match buffer {
-            Some(buffer) if random & 3 == 0 => {
+            Some(buffer) if random.is_multiple_of(4) => {
                 self.timed("mmap (dma-buf)", || map_file(buffer.descriptor.as_fd(), 0, length, sharing))
             }
             _ => {
@@ -146,7 +145,7 @@ impl Executor<'_> {
         let Some(map) = self.world.maps.choose(random) else { return };
         self.timed("touch", || {
             let words = map.words();
-            let word = &words[(random >> 8) as usize % words.len()];
+            let word = &words[index(random >> 8, words.len())];
             word.store(word.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
             Ok(())
         });
@@ -209,7 +208,9 @@ impl Executor<'_> {
     }
 
     fn add_descriptors(&self, descriptors: Vec<std::os::fd::OwnedFd>, kind: Kind) {
-        descriptors.into_iter().for_each(|descriptor| self.world.descriptors.add(Descriptor { descriptor, kind }));
+        for descriptor in descriptors {
+            self.world.descriptors.add(Descriptor { descriptor, kind });
+        }
     }
 
     /// Makes the call, and judges the answer. Gives the structure and new descriptors if it succeeded.
@@ -230,7 +231,7 @@ impl Executor<'_> {
             let made = match call.oddity {
                 Oddity::Hole(random) => {
                     let holes = [Hole::Null, Hole::ReadOnly, Hole::Nothing, Hole::Kernel, Hole::Last];
-                    arena.call_in_hole(on, number, holes[(random % 5) as usize]).map(|()| Vec::new())
+                    arena.call_in_hole(on, number, holes[index(random, holes.len())]).map(|()| Vec::new())
                 }
                 _ => arena.call(on, number, &mut bytes, &places),
             };
@@ -288,7 +289,7 @@ impl Executor<'_> {
                 }
             }
             // Now and then it is remembered still: a number of something that is not there any more.
-            Gives::Less if call.target >> 32 & 3 == 0 => {}
+            Gives::Less if (call.target >> 32).is_multiple_of(4) => {}
             Gives::Less => match shape.fields.first().map(|field| field.meaning) {
                 Some(Meaning::Context) => numbers.contexts.retain(|(context, _)| *context != first),
                 Some(Meaning::Buffer) => numbers.buffers.retain(|handle| *handle != first),
@@ -321,6 +322,6 @@ fn is_lost(file: &OpenFile) -> bool {
     matches!(file.node.poll(Duration::ZERO), Ok(Some(woken)) if woken.hangup)
 }
 
-fn errno_of(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
 }

@@ -95,7 +95,7 @@ impl Generator {
     }
 
     /// The next one.
-    pub fn next(&mut self) -> Operation {
+    pub fn draw(&mut self) -> Operation {
         let calls = self.weights.len() - OTHERS.len();
         let chosen = self.choose();
         if let Some(shape) = calls::all().nth(chosen) {
@@ -184,7 +184,7 @@ mod tests {
 
     fn sequence(seed: u64, thread: u32, length: usize) -> Vec<Operation> {
         let mut generator = Generator::new(seed, thread);
-        (0..length).map(|_| generator.next()).collect()
+        (0..length).map(|_| generator.draw()).collect()
     }
 
     #[test]
@@ -209,8 +209,7 @@ mod tests {
             .map(|call| format!("{:?}", call.oddity).split('(').next().unwrap_or_default().to_owned())
             .collect();
         assert_eq!(oddities.len(), 8, "{oddities:?}");
-        let others: BTreeSet<_> =
-            all.iter().map(|each| std::mem::discriminant(each)).map(|each| format!("{each:?}")).collect();
+        let others: BTreeSet<_> = all.iter().map(std::mem::discriminant).map(|each| format!("{each:?}")).collect();
         assert_eq!(others.len(), 10);
     }
 }

@@ -70,7 +70,7 @@ fn run(options: &Options) -> io::Result<Report> {
                 let thread = usize::try_from(number).unwrap_or(0);
                 let mut executor = Executor { options, world, thread, activity, report: Report::default() };
                 while !over.load(Ordering::Relaxed) {
-                    executor.perform(&generator.next());
+                    executor.perform(&generator.draw());
                 }
                 reports.lock().unwrap_or_else(PoisonError::into_inner).add(executor.report);
             })

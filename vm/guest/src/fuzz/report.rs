@@ -59,10 +59,11 @@ impl Report {
     /// Counts an operation.
     pub fn count(&mut self, name: &str, errno: i32) {
         self.operations += 1;
-        if !self.counts.contains_key(name) {
-            self.counts.insert(name.to_owned(), BTreeMap::new());
+        if let Some(counts) = self.counts.get_mut(name) {
+            *counts.entry(errno).or_default() += 1;
+        } else {
+            self.counts.insert(name.to_owned(), BTreeMap::from([(errno, 1)]));
         }
-        *self.counts.get_mut(name).and_then(|counts| Some(counts.entry(errno).or_default())).unwrap_or(&mut 0) += 1;
     }
 
     /// Notes a finding.
@@ -77,10 +78,14 @@ impl Report {
         self.operations += other.operations;
         for (name, errnos) in other.counts {
             let counts = self.counts.entry(name).or_default();
-            errnos.into_iter().for_each(|(errno, count)| *counts.entry(errno).or_default() += count);
+            for (errno, count) in errnos {
+                *counts.entry(errno).or_default() += count;
+            }
         }
         self.longest = std::mem::take(&mut self.longest).max(other.longest);
-        other.findings.into_iter().for_each(|finding| self.find(finding));
+        for finding in other.findings {
+            self.find(finding);
+        }
     }
 
     /// Calls of the driver's own that never succeeded, or never failed: the run has shown little of them.

@@ -162,7 +162,8 @@ pub fn chosen<T>(things: &VecDeque<T>, random: u64) -> Option<&T> {
     (!things.is_empty()).then(|| &things[index(random, things.len())])
 }
 
-fn index(random: u64, length: usize) -> usize {
+/// A place among so many.
+pub fn index(random: u64, length: usize) -> usize {
     // A remainder is less than the length.
     usize::try_from(random % length as u64).unwrap_or(0)
 }

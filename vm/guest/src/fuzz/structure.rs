@@ -98,22 +98,22 @@ impl Maker<'_> {
             Meaning::Syncobj => chosen(&self.numbers.syncobjs, random).map_or(0, |handle| (*handle).into()),
             Meaning::ContextOfJob => chosen(&self.numbers.jobs, random).map_or(0, |(context, _)| (*context).into()),
             Meaning::Job => chosen(&self.numbers.jobs, random).map_or(0, |(_, job)| *job),
-            Meaning::Bytes if random & 63 == 0 => 1 + (random >> 8) % (LARGE / 2),
+            Meaning::Bytes if random.is_multiple_of(64) => 1 + (random >> 8) % (LARGE / 2),
             Meaning::Bytes => 1 + (random >> 8) % (16 << 10),
             Meaning::UserBytes => (1 + random % 8) << 12,
             Meaning::GpuAddress => info.first_address + random % SLOTS * self.options.commands.slot_bytes,
             Meaning::PartOffset => {
-                if random & 7 == 0 {
+                if random.is_multiple_of(8) {
                     4096
                 } else {
                     0
                 }
             }
-            Meaning::PartBytes => (1 + if random & 3 == 0 { random >> 2 & 3 } else { 0 }) << 12,
+            Meaning::PartBytes => (1 + if random.is_multiple_of(4) { random >> 2 & 3 } else { 0 }) << 12,
             Meaning::Time => later(i64::try_from(random % 20_000_000).unwrap_or(0) - 2_000_000),
             Meaning::Some(_) => 1 + random % 4,
             Meaning::Count(_) => {
-                if random & 3 == 0 {
+                if random.is_multiple_of(4) {
                     1 + (random >> 2) % 3
                 } else {
                     0
@@ -122,7 +122,7 @@ impl Maker<'_> {
             Meaning::Descriptor(kind) => self.descriptor(kind, random, kept),
             Meaning::Point => random % 64,
             Meaning::Out => {
-                if random & 7 == 0 {
+                if random.is_multiple_of(8) {
                     random
                 } else {
                     0
@@ -158,10 +158,9 @@ impl Maker<'_> {
             Meaning::PartBytes => of(&[0, part, TOO_LARGE * 16, u64::MAX - 4095, 1 << 63]),
             Meaning::Time => of(&[1 << 63, u64::MAX, i64::MAX.cast_unsigned()]),
             Meaning::Some(u32::MAX) => of(&[0, u64::from(info.most_commands) + 1, u32::MAX.into()]),
-            Meaning::Some(_) => 0,
             Meaning::Count(most) => of(&[u64::from(most) + 1, u32::MAX.into(), 1 << 28]),
             Meaning::Descriptor(_) => of(&[u32::MAX.into(), random & 0xff, i32::MAX.cast_unsigned().into()]),
-            Meaning::NoAddress | Meaning::UserPages | Meaning::Array(..) => 0,
+            Meaning::Some(_) | Meaning::NoAddress | Meaning::UserPages | Meaning::Array(..) => 0,
             Meaning::Below(_) | Meaning::Point | Meaning::Out => random,
         }
     }
@@ -187,7 +186,7 @@ impl Maker<'_> {
             Meaning::UserPages | Meaning::Array(..) if odd => Some(Place::Hole(hole)),
             Meaning::UserPages => Some(Place::Pages(at)),
             // What reaches beyond the end.
-            Meaning::Array(..) if random & 63 == 0 => Some(Place::Memory(MEMORY_BYTES - 4)),
+            Meaning::Array(..) if random.is_multiple_of(64) => Some(Place::Memory(MEMORY_BYTES - 4)),
             Meaning::Array(element, count) => {
                 let offset = self.thread * REGION + index * ROOM;
                 let count = values.get(count).copied().unwrap_or(0).min(ELEMENTS);
@@ -275,7 +274,7 @@ impl Maker<'_> {
     fn descriptor(&self, kind: Kind, random: u64, kept: &mut Vec<Arc<Descriptor>>) -> u64 {
         use std::os::fd::AsRawFd;
         // Now and then one of another kind.
-        let fits = |descriptor: &Descriptor| descriptor.kind == kind || random & 31 == 0;
+        let fits = |descriptor: &Descriptor| descriptor.kind == kind || random.is_multiple_of(32);
         let Some(descriptor) = self.world.descriptors.choose_where(random, fits) else { return u32::MAX.into() };
         let number = descriptor.descriptor.as_raw_fd().cast_unsigned();
         kept.push(descriptor);
