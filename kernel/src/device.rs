@@ -36,6 +36,7 @@ use crate::memory::Memory;
 use crate::module_parameters;
 use crate::numbers::Numbers;
 use crate::opener::Opener;
+use crate::refusals::Refusals;
 use crate::registration::Driven;
 use crate::removals::Removal;
 use crate::ring::Rings;
@@ -113,6 +114,7 @@ pub(crate) struct Device {
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) last_ends: LastEnds,
     pub(crate) linger: Linger,
+    pub(crate) refusals: Refusals,
     #[pin]
     pub(crate) load: Load,
     /// The program whose job was blamed last for a hang or a fault; `None` if that was nobody's, or the driver's own.
@@ -163,6 +165,7 @@ impl Device {
                 engine,
                 numbers,
                 linger: Linger::new(),
+                refusals: Refusals::new(),
                 last_ends: LastEnds::new(Driven::rings(&info))?,
                 memory,
                 gate,

@@ -36,7 +36,8 @@ impl Hardware for Device {
 
     fn run(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>, seqno: Seqno) -> Result<(), NotRun> {
         let _section = self.gate.enter().map_err(|_| NotRun::Gone)?;
-        let result = self.rings.lock().run(&self.link, ring.0, job, seqno);
+        let refused = self.refusals.next().map(Err);
+        let result = refused.unwrap_or_else(|| self.rings.lock().run(&self.link, ring.0, job, seqno));
         job.written_at(ring.0, nanoseconds(self.engine.clock().elapsed()));
         self.noticed(result).map_err(|error| match error {
             DriverError::Gone | CUT_SHORT => NotRun::Gone,

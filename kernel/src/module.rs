@@ -30,6 +30,7 @@
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
 //! | `mistakes` | calls that kernels with lockdep must report |
+//! | `refusals` | jobs that are not started, for tests |
 //! | `linger` | a section that stays open, for tests |
 //! | `glue` | all that is unsafe |
 //!
@@ -71,6 +72,7 @@ mod node;
 mod numbers;
 mod opener;
 mod programs;
+mod refusals;
 mod registration;
 mod removals;
 mod ring;

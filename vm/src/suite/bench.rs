@@ -36,6 +36,8 @@ pub struct Plan {
     pub second_gpu: bool,
     /// Whether an IOMMU translates.
     pub iommu: bool,
+    /// Whether removals of dead devices are held to their limit.
+    pub removals: Removals,
     /// Drivers of the kernel's own that are loaded from the start.
     pub drivers: &'static [&'static str],
     /// Programs that the guest has.
@@ -52,6 +54,15 @@ impl Plan {
         let reports = if flavour == Flavour::Debug { self.reports } else { &[] };
         [self.provokes, reports].concat()
     }
+}
+
+/// How long removals of dead devices may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removals {
+    /// Their limit.
+    Timed,
+    /// Whatever they take: programs compete with them for the guest's processors.
+    Untimed,
 }
 
 /// What is in the slot.
@@ -73,6 +84,7 @@ pub const PLAIN: Plan = Plan {
     gpu: false,
     second_gpu: false,
     iommu: false,
+    removals: Removals::Timed,
     drivers: &[],
     tools: &[],
     provokes: &[],

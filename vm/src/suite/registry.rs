@@ -25,9 +25,12 @@ pub fn all() -> Vec<Test> {
         tests::drm::fences::TESTS,
         tests::drm::rules::TESTS,
         tests::drm::sharing::TESTS,
+        tests::drm::starts::TESTS,
         tests::drm::buffers::TESTS,
         tests::drm::main_job::TESTS,
         tests::exhaust::TESTS,
+        tests::fuzz::TESTS,
+        tests::torture::TESTS,
     ]
     .concat()
 }

@@ -3,6 +3,7 @@
 pub mod drm;
 pub mod dump;
 pub mod exhaust;
+pub mod fuzz;
 pub mod hangs;
 pub mod lifecycle;
 pub mod lint;
@@ -12,6 +13,7 @@ pub mod races;
 pub mod recovery;
 pub mod runner;
 pub mod sick;
+pub mod torture;
 pub mod types;
 pub mod wedge;
 
