@@ -32,8 +32,14 @@ const SHELL: &str = "lifeboat.shell";
 /// Makes this program the agent.
 const AGENT: &str = "agent";
 
-const SYSTEMS: [(&str, &str); 5] =
-    [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("debugfs", "/sys/kernel/debug"), ("tmpfs", "/tmp")];
+const SYSTEMS: [(&str, &str); 6] = [
+    ("proc", "/proc"),
+    ("sysfs", "/sys"),
+    ("devtmpfs", "/dev"),
+    ("debugfs", "/sys/kernel/debug"),
+    ("tracefs", "/sys/kernel/tracing"),
+    ("tmpfs", "/tmp"),
+];
 
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1) {

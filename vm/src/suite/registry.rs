@@ -17,6 +17,7 @@ pub fn all() -> Vec<Test> {
         tests::races::TESTS,
         tests::recovery::TESTS,
         tests::wedge::TESTS,
+        tests::wedge_allocations::TESTS,
         tests::lint::TESTS,
         tests::types::TESTS,
         tests::drm::nodes::TESTS,

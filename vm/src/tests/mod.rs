@@ -16,6 +16,7 @@ pub mod sick;
 pub mod torture;
 pub mod types;
 pub mod wedge;
+pub mod wedge_allocations;
 
 use crate::guest::qemu::Hotplug;
 use crate::suite::bench::{Card, PLAIN, Plan};
