@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(indices(place.window(2)), [1, 2]);
         assert_eq!(place.window(2).left_out, 1);
         assert_eq!(indices(Place { size: 8, head: 6, between: 7 }.window(100)), [6, 7, 0, 1, 2, 3, 4]);
-        assert_eq!(indices(Place { size: 1, head: 0, between: 0 }.window(9)), []);
+        assert_eq!(indices(Place { size: 1, head: 0, between: 0 }.window(9)), [0; 0]);
         let largest = Place { size: u32::MAX, head: u32::MAX - 1, between: 3 };
         assert_eq!(indices(largest.window(9)), [u32::MAX - 3, u32::MAX - 2, u32::MAX - 1, 0, 1]);
     }
