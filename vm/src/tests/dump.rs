@@ -56,7 +56,7 @@ fn a_failure_leaves_a_dump(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let desk = Desk::open(&program, &driver.nodes()?.render)?;
     desk.works()?;
     let first = a_hang(&dumps, &program, &desk)?;
-    a_ladder_waits(&dumps, &desk, first)?;
+    a_ladder_waits(&dumps, &desk, &first)?;
     // Nothing is left that an unbind could publish, and it makes none itself.
     driver.unbind()?;
     dumps.are(&[])?;
@@ -223,7 +223,7 @@ fn shown(dumps: &Dumps<'_>, name: &str, pid: u32) -> Result<(), Failure> {
 
 /// The ring hangs again, its reset fails, and the device is reset: one incident, and another than the first. Its dump waits
 /// until the first is dismissed.
-fn a_ladder_waits(dumps: &Dumps<'_>, desk: &Desk<'_>, first: String) -> Result<(), Failure> {
+fn a_ladder_waits(dumps: &Dumps<'_>, desk: &Desk<'_>, first: &str) -> Result<(), Failure> {
     let driver = dumps.bench.driver();
     // The device works again: the incident is over.
     desk.works()?;
@@ -232,9 +232,9 @@ fn a_ladder_waits(dumps: &Dumps<'_>, desk: &Desk<'_>, first: String) -> Result<(
     let resets = (driver.counter("ring_resets")?, driver.counter("device_resets")?);
     expect(resets == (2, 1), || format!("there were {resets:?} resets of the ring and the device"))?;
     desk.works()?;
-    dumps.are(&[&first])?;
-    let (_, kept) = dumps.read(&first)?;
-    dumps.dismiss(&first)?;
+    dumps.are(&[first])?;
+    let (_, kept) = dumps.read(first)?;
+    dumps.dismiss(first)?;
     let (second, dump) = dumps.only()?;
     expect(dump.reason == Reason::JobTimeout { ring: 0 }, || format!("the ladder began with {:?}", dump.reason))?;
     before_the_reset(&dump, job)?;
