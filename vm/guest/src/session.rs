@@ -2,6 +2,7 @@
 
 use crate::node::Nodes;
 use crate::process::Processes;
+use crate::uevents::Uevents;
 
 /// What requests have left behind for later requests.
 #[derive(Debug, Default)]
@@ -10,4 +11,6 @@ pub struct Session {
     pub nodes: Nodes,
     /// Processes that were spawned.
     pub processes: Processes,
+    /// The kernel's events, once somebody listens.
+    pub uevents: Uevents,
 }

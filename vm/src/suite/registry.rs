@@ -15,6 +15,8 @@ pub fn all() -> Vec<Test> {
         tests::hangs::TESTS,
         tests::dump::TESTS,
         tests::races::TESTS,
+        tests::recovery::TESTS,
+        tests::wedge::TESTS,
         tests::lint::TESTS,
         tests::types::TESTS,
         tests::drm::nodes::TESTS,
