@@ -15,7 +15,7 @@ use lifeboat_driver::{
 };
 use lifeboat_jobqueue::{FenceName, Hardware, Pending, Unfinished};
 
-use super::publish::LIMIT;
+use super::outbox::LIMIT;
 use super::subject::Subject;
 use crate::clock::Clock;
 use crate::job::Job;
@@ -33,6 +33,10 @@ const ENTRIES: usize = LIMIT / entry_cost(LAYOUT);
 
 /// See the module documentation.
 pub(super) struct Capture {
+    /// Of the device that it was set aside for.
+    pub(super) info: <Driven as Driver>::Info,
+    /// The number of the card's node.
+    pub(super) minor: u32,
     pub(super) reason: Reason,
     pub(super) at: Utc,
     pub(super) since_bind: Duration,
@@ -86,6 +90,8 @@ impl Capture {
         }
         Ok(KBox::new(
             Self {
+                info: *info,
+                minor: 0,
                 reason: Reason::ByHand,
                 at: Utc(Duration::ZERO),
                 since_bind: Duration::ZERO,
@@ -102,8 +108,8 @@ impl Capture {
     }
 
     /// The first part: what the driver knows itself. Asks the device nothing.
-    pub(super) fn begin(&mut self, device: &impl Subject, reason: Reason, bound: &Clock) {
-        self.reason = reason;
+    pub(super) fn begin(&mut self, device: &impl Subject, reason: Reason, minor: u32, bound: &Clock) {
+        (self.reason, self.minor) = (reason, minor);
         self.at = Utc(Duration::from_nanos(u64::try_from(RealTime::ktime_get()).unwrap_or(0)));
         self.since_bind = bound.elapsed();
         self.is_read = false;
