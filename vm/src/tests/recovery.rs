@@ -164,7 +164,8 @@ fn is_left_alone(bench: &Bench<'_>) -> Result<(), Failure> {
     bench.gpu()?.inject(Fault::SilentBars(Lasts { micros: None }), None)?;
     let event = bench.machine.agent.hear("LEFT_ALONE=")?;
     let has = |variable: &str| event.lines().any(|line| line == variable);
-    let said = ["SUBSYSTEM=pci", "ERROR_EVENT=FAILED_RECOVERY", "LEFT_ALONE=rebind,bus-reset,replace", "REASON=recoveries"];
+    let said =
+        ["SUBSYSTEM=pci", "ERROR_EVENT=FAILED_RECOVERY", "LEFT_ALONE=rebind,bus-reset,replace", "REASON=recoveries"];
     let said = said.into_iter().all(has) && has(&format!("PCI_SLOT_NAME={SLOT}"));
     expect(said, || format!("the event says {event:?}"))?;
     driver.wait_for_slot("idle")?;
@@ -221,7 +222,9 @@ fn resets_by_others(bench: &mut Bench<'_>) -> Result<(), Failure> {
         users_are_told(bench, lost, &[ENODEV], || Ok(agent.write(&reset, "1", pace::DRIVER).map(drop)?))?;
     }
     // An error that the port above the GPU cannot correct, for which the kernel resets the link below it.
-    users_are_told(bench, 2, &[ENODEV], || Ok(bench.machine.monitor.human("pcie_aer_inject_error rp1 DLP").map(drop)?))?;
+    users_are_told(bench, 2, &[ENODEV], || {
+        Ok(bench.machine.monitor.human("pcie_aer_inject_error rp1 DLP").map(drop)?)
+    })?;
     let said = bench.machine.console.since(0).iter().any(|line| line.contains("the bus reports an error"));
     expect(said, || "the driver was not told of the bus's error".to_owned())
 }
