@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The state of a device, in memory that was set aside at probe. Nothing in here allocates but [`Capture::new`].
+//! The state of a device, in memory that was set aside at probe. Nothing in here allocates but
+//! [`Capture::new`].
 
 use core::time::Duration;
 
@@ -120,7 +121,8 @@ impl Capture {
     /// The second part: registers, and what the rings hold. Asks no more once `go_on` says no.
     pub(super) fn read(&mut self, device: &impl Subject, go_on: impl Fn() -> bool) {
         self.is_read = true;
-        // A section for each block, so that the cut waits for one at most. A device that turns out to be gone is not asked again.
+        // A section for each block, so that the cut waits for one at most. A device that turns out
+        // to be gone is not asked again.
         let mut is_there = true;
         let mut ask = |base, block, into: &mut [Option<u32>]| {
             into.fill(None);
@@ -171,7 +173,8 @@ impl Capture {
         self.rings.iter().position(|ring| Some(ring.number) == self.reason.ring()).unwrap_or(0)
     }
 
-    /// Takes the oldest job of each ring, then what else is on the rings, then what waits. The scheduler is locked.
+    /// Takes the oldest job of each ring, then what else is on the rings, then what waits. The
+    /// scheduler is locked.
     fn take_jobs(&mut self, unfinished: &Unfinished<'_, impl Hardware<Job = Job>>) {
         self.jobs.clear();
         (self.jobs_left_out, self.guilty) = (0, None);

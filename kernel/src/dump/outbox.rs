@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The captured states of a function's devices, until the kernel has taken them: a work item hands them over as `devcoredump`s.
+//! The captured states of a function's devices, until the kernel has taken them: a work item hands
+//! them over as `devcoredump`s.
 //!
-//! It is of the function, and outlives the devices that are bound one after the other. A state that waits for room is not lost
-//! when its device is recovered.
+//! It is of the function, and outlives the devices that are bound one after the other. A state that
+//! waits for room is not lost when its device is recovered.
 
 use core::time::Duration;
 
@@ -33,10 +34,12 @@ pub(super) const LIMIT: usize = 64 << 10;
 /// Number of the work item.
 const PUBLISH: u64 = 0;
 
-/// Time between two looks whether the kernel has room again. A dump stays there for five minutes at most.
+/// Time between two looks whether the kernel has room again. A dump stays there for five minutes at
+/// most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Captures that are set aside for a device: one may be on its way to the kernel, or wait for that, while the next is made.
+/// Captures that are set aside for a device: one may be on its way to the kernel, or wait for that,
+/// while the next is made.
 const CAPTURES: usize = 2;
 
 /// See the module documentation.
@@ -52,7 +55,8 @@ pub(crate) struct Outbox {
 
 /// Locked for a look: captures are made, and written, without it.
 struct Captures {
-    /// For the device that is bound. Neither this nor `waiting` ever grows beyond the room that it has from the beginning.
+    /// For the device that is bound. Neither this nor `waiting` ever grows beyond the room that it
+    /// has from the beginning.
     free: KVec<KBox<Capture>>,
     /// Those that are to be published, oldest first.
     waiting: KVec<KBox<Capture>>,
@@ -88,8 +92,8 @@ impl Outbox {
         )
     }
 
-    /// Sets memory aside for the dumps of a device that is about to be bound. What was set aside for the one before it is freed,
-    /// unless it is filled.
+    /// Sets memory aside for the dumps of a device that is about to be bound. What was set aside
+    /// for the one before it is freed, unless it is filled.
     pub(super) fn set_aside(&self, info: &<Driven as Driver>::Info) -> Result {
         let mut fresh = KVec::with_capacity(2 * CAPTURES, GFP_KERNEL)?;
         for _ in 0..CAPTURES {
@@ -127,8 +131,8 @@ impl Outbox {
         self.publish_soon(0);
     }
 
-    /// The function is given back: publishes what waits, if there is room, and drops what was set aside. Nothing is captured any
-    /// more. The function must be in sysfs still.
+    /// The function is given back: publishes what waits, if there is room, and drops what was set
+    /// aside. Nothing is captured any more. The function must be in sysfs still.
     pub(crate) fn close(self: &Arc<Self>) {
         disable_delayed::<Self, PUBLISH>(self);
         self.publish();
@@ -143,7 +147,8 @@ impl Outbox {
     }
 
     fn publish_soon(self: &Arc<Self>, wait: Jiffies) {
-        // An error only says that it is on its way already, or that the function is being given back.
+        // An error only says that it is on its way already, or that the function is being given
+        // back.
         let _ = self.shared.queue.enqueue_delayed::<_, PUBLISH>(self.clone(), wait);
     }
 

@@ -24,7 +24,8 @@ use super::subject::Subject;
 use crate::clock::Clock;
 use crate::registration::Driven;
 
-/// How long a device that is lost may take for its answers. Then it is not asked anything else: the end of its binding waits.
+/// How long a device that is lost may take for its answers. Then it is not asked anything else: the
+/// end of its binding waits.
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 
 /// Takes the dumps of one device.
@@ -62,8 +63,9 @@ impl Recorder {
         self.minor.store(minor, Relaxed);
     }
 
-    /// Something is wrong with the device, and nothing has been reset for it yet. Captures the state if this begins an
-    /// incident. Allocates nothing. In a section of the gate, with no lock held.
+    /// Something is wrong with the device, and nothing has been reset for it yet. Captures the
+    /// state if this begins an incident. Allocates nothing. In a section of the gate, with no lock
+    /// held.
     ///
     /// Not of a device that does not answer: the end of its binding sees to that.
     pub(crate) fn failed(&self, device: &impl Subject, reason: Reason) {
@@ -83,16 +85,17 @@ impl Recorder {
         self.incident.lock().incident.mended(completed);
     }
 
-    /// The binding is about to end, and nothing is announced yet. Captures what the driver knows. Asks the device nothing: an
-    /// answer may take seconds, and users are told of the loss first. [`Recorder::complete`] asks.
+    /// The binding is about to end, and nothing is announced yet. Captures what the driver knows.
+    /// Asks the device nothing: an answer may take seconds, and users are told of the loss first.
+    /// [`Recorder::complete`] asks.
     pub(crate) fn ends(&self, device: &impl Subject, loss: Loss) {
         let Some(reason) = Reason::at_the_end(loss) else { return };
         let capture = self.begin(device, reason);
         self.incident.lock().ending = capture;
     }
 
-    /// Users have been told of the end, and nothing is stopped yet. Adds what the device says to what [`Recorder::ends`] has
-    /// captured, if it says so soon.
+    /// Users have been told of the end, and nothing is stopped yet. Adds what the device says to
+    /// what [`Recorder::ends`] has captured, if it says so soon.
     pub(crate) fn complete(&self, device: &impl Subject) {
         let ending = self.incident.lock().ending.take();
         let Some(mut capture) = ending else { return };

@@ -163,7 +163,8 @@ fn hangs(dumps: &Dumps<'_>, desk: &Desk<'_>) -> Result<u64, Failure> {
     Ok(jobs[0])
 }
 
-/// The state is from before the reset, which would have cleared all of it: the ring is at the job that hung, which is blamed.
+/// The state is from before the reset, which would have cleared all of it: the ring is at the job
+/// that hung, which is blamed.
 fn before_the_reset(dump: &Dump, number: u64) -> Result<(), Failure> {
     let wrong = |what: &str| format!("{what}: {dump:?}");
     let ring = ring(dump, 0)?;
@@ -224,8 +225,8 @@ fn shown(dumps: &Dumps<'_>, name: &str, pid: u32) -> Result<(), Failure> {
     expect(output.status.success() && all && says("head"), || format!("the command says {output:?}"))
 }
 
-/// The ring hangs again, its reset fails, and the device is reset: one incident, and another than the first. Its dump waits
-/// until the first is dismissed.
+/// The ring hangs again, its reset fails, and the device is reset: one incident, and another than
+/// the first. Its dump waits until the first is dismissed.
 fn a_ladder_waits(dumps: &Dumps<'_>, desk: &Desk<'_>, first: &str) -> Result<(), Failure> {
     let driver = dumps.bench.driver();
     // The device works again: the incident is over.
@@ -262,8 +263,8 @@ fn a_fault(dumps: &Dumps<'_>, desk: &Desk<'_>) -> Result<(), Failure> {
     dumps.dismiss(&name)
 }
 
-/// The device answers, and does not go on, twice, and is recovered each time. The second dump waits for the first one, whatever
-/// becomes of the device that it is of.
+/// The device answers, and does not go on, twice, and is recovered each time. The second dump waits
+/// for the first one, whatever becomes of the device that it is of.
 fn dead_heartbeats(dumps: &Dumps<'_>) -> Result<(), Failure> {
     let driver = dumps.bench.driver();
     dumps.bench.gpu()?.inject(Fault::StickHeartbeat, None)?;

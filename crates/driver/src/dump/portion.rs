@@ -5,7 +5,8 @@ use super::{Layout, Ring};
 /// Entries behind the head that are shown, too: what the ring did last.
 const PASSED: u32 = 2;
 
-/// What an entry of a ring takes in a file at most, in bytes: its index has ten digits, and each byte two.
+/// What an entry of a ring takes in a file at most, in bytes: its index has ten digits, and each
+/// byte two.
 #[must_use]
 pub const fn entry_cost(layout: &Layout) -> usize {
     r#"{"index":,"bytes":""},"#.len() + 10 + 2 * layout.entry_bytes
@@ -78,13 +79,14 @@ impl Window {
     }
 }
 
-/// The indices of so many rings, in the order of importance: the one that a dump is about is the first.
+/// The indices of so many rings, in the order of importance: the one that a dump is about is the
+/// first.
 pub fn by_rank(first: usize, rings: usize) -> impl Iterator<Item = usize> + Clone {
     (first..rings).take(1).chain((0..rings).filter(move |index| *index != first))
 }
 
-/// Divides room for entries among rings. If there is too little, the first ring may have what there is, but for one entry
-/// for each of the others; these share what is left.
+/// Divides room for entries among rings. If there is too little, the first ring may have what there
+/// is, but for one entry for each of the others; these share what is left.
 #[derive(Debug, Clone)]
 pub struct Portions {
     room: usize,
