@@ -115,7 +115,6 @@ impl Teardown for Shell {
         self.lap(Step::Nodes);
         let device = &self.device;
         device.load.close();
-        device.dump.close();
         let rings: Rings = core::mem::take(&mut *device.rings.lock());
         drop(rings);
         let enabled = device.enabled.lock().take();

@@ -1,5 +1,5 @@
-//! The dump that shells write without an allocator (`lifeboat_driver::dump::write`) is what [`Dump::read`] reads, field by
-//! field, in any size.
+//! The dump that shells write without an allocator (`lifeboat_driver::dump::write`) is what
+//! [`Dump::read`] reads, field by field, in any size.
 #![cfg(not(shuttle))]
 #![allow(clippy::unwrap_used)] // a test that cannot go on must fail
 
@@ -250,7 +250,8 @@ fn written(made: &Made, bytes: usize) -> Option<(Dump, usize)> {
     Some((Dump::read(text).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(text))), length))
 }
 
-/// What is in a dump that has less than the whole one: a part of each list, and the rest is counted.
+/// What is in a dump that has less than the whole one: a part of each list, and the rest is
+/// counted.
 fn is_part_of(part: &Dump, whole: &Dump, about: Option<u8>) {
     let lists = |dump: &Dump| Dump {
         registers: vec![],

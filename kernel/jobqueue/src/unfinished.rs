@@ -10,7 +10,8 @@ use crate::hardware::Hardware;
 use crate::heap::{Heap, Held};
 use crate::scheduler::Scheduler;
 
-/// The jobs that have not ended, while the scheduler is locked: whoever looks must not wait, allocate, or drop a job.
+/// The jobs that have not ended, while the scheduler is locked: whoever looks must not wait,
+/// allocate, or drop a job.
 pub struct Unfinished<'a, H: Hardware>(&'a sched::Scheduler<Heap<H>>);
 
 /// A job that has not ended.
@@ -19,7 +20,8 @@ pub struct Pending<'a, J> {
     pub ring: u8,
     /// The slot of its queue.
     pub queue: u32,
-    /// The number that its ring reports its completion with; `None` if it has not been given to the ring.
+    /// The number that its ring reports its completion with; `None` if it has not been given to the
+    /// ring.
     pub seqno: Option<Seqno>,
     /// Fences that it waits for.
     pub waits: u32,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The state of a device, in memory that was set aside at probe. Nothing in here allocates but [`Capture::new`].
+//! The state of a device, in memory that was set aside at probe. Nothing in here allocates but
+//! [`Capture::new`].
 
 use core::time::Duration;
 
@@ -15,7 +16,7 @@ use lifeboat_driver::{
 };
 use lifeboat_jobqueue::{FenceName, Hardware, Pending, Unfinished};
 
-use super::publish::LIMIT;
+use super::outbox::LIMIT;
 use super::subject::Subject;
 use crate::clock::Clock;
 use crate::job::Job;
@@ -33,6 +34,10 @@ const ENTRIES: usize = LIMIT / entry_cost(LAYOUT);
 
 /// See the module documentation.
 pub(super) struct Capture {
+    /// Of the device that it was set aside for.
+    pub(super) info: <Driven as Driver>::Info,
+    /// The number of the card's node.
+    pub(super) minor: u32,
     pub(super) reason: Reason,
     pub(super) at: Utc,
     pub(super) since_bind: Duration,
@@ -86,6 +91,8 @@ impl Capture {
         }
         Ok(KBox::new(
             Self {
+                info: *info,
+                minor: 0,
                 reason: Reason::ByHand,
                 at: Utc(Duration::ZERO),
                 since_bind: Duration::ZERO,
@@ -102,8 +109,8 @@ impl Capture {
     }
 
     /// The first part: what the driver knows itself. Asks the device nothing.
-    pub(super) fn begin(&mut self, device: &impl Subject, reason: Reason, bound: &Clock) {
-        self.reason = reason;
+    pub(super) fn begin(&mut self, device: &impl Subject, reason: Reason, minor: u32, bound: &Clock) {
+        (self.reason, self.minor) = (reason, minor);
         self.at = Utc(Duration::from_nanos(u64::try_from(RealTime::ktime_get()).unwrap_or(0)));
         self.since_bind = bound.elapsed();
         self.is_read = false;
@@ -114,7 +121,8 @@ impl Capture {
     /// The second part: registers, and what the rings hold. Asks no more once `go_on` says no.
     pub(super) fn read(&mut self, device: &impl Subject, go_on: impl Fn() -> bool) {
         self.is_read = true;
-        // A section for each block, so that the cut waits for one at most. A device that turns out to be gone is not asked again.
+        // A section for each block, so that the cut waits for one at most. A device that turns out
+        // to be gone is not asked again.
         let mut is_there = true;
         let mut ask = |base, block, into: &mut [Option<u32>]| {
             into.fill(None);
@@ -165,7 +173,8 @@ impl Capture {
         self.rings.iter().position(|ring| Some(ring.number) == self.reason.ring()).unwrap_or(0)
     }
 
-    /// Takes the oldest job of each ring, then what else is on the rings, then what waits. The scheduler is locked.
+    /// Takes the oldest job of each ring, then what else is on the rings, then what waits. The
+    /// scheduler is locked.
     fn take_jobs(&mut self, unfinished: &Unfinished<'_, impl Hardware<Job = Job>>) {
         self.jobs.clear();
         (self.jobs_left_out, self.guilty) = (0, None);

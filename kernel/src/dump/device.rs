@@ -3,16 +3,22 @@
 //! A device is a [`Subject`].
 
 use kernel::sync::Mutex;
+use lifeboat_driver::Driver;
 use lifeboat_jobqueue::Scheduler;
 
 use super::subject::Subject;
 use crate::device::Device;
 use crate::gate::Gate;
 use crate::link::Link;
+use crate::registration::Driven;
 use crate::ring::Rings;
 
 impl Subject for Device {
     type Hardware = Self;
+
+    fn info(&self) -> &<Driven as Driver>::Info {
+        &self.info
+    }
 
     fn gate(&self) -> &Gate {
         &self.gate

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The device dump: what a device looked like when something went wrong with it, before anything was reset (WEDGE-4).
+//! The device dump: what a device looked like when something went wrong with it, before anything
+//! was reset (WEDGE-4).
 //!
 //! | file | concept |
 //! |---|---|
@@ -8,10 +9,11 @@
 //! | `capture` | the state, in memory that was set aside at probe |
 //! | `subject`, `device` | a device, as its dump asks things of it |
 //! | `state` | the state as `lifeboat_driver::dump` writes it |
-//! | `publish` | the captured state becomes a `devcoredump`: a work item |
+//! | `outbox` | captured states, until the kernel has taken them as `devcoredump`s |
 //!
-//! A capture is made by whoever finds the trouble, which is the scheduler's worker as a rule: it allocates nothing, since fences
-//! depend on it. Its text is written later, by a work item that may wait for memory, and handed to the kernel, which shows it as
+//! A capture is made by whoever finds the trouble, which is the scheduler's worker as a rule: it
+//! allocates nothing, since fences depend on it. Its text is written later, by a work item that may
+//! wait for memory, and handed to the kernel, which shows it as
 //! `/sys/class/devcoredump/devcd*/data`; `lifeboat dump show` reads that.
 //!
 //! What leaves a dump, and what does not:
@@ -24,17 +26,22 @@
 //! | the device does not answer | what the driver knows itself: the jobs |
 //! | the device is pulled out or unbound, or another is in its place | none |
 //!
-//! **The kernel has room for one dump of each device**, until somebody has read it and said so, or for five minutes. It drops
-//! a second one without a word. So a later incident's waits here until there is room; if yet another comes meanwhile, the newest
-//! waits. So of many incidents there are the first and the last. One that still waits when the binding ends is lost, and the log says so.
+//! **The kernel has room for one dump of each device**, until somebody has read it and said so, or
+//! for five minutes. It drops a second one without a word. So a later incident's waits here until
+//! there is room; if yet another comes meanwhile, the newest waits. So of many incidents there are
+//! the first and the last, also where the device is recovered in between: the outbox is of the
+//! function. A dump that still waits when the bus takes the function back is lost, and the log says
+//! so.
 //!
-//! Locks: `dumps` is a leaf. A capture takes `rings`, then the scheduler's, and holds neither when it is done.
+//! Locks: `incident` and `captures` are leaves. A capture takes `rings`, then the scheduler's, and
+//! holds neither when it is done.
 
 mod capture;
 mod device;
-mod publish;
+mod outbox;
 mod recorder;
 mod state;
 mod subject;
 
+pub(crate) use outbox::Outbox;
 pub(crate) use recorder::Recorder;

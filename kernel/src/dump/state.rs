@@ -17,21 +17,20 @@ const DRIVER: &str = "lifeboat";
 /// See the module documentation.
 pub(super) struct Shown<'a> {
     capture: &'a Capture,
-    minor: u32,
     location: Lossy<'a>,
     process: Option<(u32, Lossy<'a>)>,
 }
 
 impl<'a> Shown<'a> {
-    /// The captured state of a device with this number, in this place.
-    pub(super) fn new(capture: &'a Capture, minor: u32, location: &'a [u8]) -> Self {
+    /// The captured state of a device in this place.
+    pub(super) fn new(capture: &'a Capture, location: &'a [u8]) -> Self {
         let opener = capture.guilty.as_ref().and_then(|(_, opener)| opener.as_ref());
         let process = opener.map(|Opener { pid, name }| {
             let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
             // A process has a positive number.
             (u32::try_from(*pid).unwrap_or(0), Lossy(name.get(..end).unwrap_or_default()))
         });
-        Self { capture, minor, location: Lossy(location), process }
+        Self { capture, location: Lossy(location), process }
     }
 
     fn guilty(&self) -> Option<Guilty<'_>> {
@@ -47,7 +46,7 @@ impl State for Shown<'_> {
         About {
             driver: (DRIVER, Driven::FACTS.version),
             model: Driven::FACTS.model,
-            minor: self.minor,
+            minor: self.capture.minor,
             location: &self.location,
             taken: self.capture.at,
             since_bind: self.capture.since_bind,

@@ -2,8 +2,9 @@
 
 //! The kernel's keeper of dumps, `devcoredump`.
 //!
-//! It has one dump of each device at most, shows it in sysfs, and frees it when somebody has read it and says so, or after
-//! five minutes. It refers to nothing of this module (`dev_coredumpm` would: the module could not be unloaded meanwhile).
+//! It has one dump of each device at most, shows it in sysfs, and frees it when somebody has read
+//! it and says so, or after five minutes. It refers to nothing of this module (`dev_coredumpm`
+//! would: the module could not be unloaded meanwhile).
 
 use kernel::{device::Device, prelude::*};
 
@@ -20,10 +21,11 @@ pub(crate) fn has_dump(device: &Device) -> bool {
     unsafe { shim::lifeboat_shim_has_dump(raw(device)) }
 }
 
-/// Hands a dump over. The device must be in sysfs: bound, or about to be unbound. May wait for memory.
+/// Hands a dump over. The device must be in sysfs: bound, or about to be unbound. May wait for
+/// memory.
 pub(crate) fn hand_over(device: &Device, text: VVec<u8>) {
     let (text, bytes, _) = text.into_raw_parts();
-    // SAFETY: the device is valid, since it is borrowed. The text was allocated by `vmalloc`, as the kernel frees it, and belongs
-    // to nobody else.
+    // SAFETY: the device is valid, since it is borrowed. The text was allocated by `vmalloc`, as
+    // the kernel frees it, and belongs to nobody else.
     unsafe { shim::lifeboat_shim_hand_dump_over(raw(device), text.cast(), bytes) };
 }

@@ -9,7 +9,7 @@ use lifeboat::dump::{Dump, LeftOut, PendingJob, Reason, RegisterValue, RingState
 use lifeboat_gpu_server::control::{Fault, Trigger};
 use lifeboat_guest::wire::Condition;
 use lifeboat_lb1::command::{self, DESCRIPTOR_BYTES, Descriptor};
-use lifeboat_lb1::regs::{device_status, ring_status};
+use lifeboat_lb1::regs::{device_status, fault, ring_status};
 
 use crate::card::hotplug::SLOT;
 use crate::pace;
@@ -24,7 +24,7 @@ use crate::tests::drm::desk::{BYTES, Desk, PATTERN};
 /// The tests.
 pub const TESTS: &[Test] = &[Test {
     name: "a_failure_leaves_a_dump",
-    shows: "hangs, a ladder of resets, a dead heartbeat and a loss leave one dump each, of the time before; an unbind leaves none",
+    shows: "hangs, a ladder of resets, a fault, a dead heartbeat and a loss leave one dump each, of the time before; an unbind leaves none",
     proves: &["WEDGE-4"],
     plan: ACPI_GPU,
     alone: false,
@@ -41,6 +41,8 @@ const LIMIT: usize = 64 << 10;
 const PARAMETERS: &str = "health_ms=100 job_timeout_ms=500";
 /// What a job has, in microseconds.
 const JOB_TIMEOUT_US: u64 = 500_000;
+/// The device is recovered, as often as the test needs.
+const RECOVERS: &str = "health_ms=100 recoveries=9";
 /// No limit ends a job: longer than any test.
 const PATIENT: &str = "health_ms=100 job_timeout_ms=3600000";
 const ETIME: i64 = 62;
@@ -56,19 +58,20 @@ fn a_failure_leaves_a_dump(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let desk = Desk::open(&program, &driver.nodes()?.render)?;
     desk.works()?;
     let first = a_hang(&dumps, &program, &desk)?;
-    a_ladder_waits(&dumps, &desk, first)?;
+    a_ladder_waits(&dumps, &desk, &first)?;
+    a_fault(&dumps, &desk)?;
     // Nothing is left that an unbind could publish, and it makes none itself.
     driver.unbind()?;
     dumps.are(&[])?;
-
-    driver.bind()?;
-    driver.works(1)?;
-    a_dead_heartbeat(&dumps)?;
-    driver.unbind()?;
-    dumps.are(&[])?;
-
     program.kill()?;
     driver.unload()?;
+
+    driver.load(RECOVERS)?;
+    driver.works(1)?;
+    dead_heartbeats(&dumps)?;
+    driver.unload()?;
+    dumps.are(&[])?;
+
     driver.load(PATIENT)?;
     driver.works(1)?;
     let program = Program::start(&bench.machine.agent)?;
@@ -160,7 +163,8 @@ fn hangs(dumps: &Dumps<'_>, desk: &Desk<'_>) -> Result<u64, Failure> {
     Ok(jobs[0])
 }
 
-/// The state is from before the reset, which would have cleared all of it: the ring is at the job that hung, which is blamed.
+/// The state is from before the reset, which would have cleared all of it: the ring is at the job
+/// that hung, which is blamed.
 fn before_the_reset(dump: &Dump, number: u64) -> Result<(), Failure> {
     let wrong = |what: &str| format!("{what}: {dump:?}");
     let ring = ring(dump, 0)?;
@@ -221,9 +225,9 @@ fn shown(dumps: &Dumps<'_>, name: &str, pid: u32) -> Result<(), Failure> {
     expect(output.status.success() && all && says("head"), || format!("the command says {output:?}"))
 }
 
-/// The ring hangs again, its reset fails, and the device is reset: one incident, and another than the first. Its dump waits
-/// until the first is dismissed.
-fn a_ladder_waits(dumps: &Dumps<'_>, desk: &Desk<'_>, first: String) -> Result<(), Failure> {
+/// The ring hangs again, its reset fails, and the device is reset: one incident, and another than
+/// the first. Its dump waits until the first is dismissed.
+fn a_ladder_waits(dumps: &Dumps<'_>, desk: &Desk<'_>, first: &str) -> Result<(), Failure> {
     let driver = dumps.bench.driver();
     // The device works again: the incident is over.
     desk.works()?;
@@ -232,9 +236,9 @@ fn a_ladder_waits(dumps: &Dumps<'_>, desk: &Desk<'_>, first: String) -> Result<(
     let resets = (driver.counter("ring_resets")?, driver.counter("device_resets")?);
     expect(resets == (2, 1), || format!("there were {resets:?} resets of the ring and the device"))?;
     desk.works()?;
-    dumps.are(&[&first])?;
-    let (_, kept) = dumps.read(&first)?;
-    dumps.dismiss(&first)?;
+    dumps.are(&[first])?;
+    let (_, kept) = dumps.read(first)?;
+    dumps.dismiss(first)?;
     let (second, dump) = dumps.only()?;
     expect(dump.reason == Reason::JobTimeout { ring: 0 }, || format!("the ladder began with {:?}", dump.reason))?;
     before_the_reset(&dump, job)?;
@@ -243,17 +247,48 @@ fn a_ladder_waits(dumps: &Dumps<'_>, desk: &Desk<'_>, first: String) -> Result<(
     dumps.dismiss(&second)
 }
 
-/// The device answers, and does not go on: its registers are read before it is brought to rest.
-fn a_dead_heartbeat(dumps: &Dumps<'_>) -> Result<(), Failure> {
+/// A job faults: another incident, and another reason.
+fn a_fault(dumps: &Dumps<'_>, desk: &Desk<'_>) -> Result<(), Failure> {
+    desk.works()?;
+    dumps.bench.gpu()?.inject(Fault::JobFault, None)?;
+    let (jobs, _) = desk.file.submit(&desk.job, 1)?;
+    let result = desk.file.wait(desk.context, jobs[0])?;
+    expect(result != 0, || "the job that faulted has completed".to_owned())?;
+    let (name, dump) = dumps.only()?;
+    expect(dump.reason == Reason::Fault { ring: 0 }, || format!("the reason is {:?}", dump.reason))?;
+    let fault = value(&ring(&dump, 0)?.registers, "RING_FAULT").map(|fault| fault & 0xff);
+    expect(fault == Some(u32::from(fault::INJECTED)), || format!("ring 0 shows no fault: {dump:?}"))?;
+    let blamed = dump.guilty.as_ref().map(|guilty| (guilty.ring, guilty.number));
+    expect(blamed == Some((0, jobs[0])), || format!("job {} has faulted: {dump:?}", jobs[0]))?;
+    dumps.dismiss(&name)
+}
+
+/// The device answers, and does not go on, twice, and is recovered each time. The second dump waits
+/// for the first one, whatever becomes of the device that it is of.
+fn dead_heartbeats(dumps: &Dumps<'_>) -> Result<(), Failure> {
+    let driver = dumps.bench.driver();
     dumps.bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
-    dumps.bench.driver().wait_for_state("gone")?;
+    let first = a_dead_heartbeat(dumps)?;
+    driver.wait_for_state("ready")?;
+    dumps.bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
+    driver.removals(2)?;
+    driver.wait_for_state("ready")?;
+    dumps.are(&[&first])?;
+    dumps.dismiss(&first)?;
+    let second = a_dead_heartbeat(dumps)?;
+    expect(second != first, || format!("{first} has come back"))?;
+    dumps.dismiss(&second)
+}
+
+/// The registers were read before the device was brought to rest. Gives the dump's name.
+fn a_dead_heartbeat(dumps: &Dumps<'_>) -> Result<String, Failure> {
     let (name, dump) = dumps.only()?;
     expect(dump.reason == Reason::Hung, || format!("the reason is {:?}", dump.reason))?;
     expect(value(&dump.registers, "DEVICE_STATUS") == Some(device_status::READY), || format!("{dump:?}"))?;
     let status = value(&ring(&dump, 0)?.registers, "RING_STATUS");
     expect(status == Some(ring_status::ENABLED), || format!("ring 0 was stopped already: {dump:?}"))?;
     expect(dump.guilty.is_none() && dump.jobs.is_empty(), || format!("there was no job: {dump:?}"))?;
-    dumps.dismiss(&name)
+    Ok(name)
 }
 
 /// The device falls off the bus under a job: the dump has what the driver knows. Gives its name.
@@ -263,7 +298,7 @@ fn a_loss(dumps: &Dumps<'_>, desk: &Desk<'_>) -> Result<String, Failure> {
     gpu.inject(Fault::Slow { micros: SLOW }, None)?;
     let (jobs, _) = desk.file.submit(&desk.job, 1)?;
     gpu.inject(Fault::Gone, None)?;
-    dumps.bench.driver().wait_for_state("gone")?;
+    dumps.bench.driver().is_lost()?;
     let (name, dump) = dumps.only()?;
     expect(dump.reason == Reason::Lost, || format!("the reason is {:?}", dump.reason))?;
     let nothing_read = dump.registers.is_empty()

@@ -16,7 +16,8 @@ pub const FORMAT: &str = "lifeboat-dump";
 /// The version that is written, and the newest that can be read.
 pub const VERSION: u32 = 1;
 
-/// The longest location, and the longest name of a fence or a process, in characters. What is longer is cut off.
+/// The longest location, and the longest name of a fence or a process, in characters. What is
+/// longer is cut off.
 const LONGEST_NAME: usize = 64;
 
 /// The memory does not hold what each dump has.
@@ -36,11 +37,13 @@ impl LeftOut {
     pub(super) const MOST: Self = Self { registers: u64::MAX, descriptors: u64::MAX, jobs: u64::MAX };
 }
 
-/// Writes a dump as one line of JSON into the beginning of `memory`, and returns its length. What there is no room for is
-/// left out, and counted in the dump. Allocates nothing. Takes what it is given to be the same each time it asks.
+/// Writes a dump as one line of JSON into the beginning of `memory`, and returns its length. What
+/// there is no room for is left out, and counted in the dump. Allocates nothing. Takes what it is
+/// given to be the same each time it asks.
 ///
 /// # Errors
-/// [`NoRoom`] if the memory does not hold what each dump has: about 800 bytes, and 150 for each ring.
+/// [`NoRoom`] if the memory does not hold what each dump has: about 800 bytes, and 150 for each
+/// ring.
 pub fn write(state: &impl State, memory: &mut [u8]) -> Result<usize, NoRoom> {
     let plan = Plan::of(state, memory.len()).ok_or(NoRoom)?;
     let mut text = Text::new(memory);

@@ -1,4 +1,5 @@
-//! The dump of a device: the registers that it shows, and its file, for shells that cannot allocate.
+//! The dump of a device: the registers that it shows, and its file, for shells that cannot
+//! allocate.
 //!
 //! | file | what |
 //! |---|---|

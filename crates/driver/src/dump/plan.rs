@@ -1,7 +1,8 @@
 //! What of a state is written into so many bytes.
 //!
-//! The most important comes first: the device's registers, those of the rings, jobs, entries; of these those of the ring
-//! that the dump is about. Everything that is written is measured first, by writing it to nowhere.
+//! The most important comes first: the device's registers, those of the rings, jobs, entries; of
+//! these those of the ring that the dump is about. Everything that is written is measured first, by
+//! writing it to nowhere.
 
 use core::cmp::Ordering;
 
@@ -41,7 +42,8 @@ impl Plan {
             }
             rings += 1;
         }
-        // At most half of the room, so that there is some for what the rings hold; more if that needs less.
+        // At most half of the room, so that there is some for what the rings hold; more if that
+        // needs less.
         let wanted = entry_cost(state.layout()).saturating_mul(Portions::wanted(places(state)));
         let mut for_jobs = room.div_ceil(2).max(room.saturating_sub(wanted));
         let mut jobs = 0;

@@ -5,7 +5,8 @@ use super::{Layout, Ring};
 /// Entries behind the head that are shown, too: what the ring did last.
 const PASSED: u32 = 2;
 
-/// What an entry of a ring takes in a file at most, in bytes: its index has ten digits, and each byte two.
+/// What an entry of a ring takes in a file at most, in bytes: its index has ten digits, and each
+/// byte two.
 #[must_use]
 pub const fn entry_cost(layout: &Layout) -> usize {
     r#"{"index":,"bytes":""},"#.len() + 10 + 2 * layout.entry_bytes
@@ -78,13 +79,14 @@ impl Window {
     }
 }
 
-/// The indices of so many rings, in the order of importance: the one that a dump is about is the first.
+/// The indices of so many rings, in the order of importance: the one that a dump is about is the
+/// first.
 pub fn by_rank(first: usize, rings: usize) -> impl Iterator<Item = usize> + Clone {
     (first..rings).take(1).chain((0..rings).filter(move |index| *index != first))
 }
 
-/// Divides room for entries among rings. If there is too little, the first ring may have what there is, but for one entry
-/// for each of the others; these share what is left.
+/// Divides room for entries among rings. If there is too little, the first ring may have what there
+/// is, but for one entry for each of the others; these share what is left.
 #[derive(Debug, Clone)]
 pub struct Portions {
     room: usize,
@@ -142,7 +144,7 @@ mod tests {
         assert_eq!(indices(place.window(2)), [1, 2]);
         assert_eq!(place.window(2).left_out, 1);
         assert_eq!(indices(Place { size: 8, head: 6, between: 7 }.window(100)), [6, 7, 0, 1, 2, 3, 4]);
-        assert_eq!(indices(Place { size: 1, head: 0, between: 0 }.window(9)), []);
+        assert_eq!(indices(Place { size: 1, head: 0, between: 0 }.window(9)), [0; 0]);
         let largest = Place { size: u32::MAX, head: u32::MAX - 1, between: 3 };
         assert_eq!(indices(largest.window(9)), [u32::MAX - 3, u32::MAX - 2, u32::MAX - 1, 0, 1]);
     }

@@ -20,7 +20,8 @@ pub enum Reason {
     },
     /// The device answers, and its heartbeat stands still.
     Hung,
-    /// A ring could not be reset, or its reset was in vain: the device is about to be reset, or could not be.
+    /// A ring could not be reset, or its reset was in vain: the device is about to be reset, or
+    /// could not be.
     ResetFailed,
     /// The device does not answer as it should, or the bus to it reports errors.
     Nonsense,
@@ -33,8 +34,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason for a dump at the end of a binding. `None` if nothing has failed, or nothing is left to be explained:
-    /// the device was unbound, pulled out or replaced, or its link is down.
+    /// The reason for a dump at the end of a binding. `None` if nothing has failed, or nothing is
+    /// left to be explained: the device was unbound, pulled out or replaced, or its link is down.
     #[must_use]
     pub const fn at_the_end(loss: Loss) -> Option<Self> {
         match loss {

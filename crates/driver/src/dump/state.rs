@@ -13,7 +13,8 @@ pub trait State {
     /// The registers of the device and of a ring.
     fn layout(&self) -> &Layout;
 
-    /// What the device's registers read, in the order of the layout. `None` if there was nobody to be asked.
+    /// What the device's registers read, in the order of the layout. `None` if there was nobody to
+    /// be asked.
     fn registers(&self) -> Option<&[Option<u32>]>;
 
     /// The rings, by number.
@@ -109,7 +110,8 @@ pub struct Job<'a> {
     pub queue: u32,
     /// The context that it runs in, as the hardware numbers it.
     pub context: u8,
-    /// The sequence number that the ring will write for it. `None` if it has not been given to the ring.
+    /// The sequence number that the ring will write for it. `None` if it has not been given to the
+    /// ring.
     pub seqno: Option<u32>,
     /// Fences that it waits for.
     pub waits: u32,

@@ -3,7 +3,8 @@
 use core::fmt::{self, Display};
 use core::time::Duration;
 
-/// A moment by the wall clock, as the time since 1970-01-01 in UTC. Displayed as RFC 3339 has it, to the millisecond.
+/// A moment by the wall clock, as the time since 1970-01-01 in UTC. Displayed as RFC 3339 has it,
+/// to the millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Utc(pub Duration);
 
