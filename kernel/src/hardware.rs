@@ -76,6 +76,7 @@ impl Hardware for Device {
     fn began(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>) -> Began {
         let Ok(_section) = self.gate.enter() else { return Began::No };
         let began = self.rings.lock().began(&self.link, ring.0, job);
+        *self.blamed.lock() = if began == Began::No { None } else { job.opener() };
         if began == Began::No {
             dev_warn!(self.pci, "ring {} is not in the job that is overdue or faulted: nobody is to blame\n", ring.0);
         }

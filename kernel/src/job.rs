@@ -16,6 +16,7 @@ use lifeboat_driver::{
 };
 use lifeboat_jobqueue::{Fence, Hardware, Scheduler, Timeline, Unsignalled};
 
+use crate::opener::Opener;
 use crate::registration::Driven;
 use crate::usage::LastEnds;
 
@@ -36,6 +37,11 @@ pub(crate) trait Keep: Send + Sync {
     /// The context of the hardware that the job's addresses are those of.
     fn context(&self) -> ContextId;
 
+    /// The program that the job is of; none for one of the driver's own.
+    fn opener(&self) -> Option<Opener> {
+        None
+    }
+
     /// The job had a ring for so long.
     fn used(&self, ring: u8, nanoseconds: u64) {
         let _ = (ring, nanoseconds);
@@ -54,6 +60,11 @@ impl Job {
     /// The job as the driver takes it.
     pub(crate) fn work(&self) -> <Driven as Driver>::Work<'_> {
         Driven::work(self.context, &self.commands)
+    }
+
+    /// The program that the job is of; none for one of the driver's own.
+    pub(crate) fn opener(&self) -> Option<Opener> {
+        self.keeps.opener()
     }
 
     /// Keeps the place that the job was written to.

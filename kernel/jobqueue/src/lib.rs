@@ -39,7 +39,7 @@ mod wait;
 mod worker;
 
 pub use errno::from_core;
-pub use glue::{disable, disable_delayed, Fence, OwnedQueue, Timeline, Unsignalled};
+pub use glue::{call_off, disable, disable_delayed, Fence, OwnedQueue, Timeline, Unsignalled};
 pub use hardware::{Hardware, Ledger, NotRun};
 pub use options::{InOrder, Options};
 pub use scheduler::Scheduler;

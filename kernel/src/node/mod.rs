@@ -44,7 +44,7 @@ use crate::bringup::Working;
 use crate::client::Client;
 use crate::device::Device;
 use crate::errno::from_core;
-use crate::glue::{Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
+use crate::glue::{caller, Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
 use crate::holders::FileHold;
 use crate::memory::{Buffer, Object, Placement};
 use crate::registration::Driven;
@@ -113,7 +113,7 @@ impl Nodes for Node {
                 return Err(from_core(Errno::from(refusal)));
             }
             Ok(
-                try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(Driven::rings(&device.info)), device }),
+                try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(caller(), Driven::rings(&device.info)), device }),
             )
         })
     }

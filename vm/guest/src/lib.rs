@@ -12,4 +12,5 @@ pub mod operation;
 pub mod process;
 pub mod serve;
 pub mod session;
+pub mod uevents;
 pub mod wire;

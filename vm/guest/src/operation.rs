@@ -34,6 +34,8 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::Write { path, contents } => write(path, contents),
         Request::List { path } => list(path),
         Request::Await { path, until, limit_ms } => wait_until(path, until, Duration::from_millis(*limit_ms)),
+        Request::Listen => session.uevents.listen(),
+        Request::Hear { containing, limit_ms } => session.uevents.hear(containing, Duration::from_millis(*limit_ms)),
         Request::Mark { text } => mark(text),
         Request::CopyNode { node, path } => copy_node(node, path),
         Request::Each { requests } => Ok(each(session, requests)),

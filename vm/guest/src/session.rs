@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::node::Nodes;
 use crate::process::Processes;
+use crate::uevents::Uevents;
 use crate::wire::Request;
 
 /// What requests have left behind for later requests.
@@ -14,6 +15,8 @@ pub struct Session {
     pub nodes: Nodes,
     /// Processes that were spawned.
     pub processes: Processes,
+    /// The kernel's events, once somebody listens.
+    pub uevents: Uevents,
     kept: Mutex<BTreeMap<u32, Arc<[Request]>>>,
 }
 

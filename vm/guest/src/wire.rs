@@ -73,6 +73,15 @@ pub enum Request {
         /// When to give up, in milliseconds.
         limit_ms: u64,
     },
+    /// Begins to listen to the kernel's events of devices.
+    Listen,
+    /// The next event that contains a text, one line for each variable. Events before it are dropped.
+    Hear {
+        /// The text.
+        containing: String,
+        /// When to give up, in milliseconds.
+        limit_ms: u64,
+    },
     /// A line in the kernel's log, to tell the phases of a test apart.
     Mark {
         /// The line.
@@ -156,6 +165,8 @@ pub enum Condition {
     Absent,
     /// The file's contents, without surrounding white space, are these.
     Is(String),
+    /// They are one of these.
+    IsOneOf(Vec<String>),
     /// The file's contents contain this.
     Contains(String),
     /// The file has at least so many lines.

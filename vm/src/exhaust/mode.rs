@@ -51,7 +51,7 @@ impl Mode {
     pub(super) fn parameters(self, race: bool) -> String {
         let job_timeout_ms = if self == Self::Gone { 60_000 } else { 2_000 };
         let race = u8::from(race);
-        format!("health_ms=0 guilty_limit=4294967295 job_timeout_ms={job_timeout_ms} race={race}")
+        format!("health_ms=0 recoveries=0 guilty_limit=4294967295 job_timeout_ms={job_timeout_ms} race={race}")
     }
 
     /// The name on the command line.

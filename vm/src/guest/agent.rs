@@ -198,6 +198,25 @@ impl Agent {
         self.call(request, limit)?.number()
     }
 
+    /// Begins to listen to the kernel's events of devices.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn listen(&self) -> Result<(), AgentError> {
+        self.call(Request::Listen, pace::COMMAND).map(drop)
+    }
+
+    /// The next event that contains a text, one line for each of its variables.
+    ///
+    /// # Errors
+    /// None comes within the limit.
+    pub fn hear(&self, text: &str) -> Result<String, AgentError> {
+        let limit_ms = u64::try_from(self.limit(pace::DRIVER).as_millis()).unwrap_or(u64::MAX);
+        let pending = self.start(Request::Hear { containing: text.to_owned(), limit_ms }, pace::COMMAND)?;
+        // As in `wait_until`.
+        Pending { limit: pending.limit + self.limit(pace::DRIVER), ..pending }.wait()?.text()
+    }
+
     /// A line in the guest's log.
     ///
     /// # Errors
@@ -264,6 +283,8 @@ fn describe(request: &Request) -> String {
         Request::Write { path, contents } => format!("write {contents:?} to {path}"),
         Request::List { path } => format!("list {path}"),
         Request::Await { path, until, .. } => format!("see {until:?} of {path}"),
+        Request::Listen => "listen to the kernel's events".to_owned(),
+        Request::Hear { containing, .. } => format!("hear an event with {containing:?}"),
         Request::Mark { .. } => "write into its log".to_owned(),
         Request::Node { request } => {
             let mut text = format!("{request:?}");

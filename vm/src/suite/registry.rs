@@ -14,6 +14,8 @@ pub fn all() -> Vec<Test> {
         tests::sick::TESTS,
         tests::hangs::TESTS,
         tests::races::TESTS,
+        tests::recovery::TESTS,
+        tests::wedge::TESTS,
         tests::lint::TESTS,
         tests::types::TESTS,
         tests::drm::nodes::TESTS,

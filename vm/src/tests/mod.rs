@@ -8,9 +8,11 @@ pub mod lint;
 pub mod loss;
 pub mod orderly;
 pub mod races;
+pub mod recovery;
 pub mod runner;
 pub mod sick;
 pub mod types;
+pub mod wedge;
 
 use crate::guest::qemu::Hotplug;
 use crate::suite::bench::{Card, PLAIN, Plan};

@@ -18,5 +18,4 @@ pub(crate) use callback::{Callback, Notify};
 pub(crate) use fence::Origin;
 pub use fence::{Fence, Timeline, Unsignalled};
 pub(crate) use signalling::Signalling;
-pub(crate) use work::call_off;
-pub use work::{disable, disable_delayed, OwnedQueue};
+pub use work::{call_off, disable, disable_delayed, OwnedQueue};
