@@ -9,7 +9,7 @@ use super::call::{self, CALLS, Call};
 use super::mode::Mode;
 use super::rig::{Broken, Rig};
 use super::verdict::{Expect, Trouble, When, wrong};
-use super::world::{CONTEXT, FILE, Planned};
+use super::world::{CONTEXT, FILE, Planned, node, wait};
 use crate::card::hotplug::SLOT;
 use crate::driver::SYSFS;
 
@@ -171,7 +171,7 @@ fn unbind(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken>
     rig.be_bound()?;
     let world = rig.world().clone();
     rig.hold_up_jobs()?;
-    let job = super::world::node("submit", Expect::Success, world.submit(FILE, CONTEXT, &[]));
+    let job = node("submit", Expect::Success, world.submit(FILE, CONTEXT, &[]));
     if !prepare(rig, point, vec![job], ran)? {
         return Ok(());
     }
@@ -179,7 +179,7 @@ fn unbind(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken>
     take(rig, point, Steps::of(When::Meanwhile, vec![unbinding()]), ran)?;
     rig.was_unbound(true);
     finish(rig, point, before, ran)?;
-    let job = super::world::node("a job", Expect::Job, world.wait(FILE, 1, world.wait_limit));
+    let job = node("a job", Expect::Job, wait(FILE, 1, world.wait_limit));
     afterwards(rig, point, vec![job], ran)?;
     // What held up its job goes with the card.
     rig.replace()
