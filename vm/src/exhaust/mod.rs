@@ -69,6 +69,16 @@ pub enum Error {
         /// Those that there are.
         calls: Vec<&'static str>,
     },
+    /// It has fewer accesses.
+    #[error("{call} has no access {at}: undisturbed, it has {accesses}")]
+    NoSuchAccess {
+        /// Which call.
+        call: String,
+        /// Which access.
+        at: u64,
+        /// How many there are.
+        accesses: u64,
+    },
     /// The guest, or not even an undisturbed run is as it must be.
     #[error(transparent)]
     Guest(#[from] Failure),
@@ -78,7 +88,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Guest(failure) => failure,
-            Error::NoSuchCall { .. } => Self::Unexpected(error.to_string()),
+            Error::NoSuchCall { .. } | Error::NoSuchAccess { .. } => Self::Unexpected(error.to_string()),
         }
     }
 }
@@ -121,6 +131,10 @@ pub fn search_in(
     let mut points = plan::points(&lines, search.choice);
     if let Some(at) = search.at {
         points.retain(|point| point.at == Some(at));
+        if let (Some(line), true) = (lines.first(), points.is_empty()) {
+            let call = line.deed.name().to_owned();
+            return Err(Error::NoSuchAccess { call, at, accesses: line.accesses });
+        }
     }
     progress.begin(points.len());
     let seed = match search.choice {
