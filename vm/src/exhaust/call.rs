@@ -262,6 +262,19 @@ fn waits(jobs: u64, expect: Expect, limit_ms: u64) -> Vec<Planned> {
     (1..=jobs).zip(["submit", "submit-after"]).map(wait).collect()
 }
 
+/// Calls that need the device, and those that use what needed it.
+pub(super) fn of_class_device(world: &World) -> Vec<Planned> {
+    vec![
+        map(world, SOURCE),
+        context_create(),
+        node("buffer-create", DEVICE, create(FILE, 0)),
+        node("buffer-create-vram", DEVICE, create(FILE, BUFFER_VRAM)),
+        submit(world),
+        node("touch a map", ALWAYS, poke(TARGET_MAP)),
+        node("touch a map of video memory", ALWAYS, poke(VRAM_MAP)),
+    ]
+}
+
 /// Every kind of call on the world's file, once more, after the loss.
 pub(super) fn after_loss(world: &World) -> Vec<Planned> {
     vec![

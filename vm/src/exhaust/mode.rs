@@ -37,6 +37,11 @@ impl Mode {
         self != Self::Hang
     }
 
+    /// Whether jobs have a limit by which the driver notices.
+    pub(super) fn is_noticed(self) -> bool {
+        self.costs_the_device() && self.job_limit() > 0
+    }
+
     /// Limit of each job in milliseconds, 0 for the driver's. A job that may hang has a short one. Where the device just goes,
     /// no limit ends a job before its loss does.
     pub(super) fn job_limit(self) -> u32 {
