@@ -127,7 +127,7 @@ pub struct ExhaustArgs {
 const EXHAUST_HELP: &str = "\
 Each failure is printed with the arguments that repeat it.
 
-Exit codes: 0 every point was as it must be; 1 one was not, or the search was interrupted; 2 there is no such call.";
+Exit codes: 0 every point was as it must be; 1 one was not, or the search was interrupted; 2 there is no such call, or it has no such access.";
 
 /// The module's switch that lets calls run past the check that the device is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -48,7 +48,10 @@ impl Complaint {
         match self {
             // sysexits' EX_UNAVAILABLE; CI tells a skipped stage by it.
             Self::Setup(error) if error.is_unavailable() => ExitCode::from(69),
-            Self::NotSelected(_) | Self::Search(exhaust::Error::NoSuchCall { .. }) => ExitCode::from(2),
+            Self::NotSelected(_)
+            | Self::Search(exhaust::Error::NoSuchCall { .. } | exhaust::Error::NoSuchAccess { .. }) => {
+                ExitCode::from(2)
+            }
             _ => ExitCode::FAILURE,
         }
     }

@@ -72,11 +72,10 @@ fn each(session: &Session, requests: &[Request]) -> Outcome {
 /// What a step came to, without what the runner knows or does not ask.
 fn in_short(outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Number(_) | Outcome::Each(_) => outcome,
         Outcome::Failed(Failure { errno: Some(errno), .. }) => {
             Outcome::Failed(Failure { errno: Some(errno), message: String::new() })
         }
-        Outcome::Failed(_) => outcome,
+        Outcome::Number(_) | Outcome::Each(_) | Outcome::Failed(_) => outcome,
         _ => Outcome::Done,
     }
 }
@@ -215,7 +214,7 @@ mod tests {
         let write = |path: &str| Request::Write { path: path.to_owned(), contents: "ready".into() };
         let requests = vec![write("/no/such/file"), write(&path), Request::Read { path: path.clone() }];
         let session = Session::default();
-        let outcomes = |request| match carry_out(&session, request) {
+        let outcomes = |request: &Request| match carry_out(&session, request) {
             Outcome::Each(steps) => steps.into_iter().map(|step| step.outcome).collect::<Vec<_>>(),
             other => panic!("another answer: {other:?}"),
         };

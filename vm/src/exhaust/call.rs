@@ -12,7 +12,7 @@ use super::verdict::Expect;
 use super::world::{
     BYTES, CARD_FILE, CONTEXT, EXPORTED, FILE, NEW_DESCRIPTOR, NEW_MAP, OTHER_FILE, PEER_FILE, Planned, SOURCE, SPARE,
     SPARE_CONTEXT, SYNCOBJ, TARGET, TARGET_MAP, USER_MEMORY, VRAM, VRAM_MAP, World, call, create, map_memory, node,
-    poke,
+    poke, wait,
 };
 use crate::program::commands::syncobj;
 
@@ -113,7 +113,7 @@ pub(super) const CALLS: &[Call] = &[
         slow: true,
         jobs: 1,
         ..plain("wait", Class::Always, |world| {
-            vec![submit(world), node("wait", Expect::JobSoFar, world.wait(FILE, 1, PATIENCE)).after("submit")]
+            vec![submit(world), node("wait", Expect::JobSoFar, wait(FILE, 1, PATIENCE)).after("submit")]
         })
     },
     plain("open", core_call::OPEN.class, |world| {
@@ -232,7 +232,7 @@ impl Call {
     /// The call, and then a wait for each of its jobs that may be in vain: if the device is lost, perhaps nobody knows.
     pub(super) fn act(&self, world: &World) -> Vec<Planned> {
         let mut steps = (self.act)(world);
-        steps.extend(self.waits(world, Expect::JobSoFar, PATIENCE));
+        steps.extend(waits(self.jobs, Expect::JobSoFar, PATIENCE));
         if self.fence {
             let request = NodeRequest::PollDescriptor { descriptor: NEW_DESCRIPTOR, limit_ms: PATIENCE };
             steps.push(node("a fence", ALWAYS, request).after("export a fence"));
@@ -242,7 +242,7 @@ impl Call {
 
     /// Every job of the call has ended.
     pub(super) fn ended(&self, world: &World) -> Vec<Planned> {
-        let mut steps = self.waits(world, Expect::Job, world.wait_limit);
+        let mut steps = waits(self.jobs, Expect::Job, world.wait_limit);
         if self.fence {
             let descriptor = NEW_DESCRIPTOR;
             let poll = NodeRequest::PollDescriptor { descriptor, limit_ms: world.wait_limit };
@@ -254,13 +254,25 @@ impl Call {
         }
         steps
     }
+}
 
-    fn waits(&self, world: &World, expect: Expect, limit_ms: u64) -> Vec<Planned> {
-        let submit = ["submit", "submit-after"];
-        let wait =
-            |(job, submit): (u64, &'static str)| node("a job", expect, world.wait(FILE, job, limit_ms)).after(submit);
-        (1..=self.jobs).zip(submit).map(wait).collect()
-    }
+/// Waits for the first jobs of the first context.
+fn waits(jobs: u64, expect: Expect, limit_ms: u64) -> Vec<Planned> {
+    let wait = |(job, submit)| node("a job", expect, wait(FILE, job, limit_ms)).after(submit);
+    (1..=jobs).zip(["submit", "submit-after"]).map(wait).collect()
+}
+
+/// Calls that need the device, and those that use what needed it.
+pub(super) fn of_class_device(world: &World) -> Vec<Planned> {
+    vec![
+        map(world, SOURCE),
+        context_create(),
+        node("buffer-create", DEVICE, create(FILE, 0)),
+        node("buffer-create-vram", DEVICE, create(FILE, BUFFER_VRAM)),
+        submit(world),
+        node("touch a map", ALWAYS, poke(TARGET_MAP)),
+        node("touch a map of video memory", ALWAYS, poke(VRAM_MAP)),
+    ]
 }
 
 /// Every kind of call on the world's file, once more, after the loss.

@@ -69,6 +69,16 @@ pub enum Error {
         /// Those that there are.
         calls: Vec<&'static str>,
     },
+    /// It has fewer accesses.
+    #[error("{call} has no access {at}: undisturbed, it has {accesses}")]
+    NoSuchAccess {
+        /// Which call.
+        call: String,
+        /// Which access.
+        at: u64,
+        /// How many there are.
+        accesses: u64,
+    },
     /// The guest, or not even an undisturbed run is as it must be.
     #[error(transparent)]
     Guest(#[from] Failure),
@@ -78,7 +88,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Guest(failure) => failure,
-            Error::NoSuchCall { .. } => Self::Unexpected(error.to_string()),
+            Error::NoSuchCall { .. } | Error::NoSuchAccess { .. } => Self::Unexpected(error.to_string()),
         }
     }
 }
@@ -121,6 +131,10 @@ pub fn search_in(
     let mut points = plan::points(&lines, search.choice);
     if let Some(at) = search.at {
         points.retain(|point| point.at == Some(at));
+        if let (Some(line), true) = (lines.first(), points.is_empty()) {
+            let call = line.deed.name().to_owned();
+            return Err(Error::NoSuchAccess { call, at, accesses: line.accesses });
+        }
     }
     progress.begin(points.len());
     let seed = match search.choice {
@@ -185,7 +199,11 @@ fn lines(rig: &mut Rig<'_>, search: &Search, progress: &Progress) -> Result<Vec<
 
 /// How far a search is, for people.
 #[derive(Debug)]
-pub struct Progress(ProgressBar, bool);
+pub struct Progress {
+    bar: ProgressBar,
+    /// There is no bar, but a line now and then.
+    in_lines: bool,
+}
 
 /// Points between two lines, where there is no bar.
 const LINE_EVERY: u64 = 50;
@@ -194,43 +212,44 @@ impl Progress {
     /// A bar on a terminal, else a line now and then.
     pub fn shown() -> Self {
         if !stderr().is_terminal() {
-            return Self(ProgressBar::hidden(), true);
+            return Self { bar: ProgressBar::hidden(), in_lines: true };
         }
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} [{elapsed}] {wide_msg}");
-        Self(ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())), false)
+        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self { bar, in_lines: false }
     }
 
     /// Only failures.
     pub fn quiet() -> Self {
-        Self(ProgressBar::hidden(), false)
+        Self { bar: ProgressBar::hidden(), in_lines: false }
     }
 
     fn counting(&self) {
-        self.0.set_message("counting accesses");
+        self.bar.set_message("counting accesses");
     }
 
     fn begin(&self, points: usize) {
-        self.0.set_length(points as u64);
+        self.bar.set_length(points as u64);
     }
 
     fn point(&self, point: &Point) {
-        self.0.set_message(point.to_string());
-        if self.1 && self.0.position() % LINE_EVERY == 0 {
-            eprintln!("{} of {} points; {point} ...", self.0.position(), self.0.length().unwrap_or(0));
+        self.bar.set_message(point.to_string());
+        if self.in_lines && self.bar.position().is_multiple_of(LINE_EVERY) {
+            eprintln!("{} of {} points; {point} ...", self.bar.position(), self.bar.length().unwrap_or(0));
         }
     }
 
     fn ended(&self, point: &Point, ran: &Ran) {
-        self.0.inc(1);
+        self.bar.inc(1);
         if !ran.wrongs.is_empty() {
             let failed = report::FailedPoint { repeat: point.to_string(), wrongs: ran.wrongs.clone() };
-            self.0.suspend(|| eprintln!("{failed}"));
+            self.bar.suspend(|| eprintln!("{failed}"));
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }

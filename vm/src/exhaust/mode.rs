@@ -37,6 +37,11 @@ impl Mode {
         self != Self::Hang
     }
 
+    /// Whether jobs have a limit by which the driver notices.
+    pub(super) fn is_noticed(self) -> bool {
+        self.costs_the_device() && self.job_limit() > 0
+    }
+
     /// Limit of each job in milliseconds, 0 for the driver's. A job that may hang has a short one. Where the device just goes,
     /// no limit ends a job before its loss does.
     pub(super) fn job_limit(self) -> u32 {
@@ -51,7 +56,7 @@ impl Mode {
     pub(super) fn parameters(self, race: bool) -> String {
         let job_timeout_ms = if self == Self::Gone { 60_000 } else { 2_000 };
         let race = u8::from(race);
-        format!("health_ms=0 guilty_limit=4294967295 job_timeout_ms={job_timeout_ms} race={race}")
+        format!("health_ms=0 recoveries=0 guilty_limit=4294967295 job_timeout_ms={job_timeout_ms} race={race}")
     }
 
     /// The name on the command line.

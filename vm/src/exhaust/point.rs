@@ -3,13 +3,15 @@
 use std::fmt;
 
 use lifeboat_core::class::Class;
-use lifeboat_guest::wire::{Request, Step};
+use lifeboat_core::errno::Errno;
+use lifeboat_core::fence::FenceError;
+use lifeboat_guest::wire::{Outcome, Request, Step};
 
 use super::call::{self, CALLS, Call};
 use super::mode::Mode;
 use super::rig::{Broken, Rig};
 use super::verdict::{Expect, Trouble, When, wrong};
-use super::world::{CONTEXT, FILE, Planned};
+use super::world::{CONTEXT, FILE, Planned, node, wait};
 use crate::card::hotplug::SLOT;
 use crate::driver::SYSFS;
 
@@ -136,10 +138,15 @@ fn of_call(rig: &mut Rig<'_>, call: &Call, point: &Point, ran: &mut Ran) -> Resu
     let meanwhile = if point.at.is_some() { When::Meanwhile } else { When::Undisturbed };
     let mut steps = Steps::default();
     steps.add(meanwhile, call.act(&world));
+    let is_noticed = lost && point.race && point.mode.is_noticed();
+    if is_noticed {
+        take(rig, point, steps, ran)?;
+        notice(rig, point, call, ran)?;
+        steps = Steps::default();
+    }
     if lost {
         steps.add(meanwhile, vec![unbinding()]);
-    }
-    if !lost {
+    } else {
         steps.add(meanwhile, call.ended(&world));
     }
     take(rig, point, steps, ran)?;
@@ -150,6 +157,28 @@ fn of_call(rig: &mut Rig<'_>, call: &Call, point: &Point, ran: &mut Ran) -> Resu
         return afterwards(rig, point, call.ended(&world), ran);
     }
     take(rig, point, Steps::of(meanwhile, call::close()), ran).map(drop)
+}
+
+/// Has the driver notice by itself what has happened to the device: by a job that does not end. If it gives the device up, which
+/// stays bound to it, the cut alone keeps calls away that run past the entry check.
+fn notice(rig: &mut Rig<'_>, point: &Point, call: &Call, ran: &mut Ran) -> Result<(), Broken> {
+    /// The job that tells the driver.
+    const SUBMIT: &str = "submit one more";
+    let world = rig.world().clone();
+    let submitted = ran.taken.iter().filter(|(what, well)| *well && what.starts_with("submit")).count();
+    let job = 1 + if call.jobs > 0 { submitted as u64 } else { 0 };
+    let submit = node(SUBMIT, Expect::Work, world.submit(FILE, CONTEXT, &[]));
+    let wait = node("its end", Expect::Job, wait(FILE, job, world.wait_limit)).after(SUBMIT);
+    let answers = take(rig, point, Steps::of(When::Meanwhile, vec![submit, wait]), ran)?;
+    let lost = Outcome::Number(-i64::from(Errno::from(FenceError::Lost).code()));
+    let is_given_up = answers.last().is_some_and(|answer| answer.outcome == lost);
+    let before = rig.settle()?;
+    take(rig, point, Steps::of(When::Meanwhile, call::of_class_device(&world)), ran)?;
+    let late = rig.settle()?.saturating_sub(before);
+    if is_given_up && late > 0 {
+        ran.wrongs.push(format!("the device was accessed {late} times after the driver had given it up"));
+    }
+    Ok(())
 }
 
 /// The driver has let go of the device. Its jobs have ended, each call is answered, and nobody reaches for the device any more.
@@ -171,7 +200,7 @@ fn unbind(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken>
     rig.be_bound()?;
     let world = rig.world().clone();
     rig.hold_up_jobs()?;
-    let job = super::world::node("submit", Expect::Success, world.submit(FILE, CONTEXT, &[]));
+    let job = node("submit", Expect::Success, world.submit(FILE, CONTEXT, &[]));
     if !prepare(rig, point, vec![job], ran)? {
         return Ok(());
     }
@@ -179,7 +208,7 @@ fn unbind(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broken>
     take(rig, point, Steps::of(When::Meanwhile, vec![unbinding()]), ran)?;
     rig.was_unbound(true);
     finish(rig, point, before, ran)?;
-    let job = super::world::node("a job", Expect::Job, world.wait(FILE, 1, world.wait_limit));
+    let job = node("a job", Expect::Job, wait(FILE, 1, world.wait_limit));
     afterwards(rig, point, vec![job], ran)?;
     // What held up its job goes with the card.
     rig.replace()
@@ -290,7 +319,7 @@ fn take(rig: &mut Rig<'_>, point: &Point, Steps { steps, groups }: Steps, ran: &
 }
 
 fn is_failure(step: &Step) -> bool {
-    matches!(step.outcome, lifeboat_guest::wire::Outcome::Failed(_))
+    matches!(step.outcome, Outcome::Failed(_))
 }
 
 fn describe(when: When) -> &'static str {

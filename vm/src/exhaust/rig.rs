@@ -175,13 +175,16 @@ impl<'a> Rig<'a> {
         }
         let mut last = Ok(());
         for _ in 0..BINDS {
-            last = self.bench.driver().bind().map(drop);
-            if last.is_ok() {
+            last = self.bench.driver().bind().map_err(Broken::from).and_then(|_| {
                 self.is_bound = true;
-                return self.meet();
+                self.meet()
+            });
+            if last.is_ok() {
+                break;
             }
+            self.be_unbound()?;
         }
-        Ok(last?)
+        last
     }
 
     /// Unbinds the device, unless it is unbound.

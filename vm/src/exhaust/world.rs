@@ -137,7 +137,7 @@ impl World {
             steps.extend([
                 must("clear", NodeRequest::Fill { mapping: WORK_MAP, word: !PATTERN }),
                 must("submit", self.submit(WORK_FILE, CONTEXT, &[])),
-                node("a job", expect, self.wait(WORK_FILE, job, self.wait_limit)),
+                node("a job", expect, wait(WORK_FILE, job, self.wait_limit)),
             ]);
         }
         steps.extend([
@@ -170,10 +170,10 @@ impl World {
     pub(super) fn submit_after(&self, wait: Sync) -> NodeRequest {
         NodeRequest::Submit { file: FILE, job: Job { ring: 1, waits: vec![wait], ..self.job(CONTEXT) }, times: 1 }
     }
+}
 
-    pub(super) fn wait(&self, file: u32, job: u64, limit_ms: u64) -> NodeRequest {
-        NodeRequest::WaitForJob { file, context: CONTEXT, job, limit_ms }
-    }
+pub(super) fn wait(file: u32, job: u64, limit_ms: u64) -> NodeRequest {
+    NodeRequest::WaitForJob { file, context: CONTEXT, job, limit_ms }
 }
 
 pub(super) fn create(file: u32, flags: u32) -> NodeRequest {
