@@ -8,6 +8,8 @@ use crate::fuzz::calls;
 
 /// Findings that are kept; more say nothing new.
 const MOST: usize = 20;
+/// Characters of a finding: all of them have room in what the test runner reads.
+const LENGTH: usize = 2000;
 
 /// What a run is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +69,9 @@ impl Report {
     }
 
     /// Notes a finding.
-    pub fn find(&mut self, finding: String) {
+    pub fn find(&mut self, mut finding: String) {
         if self.findings.len() < MOST {
+            finding.truncate(finding.floor_char_boundary(LENGTH));
             self.findings.push(finding);
         }
     }
