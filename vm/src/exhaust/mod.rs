@@ -163,7 +163,11 @@ pub fn search_in(
         }
     }
     if broken.is_none() && !interrupted() {
-        rig.unload().map_err(|broken| broken.0)?;
+        if let Err(broken) = rig.unload() {
+            let Some((_, last)) = ran.last_mut() else { return Err(broken.0.into()) };
+            // Whichever point it was: something of the driver's is left.
+            last.wrongs.push(format!("after it the driver cannot be unloaded: {broken}"));
+        }
     }
     let mut report = Report::new(bench.flavour(), seed, &lines, &ran, began.elapsed());
     report.interrupted = interrupted();

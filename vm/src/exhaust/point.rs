@@ -264,7 +264,8 @@ fn works_on(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broke
             return Ok(());
         }
     }
-    ran.wrongs.extend(wrongs.into_iter().map(|wrong| format!("the device does not work on: {wrong}")));
+    // The first says how it fails, the others follow from that.
+    ran.wrongs.extend(wrongs.into_iter().take(3).map(|wrong| format!("the device does not work on: {wrong}")));
     Ok(())
 }
 
