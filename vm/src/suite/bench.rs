@@ -40,6 +40,8 @@ pub struct Plan {
     pub drivers: &'static [&'static str],
     /// Programs that the guest has.
     pub tools: &'static [Tool],
+    /// Whether a dead device must be removed in time. Of very many removals, on emulated processors, one is late by chance.
+    pub timed: bool,
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],
     /// The same, of the debug kernel alone: what its checkers must report. The kernel says then that it is tainted.
@@ -75,6 +77,7 @@ pub const PLAIN: Plan = Plan {
     iommu: false,
     drivers: &[],
     tools: &[],
+    timed: true,
     provokes: &[],
     reports: &[],
 };
