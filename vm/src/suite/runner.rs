@@ -18,7 +18,7 @@ use crate::guest::machine::MachineError;
 use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
 use crate::setup::Environment;
-use crate::suite::bench::{Bench, Plan};
+use crate::suite::bench::{Bench, Plan, Removals};
 use crate::suite::checkers;
 use crate::suite::failure::{Failure, expect};
 use crate::suite::judge;
@@ -137,7 +137,7 @@ fn carry_out(
     }
     let removals = Removal::all_in(&log);
     remove_us.extend(removals.iter().map(|removal| u64::try_from(removal.took.as_micros()).unwrap_or(u64::MAX)));
-    for removal in removals.iter().filter(|_| test.plan.timed) {
+    for removal in removals.iter().filter(|_| test.plan.removals == Removals::Timed) {
         result = result.and_then(|()| removal.in_time(environment.flavour));
     }
     let expected = test.plan.expected(environment.flavour);
