@@ -94,8 +94,8 @@ pub(super) const CALLS: &[Call] = &[
         ..plain("buffer-wait", Class::Always, |world| vec![submit(world), buffer_wait(world).after("submit")])
     },
     plain("buffer-advise", Class::Always, |_| vec![advise(DONT_NEED), advise(WILL_NEED)]),
-    plain("map", Class::Device, |world| vec![map(world, SPARE)]),
-    plain("map-vram", Class::Device, |world| vec![map(world, VRAM)]),
+    plain("map", Class::Device, |world| vec![map(world, SPARE, 3)]),
+    plain("map-vram", Class::Device, |world| vec![map(world, VRAM, 3)]),
     Call {
         prepare: |world| vec![call("map", Expect::Success, NodeCall::Map(world.map(CONTEXT, SPARE, 2)))],
         ..plain("unmap", Class::Always, |world| vec![unmap(world, 2)])
@@ -265,7 +265,7 @@ fn waits(jobs: u64, expect: Expect, limit_ms: u64) -> Vec<Planned> {
 /// Calls that need the device, and those that use what needed it.
 pub(super) fn of_class_device(world: &World) -> Vec<Planned> {
     vec![
-        map(world, SOURCE),
+        map(world, SOURCE, 4),
         context_create(),
         node("buffer-create", DEVICE, create(FILE, 0)),
         node("buffer-create-vram", DEVICE, create(FILE, BUFFER_VRAM)),
@@ -282,7 +282,7 @@ pub(super) fn after_loss(world: &World) -> Vec<Planned> {
         buffer_mmap(),
         buffer_wait(world),
         call("info", ALWAYS, NodeCall::Info(Info::default())),
-        map(world, SOURCE),
+        map(world, SOURCE, 5),
         context_create(),
         node("buffer-create", DEVICE, create(FILE, 0)),
         node("buffer-create-vram", DEVICE, create(FILE, BUFFER_VRAM)),
@@ -340,8 +340,9 @@ fn advise(advice: u32) -> Planned {
     call("buffer-advise", ALWAYS, NodeCall::BufferAdvise(request))
 }
 
-fn map(world: &World, handle: u32) -> Planned {
-    call("map", DEVICE, NodeCall::Map(world.map(CONTEXT, handle, 3)))
+/// Each at a place of its own, whatever was mapped before.
+fn map(world: &World, handle: u32, place: u64) -> Planned {
+    call("map", DEVICE, NodeCall::Map(world.map(CONTEXT, handle, place)))
 }
 
 fn unmap(world: &World, place: u64) -> Planned {

@@ -29,7 +29,7 @@ use crate::guest::machine::MachineError;
 use crate::host::process::Processes;
 use crate::pace;
 use crate::setup::Environment;
-use crate::suite::bench::{Bench, Card, PLAIN, Plan};
+use crate::suite::bench::{Bench, Card, PLAIN, Plan, Removals};
 use crate::suite::failure::Failure;
 use crate::suite::{judge, runner};
 
@@ -41,7 +41,7 @@ use report::Report;
 use rig::{PEER, Rig};
 
 /// A guest for a search.
-pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, drivers: &[PEER], ..PLAIN };
+pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, drivers: &[PEER], removals: Removals::Untimed, ..PLAIN };
 
 /// What is searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,8 +162,13 @@ pub fn search_in(
             }
         }
     }
-    if broken.is_none() && !interrupted() {
-        rig.unload().map_err(|broken| broken.0)?;
+    if broken.is_none()
+        && !interrupted()
+        && let Err(broken) = rig.unload()
+    {
+        let Some((_, last)) = ran.last_mut() else { return Err(broken.0.into()) };
+        // Whichever point it was: something of the driver's is left.
+        last.wrongs.push(format!("after it the driver cannot be unloaded: {broken}"));
     }
     let mut report = Report::new(bench.flavour(), seed, &lines, &ran, began.elapsed());
     report.interrupted = interrupted();

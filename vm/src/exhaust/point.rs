@@ -171,7 +171,7 @@ fn notice(rig: &mut Rig<'_>, point: &Point, call: &Call, ran: &mut Ran) -> Resul
     let wait = node("its end", Expect::Job, wait(FILE, job, world.wait_limit)).after(SUBMIT);
     let answers = take(rig, point, Steps::of(When::Meanwhile, vec![submit, wait]), ran)?;
     let lost = Outcome::Number(-i64::from(Errno::from(FenceError::Lost).code()));
-    let is_given_up = answers.last().is_some_and(|answer| answer.outcome == lost);
+    let is_given_up = answers.last().is_some_and(|answer| answer.outcome == lost) && rig.is_given_up()?;
     let before = rig.settle()?;
     take(rig, point, Steps::of(When::Meanwhile, call::of_class_device(&world)), ran)?;
     let late = rig.settle()?.saturating_sub(before);
@@ -264,7 +264,8 @@ fn works_on(rig: &mut Rig<'_>, point: &Point, ran: &mut Ran) -> Result<(), Broke
             return Ok(());
         }
     }
-    ran.wrongs.extend(wrongs.into_iter().map(|wrong| format!("the device does not work on: {wrong}")));
+    // The first says how it fails, the others follow from that.
+    ran.wrongs.extend(wrongs.into_iter().take(3).map(|wrong| format!("the device does not work on: {wrong}")));
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use lifeboat_uapi::Info;
 use super::mode::Mode;
 use super::point::{Point, write};
 use super::world::World;
+use crate::card::hotplug::SLOT;
 use crate::driver::DEBUGFS;
 use crate::guest::agent::AgentError;
 use crate::pace;
@@ -33,6 +34,10 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// So many looks in a row without an access say that it is not.
 const QUIET_LOOKS: u32 = 3;
+/// States of a slot in which nothing is done with the device.
+const AT_REST: [&str; 2] = ["wedged", "idle"];
+/// How long to wait for one of them.
+const REST: Duration = Duration::from_secs(2);
 /// How often binding a sound device is tried: on a busy host a job of the self-test may seem to hang.
 const BINDS: usize = 5;
 
@@ -218,6 +223,19 @@ impl<'a> Rig<'a> {
             file.close()?;
         }
         Ok(())
+    }
+
+    /// Waits until the driver, which has lost the device, is through with it. `false` if it is not: it may look at it again.
+    pub(super) fn is_given_up(&self) -> Result<bool, Broken> {
+        let began = Instant::now();
+        while began.elapsed() < REST {
+            let state = self.bench.machine.agent.read(&format!("{DEBUGFS}/{SLOT}/slot"))?;
+            if AT_REST.contains(&state.trim()) {
+                return Ok(true);
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        Ok(false)
     }
 
     /// Puts a sound card in the place of the one that was lost. The driver must not have it.

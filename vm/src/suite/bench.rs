@@ -61,7 +61,7 @@ impl Plan {
 pub enum Removals {
     /// Their limit.
     Timed,
-    /// Whatever they take: programs compete with them for the guest's processors.
+    /// Whatever they take: programs or other guests compete with them for the processors, and there are many.
     Untimed,
 }
 

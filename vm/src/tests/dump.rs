@@ -18,7 +18,7 @@ use crate::program::commands::fill;
 use crate::suite::bench::Bench;
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
-use crate::tests::ACPI_GPU;
+use crate::tests::UNTIMED_GPU;
 use crate::tests::drm::desk::{BYTES, Desk, PATTERN};
 
 /// The tests.
@@ -26,7 +26,7 @@ pub const TESTS: &[Test] = &[Test {
     name: "a_failure_leaves_a_dump",
     shows: "hangs, a ladder of resets, a fault, a dead heartbeat and a loss leave one dump each, of the time before; an unbind leaves none",
     proves: &["WEDGE-4"],
-    plan: ACPI_GPU,
+    plan: UNTIMED_GPU,
     alone: false,
     body: a_failure_leaves_a_dump,
 }];

@@ -10,7 +10,7 @@ use crate::program::{Program, refused};
 use crate::suite::bench::Bench;
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
-use crate::tests::ACPI_GPU;
+use crate::tests::UNTIMED_GPU;
 use crate::tests::drm::desk::{Desk, PATTERN};
 
 /// The tests.
@@ -19,7 +19,7 @@ pub const TESTS: &[Test] = &[
         name: "recovers_by_itself",
         shows: "a GPU hangs, answers nonsense, cannot be reset, or is away for a moment: the driver binds it again by itself",
         proves: &["RECOV-1", "RECOV-4", "RECOV-5", "LIFE-5"],
-        plan: ACPI_GPU,
+        plan: UNTIMED_GPU,
         alone: false,
         body: recovers_by_itself,
     },
@@ -27,7 +27,7 @@ pub const TESTS: &[Test] = &[
         name: "recoveries_end",
         shows: "a GPU that fails again and again is wedged, and one that stays away is left alone, until somebody helps",
         proves: &["RECOV-2", "RECOV-4", "WEDGE-2"],
-        plan: ACPI_GPU,
+        plan: UNTIMED_GPU,
         alone: false,
         body: recoveries_end,
     },
@@ -35,7 +35,7 @@ pub const TESTS: &[Test] = &[
         name: "recovery_is_cut_short",
         shows: "a GPU is unbound or removed while the driver recovers it: nothing of that is waited for, and it stays unbound",
         proves: &["RECOV-3", "GATE-9"],
-        plan: ACPI_GPU,
+        plan: UNTIMED_GPU,
         alone: false,
         body: recovery_is_cut_short,
     },
@@ -43,7 +43,7 @@ pub const TESTS: &[Test] = &[
         name: "resets_by_others",
         shows: "a GPU at work is reset by hand, and by the bus for an error: its users are told, and it works again",
         proves: &["RECOV-1", "RECOV-4", "LIFE-5"],
-        plan: ACPI_GPU,
+        plan: UNTIMED_GPU,
         alone: false,
         body: resets_by_others,
     },

@@ -11,7 +11,7 @@ use crate::program::{Program, refused};
 use crate::suite::bench::{Bench, Plan};
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
-use crate::tests::ACPI_GPU;
+use crate::tests::UNTIMED_GPU;
 use crate::tests::drm::desk::{BYTES, Desk, PATTERN};
 
 /// The tests.
@@ -19,7 +19,7 @@ pub const TESTS: &[Test] = &[Test {
     name: "wedged_in_good_order",
     shows: "a GPU that fails for good is cut off, then the event is sent; its nodes answer until somebody helps it",
     proves: &["WEDGE-1", "WEDGE-2", "WEDGE-3", "CALL-5", "MAP-4", "LIFE-5"],
-    plan: Plan { drivers: &["vgem"], ..ACPI_GPU },
+    plan: Plan { drivers: &["vgem"], ..UNTIMED_GPU },
     alone: false,
     body: wedged_in_good_order,
 }];
