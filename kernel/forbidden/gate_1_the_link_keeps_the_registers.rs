@@ -13,5 +13,5 @@ pub(crate) fn is_over(link: &Link) -> bool {
 
 #[cfg(mistake)]
 pub(crate) fn uncounted(link: &Link) -> Section<'_> {
-    Section::new(&link.mapped, &[0; crate::glue::BARS])
+    link.bars.section()
 }

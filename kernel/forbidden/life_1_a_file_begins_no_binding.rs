@@ -4,16 +4,16 @@
 //!
 //! error[E0308]
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::sync::Arc;
 
 use crate::binding::Binding;
 use crate::device::Device;
 
-pub(crate) fn begin(device: Arc<Device>) -> Result<Arc<Binding>> {
+pub(crate) fn begin(device: Arc<Device>) -> Binding {
     Binding::begin(device)
 }
 
 #[cfg(mistake)]
-pub(crate) fn begin_of_a_file(file: Arc<crate::node::File>) -> Result<Arc<Binding>> {
+pub(crate) fn begin_of_a_file(file: Arc<crate::node::File>) -> Binding {
     Binding::begin(file)
 }

@@ -4,12 +4,13 @@
 //!
 //! error[E0423]
 
-use kernel::{device::Core, pci, prelude::*, sync::Arc};
+use kernel::{device::Bound, pci, prelude::*, sync::Arc};
 
 use crate::bringup::{self, Working};
 use crate::device::Device;
+use crate::drive::Stopped;
 
-pub(crate) fn proven(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result<Working> {
+pub(crate) fn proven(function: &pci::Device<Bound>, device: &Arc<Device>) -> Result<Working, Stopped> {
     bringup::start(function, device)
 }
 

@@ -114,5 +114,6 @@ fn cut(device: &Device, bound: Bound<Shell>, loss: Loss, ending: Ending) -> Cut<
         removal.verdict = verdict;
         removal.trigger = ending.trigger;
     }
+    device.dump.ends(device, loss);
     bound.announce(loss).retire().drain().sweep().cut()
 }

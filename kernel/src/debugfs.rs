@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The files under `lifeboat/` in debugfs: `removals`, `holders`, and for each function on the bus `slot`, `rebind`, and those of
-//! the device that was bound last: `state`, `counters`, `load`, `section` and `mistake`.
+//! the device that was bound last: `state`, `counters`, `load`, `section`, `mistake` and `refuse_start`.
 
 use kernel::{
     debugfs::{Dir, File},
@@ -33,6 +33,8 @@ pub(crate) struct Files {
     section: File<Arc<Slot>>,
     #[pin]
     mistake: File<Arc<Slot>>,
+    #[pin]
+    refuse_start: File<Arc<Slot>>,
     _dir: Dir,
 }
 
@@ -48,6 +50,7 @@ impl Files {
             load <- dir.read_write_callback_file(c"load", slot.clone(), &show_load, &set_load),
             section <- dir.read_write_callback_file(c"section", slot.clone(), &show_section, &set_section),
             mistake <- dir.write_callback_file(c"mistake", slot.clone(), &make_mistake),
+            refuse_start <- dir.write_callback_file(c"refuse_start", slot.clone(), &refuse_start),
             _dir: dir,
         })
     }
@@ -129,11 +132,20 @@ fn flag(reader: &mut UserSliceReader) -> Result<bool> {
     }
 }
 
-/// The name of a mistake, as it comes from `echo`.
+/// The name of a mistake.
 fn make_mistake(slot: &Arc<Slot>, reader: &mut UserSliceReader) -> Result {
-    let mut text = [0; 16];
+    mistakes::make(&slot.device().ok_or(ENODEV)?, word(reader, &mut [0; 16])?)
+}
+
+/// A number of jobs, or `device`.
+fn refuse_start(slot: &Arc<Slot>, reader: &mut UserSliceReader) -> Result {
+    slot.device().ok_or(ENODEV)?.refusals.set(word(reader, &mut [0; 16])?)
+}
+
+/// A word as it comes from `echo`. EINVAL if it is too long.
+fn word<'a>(reader: &mut UserSliceReader, text: &'a mut [u8]) -> Result<&'a [u8]> {
     let written = reader.len();
     let text = text.get_mut(..written).ok_or(EINVAL)?;
     reader.read_slice(text)?;
-    mistakes::make(&slot.device().ok_or(ENODEV)?, text.trim_ascii())
+    Ok(text.trim_ascii())
 }

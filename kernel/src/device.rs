@@ -24,6 +24,7 @@ use lifeboat_jobqueue::Scheduler;
 use crate::bars::Bars;
 use crate::counters::Counters;
 use crate::drive::Stopped;
+use crate::dump::{Outbox, Recorder};
 use crate::engine;
 use crate::gate::Gate;
 use crate::glue::{Enabled, Interrupts, Registration};
@@ -35,6 +36,7 @@ use crate::memory::Memory;
 use crate::module_parameters;
 use crate::numbers::Numbers;
 use crate::opener::Opener;
+use crate::refusals::Refusals;
 use crate::registration::Driven;
 use crate::removals::Removal;
 use crate::ring::Rings;
@@ -59,6 +61,7 @@ pub(crate) struct Origin {
     pub(crate) shared: Arc<Shared>,
     pub(crate) enabled: Arc<Enabled>,
     pub(crate) bars: Arc<Bars>,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) owner: Arc<dyn Owner>,
     /// Number of the binding, for its owner.
     pub(crate) binding: u64,
@@ -97,6 +100,8 @@ pub(crate) struct Device {
     pub(crate) pci: ARef<pci::Device>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    #[pin]
+    pub(crate) dump: Recorder,
     /// The programs' holds on it.
     pub(crate) holding: Arc<Holding>,
     pub(crate) link: Arc<Link>,
@@ -111,6 +116,7 @@ pub(crate) struct Device {
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) last_ends: LastEnds,
     pub(crate) linger: Linger,
+    pub(crate) refusals: Refusals,
     #[pin]
     pub(crate) load: Load,
     /// The program whose job was blamed last for a hang or a fault; `None` if that was nobody's, or the driver's own.
@@ -144,7 +150,7 @@ pub(crate) struct Device {
 impl Device {
     /// Reads what the device is and has.
     pub(crate) fn new(function: &pci::Device<Bound>, origin: Origin) -> Result<Arc<Self>, Stopped> {
-        let Origin { shared, enabled, bars, owner, binding } = origin;
+        let Origin { shared, enabled, bars, outbox, owner, binding } = origin;
         let link = Arc::new(Link::new(bars), GFP_KERNEL)?;
         let info = link.io(Driven::info)?;
         let gate = Arc::pin_init(Gate::new(*module_parameters::race.value_ref()), GFP_KERNEL)?;
@@ -152,6 +158,7 @@ impl Device {
         let reserved = Workspace::vram_needed(Driven::rings(&info));
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
+        let dump = Recorder::new(outbox, &info)?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         let numbers = Numbers::new(Driven::rings(&info)..Driven::contexts(&info))?;
         let engine = engine::new(&info, numbers.count(), job_timeout, &counters, &shared.queue)?;
@@ -160,6 +167,7 @@ impl Device {
                 engine,
                 numbers,
                 linger: Linger::new(),
+                refusals: Refusals::new(),
                 last_ends: LastEnds::new(Driven::rings(&info))?,
                 memory,
                 gate,
@@ -179,6 +187,7 @@ impl Device {
                 holding,
                 shared,
                 counters,
+                dump <- dump,
                 link,
                 info,
                 binding,

@@ -16,6 +16,7 @@ use lifeboat_driver::{
 };
 use lifeboat_jobqueue::{Fence, Hardware, Scheduler, Timeline, Unsignalled};
 
+use crate::clock::Clock;
 use crate::opener::Opener;
 use crate::registration::Driven;
 use crate::usage::LastEnds;
@@ -29,6 +30,7 @@ pub(crate) struct Job {
     written: Atomic<u64>,
     ring: Atomic<u32>,
     context: ContextId,
+    made: Clock,
     keeps: Arc<dyn Keep>,
 }
 
@@ -52,7 +54,15 @@ impl Job {
     pub(crate) fn new(keeps: Arc<dyn Keep>, commands: KVec<<Driven as Gpu>::Command>) -> Result<Arc<Self>> {
         let context = keeps.context();
         Ok(Arc::new(
-            Self { commands, begins: Atomic::new(0), written: Atomic::new(0), ring: Atomic::new(0), context, keeps },
+            Self {
+                commands,
+                begins: Atomic::new(0),
+                written: Atomic::new(0),
+                ring: Atomic::new(0),
+                context,
+                made: Clock::start(),
+                keeps,
+            },
             GFP_KERNEL,
         )?)
     }
@@ -86,6 +96,21 @@ impl Job {
         if written != 0 {
             self.keeps.used(ring, last_ends.end(ring, written, now));
         }
+    }
+
+    /// The context of the hardware that it runs in.
+    pub(crate) fn context(&self) -> ContextId {
+        self.context
+    }
+
+    /// How many commands it has.
+    pub(crate) fn commands(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Microseconds since it was made, which was just before its submission.
+    pub(crate) fn age_us(&self) -> u64 {
+        self.made.elapsed_us()
     }
 
     pub(crate) fn begins(&self) -> Place {

@@ -25,10 +25,12 @@
 //! | `engine`, `hardware`, `interrupt` | the device and its scheduler, whose shell is `lifeboat_jobqueue` |
 //! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health`, `watcher` | is the device alive |
+//! | `dump` | the state at a failure, kept for whoever explains it |
 //! | `memory` | buffers, maps and address tables of programs |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
 //! | `mistakes` | calls that kernels with lockdep must report |
+//! | `refusals` | jobs that are not started, for tests |
 //! | `linger` | a section that stays open, for tests |
 //! | `glue` | all that is unsafe |
 //!
@@ -50,6 +52,7 @@ mod debugfs;
 mod device;
 mod drive;
 mod driver;
+mod dump;
 mod engine;
 mod errno;
 mod exercise;
@@ -69,6 +72,7 @@ mod node;
 mod numbers;
 mod opener;
 mod programs;
+mod refusals;
 mod registration;
 mod removals;
 mod ring;

@@ -73,6 +73,7 @@ impl Teardown for Shell {
         let device = self.device.clone();
         disable_delayed::<Device, HEALTH>(&device);
         device.engine.detach();
+        device.dump.complete(&*device);
         self.lap(Step::Work);
         if device.removal.lock().is_ordered() {
             if let Err(error) = drive_at_the_end(&device.link, Driven::shut_down()) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exhaust::{Choice, Mode, Search};
+use crate::faults::Kind;
+use crate::faults::kind::ALL;
 use crate::pace::Flavour;
 
 /// A Debian guest whose GPU can really be unplugged, and tests of the driver in it.
@@ -30,6 +32,10 @@ pub enum Command {
     Bench(BenchArgs),
     /// Set up, build, and lose the device at every hardware access of every call, in one guest
     Exhaust(ExhaustArgs),
+    /// Set up, build, and make random calls in one guest, most of them good, while its device is lost now and then
+    Fuzz(FuzzArgs),
+    /// Set up, build, and have clients of every kind use one guest's device, while faults of all kinds happen to it
+    Torture(TortureArgs),
     /// A prompt in a guest with the GPU in its slot; Ctrl-A X ends it, Ctrl-A C is QEMU's monitor
     Shell(KernelArgs),
     /// Remove the folder, and nothing outside it
@@ -171,6 +177,75 @@ pub struct BenchArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+}
+
+const AFTER_FUZZ: &str = "\
+Threads of one program share files, buffers, contexts, fences and maps, and make calls with them: all of the driver's own, and those of \
+the kernel's that meet it. Three of four calls are as they should be; of the others one thing is wrong: a size, a flag, an address, a \
+number, a bit. In the last two thirds of the time the device is unbound, removed, or falls off the bus, and returns.
+
+A call that must be refused and is not, an errno that a call does not have, a call that does not end, a signal that ends the program, a \
+word of complaint in the kernel's log, memory or holders that are left at the end: each is a failure. What each thread does is decided by \
+the seed and its number; not when, nor what the device does meanwhile. With --threads 1 --no-losses the same calls come in the same order.
+
+Exit codes: 0 nothing was wrong; 1 something was.";
+
+/// How to make random calls.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_FUZZ)]
+pub struct FuzzArgs {
+    /// Which kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// Seed of everything that is left to chance [default: a new one, shown in the report]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long, in seconds
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// Threads that make calls
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub threads: u32,
+    /// Leave the device where it is
+    #[arg(long)]
+    pub no_losses: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+const AFTER_TORTURE: &str = "\
+A cycle is one fault and the full return of the device. Clients submit jobs and check each word of the results, wait in every way \
+there is, map, open, share, and call everything; they go on until they have seen the device lost, or until it has survived the fault. \
+Then every fence has ended, nothing refers to a device any more, the GPU has witnessed no mistake, the kernel's log has no complaint, \
+and the device that returns works. The seed decides in which order faults happen, when, and what clients do; not when threads run.
+
+Exit codes: 0 everything was right; 1 something was not.";
+
+/// How to torture.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_TORTURE)]
+pub struct TortureArgs {
+    /// Which kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// Seed of everything that is left to chance [default: a new one, shown in the report]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How long, in minutes
+    #[arg(long, value_name = "M", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    pub minutes: u64,
+    /// Only faults of this kind; may be given several times
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    pub fault: Vec<Kind>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let found = ALL.iter().find(|(_, name)| *name == text).map(|(kind, _)| *kind);
+    found.ok_or_else(|| format!("the kinds are {}", ALL.map(|(_, name)| name).join(", ")))
 }
 
 #[cfg(test)]

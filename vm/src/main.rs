@@ -5,11 +5,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use lifeboat_vm::args::{BenchArgs, Cli, Command, ExhaustArgs, KernelArgs, SetupArgs, TestArgs};
+use lifeboat_vm::args::{BenchArgs, Cli, Command, ExhaustArgs, FuzzArgs, KernelArgs, SetupArgs, TestArgs, TortureArgs};
 use lifeboat_vm::exhaust;
+use lifeboat_vm::fuzz;
 use lifeboat_vm::host::process::Processes;
+use lifeboat_vm::host::progress::ProgressLine;
 use lifeboat_vm::setup::{self, Folder};
 use lifeboat_vm::shell;
 use lifeboat_vm::speed;
@@ -17,6 +20,7 @@ use lifeboat_vm::suite::failure::Failure;
 use lifeboat_vm::suite::registry::{self, NotSelected};
 use lifeboat_vm::suite::report::{TestEntry, TestReport};
 use lifeboat_vm::suite::runner::{self, Options};
+use lifeboat_vm::torture;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -72,6 +76,8 @@ fn perform(command: Command) -> Result<bool, Complaint> {
         Command::Test(args) => return test(&args),
         Command::Bench(args) => bench(&args)?,
         Command::Exhaust(args) => return search(&args),
+        Command::Fuzz(args) => return fuzz(&args),
+        Command::Torture(args) => return torture(&args),
         Command::Shell(args) => open_shell(args)?,
         Command::Clean => clean()?,
     }
@@ -155,6 +161,55 @@ fn search(args: &ExhaustArgs) -> Result<bool, Complaint> {
     let processes = Processes::default();
     interruptible(&processes)?;
     let report = exhaust::run(&environment, &args.search(), &processes)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(report.passed())
+}
+
+/// `false` if something was wrong.
+fn fuzz(args: &FuzzArgs) -> Result<bool, Complaint> {
+    let folder = folder()?;
+    let flavour = args.kernel.flavour();
+    setup::prepare(&folder, flavour)?;
+    let environment = setup::environment(&folder, flavour)?;
+    let processes = Processes::default();
+    interruptible(&processes)?;
+    let options = fuzz::Options {
+        seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
+        seconds: args.seconds,
+        threads: args.threads,
+        losses: !args.no_losses,
+    };
+    let told = ProgressLine::begin();
+    let report = fuzz::run(options, &environment, &processes, &|line| told.tell(line));
+    drop(told);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(report.passed())
+}
+
+/// `false` if something was wrong.
+fn torture(args: &TortureArgs) -> Result<bool, Complaint> {
+    let folder = folder()?;
+    let flavour = args.kernel.flavour();
+    setup::prepare(&folder, flavour)?;
+    let environment = setup::environment(&folder, flavour)?;
+    let processes = Processes::default();
+    interruptible(&processes)?;
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
+    let mut options = torture::Options::new(seed, Duration::from_mins(args.minutes));
+    if !args.fault.is_empty() {
+        options.kinds.clone_from(&args.fault);
+    }
+    let told = ProgressLine::begin();
+    let report = torture::run(&options, &environment, &processes, &|line| told.tell(line));
+    drop(told);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
     } else {

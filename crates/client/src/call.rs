@@ -32,6 +32,15 @@ pub(crate) unsafe fn call_bytes(file: BorrowedFd<'_>, number: u32, argument: &mu
     unsafe { once(file, number, argument.as_mut_ptr().cast()) }
 }
 
+/// Calls once with what is at an address.
+///
+/// # Safety
+/// As [`call`], for an argument there.
+pub(crate) unsafe fn call_at(file: BorrowedFd<'_>, number: u32, argument: *mut c_void) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    unsafe { once(file, number, argument) }
+}
+
 /// # Safety
 /// The kernel may read and write at `argument` as many bytes as `number` says, and follows no other address than [`call`] allows.
 unsafe fn once(file: BorrowedFd<'_>, number: u32, argument: *mut c_void) -> Result<(), Errno> {

@@ -6,9 +6,11 @@
 //!
 //! # Safety
 //!
-//! `unsafe` is in two modules: `call`, which hands a structure to the kernel, and `mapping`, memory that the device shares.
+//! `unsafe` is in three modules: `call`, which hands a structure to the kernel; `mapping`, memory that the device shares; `arena`,
+//! memory that a fuzzer's calls may have the kernel write.
 //! Calls whose structures hold addresses ([`Node::submit`], [`Node::version`], waits for syncobjs) take the memory itself.
 
+pub mod arena;
 mod call;
 mod drm;
 mod job;
@@ -21,7 +23,7 @@ mod syncobj;
 pub use drm::Capability;
 pub use job::Job;
 pub use lifeboat_uapi as uapi;
-pub use mapping::Mapping;
+pub use mapping::{Mapping, Sharing, map_file};
 pub use node::{Node, Plain, Version, Woken};
 pub use raw::RawError;
 pub use rustix::io::Errno;

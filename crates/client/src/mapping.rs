@@ -2,7 +2,7 @@
 //! process's own that is lent to a device.
 #![allow(unsafe_code)]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
@@ -27,6 +27,30 @@ unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
+/// Whether writes to a map reach what is mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// They do.
+    Shared,
+    /// They make a copy: buffers cannot be mapped so.
+    Private,
+}
+
+/// Maps `length` bytes of a file, readable and writable.
+///
+/// # Errors
+/// Those of `mmap`.
+pub fn map_file(file: BorrowedFd<'_>, offset: u64, length: usize, sharing: Sharing) -> Result<Mapping, Errno> {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    let flags = match sharing {
+        Sharing::Shared => MapFlags::SHARED,
+        Sharing::Private => MapFlags::PRIVATE,
+    };
+    // SAFETY: the kernel chooses the address, so that nothing of ours is mapped over.
+    let start = unsafe { mmap(std::ptr::null_mut(), length, access, flags, file, offset)? };
+    Ok(Mapping { start: NonNull::new(start.cast()).ok_or(Errno::FAULT)?, length })
+}
+
 impl Node {
     /// Maps the first `length` bytes of a buffer.
     ///
@@ -42,11 +66,7 @@ impl Node {
     /// # Errors
     /// Those of `mmap`.
     pub fn map_offset(&self, offset: u64, length: usize) -> Result<Mapping, Errno> {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: the kernel chooses the address, so that nothing of ours is mapped over.
-        let start = unsafe { mmap(std::ptr::null_mut(), length, access, MapFlags::SHARED, self.as_fd(), offset)? };
-        let start = NonNull::new(start.cast()).ok_or(Errno::FAULT)?;
-        Ok(Mapping { start, length })
+        map_file(self.as_fd(), offset, length, Sharing::Shared)
     }
 
     /// Creates a buffer of memory of this process, which the device writes as well unless it is `read_only` to it. Unmapped

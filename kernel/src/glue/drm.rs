@@ -141,6 +141,13 @@ impl DrmDevice {
         unsafe { (*block).nodes.assume_init_ref() }
     }
 
+    /// The number of the card's node.
+    pub(crate) fn minor(&self) -> u32 {
+        // SAFETY: the device is alive, and has a primary minor from its allocation on, whose number does not change.
+        let index = unsafe { (*(*self.raw()).primary).index };
+        u32::try_from(index).unwrap_or(0)
+    }
+
     /// Wakes those who poll files of this device.
     pub(crate) fn wake_files(&self) {
         // SAFETY: the device is alive.

@@ -9,6 +9,7 @@
 
 mod aperture;
 mod bar;
+pub(crate) mod coredump;
 mod dma;
 mod drm;
 mod errors;

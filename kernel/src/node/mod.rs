@@ -90,6 +90,7 @@ pub(crate) struct Call<'a> {
 pub(crate) fn register(working: Working) -> Result {
     let device = working.device();
     let drm = DrmDevice::new(device.pci.as_ref(), Node::new(device.clone())?)?;
+    device.dump.set_minor(drm.minor());
     let mut nodes = device.nodes.lock();
     // The end of the binding shuts the gate, then takes the nodes away: it sees these, or this sees the gate.
     if device.gate.presence() != Presence::Live {

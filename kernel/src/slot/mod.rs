@@ -40,6 +40,7 @@ use crate::bars::Bars;
 use crate::binding::{Binding, Ending};
 use crate::clock::jiffies;
 use crate::device::{Device, Owner};
+use crate::dump::Outbox;
 use crate::glue::{call_off, disable_delayed, handle_errors, lint::Ownership, Enabled, Place};
 use crate::health;
 use crate::registration::Driven;
@@ -61,6 +62,8 @@ const READY_POLL: Delta = Delta::from_millis(5);
 pub(crate) struct Slot {
     pub(crate) function: ARef<pci::Device>,
     shared: Arc<Shared>,
+    /// The dumps of its devices.
+    outbox: Arc<Outbox>,
     place: Arc<Place<Turn>>,
     #[pin]
     machine: SpinLock<Machine>,
@@ -109,6 +112,7 @@ impl Slot {
         let slot = Arc::pin_init(
             try_pin_init!(Self {
                 function: function.into(),
+                outbox: Outbox::new(function, shared.clone())?,
                 place,
                 machine <- new_spinlock!(Machine::new(function.as_ref()), "lifeboat::machine"),
                 work <- new_delayed_work!("lifeboat::slot"),
@@ -157,6 +161,7 @@ impl Slot {
         });
         // Whoever reports a loss now is told by `tell` that nothing is to be done.
         disable_delayed::<Self, SLOT>(self);
+        self.outbox.close();
         self.shared.slots.remove(self);
     }
 

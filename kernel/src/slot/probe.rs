@@ -53,6 +53,7 @@ impl Slot {
             shared: self.shared.clone(),
             enabled: turn.enabled.clone(),
             bars: turn.bars.clone(),
+            outbox: self.outbox.clone(),
             owner: self.clone(),
             binding: number,
         };

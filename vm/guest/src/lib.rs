@@ -7,10 +7,12 @@
 
 pub mod command;
 pub mod condition;
+pub mod fuzz;
 pub mod node;
 pub mod operation;
 pub mod process;
 pub mod serve;
 pub mod session;
+pub mod torture;
 pub mod uevents;
 pub mod wire;

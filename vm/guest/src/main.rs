@@ -12,9 +12,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader};
 use std::process::{Command, ExitCode};
 
+use lifeboat_guest::fuzz::{self, FUZZ};
 use lifeboat_guest::operation::mark;
 use lifeboat_guest::process::CLIENT;
 use lifeboat_guest::serve::{ServeError, serve};
+use lifeboat_guest::torture::{self, TORTURE};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::system::{RebootCommand, reboot, uname};
@@ -30,13 +32,21 @@ const SHELL: &str = "lifeboat.shell";
 /// Makes this program the agent.
 const AGENT: &str = "agent";
 
-const SYSTEMS: [(&str, &str); 5] =
-    [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("debugfs", "/sys/kernel/debug"), ("tmpfs", "/tmp")];
+const SYSTEMS: [(&str, &str); 6] = [
+    ("proc", "/proc"),
+    ("sysfs", "/sys"),
+    ("devtmpfs", "/dev"),
+    ("debugfs", "/sys/kernel/debug"),
+    ("tracefs", "/sys/kernel/tracing"),
+    ("tmpfs", "/tmp"),
+];
 
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1) {
         Some(argument) if argument == AGENT => agent(),
         Some(argument) if argument == CLIENT => client(),
+        Some(argument) if argument == FUZZ => fuzz::main(&std::env::args().nth(2).unwrap_or_default()),
+        Some(argument) if argument == TORTURE => torture::main(&std::env::args().nth(2).unwrap_or_default()),
         _ if std::process::id() == 1 => init(),
         _ => Err(io::Error::other("this is the first process of a test guest; it does nothing anywhere else")),
     };

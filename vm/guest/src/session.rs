@@ -17,6 +17,7 @@ pub struct Session {
     pub processes: Processes,
     /// The kernel's events, once somebody listens.
     pub uevents: Uevents,
+    /// Requests that others may ask for by their number.
     kept: Mutex<BTreeMap<u32, Arc<[Request]>>>,
 }
 

@@ -153,6 +153,14 @@ impl<'a> Driver<'a> {
         self.agent.wait_until(&format!("{DEBUGFS}/{}/state", self.slot), until, pace::DRIVER).map(drop)
     }
 
+    /// The state of the device.
+    ///
+    /// # Errors
+    /// There is no device.
+    pub fn state(self) -> Result<String, AgentError> {
+        Ok(self.agent.read(&format!("{DEBUGFS}/{}/state", self.slot))?.trim().to_owned())
+    }
+
     /// Begins to wait for a state of the device.
     ///
     /// # Errors

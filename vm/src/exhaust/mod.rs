@@ -41,7 +41,7 @@ use report::Report;
 use rig::{PEER, Rig};
 
 /// A guest for a search.
-pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, drivers: &[PEER], removals: Removals::Many, ..PLAIN };
+pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, drivers: &[PEER], removals: Removals::Untimed, ..PLAIN };
 
 /// What is searched.
 #[derive(Debug, Clone, PartialEq, Eq)]

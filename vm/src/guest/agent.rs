@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lifeboat_guest::wire::{Answer, Call, Condition, Failure, FromGuest, Outcome, Request};
 use parking_lot::Mutex;
@@ -33,6 +33,7 @@ type Waiting = Mutex<Option<HashMap<u64, Sender<Answer>>>>;
 pub struct Pending {
     what: String,
     answer: Receiver<Answer>,
+    began: Instant,
     limit: Duration,
 }
 
@@ -121,7 +122,7 @@ impl Agent {
         self.trace.line("->", &line);
         line.push('\n');
         self.stream.lock().write_all(line.as_bytes())?;
-        Ok(Pending { what, answer, limit: self.flavour.limit(limit) })
+        Ok(Pending { what, answer, began: Instant::now(), limit: self.flavour.limit(limit) })
     }
 
     /// A call from its beginning to its end.
@@ -156,6 +157,23 @@ impl Agent {
         match self.call(Request::ReadBytes { path: path.to_owned(), offset, length }, pace::COMMAND)?.outcome {
             Outcome::Bytes(bytes) => Ok(bytes),
             other => Err(AgentError::Unfitting(other)),
+        }
+    }
+
+    /// All bytes of a file, whatever the kernel gives at a time.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_to_end(&self, path: &str) -> Result<Vec<u8>, AgentError> {
+        /// Bytes in one message.
+        const PART: usize = 64 << 10;
+        let mut contents = Vec::new();
+        loop {
+            let part = self.read_bytes(path, contents.len() as u64, PART)?;
+            if part.is_empty() {
+                return Ok(contents);
+            }
+            contents.extend(part);
         }
     }
 
@@ -237,15 +255,31 @@ impl Pending {
     /// # Errors
     /// The guest refuses, ends, or does not answer in time.
     pub fn wait(self) -> Result<Reply, AgentError> {
-        let answer = match self.answer.recv_timeout(self.limit) {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => return Err(AgentError::Late(self.what, self.limit)),
-            Err(RecvTimeoutError::Disconnected) => return Err(AgentError::Ended(self.what)),
-        };
-        match answer.outcome {
-            Outcome::Failed(failure) => Err(failure.into()),
-            outcome => Ok(Reply { outcome, took: Duration::from_micros(answer.micros) }),
+        match self.answer.recv_timeout(self.limit) {
+            Ok(answer) => reply(answer),
+            Err(RecvTimeoutError::Timeout) => Err(AgentError::Late(self.what, self.limit)),
+            Err(RecvTimeoutError::Disconnected) => Err(AgentError::Ended(self.what)),
         }
+    }
+
+    /// The end of the call, or the call if it is still under way within its limit.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait), inside of the result.
+    pub fn ended(self) -> Result<Result<Reply, AgentError>, Self> {
+        match self.answer.try_recv() {
+            Ok(answer) => Ok(reply(answer)),
+            Err(TryRecvError::Empty) if self.began.elapsed() < self.limit => Err(self),
+            Err(TryRecvError::Empty) => Ok(Err(AgentError::Late(self.what, self.limit))),
+            Err(TryRecvError::Disconnected) => Ok(Err(AgentError::Ended(self.what))),
+        }
+    }
+}
+
+fn reply(answer: Answer) -> Result<Reply, AgentError> {
+    match answer.outcome {
+        Outcome::Failed(failure) => Err(failure.into()),
+        outcome => Ok(Reply { outcome, took: Duration::from_micros(answer.micros) }),
     }
 }
 
@@ -370,6 +404,7 @@ mod tests {
         assert_eq!(pending.wait().unwrap().text().unwrap(), "ready");
         assert_eq!(agent.read(&path).unwrap(), "ready");
         assert_eq!(agent.read_bytes(&path, 1, 2).unwrap(), b"ea");
+        assert_eq!(agent.read_to_end(&path).unwrap(), b"ready");
         assert!(agent.list(folder.path().to_str().unwrap()).unwrap().contains(&"state".to_owned()));
     }
 

@@ -3,4 +3,5 @@
 
 pub mod port;
 pub mod process;
+pub mod progress;
 pub mod trace;

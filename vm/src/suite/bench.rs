@@ -36,12 +36,12 @@ pub struct Plan {
     pub second_gpu: bool,
     /// Whether an IOMMU translates.
     pub iommu: bool,
+    /// Whether removals of dead devices are held to their limit.
+    pub removals: Removals,
     /// Drivers of the kernel's own that are loaded from the start.
     pub drivers: &'static [&'static str],
     /// Programs that the guest has.
     pub tools: &'static [Tool],
-    /// Whether dead devices must be removed in time.
-    pub removals: Removals,
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],
     /// The same, of the debug kernel alone: what its checkers must report. The kernel says then that it is tainted.
@@ -56,13 +56,13 @@ impl Plan {
     }
 }
 
-/// What is asked of removals of dead devices.
+/// How long removals of dead devices may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removals {
-    /// Each must be in time.
+    /// Their limit.
     Timed,
-    /// Nothing: of so many, on emulated processors, one is late by chance.
-    Many,
+    /// Whatever they take: programs compete with them for the guest's processors.
+    Untimed,
 }
 
 /// What is in the slot.
@@ -84,9 +84,9 @@ pub const PLAIN: Plan = Plan {
     gpu: false,
     second_gpu: false,
     iommu: false,
+    removals: Removals::Timed,
     drivers: &[],
     tools: &[],
-    removals: Removals::Timed,
     provokes: &[],
     reports: &[],
 };

@@ -13,9 +13,11 @@ pub fn all() -> Vec<Test> {
         tests::loss::TESTS,
         tests::sick::TESTS,
         tests::hangs::TESTS,
+        tests::dump::TESTS,
         tests::races::TESTS,
         tests::recovery::TESTS,
         tests::wedge::TESTS,
+        tests::wedge_allocations::TESTS,
         tests::lint::TESTS,
         tests::types::TESTS,
         tests::drm::nodes::TESTS,
@@ -24,9 +26,12 @@ pub fn all() -> Vec<Test> {
         tests::drm::fences::TESTS,
         tests::drm::rules::TESTS,
         tests::drm::sharing::TESTS,
+        tests::drm::starts::TESTS,
         tests::drm::buffers::TESTS,
         tests::drm::main_job::TESTS,
         tests::exhaust::TESTS,
+        tests::fuzz::TESTS,
+        tests::torture::TESTS,
     ]
     .concat()
 }

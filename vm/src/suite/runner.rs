@@ -86,14 +86,41 @@ pub fn prefer_guests() {
     }
 }
 
+/// What is done with a guest that is up.
+pub type Body<'a> = dyn Fn(&mut Bench<'_>) -> Result<(), Failure> + 'a;
+
 fn run_one(test: &Test, environment: &Environment, options: Options, processes: &Processes) -> TestReport {
+    run_plan(test.name, &test.plan, &test.body, environment, options, processes)
+}
+
+/// Runs something that is no test of the suite, and judges it like one. It has the priority of its caller: nothing in it is timed.
+pub fn run_alone(
+    name: &'static str,
+    plan: &Plan,
+    body: &Body<'_>,
+    environment: &Environment,
+    options: Options,
+    processes: &Processes,
+) -> TestReport {
+    run_plan(name, plan, body, environment, options, processes)
+}
+
+fn run_plan(
+    name: &'static str,
+    plan: &Plan,
+    body: &Body<'_>,
+    environment: &Environment,
+    options: Options,
+    processes: &Processes,
+) -> TestReport {
     let started = Instant::now();
     let mut remove_us = Vec::new();
     let mut artefacts = None;
-    let kept = environment.artefacts.join(test.name);
+    let kept = environment.artefacts.join(name);
     let result = in_a_folder(|folder| {
         discard(&kept)?;
-        let caught = catch_unwind(AssertUnwindSafe(|| carry_out(test, environment, folder, processes, &mut remove_us)));
+        let caught =
+            catch_unwind(AssertUnwindSafe(|| carry_out(plan, body, environment, folder, processes, &mut remove_us)));
         let result = caught.unwrap_or_else(|panic| Err(Failure::Unexpected(panic_message(panic.as_ref()))));
         let keep = options.keep || result.is_err() && !processes.interrupted();
         if keep {
@@ -107,7 +134,7 @@ fn run_one(test: &Test, environment: &Environment, options: Options, processes: 
         Err(_) => Outcome::Failed,
     };
     let failure = result.err().filter(|_| outcome == Outcome::Failed).map(|failure| failure.to_string());
-    TestReport { name: test.name, outcome, seconds: started.elapsed().as_secs_f64(), remove_us, failure, artefacts }
+    TestReport { name, outcome, seconds: started.elapsed().as_secs_f64(), remove_us, failure, artefacts }
 }
 
 fn in_a_folder(work: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Failure> {
@@ -117,14 +144,15 @@ fn in_a_folder(work: impl FnOnce(&Path) -> Result<(), Failure>) -> Result<(), Fa
 }
 
 fn carry_out(
-    test: &Test,
+    plan: &Plan,
+    body: &Body<'_>,
     environment: &Environment,
     folder: &Path,
     processes: &Processes,
     remove_us: &mut Vec<u64>,
 ) -> Result<(), Failure> {
-    let mut bench = Bench::set_up(&test.plan, environment, folder, processes)?;
-    let mut result = (test.body)(&mut bench).and_then(|()| stay_quiet(&bench, &test.plan));
+    let mut bench = Bench::set_up(plan, environment, folder, processes)?;
+    let mut result = body(&mut bench).and_then(|()| stay_quiet(&bench, plan));
     let gpus = bench.take_gpus();
     let (log, ended) = match &result {
         Ok(()) => bench.machine.power_off(),
@@ -137,10 +165,10 @@ fn carry_out(
     }
     let removals = Removal::all_in(&log);
     remove_us.extend(removals.iter().map(|removal| u64::try_from(removal.took.as_micros()).unwrap_or(u64::MAX)));
-    for removal in removals.iter().filter(|_| test.plan.removals == Removals::Timed) {
+    for removal in removals.iter().filter(|_| plan.removals == Removals::Timed) {
         result = result.and_then(|()| removal.in_time(environment.flavour));
     }
-    let expected = test.plan.expected(environment.flavour);
+    let expected = plan.expected(environment.flavour);
     match (result, judge::of_this_kernel(environment.flavour, log, &expected)) {
         (Ok(()), verdict) => Ok(verdict?),
         (Err(failure), Ok(())) => Err(failure),

@@ -1,7 +1,9 @@
 //! The tests themselves, by what they are about.
 
 pub mod drm;
+pub mod dump;
 pub mod exhaust;
+pub mod fuzz;
 pub mod hangs;
 pub mod lifecycle;
 pub mod lint;
@@ -11,8 +13,10 @@ pub mod races;
 pub mod recovery;
 pub mod runner;
 pub mod sick;
+pub mod torture;
 pub mod types;
 pub mod wedge;
+pub mod wedge_allocations;
 
 use crate::guest::qemu::Hotplug;
 use crate::suite::bench::{Card, PLAIN, Plan};

@@ -9,7 +9,7 @@ use crate::suite::test::Test;
 pub const TESTS: &[Test] = &[Test {
     name: "types_refuse_mistakes",
     shows: "mistakes in the module's own code do not compile: another order, a forged proof, a second signal",
-    proves: &["LIFE-1", "LIFE-6", "GATE-1", "FENCE-1", "SCHED-3"],
+    proves: &["LIFE-1", "LIFE-6", "GATE-1", "FENCE-1", "SCHED-3", "WEDGE-1"],
     plan: PLAIN,
     alone: false,
     body: types_refuse_mistakes,

@@ -10,3 +10,4 @@ pub mod main_job;
 pub mod nodes;
 pub mod rules;
 pub mod sharing;
+pub mod starts;

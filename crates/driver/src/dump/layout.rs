@@ -1,4 +1,4 @@
-//! Which registers a dump shows, and what their bits mean.
+//! The registers that a dump shows, and what their bits mean.
 //!
 //! A layout is a constant: a dump is taken while something is wrong, and looks nothing up.
 
@@ -85,8 +85,8 @@ const fn assert_names(registers: &[Register]) {
     }
 }
 
-/// Whether a text has so many bytes at most, each visible ASCII and neither a quote nor a backslash: a
-/// dump has it as it is.
+/// Whether a text has so many bytes at most, each visible ASCII and neither a quote nor a
+/// backslash: a dump has it as it is.
 pub(crate) const fn is_plain(text: &str, most: usize) -> bool {
     let bytes = text.as_bytes();
     let mut index = 0;
