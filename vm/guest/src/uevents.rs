@@ -23,6 +23,9 @@ pub struct Uevents(Mutex<Option<OwnedFd>>);
 
 impl Uevents {
     /// Begins to listen; events from now on are kept. A second request drops those that nobody has heard.
+    ///
+    /// # Errors
+    /// The kernel refuses the socket.
     pub fn listen(&self) -> Result<Outcome, Failure> {
         let open = || {
             let socket =
@@ -36,6 +39,9 @@ impl Uevents {
     }
 
     /// The next event that contains a text, one line for each of its variables. Events before it are dropped.
+    ///
+    /// # Errors
+    /// None comes within the limit, or nobody has begun to listen.
     pub fn hear(&self, text: &str, limit: Duration) -> Result<Outcome, Failure> {
         let started = Instant::now();
         let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);

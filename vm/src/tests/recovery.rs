@@ -84,11 +84,11 @@ fn recovers_by_itself(bench: &mut Bench<'_>) -> Result<(), Failure> {
     })
 }
 
-/// Loses the device, of which `lost` have been lost before, under a program that computes and listens: the program is told, its
+/// Loses the device, which was lost `before` times, under a program that computes and listens: the program is told, its
 /// file stays with the device that it was opened of, and a new device works. `errnos` are those that its job may end with.
 fn users_are_told(
     bench: &Bench<'_>,
-    lost: usize,
+    before: usize,
     errnos: &[i32],
     lose: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -106,8 +106,8 @@ fn users_are_told(
     expect(woken & (8 | 16) == 8 | 16, || format!("poll() of the node woke with {woken:#x}"))?;
     let errno = refused(desk.file.submit(&desk.job, 1))?;
     expect(errno == ENODEV, || format!("a late job was refused with errno {errno}"))?;
-    let removals = driver.removals(lost + 1)?;
-    expect(removals.len() == lost + 1, || format!("the device ended more often than once: {removals:?}"))?;
+    let removals = driver.removals(before + 1)?;
+    expect(removals.len() == before + 1, || format!("the device ended more often than once: {removals:?}"))?;
     driver.wait_for_slot("bound")?;
     driver.is_busy()?;
     Desk::open(&program, &driver.nodes()?.render)?.works()?;
