@@ -31,6 +31,9 @@ void lifeboat_shim_unmap_pages(void *pages);
 unsigned long lifeboat_shim_page_frame(struct page *page);
 bool lifeboat_shim_is_being_killed(void);
 
+bool lifeboat_shim_has_dump(void *device);
+void lifeboat_shim_hand_dump_over(void *device, void *data, size_t bytes);
+
 #ifdef CONFIG_LOCKDEP
 void lifeboat_shim_section_begins(void);
 void lifeboat_shim_section_ends(void);

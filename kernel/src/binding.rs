@@ -1,141 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The one end of a binding. The driver begins it when it finds the device lost, or the bus when it
-//! removes the device.
-//!
-//! A lost device is announced, retired and cut off at once, by a work item; the remove callback, whenever it comes,
-//! then only releases. A device that is removed first takes the whole path in the callback.
+//! A binding: a device that is driven, until its one end. Where it is on the path of `lifeboat_core::unplug` is its type's
+//! to say; a binding that is dropped takes what is left of the path.
 
-use kernel::{
-    new_mutex,
-    prelude::*,
-    sync::{Arc, Mutex},
-    workqueue::{impl_has_work, new_work, Work, WorkItem},
-};
+use kernel::{prelude::*, sync::Arc};
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::{Bound, Cut, Loss};
+use lifeboat_core::wedge::Failure;
+use lifeboat_driver::Driver;
 
 use crate::clock::Clock;
-use crate::device::{Device, Lose};
-use crate::glue::{disable, lint::Ownership};
+use crate::device::Device;
+use crate::glue::wedged_event;
 use crate::health;
+use crate::registration::Driven;
 use crate::removals::{Step, Stopwatch, Trigger};
 use crate::shown::Shown;
 use crate::teardown::Shell;
 
-/// How far the binding is on the path of `lifeboat_core::unplug`, between two calls.
+/// See the module documentation.
+pub(crate) struct Binding {
+    device: Arc<Device>,
+    progress: Progress,
+}
+
 enum Progress {
     /// The device is driven.
     Bound(Bound<Shell>),
-    /// The device was lost, and the bus has not come for it yet.
+    /// The device is wedged.
     Cut(Cut<Shell>),
-    /// The binding is over, or has not begun.
-    Released,
 }
 
-/// A binding: a device that is driven, until the bus or the driver ends it.
-#[pin_data]
-pub(crate) struct Binding {
-    device: Arc<Device>,
-    /// Refers to the device until it is carried through.
-    #[pin]
-    progress: Mutex<Progress>,
-    #[pin]
-    loss_work: Work<Binding, LOSS>,
+/// How a binding comes to its end.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending {
+    pub(crate) trigger: Trigger,
+    /// What the device was found to be, if somebody has looked.
+    pub(crate) verdict: Option<Verdict>,
+    /// When it began.
+    pub(crate) clock: Clock,
 }
 
-/// Number of the work item that ends a lost binding.
-const LOSS: u64 = 0;
-
-impl_has_work! {
-    impl HasWork<Self, LOSS> for Binding { self.loss_work }
-}
-
-impl WorkItem<LOSS> for Binding {
-    type Pointer = Arc<Self>;
-
-    fn run(this: Arc<Self>) {
-        this.lose();
-    }
-}
-
-impl Lose for Binding {
-    fn lose_soon(self: Arc<Self>) {
-        let device = self.device.clone();
-        // An error only says that it is on its way already, or that the binding is being released.
-        let _ = device.shared.queue.enqueue::<_, LOSS>(self);
+impl Ending {
+    /// An end that begins now, for this reason.
+    pub(crate) fn now(trigger: Trigger) -> Self {
+        Self { trigger, verdict: None, clock: Clock::start() }
     }
 }
 
 impl Binding {
     /// Takes charge of a device, whose binding ends by the whole path from here on.
-    pub(crate) fn begin(device: Arc<Device>) -> Result<Arc<Self>> {
+    pub(crate) fn begin(device: Arc<Device>) -> Self {
         let progress = Progress::Bound(Bound::new(Shell::new(device.clone())));
-        let held = device.clone();
-        let this = Arc::pin_init(
-            pin_init!(Self {
-                device: held,
-                progress <- new_mutex!(progress, "lifeboat::binding"),
-                loss_work <- new_work!("lifeboat::loss"),
-            }),
-            GFP_KERNEL,
-        )?;
-        device.set_binding(Some(this.clone()));
-        Ok(this)
+        Self { device, progress }
     }
 
-    /// Ends the binding of a lost device, but for the release. Runs as a work item of its own, since
-    /// it stops all others.
-    fn lose(&self) {
-        let device = &self.device;
-        device.link.begin_end();
-        let _owner = Ownership::begin();
-        let loss = device.loss.lock().unwrap_or(Loss::FellOff);
-        let mut progress = self.progress.lock();
-        *progress = match core::mem::replace(&mut *progress, Progress::Released) {
-            Progress::Bound(bound) => {
-                let cut = cut(device, bound, health::verdict(device), loss, Trigger::Health);
-                let removal = *device.removal.lock();
-                dev_notice!(device.pci, "the device is lost, and cut off: {}\n", Shown(removal));
-                Progress::Cut(cut)
+    pub(crate) fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Whether the device is wedged.
+    pub(crate) fn is_wedged(&self) -> bool {
+        matches!(self.progress, Progress::Cut(_))
+    }
+
+    /// Cuts off a device that has failed for good, and tells the system. Its nodes stay.
+    pub(crate) fn wedge(self, failure: Failure) -> Self {
+        let Self { device, progress } = self;
+        let Progress::Bound(bound) = progress else { return Self { device, progress } };
+        let cut = cut(&device, bound, Loss::Wedged(failure), Ending::now(Trigger::Health));
+        let removal = *device.removal.lock();
+        dev_err!(device.pci, "the device is wedged, since {}: {}\n", Shown(failure), Shown(removal));
+        if let Some(nodes) = device.nodes.lock().as_ref() {
+            // Only a reset that failed was somebody's.
+            let task = if failure == Failure::ResetFailed { *device.blamed.lock() } else { None };
+            if let Err(error) = wedged_event(&cut, nodes.drm(), Driven::FACTS.methods, task) {
+                dev_err!(device.pci, "nobody was told that the device is wedged: {error:?}\n");
             }
-            other => other,
-        };
+        }
+        Self { device, progress: Progress::Cut(cut) }
     }
 
-    /// Ends the binding. Only the first call does anything; when it returns, all is done that a loss
-    /// had left to do.
-    pub(crate) fn unbind(self: &Arc<Self>, trigger: Trigger) {
-        let device = &self.device;
-        // First of all, since a reset that is under way holds a lock that the verdict needs.
-        device.link.begin_end();
-        let _owner = Ownership::begin();
-        let clock = Clock::start();
-        let mut stopwatch = Stopwatch::start();
-        let progress = core::mem::replace(&mut *self.progress.lock(), Progress::Released);
-        stopwatch.lap(Step::Turn, &mut device.removal.lock());
+    /// Ends the binding, and with it all that there is of the device but what programs hold.
+    pub(crate) fn end(self, loss: Loss, ending: Ending) {
+        let Self { device, progress } = self;
         let cut = match progress {
-            Progress::Bound(bound) => {
-                let verdict = health::verdict(device);
-                stopwatch.lap(Step::Verdict, &mut device.removal.lock());
-                let loss = if verdict == Verdict::Alive { Loss::Unbound } else { Loss::Unplugged };
-                cut(device, bound, verdict, loss, trigger)
-            }
+            Progress::Bound(bound) => cut(&device, bound, loss, ending),
             Progress::Cut(cut) => cut,
-            Progress::Released => return,
         };
-        // The work item may be waiting for the lock; nothing is left for it to do.
-        let mut stopwatch = Stopwatch::start();
-        device.set_binding(None);
-        disable::<Self, LOSS>(self);
-        stopwatch.lap(Step::Turn, &mut device.removal.lock());
+        device.forget_owner();
         cut.release();
-        if trigger == Trigger::Probe {
+        if ending.trigger == Trigger::Probe {
             return;
         }
         let removal = {
             let mut removal = device.removal.lock();
-            removal.remove_us = clock.elapsed_us();
+            removal.remove_us = ending.clock.elapsed_us();
             *removal
         };
         device.shared.removals.record(removal);
@@ -143,11 +103,17 @@ impl Binding {
     }
 }
 
-fn cut(device: &Device, bound: Bound<Shell>, verdict: Verdict, loss: Loss, trigger: Trigger) -> Cut<Shell> {
+fn cut(device: &Device, bound: Bound<Shell>, loss: Loss, ending: Ending) -> Cut<Shell> {
+    // First of all, since a reset that is under way holds a lock that the verdict needs.
+    device.link.begin_end();
+    let mut stopwatch = Stopwatch::start();
+    let verdict = ending.verdict.unwrap_or_else(|| health::verdict(device));
     {
         let mut removal = device.removal.lock();
+        stopwatch.lap(Step::Verdict, &mut removal);
         removal.verdict = verdict;
-        removal.trigger = trigger;
+        removal.trigger = ending.trigger;
     }
+    device.dump.ends(device, loss);
     bound.announce(loss).retire().drain().sweep().cut()
 }

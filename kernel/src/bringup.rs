@@ -2,7 +2,7 @@
 
 //! Makes an identified device work: the driver's bring-up, then the self-test.
 
-use kernel::{device::Core, pci, prelude::*, sync::Arc};
+use kernel::{device::Bound, pci, prelude::*, sync::Arc};
 use lifeboat_driver::{gpu::Gpu, Driver, Duty};
 
 use crate::device::{Device, DeviceState};
@@ -11,7 +11,6 @@ use crate::glue::Interrupts;
 use crate::interrupt::Handler;
 use crate::registration::Driven;
 use crate::ring::Rings;
-use crate::shown::Shown;
 use crate::workspace::Workspace;
 use crate::{health, module_parameters, selftest};
 
@@ -25,25 +24,20 @@ impl Working {
 }
 
 /// Brings the device up. After an error the caller ends the binding, which brings it to rest.
-pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result<Working> {
+pub(crate) fn start(function: &pci::Device<Bound>, device: &Arc<Device>) -> Result<Working, Stopped> {
     let info = &device.info;
     let (rings, vram) = (Driven::rings(info), Driven::vram(info).map_or(0, |vram| vram.bytes));
     if Driven::contexts(info) < rings || vram < Workspace::vram_needed(rings) {
         dev_err!(function, "too few contexts or too little VRAM for {rings} rings\n");
-        return Err(ENODEV);
+        return Err(ENODEV.into());
     }
     device.engine.attach(device.clone());
-    start_device(function, device).map_err(|stopped| {
-        if let Stopped::Driver(error) = stopped {
-            dev_err!(function, "bring-up failed: {}\n", Shown(error));
-        }
-        stopped.errno()
-    })?;
+    start_device(function, device)?;
     device.load.open(&device.engine, |ring| device.rings.lock().workspace(ring).ok())?;
     selftest::run(device)?;
     // The device may have been lost meanwhile.
     if !device.change(DeviceState::Probing, DeviceState::Ready) {
-        return Err(ENODEV);
+        return Err(ENODEV.into());
     }
     dev_info!(
         function,
@@ -56,8 +50,8 @@ pub(crate) fn start(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> R
     Ok(Working(device.clone()))
 }
 
-fn start_device(function: &pci::Device<Core<'_>>, device: &Arc<Device>) -> Result<(), Stopped> {
-    let mut rings = Rings::new(function.as_ref(), &device.info).map_err(Stopped::Kernel)?;
+fn start_device(function: &pci::Device<Bound>, device: &Arc<Device>) -> Result<(), Stopped> {
+    let mut rings = Rings::new(function.as_ref(), &device.info)?;
     // Not locked meanwhile, since memory is allocated: fences may depend on what holds the lock.
     let result = rings.bring_up(&device.link, &device.info, |duty| match duty {
         Duty::BusMaster => {

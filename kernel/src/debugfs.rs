@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The files under `lifeboat/` in debugfs: `removals`, `holders`, and for each device `state`, `counters`,
-//! `load`, `section`, `mistake` and `refuse_start`.
+//! The files under `lifeboat/` in debugfs: `removals`, `holders`, and for each function on the bus `slot`, `rebind`, and those of
+//! the device that was bound last: `state`, `counters`, `load`, `section`, `mistake` and `refuse_start`.
 
 use kernel::{
     debugfs::{Dir, File},
@@ -11,40 +11,46 @@ use kernel::{
     uaccess::UserSliceReader,
 };
 
-use crate::device::Device;
 use crate::linger;
 use crate::mistakes;
 use crate::shared::Shared;
+use crate::slot::Slot;
 
-/// A device's files. Dropped, they are gone, and nobody reads them.
+/// A slot's files. Dropped, they are gone, and nobody reads them.
 #[pin_data]
 pub(crate) struct Files {
     #[pin]
-    state: File<Arc<Device>>,
+    slot: File<Arc<Slot>>,
     #[pin]
-    counters: File<Arc<Device>>,
+    rebind: File<Arc<Slot>>,
     #[pin]
-    load: File<Arc<Device>>,
+    state: File<Arc<Slot>>,
     #[pin]
-    section: File<Arc<Device>>,
+    counters: File<Arc<Slot>>,
     #[pin]
-    mistake: File<Arc<Device>>,
+    load: File<Arc<Slot>>,
     #[pin]
-    refuse_start: File<Arc<Device>>,
+    section: File<Arc<Slot>>,
+    #[pin]
+    mistake: File<Arc<Slot>>,
+    #[pin]
+    refuse_start: File<Arc<Slot>>,
     _dir: Dir,
 }
 
 impl Files {
-    /// The files of a device, in a directory with the device's name.
-    pub(crate) fn new(device: &Arc<Device>) -> impl PinInit<Self, Error> + '_ {
-        let dir = device.shared.dir.subdir(device.pci.as_ref().name());
+    /// The files of a slot, in a directory with the function's name.
+    pub(crate) fn new<'a>(slot: &'a Arc<Slot>, shared: &Shared) -> impl PinInit<Self, Error> + 'a {
+        let dir = shared.dir.subdir(slot.function.as_ref().name());
         try_pin_init!(Self {
-            state <- dir.read_callback_file(c"state", device.clone(), &show_state),
-            counters <- dir.read_callback_file(c"counters", device.clone(), &show_counters),
-            load <- dir.read_write_callback_file(c"load", device.clone(), &show_load, &set_load),
-            section <- dir.read_write_callback_file(c"section", device.clone(), &show_section, &set_section),
-            mistake <- dir.write_callback_file(c"mistake", device.clone(), &make_mistake),
-            refuse_start <- dir.write_callback_file(c"refuse_start", device.clone(), &refuse_start),
+            slot <- dir.read_callback_file(c"slot", slot.clone(), &show_slot),
+            rebind <- dir.write_callback_file(c"rebind", slot.clone(), &rebind),
+            state <- dir.read_callback_file(c"state", slot.clone(), &show_state),
+            counters <- dir.read_callback_file(c"counters", slot.clone(), &show_counters),
+            load <- dir.read_write_callback_file(c"load", slot.clone(), &show_load, &set_load),
+            section <- dir.read_write_callback_file(c"section", slot.clone(), &show_section, &set_section),
+            mistake <- dir.write_callback_file(c"mistake", slot.clone(), &make_mistake),
+            refuse_start <- dir.write_callback_file(c"refuse_start", slot.clone(), &refuse_start),
             _dir: dir,
         })
     }
@@ -68,32 +74,47 @@ fn show_removals(shared: &Arc<Shared>, f: &mut fmt::Formatter<'_>) -> fmt::Resul
     write!(f, "{}", shared.removals)
 }
 
-fn show_state(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{}", device.state_name())
+fn show_slot(slot: &Arc<Slot>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", slot.state())
 }
 
-fn show_counters(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "{}", *device.counters)
+/// `1`, as it comes from `echo`, binds the device again: also one that is wedged or left alone.
+fn rebind(slot: &Arc<Slot>, reader: &mut UserSliceReader) -> Result {
+    if !flag(reader)? {
+        return Err(EINVAL);
+    }
+    slot.rebind()
 }
 
-fn show_load(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{}", u8::from(device.load.is_on()))
+fn show_state(slot: &Arc<Slot>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", slot.device().map_or("none", |device| device.state_name()))
+}
+
+fn show_counters(slot: &Arc<Slot>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    slot.device().map_or(Ok(()), |device| write!(f, "{}", *device.counters))
+}
+
+fn show_load(slot: &Arc<Slot>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", u8::from(slot.device().is_some_and(|device| device.load.is_on())))
 }
 
 /// `0` or `1`, as it comes from `echo`.
-fn set_load(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
-    device.set_load(flag(reader)?);
+fn set_load(slot: &Arc<Slot>, reader: &mut UserSliceReader) -> Result {
+    let on = flag(reader)?;
+    slot.device().ok_or(ENODEV)?.set_load(on);
     Ok(())
 }
 
-fn show_section(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{}", u8::from(device.linger.is_on()))
+fn show_section(slot: &Arc<Slot>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    writeln!(f, "{}", u8::from(slot.device().is_some_and(|device| device.linger.is_on())))
 }
 
 /// `1` opens a section, and returns when `0` has ended it.
-fn set_section(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
-    if flag(reader)? {
-        return linger::linger(device);
+fn set_section(slot: &Arc<Slot>, reader: &mut UserSliceReader) -> Result {
+    let on = flag(reader)?;
+    let device = slot.device().ok_or(ENODEV)?;
+    if on {
+        return linger::linger(&device);
     }
     device.linger.end();
     Ok(())
@@ -112,13 +133,13 @@ fn flag(reader: &mut UserSliceReader) -> Result<bool> {
 }
 
 /// The name of a mistake.
-fn make_mistake(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
-    mistakes::make(device, word(reader, &mut [0; 16])?)
+fn make_mistake(slot: &Arc<Slot>, reader: &mut UserSliceReader) -> Result {
+    mistakes::make(&slot.device().ok_or(ENODEV)?, word(reader, &mut [0; 16])?)
 }
 
 /// A number of jobs, or `device`.
-fn refuse_start(device: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
-    device.refusals.set(word(reader, &mut [0; 16])?)
+fn refuse_start(slot: &Arc<Slot>, reader: &mut UserSliceReader) -> Result {
+    slot.device().ok_or(ENODEV)?.refusals.set(word(reader, &mut [0; 16])?)
 }
 
 /// A word as it comes from `echo`. EINVAL if it is too long.

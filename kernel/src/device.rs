@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use kernel::{
-    device::Core,
+    device::Bound,
     devres::Devres,
     new_mutex, new_spinlock, pci,
     prelude::*,
@@ -21,9 +21,11 @@ use lifeboat_core::unplug::Loss;
 use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Io};
 use lifeboat_jobqueue::Scheduler;
 
+use crate::bars::Bars;
 use crate::counters::Counters;
+use crate::drive::Stopped;
+use crate::dump::Recorder;
 use crate::engine;
-use crate::errno::errno;
 use crate::gate::Gate;
 use crate::glue::{Enabled, Interrupts, Registration};
 use crate::holders::Holding;
@@ -33,12 +35,12 @@ use crate::load::Load;
 use crate::memory::Memory;
 use crate::module_parameters;
 use crate::numbers::Numbers;
+use crate::opener::Opener;
 use crate::refusals::Refusals;
 use crate::registration::Driven;
 use crate::removals::Removal;
 use crate::ring::Rings;
 use crate::shared::Shared;
-use crate::shown::Shown;
 use crate::usage::LastEnds;
 use crate::watcher::Watcher;
 use crate::workspace::Workspace;
@@ -48,10 +50,20 @@ use crate::workspace::Workspace;
 pub(crate) const HEALTH: u64 = 2;
 pub(crate) const LOAD: u64 = 3;
 
-/// A binding as its device sees it.
-pub(crate) trait Lose: Send + Sync {
-    /// Begins the end of the binding, as soon as the work queue gets to it. The device's `loss` says why.
-    fn lose_soon(self: Arc<Self>);
+/// The owner of a binding, as its device sees it.
+pub(crate) trait Owner: Send + Sync {
+    /// The device of a binding is lost, or has failed for good. The binding ends as soon as the work queue gets to it.
+    fn failed(self: Arc<Self>, binding: u64, loss: Loss);
+}
+
+/// What a binding gets from the function that it is a binding to.
+pub(crate) struct Origin {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) enabled: Arc<Enabled>,
+    pub(crate) bars: Arc<Bars>,
+    pub(crate) owner: Arc<dyn Owner>,
+    /// Number of the binding, for its owner.
+    pub(crate) binding: u64,
 }
 
 /// State of a device: a word in its file `state` in debugfs.
@@ -64,16 +76,19 @@ pub(crate) enum DeviceState {
     Suspect,
     /// The loss has been announced.
     Gone,
+    /// The device has failed for good: it is cut off, and its nodes stay until somebody helps it.
+    Wedged,
     /// The binding has been released.
     Removed,
 }
 
 impl DeviceState {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Probing, "probing"),
         (Self::Ready, "ready"),
         (Self::Suspect, "suspect"),
         (Self::Gone, "gone"),
+        (Self::Wedged, "wedged"),
         (Self::Removed, "removed"),
     ];
 }
@@ -84,6 +99,7 @@ pub(crate) struct Device {
     pub(crate) pci: ARef<pci::Device>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) dump: Arc<Recorder>,
     /// The programs' holds on it.
     pub(crate) holding: Arc<Holding>,
     pub(crate) link: Arc<Link>,
@@ -101,27 +117,28 @@ pub(crate) struct Device {
     pub(crate) refusals: Refusals,
     #[pin]
     pub(crate) load: Load,
-    /// Reason of the loss, as it was first reported.
+    /// The program whose job was blamed last for a hang or a fault; `None` if that was nobody's, or the driver's own.
     #[pin]
-    pub(crate) loss: SpinLock<Option<Loss>>,
+    pub(crate) blamed: SpinLock<Option<Opener>>,
     /// Locked during a look, and by a reset until the device works again.
     #[pin]
     pub(crate) watcher: Mutex<Watcher>,
     #[pin]
     pub(crate) removal: Mutex<Removal>,
-    /// Registered last and unregistered after the cut. The nodes refer back to the device.
+    /// Registered last and unregistered at the release. The nodes refer back to the device.
     #[pin]
     pub(crate) nodes: Mutex<Option<Registration>>,
     // The release gives these back.
     #[pin]
-    pub(crate) enabled: Mutex<Option<Enabled>>,
+    pub(crate) enabled: Mutex<Option<Arc<Enabled>>>,
     #[pin]
     pub(crate) interrupts: Mutex<Option<Devres<Interrupts>>>,
     #[pin]
     pub(crate) rings: Mutex<Rings>,
-    /// The binding, until it is over.
+    /// The binding's owner, until the binding is over.
     #[pin]
-    binding: Mutex<Option<Arc<dyn Lose>>>,
+    owner: Mutex<Option<Arc<dyn Owner>>>,
+    binding: u64,
     #[pin]
     pub(crate) health_work: DelayedWork<Device, HEALTH>,
     #[pin]
@@ -129,24 +146,21 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// Enables the function, maps its registers, and reads what it is and has.
-    pub(crate) fn new(function: &pci::Device<Core<'_>>, shared: Arc<Shared>) -> Result<Arc<Self>> {
-        let enabled = Enabled::new(function)?;
-        let link = Arc::new(Link::new(function)?, GFP_KERNEL)?;
-        let info = link.io(Driven::info);
-        let info = info.map_err(|error| {
-            dev_err!(function, "{}\n", Shown(error));
-            errno(error)
-        })?;
-        let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+    /// Reads what the device is and has.
+    pub(crate) fn new(function: &pci::Device<Bound>, origin: Origin) -> Result<Arc<Self>, Stopped> {
+        let Origin { shared, enabled, bars, owner, binding } = origin;
+        let link = Arc::new(Link::new(bars), GFP_KERNEL)?;
+        let info = link.io(Driven::info)?;
+        let gate = Arc::pin_init(Gate::new(*module_parameters::race.value_ref()), GFP_KERNEL)?;
         let holding = Holding::of(function.as_ref())?;
         let reserved = Workspace::vram_needed(Driven::rings(&info));
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
+        let dump = Recorder::new(function, &info, shared.clone())?;
         let job_timeout = Duration::from_millis((*module_parameters::job_timeout_ms.value_ref()).into());
         let numbers = Numbers::new(Driven::rings(&info)..Driven::contexts(&info))?;
         let engine = engine::new(&info, numbers.count(), job_timeout, &counters, &shared.queue)?;
-        Arc::pin_init(
+        let this = Arc::pin_init(
             try_pin_init!(Self {
                 engine,
                 numbers,
@@ -157,26 +171,29 @@ impl Device {
                 gate,
                 load <- Load::new(),
                 in_memory: Atomic::new(false),
-                loss <- new_spinlock!(None, "lifeboat::loss"),
+                blamed <- new_spinlock!(None, "lifeboat::blamed"),
                 watcher <- new_mutex!(Watcher::new(), "lifeboat::watcher"),
                 removal <- new_mutex!(Removal::of(function.as_ref()), "lifeboat::removal"),
                 nodes <- new_mutex!(None, "lifeboat::nodes"),
                 enabled <- new_mutex!(Some(enabled), "lifeboat::enabled"),
                 interrupts <- new_mutex!(None, "lifeboat::interrupts"),
                 rings <- new_mutex!(Rings::default(), "lifeboat::rings"),
-                binding <- new_mutex!(None, "lifeboat::owner"),
+                owner <- new_mutex!(Some(owner), "lifeboat::owner"),
                 health_work <- new_delayed_work!("lifeboat::health"),
                 load_work <- new_work!("lifeboat::load"),
                 pci: function.into(),
                 holding,
                 shared,
                 counters,
+                dump,
                 link,
                 info,
+                binding,
                 state: Atomic::new(DeviceState::Probing as u32),
             }),
             GFP_KERNEL,
-        )
+        );
+        Ok(this?)
     }
 
     /// Runs code of the driver in a register section. A device that turns out to be gone is
@@ -193,19 +210,20 @@ impl Device {
         result
     }
 
-    /// Reports the device lost to its binding. The first reason counts.
+    /// Reports the device lost, or failed for good, to the binding's owner. The first reason counts.
     pub(crate) fn report_loss(&self, loss: Loss) {
-        self.loss.lock().get_or_insert(loss);
-        let binding = self.binding.lock().clone();
-        if let Some(binding) = binding {
-            binding.lose_soon();
+        // A reset or a bring-up that is under way ends early: nobody needs its result.
+        self.link.begin_end();
+        let owner = self.owner.lock().clone();
+        if let Some(owner) = owner {
+            owner.failed(self.binding, loss);
         }
     }
 
-    /// Names the binding that is told of a loss. `None`: it is over.
-    pub(crate) fn set_binding(&self, binding: Option<Arc<dyn Lose>>) {
-        let former = core::mem::replace(&mut *self.binding.lock(), binding);
-        drop(former);
+    /// The binding is over: nobody needs to be told of anything.
+    pub(crate) fn forget_owner(&self) {
+        let owner = self.owner.lock().take();
+        drop(owner);
     }
 
     pub(crate) fn state_name(&self) -> &'static str {

@@ -3,6 +3,7 @@
 //! Drives a driver's sequences: each step in a section of its own, and the waiting outside of them.
 
 use kernel::{
+    alloc::AllocError,
     prelude::*,
     time::{delay::fsleep, Delta},
 };
@@ -13,7 +14,7 @@ use crate::clock::{nanoseconds, Clock};
 use crate::errno::errno;
 use crate::link::Link;
 
-/// Why a sequence was not carried through.
+/// Why a sequence, or all of a probe, was not carried through.
 pub(crate) enum Stopped {
     /// By the driver or its device.
     Driver(DriverError),
@@ -23,11 +24,23 @@ pub(crate) enum Stopped {
 
 impl Stopped {
     /// The error that probe returns for it.
-    pub(crate) fn errno(self) -> Error {
+    pub(crate) fn errno(&self) -> Error {
         match self {
-            Self::Driver(error) => errno(error),
-            Self::Kernel(error) => error,
+            Self::Driver(error) => errno(*error),
+            Self::Kernel(error) => *error,
         }
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+impl From<AllocError> for Stopped {
+    fn from(error: AllocError) -> Self {
+        Self::Kernel(error.into())
     }
 }
 

@@ -4,31 +4,28 @@
 
 use kernel::{device::Core, pci, prelude::*, sync::Arc};
 
-use crate::binding::Binding;
-use crate::bringup;
 use crate::debugfs::Files;
-use crate::device::Device;
-use crate::glue::{lint::Ownership, registered};
-use crate::node;
+use crate::glue::registered;
 use crate::removals::Trigger;
+use crate::slot::Slot;
 
 /// The driver as the bus knows it.
 pub(crate) struct PciDriver;
 
-/// Data that the bus keeps for a bound device. Its fields are dropped in this order.
+/// Data that the bus keeps for a bound function. Its fields are dropped in this order.
 #[pin_data]
 pub(crate) struct Data {
-    binding: Held,
+    slot: Held,
     #[pin]
     files: Files,
 }
 
-/// Ends the binding when dropped, if nothing has ended it before: after a failed probe.
-struct Held(Arc<Binding>);
+/// Ends the slot when dropped, if nothing has ended it before: after a failed probe.
+struct Held(Arc<Slot>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.unbind(Trigger::Probe);
+        self.0.end(Trigger::Probe);
     }
 }
 
@@ -43,21 +40,20 @@ impl pci::Driver for PciDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
-            let _owner = Ownership::begin();
-            let device = Device::new(function, registered()?)?;
-            let binding = Held(Binding::begin(device.clone())?);
+            let shared = registered()?;
+            let slot = Held(Slot::new(function, shared.clone())?);
+            let begun = slot.0.clone();
             Ok(try_pin_init!(Data {
-                binding,
-                files <- Files::new(&device),
+                files <- Files::new(&begun, &shared),
                 _: {
-                    let _owner = Ownership::begin();
-                    node::register(bringup::start(function, &device)?)?;
+                    begun.begin()?;
                 },
+                slot,
             }))
         })
     }
 
     fn unbind<'bound>(_function: &'bound pci::Device<Core<'_>>, this: Pin<&Self::Data<'bound>>) {
-        this.binding.0.unbind(Trigger::Remove);
+        this.slot.0.end(Trigger::Remove);
     }
 }

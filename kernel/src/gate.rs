@@ -34,6 +34,8 @@ pub(crate) struct Gate {
     sections: Srcu,
     /// Index into [`PRESENCES`].
     presence: Atomic<u32>,
+    /// Calls run past the entry check (CALL-4): the module parameter `race`.
+    race: bool,
 }
 
 /// Every value, as it is stored.
@@ -53,10 +55,12 @@ pub(crate) struct Section<'a> {
 }
 
 impl Gate {
-    pub(crate) fn new() -> impl PinInit<Self, Error> {
+    /// With `race`, calls run on a lost device as far as they get, for tests of what becomes of them there (CALL-4).
+    pub(crate) fn new(race: bool) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             sections <- new_srcu!("lifeboat::gate"),
             presence: Atomic::new(0),
+            race,
         })
     }
 
@@ -77,6 +81,21 @@ impl Gate {
             Entry::Refuse(refusal) => from_core(Errno::from(refusal)),
             _ => ENODEV,
         })
+    }
+
+    /// As [`Gate::section`], for a call that reaches the device only through what the end of the binding cuts off: the
+    /// registers, the scheduler, and what is lent. Where calls run past the entry check the section opens although the gate is
+    /// shut, the end waits no longer for it, and the call meets the cut itself.
+    pub(crate) fn call(&self) -> Result<Section<'_>> {
+        if self.race {
+            return Ok(Section { _guard: self.sections.read_lock(), _lint: InSection::begin() });
+        }
+        self.section()
+    }
+
+    /// What a call of this class does now.
+    pub(crate) fn entry(&self, class: Class) -> Entry {
+        class.entry(if self.race { Presence::Live } else { self.presence() })
     }
 
     /// Whether users may still reach the device.

@@ -11,7 +11,7 @@ use kernel::{
 use lifeboat_core::fence::Seqno;
 use lifeboat_core::sched::{Abort, Began, ErrorScope, LetGo, QueueId, RingIndex};
 use lifeboat_core::unplug::Loss;
-use lifeboat_driver::{Driver, DriverError};
+use lifeboat_driver::{dump::Reason, Driver, DriverError};
 use lifeboat_jobqueue::{Hardware, NotRun};
 
 use crate::clock::nanoseconds;
@@ -77,6 +77,7 @@ impl Hardware for Device {
     fn began(self: &Arc<Self>, ring: RingIndex, job: &Arc<Job>) -> Began {
         let Ok(_section) = self.gate.enter() else { return Began::No };
         let began = self.rings.lock().began(&self.link, ring.0, job);
+        *self.blamed.lock() = if began == Began::No { None } else { job.opener() };
         if began == Began::No {
             dev_warn!(self.pci, "ring {} is not in the job that is overdue or faulted: nobody is to blame\n", ring.0);
         }
@@ -108,6 +109,9 @@ impl Hardware for Device {
     }
 
     fn give_up(self: &Arc<Self>) {
+        if let Ok(_section) = self.gate.enter() {
+            self.dump.failed(&**self, Reason::GivenUp);
+        }
         self.report_loss(Loss::Crashed);
     }
 
@@ -125,15 +129,21 @@ fn works(done: Result<(), DriverError>) -> Option<bool> {
 
 fn reset_ring(device: &Device, number: u8, seqno: Seqno) -> Result<(), DriverError> {
     let fault = device.link.io(|io| Driven::fault(io, number))?;
+    device.dump.failed(
+        device,
+        if fault.is_some() { Reason::Fault { ring: number } } else { Reason::JobTimeout { ring: number } },
+    );
     device.counters.ring_resets.add(1);
     dev_notice!(device.pci, "resetting ring {number}: {fault:?}\n");
-    device.rings.lock().reset(&device.link, &device.info, number, seqno).inspect_err(|error| match *error {
+    let done = device.rings.lock().reset(&device.link, &device.info, number, seqno);
+    done.inspect(|()| device.dump.mended(device)).inspect_err(|error| match *error {
         CUT_SHORT => dev_notice!(device.pci, "the reset of ring {number} ends with the binding\n"),
         error => dev_notice!(device.pci, "ring {number} was not reset: {}\n", Shown(error)),
     })
 }
 
 fn reset_device(device: &Device, mut numbers: impl FnMut(RingIndex) -> Seqno) -> Result<(), DriverError> {
+    device.dump.failed(device, Reason::ResetFailed);
     device.counters.device_resets.add(1);
     dev_warn!(device.pci, "resetting the device\n");
     // The watcher stays locked until the device works again: a look during the reset would get
@@ -143,7 +153,7 @@ fn reset_device(device: &Device, mut numbers: impl FnMut(RingIndex) -> Seqno) ->
     let number = |ring| numbers(RingIndex(ring));
     let tables = &device.memory.tables;
     let done = rings.reset_device(&device.link, &device.info, number, tables, || drop(watcher.take()));
-    done.inspect_err(|error| match *error {
+    done.inspect(|()| device.dump.mended(device)).inspect_err(|error| match *error {
         CUT_SHORT => dev_notice!(device.pci, "the reset of the device ends with the binding\n"),
         error => dev_err!(device.pci, "the device was not reset: {}\n", Shown(error)),
     })

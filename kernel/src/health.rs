@@ -15,7 +15,6 @@ use lifeboat_pci::BusError;
 
 use crate::clock::jiffies;
 use crate::device::{Device, DeviceState, HEALTH};
-use crate::glue::Enabled;
 use crate::registration::Driven;
 use crate::watcher::period;
 
@@ -102,7 +101,7 @@ fn suspect(device: &Device, why: &str) {
 /// at most for a look that is under way, or for a reset of the device. The end of the binding cuts
 /// a reset short, at its next step; the verdict may be [`Verdict::Unsure`] then.
 pub(crate) fn verdict(device: &Device) -> Verdict {
-    if device.enabled.lock().as_ref().is_some_and(Enabled::is_disconnected) {
+    if device.enabled.lock().as_ref().is_some_and(|enabled| enabled.is_disconnected()) {
         return Verdict::Dead;
     }
     let watcher = device.watcher.lock();

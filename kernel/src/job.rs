@@ -16,6 +16,8 @@ use lifeboat_driver::{
 };
 use lifeboat_jobqueue::{Fence, Hardware, Scheduler, Timeline, Unsignalled};
 
+use crate::clock::Clock;
+use crate::opener::Opener;
 use crate::registration::Driven;
 use crate::usage::LastEnds;
 
@@ -28,6 +30,7 @@ pub(crate) struct Job {
     written: Atomic<u64>,
     ring: Atomic<u32>,
     context: ContextId,
+    made: Clock,
     keeps: Arc<dyn Keep>,
 }
 
@@ -35,6 +38,11 @@ pub(crate) struct Job {
 pub(crate) trait Keep: Send + Sync {
     /// The context of the hardware that the job's addresses are those of.
     fn context(&self) -> ContextId;
+
+    /// The program that the job is of; none for one of the driver's own.
+    fn opener(&self) -> Option<Opener> {
+        None
+    }
 
     /// The job had a ring for so long.
     fn used(&self, ring: u8, nanoseconds: u64) {
@@ -46,7 +54,15 @@ impl Job {
     pub(crate) fn new(keeps: Arc<dyn Keep>, commands: KVec<<Driven as Gpu>::Command>) -> Result<Arc<Self>> {
         let context = keeps.context();
         Ok(Arc::new(
-            Self { commands, begins: Atomic::new(0), written: Atomic::new(0), ring: Atomic::new(0), context, keeps },
+            Self {
+                commands,
+                begins: Atomic::new(0),
+                written: Atomic::new(0),
+                ring: Atomic::new(0),
+                context,
+                made: Clock::start(),
+                keeps,
+            },
             GFP_KERNEL,
         )?)
     }
@@ -54,6 +70,11 @@ impl Job {
     /// The job as the driver takes it.
     pub(crate) fn work(&self) -> <Driven as Driver>::Work<'_> {
         Driven::work(self.context, &self.commands)
+    }
+
+    /// The program that the job is of; none for one of the driver's own.
+    pub(crate) fn opener(&self) -> Option<Opener> {
+        self.keeps.opener()
     }
 
     /// Keeps the place that the job was written to.
@@ -75,6 +96,21 @@ impl Job {
         if written != 0 {
             self.keeps.used(ring, last_ends.end(ring, written, now));
         }
+    }
+
+    /// The context of the hardware that it runs in.
+    pub(crate) fn context(&self) -> ContextId {
+        self.context
+    }
+
+    /// How many commands it has.
+    pub(crate) fn commands(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Microseconds since it was made, which was just before its submission.
+    pub(crate) fn age_us(&self) -> u64 {
+        self.made.elapsed_us()
     }
 
     pub(crate) fn begins(&self) -> Place {

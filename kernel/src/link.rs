@@ -10,18 +10,18 @@
 use core::time::Duration;
 
 use kernel::{
-    device::Bound,
-    pci::{self, DevresBar},
-    prelude::*,
-    sync::atomic::{Acquire, Atomic, Full, Release},
+    sync::{
+        atomic::{Acquire, Atomic, Full, Release},
+        Arc,
+    },
     time::{delay::fsleep, Delta},
 };
-use lifeboat_driver::{BarUse, Driver, DriverError, Io};
+use lifeboat_driver::{DriverError, Io};
 use lifeboat_pci::BusError;
 
+use crate::bars::Bars;
 use crate::clock::Clock;
-use crate::glue::{lint, Section, BARS};
-use crate::registration::Driven;
+use crate::glue::lint;
 
 /// Limit for the last section to end. Sections do not block: a few register accesses, each at most
 /// some ten microseconds.
@@ -31,10 +31,7 @@ const SECTION_POLL: Delta = Delta::from_micros(20);
 
 /// The registers of one binding. They can be reached only inside a section, which must not block, and until the cut.
 pub(crate) struct Link {
-    /// BARs that the driver's code reaches, by number.
-    mapped: [Option<DevresBar>; BARS],
-    /// Sizes of all BARs, in bytes.
-    sizes: [u64; BARS],
+    bars: Arc<Bars>,
     /// Sections that are open, or about to find that they may not.
     open: Atomic<i32>,
     /// The end of the binding has begun: what takes long ends early.
@@ -43,27 +40,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Maps the driver's BARs for as long as the binding lasts. ENODEV if one is shorter than the
-    /// driver needs.
-    pub(crate) fn new(function: &pci::Device<Bound>) -> Result<Self> {
-        let mut mapped = [const { None }; BARS];
-        let mut sizes = [0; BARS];
-        for &BarUse { number, bytes } in Driven::FACTS.bars {
-            let size = function.resource_len(number.into())?;
-            if size < bytes {
-                dev_err!(function, "BAR {number} has {size} bytes, {bytes} are needed\n");
-                return Err(ENODEV);
-            }
-            let index = usize::from(number);
-            if bytes > 0 {
-                let bar = function.iomap_region(number.into(), c"lifeboat")?.into_devres()?;
-                *mapped.get_mut(index).ok_or(EINVAL)? = Some(bar);
-            }
-            // A BAR that the kernel found no room for has no length. Nobody misses it: the module
-            // has no maps.
-            *sizes.get_mut(index).ok_or(EINVAL)? = if size == 0 { u64::MAX } else { size };
-        }
-        Ok(Self { mapped, sizes, open: Atomic::new(0), ending: Atomic::new(false), cut: Atomic::new(false) })
+    pub(crate) fn new(bars: Arc<Bars>) -> Self {
+        Self { bars, open: Atomic::new(0), ending: Atomic::new(false), cut: Atomic::new(false) }
     }
 
     /// Runs code of the driver in a register section. `BusError::Unmapped` after the cut.
@@ -75,7 +53,7 @@ impl Link {
         let result = if self.cut.load(Acquire) {
             Err(DriverError::Bus(BusError::Unmapped))
         } else {
-            code(&Io::new(&Section::new(&self.mapped, &self.sizes)))
+            code(&Io::new(&self.bars.section()))
         };
         self.open.fetch_sub(1, Release);
         result

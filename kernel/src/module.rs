@@ -10,19 +10,22 @@
 //! | file | concept |
 //! |---|---|
 //! | `registration` | the driver that this is the shell of |
-//! | `driver`, `bringup`, `selftest` | probe, from a function on the bus to a device that works |
+//! | `driver`, `slot` | a function on the bus, from its probe to its removal: what comes of what happens to it |
+//! | `bringup`, `selftest` | from a function on the bus to a device that works |
 //! | `binding`, `teardown` | its one end |
 //! | `device` | all that there is of a device |
 //! | `node` | its nodes, which programs open and call |
+//! | `opener` | the process that opened a file |
 //! | `numbers` | the hardware's contexts, which clients share |
 //! | `usage` | how long the rings have worked for a client |
 //! | `client` | what an open file has: contexts, and their jobs |
 //! | `gate` | calls of users that need the device |
-//! | `link` | the only way to the registers |
+//! | `bars`, `link` | the only way to the registers |
 //! | `drive` | carries out the driver's sequences |
 //! | `engine`, `hardware`, `interrupt` | the device and its scheduler, whose shell is `lifeboat_jobqueue` |
 //! | `ring`, `workspace`, `job` | what a job consists of |
 //! | `health`, `watcher` | is the device alive |
+//! | `dump` | the state at a failure, kept for whoever explains it |
 //! | `memory` | buffers, maps and address tables of programs |
 //! | `load`, `background`, `exercise` | jobs whose results are known to the byte |
 //! | `debugfs`, `counters`, `removals`, `holders` | what can be seen |
@@ -31,15 +34,16 @@
 //! | `linger` | a section that stays open, for tests |
 //! | `glue` | all that is unsafe |
 //!
-//! Locks, outermost first: `progress`; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
-//! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `loss`, `binding`, `removals`) are leaves. A
-//! register section takes none. A section of the gate may be around any but `progress`. Those of `memory` and `client` are
+//! Locks, outermost first: `place`, the turn of a slot; `watcher`; `rings`; `load` slots, then its queues; the scheduler's; a fence's. And `holders`,
+//! then the `files` in it. The others (`enabled`, `interrupts`, `nodes`, `removal`, `blamed`, `owner`, `machine`, `slots`, `removals`) are leaves. A
+//! register section takes none. A section of the gate may be around any but `place`. Those of `memory` and `client` are
 //! stated there; `memory`'s come after `rings`.
 #![deny(unsafe_code)] // but in `glue`
 
 use kernel::{debugfs::File, driver::Registration, pci, prelude::*, sync::Arc, InPlaceModule};
 
 mod background;
+mod bars;
 mod binding;
 mod bringup;
 mod client;
@@ -48,6 +52,7 @@ mod debugfs;
 mod device;
 mod drive;
 mod driver;
+mod dump;
 mod engine;
 mod errno;
 mod exercise;
@@ -65,6 +70,7 @@ mod memory;
 mod mistakes;
 mod node;
 mod numbers;
+mod opener;
 mod programs;
 mod refusals;
 mod registration;
@@ -73,6 +79,7 @@ mod ring;
 mod selftest;
 mod shared;
 mod shown;
+mod slot;
 mod teardown;
 mod usage;
 mod watcher;
@@ -134,9 +141,17 @@ module! {
             default: 2000,
             description: "Milliseconds that the oldest job of a ring may take before the ring is reset (default 2000)",
         },
+        recoveries: u32 {
+            default: 3,
+            description: "Recoveries in a row of a device that fails, before it is wedged or left alone; 0: none (default 3)",
+        },
         load: bool {
             default: false,
             description: "Keep every ring busy with verified jobs (default 0)",
+        },
+        race: bool {
+            default: false,
+            description: "Test switch: let calls run past the check that the device is there (default 0)",
         },
     },
 }

@@ -7,6 +7,7 @@ use core::fmt;
 use kernel::{new_mutex, prelude::*, sync::Mutex};
 use lifeboat_core::health::Verdict;
 use lifeboat_core::unplug::Loss;
+use lifeboat_core::wedge::Failure;
 
 use crate::clock::Clock;
 
@@ -129,7 +130,9 @@ impl fmt::Display for Removal {
             Loss::Nonsense => "nonsense",
             Loss::LinkDown => "link-down",
             Loss::Replaced => "replaced",
-            Loss::Wedged(_) => "wedged",
+            Loss::Wedged(Failure::Hung) => "wedged-hung",
+            Loss::Wedged(Failure::ResetFailed) => "wedged-reset-failed",
+            Loss::Wedged(Failure::Nonsense) => "wedged-nonsense",
         };
         let trigger = match self.trigger {
             Trigger::Remove => "remove",

@@ -12,6 +12,7 @@ use lifeboat_core::{
     sched::{Abort, Began, LetGo, QueueId},
 };
 use lifeboat_driver::{gpu::Gpu, Driver, DriverError, Duty, Progress};
+use lifeboat_pci::DmaMemory;
 
 use crate::drive::{drive, Stopped};
 use crate::glue::Memory;
@@ -31,6 +32,8 @@ type Ring = <Driven as Driver>::Ring<Memory>;
 #[derive(Default)]
 pub(crate) struct Rings {
     rings: KVec<Ring>,
+    /// The entries of each ring.
+    entries: KVec<Memory>,
     /// The workspace of each ring.
     workspaces: KVec<Arc<Workspace>>,
 }
@@ -38,6 +41,11 @@ pub(crate) struct Rings {
 /// The credits of a ring, for its scheduler.
 pub(crate) fn credits(info: &<Driven as Driver>::Info, number: u8) -> u32 {
     Driven::ring_shape(info, number, ENTRIES).credits
+}
+
+/// Entries of a ring.
+pub(crate) fn entries(info: &<Driven as Driver>::Info, number: u8) -> u32 {
+    Driven::ring_shape(info, number, ENTRIES).entries
 }
 
 /// The most commands that a job may have on any ring.
@@ -54,6 +62,7 @@ impl Rings {
         for number in 0..Driven::rings(info) {
             let shape = Driven::ring_shape(info, number, ENTRIES);
             let memory = Memory::new(device, usize::try_from(shape.bytes)?)?;
+            this.entries.push(memory.clone(), GFP_KERNEL)?;
             this.rings.push(Driven::ring(info, number, shape, memory).ok_or(EINVAL)?, GFP_KERNEL)?;
             this.workspaces.push(Workspace::new(device, number)?, GFP_KERNEL)?;
         }
@@ -65,6 +74,12 @@ impl Rings {
         self.workspaces.get(usize::from(number)).cloned().ok_or(ENODEV)
     }
 
+    /// Copies an entry of a ring, of as many bytes as the memory has. `false` if it cannot be read.
+    pub(crate) fn entry(&self, number: u8, index: u32, bytes: &mut [u8]) -> bool {
+        let at = u64::from(index) * bytes.len() as u64;
+        self.entries.get(usize::from(number)).is_some_and(|entries| entries.read(at, bytes).is_ok())
+    }
+
     /// Brings the device up; `duty` does what only probe can.
     pub(crate) fn bring_up(
         &mut self,
@@ -72,7 +87,7 @@ impl Rings {
         info: &<Driven as Driver>::Info,
         mut duty: impl FnMut(Duty) -> Result,
     ) -> Result<(), Stopped> {
-        let Self { rings, workspaces } = self;
+        let Self { rings, workspaces, .. } = self;
         drive(link, Driven::bring_up(*info, rings), |asked| match asked {
             Duty::Restore => Ok(restore(link, workspaces)?),
             asked => duty(asked).map_err(Stopped::Kernel),
@@ -137,7 +152,7 @@ impl Rings {
         tables: &Tables,
         mut restored: impl FnMut(),
     ) -> Result<(), DriverError> {
-        let Self { rings, workspaces } = self;
+        let Self { rings, workspaces, .. } = self;
         drive(link, Driven::reset_device(*info, rings, numbers), |asked| match asked {
             Duty::Restore => {
                 restored();

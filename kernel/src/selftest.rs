@@ -61,9 +61,12 @@ fn submit(device: &Arc<Device>, ring: u8, mut exercise: Exercise) -> Result<Runn
 }
 
 /// Waits for a job. A device that vanishes meanwhile is noticed at once instead of by the job's timeout: nobody else looks
-/// at it yet, and until probe returns the bus cannot take it away.
+/// at it yet. ENODEV if it is lost, or the bus wants it back.
 fn wait(device: &Arc<Device>, fence: &Fence) -> Result<Result> {
     for _ in 0..LOOKS {
+        if device.link.is_ending() {
+            return Err(ENODEV);
+        }
         match fence.wait(jiffies(LOOK_EVERY)) {
             Err(error) if error == ETIMEDOUT => {
                 if health::verdict(device) == Verdict::Dead {

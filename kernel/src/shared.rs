@@ -7,6 +7,7 @@ use kernel::{debugfs::Dir, prelude::*, sync::Arc};
 use crate::glue::OwnedQueue;
 use crate::holders::Holders;
 use crate::removals::Removals;
+use crate::slot::roster::Slots;
 
 /// See the module documentation.
 #[pin_data]
@@ -18,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) removals: Removals,
     #[pin]
     pub(crate) holders: Holders,
+    #[pin]
+    pub(crate) slots: Slots,
 }
 
 impl Shared {
@@ -28,6 +31,7 @@ impl Shared {
                 dir: Dir::new(c"lifeboat"),
                 removals <- Removals::new(),
                 holders <- Holders::new(),
+                slots <- Slots::new(),
             }),
             GFP_KERNEL,
         )

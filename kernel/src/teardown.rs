@@ -44,7 +44,7 @@ impl Teardown for Shell {
         self.stopwatch = Stopwatch::start();
         let device = &self.device;
         device.gate.shut(loss);
-        device.end_in(DeviceState::Gone);
+        device.end_in(if matches!(loss, Loss::Wedged(_)) { DeviceState::Wedged } else { DeviceState::Gone });
         device.removal.lock().loss = loss;
         device.load.set(false);
         device.engine.lose();
@@ -73,6 +73,7 @@ impl Teardown for Shell {
         let device = self.device.clone();
         disable_delayed::<Device, HEALTH>(&device);
         device.engine.detach();
+        device.dump.complete(&*device);
         self.lap(Step::Work);
         if device.removal.lock().is_ordered() {
             if let Err(error) = drive_at_the_end(&device.link, Driven::shut_down()) {
@@ -96,25 +97,27 @@ impl Teardown for Shell {
         if left > 0 {
             dev_err!(device.pci, "{left} jobs were leaked: their fences have not signalled\n");
         }
+        // Nothing of the device's reaches a buffer any more, and neither does it reach another device's.
+        device.memory.cut();
         self.lap(Step::Registers);
         {
             let mut removal = device.removal.lock();
             removal.unplug_us = self.began.map_or(0, |clock| clock.elapsed_us());
             removal.retired = device.counters.jobs_retired.get();
         }
-        // The kernel's part, which takes as long as it takes: users have been told by now, and the hardware is off.
-        let nodes = device.nodes.lock().take();
-        drop(nodes);
-        self.lap(Step::Nodes);
     }
 
     fn release(&mut self) {
         self.stopwatch = Stopwatch::start();
+        // The kernel's part, which takes as long as it takes: users have been told by now, and the hardware is off.
+        let nodes = self.device.nodes.lock().take();
+        drop(nodes);
+        self.lap(Step::Nodes);
         let device = &self.device;
         device.load.close();
+        device.dump.close();
         let rings: Rings = core::mem::take(&mut *device.rings.lock());
         drop(rings);
-        device.memory.release();
         let enabled = device.enabled.lock().take();
         drop(enabled);
         device.end_in(DeviceState::Removed);

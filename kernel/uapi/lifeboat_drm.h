@@ -96,6 +96,13 @@ struct drm_lifeboat_context_destroy {
 #define DRM_LIFEBOAT_CONTEXT_BANNED	(1 << 0)
 /* The device is lost: create a context on the device that returns. */
 #define DRM_LIFEBOAT_CONTEXT_LOST	(1 << 1)
+/*
+ * With CONTEXT_LOST: the device has failed for good and waits for help. What needs the device fails with
+ * ETIME if it hangs, ECANCELED if it cannot be reset, EPROTO if it answers nonsense; instead of ENODEV.
+ */
+#define DRM_LIFEBOAT_CONTEXT_HUNG		(1 << 2)
+#define DRM_LIFEBOAT_CONTEXT_RESET_FAILED	(1 << 3)
+#define DRM_LIFEBOAT_CONTEXT_NONSENSE		(1 << 4)
 
 /* Resets that a context went through. Class: Always. ENOENT if there is no such context. */
 struct drm_lifeboat_context_status {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::exhaust::{Choice, Mode, Search};
 use crate::faults::Kind;
 use crate::faults::kind::ALL;
 use crate::pace::Flavour;
@@ -33,6 +34,8 @@ pub enum Command {
     Fuzz(FuzzArgs),
     /// Set up, build, and have clients of every kind use one guest's device, while faults of all kinds happen to it
     Torture(TortureArgs),
+    /// Set up, build, and lose the device at every hardware access of every call, in one guest
+    Exhaust(ExhaustArgs),
     /// A prompt in a guest with the GPU in its slot; Ctrl-A X ends it, Ctrl-A C is QEMU's monitor
     Shell(KernelArgs),
     /// Remove the folder, and nothing outside it
@@ -86,6 +89,77 @@ pub struct TestArgs {
     /// Keep logs and traces of tests that pass as well
     #[arg(long)]
     pub keep: bool,
+}
+
+/// Which points.
+#[derive(Debug, Args)]
+#[command(after_help = EXHAUST_HELP)]
+pub struct ExhaustArgs {
+    /// Which kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// How many points to run, chosen from every call, mode and position of the race switch in turn
+    #[arg(long, value_name = "K", default_value_t = 200, conflicts_with = "all")]
+    pub points: usize,
+    /// What decides which points are chosen [default: a new one, shown in the report]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Run every point
+    #[arg(long)]
+    pub all: bool,
+    /// Whether calls run past their entry check
+    #[arg(long, value_enum, default_value_t = Race::Both)]
+    pub race: Race,
+    /// Only what happens to the device in this way; may be given several times
+    #[arg(long, value_enum)]
+    pub mode: Vec<Mode>,
+    /// Only this call, or `bind` or `unbind`
+    #[arg(long, value_name = "NAME")]
+    pub call: Option<String>,
+    /// Only at this access of the call, counted from 1
+    #[arg(long, value_name = "N", requires = "call", conflicts_with_all = ["points", "all"], value_parser = clap::value_parser!(u64).range(1..))]
+    pub at: Option<u64>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+const EXHAUST_HELP: &str = "\
+Each failure is printed with the arguments that repeat it.
+
+Exit codes: 0 every point was as it must be; 1 one was not, or the search was interrupted; 2 there is no such call.";
+
+/// The module's switch that lets calls run past the check that the device is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Race {
+    /// Calls are checked, as they are in use
+    Off,
+    /// They are not
+    On,
+    /// Once so and once so
+    Both,
+}
+
+impl ExhaustArgs {
+    /// What is to be searched.
+    pub fn search(&self) -> Search {
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+        Search {
+            call: self.call.clone(),
+            at: self.at,
+            modes: if self.mode.is_empty() { Mode::ALL.to_vec() } else { self.mode.clone() },
+            races: match self.race {
+                Race::Off => vec![false],
+                Race::On => vec![true],
+                Race::Both => vec![false, true],
+            },
+            choice: if self.all || self.at.is_some() {
+                Choice::All
+            } else {
+                Choice::Some { points: self.points, seed }
+            },
+        }
+    }
 }
 
 /// What to measure, and where to put it.

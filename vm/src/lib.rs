@@ -4,6 +4,7 @@
 pub mod args;
 pub mod card;
 pub mod driver;
+pub mod exhaust;
 pub mod faults;
 pub mod fuzz;
 pub mod guest;

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use lifeboat_vm::args::{BenchArgs, Cli, Command, FuzzArgs, KernelArgs, SetupArgs, TestArgs, TortureArgs};
+use lifeboat_vm::args::{BenchArgs, Cli, Command, ExhaustArgs, FuzzArgs, KernelArgs, SetupArgs, TestArgs, TortureArgs};
+use lifeboat_vm::exhaust;
 use lifeboat_vm::fuzz;
 use lifeboat_vm::host::process::Processes;
 use lifeboat_vm::host::progress::ProgressLine;
@@ -34,6 +35,8 @@ enum Complaint {
     Interrupts(#[from] ctrlc::Error),
     #[error(transparent)]
     Guest(#[from] Failure),
+    #[error(transparent)]
+    Search(#[from] exhaust::Error),
     #[error("the figures cannot be written as JSON: {0}")]
     Json(serde_json::Error),
     #[error("{path}: {error}", path = path.display())]
@@ -45,7 +48,7 @@ impl Complaint {
         match self {
             // sysexits' EX_UNAVAILABLE; CI tells a skipped stage by it.
             Self::Setup(error) if error.is_unavailable() => ExitCode::from(69),
-            Self::NotSelected(_) => ExitCode::from(2),
+            Self::NotSelected(_) | Self::Search(exhaust::Error::NoSuchCall { .. }) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
@@ -69,6 +72,7 @@ fn perform(command: Command) -> Result<bool, Complaint> {
         Command::Test(args) if args.list => list(&args)?,
         Command::Test(args) => return test(&args),
         Command::Bench(args) => bench(&args)?,
+        Command::Exhaust(args) => return search(&args),
         Command::Fuzz(args) => return fuzz(&args),
         Command::Torture(args) => return torture(&args),
         Command::Shell(args) => open_shell(args)?,
@@ -144,6 +148,22 @@ fn bench(args: &BenchArgs) -> Result<(), Complaint> {
         print!("{report}");
     }
     Ok(())
+}
+
+fn search(args: &ExhaustArgs) -> Result<bool, Complaint> {
+    let folder = folder()?;
+    let flavour = args.kernel.flavour();
+    setup::prepare(&folder, flavour)?;
+    let environment = setup::environment(&folder, flavour)?;
+    let processes = Processes::default();
+    interruptible(&processes)?;
+    let report = exhaust::run(&environment, &args.search(), &processes)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(report.passed())
 }
 
 /// `false` if something was wrong.

@@ -88,6 +88,27 @@ impl Methods {
     pub fn iter(self) -> impl Iterator<Item = Method> {
         Method::ALL.into_iter().filter(move |method| self.0 & 1 << *method as u8 != 0)
     }
+
+    /// Returns the methods that fit into `bytes` bytes of text, separated by commas. The methods with
+    /// the most side effects are left out first, because a list that is cut off in the middle names a
+    /// method that does not exist. The kernel's event has room for [`Methods::KERNEL_BYTES`].
+    #[must_use]
+    pub fn fitting(self, bytes: usize) -> Self {
+        let mut fitting = Self::UNKNOWN;
+        let mut used = 0;
+        for method in self.iter() {
+            used += method.name().len() + usize::from(used > 0);
+            if used > bytes {
+                break;
+            }
+            fitting = fitting.with(method);
+        }
+        fitting
+    }
+
+    /// Room for the list of methods in the kernel's event, in bytes: `drm_dev_wedged_event` has a
+    /// buffer of 32 bytes for `WEDGED=`, the list, and a comma that becomes the zero byte.
+    pub const KERNEL_BYTES: usize = 32 - 7 - 1;
 }
 
 impl fmt::Display for Methods {
@@ -245,6 +266,27 @@ mod tests {
             let event = event(methods, None);
             assert_eq!(event.as_bytes(), std::format!("WEDGED={expected}\0").as_bytes(), "never truncated");
         }
+    }
+
+    #[test]
+    fn wedge_3_a_list_that_has_no_room_loses_whole_methods_from_its_end() {
+        let all = Method::ALL.iter().fold(Methods::UNKNOWN, |methods, method| methods.with(*method));
+        for bits in 0..16_u8 {
+            let chosen = Method::ALL.into_iter().filter(|method| bits & 1 << *method as u8 != 0);
+            let methods = chosen.fold(Methods::UNKNOWN, Methods::with);
+            let list: Vec<Method> = methods.iter().collect();
+            for room in 0..40 {
+                let fitting = methods.fitting(room);
+                let kept: Vec<Method> = fitting.iter().collect();
+                assert_eq!(kept, list[..kept.len()], "the least side effects are kept");
+                assert!(kept.is_empty() || fitting.to_string().len() <= room);
+                let next = list.get(kept.len()).map(|method| fitting.with(*method).to_string().len());
+                assert!(next.is_none_or(|longer| longer > room), "no method is left out without need");
+            }
+        }
+        assert_eq!(all.fitting(Methods::KERNEL_BYTES).to_string(), "none,rebind,bus-reset");
+        let vendor = Methods::UNKNOWN.with(Method::Rebind).with(Method::VendorSpecific);
+        assert_eq!(vendor.fitting(Methods::KERNEL_BYTES), vendor);
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! | `ringless` | what a device without rings has in their place |
 //! | `access` | register access with a loss check |
 //! | `error` | why an operation failed |
-//! | [`dump`] | which registers a dump shows |
+//! | [`dump`] | which registers a dump shows, and the dump as it is written without an allocator |
 //! | [`gpu`] | what the driver of a GPU adds |
 #![no_std]
 #![forbid(unsafe_code)]

@@ -54,6 +54,12 @@ pub const RESET_UNKNOWN: u32 = 3;
 pub const CONTEXT_BANNED: u32 = 1 << 0;
 /// The device is lost: create a context on the device that returns.
 pub const CONTEXT_LOST: u32 = 1 << 1;
+/// With [`CONTEXT_LOST`]: the device hangs, and waits for help. What needs the device fails with ETIME.
+pub const CONTEXT_HUNG: u32 = 1 << 2;
+/// With [`CONTEXT_LOST`]: the device cannot be reset, and waits for help. What needs the device fails with ECANCELED.
+pub const CONTEXT_RESET_FAILED: u32 = 1 << 3;
+/// With [`CONTEXT_LOST`]: the device answers nonsense, and waits for help. What needs the device fails with EPROTO.
+pub const CONTEXT_NONSENSE: u32 = 1 << 4;
 
 /// Tells of the resets that a context went through. Class: Always.
 ///
@@ -69,7 +75,7 @@ pub struct ContextStatus {
     pub pad: u32,
     /// Out: [`RESET_NONE`], [`RESET_GUILTY`], [`RESET_INNOCENT`] or [`RESET_UNKNOWN`].
     pub status: u32,
-    /// Out: [`CONTEXT_BANNED`], [`CONTEXT_LOST`].
+    /// Out: [`CONTEXT_BANNED`], [`CONTEXT_LOST`] and with it [`CONTEXT_HUNG`], [`CONTEXT_RESET_FAILED`], [`CONTEXT_NONSENSE`].
     pub flags: u32,
     /// Out: resets that a job of this context caused.
     pub guilty: u64,

@@ -37,7 +37,7 @@ pub use buffer::{
     WAIT_WRITERS, WILL_NEED,
 };
 pub use context::{
-    ContextCreate, ContextDestroy, ContextStatus, CONTEXT_BANNED, CONTEXT_LOST, RESET_GUILTY, RESET_INNOCENT,
+    ContextCreate, ContextDestroy, ContextStatus, CONTEXT_BANNED, CONTEXT_HUNG, CONTEXT_LOST, CONTEXT_NONSENSE, CONTEXT_RESET_FAILED, RESET_GUILTY, RESET_INNOCENT,
     RESET_NONE, RESET_UNKNOWN,
 };
 pub use info::Info;

@@ -12,6 +12,7 @@
 //! | `submit` | a job on its way in: what may fail, then the point of no return |
 //! | `wait` | a job's wait for one fence, of whatever driver |
 //! | `worker` | carries out the core's wishes: a work item |
+//! | `unfinished` | the jobs that have not ended, for reports |
 //! | `releases` | drops what jobs kept alive: a work item |
 //! | `tick` | passes time: a work item with a timer |
 //! | `options`, `heap`, `storage` | how much of everything there is, and its memory |
@@ -35,12 +36,14 @@ mod scheduler;
 mod storage;
 mod submit;
 mod tick;
+mod unfinished;
 mod wait;
 mod worker;
 
 pub use errno::from_core;
-pub use glue::{disable, disable_delayed, Fence, OwnedQueue, Timeline, Unsignalled};
+pub use glue::{call_off, disable, disable_delayed, Fence, FenceName, OwnedQueue, Timeline, Unsignalled};
 pub use hardware::{Hardware, Ledger, NotRun};
 pub use options::{InOrder, Options};
 pub use scheduler::Scheduler;
 pub use submit::Prepared;
+pub use unfinished::{Pending, Unfinished};

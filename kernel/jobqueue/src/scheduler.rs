@@ -382,6 +382,11 @@ impl<H: Hardware> Scheduler<H> {
         true
     }
 
+    /// Looks at the core, which does not change meanwhile.
+    pub(crate) fn with_core<T>(&self, look: impl FnOnce(&Core<H>) -> T) -> T {
+        look(&self.state.lock())
+    }
+
     fn event<T>(&self, feed: impl FnOnce(&mut Core<H>, Timestamp) -> T) -> T {
         let mut core = self.state.lock();
         // The clock is read under the lock, so that the core's time does not run backwards.

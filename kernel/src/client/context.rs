@@ -20,6 +20,7 @@ use crate::job::Job;
 use crate::memory::Table;
 use crate::module_parameters;
 use crate::numbers::Number;
+use crate::opener::Opener;
 use crate::registration::Driven;
 use crate::usage::Usage;
 
@@ -58,9 +59,9 @@ pub(crate) struct Submission<'a> {
 }
 
 impl Context {
-    pub(crate) fn new(device: &Arc<Device>, number: Number, usage: Arc<Usage>) -> Result<Arc<Self>> {
+    pub(crate) fn new(device: &Arc<Device>, number: Number, usage: Arc<Usage>, opener: Opener) -> Result<Arc<Self>> {
         let history = History::new()?;
-        let space = Space::new(&device.memory, number, usage)?;
+        let space = Space::new(&device.memory, number, usage, opener)?;
         let engine = device.engine.clone();
         // The engine has a context for each of the hardware, and `space` has one of these.
         let id = engine.open_context(*module_parameters::guilty_limit.value_ref());

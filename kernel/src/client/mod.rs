@@ -26,6 +26,7 @@ use kernel::{
 use crate::device::Device;
 use crate::errno::from_core;
 use crate::numbers::Holder;
+use crate::opener::Opener;
 use crate::usage::Usage;
 
 /// See the module documentation.
@@ -33,6 +34,7 @@ use crate::usage::Usage;
 pub(crate) struct Client {
     holder: Arc<Holder>,
     usage: Arc<Usage>,
+    opener: Opener,
     #[pin]
     contexts: Mutex<Contexts>,
 }
@@ -45,10 +47,11 @@ struct Contexts {
 }
 
 impl Client {
-    /// A client of a device with so many rings.
-    pub(crate) fn new(rings: u8) -> impl PinInit<Self, Error> {
+    /// The client that a program has become, of a device with so many rings.
+    pub(crate) fn new(opener: Opener, rings: u8) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             holder: Holder::new()?,
+            opener,
             usage: Arc::new(Usage::new(rings)?, GFP_KERNEL)?,
             contexts <- new_mutex!(Contexts { open: KVec::new(), last: 0 }, "lifeboat::contexts"),
         })
@@ -58,7 +61,7 @@ impl Client {
     /// use, EDQUOT if this file has its share.
     pub(crate) fn open_context(&self, device: &Arc<Device>) -> Result<u32> {
         let number = device.numbers.take(&self.holder).map_err(from_core)?;
-        let context = Context::new(device, number, self.usage.clone())?;
+        let context = Context::new(device, number, self.usage.clone(), self.opener)?;
         let mut contexts = self.contexts.lock();
         let number = contexts.unused_number();
         contexts.open.push((number, context), GFP_KERNEL)?;

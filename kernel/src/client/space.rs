@@ -15,6 +15,7 @@ use crate::holders::{Hold, Kind};
 use crate::job::Keep;
 use crate::memory::{Memory, Retained, Table};
 use crate::numbers::Number;
+use crate::opener::Opener;
 use crate::usage::Usage;
 
 /// See the module documentation. Dropped, its table is emptied, and its number is free.
@@ -23,6 +24,7 @@ pub(crate) struct Space {
     memory: Arc<Memory>,
     /// The client's.
     usage: Arc<Usage>,
+    opener: Opener,
     /// Given back after the table is empty: fields are dropped after `drop`.
     number: Number,
 }
@@ -37,9 +39,9 @@ pub(super) struct Used {
 }
 
 impl Space {
-    pub(super) fn new(memory: &Arc<Memory>, number: Number, usage: Arc<Usage>) -> Result<Arc<Self>> {
+    pub(super) fn new(memory: &Arc<Memory>, number: Number, usage: Arc<Usage>, opener: Opener) -> Result<Arc<Self>> {
         let table = memory.tables.open(number.context())?;
-        Ok(Arc::new(Self { table, memory: memory.clone(), usage, number }, GFP_KERNEL)?)
+        Ok(Arc::new(Self { table, memory: memory.clone(), usage, opener, number }, GFP_KERNEL)?)
     }
 
     pub(crate) fn table(&self) -> &Arc<Table> {
@@ -64,6 +66,10 @@ impl Used {
 impl Keep for Used {
     fn context(&self) -> ContextId {
         self.space.number.context()
+    }
+
+    fn opener(&self) -> Option<Opener> {
+        Some(self.space.opener)
     }
 
     fn used(&self, ring: u8, nanoseconds: u64) {

@@ -13,7 +13,7 @@ use lifeboat_pci::{Bar, BusError};
 /// BARs that a function can have.
 pub(crate) const BARS: usize = 6;
 
-/// All windows of a function, for one section. Only [`crate::link::Link`] makes these.
+/// All windows of a function, for one section. Only [`crate::link::Link`] asks for these.
 pub(crate) struct Section<'a> {
     windows: [Option<Result<Window<'a>, BusError>>; BARS],
     /// Of all BARs, in bytes.

@@ -7,15 +7,18 @@ use kernel::{
     dma::Coherent,
     io::{io_project, Io},
     prelude::*,
+    sync::Arc,
 };
 use lifeboat_pci::{BusError, DmaMemory, Iova};
 
-/// Zeroed memory that the device can reach. Must be dropped before the binding ends, like every `Coherent`.
-pub(crate) struct Memory(Coherent<[u8]>);
+/// Memory that the device can reach, zeroed at first. Its last clone must be dropped before the binding ends, like every
+/// `Coherent`.
+#[derive(Clone)]
+pub(crate) struct Memory(Arc<Coherent<[u8]>>);
 
 impl Memory {
     pub(crate) fn new(device: &Device<Bound>, bytes: usize) -> Result<Self> {
-        Coherent::zeroed_slice(device, bytes, GFP_KERNEL).map(Self)
+        Ok(Self(Arc::new(Coherent::zeroed_slice(device, bytes, GFP_KERNEL)?, GFP_KERNEL)?))
     }
 
     /// The bytes from `offset` on as a range, or `None` past the end of the address space.
@@ -26,13 +29,13 @@ impl Memory {
 
     fn copy_out(&self, offset: u64, into: &mut [u8]) -> Result {
         let range = Self::range(offset, into.len()).ok_or(ERANGE)?;
-        io_project!(&self.0, [try: range]).copy_to_slice(into);
+        io_project!(&*self.0, [try: range]).copy_to_slice(into);
         Ok(())
     }
 
     fn copy_in(&self, offset: u64, from: &[u8]) -> Result {
         let range = Self::range(offset, from.len()).ok_or(ERANGE)?;
-        io_project!(&self.0, [try: range]).copy_from_slice(from);
+        io_project!(&*self.0, [try: range]).copy_from_slice(from);
         Ok(())
     }
 }

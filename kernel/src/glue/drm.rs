@@ -12,6 +12,7 @@ use kernel::{
     bindings,
     device::Device,
     error::{from_err_ptr, to_result},
+    ffi::c_ulong,
     prelude::*,
     sync::{
         aref::{ARef, AlwaysRefCounted},
@@ -21,10 +22,14 @@ use kernel::{
     types::Opaque,
 };
 
+use lifeboat_core::unplug::{Cut, Teardown};
+use lifeboat_core::wedge::{Method, Methods};
+
 use super::file::{self, Command, DrmFile, Opened, Printer};
 use super::gem::{Content, Gem};
 use super::prime::{self, DmaBuf};
 use super::shim;
+use crate::opener::Opener;
 
 /// What a driver keeps beside a `struct drm_device`, and does for its nodes.
 ///
@@ -136,10 +141,44 @@ impl DrmDevice {
         unsafe { (*block).nodes.assume_init_ref() }
     }
 
+    /// The number of the card's node.
+    pub(crate) fn minor(&self) -> u32 {
+        // SAFETY: the device is alive, and has a primary minor from its allocation on, whose number does not change.
+        let index = unsafe { (*(*self.raw()).primary).index };
+        u32::try_from(index).unwrap_or(0)
+    }
+
     /// Wakes those who poll files of this device.
     pub(crate) fn wake_files(&self) {
         // SAFETY: the device is alive.
         unsafe { shim::lifeboat_shim_wake_files(self.raw().cast()) };
+    }
+}
+
+/// Tells the system that a device is wedged, and what may help (WEDGE-3). The proof: whoever sends this has cut the device off, so
+/// DMA is off, all fences have signalled, and maps show the dummy page (WEDGE-1). The nodes must be registered.
+///
+/// ENOMEM: the kernel allocates the message (`lib/kobject_uevent.c`); the device is wedged all the same.
+pub(crate) fn wedged_event<T: Teardown>(_: &Cut<T>, drm: &DrmDevice, methods: Methods, task: Option<Opener>) -> Result {
+    let methods = methods.fitting(Methods::KERNEL_BYTES).iter().fold(0, |bits, method| bits | bit(method));
+    let mut info: bindings::drm_wedge_task_info = pin_init::zeroed();
+    if let Some(Opener { pid, name }) = task {
+        info.pid = pid;
+        for (to, from) in info.comm.iter_mut().zip(name) {
+            *to = from as _;
+        }
+    }
+    // SAFETY: the device is alive. A name that is empty says that there is none.
+    to_result(unsafe { bindings::drm_dev_wedged_event(drm.raw(), methods, &mut info) })
+}
+
+/// `DRM_WEDGE_RECOVERY_*`, which are macros.
+const fn bit(method: Method) -> c_ulong {
+    match method {
+        Method::None => 1 << 0,
+        Method::Rebind => 1 << 1,
+        Method::BusReset => 1 << 2,
+        Method::VendorSpecific => 1 << 3,
     }
 }
 

@@ -6,6 +6,7 @@ use kernel::{
     bindings,
     device::Core,
     dma::{Device as _, DmaMask},
+    error::to_result,
     pci,
     prelude::*,
     sync::aref::ARef,
@@ -22,7 +23,10 @@ impl Enabled {
         // SAFETY: this is called from probe, before anything of this driver allocates or maps memory for the device.
         unsafe { function.dma_set_mask_and_coherent(DmaMask::new::<64>())? };
         function.enable_device_mem()?;
-        Ok(Self { function: function.into() })
+        let this = Self { function: function.into() };
+        // SAFETY: the reference held keeps the `pci_dev` valid. Without memory for a part of it, that part is not restored.
+        unsafe { bindings::pci_save_state(this.raw()) };
+        Ok(this)
     }
 
     fn raw(&self) -> *mut bindings::pci_dev {
@@ -42,6 +46,22 @@ impl Enabled {
         unsafe { bindings::pci_clear_master(self.raw()) };
     }
 
+    /// What the function answers to the question for its vendor and device, in this order from the lowest bit on. All-ones,
+    /// or another value that no device has, if it does not answer.
+    pub(crate) fn id(&self) -> u32 {
+        let mut id = u32::MAX;
+        // SAFETY: the reference held keeps the `pci_dev` valid. After an error the value is all-ones, which is an answer.
+        unsafe { bindings::pci_read_config_dword(self.raw(), 0, &mut id) };
+        id
+    }
+
+    /// Gives a function that may have been reset what it had in its configuration space when it was enabled: above all
+    /// its addresses.
+    pub(crate) fn restore(&self) {
+        // SAFETY: the reference held keeps the `pci_dev` valid, and `new` has saved the state.
+        unsafe { bindings::pci_restore_state(self.raw()) };
+    }
+
     /// Whether the bus says that the function is no longer there. `false` proves nothing.
     pub(crate) fn is_disconnected(&self) -> bool {
         // SAFETY: the reference held keeps the `pci_dev` valid. The field is changed without a lock, by `xchg`; the
@@ -56,4 +76,18 @@ impl Drop for Enabled {
         // SAFETY: the reference held keeps the `pci_dev` valid, and `new` enabled it once.
         unsafe { bindings::pci_disable_device(self.raw()) };
     }
+}
+
+/// Tells the system that a function has changed, with these variables. ENOMEM.
+pub(crate) fn tell_of_change(function: &pci::Device, variables: &[&CStr]) -> Result {
+    const MOST: usize = 8;
+    let mut pointers = [core::ptr::null_mut(); MOST + 1];
+    for (to, from) in pointers.iter_mut().take(MOST).zip(variables) {
+        *to = from.as_char_ptr().cast_mut();
+    }
+    let raw = core::ptr::from_ref(function).cast_mut().cast::<bindings::pci_dev>();
+    let action = bindings::kobject_action_KOBJ_CHANGE;
+    // SAFETY: the reference keeps the `pci_dev` valid. The pointers are to strings that live during the call and are only
+    // read, and the last one is null.
+    to_result(unsafe { bindings::kobject_uevent_env(&raw mut (*raw).dev.kobj, action, pointers.as_mut_ptr()) })
 }

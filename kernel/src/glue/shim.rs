@@ -40,6 +40,10 @@ extern "C" {
     /// Not of the shim: `bindings` lack it.
     pub(super) fn drm_timeout_abs_to_jiffies(nanoseconds: i64) -> c_long;
     pub(super) fn lifeboat_shim_is_being_killed() -> bool;
+    /// Whether the kernel has a dump of a `struct device`.
+    pub(super) fn lifeboat_shim_has_dump(device: *mut c_void) -> bool;
+    /// Gives the kernel a dump of a `struct device`, in memory of `vmalloc`, which it takes over. Sleeps.
+    pub(super) fn lifeboat_shim_hand_dump_over(device: *mut c_void, data: *mut c_void, bytes: usize);
 }
 
 // Functions of the kernel that `bindings` does not list.

@@ -59,7 +59,7 @@ impl Buffer {
         if bytes > MOST_BYTES {
             return Err(if placement == Placement::Vram { ENOSPC } else { ENOMEM });
         }
-        drop(memory.gate.section()?);
+        drop(memory.gate.call()?);
         let place = match placement {
             Placement::Vram => Place::Vram(video_memory(memory, bytes)?),
             Placement::Host | Placement::Lazy => {
@@ -80,7 +80,7 @@ impl Buffer {
         if bytes == 0 || bytes > MOST_BYTES || address % UNIT != 0 || bytes % UNIT != 0 {
             return Err(EINVAL);
         }
-        drop(memory.gate.section()?);
+        drop(memory.gate.call()?);
         let (address, bytes) = (usize::try_from(address)?, usize::try_from(bytes)?);
         let user = User::new(memory, address, bytes / PAGE_SIZE, writable)?;
         Ok(Self::of(memory, bytes, Place::User(user)))
@@ -89,7 +89,7 @@ impl Buffer {
     /// A buffer on another driver's. Call it in no section of the gate: the other driver may be waited for. ENODEV if the
     /// binding has ended.
     pub(crate) fn imported(memory: &Arc<Memory>, origin: DmaBuf) -> Result<Self> {
-        drop(memory.gate.section()?);
+        drop(memory.gate.call()?);
         let bytes = origin.bytes();
         // The kernel's objects are of whole pages, without exception.
         if bytes == 0 || bytes % PAGE_SIZE != 0 {

@@ -101,7 +101,7 @@ impl Memory {
 
     /// Takes back what the binding has lent: the device reaches no buffer any more. Bus mastering is off, and the gate is
     /// shut, so nobody asks for more.
-    pub(crate) fn release(&self) {
+    pub(crate) fn cut(&self) {
         self.lending.end();
     }
 }

@@ -99,7 +99,7 @@ impl Table {
         object.verify()?;
         let mut segments = segments(object.target(part.offset, part.bytes)?, &part)?;
         let next = Retained::new()?;
-        let _section = memory.gate.section()?;
+        let _section = memory.gate.call()?;
         let mut space = self.space.lock();
         if space.mappings.iter().any(|mapping| mapping.overlaps(&part)) {
             return Err(EEXIST);

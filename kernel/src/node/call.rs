@@ -128,7 +128,7 @@ pub(super) fn perform(call: &Call<'_>, command: Command) -> Result {
 
 fn run(call: &Call<'_>, row: &Row, command: Command) -> Result {
     let size = ((command.word >> SIZE_SHIFT) & SIZE_MASK) as usize;
-    match (row.class.entry(call.device.gate.presence()), &row.handler) {
+    match (call.device.gate.entry(row.class), &row.handler) {
         (Entry::Proceed, Handler::Free(handler)) => handler(call, command, size),
         // User memory is copied outside of the section: a page that does not come must not delay an
         // unplug. If the gate is shut by then, entering it is refused as here.
@@ -141,5 +141,5 @@ fn run(call: &Call<'_>, row: &Row, command: Command) -> Result {
 
 /// A section for a call of class Device.
 fn enter<'a>(call: &Call<'a>) -> Result<Section<'a>> {
-    call.device.gate.section()
+    call.device.gate.call()
 }

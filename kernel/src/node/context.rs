@@ -5,9 +5,10 @@
 use kernel::prelude::*;
 use lifeboat_core::class::Presence;
 use lifeboat_core::sched::ResetStatus;
+use lifeboat_core::wedge::Failure;
 use lifeboat_uapi::{
-    ContextCreate, ContextDestroy, ContextStatus, CONTEXT_BANNED, CONTEXT_LOST, RESET_GUILTY, RESET_INNOCENT,
-    RESET_NONE, RESET_UNKNOWN,
+    ContextCreate, ContextDestroy, ContextStatus, CONTEXT_BANNED, CONTEXT_HUNG, CONTEXT_LOST, CONTEXT_NONSENSE,
+    CONTEXT_RESET_FAILED, RESET_GUILTY, RESET_INNOCENT, RESET_NONE, RESET_UNKNOWN,
 };
 
 use super::Call;
@@ -37,7 +38,11 @@ pub(super) fn status(call: &Call<'_>, arguments: &mut ContextStatus) -> Result {
     }
     let stats = call.file.client.context(arguments.context)?.reset_stats();
     let banned = if stats.banned { CONTEXT_BANNED } else { 0 };
-    let lost = if call.device.gate.presence() == Presence::Live { 0 } else { CONTEXT_LOST };
+    let lost = match call.device.gate.presence() {
+        Presence::Live => 0,
+        Presence::Gone => CONTEXT_LOST,
+        Presence::Wedged(failure) => CONTEXT_LOST | flag(failure),
+    };
     *arguments = ContextStatus {
         status: match stats.status {
             ResetStatus::None => RESET_NONE,
@@ -52,4 +57,13 @@ pub(super) fn status(call: &Call<'_>, arguments: &mut ContextStatus) -> Result {
         ..*arguments
     };
     Ok(())
+}
+
+/// What has failed.
+const fn flag(failure: Failure) -> u32 {
+    match failure {
+        Failure::Hung => CONTEXT_HUNG,
+        Failure::ResetFailed => CONTEXT_RESET_FAILED,
+        Failure::Nonsense => CONTEXT_NONSENSE,
+    }
 }

@@ -12,7 +12,7 @@ use crate::memory::{Object, Part};
 /// context has too few segments left, EFAULT if the program has unmapped or replaced the memory.
 pub(super) fn map(call: &Call<'_>, arguments: &mut Map) -> Result {
     // A lost device is said before what is wrong with the call, as for every call of class Device.
-    drop(call.device.gate.section()?);
+    drop(call.device.gate.call()?);
     let Map { context, handle, address, offset, size, flags, pad } = *arguments;
     if flags & !MAP_WRITE != 0 || pad != 0 {
         return Err(EINVAL);

@@ -44,7 +44,7 @@ use crate::bringup::Working;
 use crate::client::Client;
 use crate::device::Device;
 use crate::errno::from_core;
-use crate::glue::{Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
+use crate::glue::{caller, Command, DmaBuf, DrmDevice, DrmFile, Nodes, Opened, Printer, Registration};
 use crate::holders::FileHold;
 use crate::memory::{Buffer, Object, Placement};
 use crate::registration::Driven;
@@ -90,6 +90,7 @@ pub(crate) struct Call<'a> {
 pub(crate) fn register(working: Working) -> Result {
     let device = working.device();
     let drm = DrmDevice::new(device.pci.as_ref(), Node::new(device.clone())?)?;
+    device.dump.set_minor(drm.minor());
     let mut nodes = device.nodes.lock();
     // The end of the binding shuts the gate, then takes the nodes away: it sees these, or this sees the gate.
     if device.gate.presence() != Presence::Live {
@@ -109,11 +110,11 @@ impl Nodes for Node {
     fn open(&self, _: &DrmFile) -> impl PinInit<File, Error> {
         let device = self.device.clone();
         pin_init::pin_init_scope(move || {
-            if let Entry::Refuse(refusal) = Class::Open.entry(device.gate.presence()) {
+            if let Entry::Refuse(refusal) = device.gate.entry(Class::Open) {
                 return Err(from_core(Errno::from(refusal)));
             }
             Ok(
-                try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(Driven::rings(&device.info)), device }),
+                try_pin_init!(File { _hold: device.holding.hold_file()?, client <- Client::new(caller(), Driven::rings(&device.info)), device }),
             )
         })
     }

@@ -54,7 +54,7 @@ pub(super) fn submit(call: &Call<'_>, command: Command, size: usize) -> Result {
             results.write(command.user(size))?;
             Ok(promised)
         },
-        || call.device.gate.section(),
+        || call.device.gate.call(),
         sync::Promised::keep,
     )
 }

@@ -12,6 +12,7 @@ impl Condition {
             (_, None) => false,
             (Self::Exists, Some(_)) => true,
             (Self::Is(wanted), Some(text)) => text.trim() == wanted,
+            (Self::IsOneOf(wanted), Some(text)) => wanted.iter().any(|wanted| text.trim() == wanted),
             (Self::Contains(wanted), Some(text)) => text.contains(wanted.as_str()),
             (Self::LinesAtLeast(count), Some(text)) => text.lines().count() >= *count,
             (Self::CounterAtLeast { name, value }, Some(text)) => {
@@ -47,6 +48,14 @@ mod tests {
         assert!(Condition::Is("gone".into()).holds(Some("gone\n")));
         assert!(!Condition::Is("gone".into()).holds(Some("gone soon\n")));
         assert!(Condition::Contains("soon".into()).holds(Some("gone soon\n")));
+    }
+
+    #[test]
+    fn one_of_several_is_enough() {
+        let either = Condition::IsOneOf(vec!["removed".into(), "wedged".into()]);
+        assert!(either.holds(Some("wedged\n")));
+        assert!(!either.holds(Some("ready\n")));
+        assert!(!either.holds(None));
     }
 
     #[test]

@@ -14,4 +14,5 @@ pub mod process;
 pub mod serve;
 pub mod session;
 pub mod torture;
+pub mod uevents;
 pub mod wire;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::system;
 
 use crate::session::Session;
-use crate::wire::{Condition, Failure, MAX_LINE, Outcome, Request};
+use crate::wire::{Condition, Failure, MAX_LINE, Outcome, Request, Step};
 
 /// How often a condition is looked at. sysfs and debugfs cannot be watched, so there is no better way than looking.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -34,8 +34,19 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::Write { path, contents } => write(path, contents),
         Request::List { path } => list(path),
         Request::Await { path, until, limit_ms } => wait_until(path, until, Duration::from_millis(*limit_ms)),
+        Request::Listen => session.uevents.listen(),
+        Request::Hear { containing, limit_ms } => session.uevents.hear(containing, Duration::from_millis(*limit_ms)),
         Request::Mark { text } => mark(text),
         Request::CopyNode { node, path } => copy_node(node, path),
+        Request::Each { requests } => Ok(each(session, requests)),
+        Request::Keep { number, requests } => {
+            session.keep(*number, requests.clone());
+            Ok(each(session, requests))
+        }
+        Request::Kept { number } => match session.kept(*number) {
+            Some(requests) => Ok(each(session, &requests)),
+            None => Err(Failure { errno: None, message: format!("no requests were kept as {number}") }),
+        },
         Request::Permit { path } => permit(path),
         Request::Run { program, arguments, said, limit_ms } => {
             crate::command::run(program, arguments, said, Duration::from_millis(*limit_ms))
@@ -45,6 +56,28 @@ fn attempt(session: &Session, request: &Request) -> Result<Outcome, Failure> {
         Request::Within { process, request } => session.processes.within(*process, request),
         Request::Kill { process } => session.processes.kill(*process).map(|()| Outcome::Done),
         Request::Ping | Request::PowerOff => Ok(Outcome::Done),
+    }
+}
+
+fn each(session: &Session, requests: &[Request]) -> Outcome {
+    let step = |request| {
+        let started = Instant::now();
+        let outcome = carry_out(session, request);
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Step { micros, outcome: in_short(outcome) }
+    };
+    Outcome::Each(requests.iter().map(step).collect())
+}
+
+/// What a step came to, without what the runner knows or does not ask.
+fn in_short(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Number(_) | Outcome::Each(_) => outcome,
+        Outcome::Failed(Failure { errno: Some(errno), .. }) => {
+            Outcome::Failed(Failure { errno: Some(errno), message: String::new() })
+        }
+        Outcome::Failed(_) => outcome,
+        _ => Outcome::Done,
     }
 }
 
@@ -174,6 +207,29 @@ mod tests {
         );
         let tail = Request::ReadBytes { path, offset: 3, length: 100 };
         assert_eq!(carry_out(&Session::default(), &tail), Outcome::Bytes(b"dy".to_vec()));
+    }
+
+    #[test]
+    fn each_of_several_requests_is_carried_out_whatever_comes_of_the_others() {
+        let (_folder, path) = folder_with("state", "");
+        let write = |path: &str| Request::Write { path: path.to_owned(), contents: "ready".into() };
+        let requests = vec![write("/no/such/file"), write(&path), Request::Read { path: path.clone() }];
+        let session = Session::default();
+        let outcomes = |request| match carry_out(&session, request) {
+            Outcome::Each(steps) => steps.into_iter().map(|step| step.outcome).collect::<Vec<_>>(),
+            other => panic!("another answer: {other:?}"),
+        };
+        let failed = Outcome::Failed(Failure { errno: Some(2), message: String::new() });
+        let expected = [failed, Outcome::Done, Outcome::Done];
+        assert_eq!(outcomes(&Request::Each { requests: requests.clone() }), expected);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ready");
+        // The same when they were kept.
+        let kept = [Request::Keep { number: 7, requests }, Request::Kept { number: 7 }, Request::Kept { number: 8 }];
+        let answers = outcomes(&Request::Each { requests: kept.to_vec() });
+        let is_whole = |answer: &Outcome| matches!(answer, Outcome::Each(steps) if steps.len() == expected.len());
+        assert!(is_whole(&answers[0]) && is_whole(&answers[1]));
+        assert!(matches!(&answers[2], Outcome::Failed(Failure { errno: None, .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ready");
     }
 
     #[test]

@@ -73,6 +73,15 @@ pub enum Request {
         /// When to give up, in milliseconds.
         limit_ms: u64,
     },
+    /// Begins to listen to the kernel's events of devices.
+    Listen,
+    /// The next event that contains a text, one line for each variable. Events before it are dropped.
+    Hear {
+        /// The text.
+        containing: String,
+        /// When to give up, in milliseconds.
+        limit_ms: u64,
+    },
     /// A line in the kernel's log, to tell the phases of a test apart.
     Mark {
         /// The line.
@@ -118,6 +127,25 @@ pub enum Request {
         /// When to kill it, in milliseconds.
         limit_ms: u64,
     },
+    /// Requests one after the other, whatever comes of each. Answered with what came of each, in short: a number, the errno of a
+    /// failure, or that it was done.
+    Each {
+        /// The requests.
+        requests: Vec<Request>,
+    },
+    /// As [`Request::Each`], and keeps the requests for [`Request::Kept`]: the line is slow, and what is asked often need not be
+    /// said often.
+    Keep {
+        /// A new number for them.
+        number: u32,
+        /// The requests.
+        requests: Vec<Request>,
+    },
+    /// The requests that were kept, once more.
+    Kept {
+        /// Their number.
+        number: u32,
+    },
     /// Lets every user read and write a file.
     Permit {
         /// The file.
@@ -137,6 +165,8 @@ pub enum Condition {
     Absent,
     /// The file's contents, without surrounding white space, are these.
     Is(String),
+    /// They are one of these.
+    IsOneOf(Vec<String>),
     /// The file's contents contain this.
     Contains(String),
     /// The file has at least so many lines.
@@ -208,8 +238,19 @@ pub enum Outcome {
         /// The error that ended it; 0 if it was told to stop.
         errno: i32,
     },
+    /// What came of each of several requests, in their order.
+    Each(Vec<Step>),
     /// It did not work.
     Failed(Failure),
+}
+
+/// The end of one of several requests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// How long the operation itself took, measured in the guest.
+    pub micros: u64,
+    /// How it ended.
+    pub outcome: Outcome,
 }
 
 /// Why a call failed.

@@ -16,7 +16,8 @@ use crate::suite::failure::{Failure, expect};
 const NAME: &str = "lifeboat";
 /// The kernel's own module that it needs, which may need others.
 pub const NEEDS: &str = "drm";
-const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
+/// The driver on its bus.
+pub const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
 /// What the module shows of itself.
 pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
 
@@ -45,7 +46,8 @@ impl<'a> Driver<'a> {
         Self { agent, needs, slot }
     }
 
-    /// Loads the module, which probes what is in the slot.
+    /// Loads the module, which probes what is in the slot. A device that is lost stays lost, unless the parameters say how many
+    /// `recoveries` it has.
     ///
     /// # Errors
     /// The kernel refuses, or it takes too long.
@@ -63,7 +65,8 @@ impl<'a> Driver<'a> {
             let request = Request::LoadModule { path: module_path(needed), parameters: String::new() };
             self.agent.call(request, pace::DRIVER)?;
         }
-        let request = Request::LoadModule { path: module_path(NAME), parameters: parameters.to_owned() };
+        let stays_lost = if parameters.contains("recoveries=") { "" } else { " recoveries=0" };
+        let request = Request::LoadModule { path: module_path(NAME), parameters: format!("{parameters}{stays_lost}") };
         self.agent.start(request, pace::DRIVER)
     }
 
@@ -107,6 +110,23 @@ impl<'a> Driver<'a> {
         self.agent.start(write(&format!("{SYSFS}/unbind"), self.slot), pace::DRIVER)
     }
 
+    /// Has the driver bind the device again, whatever has become of it.
+    ///
+    /// # Errors
+    /// It cannot be bound.
+    pub fn rebind(self) -> Result<(), AgentError> {
+        self.agent.write(&format!("{DEBUGFS}/{}/rebind", self.slot), "1", pace::DRIVER).map(drop)
+    }
+
+    /// Waits for a state of the slot, as `lifeboat_core::lifecycle` names it: `bound`, `wedged`, `idle` and so on.
+    ///
+    /// # Errors
+    /// It does not come within the limit.
+    pub fn wait_for_slot(self, state: &str) -> Result<(), AgentError> {
+        let until = Condition::Is(state.to_owned());
+        self.agent.wait_until(&format!("{DEBUGFS}/{}/slot", self.slot), until, pace::DRIVER).map(drop)
+    }
+
     /// Whether the driver has the device.
     ///
     /// # Errors
@@ -115,7 +135,7 @@ impl<'a> Driver<'a> {
         Ok(self.agent.list(SYSFS)?.iter().any(|name| name == self.slot))
     }
 
-    /// Waits for a state of the device: `probing`, `ready`, `suspect`, `gone` or `removed`.
+    /// Waits for a state of the device: `none`, `probing`, `ready`, `suspect`, `gone`, `wedged` or `removed`.
     ///
     /// # Errors
     /// It does not come within the limit.
@@ -124,12 +144,32 @@ impl<'a> Driver<'a> {
         self.agent.wait_until(&format!("{DEBUGFS}/{}/state", self.slot), until, pace::DRIVER).map(drop)
     }
 
-    /// The state of the device.
+    /// Whether there is no device that could be asked: it was lost, and none is bound.
     ///
     /// # Errors
-    /// There is no device.
-    pub fn state(self) -> Result<String, AgentError> {
-        Ok(self.agent.read(&format!("{DEBUGFS}/{}/state", self.slot))?.trim().to_owned())
+    /// There is no slot.
+    pub fn is_without_device(self) -> Result<bool, AgentError> {
+        let state = self.agent.read(&format!("{DEBUGFS}/{}/state", self.slot))?;
+        Ok(matches!(state.trim(), "none" | "gone" | "wedged" | "removed"))
+    }
+
+    /// Waits until the driver has done what it can for its device; tells whether that is bound.
+    ///
+    /// # Errors
+    /// It does not come to an end within the limit.
+    pub fn recovers(self) -> Result<bool, AgentError> {
+        let until = Condition::IsOneOf(["bound", "wedged", "idle"].map(str::to_owned).into());
+        let state = self.agent.wait_until(&format!("{DEBUGFS}/{}/slot", self.slot), until, pace::DRIVER)?.text()?;
+        Ok(state.trim() == "bound")
+    }
+
+    /// Waits until the driver has found the device lost, and has ended its binding or cut it off.
+    ///
+    /// # Errors
+    /// It does not within the limit.
+    pub fn is_lost(self) -> Result<(), AgentError> {
+        let until = Condition::IsOneOf(vec!["removed".to_owned(), "wedged".to_owned()]);
+        self.agent.wait_until(&format!("{DEBUGFS}/{}/state", self.slot), until, pace::DRIVER).map(drop)
     }
 
     /// Begins to wait for a state of the device.

@@ -160,6 +160,23 @@ impl Agent {
         }
     }
 
+    /// All bytes of a file, whatever the kernel gives at a time.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_to_end(&self, path: &str) -> Result<Vec<u8>, AgentError> {
+        /// Bytes in one message.
+        const PART: usize = 64 << 10;
+        let mut contents = Vec::new();
+        loop {
+            let part = self.read_bytes(path, contents.len() as u64, PART)?;
+            if part.is_empty() {
+                return Ok(contents);
+            }
+            contents.extend(part);
+        }
+    }
+
     /// Writes a file, and says how long that took.
     ///
     /// # Errors
@@ -197,6 +214,25 @@ impl Agent {
     /// The guest refuses, or answers something else.
     pub fn number(&self, request: Request, limit: Duration) -> Result<i64, AgentError> {
         self.call(request, limit)?.number()
+    }
+
+    /// Begins to listen to the kernel's events of devices.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn listen(&self) -> Result<(), AgentError> {
+        self.call(Request::Listen, pace::COMMAND).map(drop)
+    }
+
+    /// The next event that contains a text, one line for each of its variables.
+    ///
+    /// # Errors
+    /// None comes within the limit.
+    pub fn hear(&self, text: &str) -> Result<String, AgentError> {
+        let limit_ms = u64::try_from(self.limit(pace::DRIVER).as_millis()).unwrap_or(u64::MAX);
+        let pending = self.start(Request::Hear { containing: text.to_owned(), limit_ms }, pace::COMMAND)?;
+        // As in `wait_until`.
+        Pending { limit: pending.limit + self.limit(pace::DRIVER), ..pending }.wait()?.text()
     }
 
     /// A line in the guest's log.
@@ -281,6 +317,8 @@ fn describe(request: &Request) -> String {
         Request::Write { path, contents } => format!("write {contents:?} to {path}"),
         Request::List { path } => format!("list {path}"),
         Request::Await { path, until, .. } => format!("see {until:?} of {path}"),
+        Request::Listen => "listen to the kernel's events".to_owned(),
+        Request::Hear { containing, .. } => format!("hear an event with {containing:?}"),
         Request::Mark { .. } => "write into its log".to_owned(),
         Request::Node { request } => {
             let mut text = format!("{request:?}");
@@ -292,6 +330,13 @@ fn describe(request: &Request) -> String {
         Request::Kill { process } => format!("kill process {process}"),
         Request::CopyNode { node, path } => format!("call {node} {path}, too"),
         Request::Run { program, arguments, .. } => format!("run {program} {}", arguments.join(" ")),
+        Request::Each { requests } => {
+            let mut text = requests.iter().map(describe).collect::<Vec<_>>().join(", ");
+            text.truncate(text.floor_char_boundary(400));
+            text
+        }
+        Request::Keep { number, .. } => format!("carry out and keep requests {number}"),
+        Request::Kept { number } => format!("carry out requests {number}"),
         Request::Permit { path } => format!("permit {path}"),
         Request::PowerOff => "power off".to_owned(),
     }
@@ -359,6 +404,7 @@ mod tests {
         assert_eq!(pending.wait().unwrap().text().unwrap(), "ready");
         assert_eq!(agent.read(&path).unwrap(), "ready");
         assert_eq!(agent.read_bytes(&path, 1, 2).unwrap(), b"ea");
+        assert_eq!(agent.read_to_end(&path).unwrap(), b"ready");
         assert!(agent.list(folder.path().to_str().unwrap()).unwrap().contains(&"state".to_owned()));
     }
 

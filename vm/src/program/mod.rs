@@ -9,7 +9,7 @@ pub mod vgem;
 use std::cell::Cell;
 use std::time::Duration;
 
-use lifeboat_guest::wire::{NodeRequest, Outcome, Request};
+use lifeboat_guest::wire::{NodeRequest, Outcome, Request, Step};
 
 use crate::guest::agent::{Agent, AgentError, Pending, Reply};
 use crate::pace;
@@ -83,6 +83,17 @@ impl<'a> Program<'a> {
     /// The kernel refuses, or takes longer than `limit`.
     pub fn call(&self, request: NodeRequest, limit: Duration) -> Result<Reply, AgentError> {
         self.start_call(request, limit)?.wait()
+    }
+
+    /// Carries requests out one after the other, whatever comes of each, within `limit` for all of them.
+    ///
+    /// # Errors
+    /// The program is gone, or takes longer.
+    pub fn each(&self, requests: Vec<Request>, limit: Duration) -> Result<Vec<Step>, AgentError> {
+        match self.begin(Request::Each { requests }, limit)?.wait()?.outcome {
+            Outcome::Each(steps) => Ok(steps),
+            other => Err(AgentError::Unfitting(other)),
+        }
     }
 
     /// The nanoseconds that two threads of the program need to wake each other, each of so many round trips.

@@ -13,7 +13,10 @@ pub fn all() -> Vec<Test> {
         tests::loss::TESTS,
         tests::sick::TESTS,
         tests::hangs::TESTS,
+        tests::dump::TESTS,
         tests::races::TESTS,
+        tests::recovery::TESTS,
+        tests::wedge::TESTS,
         tests::lint::TESTS,
         tests::types::TESTS,
         tests::drm::nodes::TESTS,
@@ -27,6 +30,7 @@ pub fn all() -> Vec<Test> {
         tests::drm::main_job::TESTS,
         tests::fuzz::TESTS,
         tests::torture::TESTS,
+        tests::exhaust::TESTS,
     ]
     .concat()
 }

@@ -62,7 +62,7 @@ fn resets_climb_the_ladder(bench: &mut Bench<'_>) -> Result<(), Failure> {
     bench.gpu()?.inject(Fault::FailReset, Some(Trigger::Reset(1)))?;
     bench.gpu()?.inject(Fault::FailReset, Some(Trigger::Reset(2)))?;
     bench.gpu()?.inject(Fault::Hang, Some(NEXT_JOB))?;
-    driver.wait_for_state("gone")?;
+    driver.is_lost()?;
     let device = format!("/sys/bus/pci/devices/{SLOT}");
     bench.machine.agent.write(&format!("{device}/remove"), "1", pace::DRIVER)?;
     let removal = driver.only_removal()?;

@@ -84,7 +84,7 @@ fn silent_loss_health(bench: &mut Bench<'_>) -> Result<(), Failure> {
     jobs_stay_in_flight(driver, bench.gpu()?)?;
     driver.is_silent()?;
     let before = bench.machine.console.len();
-    let noticed = driver.start_wait_for_state("gone", bench.limit(pace::DRIVER))?;
+    let noticed = driver.start_wait_for_state("removed", bench.limit(pace::DRIVER))?;
     bench.gpu()?.inject(Fault::Gone, None)?;
     let took = noticed.wait()?.took;
     // A kernel with checkers takes what it takes; that it was polling is shown below.

@@ -1,6 +1,8 @@
 //! The tests themselves, by what they are about.
 
 pub mod drm;
+pub mod dump;
+pub mod exhaust;
 pub mod fuzz;
 pub mod hangs;
 pub mod lifecycle;
@@ -8,10 +10,12 @@ pub mod lint;
 pub mod loss;
 pub mod orderly;
 pub mod races;
+pub mod recovery;
 pub mod runner;
 pub mod sick;
 pub mod torture;
 pub mod types;
+pub mod wedge;
 
 use crate::guest::qemu::Hotplug;
 use crate::suite::bench::{Card, PLAIN, Plan};

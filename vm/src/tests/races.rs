@@ -74,7 +74,7 @@ fn removal_during_probe(bench: &mut Bench<'_>) -> Result<(), Failure> {
         match driver.bind() {
             // Gone after probe: health polling, which accesses it as well, brings it there.
             Ok(_) => {
-                driver.wait_for_state("gone")?;
+                driver.is_lost()?;
                 driver.unbind()?;
             }
             Err(AgentError::Failed(_)) => failed += 1,

@@ -49,12 +49,12 @@ pub const TESTS: &[Test] = &[
 ];
 
 fn heartbeat_stands_still(bench: &mut Bench<'_>) -> Result<(), Failure> {
-    let removal = lost_by(bench, Fault::StickHeartbeat, "hung")?;
+    let removal = lost_by(bench, Fault::StickHeartbeat, "wedged-hung")?;
     removal.went(Path::Ordered, bench.flavour())
 }
 
 fn answers_nonsense(bench: &mut Bench<'_>) -> Result<(), Failure> {
-    let removal = lost_by(bench, Fault::Garbage(Lasts::default()), "nonsense")?;
+    let removal = lost_by(bench, Fault::Garbage(Lasts::default()), "wedged-nonsense")?;
     expect(removal.verdict == "unsure", || format!("the driver was not unsure of it: {removal:?}"))?;
     // Its release is not timed: another guest may run beside this one.
     expect(removal.path == Path::Short, || format!("the driver waited for it: {removal:?}"))
@@ -97,7 +97,7 @@ fn lost_by(bench: &mut Bench<'_>, fault: Fault, loss: &str) -> Result<Removal, F
     driver.load("load=1 health_ms=100")?;
     driver.is_busy()?;
     bench.gpu()?.inject(fault, None)?;
-    driver.wait_for_state("gone")?;
+    driver.is_lost()?;
     bench.machine.agent.write(&format!("/sys/bus/pci/devices/{SLOT}/remove"), "1", pace::DRIVER)?;
     let removal = driver.only_removal()?;
     expect(removal.trigger == "health", || format!("health polling did not notice first: {removal:?}"))?;

@@ -1,4 +1,6 @@
-use lifeboat::dump::{About, Descriptor, Driver, Guilty, LeftOut, PendingJob, Reason, RegisterValue, RingState, Taken};
+use lifeboat::dump::{
+    About, Descriptor, Driver, Guilty, LeftOut, PendingJob, Process, Reason, RegisterValue, RingState, Taken,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -30,7 +32,7 @@ fn sample() -> Dump {
         device: About { model: "LB1".to_owned(), minor: 0, location: "0000:01:00.0".to_owned() },
         taken: Taken { utc: "2026-01-02T03:04:05.678Z".to_owned(), since_bind_ms: 12_034 },
         reason: Reason::JobTimeout { ring: 0 },
-        guilty: Some(Guilty { ring: 0, context: 1, fence: job.fence.clone(), number: 4 }),
+        guilty: Some(Guilty { ring: 0, context: 1, fence: job.fence.clone(), number: 4, process: None }),
         registers: vec![
             register("ID", 0, Some(0x0031_424c)),
             register("VERSION", 4, Some(0x0001_0000)),
@@ -156,6 +158,21 @@ fn each_reason_is_a_sentence_and_has_a_name_in_the_file() {
         assert!(text.starts_with(&format!("Reason    {reason}\nGuilty    nobody in particular\n")), "{text}");
         assert_eq!(text.contains("did not answer"), reason == Reason::Lost);
     }
+}
+
+#[test]
+fn the_process_of_the_guilty_job_is_named() {
+    let mut dump = sample();
+    let guilty = dump.guilty.as_mut().unwrap();
+    guilty.process = Some(Process { pid: 42, name: "a \"desk\"\x1b[m".to_owned() });
+    let text = text::of(&dump);
+    assert!(
+        text.contains(
+            "\nGuilty    context 1 of process 42 (a \"desk\"?[m), by lifeboat0/ring0.queue3 number 4 on ring 0\n"
+        ),
+        "{text}"
+    );
+    assert_eq!(Dump::read(&bytes(&dump)).unwrap(), dump);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use lifeboat::Dump;
 use lifeboat::driver::Driver as _;
 use lifeboat::driver::dump::Field;
-use lifeboat::dump::{PendingJob, Reason, RegisterValue, RingState};
+use lifeboat::dump::{Guilty, PendingJob, Reason, RegisterValue, RingState};
 use lifeboat_lb1::Lb1Driver;
 
 use super::command;
@@ -49,25 +49,20 @@ fn head(out: &mut String, dump: &Dump) -> fmt::Result {
     let after = dump.taken.since_bind_ms;
     let mut row = |label: &str, value: fmt::Arguments<'_>| writeln!(out, "{label:LABEL$}{value}");
     row("Reason", format_args!("{}", dump.reason))?;
-    match &dump.guilty {
-        Some(guilty) => row(
-            "Guilty",
-            format_args!(
-                "context {}, by {} number {} on ring {}",
-                guilty.context,
-                plain(&guilty.fence),
-                guilty.number,
-                guilty.ring
-            ),
-        )?,
-        None => row("Guilty", format_args!("nobody in particular"))?,
-    }
+    let guilty = dump.guilty.as_ref().map_or_else(|| "nobody in particular".to_owned(), guilty);
+    row("Guilty", format_args!("{guilty}"))?;
     row("Device", format_args!("{} {} at {}", plain(&device.model), device.minor, plain(&device.location)))?;
     row(
         "Taken",
         format_args!("{}, {}.{:03} s after it was bound", plain(&dump.taken.utc), after / 1000, after % 1000),
     )?;
     row("Driver", format_args!("{} {}", plain(&driver.name), plain(&driver.version)))
+}
+
+fn guilty(guilty: &Guilty) -> String {
+    let Guilty { ring, context, fence, number, process } = guilty;
+    let of = process.as_ref().map(|process| format!(" of process {} ({})", process.pid, plain(&process.name)));
+    format!("context {context}{}, by {} number {number} on ring {ring}", of.unwrap_or_default(), plain(fence))
 }
 
 fn write_register(out: &mut String, read: &RegisterValue) -> fmt::Result {

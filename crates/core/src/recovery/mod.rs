@@ -14,7 +14,7 @@ use crate::Timestamp;
 
 pub use left_alone::{GivenUp, Remedy};
 pub use patience::{Patience, Unready, RETRY};
-pub use spacing::Spacing;
+pub use spacing::{seed, Spacing};
 
 /// Recovery budget of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -46,6 +46,18 @@ impl Default for Spacing {
     }
 }
 
+/// Returns a seed for the jitter, from the name of a slot: the same name always gives the same seed
+/// (FNV-1a).
+pub const fn seed(name: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut index = 0;
+    while index < name.len() {
+        hash = (hash ^ name[index] as u64).wrapping_mul(0x0100_0000_01b3);
+        index += 1;
+    }
+    hash
+}
+
 /// Mixes the bits of a number, as the finalizer of splitmix64 does: neighbouring seeds give
 /// unrelated numbers.
 const fn mixed(seed: u64) -> u64 {

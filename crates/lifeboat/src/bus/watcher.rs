@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lifeboat_core::Timestamp;
 use lifeboat_core::lifecycle::{Action, For, Lifecycle, LifecycleEvent, LifecycleState};
 use lifeboat_core::minor::Minor;
-use lifeboat_core::recovery::{Attempts, GivenUp, Unready};
+use lifeboat_core::recovery::{Attempts, GivenUp, Unready, seed};
 use lifeboat_core::unplug::Loss;
 use lifeboat_core::wedge::Failure;
 use lifeboat_driver::{DriverError, Identity};
@@ -84,7 +84,7 @@ pub(super) struct Watcher {
 impl Watcher {
     pub(super) fn new(shared: Arc<BusInner>, slot: Arc<dyn Slot>, sender: Sender<Message>) -> Self {
         let Policy { recovery, spacing, patience, .. } = shared.policy;
-        let attempts = Attempts::spaced(recovery, spacing, seed(slot.location()));
+        let attempts = Attempts::spaced(recovery, spacing, seed(slot.location().as_bytes()));
         let lifecycle = Lifecycle::patient(attempts, patience);
         let state = SlotState::new(lifecycle.state());
         Self {
@@ -419,11 +419,6 @@ impl Watcher {
             _ => LifecycleEvent::Failed { binding: self.lifecycle.binding(), loss: Loss::Replaced },
         }
     }
-}
-
-/// Slots that fail together are not recovered at the same moments. The same slot always gets the same (FNV-1a).
-fn seed(location: &str) -> u64 {
-    location.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// What a probe that has failed says of the device. While the bus says that nothing answers, nothing else is known of it.

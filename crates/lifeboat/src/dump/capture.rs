@@ -393,7 +393,7 @@ impl Pending {
     }
 
     fn guilty(&self) -> Guilty {
-        Guilty { ring: self.ring, context: self.context, fence: self.fence(), number: self.number }
+        Guilty { ring: self.ring, context: self.context, fence: self.fence(), number: self.number, process: None }
     }
 
     fn job(&self) -> PendingJob {
@@ -483,7 +483,7 @@ mod tests {
             },
             taken: Taken { utc: utc(SystemTime::now()), since_bind_ms: u64::MAX },
             reason: Reason::JobTimeout { ring },
-            guilty: Some(Guilty { ring, context, fence, number: u64::MAX }),
+            guilty: Some(Guilty { ring, context, fence, number: u64::MAX, process: None }),
             registers: Vec::new(),
             rings: Vec::new(),
             jobs: Vec::new(),

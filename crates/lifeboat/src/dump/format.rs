@@ -1,4 +1,5 @@
-//! A dump as it is read and written. Writer and reader share these types, so they cannot drift apart.
+//! A dump as it is read and written. Writer and reader share these types, so they cannot drift apart. Shells that cannot
+//! allocate write the same by [`lifeboat_driver::dump::write`]; the test `dump_text` compares the two.
 //!
 //! The file is one JSON object that begins with `"format":"lifeboat-dump"` and `"version"`. A reader of one version refuses
 //! newer ones; fields that it does not know in its own are ignored.
@@ -6,13 +7,9 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use lifeboat_driver::dump::{self, FORMAT, VERSION};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-/// What a dump calls itself.
-const FORMAT: &str = "lifeboat-dump";
-/// The version that is written, and the newest that can be read.
-pub(super) const VERSION: u32 = 1;
 
 /// The state of a device when something went wrong with it, before anything was reset (WEDGE-4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +103,18 @@ pub struct Guilty {
     pub fence: String,
     /// The number of its fence.
     pub number: u64,
+    /// The process that the context belongs to, if the driver knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+}
+
+/// A process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Its name, as it has chosen it.
+    pub name: String,
 }
 
 /// What a register read.
@@ -267,6 +276,21 @@ impl Reason {
         match self {
             Self::JobTimeout { ring } | Self::Fault { ring } => Some(ring),
             Self::Hung | Self::ResetFailed | Self::Nonsense | Self::GivenUp | Self::Lost | Self::ByHand => None,
+        }
+    }
+}
+
+impl From<dump::Reason> for Reason {
+    fn from(reason: dump::Reason) -> Self {
+        match reason {
+            dump::Reason::JobTimeout { ring } => Self::JobTimeout { ring },
+            dump::Reason::Fault { ring } => Self::Fault { ring },
+            dump::Reason::Hung => Self::Hung,
+            dump::Reason::ResetFailed => Self::ResetFailed,
+            dump::Reason::Nonsense => Self::Nonsense,
+            dump::Reason::GivenUp => Self::GivenUp,
+            dump::Reason::Lost => Self::Lost,
+            dump::Reason::ByHand => Self::ByHand,
         }
     }
 }

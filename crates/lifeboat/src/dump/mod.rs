@@ -26,7 +26,8 @@ mod kept;
 mod recorder;
 
 pub use format::{
-    About, Descriptor, Driver, Dump, Guilty, LeftOut, PendingJob, ReadError, Reason, RegisterValue, RingState, Taken,
+    About, Descriptor, Driver, Dump, Guilty, LeftOut, PendingJob, Process, ReadError, Reason, RegisterValue, RingState,
+    Taken,
 };
 
 pub(crate) use capture::RingMemory;

@@ -8,8 +8,7 @@ use lifeboat_core::health::Verdict;
 use lifeboat_core::incident::Incident;
 use lifeboat_core::minor::Minor;
 use lifeboat_core::unplug::Loss;
-use lifeboat_core::wedge::Failure;
-use lifeboat_driver::Driver;
+use lifeboat_driver::{Driver, dump};
 use lifeboat_sync::lint::Mutex;
 
 use super::capture::{Capture, RingMemory, Source};
@@ -77,15 +76,7 @@ impl<S: Subsystem> Recorder<S> {
     /// ends it takes the dumps afterwards. Asks the device nothing: an answer may take seconds, and users are told of the loss
     /// first. [`Recorder::complete`] does.
     pub(crate) fn ends(&self, loss: Loss) {
-        let reason = match loss {
-            // Nothing of it can be read, or nothing has failed.
-            Loss::Unplugged | Loss::Unbound | Loss::LinkDown | Loss::Replaced => return,
-            Loss::FellOff => Reason::Lost,
-            Loss::Hung | Loss::Wedged(Failure::Hung) => Reason::Hung,
-            Loss::Crashed => Reason::GivenUp,
-            Loss::Wedged(Failure::ResetFailed) => Reason::ResetFailed,
-            Loss::Nonsense | Loss::Wedged(Failure::Nonsense) => Reason::Nonsense,
-        };
+        let Some(reason) = dump::Reason::at_the_end(loss).map(Reason::from) else { return };
         let Some(mut capture) = self.new_incident(reason) else { return };
         capture.begin(&self.source, reason);
         *self.ending.lock() = Some(Ending { capture, reason });

@@ -44,6 +44,11 @@ fn name(text: &str) -> Name {
     name
 }
 
+fn text(name: &Name) -> &str {
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(NAME_BYTES);
+    name.get(..end).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or("?")
+}
+
 /// The names of the fences of one queue, as tools show them.
 #[derive(Clone, Copy)]
 pub struct Timeline {
@@ -62,6 +67,23 @@ impl Timeline {
     /// A timeline whose fences never leave the module, and so do not keep it loaded.
     pub fn internal(driver: &str, timeline: &str) -> Self {
         Self { shared: false, ..Self::shared(driver, timeline) }
+    }
+}
+
+/// A fence as tools show it.
+#[derive(Clone, Copy)]
+pub struct FenceName {
+    driver: Name,
+    timeline: Name,
+    context: u64,
+    /// Its number.
+    pub number: u64,
+}
+
+/// The name of the timeline, as that of a `sync_file` begins.
+impl core::fmt::Display for FenceName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}-{}{}", text(&self.driver), text(&self.timeline), self.context)
     }
 }
 
@@ -247,6 +269,17 @@ impl Unsignalled {
     /// The fence, to wait for.
     pub fn fence(&self) -> Fence {
         self.fence.clone()
+    }
+
+    /// The fence as tools show it until it has signalled.
+    pub(crate) fn name(&self) -> FenceName {
+        let fence = self.fence.as_ptr();
+        // SAFETY: the reference held keeps the fence valid; it is one of a `Block`, since `new` made it. These fields do not
+        // change.
+        let (block, fence) = unsafe { (&*fence.cast::<Block>(), &raw const *fence) };
+        // SAFETY: as above.
+        let (context, number) = unsafe { ((*fence).context, (*fence).seqno) };
+        FenceName { driver: block.driver, timeline: block.timeline, context, number }
     }
 
     /// Says what job the fence is of. Called once, by the commit.

@@ -16,7 +16,6 @@ mod work;
 
 pub(crate) use callback::{Callback, Notify};
 pub(crate) use fence::Origin;
-pub use fence::{Fence, Timeline, Unsignalled};
+pub use fence::{Fence, FenceName, Timeline, Unsignalled};
 pub(crate) use signalling::Signalling;
-pub(crate) use work::call_off;
-pub use work::{disable, disable_delayed, OwnedQueue};
+pub use work::{call_off, disable, disable_delayed, OwnedQueue};

@@ -73,7 +73,7 @@ where
 }
 
 /// Calls a work item off whose time has not come. One that runs runs on; waits for nothing.
-pub(crate) fn call_off<T, const ID: u64>(owner: &Arc<T>)
+pub fn call_off<T, const ID: u64>(owner: &Arc<T>)
 where
     T: HasDelayedWork<T, ID> + WorkItem<ID, Pointer = Arc<T>>,
 {

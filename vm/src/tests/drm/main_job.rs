@@ -64,7 +64,7 @@ fn main_job(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let told = format!("running on {renewed}, back after");
     expect(ended.errors.contains(&told), || format!("it does not say {told:?}: {ended:?}"))?;
     judge(&ended)?;
-    let result = whole_file(agent, RESULT)?;
+    let result = agent.read_to_end(RESULT)?;
     expect(result == expected, || "the picture is another than on the host".to_owned())?;
     old.close()?;
     Ok(holder.kill()?)
@@ -99,17 +99,4 @@ fn judge(ended: &Ended) -> Result<(), Failure> {
     let in_flight = number("/fences/by_error/ENODEV").is_some_and(|lost| lost > 0);
     let again = number("/jobs/resubmitted").is_some_and(|again| again > 0);
     expect(in_flight && again && number("/jobs/lost") == Some(0), unexpected)
-}
-
-fn whole_file(agent: &Agent, path: &str) -> Result<Vec<u8>, Failure> {
-    /// Bytes in one message.
-    const PART: usize = 64 << 10;
-    let mut contents = Vec::new();
-    loop {
-        let part = agent.read_bytes(path, contents.len() as u64, PART)?;
-        if part.is_empty() {
-            return Ok(contents);
-        }
-        contents.extend(part);
-    }
 }

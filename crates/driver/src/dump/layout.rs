@@ -1,4 +1,4 @@
-//! Which registers a dump shows, and what their bits mean.
+//! The registers that a dump shows, and what their bits mean.
 //!
 //! A layout is a constant: a dump is taken while something is wrong, and looks nothing up.
 
