@@ -30,12 +30,12 @@ pub enum Command {
     Test(TestArgs),
     /// Set up, build, and measure in one guest, beside what its kernel has: ratios and no verdicts
     Bench(BenchArgs),
+    /// Set up, build, and lose the device at every hardware access of every call, in one guest
+    Exhaust(ExhaustArgs),
     /// Set up, build, and make random calls in one guest, most of them good, while its device is lost now and then
     Fuzz(FuzzArgs),
     /// Set up, build, and have clients of every kind use one guest's device, while faults of all kinds happen to it
     Torture(TortureArgs),
-    /// Set up, build, and lose the device at every hardware access of every call, in one guest
-    Exhaust(ExhaustArgs),
     /// A prompt in a guest with the GPU in its slot; Ctrl-A X ends it, Ctrl-A C is QEMU's monitor
     Shell(KernelArgs),
     /// Remove the folder, and nothing outside it

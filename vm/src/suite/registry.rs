@@ -28,9 +28,9 @@ pub fn all() -> Vec<Test> {
         tests::drm::starts::TESTS,
         tests::drm::buffers::TESTS,
         tests::drm::main_job::TESTS,
+        tests::exhaust::TESTS,
         tests::fuzz::TESTS,
         tests::torture::TESTS,
-        tests::exhaust::TESTS,
     ]
     .concat()
 }
