@@ -113,12 +113,14 @@ impl Kind {
             Self::Unbind
             | Self::SysfsRemove
             | Self::FallOff
-            | Self::Garbage
             | Self::StuckHeartbeat
             | Self::SwapModel
             | Self::SwapSize
             | Self::FailedReset => Effect::Ends,
-            Self::LinkDown | Self::SilentBars | Self::SilentConfig | Self::DeadDoorbell => Effect::Either,
+            // Nonsense ends with a reset of the device, which nonsense about a ring may lead to.
+            Self::Garbage | Self::LinkDown | Self::SilentBars | Self::SilentConfig | Self::DeadDoorbell => {
+                Effect::Either
+            }
             _ => Effect::Stays,
         }
     }
@@ -242,7 +244,8 @@ fn resets(bench: &Bench<'_>, counter: &str, work: impl FnOnce() -> Result<(), Fa
 
 /// Waits until health polling has looked at the device some times more, or has given it up.
 fn looked_at(bench: &Bench<'_>) -> Result<(), Failure> {
-    const LOOKS: u64 = 3;
+    /// Twice as many as it takes to give up a device that is not well.
+    const LOOKS: u64 = 6;
     let driver = bench.driver();
     // A device that was lost counts anew when it has returned, and there is none for a moment.
     let looks = || driver.counter("health_polls").unwrap_or(0);
