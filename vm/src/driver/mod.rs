@@ -153,14 +153,19 @@ impl<'a> Driver<'a> {
         Ok(matches!(state.trim(), "none" | "gone" | "wedged" | "removed"))
     }
 
-    /// Waits until the driver has done what it can for its device; tells whether that is bound.
+    /// Waits for a moment until the driver has done what it can for its device; tells whether that is bound. The pause between
+    /// recoveries in a row may be longer.
     ///
     /// # Errors
-    /// It does not come to an end within the limit.
+    /// The guest is gone.
     pub fn recovers(self) -> Result<bool, AgentError> {
+        const MOMENT: Duration = Duration::from_secs(3);
         let until = Condition::IsOneOf(["bound", "wedged", "idle"].map(str::to_owned).into());
-        let state = self.agent.wait_until(&format!("{DEBUGFS}/{}/slot", self.slot), until, pace::DRIVER)?.text()?;
-        Ok(state.trim() == "bound")
+        match self.agent.wait_until(&format!("{DEBUGFS}/{}/slot", self.slot), until, MOMENT) {
+            Ok(reply) => Ok(reply.text()?.trim() == "bound"),
+            Err(AgentError::Failed(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until the driver has found the device lost, and has ended its binding or cut it off.
