@@ -144,6 +144,30 @@ impl<'a> Driver<'a> {
         self.agent.wait_until(&format!("{DEBUGFS}/{}/state", self.slot), until, pace::DRIVER).map(drop)
     }
 
+    /// Whether there is no device that could be asked: it was lost, and none is bound.
+    ///
+    /// # Errors
+    /// There is no slot.
+    pub fn is_without_device(self) -> Result<bool, AgentError> {
+        let state = self.agent.read(&format!("{DEBUGFS}/{}/state", self.slot))?;
+        Ok(matches!(state.trim(), "none" | "gone" | "wedged" | "removed"))
+    }
+
+    /// Waits for a moment until the driver has done what it can for its device; tells whether that is bound. The pause between
+    /// recoveries in a row may be longer.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn recovers(self) -> Result<bool, AgentError> {
+        const MOMENT: Duration = Duration::from_secs(3);
+        let until = Condition::IsOneOf(["bound", "wedged", "idle"].map(str::to_owned).into());
+        match self.agent.wait_until(&format!("{DEBUGFS}/{}/slot", self.slot), until, MOMENT) {
+            Ok(reply) => Ok(reply.text()?.trim() == "bound"),
+            Err(AgentError::Failed(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits until the driver has found the device lost, and has ended its binding or cut it off.
     ///
     /// # Errors
@@ -151,14 +175,6 @@ impl<'a> Driver<'a> {
     pub fn is_lost(self) -> Result<(), AgentError> {
         let until = Condition::IsOneOf(vec!["removed".to_owned(), "wedged".to_owned()]);
         self.agent.wait_until(&format!("{DEBUGFS}/{}/state", self.slot), until, pace::DRIVER).map(drop)
-    }
-
-    /// The state of the device.
-    ///
-    /// # Errors
-    /// There is no device.
-    pub fn state(self) -> Result<String, AgentError> {
-        Ok(self.agent.read(&format!("{DEBUGFS}/{}/state", self.slot))?.trim().to_owned())
     }
 
     /// Begins to wait for a state of the device.

@@ -1,4 +1,4 @@
-//! Kinds of faults. Each ends the device, or disturbs it; [`Kind::recover`] has it work again.
+//! Kinds of faults. Each ends the device, or disturbs it; after [`Kind::recover`] it works again.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,7 +7,6 @@ use fastrand::Rng;
 use lifeboat_gpu_server::control::{Fault, Lasts, Trigger};
 
 use crate::card::hotplug::SLOT;
-use crate::driver::Driver;
 use crate::pace;
 use crate::suite::bench::Bench;
 use crate::suite::failure::{Failure, expect};
@@ -114,12 +113,14 @@ impl Kind {
             Self::Unbind
             | Self::SysfsRemove
             | Self::FallOff
-            | Self::Garbage
             | Self::StuckHeartbeat
             | Self::SwapModel
             | Self::SwapSize
             | Self::FailedReset => Effect::Ends,
-            Self::LinkDown | Self::SilentBars | Self::SilentConfig | Self::DeadDoorbell => Effect::Either,
+            // Nonsense ends with a reset of the device, which nonsense about a ring may lead to.
+            Self::Garbage | Self::LinkDown | Self::SilentBars | Self::SilentConfig | Self::DeadDoorbell => {
+                Effect::Either
+            }
             _ => Effect::Stays,
         }
     }
@@ -137,16 +138,11 @@ impl Kind {
         matches!(self, Self::LinkDown | Self::SilentBars | Self::SwapModel | Self::SwapSize)
     }
 
-    /// Whether it lasts until the device is reset.
-    fn lasts(self) -> bool {
-        matches!(self, Self::Slow | Self::SlowReads)
-    }
-
-    /// Has it happen: `random` decides at which job, and for how long. When this returns, a device that it ends is known to be
-    /// lost, and what a driver does about the others has begun.
+    /// Has it happen: `random` decides at which job, and for how long. A device that it may leave has been looked at when this
+    /// returns; that one is lost is seen by those who use it.
     ///
     /// # Errors
-    /// It cannot happen, or nobody notices.
+    /// It cannot happen, or nobody looks.
     pub fn strike(self, bench: &Bench<'_>, random: &mut Rng) -> Result<(), Failure> {
         let driver = bench.driver();
         let at_job = Some(Trigger::Job(random.u64(1..=6)));
@@ -193,7 +189,7 @@ impl Kind {
             Self::StalledRead => inject(Fault::StalledRead { micros }, None)?,
         }
         match self.effect() {
-            Effect::Ends => Ok(driver.wait_for_state("gone")?),
+            Effect::Ends => Ok(()),
             // It is over, and has been looked for.
             Effect::Stays | Effect::Either => {
                 std::thread::sleep(Duration::from_micros(micros));
@@ -202,26 +198,40 @@ impl Kind {
         }
     }
 
-    /// Brings the device back if it is lost or disturbed, and waits until programs can use it. Says how long that took.
+    /// Whether a driver that recovers devices needs help for this one: it is gone for good, another card, or slow until a reset.
+    fn needs_help(self) -> bool {
+        matches!(self, Self::FallOff | Self::SwapModel | Self::SwapSize | Self::Slow | Self::SlowReads)
+    }
+
+    /// Has the device work again, and waits until programs can use it: the driver by itself where it can, else with the least
+    /// help that there is. Tells whether help was needed.
     ///
     /// # Errors
     /// It does not come back.
-    pub fn recover(self, bench: &Bench<'_>) -> Result<Duration, Failure> {
-        let began = Instant::now();
+    pub fn recover(self, bench: &Bench<'_>) -> Result<Helped, Failure> {
         let driver = bench.driver();
+        let mut helped = Helped::Yes;
         match self {
             Self::Unbind => drop(driver.bind()?),
             Self::SysfsRemove => drop(bench.machine.agent.write("/sys/bus/pci/rescan", "1", pace::DRIVER)?),
-            _ if self.lasts() || is_gone(driver)? => {
-                driver.unbind()?;
+            _ if self.needs_help() || !driver.recovers()? => {
                 bench.gpu()?.replace()?;
-                driver.bind()?;
+                driver.rebind()?;
             }
-            _ => {}
+            _ => helped = Helped::No,
         }
         driver.wait_for_state("ready")?;
-        Ok(began.elapsed())
+        Ok(helped)
     }
+}
+
+/// Whether a device has come back with help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Helped {
+    /// Somebody has bound it.
+    Yes,
+    /// By itself.
+    No,
 }
 
 /// Does something, and waits for a reset.
@@ -234,21 +244,16 @@ fn resets(bench: &Bench<'_>, counter: &str, work: impl FnOnce() -> Result<(), Fa
 
 /// Waits until health polling has looked at the device some times more, or has given it up.
 fn looked_at(bench: &Bench<'_>) -> Result<(), Failure> {
-    const LOOKS: u64 = 3;
+    /// Twice as many as it takes to give up a device that is not well.
+    const LOOKS: u64 = 6;
     let driver = bench.driver();
-    let (before, began) = (driver.counter("health_polls")?, Instant::now());
-    while !is_gone(driver)? && driver.counter("health_polls")? < before + LOOKS {
+    // A device that was lost counts anew when it has returned, and there is none for a moment.
+    let looks = || driver.counter("health_polls").unwrap_or(0);
+    let (before, began) = (looks(), Instant::now());
+    while !driver.is_without_device()? && looks() < before + LOOKS {
         expect(began.elapsed() < bench.limit(pace::DRIVER), || "nobody looks at the device".to_owned())?;
     }
     Ok(())
-}
-
-/// Whether the driver has given the device up.
-///
-/// # Errors
-/// The guest does not answer.
-pub fn is_gone(driver: Driver<'_>) -> Result<bool, Failure> {
-    Ok(driver.state()? == "gone")
 }
 
 #[cfg(test)]

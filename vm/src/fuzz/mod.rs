@@ -13,6 +13,7 @@ use lifeboat_uapi::Info;
 use parking_lot::Mutex;
 
 use crate::driver::DEBUGFS;
+use crate::faults::Kind;
 use crate::faults::kind::LOSSES;
 use crate::fuzz::report::FuzzReport;
 use crate::guest::agent::{AgentError, Pending, Reply};
@@ -149,6 +150,9 @@ fn disturb(
             let kind = LOSSES[random.usize(..LOSSES.len())];
             let named = |failure: Failure| Failure::Unexpected(format!("{kind}: {failure}"));
             kind.strike(bench, &mut random).map_err(named)?;
+            if kind == Kind::FallOff {
+                bench.driver().is_lost()?;
+            }
             progress.losses += 1;
             std::thread::sleep(Duration::from_millis(random.u64(..50)));
             kind.recover(bench).map_err(named)?;

@@ -32,8 +32,8 @@ pub struct Options {
 /// What the guest has.
 pub const PLAN: Plan = Plan { card: Card::Gpu, gpu: true, removals: Removals::Untimed, ..PLAIN };
 
-/// A loss is noticed soon, and stays one.
-const PARAMETERS: &str = "health_ms=100 recoveries=0 guilty_limit=1000";
+/// A loss is noticed soon, and the driver recovers what it can.
+const PARAMETERS: &str = "health_ms=100 recoveries=20 guilty_limit=1000";
 /// When a job is taken for hung: no sound one takes so long, on a host that others use as well.
 const JOB: Duration = Duration::from_secs(1);
 

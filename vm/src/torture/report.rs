@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::faults::Kind;
+use crate::faults::kind::Helped;
 use crate::suite::report::{Outcome, TestReport};
 use crate::torture::round::Round;
 
@@ -48,17 +49,20 @@ pub struct Cycles {
     pub cycles: u64,
     /// In how many the device was lost.
     pub lost: u64,
-    /// Milliseconds until the device worked again, of each.
+    /// In how many of those it came back by itself.
+    pub unaided: u64,
+    /// Milliseconds from the fault until the device worked and its clients had ended, of each.
     pub recovery_ms: Vec<f64>,
 }
 
 impl Tally {
     pub(super) fn add(&mut self, kind: Kind, round: Round) {
-        let Round { report, lost, recovery } = round;
+        let Round { report, lost, helped, recovery } = round;
         self.cycles += 1;
         let of_kind = self.kinds.entry(kind.to_string()).or_default();
         of_kind.cycles += 1;
         of_kind.lost += u64::from(lost);
+        of_kind.unaided += u64::from(lost && helped == Helped::No);
         of_kind.recovery_ms.push(recovery.as_secs_f64() * 1e3);
         report.steps.into_iter().for_each(|(name, steps)| *self.steps.entry(name).or_default() += steps);
         report.results.into_iter().for_each(|(result, count)| *self.results.entry(result).or_default() += count);
@@ -82,13 +86,17 @@ impl TortureReport {
 
 impl fmt::Display for TortureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<20} {:>6} {:>6}  until it worked (ms): least, median, most", "fault", "cycles", "lost")?;
-        for (kind, Cycles { cycles, lost, recovery_ms }) in &self.tally.kinds {
+        writeln!(
+            f,
+            "{:<20} {:>6} {:>6} {:>8}  until it worked (ms): least, median, most",
+            "fault", "cycles", "lost", "unaided"
+        )?;
+        for (kind, Cycles { cycles, lost, unaided, recovery_ms }) in &self.tally.kinds {
             let mut sorted = recovery_ms.clone();
             sorted.sort_by(f64::total_cmp);
             let at = |index: usize| sorted.get(index).copied().unwrap_or(0.0);
             let [least, median, most] = [0, sorted.len() / 2, sorted.len().saturating_sub(1)].map(at);
-            writeln!(f, "{kind:<20} {cycles:>6} {lost:>6}  {least:8.1} {median:8.1} {most:8.1}")?;
+            writeln!(f, "{kind:<20} {cycles:>6} {lost:>6} {unaided:>8}  {least:8.1} {median:8.1} {most:8.1}")?;
         }
         let Tally { cycles, steps, results, calls, .. } = &self.tally;
         writeln!(

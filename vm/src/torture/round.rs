@@ -12,7 +12,7 @@ use lifeboat_uapi::Info;
 
 use crate::driver::DEBUGFS;
 use crate::faults::Kind;
-use crate::faults::kind::{Effect, is_gone};
+use crate::faults::kind::{Effect, Helped};
 use crate::guest::agent::{AgentError, Pending};
 use crate::pace;
 use crate::program::commands::{copy, fill, job};
@@ -43,7 +43,9 @@ pub(super) struct Round {
     pub(super) report: Report,
     /// Whether the device was lost.
     pub(super) lost: bool,
-    /// How long it took from the fault, or from the end of a lost device's clients, until the device worked.
+    /// Whether the device came back by itself, if it was lost.
+    pub(super) helped: Helped,
+    /// How long it took from the fault until the clients had ended and the device worked.
     pub(super) recovery: Duration,
 }
 
@@ -59,28 +61,25 @@ pub(super) fn play(bench: &Bench<'_>, kind: Kind, random: &mut Rng) -> Result<Ro
     std::thread::sleep(Duration::from_millis(random.u64(..30)));
     let struck = Instant::now();
     kind.strike(bench, random)?;
-    let lost = match kind.effect() {
-        Effect::Ends => true,
-        Effect::Stays => false,
-        Effect::Either => is_gone(bench.driver())?,
-    };
-    if !lost {
-        goes_on(bench)?;
+    match kind.effect() {
+        // The clients see it.
+        Effect::Ends => {}
+        Effect::Stays => goes_on(bench)?,
+        Effect::Either => drop(bench.driver().recovers()?),
+    }
+    if kind.effect() != Effect::Ends {
         bench.machine.agent.write(OVER, "over", pace::COMMAND)?;
     }
-    let mut recovery = struck.elapsed();
     let report = ended(bench, clients)?;
-    judged(&report, lost)?;
+    judged(&report, kind.effect())?;
+    let helped = kind.recover(bench)?;
+    let recovery = struck.elapsed();
     nobody_holds_it(bench)?;
-    let took = kind.recover(bench)?;
-    if lost {
-        recovery = took;
-    }
     let violations = bench.gpu()?.status()?.violations;
     expect(violations == 0, || format!("the GPU witnessed {violations} mistakes of its driver"))?;
     bench.machine.agent.ping()?;
     judge::of_this_kernel(bench.flavour(), bench.machine.console.since(before), &[])?;
-    Ok(Round { report, lost, recovery })
+    Ok(Round { lost: report.lost > 0, report, helped, recovery })
 }
 
 /// Starts the clients.
@@ -134,13 +133,18 @@ fn ended(bench: &Bench<'_>, clients: Pending) -> Result<Report, Failure> {
     Ok(serde_json::from_str(&read("out")?).map_err(std::io::Error::from).map_err(AgentError::from)?)
 }
 
-/// What the clients have seen is right, and all have seen the loss if there was one.
-fn judged(report: &Report, lost: bool) -> Result<(), Failure> {
+/// What the clients have seen is right, and so is whether they have seen a loss. One that comes when they are told to end is seen
+/// by some of them.
+fn judged(report: &Report, effect: Effect) -> Result<(), Failure> {
     if let Some(first) = report.findings.first() {
         return Err(Failure::Unexpected(format!("{} findings, the first: {first}", report.findings.len())));
     }
-    let expected = if lost { report.clients } else { 0 };
-    expect(report.lost == expected, || format!("{} of {} clients saw a loss", report.lost, report.clients))
+    let expected = match effect {
+        Effect::Ends => report.clients..=report.clients,
+        Effect::Stays => 0..=0,
+        Effect::Either => 0..=report.clients,
+    };
+    expect(expected.contains(&report.lost), || format!("{} of {} clients saw a loss", report.lost, report.clients))
 }
 
 /// The device completes jobs after what has happened to it.

@@ -43,7 +43,7 @@ pub(super) struct Desk<'a> {
 }
 
 /// What a call answers where somebody else has all there is.
-const BUSY: [Errno; 5] = [Errno::NOMEM, Errno::NOSPC, Errno::AGAIN, Errno::DQUOT, Errno::CANCELED];
+const BUSY: [Errno; 4] = [Errno::NOMEM, Errno::NOSPC, Errno::AGAIN, Errno::DQUOT];
 /// What an open may end with when the device goes.
 const NO_NODE: [Errno; 3] = [Errno::NOENT, Errno::NXIO, Errno::NODEV];
 
@@ -64,7 +64,9 @@ impl<'a> Client<'a> {
     pub(super) fn call<T>(&self, name: &'static str, call: impl FnOnce() -> Result<T, Errno>) -> Result<T, Stop> {
         match self.watched(name, call) {
             Ok(value) => Ok(value),
-            Err(Errno::NODEV) => Err(Stop::Lost),
+            Err(Errno::NODEV | Errno::TIME | Errno::PROTO) => Err(Stop::Lost),
+            // What a context says whose jobs caused too many resets; every other call says so of a device that is wedged.
+            Err(Errno::CANCELED) => Err(if name == "SUBMIT" { Stop::Busy } else { Stop::Lost }),
             Err(errno) if BUSY.contains(&errno) => Err(Stop::Busy),
             Err(errno) => Err(Stop::Wrong(format!("{name} failed: {errno}"))),
         }

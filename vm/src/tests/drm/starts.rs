@@ -27,8 +27,8 @@ const ENODEV: i64 = 19;
 const ETIME: i64 = 62;
 const ECANCELED: i64 = 125;
 
-/// Nobody but the scheduler looks at the device, no limit ends a job, and a loss stays one.
-const PARAMETERS: &str = "health_ms=0 job_timeout_ms=3600000 recoveries=0";
+/// Nobody but the scheduler looks at the device, and no limit ends a job.
+const PARAMETERS: &str = "health_ms=0 job_timeout_ms=3600000";
 
 fn not_started(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let driver = bench.driver();
@@ -91,14 +91,15 @@ fn the_device(bench: &Bench<'_>, guilty: &Desk<'_>, innocent: &Desk<'_>) -> Resu
     let result = guilty.file.wait(guilty.context, jobs[0])?;
     expect(result == -ENODEV, || format!("the job that met the error ended with {result}"))?;
     let driver = bench.driver();
-    driver.wait_for_state("gone")?;
+    driver.wait_for_state("wedged")?;
+    // Nothing recovers it: it has failed for good.
     let errno = crate::program::refused(innocent.file.submit(&innocent.job, 1))?;
-    expect(i64::from(errno) == ENODEV, || format!("a job for the lost device is refused with errno {errno}"))?;
+    expect(i64::from(errno) == ECANCELED, || format!("a job for the lost device is refused with errno {errno}"))?;
     let device_resets = driver.counter("device_resets")?;
     expect(device_resets == 0, || format!("the device was reset {device_resets} times"))?;
     driver.unbind()?;
     let removal = driver.only_removal()?;
-    expect(removal.loss == "crashed", || format!("not lost by a crash: {removal:?}"))
+    expect(removal.loss == "wedged-reset-failed", || format!("lost by something else: {removal:?}"))
 }
 
 /// Has the driver refuse the next jobs: so many, or the next one with an error of the device.
