@@ -55,8 +55,8 @@ const ETIME: i32 = 62;
 /// The GPU is away for so long, in microseconds: less than it may be silent.
 const MOMENT: u64 = 300_000;
 
-/// The pause before the third recovery in a row, at least: twice the first of `Spacing::DEFAULT`.
-const SPACING: Duration = Duration::from_millis(200);
+/// The pause before the fourth recovery in a row, at least: four times the first of `Spacing::DEFAULT`.
+const SPACING: Duration = Duration::from_millis(400);
 
 /// Ways to fail that recoveries help against, and that the driver's looks find.
 const FAILURES: [Fault; 4] = [
@@ -119,18 +119,18 @@ fn users_are_told(
 fn recoveries_end(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let driver = bench.driver();
     let agent = &bench.machine.agent;
-    // A device that hangs is found to within a fraction of the third pause.
-    driver.load("health_ms=20 recoveries=3")?;
+    // A device that hangs is found to within a fraction of the fourth pause.
+    driver.load("health_ms=20 recoveries=4")?;
     driver.works(1)?;
     agent.listen()?;
-    for lost in 1..=3 {
+    for lost in 1..=4 {
         bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
         driver.removals(lost)?;
         driver.wait_for_slot("bound")?;
         driver.works(1)?;
     }
     let pause = pause_before_the_last(bench)?;
-    expect(pause >= SPACING, || format!("the third recovery in a row began {pause:?} after the second"))?;
+    expect(pause >= SPACING, || format!("the fourth recovery in a row began {pause:?} after the third"))?;
     bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
     agent.hear("WEDGED=")?;
     driver.wait_for_slot("wedged")?;
@@ -139,7 +139,7 @@ fn recoveries_end(bench: &mut Bench<'_>) -> Result<(), Failure> {
     driver.works(1)?;
     bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
     // That of the wedged device, and this one.
-    driver.removals(5)?;
+    driver.removals(6)?;
     driver.wait_for_slot("bound")?;
     driver.works(1)?;
     is_left_alone(bench)
