@@ -56,11 +56,11 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "asan", about: "the same under AddressSanitizer", budget: 2, run: asan },
     Stage { name: "valgrind", about: "the same under valgrind", budget: 1, run: valgrind },
     Stage { name: "deny", about: "licences, bans and sources of dependencies", budget: 1, run: deny },
-    Stage { name: "demo", about: "the main job, as a user runs it", budget: 3, run: demo },
+    Stage { name: "demo", about: "the main job, as a user runs it", budget: 2, run: demo },
     Stage {
         name: "exhaust",
         about: "something happens to the device at every access of every call",
-        budget: 5,
+        budget: 4,
         run: exhaust,
     },
     Stage {
@@ -69,7 +69,7 @@ pub(super) const STAGES: &[Stage] = &[
         budget: 2,
         run: torture,
     },
-    Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", budget: 10, run: guest },
+    Stage { name: "vm", about: "the kernel module in a Debian guest, as its device vanishes", budget: 12, run: guest },
 ];
 
 /// Checks that take too long for each change, run by `--long` before an issue is closed.
