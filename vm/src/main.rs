@@ -1,6 +1,7 @@
 //! The `lifeboat-vm` command, called by `cargo xtask vm`.
 #![forbid(unsafe_code)]
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use lifeboat_vm::exhaust;
 use lifeboat_vm::fuzz;
 use lifeboat_vm::host::process::Processes;
 use lifeboat_vm::host::progress::ProgressLine;
-use lifeboat_vm::setup::{self, Folder};
+use lifeboat_vm::pace::Flavour;
+use lifeboat_vm::setup::{self, Environment, Folder};
 use lifeboat_vm::shell;
 use lifeboat_vm::speed;
 use lifeboat_vm::suite::failure::Failure;
@@ -125,26 +127,17 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Complaint> {
 fn test(args: &TestArgs) -> Result<bool, Complaint> {
     let flavour = args.kernel.flavour();
     let tests = registry::select(&args.names, flavour)?;
-    let folder = folder()?;
-    setup::prepare(&folder, flavour)?;
-    let environment = setup::environment(&folder, flavour)?;
-    let processes = Processes::default();
-    interruptible(&processes)?;
+    let Ready { environment, processes, .. } = &ready(flavour)?;
     let options = Options { jobs: args.jobs, keep: args.keep };
-    let report = runner::run(&tests, &environment, options, &processes, &|test: &TestReport| println!("{test}"));
+    let report = runner::run(&tests, environment, options, processes, &|test: &TestReport| println!("{test}"));
     println!("{report}");
     args.json.as_deref().map_or(Ok(()), |path| write_json(path, &report))?;
     Ok(report.passed())
 }
 
 fn bench(args: &BenchArgs) -> Result<(), Complaint> {
-    let folder = folder()?;
-    let flavour = args.kernel.flavour();
-    setup::prepare(&folder, flavour)?;
-    let environment = setup::environment(&folder, flavour)?;
-    let processes = Processes::default();
-    interruptible(&processes)?;
-    let report = speed::run(&environment, speed::Rounds { calls: args.rounds, losses: args.losses }, &processes)?;
+    let Ready { environment, processes, .. } = &ready(args.kernel.flavour())?;
+    let report = speed::run(environment, speed::Rounds { calls: args.rounds, losses: args.losses }, processes)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
     } else {
@@ -153,30 +146,17 @@ fn bench(args: &BenchArgs) -> Result<(), Complaint> {
     Ok(())
 }
 
+/// `false` if something was wrong.
 fn search(args: &ExhaustArgs) -> Result<bool, Complaint> {
-    let folder = folder()?;
-    let flavour = args.kernel.flavour();
-    setup::prepare(&folder, flavour)?;
-    let environment = setup::environment(&folder, flavour)?;
-    let processes = Processes::default();
-    interruptible(&processes)?;
-    let report = exhaust::run(&environment, &args.search(), &processes)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
-    } else {
-        println!("{report}");
-    }
+    let Ready { environment, processes, .. } = &ready(args.kernel.flavour())?;
+    let report = exhaust::run(environment, &args.search(), processes)?;
+    print(args.json, &report)?;
     Ok(report.passed())
 }
 
 /// `false` if something was wrong.
 fn fuzz(args: &FuzzArgs) -> Result<bool, Complaint> {
-    let folder = folder()?;
-    let flavour = args.kernel.flavour();
-    setup::prepare(&folder, flavour)?;
-    let environment = setup::environment(&folder, flavour)?;
-    let processes = Processes::default();
-    interruptible(&processes)?;
+    let Ready { environment, processes, .. } = &ready(args.kernel.flavour())?;
     let options = fuzz::Options {
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
         seconds: args.seconds,
@@ -184,37 +164,24 @@ fn fuzz(args: &FuzzArgs) -> Result<bool, Complaint> {
         losses: !args.no_losses,
     };
     let told = ProgressLine::begin();
-    let report = fuzz::run(options, &environment, &processes, &|line| told.tell(line));
+    let report = fuzz::run(options, environment, processes, &|line| told.tell(line));
     drop(told);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
-    } else {
-        println!("{report}");
-    }
+    print(args.json, &report)?;
     Ok(report.passed())
 }
 
 /// `false` if something was wrong.
 fn torture(args: &TortureArgs) -> Result<bool, Complaint> {
-    let folder = folder()?;
-    let flavour = args.kernel.flavour();
-    setup::prepare(&folder, flavour)?;
-    let environment = setup::environment(&folder, flavour)?;
-    let processes = Processes::default();
-    interruptible(&processes)?;
+    let Ready { environment, processes, .. } = &ready(args.kernel.flavour())?;
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let mut options = torture::Options::new(seed, Duration::from_mins(args.minutes));
     if !args.fault.is_empty() {
         options.kinds.clone_from(&args.fault);
     }
     let told = ProgressLine::begin();
-    let report = torture::run(&options, &environment, &processes, &|line| told.tell(line));
+    let report = torture::run(&options, environment, processes, &|line| told.tell(line));
     drop(told);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(Complaint::Json)?);
-    } else {
-        println!("{report}");
-    }
+    print(args.json, &report)?;
     Ok(report.passed())
 }
 
@@ -223,6 +190,34 @@ fn open_shell(kernel: KernelArgs) -> Result<(), Complaint> {
     setup::prepare(&folder, kernel.flavour())?;
     let environment = setup::environment(&folder, kernel.flavour())?;
     Ok(shell::run(&environment, &Processes::default())?)
+}
+
+/// What a guest needs.
+struct Ready {
+    environment: Environment,
+    processes: Processes,
+    /// Nobody else uses the folder meanwhile.
+    _folder: Folder,
+}
+
+/// Sets up and builds all that a guest needs; Ctrl-C ends the guests from here on.
+fn ready(flavour: Flavour) -> Result<Ready, Complaint> {
+    let folder = folder()?;
+    setup::prepare(&folder, flavour)?;
+    let environment = setup::environment(&folder, flavour)?;
+    let processes = Processes::default();
+    interruptible(&processes)?;
+    Ok(Ready { environment, processes, _folder: folder })
+}
+
+/// Prints a report for people, or as JSON.
+fn print(json: bool, report: &(impl Serialize + Display)) -> Result<(), Complaint> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report).map_err(Complaint::Json)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(())
 }
 
 /// Ctrl-C and termination end all guests; the tests see that and end, and their folders go with them.
