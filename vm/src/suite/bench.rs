@@ -38,6 +38,8 @@ pub struct Plan {
     pub iommu: bool,
     /// Whether removals of dead devices are held to their limit.
     pub removals: Removals,
+    /// Whether the guest has the module that tests the scheduler of ours.
+    pub jobqueue_test: bool,
     /// Drivers of the kernel's own that are loaded from the start.
     pub drivers: &'static [&'static str],
     /// Programs that the guest has.
@@ -85,6 +87,7 @@ pub const PLAIN: Plan = Plan {
     second_gpu: false,
     iommu: false,
     removals: Removals::Timed,
+    jobqueue_test: false,
     drivers: &[],
     tools: &[],
     provokes: &[],
@@ -126,6 +129,9 @@ impl<'a> Bench<'a> {
         }
         if plan.gpu {
             initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
+        }
+        if plan.jobqueue_test {
+            initramfs.add_file(&environment.jobqueue_test_ko, &module_path(driver::SCHEDULER_TEST))?;
         }
         let limit = environment.flavour.limit(pace::COMMAND);
         let start = |socket| GpuServer::start(&environment.lifeboat, folder, socket, processes, limit);
