@@ -16,8 +16,6 @@ use crate::suite::failure::{Failure, expect};
 const NAME: &str = "lifeboat";
 /// The kernel's own module that it needs, which may need others.
 pub const NEEDS: &str = "drm";
-/// The module that tests our scheduler without a device.
-pub const SCHEDULER_TEST: &str = "lifeboat_jobqueue_test";
 /// The driver on its bus.
 pub const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
 /// What the module shows of itself.

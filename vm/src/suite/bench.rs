@@ -38,11 +38,9 @@ pub struct Plan {
     pub iommu: bool,
     /// Whether removals of dead devices are held to their limit.
     pub removals: Removals,
-    /// Whether the guest has the module that tests the scheduler of ours.
-    pub jobqueue_test: bool,
     /// Drivers of the kernel's own that are loaded from the start.
     pub drivers: &'static [&'static str],
-    /// Programs that the guest has.
+    /// Programs that the guest has, and modules of ours beside the driver.
     pub tools: &'static [Tool],
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],
@@ -87,7 +85,6 @@ pub const PLAIN: Plan = Plan {
     second_gpu: false,
     iommu: false,
     removals: Removals::Timed,
-    jobqueue_test: false,
     drivers: &[],
     tools: &[],
     provokes: &[],
@@ -129,9 +126,6 @@ impl<'a> Bench<'a> {
         }
         if plan.gpu {
             initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
-        }
-        if plan.jobqueue_test {
-            initramfs.add_file(&environment.jobqueue_test_ko, &module_path(driver::SCHEDULER_TEST))?;
         }
         let limit = environment.flavour.limit(pace::COMMAND);
         let start = |socket| GpuServer::start(&environment.lifeboat, folder, socket, processes, limit);

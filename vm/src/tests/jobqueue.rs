@@ -2,19 +2,21 @@
 
 use lifeboat_guest::wire::Request;
 
-use crate::driver::SCHEDULER_TEST;
-use crate::guest::initramfs::module_path;
+use crate::guest::tools::Tool;
 use crate::pace;
 use crate::suite::bench::{Bench, PLAIN, Plan};
 use crate::suite::failure::{Failure, expect};
 use crate::suite::test::Test;
+
+/// The name of the module.
+const MODULE: &str = "lifeboat_jobqueue_test";
 
 /// The tests.
 pub const TESTS: &[Test] = &[Test {
     name: "scheduler_of_other_hardware",
     shows: "jobs complete out of order, within credits and limits of their own; firmware lets go first; all that, lost at each point",
     proves: &["SCHED-11", "SCHED-12"],
-    plan: Plan { jobqueue_test: true, ..PLAIN },
+    plan: Plan { tools: &[Tool::SchedulerTest], ..PLAIN },
     alone: false,
     body: scheduler_of_other_hardware,
 }];
@@ -23,11 +25,12 @@ pub const TESTS: &[Test] = &[Test {
 fn scheduler_of_other_hardware(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let agent = &bench.machine.agent;
     let console = &bench.machine.console;
-    let loaded =
-        agent.call(Request::LoadModule { path: module_path(SCHEDULER_TEST), parameters: String::new() }, pace::DRIVER);
-    let verdicts = || {
-        console.since(0).into_iter().filter(|line| line.contains(&format!("{SCHEDULER_TEST}: "))).collect::<Vec<_>>()
-    };
+    let loaded = agent.call(
+        Request::LoadModule { path: Tool::SchedulerTest.path().to_owned(), parameters: String::new() },
+        pace::DRIVER,
+    );
+    let verdicts =
+        || console.since(0).into_iter().filter(|line| line.contains(&format!("{MODULE}: "))).collect::<Vec<_>>();
     if let Err(error) = loaded {
         // The log is written by the time of the serial port, not by ours.
         console.wait_for(0, "in the scenario", bench.limit(pace::COMMAND));
@@ -35,6 +38,6 @@ fn scheduler_of_other_hardware(bench: &mut Bench<'_>) -> Result<(), Failure> {
     }
     let last = "firmware cannot be asked: played to the end";
     expect(console.wait_for(0, last, bench.limit(pace::COMMAND)), || format!("not all was played: {:?}", verdicts()))?;
-    agent.call(Request::UnloadModule { name: SCHEDULER_TEST.to_owned() }, pace::DRIVER)?;
+    agent.call(Request::UnloadModule { name: MODULE.to_owned() }, pace::DRIVER)?;
     Ok(())
 }
