@@ -191,6 +191,21 @@ impl<H: Hardware> Scheduler<H> {
         self.event(|core, now| core.faulted(RingIndex(ring), seqno, now));
     }
 
+    /// From now on the firmware of the queue's ring holds something of the queue, which `kept` keeps
+    /// alive until the firmware has [let go](Hardware::let_go) (SCHED-12). Called before the firmware is
+    /// told of the queue.
+    ///
+    /// # Errors
+    /// ENOMEM; ENODEV if the queue has been closed, the firmware holds something of it already, or the
+    /// device is lost. In each case the firmware must not be told.
+    pub fn firmware_holds(&self, queue: QueueId, kept: Arc<H::Job>) -> Result {
+        let mut held = Held::new()?;
+        held.job = Some(kept);
+        let answer = self.state.lock().firmware_holds(queue, held);
+        // The lock is released by now: what was refused is dropped here.
+        answer.map_err(|_| ENODEV)
+    }
+
     /// A firmware holds nothing of a queue any more (SCHED-12).
     pub fn firmware_let_go(&self, queue: QueueId) {
         self.event(|core, now| core.firmware_let_go(queue, now));

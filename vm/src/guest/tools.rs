@@ -1,4 +1,4 @@
-//! Programs that a guest has beside its first: each with all the files that it needs.
+//! Programs that a guest has beside its first, each with all the files that it needs, and a module.
 
 use std::fs;
 
@@ -13,13 +13,15 @@ const LOADER: &str = "ld-linux-x86-64.so.2";
 const LOADER_FOLDER: &str = "/lib64";
 const LIBRARIES: &str = "/lib/x86_64-linux-gnu";
 
-/// A program.
+/// A program, or a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
     /// The `lifeboat` command, and a picture.
     Lifeboat,
     /// Debian's `drm_info`.
     DrmInfo,
+    /// The module that tests our scheduler without a device.
+    SchedulerTest,
 }
 
 impl Tool {
@@ -28,6 +30,7 @@ impl Tool {
         match self {
             Self::Lifeboat => "/bin/lifeboat",
             Self::DrmInfo => "/bin/drm_info",
+            Self::SchedulerTest => "/modules/lifeboat_jobqueue_test.ko",
         }
     }
 
@@ -45,6 +48,7 @@ impl Tool {
                 initramfs.add_file(&environment.tools.join("bin/drm_info"), self.path())?;
                 add_libraries(initramfs, environment)
             }
+            Self::SchedulerTest => initramfs.add_file(&environment.jobqueue_test_ko, self.path()),
         }
     }
 }

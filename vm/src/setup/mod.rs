@@ -61,12 +61,14 @@ pub fn prepare(folder: &Folder, flavour: Flavour) -> Result<(), Error> {
 /// If something does not compile.
 pub fn environment(folder: &Folder, flavour: Flavour) -> Result<Environment, Error> {
     let lock = KernelLock::read()?;
+    let modules = module::build(folder, flavour)?;
     Ok(Environment {
         folder: folder.path().to_owned(),
         image: folder.join("image"),
         kernel: build_tree::vmlinux(folder, flavour),
         modules_dir: build_tree::modules(folder, &lock, flavour)?,
-        lifeboat_ko: module::build(folder, flavour)?,
+        lifeboat_ko: modules.lifeboat,
+        jobqueue_test_ko: modules.jobqueue_test,
         lifeboat: programs::lifeboat()?,
         guest: programs::guest()?,
         tools: tools::folder(folder),

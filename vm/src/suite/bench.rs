@@ -40,7 +40,7 @@ pub struct Plan {
     pub removals: Removals,
     /// Drivers of the kernel's own that are loaded from the start.
     pub drivers: &'static [&'static str],
-    /// Programs that the guest has.
+    /// Programs that the guest has, and modules of ours beside the driver.
     pub tools: &'static [Tool],
     /// Complaints that the test provokes, as regular expressions, one for each line.
     pub provokes: &'static [&'static str],

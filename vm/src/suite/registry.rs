@@ -13,6 +13,7 @@ pub fn all() -> Vec<Test> {
         tests::loss::TESTS,
         tests::sick::TESTS,
         tests::hangs::TESTS,
+        tests::jobqueue::TESTS,
         tests::dump::TESTS,
         tests::races::TESTS,
         tests::recovery::TESTS,

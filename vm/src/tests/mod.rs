@@ -5,6 +5,7 @@ pub mod dump;
 pub mod exhaust;
 pub mod fuzz;
 pub mod hangs;
+pub mod jobqueue;
 pub mod lifecycle;
 pub mod lint;
 pub mod loss;
