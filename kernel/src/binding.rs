@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A binding: a device that is driven, until its one end. Where it is on the path of `lifeboat_core::unplug` is its type's
+//! A binding: a device that is driven, until its one end. The station of the binding on the path of `lifeboat_core::unplug` is its type's
 //! to say; a binding that is dropped takes what is left of the path.
 
 use kernel::{prelude::*, sync::Arc};
@@ -31,13 +31,13 @@ enum Progress {
     Cut(Cut<Shell>),
 }
 
-/// How a binding comes to its end.
+/// The circumstances of a binding's end.
 #[derive(Clone, Copy)]
 pub(crate) struct Ending {
     pub(crate) trigger: Trigger,
-    /// What the device was found to be, if somebody has looked.
+    /// Verdict on the device, if somebody has looked.
     pub(crate) verdict: Option<Verdict>,
-    /// When it began.
+    /// The moment at which the end began.
     pub(crate) clock: Clock,
 }
 

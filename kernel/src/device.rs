@@ -56,7 +56,7 @@ pub(crate) trait Owner: Send + Sync {
     fn failed(self: Arc<Self>, binding: u64, loss: Loss);
 }
 
-/// What a binding gets from the function that it is a binding to.
+/// The parts of a device that belong to its function, and to the owner of the binding.
 pub(crate) struct Origin {
     pub(crate) shared: Arc<Shared>,
     pub(crate) enabled: Arc<Enabled>,

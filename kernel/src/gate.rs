@@ -83,7 +83,7 @@ impl Gate {
         })
     }
 
-    /// As [`Gate::section`], for a call that reaches the device only through what the end of the binding cuts off: the
+    /// Opens a section, for a call that reaches the device only through what the end of the binding cuts off: the
     /// registers, the scheduler, and what is lent. Where calls run past the entry check the section opens although the gate is
     /// shut, the end waits no longer for it, and the call meets the cut itself.
     pub(crate) fn call(&self) -> Result<Section<'_>> {
@@ -93,7 +93,7 @@ impl Gate {
         self.section()
     }
 
-    /// What a call of this class does now.
+    /// Decides about a call of this class now.
     pub(crate) fn entry(&self, class: Class) -> Entry {
         class.entry(if self.race { Presence::Live } else { self.presence() })
     }

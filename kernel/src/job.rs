@@ -103,7 +103,7 @@ impl Job {
         self.context
     }
 
-    /// How many commands it has.
+    /// Number of its commands.
     pub(crate) fn commands(&self) -> usize {
         self.commands.len()
     }

@@ -33,7 +33,7 @@ impl Refusals {
         Ok(())
     }
 
-    /// What the driver says to the next job, instead of starting it.
+    /// The driver's answer to the next job, instead of starting it.
     pub(crate) fn next(&self) -> Option<DriverError> {
         if self.device.xchg(false, Full) {
             return Some(DriverError::NotAlive);

@@ -192,7 +192,7 @@ fn open_shell(kernel: KernelArgs) -> Result<(), Complaint> {
     Ok(shell::run(&environment, &Processes::default())?)
 }
 
-/// What a guest needs.
+/// The parts that every guest needs.
 struct Ready {
     environment: Environment,
     processes: Processes,

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the bus tells a driver of its function besides probe and remove: errors, and resets by others. The kernel crate's
-//! adapter leaves these callbacks out.
+//! Callbacks of the bus besides probe and remove: errors, and resets by others. The kernel crate's adapter leaves them out.
 
 use kernel::{bindings, device::Bound, pci};
 
-/// How much of the link to the function works.
+/// State of the link to the function.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     /// All of it.
     Normal,
     /// Nothing passes until the slot is reset.
     Frozen,
-    /// It will not work again.
+    /// The link will not work again.
     Dead,
 }
 
-/// What a driver asks for.
+/// Request of a driver.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Nothing: the device can go on.

@@ -46,8 +46,8 @@ impl Enabled {
         unsafe { bindings::pci_clear_master(self.raw()) };
     }
 
-    /// What the function answers to the question for its vendor and device, in this order from the lowest bit on. All-ones,
-    /// or another value that no device has, if it does not answer.
+    /// Reads vendor (lower half) and device of the function. All-ones, or another value that no device has, if the function
+    /// does not answer.
     pub(crate) fn id(&self) -> u32 {
         let mut id = u32::MAX;
         // SAFETY: the reference held keeps the `pci_dev` valid. After an error the value is all-ones, which is an answer.

@@ -59,7 +59,7 @@ pub(super) fn status(call: &Call<'_>, arguments: &mut ContextStatus) -> Result {
     Ok(())
 }
 
-/// What has failed.
+/// The flag of a failure.
 const fn flag(failure: Failure) -> u32 {
     match failure {
         Failure::Hung => CONTEXT_HUNG,

@@ -24,7 +24,7 @@ fn send(function: &pci::Device, why: GivenUp) -> Result {
     tell_of_change(function, &[c"ERROR_EVENT=FAILED_RECOVERY", c"DEVICE_ONLINE=0", &helps, &reason])
 }
 
-/// What may help, from the least to the most side effects.
+/// The remedies that may help, from the least to the most side effects.
 struct Remedies(GivenUp);
 
 impl core::fmt::Display for Remedies {

@@ -16,9 +16,9 @@ use crate::module_parameters;
 pub(super) struct Machine {
     lifecycle: Lifecycle,
     clock: Clock,
-    /// What nobody has begun to carry out.
+    /// The action that nobody has begun to carry out.
     asked: Option<Action>,
-    /// Why it was told last that the device is left alone, as long as it is.
+    /// The reason that was told last why the device is left alone, as long as it is.
     told_left_alone: Option<GivenUp>,
     /// The bus has asked for the function.
     closing: bool,
@@ -88,7 +88,7 @@ impl Machine {
         (before, self.state(), news)
     }
 
-    /// What is to be carried out now.
+    /// Takes the action that is to be carried out now.
     pub(super) fn take(&mut self) -> Option<Action> {
         self.asked.take()
     }
@@ -98,7 +98,7 @@ impl Machine {
         self.lifecycle.next_deadline().is_some_and(|deadline| deadline <= self.clock.now())
     }
 
-    /// How long until there is something to do. `None` before the next event.
+    /// The time until there is something to do. `None` before the next event.
     pub(super) fn due_in(&self) -> Option<Duration> {
         if self.asked.is_some() {
             return Some(Duration::ZERO);

@@ -71,12 +71,12 @@ pub(crate) struct Slot {
     work: DelayedWork<Slot, SLOT>,
 }
 
-/// What is only of whoever has the turn.
+/// The parts of a slot that only the thread that has the turn reaches.
 struct Turn {
     enabled: Arc<Enabled>,
     bars: Arc<Bars>,
     binding: Option<Binding>,
-    /// What was bound last.
+    /// Properties of the device that was bound last.
     last: Option<<Driven as Driver>::Info>,
     /// Why the last probe has failed.
     refusal: Option<Refusal>,
@@ -195,7 +195,7 @@ impl Slot {
         self.arm();
     }
 
-    /// As [`tell`](Self::tell), for whoever has the turn and carries it out.
+    /// Tells the machine of an event, for the thread that has the turn and carries out what comes of it.
     fn handle(&self, event: LifecycleEvent) {
         let (before, after, left_alone) = self.machine.lock().handle(event);
         if before != after {

@@ -46,7 +46,7 @@ impl Slot {
         self.is_there(turn)?;
         let again = turn.last.is_some();
         if again {
-            // It may have been reset, or taken out and put back.
+            // The device may have been reset, or taken out and put back.
             turn.enabled.restore();
         }
         let origin = Origin {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Why a device was not bound, and what that says of it.
+//! Reasons why a device was not bound, and their meaning for the lifecycle.
 
 use kernel::prelude::*;
 use lifeboat_core::lifecycle::LifecycleEvent;
@@ -22,7 +22,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// What the machine is told. A device that reads all-ones is not ready: while the bus does not say that it is gone, nothing
+    /// The completion for the machine. A device that reads all-ones is not ready: while the bus does not say that it is gone, nothing
     /// else is known of it.
     pub(super) fn completion(&self) -> LifecycleEvent {
         match self {
@@ -34,7 +34,7 @@ impl Refusal {
         }
     }
 
-    /// What probe returns for it.
+    /// The error that probe returns.
     pub(super) fn errno(&self) -> Error {
         match self {
             Self::Vanished | Self::NotReady(_) | Self::NotOurs => ENODEV,

@@ -165,7 +165,7 @@ pub enum Condition {
     Absent,
     /// The file's contents, without surrounding white space, are these.
     Is(String),
-    /// They are one of these.
+    /// The contents, without surrounding white space, are one of these.
     IsOneOf(Vec<String>),
     /// The file's contents contain this.
     Contains(String),

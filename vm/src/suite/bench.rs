@@ -56,7 +56,7 @@ impl Plan {
     }
 }
 
-/// How long removals of dead devices may take.
+/// Limit of the removals of dead devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removals {
     /// Their limit.

@@ -138,7 +138,7 @@ fn recoveries_end(bench: &mut Bench<'_>) -> Result<(), Failure> {
     driver.rebind()?;
     driver.works(1)?;
     bench.gpu()?.inject(Fault::StickHeartbeat, None)?;
-    // That of the wedged device, and this one.
+    // The removals of the wedged device, and of this one.
     driver.removals(6)?;
     driver.wait_for_slot("bound")?;
     driver.works(1)?;
@@ -217,7 +217,7 @@ fn recovery_is_cut_short(bench: &mut Bench<'_>) -> Result<(), Failure> {
 
 fn resets_by_others(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let agent = &bench.machine.agent;
-    // It has no recoveries: these spend none.
+    // Without recoveries, since these losses spend none.
     bench.driver().load("load=1 health_ms=100 recoveries=0")?;
     let reset = format!("/sys/bus/pci/devices/{SLOT}/reset");
     for lost in 0..2 {

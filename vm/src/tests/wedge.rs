@@ -37,18 +37,18 @@ const BUS_MASTER: u8 = 1 << 2;
 
 /// A way to fail for good.
 struct Failing {
-    /// What goes wrong.
+    /// The faults that lead to the failure.
     faults: &'static [(Fault, Option<Trigger>)],
     /// Whether it takes a job of the program's to fail.
     by_job: bool,
-    /// What calls that need the device answer then.
+    /// The errno of calls that need the device then.
     errno: i32,
-    /// What `CONTEXT_STATUS` says besides.
+    /// The flag of `CONTEXT_STATUS` for this failure.
     flag: u32,
     help: Help,
 }
 
-/// What helps a wedged device.
+/// Remedy for a wedged device.
 #[derive(Clone, Copy)]
 enum Help {
     Rebind,
@@ -140,7 +140,7 @@ fn fails(bench: &Bench<'_>, way: &Failing) -> Result<(), Failure> {
     driver.works(1)?;
     let fresh = Desk::open(&program, &driver.nodes()?.render)?;
     fresh.works()?;
-    // What was opened on the failed device says what it said.
+    // Files of the failed device answer as before.
     let errno = refused(desk.file.submit(&desk.job, 1))?;
     expect(errno == way.errno, || format!("an old file's job was refused with errno {errno} after the recovery"))?;
     vram.fill(3)?;

@@ -22,7 +22,7 @@ pub const TESTS: &[Test] = &[Test {
 }];
 
 const TRACING: &str = "/sys/kernel/tracing";
-/// What the kernel traces: allocations of every kind, and which work item a thread begins.
+/// Events that the kernel traces: allocations of every kind, and which work item a thread begins.
 const EVENTS: [&str; 4] =
     ["kmem/kmalloc", "kmem/kmem_cache_alloc", "kmem/mm_page_alloc", "workqueue/workqueue_execute_start"];
 /// In the symbol of the work item that carries out what becomes of a device.
