@@ -52,8 +52,11 @@ pub const TESTS: &[Test] = &[
 const ENODEV: i32 = 19;
 const ETIME: i32 = 62;
 
-/// The GPU is away for so long, in microseconds: less than it may be silent.
-const MOMENT: u64 = 300_000;
+/// The GPU is away for so long, in microseconds: many times what the driver takes to notice.
+const MOMENT: u64 = 1_000_000;
+
+/// The GPU answers nonsense for so long, in microseconds: many times three looks. Recoveries fail meanwhile.
+const NONSENSE: u64 = 3_000_000;
 
 /// The pause before the fourth recovery in a row, at least: four times the first of `Spacing::DEFAULT`.
 const SPACING: Duration = Duration::from_millis(400);
@@ -61,7 +64,7 @@ const SPACING: Duration = Duration::from_millis(400);
 /// Ways to fail that recoveries help against, and that the driver's looks find.
 const FAILURES: [Fault; 4] = [
     Fault::StickHeartbeat,
-    Fault::Garbage(Lasts { micros: Some(MOMENT) }),
+    Fault::Garbage(Lasts { micros: Some(NONSENSE) }),
     Fault::LinkDown { micros: MOMENT },
     Fault::SilentBars(Lasts { micros: Some(MOMENT) }),
 ];
