@@ -38,8 +38,8 @@ impl Bars {
                 let bar = function.iomap_region(number.into(), c"lifeboat")?.into_devres()?;
                 *mapped.get_mut(index).ok_or(EINVAL)? = Some(bar);
             }
-            // A BAR that the kernel found no room for has no length. Nobody misses it: the module
-            // has no maps.
+            // A BAR that the kernel found no room for has no length. Video memory
+            // that lies there has no aperture then, and programs cannot map it.
             *sizes.get_mut(index).ok_or(EINVAL)? = if size == 0 { u64::MAX } else { size };
         }
         Ok(Arc::new(Self { mapped, sizes }, GFP_KERNEL)?)

@@ -226,7 +226,7 @@ impl Capture {
             for index in window.indices() {
                 let mut entry = RawEntry { ring: number, index, is_read: false, bytes: [0; LAYOUT.entry_bytes] };
                 entry.is_read = rings.entry(number, index, &mut entry.bytes);
-                // What has no room is counted when the dump is written.
+                // An entry without room is counted when the dump is written.
                 let _ = self.entries.push_within_capacity(entry);
             }
         }

@@ -111,7 +111,7 @@ impl Recorder {
 
     /// What the driver knows, if this begins an incident.
     fn begin(&self, device: &impl Subject, reason: Reason) -> Option<KBox<Capture>> {
-        // What is announced as gone has no jobs any more.
+        // A device that is announced as gone has no jobs any more.
         if device.gate().presence() != Presence::Live {
             return None;
         }

@@ -54,7 +54,7 @@ use refusal::Refusal;
 /// Number of the work item that carries out what the machine asks for.
 const SLOT: u64 = 0;
 
-/// Pause between two looks at a device that is not ready yet, while probe waits for it.
+/// Pause between two looks at a device that is not ready yet, while somebody waits for it to be bound.
 const READY_POLL: Delta = Delta::from_millis(5);
 
 /// See the module documentation.
@@ -127,16 +127,7 @@ impl Slot {
 
     /// Binds the device for the first time. Waits for one that is not ready yet, for as long as it may take.
     pub(crate) fn begin(self: &Arc<Self>) -> Result {
-        self.tell(LifecycleEvent::Inserted);
-        loop {
-            self.settle();
-            match self.state() {
-                LifecycleState::Waiting(For::Ready) => fsleep(READY_POLL),
-                LifecycleState::Idle | LifecycleState::Empty | LifecycleState::Stopped => return Err(self.refused()),
-                // Bound; or it was, and has failed since.
-                _ => return Ok(()),
-            }
-        }
+        self.bind_for(LifecycleEvent::Inserted)
     }
 
     /// The bus takes the function back: ends everything.
@@ -168,11 +159,21 @@ impl Slot {
     /// Binds the device again, whatever has become of it: a request by hand, or after a reset. The error of the probe if it cannot
     /// be bound.
     pub(crate) fn rebind(self: &Arc<Self>) -> Result {
-        self.tell(LifecycleEvent::Rebind);
-        self.settle();
-        match self.state() {
-            LifecycleState::Bound => Ok(()),
-            _ => Err(self.refused()),
+        self.bind_for(LifecycleEvent::Rebind)
+    }
+
+    /// Binds the device, since this has happened. A device that is not ready yet, as after a reset, is waited for, for as long as
+    /// the machine waits. The error of the probe if the device cannot be bound.
+    fn bind_for(self: &Arc<Self>, event: LifecycleEvent) -> Result {
+        self.tell(event);
+        loop {
+            self.settle();
+            match self.state() {
+                LifecycleState::Waiting(For::Ready) => fsleep(READY_POLL),
+                LifecycleState::Idle | LifecycleState::Empty | LifecycleState::Stopped => return Err(self.refused()),
+                // Bound; or bound before, and failed since.
+                _ => return Ok(()),
+            }
         }
     }
 

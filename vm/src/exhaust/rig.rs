@@ -208,7 +208,7 @@ impl<'a> Rig<'a> {
 
     pub(super) fn was_bound(&mut self, was: bool) {
         self.is_bound = was;
-        // Its nodes are not known yet.
+        // The nodes of the new device are not known yet.
         if was && self.meet().is_err() {
             self.is_bound = false;
         }

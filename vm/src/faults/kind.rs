@@ -190,7 +190,7 @@ impl Kind {
         }
         match self.effect() {
             Effect::Ends => Ok(()),
-            // It is over, and has been looked for.
+            // Goes on when the fault is over and the driver has looked at the device since.
             Effect::Stays | Effect::Either => {
                 std::thread::sleep(Duration::from_micros(micros));
                 looked_at(bench)

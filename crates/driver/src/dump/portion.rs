@@ -25,7 +25,7 @@ impl Place {
     #[must_use]
     pub fn of(ring: &Ring<'_>, layout: &Layout) -> Option<Self> {
         let [head, tail, _] = ring.head_tail_seqno(layout);
-        // What the device says is taken for no index.
+        // An index that the device gives is not trusted.
         let (head, tail) = (head?.checked_rem(ring.size)?, tail?.checked_rem(ring.size)?);
         let between = if tail >= head { tail - head } else { ring.size - head + tail };
         Some(Self { size: ring.size, head, between })

@@ -224,7 +224,7 @@ impl Executor<'_> {
         let Structure { mut bytes, places, number, values, kept } = structure;
         let given = bytes.clone();
         let arena = &self.world.arena;
-        // What is made in a hole is known to nobody.
+        // A number that was written into a hole is known to nobody.
         let name = if matches!(call.oddity, Oddity::Command(_)) { "no call" } else { shape.name };
         let mut answer = 0;
         let made = self.timed(name, || {

@@ -185,7 +185,7 @@ impl Maker<'_> {
             Meaning::UserPages if odd && hole == Hole::ReadOnly => Some(Place::Memory(at | 1)),
             Meaning::UserPages | Meaning::Array(..) if odd => Some(Place::Hole(hole)),
             Meaning::UserPages => Some(Place::Pages(at)),
-            // What reaches beyond the end.
+            // A field that reaches beyond the end.
             Meaning::Array(..) if random.is_multiple_of(64) => Some(Place::Memory(MEMORY_BYTES - 4)),
             Meaning::Array(element, count) => {
                 let offset = self.thread * REGION + index * ROOM;
@@ -296,7 +296,7 @@ fn bounded(meaning: Meaning, value: u64, own: bool) -> u64 {
         Meaning::Below(_) if !own => value & 0x1ff,
         // The kernel's own calls take memory for any number of elements, and complain of themselves if that is too much.
         Meaning::Some(_) | Meaning::Count(_) if !own => value & 0xff,
-        // What jobs are waited for ends by itself.
+        // A wait for a job ends by itself.
         Meaning::Time if !own => value.cast_signed().min(later(LONGEST).cast_signed()).cast_unsigned(),
         _ => value,
     }

@@ -39,7 +39,7 @@ fn submitter(client: &mut Client<'_>) -> Result<(), Stop> {
         let job = client.submit(&desk, &mut [])?;
         if client.end_of(&desk, job)? == 0 {
             let wrong = desk.memory.words().iter().filter(|at| at.load(Ordering::Relaxed) != word).count();
-            // What is read counts if the device is there afterwards.
+            // A result counts only if the device is there after it was read.
             if client.is_lost(&desk.node)? {
                 return Err(Stop::Lost);
             }
