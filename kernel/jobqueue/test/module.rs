@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `lifeboat_jobqueue_test.ko`: the scheduler's shell over a model of hardware that can what LB1 cannot:
+//! `lifeboat_jobqueue_test.ko`: the scheduler's shell over a model of hardware that can do what no device in this tree does:
 //! complete jobs out of order (SCHED-11), and have a firmware that must let go of queues (SCHED-12).
 //!
 //! Loading the module plays all scenarios; it fails with EIO if something is not as it should be, and
