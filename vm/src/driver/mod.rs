@@ -13,7 +13,8 @@ use crate::guest::initramfs::module_path;
 use crate::pace;
 use crate::suite::failure::{Failure, expect};
 
-const NAME: &str = "lifeboat";
+/// The name of the module.
+pub const NAME: &str = "lifeboat";
 /// The kernel's own module that it needs, which may need others.
 pub const NEEDS: &str = "drm";
 /// The driver on its bus.

@@ -61,6 +61,16 @@ impl ModuleTree {
         Ok(Self { index })
     }
 
+    /// A module alone.
+    ///
+    /// # Errors
+    /// It does not exist, or its file cannot be read.
+    pub fn without_dependencies(&self, name: &str) -> Result<Module, ModuleError> {
+        let path = self.index.get(name).ok_or_else(|| ModuleError::Unknown(name.to_owned()))?;
+        let image = read_unpacked(path).map_err(|error| ModuleError::File { path: path.clone(), error })?;
+        Ok(Module { name: name.to_owned(), image })
+    }
+
     /// A module and all it depends on, in an order in which they can be inserted.
     ///
     /// # Errors
@@ -75,12 +85,11 @@ impl ModuleTree {
         if modules.iter().any(|module| module.name == name) {
             return Ok(());
         }
-        let path = self.index.get(name).ok_or_else(|| ModuleError::Unknown(name.to_owned()))?;
-        let image = read_unpacked(path).map_err(|error| ModuleError::File { path: path.clone(), error })?;
-        for needed in depends(&image) {
+        let module = self.without_dependencies(name)?;
+        for needed in depends(&module.image) {
             self.add_with_dependencies(&needed, modules)?;
         }
-        modules.push(Module { name: name.to_owned(), image });
+        modules.push(module);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::error::at;
 use super::lock::KernelLock;
-use super::steps::{self, Step};
+use super::steps;
 use super::{Error, Folder, image, kernel, sandbox};
 use crate::pace::Flavour;
 
@@ -69,6 +69,7 @@ missing=$(grep '^CONFIG_' /repository/vm/debug-kernel.config | grep -vxFf $obj/.
 [ -z "$missing" ] || { echo "not to be had in this kernel:"; echo "$missing"; exit 1; }
 make -j"$jobs" O=$obj "$@" vmlinux modules
 make O=$obj "$@" INSTALL_MOD_PATH=$obj/root DEPMOD=depmod modules_install"#;
+    compilers(folder)?;
     let key = format!("{lock:?}{script}{CONFIG}");
     steps::once(
         folder,
@@ -78,7 +79,6 @@ make O=$obj "$@" INSTALL_MOD_PATH=$obj/root DEPMOD=depmod modules_install"#;
         |step| {
             folder.discard("obj/debug")?;
             folder.discard("ko/debug")?;
-            compilers(step, folder)?;
             let repository = super::repository();
             let mut make = sandbox::command(folder.path(), &[(&repository, "/repository:ro")], "bash");
             step.run(make.args(["-c", script, "bash", &jobs()]).args(super::make_variables(Flavour::Debug)))
@@ -87,10 +87,13 @@ make O=$obj "$@" INSTALL_MOD_PATH=$obj/root DEPMOD=depmod modules_install"#;
     Ok(())
 }
 
-/// Rust under KASAN takes a kernel built by clang.
-fn compilers(step: &Step<'_>, folder: &Folder) -> Result<(), Error> {
-    image::apt_get(step, folder, "/", &["update"])?;
-    image::apt_get(step, folder, "/", &["install", "-y", "--no-install-recommends", "clang", "lld", "llvm"])
+/// Rust under KASAN takes a kernel built by clang; so do its modules, in an image that was made anew since.
+fn compilers(folder: &Folder) -> Result<(), Error> {
+    steps::once(folder, "compilers", "Compilers of the debug kernel (about 30 s)", &image::key(), |step| {
+        image::apt_get(step, folder, "/", &["update"])?;
+        image::apt_get(step, folder, "/", &["install", "-y", "--no-install-recommends", "clang", "lld", "llvm"])
+    })?;
+    Ok(())
 }
 
 /// The kernel of a flavour, as QEMU starts it.

@@ -11,7 +11,7 @@ use super::{Error, Folder, mirror, sandbox};
 const SUITE: &str = "trixie";
 pub(super) const BACKPORTS: &str = "trixie-backports";
 
-/// What is installed, each for a reason: QEMU; what an initramfs is made of; what builds a kernel's Rust modules.
+/// What is installed, each for a reason: QEMU; what an initramfs is made of; what builds a kernel's Rust modules, by hand and by DKMS.
 const PACKAGES: &[&str] = &[
     "qemu-system-x86",
     "busybox-static",
@@ -33,6 +33,8 @@ const PACKAGES: &[&str] = &[
     "xz-utils",
     "zstd",
     "python3-minimal",
+    "dkms",
+    "openssl",
 ];
 
 /// A kernel accepts only the rustc it was built with, and that is the suite's; QEMU must be the newer one.
@@ -46,13 +48,17 @@ Pin: release n=trixie
 Pin-Priority: 700
 ";
 
+/// The recipe. What is added to an image must be added again when that is made anew.
+pub(super) fn key() -> String {
+    format!("{SUITE}\n{PACKAGES:?}\n{PREFERENCES}")
+}
+
 /// Makes the image if it is not there.
 ///
 /// # Errors
 /// Without network, or if Debian's packages do not fit together.
 pub(super) fn prepare(folder: &Folder) -> Result<(), Error> {
-    let key = format!("{SUITE}\n{PACKAGES:?}\n{PREFERENCES}");
-    steps::once(folder, "image", "Debian image with QEMU and compilers (about 80 s)", &key, |step| {
+    steps::once(folder, "image", "Debian image with QEMU and compilers (about 80 s)", &key(), |step| {
         let mirror = mirror::find()?;
         // Made under another name: the image is whole, or not there.
         folder.discard("image.partial")?;

@@ -3,6 +3,7 @@
 //! docs/vm.md tells the same for people.
 
 mod build_tree;
+pub mod dkms;
 mod environment;
 mod error;
 mod folder;

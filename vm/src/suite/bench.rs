@@ -12,13 +12,14 @@ use crate::driver::removal::Removal;
 use crate::driver::{self, Driver};
 use crate::guest::initramfs::{Initramfs, module_path};
 use crate::guest::machine::Machine;
-use crate::guest::modules::ModuleTree;
+use crate::guest::modules::{Module, ModuleTree};
 use crate::guest::qemu::{Arguments, Hotplug};
 use crate::guest::qmp::{QmpError, Since};
 use crate::guest::tools::Tool;
 use crate::host::process::Processes;
 use crate::pace::{self, Flavour};
 use crate::setup::Environment;
+use crate::setup::dkms::{Dkms, Headers};
 use crate::suite::failure::{Failure, expect};
 
 /// What a test starts with.
@@ -32,6 +33,8 @@ pub struct Plan {
     pub card: Card,
     /// Whether our driver and the server of its GPU take part.
     pub gpu: bool,
+    /// The builder of that driver.
+    pub builder: Builder,
     /// Whether there is a second GPU, in a slot of its own.
     pub second_gpu: bool,
     /// Whether an IOMMU translates.
@@ -54,6 +57,15 @@ impl Plan {
         let reports = if flavour == Flavour::Debug { self.reports } else { &[] };
         [self.provokes, reports].concat()
     }
+}
+
+/// The builder of our driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builder {
+    /// The kernel's own makefiles, from the repository, before all tests.
+    Kbuild,
+    /// DKMS, for this test, from the tree that it is given. On the stock kernel alone.
+    Dkms,
 }
 
 /// Limit of the removals of dead devices.
@@ -82,6 +94,7 @@ pub const PLAIN: Plan = Plan {
     hotplug: Hotplug::Acpi,
     card: Card::Nothing,
     gpu: false,
+    builder: Builder::Kbuild,
     second_gpu: false,
     iommu: false,
     removals: Removals::Timed,
@@ -124,8 +137,10 @@ impl<'a> Bench<'a> {
         for tool in plan.tools {
             tool.add_to(&mut initramfs, environment)?;
         }
-        if plan.gpu {
-            initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
+        match plan.builder {
+            Builder::Kbuild if plan.gpu => initramfs.add_file(&environment.lifeboat_ko, &module_path(driver::NAME))?,
+            Builder::Kbuild => {}
+            Builder::Dkms => initramfs.add_module(&built_by_dkms(environment)?)?,
         }
         let limit = environment.flavour.limit(pace::COMMAND);
         let start = |socket| GpuServer::start(&environment.lifeboat, folder, socket, processes, limit);
@@ -231,6 +246,13 @@ fn add_modules(initramfs: &mut Initramfs, environment: &Environment, names: &[&s
         }
     }
     Ok(added)
+}
+
+/// Our driver as DKMS has installed it: stripped, signed and compressed.
+fn built_by_dkms(environment: &Environment) -> Result<Module, Failure> {
+    let dkms = Dkms::new(environment, Headers::WithMetadata)?;
+    dkms.install()?;
+    Ok(ModuleTree::open(&dkms.modules())?.without_dependencies(driver::NAME)?)
 }
 
 /// The GPU in the second slot, as QEMU's `-device` takes it.

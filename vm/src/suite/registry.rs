@@ -21,6 +21,7 @@ pub fn all() -> Vec<Test> {
         tests::wedge_allocations::TESTS,
         tests::lint::TESTS,
         tests::types::TESTS,
+        tests::dkms::TESTS,
         tests::drm::nodes::TESTS,
         tests::drm::at_work::TESTS,
         tests::drm::clients::TESTS,
@@ -71,7 +72,7 @@ mod tests_of_the_registry {
     use regex::Regex;
 
     use super::*;
-    use crate::suite::bench::Card;
+    use crate::suite::bench::{Builder, Card};
 
     #[test]
     fn names_are_unique_and_can_be_folders() {
@@ -97,6 +98,13 @@ mod tests_of_the_registry {
     fn a_card_of_ours_has_a_server() {
         for test in all() {
             assert!(test.plan.gpu || test.plan.card != Card::Gpu, "{}", test.name);
+        }
+    }
+
+    #[test]
+    fn dkms_builds_for_the_stock_kernel() {
+        for test in all().iter().filter(|test| test.plan.builder == Builder::Dkms) {
+            assert!(test.plan.gpu && test.plan.only == Some(Flavour::Stock), "{}", test.name);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The tests themselves, by what they are about.
 
+pub mod dkms;
 pub mod drm;
 pub mod dump;
 pub mod exhaust;

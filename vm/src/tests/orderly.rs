@@ -38,7 +38,8 @@ pub const TESTS: &[Test] = &[
     },
 ];
 
-fn device_del(bench: &mut Bench<'_>) -> Result<(), Failure> {
+/// A card that works is taken out with its driver's consent.
+pub(super) fn device_del(bench: &mut Bench<'_>) -> Result<(), Failure> {
     let driver = bench.driver();
     driver.load("load=1")?;
     driver.is_busy()?;
