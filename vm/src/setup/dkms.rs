@@ -169,3 +169,18 @@ impl Dkms {
         Ok(Answer { code: output.status.code(), said: String::from_utf8_lossy(&said).into_owned() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_package_has_the_version_of_the_crates() -> std::io::Result<()> {
+        let kernel = super::super::repository().join("kernel");
+        let conf = fs::read_to_string(kernel.join("dkms.conf"))?;
+        assert!(conf.contains(&format!("PACKAGE_VERSION=\"{VERSION}\"\n")), "{conf}");
+        let readme = fs::read_to_string(kernel.join("README.md"))?;
+        assert!(readme.contains(&format!("dkms install {PACKAGE}/{VERSION}")));
+        Ok(())
+    }
+}
