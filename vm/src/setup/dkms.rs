@@ -1,6 +1,7 @@
 //! DKMS in the image, called as on a user's machine. The folders that it keeps its things in are made anew for each use and are
 //! nowhere but in a folder of the host's: nothing stays in the image.
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -99,17 +100,23 @@ impl Dkms {
     /// Adds, builds and installs our module.
     ///
     /// # Errors
-    /// If DKMS fails; then what the compiler said is in the message.
+    /// If DKMS fails or a compiler warns of something, such as that it is not the kernel's. The message has what they said.
     pub fn install(&self) -> Result<(), Error> {
         for action in ["add", "build", "install"] {
             let Answer { code, said } = self.call(action)?;
             if code != Some(0) {
-                let log = self.kept(&format!("dkms/{PACKAGE}/{VERSION}/build/make.log"));
-                let log = fs::read_to_string(log).unwrap_or_default();
+                let log = fs::read_to_string(self.package("build/make.log")).unwrap_or_default();
                 return Err(Error::Program(format!("`dkms {action}` ended with {code:?}: {said}\n{log}")));
             }
         }
-        Ok(())
+        let log = self.package(&format!("{}/{ARCH}/log/make.log", self.lock.uname()));
+        let log = at(&log, fs::read_to_string(&log))?;
+        if log.contains("warning:") { Err(Error::Program(format!("DKMS builds with warnings: {log}"))) } else { Ok(()) }
+    }
+
+    /// Something that DKMS keeps of our package.
+    fn package(&self, part: &str) -> PathBuf {
+        self.kept("dkms").join(PACKAGE).join(VERSION).join(part)
     }
 
     fn kept(&self, part: &str) -> PathBuf {
