@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::card::gpu::{self, GpuServer};
 use crate::card::hotplug::{self, SECOND_SLOT, SLOT};
 use crate::driver::removal::Removal;
-use crate::driver::{self, Driver};
+use crate::driver::{self, Driver, Module};
 use crate::guest::initramfs::{Initramfs, module_path};
 use crate::guest::machine::Machine;
 use crate::guest::modules::ModuleTree;
@@ -32,6 +32,8 @@ pub struct Plan {
     pub card: Card,
     /// Whether our driver and the server of its GPU take part.
     pub gpu: bool,
+    /// The module that is our driver.
+    pub module: Module,
     /// Whether there is a second GPU, in a slot of its own.
     pub second_gpu: bool,
     /// Whether an IOMMU translates.
@@ -82,6 +84,7 @@ pub const PLAIN: Plan = Plan {
     hotplug: Hotplug::Acpi,
     card: Card::Nothing,
     gpu: false,
+    module: Module::Lifeboat,
     second_gpu: false,
     iommu: false,
     removals: Removals::Timed,
@@ -105,6 +108,7 @@ pub struct Bench<'a> {
     second_gpu: Option<GpuServer>,
     /// Modules that ours needs, in the order in which they are loaded.
     needs: Vec<String>,
+    module: Module,
 }
 
 impl<'a> Bench<'a> {
@@ -125,7 +129,11 @@ impl<'a> Bench<'a> {
             tool.add_to(&mut initramfs, environment)?;
         }
         if plan.gpu {
-            initramfs.add_file(&environment.lifeboat_ko, &module_path("lifeboat"))?;
+            let file = match plan.module {
+                Module::Lifeboat => &environment.lifeboat_ko,
+                Module::Second => &environment.second_ko,
+            };
+            initramfs.add_file(file, &module_path(plan.module.name()))?;
         }
         let limit = environment.flavour.limit(pace::COMMAND);
         let start = |socket| GpuServer::start(&environment.lifeboat, folder, socket, processes, limit);
@@ -139,17 +147,17 @@ impl<'a> Bench<'a> {
             let request = Request::LoadModule { path: module_path(&name), parameters: String::new() };
             machine.agent.call(request, pace::DRIVER)?;
         }
-        Ok(Self { machine, environment, gpu, second_gpu, needs })
+        Ok(Self { machine, environment, gpu, second_gpu, needs, module: plan.module })
     }
 
     /// Our driver in the guest.
     pub fn driver(&self) -> Driver<'_> {
-        Driver::new(&self.machine.agent, &self.needs, SLOT)
+        Driver::new(&self.machine.agent, &self.needs, self.module, SLOT)
     }
 
     /// Our driver, and the device in the second slot.
     pub fn second_driver(&self) -> Driver<'_> {
-        Driver::new(&self.machine.agent, &self.needs, SECOND_SLOT)
+        Driver::new(&self.machine.agent, &self.needs, self.module, SECOND_SLOT)
     }
 
     /// The server of the GPU.

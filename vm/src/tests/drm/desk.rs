@@ -36,6 +36,21 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The kernel refuses something.
     pub fn open(program: &'a Program<'a>, node: &str) -> Result<Self, Failure> {
+        Self::with_job(program, node, |context, [filled, copied]| {
+            let bytes = u32::try_from(BYTES).unwrap_or(u32::MAX);
+            job(context, &[fill(filled, BYTES, PATTERN), copy(copied, filled, bytes)])
+        })
+    }
+
+    /// The same for a GPU of any kind, whose commands `make_job` knows: it is given the context and the buffers' addresses.
+    ///
+    /// # Errors
+    /// The kernel refuses something.
+    pub fn with_job(
+        program: &'a Program<'a>,
+        node: &str,
+        make_job: impl FnOnce(u32, [u64; 2]) -> Job,
+    ) -> Result<Self, Failure> {
         let file = program.open(node)?;
         let info = file.info(Info::default())?;
         let context = file.context()?;
@@ -45,9 +60,7 @@ impl<'a> Desk<'a> {
             file.map_all(context, buffer, address)?;
         }
         let memory = file.map_memory(&buffers[1])?;
-        let bytes = u32::try_from(BYTES).unwrap_or(u32::MAX);
-        let work = [fill(addresses[0], BYTES, PATTERN), copy(addresses[1], addresses[0], bytes)];
-        Ok(Self { file, context, buffers, memory, job: job(context, &work) })
+        Ok(Self { file, context, buffers, memory, job: make_job(context, addresses) })
     }
 
     /// Does the job once, and checks its result.
