@@ -98,7 +98,10 @@ impl<'a> Driver<'a> {
             self.agent.call(request, pace::DRIVER)?;
         }
         let stays_lost = if parameters.contains("recoveries=") { "" } else { " recoveries=0" };
-        let request = Request::LoadModule { path: module_path(self.module.name()), parameters: format!("{parameters}{stays_lost}") };
+        let request = Request::LoadModule {
+            path: module_path(self.module.name()),
+            parameters: format!("{parameters}{stays_lost}"),
+        };
         self.agent.start(request, pace::DRIVER)
     }
 

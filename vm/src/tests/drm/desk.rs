@@ -4,7 +4,7 @@ use lifeboat_guest::wire::Job;
 use lifeboat_uapi::{BufferCreate, Info};
 
 use crate::program::Program;
-use crate::program::commands::{copy, fill, job};
+use crate::program::commands::fill_and_copy;
 use crate::program::file::File;
 use crate::program::memory::Memory;
 use crate::suite::failure::{Failure, expect};
@@ -36,21 +36,6 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The kernel refuses something.
     pub fn open(program: &'a Program<'a>, node: &str) -> Result<Self, Failure> {
-        Self::with_job(program, node, |context, [filled, copied]| {
-            let bytes = u32::try_from(BYTES).unwrap_or(u32::MAX);
-            job(context, &[fill(filled, BYTES, PATTERN), copy(copied, filled, bytes)])
-        })
-    }
-
-    /// The same for a GPU of any kind, whose commands `make_job` knows: it is given the context and the buffers' addresses.
-    ///
-    /// # Errors
-    /// The kernel refuses something.
-    pub fn with_job(
-        program: &'a Program<'a>,
-        node: &str,
-        make_job: impl FnOnce(u32, [u64; 2]) -> Job,
-    ) -> Result<Self, Failure> {
         let file = program.open(node)?;
         let info = file.info(Info::default())?;
         let context = file.context()?;
@@ -60,7 +45,9 @@ impl<'a> Desk<'a> {
             file.map_all(context, buffer, address)?;
         }
         let memory = file.map_memory(&buffers[1])?;
-        Ok(Self { file, context, buffers, memory, job: make_job(context, addresses) })
+        let bytes = u32::try_from(BYTES).unwrap_or(u32::MAX);
+        let job = fill_and_copy(info.command_bytes, context, addresses, bytes, PATTERN);
+        Ok(Self { file, context, buffers, memory, job })
     }
 
     /// Does the job once, and checks its result.
