@@ -6,36 +6,21 @@ use lifeboat_core::wedge::{Method, Methods};
 use lifeboat_driver::dump::{Layout, Register};
 use lifeboat_driver::gpu::ContextId;
 use lifeboat_driver::{
-    BarUse, Driver, DriverError, Facts, IdRegister, InterruptUse, Io, NoRing, PciId, Pending, Place, Progress,
-    RingReport, RingShape, Sequence,
+    BarUse, Driver, DriverError, Facts, InterruptUse, Io, NoRing, PciId, Pending, Place, Progress, RingReport,
+    RingShape, Sequence,
 };
 use lifeboat_lb1::command::DESCRIPTOR_BYTES;
 use lifeboat_lb1::regs::{self, irq};
-use lifeboat_pci::{Bar, DmaMemory, IrqKind};
+use lifeboat_pci::{DmaMemory, IrqKind};
 
 use crate::command::Command;
-use crate::gpu::CONTEXTS;
+use crate::registers::{read_info, registers, Info, BAR_BYTES, RING};
 use crate::restart::{Reset, Restart};
 use crate::ring::{self, Ring};
-
-/// The registers that the driver reaches.
-pub(crate) type Registers<'a, B> = lifeboat_driver::Registers<'a, B>;
-
-/// The one ring that it uses.
-pub(crate) const RING: u8 = 0;
-
-const ID: IdRegister = IdRegister::new(regs::ID, regs::ID_VALUE);
-const BAR_BYTES: u64 = regs::CONTEXTS + CONTEXTS as u64 * regs::CONTEXT_STRIDE;
 
 /// The driver.
 #[derive(Debug, Clone, Copy)]
 pub enum SecondDriver {}
-
-/// Properties of one device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Info {
-    pub(crate) serial: u32,
-}
 
 /// A job.
 #[derive(Debug, Clone, Copy)]
@@ -52,19 +37,6 @@ impl Pending for Done {
     fn rings(&self) -> impl Iterator<Item = RingReport> {
         self.0.then_some(RingReport { ring: RING, progress: Progress::InMemory }).into_iter()
     }
-}
-
-pub(crate) fn registers<'a>(io: &Io<'a>) -> Result<Registers<'a, dyn Bar + 'a>, DriverError> {
-    Ok(Registers::new(io.bar(regs::REGISTER_BAR)?, ID))
-}
-
-pub(crate) fn read_info(io: &Io<'_>) -> Result<Info, DriverError> {
-    let registers = registers(io)?;
-    let value = registers.read(regs::ID)?;
-    if value != regs::ID_VALUE {
-        return Err(DriverError::Foreign { register: regs::ID, value });
-    }
-    Ok(Info { serial: registers.read(regs::SERIAL)? })
 }
 
 impl Driver for SecondDriver {

@@ -7,10 +7,10 @@ use lifeboat_driver::{DriverError, Io};
 use lifeboat_lb1::regs::{self, segment, segment_field};
 
 use crate::command::{Command, COMMAND_BYTES};
-use crate::driver::{registers, Done, Info, Job, SecondDriver};
+use crate::driver::{Done, Job, SecondDriver};
+use crate::registers::{registers, Info, CONTEXTS};
 use crate::ring::BESIDE;
 
-pub(crate) const CONTEXTS: u8 = 8;
 const SEGMENTS: u8 = 8;
 /// Pages of the hardware in a page.
 const PAGES: u32 = 4;

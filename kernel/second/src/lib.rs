@@ -13,6 +13,7 @@
 //! | [`command`] | what users may ask for, and its encoding |
 //! | `driver` | the GPU, as a shell drives it |
 //! | `gpu` | its contexts and commands, for the subsystem |
+//! | `registers` | the registers, and what a device says of itself |
 //! | `ring` | writing jobs, and the report in memory |
 //! | `restart` | bring-up, reset and shutdown, as steps |
 #![no_std]
@@ -21,7 +22,9 @@
 pub mod command;
 mod driver;
 mod gpu;
+mod registers;
 mod restart;
 mod ring;
 
-pub use driver::{Info, SecondDriver};
+pub use driver::SecondDriver;
+pub use registers::Info;

@@ -7,7 +7,7 @@ use lifeboat_driver::{DriverError, Duty, Io, Sequence, Step, Unproven};
 use lifeboat_lb1::regs::{self, device_ctrl, device_status, irq};
 use lifeboat_pci::DmaMemory;
 
-use crate::driver::{read_info, registers, Info, RING};
+use crate::registers::{read_info, registers, Info, RING};
 use crate::ring::Ring;
 
 const POLL: Duration = Duration::from_micros(100);

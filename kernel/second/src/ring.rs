@@ -12,7 +12,7 @@ use lifeboat_lb1::regs::ring_ctrl;
 use lifeboat_pci::{Bar, BusError, DmaMemory};
 
 use crate::command::Command;
-use crate::driver::{Registers, RING};
+use crate::registers::{Registers, RING};
 
 const ORDER: u8 = 6;
 const ENTRIES: u32 = 1 << ORDER;

@@ -2,10 +2,11 @@
 
 use lifeboat_gpu_server::control::Fault;
 use lifeboat_second::command::Command;
-use lifeboat_uapi::{BUFFER_VRAM, ContextStatus, Info, MAP_WRITE, Map, RESET_GUILTY, SUBMIT_RESTARTABLE};
+use lifeboat_uapi::{BUFFER_VRAM, BufferCreate, ContextStatus, Info, MAP_WRITE, Map, RESET_GUILTY, SUBMIT_RESTARTABLE};
 
 use crate::driver::Module;
 use crate::program::commands::{fill, fill_and_copy, job, second_job};
+use crate::program::memory::Memory;
 use crate::program::{Program, refused};
 use crate::suite::bench::{Bench, Plan, Removals};
 use crate::suite::failure::{Failure, expect};
@@ -97,28 +98,46 @@ fn has_little(bench: &Bench<'_>) -> Result<(), Failure> {
 
 /// The device reaches a program's own memory where that is contiguous by its pages, or not at all.
 fn scattered_memory_is_refused(program: &Program<'_>, desk: &Desk<'_>, info: &Info) -> Result<(), Failure> {
-    const PAGES: u32 = 4;
-    let bytes = PAGES * PAGE;
-    // Its pages come one by one, in an order of their own, and begin anywhere in a page of the device.
-    let memory = program.allocate(usize::try_from(bytes).unwrap_or(usize::MAX))?;
-    memory.fill(0)?;
-    let Ok(buffer) = desk.file.user_buffer(&memory, false) else { return Ok(()) };
+    let (memory, buffer) = scattered(program, desk, PAGE)?;
     let address = info.first_address + (2 << 20);
     match desk.file.map_all(desk.context, &buffer, address) {
+        // The kernel gave the pages in another order than they were asked for, and the device must reach these.
         Ok(()) => {
-            let filled = [address, info.first_address];
-            let fill = fill_and_copy(info.command_bytes, desk.context, filled, PAGE, PATTERN);
+            let places = [address, info.first_address];
+            let fill = fill_and_copy(info.command_bytes, desk.context, places, PAGE, PATTERN);
             let (jobs, _) = desk.file.submit(&fill, 1)?;
             let result = desk.file.wait(desk.context, jobs[0])?;
             let wrong = memory.differing(PATTERN)?;
-            let others = i64::from((bytes - PAGE) / 4);
-            expect(result == 0 && wrong == others, || format!("{result}, and {wrong} words instead of {others}"))
+            expect(result == 0 && wrong == 0, || format!("a job ended with {result} and {wrong} wrong words"))
         }
         refusal => {
             let errno = refused(refusal)?;
             expect(errno == EINVAL, || format!("a map of scattered memory ends with errno {errno}"))
         }
     }
+}
+
+/// A buffer of a program's own memory, whose neighbouring pages were not allocated one after the other.
+fn scattered<'a>(program: &'a Program<'a>, desk: &Desk<'_>, bytes: u32) -> Result<(Memory<'a>, BufferCreate), Failure> {
+    const KERNELS: usize = 4096;
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let word = |page: usize| page * KERNELS / 4;
+    // The kernel places maps one below the other, in its own pages; a buffer begins with a page of the device's.
+    let mut errno = 0;
+    for _ in 0..usize::try_from(PAGE).unwrap_or(0) / KERNELS {
+        let memory = program.allocate(bytes)?;
+        for first in [0, 1] {
+            for page in (first..bytes / KERNELS).step_by(2) {
+                memory.poke(word(page), 0, word(page))?;
+            }
+        }
+        match desk.file.user_buffer(&memory, false) {
+            Ok(buffer) => return Ok((memory, buffer)),
+            refusal => errno = refused(refusal)?,
+        }
+        program.allocate(KERNELS)?;
+    }
+    Err(Failure::Unexpected(format!("no memory of the program's can be a buffer: errno {errno}")))
 }
 
 /// The ring has reported in memory, and nobody is told.
