@@ -13,6 +13,7 @@ use lifeboat_driver::{BarUse, Driver};
 
 use crate::glue::{Section, BARS};
 use crate::registration::Driven;
+use crate::NAME;
 
 /// See the module documentation.
 pub(crate) struct Bars {
@@ -35,7 +36,7 @@ impl Bars {
             }
             let index = usize::from(number);
             if bytes > 0 {
-                let bar = function.iomap_region(number.into(), c"lifeboat")?.into_devres()?;
+                let bar = function.iomap_region(number.into(), NAME)?.into_devres()?;
                 *mapped.get_mut(index).ok_or(EINVAL)? = Some(bar);
             }
             // A BAR that the kernel found no room for has no length. Video memory

@@ -27,8 +27,9 @@ impl Working {
 pub(crate) fn start(function: &pci::Device<Bound>, device: &Arc<Device>) -> Result<Working, Stopped> {
     let info = &device.info;
     let (rings, vram) = (Driven::rings(info), Driven::vram(info).map_or(0, |vram| vram.bytes));
-    if Driven::contexts(info) < rings || vram < Workspace::vram_needed(rings) {
-        dev_err!(function, "too few contexts or too little VRAM for {rings} rings\n");
+    let segments = Workspace::segments_needed(info);
+    if Driven::contexts(info) < rings || Driven::segments(info) < segments || vram < Workspace::vram_needed(info) {
+        dev_err!(function, "too few contexts or segments, or too little VRAM, for {rings} rings\n");
         return Err(ENODEV.into());
     }
     device.engine.attach(device.clone());

@@ -155,7 +155,7 @@ impl Device {
         let info = link.io(Driven::info)?;
         let gate = Arc::pin_init(Gate::new(*module_parameters::race.value_ref()), GFP_KERNEL)?;
         let holding = Holding::of(function.as_ref())?;
-        let reserved = Workspace::vram_needed(Driven::rings(&info));
+        let reserved = Workspace::vram_needed(&info);
         let memory = Memory::new(function, &info, gate.clone(), link.clone(), holding.clone(), reserved)?;
         let counters = Arc::new(Counters::new(), GFP_KERNEL)?;
         let dump = Recorder::new(outbox, &info)?;

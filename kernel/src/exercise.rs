@@ -53,7 +53,7 @@ impl Exercise {
         let at = Places {
             source: Workspace::host_va(self.base + SOURCE),
             result: Workspace::host_va(self.base + RESULT),
-            vram: Workspace::vram_va(self.base),
+            vram: self.workspace.vram_va(self.base),
         };
         let commands = Driven::prepare(self.program, seed, at, &self.bytes, &mut self.expected)?;
         Job::new(self.workspace.clone(), commands)

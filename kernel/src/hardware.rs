@@ -71,6 +71,8 @@ impl Hardware for Device {
             // The ring's single completions, if the message about them was lost.
             let _ = interrupt::attend(self);
         }
+        // The ring's memory, if the message about that was lost.
+        self.rings.lock().collect_one(&self.link, ring.0, |progress| interrupt::report(self, ring.0, progress));
         self.io(|io| Driven::progress(io, ring.0)).ok()
     }
 

@@ -9,7 +9,7 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | `registration` | the driver that this is the shell of |
+//! | `registration` | the driver that this is the shell of; another one in its place makes another module |
 //! | `driver`, `slot` | a function on the bus, from its probe to its removal: what comes of what happens to it |
 //! | `bringup`, `selftest` | from a function on the bus to a device that works |
 //! | `binding`, `teardown` | its one end |
@@ -73,6 +73,7 @@ mod numbers;
 mod opener;
 mod programs;
 mod refusals;
+#[cfg_attr(lifeboat_second, path = "../second/registration.rs")]
 mod registration;
 mod removals;
 mod ring;
@@ -89,6 +90,9 @@ use driver::PciDriver;
 use glue::{lint, Devices, Registered};
 use lifeboat_jobqueue::clock;
 use shared::Shared;
+
+/// The name of the module, in all places where it is seen.
+pub(crate) const NAME: &CStr = <Lifeboat as kernel::ModuleMetadata>::NAME;
 
 /// The module's state. Dropped in this order: first no device is bound, then nothing shows them, then none is referred to, then
 /// nothing is shared.
@@ -115,43 +119,49 @@ impl InPlaceModule for Lifeboat {
                 devices: Devices::new(module),
                 removals <- debugfs::removals(&shared),
                 holders <- debugfs::holders(&shared),
-                driver <- Registration::new(<Self as kernel::ModuleMetadata>::NAME, module),
+                driver <- Registration::new(NAME, module),
             }))
         })
     }
 }
 
-module! {
-    type: Lifeboat,
-    name: "lifeboat",
-    authors: ["The Lifeboat developers"],
-    description: "Driver of a GPU that can vanish",
-    license: "Dual MIT/GPL",
-    imports_ns: ["DMA_BUF"],
-    params: {
-        health_ms: u32 {
-            default: 1000,
-            description: "Milliseconds between two looks at a device's health, at least 5; 0: never (default 1000)",
-        },
-        guilty_limit: u32 {
-            default: 10,
-            description: "Resets that the jobs of a context may cause before no more are accepted (default 10)",
-        },
-        job_timeout_ms: u32 {
-            default: 2000,
-            description: "Milliseconds that the oldest job of a ring may take before the ring is reset (default 2000)",
-        },
-        recoveries: u32 {
-            default: 3,
-            description: "Recoveries in a row of a device that fails, before it is wedged or left alone; 0: none (default 3)",
-        },
-        load: bool {
-            default: false,
-            description: "Keep every ring busy with verified jobs (default 0)",
-        },
-        race: bool {
-            default: false,
-            description: "Test switch: let calls run past the check that the device is there (default 0)",
-        },
-    },
+/// The module of this name.
+macro_rules! module_of {
+    ($name:tt) => {
+        module! {
+            type: Lifeboat,
+            name: $name,
+            authors: ["The Lifeboat developers"],
+            description: "Driver of a GPU that can vanish",
+            license: "Dual MIT/GPL",
+            imports_ns: ["DMA_BUF"],
+            params: {
+                health_ms: u32 {
+                    default: 1000,
+                    description: "Milliseconds between two looks at a device's health, at least 5; 0: never (default 1000)",
+                },
+                guilty_limit: u32 {
+                    default: 10,
+                    description: "Resets that the jobs of a context may cause before no more are accepted (default 10)",
+                },
+                job_timeout_ms: u32 {
+                    default: 2000,
+                    description: "Milliseconds that the oldest job of a ring may take before the ring is reset (default 2000)",
+                },
+                recoveries: u32 {
+                    default: 3,
+                    description: "Recoveries in a row of a device that fails, before it is wedged or left alone; 0: none (default 3)",
+                },
+                load: bool {
+                    default: false,
+                    description: "Keep every ring busy with verified jobs (default 0)",
+                },
+                race: bool {
+                    default: false,
+                    description: "Test switch: let calls run past the check that the device is there (default 0)",
+                },
+            },
+        }
+    };
 }
+registration::with_name!(module_of);

@@ -6,12 +6,12 @@ use kernel::{alloc::AllocError, prelude::*};
 use lifeboat_driver::gpu::{Gpu, GpuVa};
 
 /// A GPU with programs for these jobs. Each reads a source and writes a result, in host memory, and
-/// may use VRAM.
+/// may use VRAM, if there is any.
 pub(crate) trait Programs: Gpu {
     /// A program.
     type Program: Copy;
 
-    /// All programs. A workspace has a slot for each.
+    /// All programs, at least one. A workspace has a slot for each.
     const PROGRAMS: &'static [Self::Program];
 
     /// Bytes of a source, and of a result: at most half of [`SLOT_BYTES`](crate::workspace::SLOT_BYTES).
@@ -36,6 +36,7 @@ pub(crate) trait Programs: Gpu {
 pub(crate) struct Places {
     pub(crate) source: GpuVa,
     pub(crate) result: GpuVa,
-    /// As many bytes of VRAM as a source has.
-    pub(crate) vram: GpuVa,
+    /// As many bytes of VRAM as a source has; `None` on a device without VRAM.
+    #[allow(dead_code)] // nobody asks where no device has any
+    pub(crate) vram: Option<GpuVa>,
 }

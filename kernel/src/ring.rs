@@ -64,7 +64,7 @@ impl Rings {
             let memory = Memory::new(device, usize::try_from(shape.bytes)?)?;
             this.entries.push(memory.clone(), GFP_KERNEL)?;
             this.rings.push(Driven::ring(info, number, shape, memory).ok_or(EINVAL)?, GFP_KERNEL)?;
-            this.workspaces.push(Workspace::new(device, number)?, GFP_KERNEL)?;
+            this.workspaces.push(Workspace::new(device, info, number)?, GFP_KERNEL)?;
         }
         Ok(this)
     }
@@ -104,9 +104,15 @@ impl Rings {
     /// Gives `each` what the device has reported in the rings' memory. If it cannot be asked, the
     /// tick asks again.
     pub(crate) fn collect(&mut self, link: &Link, mut each: impl FnMut(u8, Progress)) {
-        for (number, ring) in (0..).zip(&mut self.rings) {
-            let _ = link.io(|io| Driven::collect(io, ring, |progress| each(number, progress)));
+        for number in (0..).take(self.rings.len()) {
+            self.collect_one(link, number, |progress| each(number, progress));
         }
+    }
+
+    /// The same for one ring.
+    pub(crate) fn collect_one(&mut self, link: &Link, number: u8, each: impl FnMut(Progress)) {
+        let Some(ring) = self.rings.get_mut(usize::from(number)) else { return };
+        let _ = link.io(|io| Driven::collect(io, ring, each));
     }
 
     /// Whether a ring is in this job.

@@ -8,12 +8,13 @@ use crate::glue::OwnedQueue;
 use crate::holders::Holders;
 use crate::removals::Removals;
 use crate::slot::roster::Slots;
+use crate::NAME;
 
 /// See the module documentation.
 #[pin_data]
 pub(crate) struct Shared {
     pub(crate) queue: Arc<OwnedQueue>,
-    /// `lifeboat/` in debugfs.
+    /// The module's directory in debugfs.
     pub(crate) dir: Dir,
     #[pin]
     pub(crate) removals: Removals,
@@ -27,8 +28,8 @@ impl Shared {
     pub(crate) fn new() -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
-                queue: Arc::new(OwnedQueue::new(c"lifeboat")?, GFP_KERNEL)?,
-                dir: Dir::new(c"lifeboat"),
+                queue: Arc::new(OwnedQueue::new(NAME)?, GFP_KERNEL)?,
+                dir: Dir::new(NAME),
                 removals <- Removals::new(),
                 holders <- Holders::new(),
                 slots <- Slots::new(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The memory that one ring's jobs work on: its own context, a few slots of DMA memory, and as much VRAM.
+//! The memory that one ring's jobs work on: its own context, a few slots of DMA memory, and as much VRAM if the device
+//! has any.
 
 use kernel::{
     device::{Bound, Device},
@@ -8,7 +9,7 @@ use kernel::{
     sync::Arc,
 };
 use lifeboat_driver::gpu::{ContextId, Gpu, GpuVa, Segment, Target};
-use lifeboat_driver::{DriverError, Io};
+use lifeboat_driver::{Driver, DriverError, Io};
 use lifeboat_pci::DmaMemory;
 
 use crate::glue::Memory;
@@ -21,41 +22,52 @@ pub(crate) const SLOT_BYTES: u32 = 4096;
 /// Jobs that can be in flight at once.
 pub(crate) const SLOTS: u32 = Driven::PROGRAMS.len() as u32;
 
-/// Bytes of a workspace, in host memory and again in VRAM.
-const BYTES: u32 = SLOT_BYTES * SLOTS;
-const PAGES: u32 = BYTES / Driven::PAGE as u32;
-const _: () = assert!(BYTES % Driven::PAGE as u32 == 0);
+/// Pages of a workspace, in host memory and again in VRAM.
+const PAGES: u32 = (SLOT_BYTES * SLOTS).div_ceil(Driven::PAGE as u32);
+/// The same in bytes.
+const BYTES: u32 = PAGES * Driven::PAGE as u32;
+const _: () = assert!(SLOTS > 0, "a device without programs has no workspace");
 
-/// Address of the host memory in the context's address space; arbitrary.
-const HOST_VA: u64 = 0x1000_0000;
+/// Address of the host memory in the context's address space: the first one.
+const HOST_VA: u64 = Driven::ADDRESSES.start * Driven::PAGE;
 /// Address of the VRAM there.
-const VRAM_VA: u64 = 0x2000_0000;
+const VRAM_VA: u64 = HOST_VA + BYTES as u64;
+const _: () = assert!(VRAM_VA + BYTES as u64 <= Driven::ADDRESSES.end * Driven::PAGE, "too few addresses");
 
 /// See the module documentation.
 pub(crate) struct Workspace {
     pub(crate) memory: Memory,
     pub(crate) context: ContextId,
-    vram: u64,
+    /// Where its VRAM begins.
+    vram: Option<u64>,
 }
 
 impl Workspace {
     /// The workspace of ring `ring`, which uses the context of the same number.
-    pub(crate) fn new(device: &Device<Bound>, ring: u8) -> Result<Arc<Self>> {
+    pub(crate) fn new(device: &Device<Bound>, info: &<Driven as Driver>::Info, ring: u8) -> Result<Arc<Self>> {
         let memory = Memory::new(device, BYTES as usize)?;
-        let vram = u64::from(ring) * u64::from(BYTES);
+        let vram = Driven::vram(info).map(|_| u64::from(ring) * u64::from(BYTES));
         Ok(Arc::new(Self { memory, context: ContextId(ring), vram }, GFP_KERNEL)?)
     }
 
-    /// VRAM that a device with `rings` rings must have, in bytes.
-    pub(crate) fn vram_needed(rings: u8) -> u64 {
-        u64::from(rings) * u64::from(BYTES)
+    /// VRAM for the workspaces of all rings of a device, in bytes: none if the device has none.
+    pub(crate) fn vram_needed(info: &<Driven as Driver>::Info) -> u64 {
+        Driven::vram(info).map_or(0, |_| u64::from(Driven::rings(info)) * u64::from(BYTES))
     }
 
-    /// Puts both into the context's address table.
+    /// Segments that a workspace needs in its context's address table.
+    pub(crate) fn segments_needed(info: &<Driven as Driver>::Info) -> u8 {
+        1 + u8::from(Driven::vram(info).is_some())
+    }
+
+    /// Puts its memory into the context's address table.
     pub(crate) fn map(&self, io: &Io<'_>) -> Result<(), DriverError> {
         let at = |va, target| Segment { va: GpuVa(va), pages: PAGES, writable: true, target };
         Driven::set_segment(io, self.context, 0, &at(HOST_VA, Target::Host(self.memory.iova())))?;
-        Driven::set_segment(io, self.context, 1, &at(VRAM_VA, Target::Vram(self.vram)))
+        match self.vram {
+            Some(vram) => Driven::set_segment(io, self.context, 1, &at(VRAM_VA, Target::Vram(vram))),
+            None => Ok(()),
+        }
     }
 
     /// The GPU address of a byte of the host memory.
@@ -63,9 +75,9 @@ impl Workspace {
         GpuVa(HOST_VA + u64::from(offset))
     }
 
-    /// The GPU address of a byte of the VRAM.
-    pub(crate) fn vram_va(offset: u32) -> GpuVa {
-        GpuVa(VRAM_VA + u64::from(offset))
+    /// The GPU address of a byte of the VRAM, if there is any.
+    pub(crate) fn vram_va(&self, offset: u32) -> Option<GpuVa> {
+        self.vram.map(|_| GpuVa(VRAM_VA + u64::from(offset)))
     }
 }
 

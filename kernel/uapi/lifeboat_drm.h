@@ -202,8 +202,9 @@ struct drm_lifeboat_buffer_advise {
 /*
  * Maps a part of a buffer into a context. Offset, size and address are multiples of the page; the
  * addresses must be free. Class: Device. ENOENT if there is no such context or buffer; EINVAL for a
- * range that is not the buffer's or not the device's; EEXIST if an address is taken; ENOSPC if the
- * context has too few segments left; EFAULT if the caller has unmapped or replaced memory of
+ * range that is not the buffer's or not the device's, or for memory of the program or of another
+ * device that is not contiguous by whole pages of this one; EEXIST if an address is taken; ENOSPC if
+ * the context has too few segments left; EFAULT if the caller has unmapped or replaced memory of
  * DRM_LIFEBOAT_BUFFER_USER; ENOMEM; EINTR if the caller is being killed.
  */
 struct drm_lifeboat_map {

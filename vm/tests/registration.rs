@@ -34,5 +34,12 @@ fn only_the_registration_names_a_device() -> io::Result<()> {
         }
     }
     assert!(registered, "the registration names none");
+    // A second driver has a registration of its own, and no other part of the shell.
+    let second = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernel/second");
+    let parts: Vec<_> = fs::read_dir(second)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    for part in parts {
+        let known = ["Cargo.toml", "registration.rs", "shim.c", "src"].contains(&part.as_str());
+        assert!(known, "{part} is shell code of the second driver's");
+    }
     Ok(())
 }

@@ -10,8 +10,9 @@ pub const MAP_WRITE: u32 = 1 << 0;
 ///
 /// # Errors
 /// `ENOENT` if there is no such context or buffer; `EINVAL` for a range that is not the buffer's or not the
-/// device's; `EEXIST` if an address is taken; `ENOSPC` if the context has no segment left; `EFAULT` if the
-/// caller has unmapped or replaced memory of [`BUFFER_USER`](crate::BUFFER_USER); `ENOMEM`; `EINTR` if the caller is
+/// device's, or for memory of the program or of another device that is not contiguous by whole pages of this
+/// one; `EEXIST` if an address is taken; `ENOSPC` if the context has no segment left; `EFAULT` if the caller
+/// has unmapped or replaced memory of [`BUFFER_USER`](crate::BUFFER_USER); `ENOMEM`; `EINTR` if the caller is
 /// being killed.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

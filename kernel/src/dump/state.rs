@@ -10,9 +10,13 @@ use lifeboat_driver::{
 use super::capture::{Capture, PendingJob, LAYOUT};
 use crate::opener::Opener;
 use crate::registration::Driven;
+use crate::NAME;
 
 /// The name of the driver in a dump: the module's.
-const DRIVER: &str = "lifeboat";
+const DRIVER: &str = match NAME.to_str() {
+    Ok(name) => name,
+    Err(_) => "",
+};
 
 /// See the module documentation.
 pub(super) struct Shown<'a> {

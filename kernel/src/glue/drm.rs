@@ -30,6 +30,7 @@ use super::gem::{Content, Gem};
 use super::prime::{self, DmaBuf};
 use super::shim;
 use crate::opener::Opener;
+use crate::NAME;
 
 /// What a driver keeps beside a `struct drm_device`, and does for its nodes.
 ///
@@ -219,7 +220,7 @@ impl<N: Nodes> DriverOf<N> {
             | bindings::drm_driver_feature_DRIVER_RENDER
             | bindings::drm_driver_feature_DRIVER_SYNCOBJ
             | bindings::drm_driver_feature_DRIVER_SYNCOBJ_TIMELINE;
-        driver.name = c"lifeboat".as_ptr().cast_mut().cast();
+        driver.name = NAME.as_ptr().cast_mut().cast();
         driver.desc = N::DESCRIPTION.as_ptr().cast_mut().cast();
         driver.major = 1;
         driver.open = Some(file::open::<N>);

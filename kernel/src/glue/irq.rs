@@ -13,6 +13,8 @@ use kernel::{
 use lifeboat_driver::InterruptUse;
 use lifeboat_pci::IrqKind;
 
+use crate::NAME;
+
 /// A handler that is registered, of whatever type. Dropped, it does not run and will not.
 trait Registered {}
 
@@ -60,7 +62,7 @@ impl Interrupts {
             let vector = lasting.index(index)?;
             // SAFETY: the registration is not leaked: it is owned by a vector that `Interrupts` owns.
             let registration = unsafe {
-                ThreadedRegistration::new(vector.into(), Flags::TRIGGER_NONE, c"lifeboat", Ok::<H, Error>(handler()))
+                ThreadedRegistration::new(vector.into(), Flags::TRIGGER_NONE, NAME, Ok::<H, Error>(handler()))
             };
             let registered: Arc<dyn Registered> = Arc::pin_init(registration, GFP_KERNEL)?;
             handlers.push(registered, GFP_KERNEL)?;

@@ -58,25 +58,28 @@ unsafe impl Send for Pages {}
 unsafe impl Sync for Pages {}
 
 impl Pages {
-    /// Allocates so many zeroed pages. ENOMEM, rather than that another process is killed for its memory; EINTR if the caller
-    /// is being killed.
-    pub(crate) fn zeroed(count: usize) -> Result<Self> {
+    /// Allocates so many zeroed pages, each 2^`least` of them in one piece; `count` is a multiple of that. ENOMEM, rather than
+    /// that another process is killed for its memory; EINTR if the caller is being killed.
+    pub(crate) fn zeroed(count: usize, least: u32) -> Result<Self> {
         if count > all_pages() {
             return Err(ENOMEM);
         }
         let mut pages = Self { pages: KVVec::with_capacity(count, GFP_KERNEL)?, origin: Origin::Allocated };
-        let mut order = MOST_ORDER;
+        let mut order = MOST_ORDER.max(least);
         while pages.pages.len() < count {
             // SAFETY: it only looks at the current task.
             if unsafe { shim::lifeboat_shim_is_being_killed() } {
                 return Err(EINTR);
             }
             order = order.min((count - pages.pages.len()).ilog2());
-            let patience = if order > 0 { NORETRY } else { RETRY_MAYFAIL };
+            let patience = if order > least { NORETRY } else { RETRY_MAYFAIL };
             // SAFETY: any flags and any order may be asked for.
             let first = unsafe { bindings::alloc_pages(ZEROED | patience, order) };
             let Some(first) = NonNull::new(first) else {
-                order = order.checked_sub(1).ok_or(ENOMEM)?;
+                if order <= least {
+                    return Err(ENOMEM);
+                }
+                order -= 1;
                 continue;
             };
             if order > 0 {

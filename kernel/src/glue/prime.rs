@@ -18,6 +18,7 @@ use super::{
     reach::{stretches, Stretch, BOTH_WAYS},
     shim,
 };
+use crate::NAME;
 
 /// A table of pages for another driver, which frees it.
 pub(crate) struct SgTable(*mut bindings::sg_table);
@@ -56,7 +57,7 @@ pub(super) unsafe extern "C" fn export<T: Content>(
         }
         let drm = (*gem).dev;
         let information = bindings::dma_buf_export_info {
-            exp_name: c"lifeboat".as_char_ptr(),
+            exp_name: NAME.as_char_ptr(),
             owner: (*(*(*drm).driver).fops).owner,
             ops: const { &Exported::<T>::OPERATIONS },
             size: (*gem).size,

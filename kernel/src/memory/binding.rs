@@ -13,6 +13,7 @@ use kernel::{
 use lifeboat_driver::gpu::Vram;
 use lifeboat_pci::Iova;
 
+use super::unit::UNIT;
 use crate::glue::{Aperture, PageList, Pages, Reach, Stretch};
 
 /// The place of what is lent, which is empty once the binding has ended.
@@ -56,7 +57,8 @@ impl Lending {
             };
             let aperture = aperture.map(|aperture| Arc::new(aperture, GFP_KERNEL)).transpose()?;
             let reach = Arc::new(Reach::new(function.as_ref()), GFP_KERNEL)?;
-            let longest = reach.longest();
+            // Whole units, lest an entry end within a page of the device.
+            let longest = reach.longest() & !(UNIT as usize - 1);
             let lent = Lent { reach, aperture, borrowers: RBTree::new() };
             Ok(try_pin_init!(Self { lent <- new_mutex!(Some(lent), "lifeboat::lent"), longest }? Error))
         })

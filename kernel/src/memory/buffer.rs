@@ -6,14 +6,11 @@ use kernel::{page::PAGE_SIZE, prelude::*, sync::Arc};
 use lifeboat_core::class::Presence;
 use lifeboat_driver::gpu::Gpu;
 
-use super::{binding::Stretches, host::Host, imported::Imported, user::User, vram::Vram, Memory};
+use super::{binding::Stretches, host::Host, imported::Imported, unit::UNIT, user::User, vram::Vram, Memory};
 use crate::glue::{Content, DmaBuf, Frame, Pages, SgTable, Window};
 use crate::holders::Kind;
 use crate::registration::Driven;
 
-/// Buffers are whole pages, for the processor as for the device.
-pub(super) const UNIT: u64 = if Driven::PAGE > PAGE_SIZE as u64 { Driven::PAGE } else { PAGE_SIZE as u64 };
-const _: () = assert!(UNIT % Driven::PAGE == 0 && UNIT % PAGE_SIZE as u64 == 0);
 /// No context can reach more.
 const MOST_BYTES: u64 = (Driven::ADDRESSES.end - Driven::ADDRESSES.start) * Driven::PAGE;
 
@@ -272,7 +269,7 @@ impl Content for Buffer {
 /// A stretch of video memory, without what its last user left there.
 fn video_memory(memory: &Memory, bytes: u64) -> Result<Vram> {
     let taken = memory.vram.as_ref().ok_or(ENOSPC)?.take(bytes)?;
-    let dummy = Pages::zeroed(1)?;
+    let dummy = Pages::zeroed(1, 0)?;
     let _section = memory.gate.section()?;
     let aperture = memory.lending.aperture()?;
     aperture.clear(taken.start(), taken.bytes(), || memory.link.is_ending())?;

@@ -13,6 +13,7 @@ use kernel::{
 };
 
 use super::binding::{Borrower, Lending, Note, Stretches};
+use super::unit::UNIT_ORDER;
 use crate::glue::{Frame, Pages, Reached, SgTable, Window};
 
 /// See the module documentation.
@@ -59,7 +60,7 @@ impl Host {
 
     fn pages<'a>(&self, state: &'a mut State) -> Result<&'a Arc<Pages>> {
         if state.pages.is_none() {
-            let pages = Arc::new(Pages::zeroed(self.count)?, GFP_KERNEL)?;
+            let pages = Arc::new(Pages::zeroed(self.count, UNIT_ORDER)?, GFP_KERNEL)?;
             self.resident.store(pages.bytes(), Release);
             state.pages = Some(pages);
         }
@@ -83,7 +84,7 @@ impl Host {
     pub(super) fn set_dummy_aside(&self) -> Result {
         let mut state = self.state.lock();
         if state.dummy.is_none() {
-            state.dummy = Some(Pages::zeroed(1)?);
+            state.dummy = Some(Pages::zeroed(1, 0)?);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@
 //! | `vram` | a buffer's stretch of video memory |
 //! | `binding` | what the binding lends buffers |
 //! | `table`, `tables` | the address table of a context, and of all |
+//! | `unit` | the unit of all sizes and addresses |
 //! | `spare` | buffers whose contents are not needed |
 //! | `retained` | what jobs keep of buffers that are unmapped |
 //!
@@ -29,6 +30,7 @@ mod retained;
 mod spare;
 mod table;
 mod tables;
+mod unit;
 mod user;
 mod vram;
 
@@ -36,6 +38,7 @@ pub(crate) use buffer::{Buffer, Placement};
 pub(crate) use retained::Retained;
 pub(crate) use table::{Part, Table};
 pub(crate) use tables::Tables;
+pub(crate) use unit::UNIT;
 
 use kernel::{device::Bound, pci, prelude::*, sync::Arc};
 use lifeboat_driver::{gpu::Gpu, Driver};

@@ -15,6 +15,7 @@ use kernel::{
 
 use super::host::Host;
 use crate::glue::{Shrink, Shrinker, Window};
+use crate::NAME;
 
 /// The spare buffers of one device.
 pub(crate) struct Spare {
@@ -36,7 +37,7 @@ impl Spare {
     pub(super) fn new() -> Result<Self> {
         let hosts = new_mutex!(RBTree::new(), "lifeboat::spare");
         let all = Arc::pin_init(pin_init!(All { hosts <- hosts, pages: Atomic::new(0) }), GFP_KERNEL)?;
-        Ok(Self { _shrinker: Shrinker::new(c"lifeboat", all.clone())?, all })
+        Ok(Self { _shrinker: Shrinker::new(NAME, all.clone())?, all })
     }
 
     /// Says whether the contents of a buffer are needed. Returns whether they are still there.

@@ -19,6 +19,7 @@ use lifeboat_pci::Iova;
 use super::{
     buffer::Target,
     retained::{Retained, Used},
+    unit::UNIT,
     Memory, Object,
 };
 use crate::errno::errno;
@@ -240,7 +241,7 @@ impl Space {
 
 /// Refuses parts that are no whole pages, or past an end.
 fn check(part: &Part, buffer: u64) -> Result {
-    let is_whole = [part.address, part.offset, part.bytes].iter().all(|place| place % super::buffer::UNIT == 0);
+    let is_whole = [part.address, part.offset, part.bytes].iter().all(|place| place % UNIT == 0);
     let end = part.offset.checked_add(part.bytes).filter(|end| *end <= buffer);
     let pages = Driven::ADDRESSES;
     let last = part.address.checked_add(part.bytes).filter(|end| end.div_ceil(Driven::PAGE) <= pages.end);
@@ -251,7 +252,8 @@ fn check(part: &Part, buffer: u64) -> Result {
     }
 }
 
-/// A segment for each stretch of the part, all in slot 0 yet.
+/// A segment for each stretch of the part, all in slot 0 yet. EINVAL for memory of others whose pieces are smaller than a page
+/// of the device: that reaches none of it.
 fn segments(target: Target, part: &Part) -> Result<KVec<(u8, Segment)>> {
     let mut segments = KVec::new();
     let mut add = |va, bytes: u64, target| {
@@ -264,6 +266,9 @@ fn segments(target: Target, part: &Part) -> Result<KVec<(u8, Segment)>> {
         Target::Host(stretches) => {
             let mut va = part.address;
             for stretch in stretches.iter() {
+                if stretch.bytes % Driven::PAGE != 0 {
+                    return Err(EINVAL);
+                }
                 add(va, stretch.bytes, At::Host(Iova(stretch.iova.0)))?;
                 va += stretch.bytes;
             }

@@ -4,7 +4,7 @@
 //!
 //! | file | concept |
 //! |---|---|
-//! | this one | the driver, and the devices that the bus gives it |
+//! | this one | the driver, the name of the module, and the devices that the bus gives it |
 //! | `programs` | its small jobs for the self-test and the load |
 //! | `reference` | what their commands must do |
 
@@ -15,6 +15,14 @@ use kernel::pci;
 use lifeboat_driver::{Driver, PciId};
 
 use crate::glue::pci_id;
+
+/// Gives a macro the module's name, which the kernel's `module!` wants as it is written.
+macro_rules! with_name {
+    ($give_to:ident) => {
+        $give_to! { "lifeboat" }
+    };
+}
+pub(crate) use with_name;
 
 /// The driver.
 pub(crate) type Driven = lifeboat_lb1::Lb1Driver;

@@ -76,8 +76,15 @@ impl Programs for Lb1Driver {
             }
             Program::RoundTrip => {
                 result.copy_from_slice(source);
-                commands.push(Work::Copy(Copy::linear(vram, src, Self::BYTES)), GFP_KERNEL)?;
-                commands.push(Work::Copy(Copy::linear(dst, vram, Self::BYTES)), GFP_KERNEL)?;
+                // The driver refuses a device without VRAM.
+                let from = match vram {
+                    Some(vram) => {
+                        commands.push(Work::Copy(Copy::linear(vram, src, Self::BYTES)), GFP_KERNEL)?;
+                        vram
+                    }
+                    None => src,
+                };
+                commands.push(Work::Copy(Copy::linear(dst, from, Self::BYTES)), GFP_KERNEL)?;
             }
         }
         Ok(commands)

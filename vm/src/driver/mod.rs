@@ -1,4 +1,4 @@
-//! `lifeboat.ko` in the guest: loaded, bound, watched through debugfs.
+//! A module of ours in the guest: loaded, bound, watched through debugfs.
 
 pub mod removal;
 
@@ -13,14 +13,31 @@ use crate::guest::initramfs::module_path;
 use crate::pace;
 use crate::suite::failure::{Failure, expect};
 
-/// The name of the module.
-pub const NAME: &str = "lifeboat";
-/// The kernel's own module that it needs, which may need others.
+/// The kernel's own module that ours need, which may need others.
 pub const NEEDS: &str = "drm";
-/// The driver on its bus.
+/// The driver on its bus: that of [`Module::Lifeboat`].
 pub const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
-/// What the module shows of itself.
+/// What that module shows of itself.
 pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
+
+/// A module of ours that drives the GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Module {
+    /// The driver of LB1.
+    Lifeboat,
+    /// The same shell over a driver that knows less of it (`kernel/second`).
+    Second,
+}
+
+impl Module {
+    /// The name of the module, and of all that it registers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lifeboat => "lifeboat",
+            Self::Second => "lifeboat_second",
+        }
+    }
+}
 
 /// The module, and a device it drives.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +45,7 @@ pub struct Driver<'a> {
     agent: &'a Agent,
     /// Modules that are loaded before it, in this order.
     needs: &'a [String],
+    module: Module,
     /// Address of the device.
     slot: &'static str,
 }
@@ -43,8 +61,21 @@ pub struct Nodes {
 
 impl<'a> Driver<'a> {
     /// The module in this guest, loaded or not, and the device at an address.
-    pub fn new(agent: &'a Agent, needs: &'a [String], slot: &'static str) -> Self {
-        Self { agent, needs, slot }
+    pub fn new(agent: &'a Agent, needs: &'a [String], module: Module, slot: &'static str) -> Self {
+        Self { agent, needs, module, slot }
+    }
+
+    fn sysfs(self) -> String {
+        format!("/sys/bus/pci/drivers/{}", self.module.name())
+    }
+
+    fn debugfs(self, file: &str) -> String {
+        format!("/sys/kernel/debug/{}/{file}", self.module.name())
+    }
+
+    /// A file of the device's in debugfs.
+    fn file(self, name: &str) -> String {
+        self.debugfs(&format!("{}/{name}", self.slot))
     }
 
     /// Loads the module, which probes what is in the slot. A device that is lost stays lost, unless the parameters say how many
@@ -67,7 +98,10 @@ impl<'a> Driver<'a> {
             self.agent.call(request, pace::DRIVER)?;
         }
         let stays_lost = if parameters.contains("recoveries=") { "" } else { " recoveries=0" };
-        let request = Request::LoadModule { path: module_path(NAME), parameters: format!("{parameters}{stays_lost}") };
+        let request = Request::LoadModule {
+            path: module_path(self.module.name()),
+            parameters: format!("{parameters}{stays_lost}"),
+        };
         self.agent.start(request, pace::DRIVER)
     }
 
@@ -76,7 +110,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// The kernel refuses, or it takes too long.
     pub fn unload(self) -> Result<(), AgentError> {
-        self.agent.call(Request::UnloadModule { name: NAME.to_owned() }, pace::DRIVER).map(drop)
+        self.agent.call(Request::UnloadModule { name: self.module.name().to_owned() }, pace::DRIVER).map(drop)
     }
 
     /// Whether the module is loaded.
@@ -84,7 +118,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn is_loaded(self) -> Result<bool, AgentError> {
-        Ok(self.agent.list("/sys/module")?.iter().any(|name| name == NAME))
+        Ok(self.agent.list("/sys/module")?.iter().any(|name| name == self.module.name()))
     }
 
     /// Binds the device.
@@ -92,7 +126,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// Probe fails, or it takes too long.
     pub fn bind(self) -> Result<Duration, AgentError> {
-        self.agent.write(&format!("{SYSFS}/bind"), self.slot, pace::DRIVER)
+        self.agent.write(&format!("{}/bind", self.sysfs()), self.slot, pace::DRIVER)
     }
 
     /// Unbinds the device.
@@ -108,7 +142,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn start_unbind(self) -> Result<Pending, AgentError> {
-        self.agent.start(write(&format!("{SYSFS}/unbind"), self.slot), pace::DRIVER)
+        self.agent.start(write(&format!("{}/unbind", self.sysfs()), self.slot), pace::DRIVER)
     }
 
     /// Has the driver bind the device again, whatever has become of it.
@@ -116,7 +150,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// It cannot be bound.
     pub fn rebind(self) -> Result<(), AgentError> {
-        self.agent.write(&format!("{DEBUGFS}/{}/rebind", self.slot), "1", pace::DRIVER).map(drop)
+        self.agent.write(&self.file("rebind"), "1", pace::DRIVER).map(drop)
     }
 
     /// Waits for a state of the slot, as `lifeboat_core::lifecycle` names it: `bound`, `wedged`, `idle` and so on.
@@ -125,7 +159,7 @@ impl<'a> Driver<'a> {
     /// It does not come within the limit.
     pub fn wait_for_slot(self, state: &str) -> Result<(), AgentError> {
         let until = Condition::Is(state.to_owned());
-        self.agent.wait_until(&format!("{DEBUGFS}/{}/slot", self.slot), until, pace::DRIVER).map(drop)
+        self.agent.wait_until(&self.file("slot"), until, pace::DRIVER).map(drop)
     }
 
     /// Whether the driver has the device.
@@ -133,7 +167,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// The guest is gone.
     pub fn is_bound(self) -> Result<bool, AgentError> {
-        Ok(self.agent.list(SYSFS)?.iter().any(|name| name == self.slot))
+        Ok(self.agent.list(&self.sysfs())?.iter().any(|name| name == self.slot))
     }
 
     /// Waits for a state of the device: `none`, `probing`, `ready`, `suspect`, `gone`, `wedged` or `removed`.
@@ -142,7 +176,7 @@ impl<'a> Driver<'a> {
     /// It does not come within the limit.
     pub fn wait_for_state(self, state: &str) -> Result<(), AgentError> {
         let until = Condition::Is(state.to_owned());
-        self.agent.wait_until(&format!("{DEBUGFS}/{}/state", self.slot), until, pace::DRIVER).map(drop)
+        self.agent.wait_until(&self.file("state"), until, pace::DRIVER).map(drop)
     }
 
     /// Whether there is no device that could be asked: it was lost, and none is bound.
@@ -150,7 +184,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no slot.
     pub fn is_without_device(self) -> Result<bool, AgentError> {
-        let state = self.agent.read(&format!("{DEBUGFS}/{}/state", self.slot))?;
+        let state = self.agent.read(&self.file("state"))?;
         Ok(matches!(state.trim(), "none" | "gone" | "wedged" | "removed"))
     }
 
@@ -162,7 +196,7 @@ impl<'a> Driver<'a> {
     pub fn recovers(self) -> Result<bool, AgentError> {
         const MOMENT: Duration = Duration::from_secs(3);
         let until = Condition::IsOneOf(["bound", "wedged", "idle"].map(str::to_owned).into());
-        match self.agent.wait_until(&format!("{DEBUGFS}/{}/slot", self.slot), until, MOMENT) {
+        match self.agent.wait_until(&self.file("slot"), until, MOMENT) {
             Ok(reply) => Ok(reply.text()?.trim() == "bound"),
             Err(AgentError::Failed(_)) => Ok(false),
             Err(error) => Err(error),
@@ -175,7 +209,7 @@ impl<'a> Driver<'a> {
     /// It does not within the limit.
     pub fn is_lost(self) -> Result<(), AgentError> {
         let until = Condition::IsOneOf(vec!["removed".to_owned(), "wedged".to_owned()]);
-        self.agent.wait_until(&format!("{DEBUGFS}/{}/state", self.slot), until, pace::DRIVER).map(drop)
+        self.agent.wait_until(&self.file("state"), until, pace::DRIVER).map(drop)
     }
 
     /// Begins to wait for a state of the device.
@@ -184,7 +218,7 @@ impl<'a> Driver<'a> {
     /// The guest is gone.
     pub fn start_wait_for_state(self, state: &str, limit: Duration) -> Result<Pending, AgentError> {
         let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        let path = format!("{DEBUGFS}/{}/state", self.slot);
+        let path = self.file("state");
         let until = Condition::Is(state.to_owned());
         self.agent.start(Request::Await { path, until, limit_ms }, limit + pace::COMMAND)
     }
@@ -194,7 +228,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no device.
     pub fn set_load(self, load: &str) -> Result<(), AgentError> {
-        self.agent.write(&format!("{DEBUGFS}/{}/load", self.slot), load, pace::COMMAND).map(drop)
+        self.agent.write(&self.file("load"), load, pace::COMMAND).map(drop)
     }
 
     /// Opens a section of the gate, which stays open until [`end_section`](Self::end_section) and holds up the end of the device.
@@ -202,7 +236,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no device, or it is lost.
     pub fn start_section(self) -> Result<Pending, AgentError> {
-        let path = format!("{DEBUGFS}/{}/section", self.slot);
+        let path = self.file("section");
         let pending = self.agent.start(write(&path, "1"), pace::DRIVER)?;
         self.agent.wait_until(&path, Condition::Is("1".to_owned()), pace::DRIVER)?;
         Ok(pending)
@@ -213,7 +247,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no device.
     pub fn end_section(self) -> Result<(), AgentError> {
-        self.agent.write(&format!("{DEBUGFS}/{}/section", self.slot), "0", pace::COMMAND).map(drop)
+        self.agent.write(&self.file("section"), "0", pace::COMMAND).map(drop)
     }
 
     /// The device's nodes: of the card, and for rendering.
@@ -234,7 +268,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There is no such counter, or no device.
     pub fn counter(self, name: &str) -> Result<u64, Failure> {
-        let text = self.agent.read(&format!("{DEBUGFS}/{}/counters", self.slot))?;
+        let text = self.agent.read(&self.file("counters"))?;
         counter(&text, name).ok_or_else(|| Failure::Unexpected(format!("the driver has no counter {name}: {text}")))
     }
 
@@ -244,7 +278,7 @@ impl<'a> Driver<'a> {
     /// It does not reach it within the limit.
     pub fn wait_for_counter(self, name: &str, value: u64) -> Result<(), AgentError> {
         let until = Condition::CounterAtLeast { name: name.to_owned(), value };
-        self.agent.wait_until(&format!("{DEBUGFS}/{}/counters", self.slot), until, pace::DRIVER).map(drop)
+        self.agent.wait_until(&self.file("counters"), until, pace::DRIVER).map(drop)
     }
 
     /// Waits until the device has completed so many jobs, and checks that all were right.
@@ -254,7 +288,7 @@ impl<'a> Driver<'a> {
     pub fn works(self, jobs: u64) -> Result<(), Failure> {
         self.wait_for_state("ready")?;
         let until = Condition::CounterAtLeast { name: "jobs_completed".to_owned(), value: jobs };
-        let path = format!("{DEBUGFS}/{}/counters", self.slot);
+        let path = self.file("counters");
         let counters = self.agent.wait_until(&path, until, pace::DRIVER)?.text()?;
         let of = |name| counter(&counters, name);
         expect(of("mismatches") == Some(0) && of("jobs_faulted") == Some(0), || {
@@ -309,7 +343,7 @@ impl<'a> Driver<'a> {
     /// # Errors
     /// There are fewer.
     pub fn removals(self, count: usize) -> Result<Vec<Removal>, AgentError> {
-        let path = format!("{DEBUGFS}/removals");
+        let path = self.debugfs("removals");
         let text = self.agent.wait_until(&path, Condition::LinesAtLeast(count), pace::HOTPLUG)?.text()?;
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
         Ok(Removal::all_in(&lines))

@@ -17,6 +17,8 @@ pub struct Environment {
     pub modules_dir: PathBuf,
     /// Our module, uncompressed, built for that kernel.
     pub lifeboat_ko: PathBuf,
+    /// The module with a second driver, likewise.
+    pub second_ko: PathBuf,
     /// The module that tests its scheduler, likewise.
     pub jobqueue_test_ko: PathBuf,
     /// The `lifeboat` command, which serves the GPU, and works on it in the guest: statically linked.

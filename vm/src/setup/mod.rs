@@ -69,6 +69,7 @@ pub fn environment(folder: &Folder, flavour: Flavour) -> Result<Environment, Err
         kernel: build_tree::vmlinux(folder, flavour),
         modules_dir: build_tree::modules(folder, &lock, flavour)?,
         lifeboat_ko: modules.lifeboat,
+        second_ko: modules.second,
         jobqueue_test_ko: modules.jobqueue_test,
         lifeboat: programs::lifeboat()?,
         guest: programs::guest()?,

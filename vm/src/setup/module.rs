@@ -1,4 +1,4 @@
-//! lifeboat.ko, and the module that tests its scheduler, built against a tree of [`build_tree`](super::build_tree).
+//! lifeboat.ko, and the modules that test its parts, built against a tree of [`build_tree`](super::build_tree).
 
 use std::path::PathBuf;
 
@@ -11,6 +11,8 @@ use crate::pace::Flavour;
 pub(super) struct Modules {
     /// The driver.
     pub(super) lifeboat: PathBuf,
+    /// The shell of a second driver.
+    pub(super) second: PathBuf,
     /// The test of its scheduler.
     pub(super) jobqueue_test: PathBuf,
 }
@@ -33,7 +35,11 @@ pub(super) fn build(folder: &Folder, flavour: Flavour) -> Result<Modules, Error>
         let module = folder.join(&directory).join(name);
         if module.exists() { Ok(module) } else { Err(Error::Missing(module)) }
     };
-    Ok(Modules { lifeboat: built("lifeboat.ko")?, jobqueue_test: built("lifeboat_jobqueue_test.ko")? })
+    Ok(Modules {
+        lifeboat: built("lifeboat.ko")?,
+        second: built("lifeboat_second.ko")?,
+        jobqueue_test: built("lifeboat_jobqueue_test.ko")?,
+    })
 }
 
 /// The name of the build tree, and of the folder that the module is built in.

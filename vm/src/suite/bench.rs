@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::card::gpu::{self, GpuServer};
 use crate::card::hotplug::{self, SECOND_SLOT, SLOT};
 use crate::driver::removal::Removal;
-use crate::driver::{self, Driver};
+use crate::driver::{self, Driver, Module};
 use crate::guest::initramfs::{Initramfs, module_path};
 use crate::guest::machine::Machine;
-use crate::guest::modules::{Module, ModuleTree};
+use crate::guest::modules::{self, ModuleTree};
 use crate::guest::qemu::{Arguments, Hotplug};
 use crate::guest::qmp::{QmpError, Since};
 use crate::guest::tools::Tool;
@@ -35,6 +35,8 @@ pub struct Plan {
     pub gpu: bool,
     /// The builder of that driver.
     pub builder: Builder,
+    /// The module that is our driver.
+    pub module: Module,
     /// Whether there is a second GPU, in a slot of its own.
     pub second_gpu: bool,
     /// Whether an IOMMU translates.
@@ -95,6 +97,7 @@ pub const PLAIN: Plan = Plan {
     card: Card::Nothing,
     gpu: false,
     builder: Builder::Kbuild,
+    module: Module::Lifeboat,
     second_gpu: false,
     iommu: false,
     removals: Removals::Timed,
@@ -118,6 +121,7 @@ pub struct Bench<'a> {
     second_gpu: Option<GpuServer>,
     /// Modules that ours needs, in the order in which they are loaded.
     needs: Vec<String>,
+    module: Module,
 }
 
 impl<'a> Bench<'a> {
@@ -138,7 +142,13 @@ impl<'a> Bench<'a> {
             tool.add_to(&mut initramfs, environment)?;
         }
         match plan.builder {
-            Builder::Kbuild if plan.gpu => initramfs.add_file(&environment.lifeboat_ko, &module_path(driver::NAME))?,
+            Builder::Kbuild if plan.gpu => {
+                let file = match plan.module {
+                    Module::Lifeboat => &environment.lifeboat_ko,
+                    Module::Second => &environment.second_ko,
+                };
+                initramfs.add_file(file, &module_path(plan.module.name()))?;
+            }
             Builder::Kbuild => {}
             Builder::Dkms => initramfs.add_module(&built_by_dkms(environment)?)?,
         }
@@ -154,17 +164,17 @@ impl<'a> Bench<'a> {
             let request = Request::LoadModule { path: module_path(&name), parameters: String::new() };
             machine.agent.call(request, pace::DRIVER)?;
         }
-        Ok(Self { machine, environment, gpu, second_gpu, needs })
+        Ok(Self { machine, environment, gpu, second_gpu, needs, module: plan.module })
     }
 
     /// Our driver in the guest.
     pub fn driver(&self) -> Driver<'_> {
-        Driver::new(&self.machine.agent, &self.needs, SLOT)
+        Driver::new(&self.machine.agent, &self.needs, self.module, SLOT)
     }
 
     /// Our driver, and the device in the second slot.
     pub fn second_driver(&self) -> Driver<'_> {
-        Driver::new(&self.machine.agent, &self.needs, SECOND_SLOT)
+        Driver::new(&self.machine.agent, &self.needs, self.module, SECOND_SLOT)
     }
 
     /// The server of the GPU.
@@ -249,10 +259,10 @@ fn add_modules(initramfs: &mut Initramfs, environment: &Environment, names: &[&s
 }
 
 /// Our driver as DKMS has installed it: stripped, signed and compressed.
-fn built_by_dkms(environment: &Environment) -> Result<Module, Failure> {
+fn built_by_dkms(environment: &Environment) -> Result<modules::Module, Failure> {
     let dkms = Dkms::new(environment, Headers::WithMetadata)?;
     dkms.install()?;
-    Ok(ModuleTree::open(&dkms.modules())?.without_dependencies(driver::NAME)?)
+    Ok(ModuleTree::open(&dkms.modules())?.without_dependencies(Module::Lifeboat.name())?)
 }
 
 /// The GPU in the second slot, as QEMU's `-device` takes it.

@@ -14,6 +14,7 @@ pub fn all() -> Vec<Test> {
         tests::sick::TESTS,
         tests::hangs::TESTS,
         tests::jobqueue::TESTS,
+        tests::second::TESTS,
         tests::dump::TESTS,
         tests::races::TESTS,
         tests::recovery::TESTS,

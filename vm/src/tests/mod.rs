@@ -14,6 +14,7 @@ pub mod orderly;
 pub mod races;
 pub mod recovery;
 pub mod runner;
+pub mod second;
 pub mod sick;
 pub mod torture;
 pub mod types;

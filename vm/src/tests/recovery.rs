@@ -91,7 +91,7 @@ fn recovers_by_itself(bench: &mut Bench<'_>) -> Result<(), Failure> {
 
 /// Loses the device, which was lost `before` times, under a program that computes and listens: the program is told, its
 /// file stays with the device that it was opened of, and a new device works. `errnos` are those that its job may end with.
-fn users_are_told(
+pub(super) fn users_are_told(
     bench: &Bench<'_>,
     before: usize,
     errnos: &[i32],

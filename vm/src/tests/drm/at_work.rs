@@ -79,7 +79,7 @@ fn set_load(driver: Driver<'_>, load: &str) -> Result<(), Failure> {
 }
 
 /// A program computes and checks, and another one touches its map, until the device is lost.
-fn jobs_in_a_row(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Failure> {
+pub(in crate::tests) fn jobs_in_a_row(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Failure> {
     let driver = bench.driver();
     set_load(driver, load)?;
     let node = driver.nodes()?.render;
@@ -115,7 +115,7 @@ fn jobs_in_a_row(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Fail
 }
 
 /// Jobs run and are queued, and everything that can wait for them waits, until the device is lost.
-fn jobs_in_flight(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Failure> {
+pub(in crate::tests) fn jobs_in_flight(bench: &mut Bench<'_>, way: Way, load: &str) -> Result<(), Failure> {
     let driver = bench.driver();
     set_load(driver, load)?;
     let program = Program::start(&bench.machine.agent)?;

@@ -4,7 +4,7 @@ use lifeboat_guest::wire::Job;
 use lifeboat_uapi::{BufferCreate, Info};
 
 use crate::program::Program;
-use crate::program::commands::{copy, fill, job};
+use crate::program::commands::fill_and_copy;
 use crate::program::file::File;
 use crate::program::memory::Memory;
 use crate::suite::failure::{Failure, expect};
@@ -46,8 +46,8 @@ impl<'a> Desk<'a> {
         }
         let memory = file.map_memory(&buffers[1])?;
         let bytes = u32::try_from(BYTES).unwrap_or(u32::MAX);
-        let work = [fill(addresses[0], BYTES, PATTERN), copy(addresses[1], addresses[0], bytes)];
-        Ok(Self { file, context, buffers, memory, job: job(context, &work) })
+        let job = fill_and_copy(info.command_bytes, context, addresses, bytes, PATTERN);
+        Ok(Self { file, context, buffers, memory, job })
     }
 
     /// Does the job once, and checks its result.
