@@ -2,7 +2,9 @@
 //!
 //! | module | concept |
 //! |---|---|
+//! | [`address`] | where a function is on the bus |
 //! | [`system`] | the directories through which everything of the machine is read and written |
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod system;
