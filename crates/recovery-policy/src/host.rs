@@ -4,6 +4,8 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::device::Device;
 use crate::event::{Action, Command, Denied, Event, Ground};
 use crate::memory::Memory;
@@ -28,6 +30,30 @@ pub struct Wanted {
     pub action: Action,
 }
 
+/// Everything that a journal must keep of the machine: the sum of all records so far.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Memories of all devices that records were about.
+    pub memories: BTreeMap<DeviceId, Memory>,
+    /// Reason for which the breaker has tripped, if it has.
+    pub tripped: Option<Trip>,
+}
+
+impl Checkpoint {
+    /// Takes an entry of the journal in.
+    pub fn apply(&mut self, entry: &Entry) {
+        match (&entry.record, &entry.device) {
+            // The first reason is the one to look into.
+            (Record::Tripped(trip), _) => {
+                self.tripped.get_or_insert(*trip);
+            }
+            (Record::Reset { .. }, _) => self.tripped = None,
+            (record, Some(device)) => self.memories.entry(device.clone()).or_default().apply(record, entry.at),
+            (_, None) => {}
+        }
+    }
+}
+
 /// State of the machine.
 ///
 /// One device is recovered at a time: a step may affect its neighbours, and two at once would hide what helped.
@@ -44,34 +70,43 @@ pub struct Host {
 }
 
 impl Host {
-    /// Creates the machine that booted at `boot` from the entries of its journal, oldest first.
-    pub fn new<'e>(policy: HostPolicy, boot: Timestamp, entries: impl IntoIterator<Item = &'e Entry>) -> Self {
-        let (mut absent, mut tripped) = (BTreeMap::<DeviceId, Memory>::new(), None);
-        for entry in entries {
-            match &entry.record {
-                Record::Tripped(trip) => tripped = Some(*trip),
-                Record::Reset { .. } => tripped = None,
-                record => {
-                    if let Some(device) = &entry.device {
-                        absent.entry(device.clone()).or_default().apply(record, entry.at);
-                    }
-                }
-            }
-        }
-        Self { policy, boot, devices: BTreeMap::new(), absent, tripped, unrecorded: false, wanted: VecDeque::new() }
+    /// Creates the machine that booted at `boot`, with what its journal kept.
+    pub fn new(policy: HostPolicy, boot: Timestamp, checkpoint: Checkpoint) -> Self {
+        let Checkpoint { memories, tripped } = checkpoint;
+        // A device that a step is under way on may be missing for that very reason, and its step still holds up the others.
+        let (flying, absent): (BTreeMap<_, _>, _) =
+            memories.into_iter().partition(|(_, memory)| memory.flight.is_some());
+        let ruled = |(id, memory)| (id, Ruled { device: Device::new(memory), policy: Policy::default() });
+        let devices = flying.into_iter().map(ruled).collect();
+        Self { policy, boot, devices, absent, tripped, unrecorded: false, wanted: VecDeque::new() }
     }
 
-    /// Adds a device that is present, or gives one other rules. A device that was known before the restart goes on where its
-    /// records end.
-    pub fn add(&mut self, device: &DeviceId, policy: Policy, now: Timestamp) {
+    /// Returns the sum of all records so far. Actions that were not polled yet are part of it.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let present = self.devices.iter().map(|(id, ruled)| (id.clone(), ruled.device.memory().clone()));
+        let memories = self.absent.iter().map(|(id, memory)| (id.clone(), memory.clone())).chain(present).collect();
+        Checkpoint { memories, tripped: self.tripped }
+    }
+
+    /// Adds a device that is present, or gives one other rules. It does nothing before [`Host::resume`].
+    pub fn add(&mut self, device: &DeviceId, policy: Policy) {
         if let Some(ruled) = self.devices.get_mut(device) {
             ruled.policy = policy;
             return;
         }
         let memory = self.absent.remove(device).unwrap_or_default();
         self.devices.insert(device.clone(), Ruled { device: Device::new(memory), policy });
-        // A new device denies no event.
-        let _ = self.handle(device, Event::Resumed, now);
+    }
+
+    /// Has the devices that were added go on where their records end. The shell adds all devices that it finds at its start
+    /// before, because a step that is under way on one of them holds up the others.
+    pub fn resume(&mut self, now: Timestamp) {
+        let resuming = |(id, ruled): (&DeviceId, &Ruled)| (ruled.device.stage() == Stage::Resuming).then(|| id.clone());
+        let ids: Vec<DeviceId> = self.devices.iter().filter_map(resuming).collect();
+        for id in ids {
+            // Only commands are denied.
+            let _ = self.handle(&id, Event::Resumed, now);
+        }
     }
 
     /// Returns the devices, with their rules.

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,8 @@ pub struct Flight {
     pub attempt: u32,
     /// Time of the intention.
     pub at: Timestamp,
+    /// Time that the step may take.
+    pub deadline: Duration,
 }
 
 /// Open incident.
@@ -96,10 +99,10 @@ impl Memory {
                 self.climbs.clear();
             }
             Record::Ended { flight, outcome } => self.ended(*flight, outcome),
-            Record::Intended { flight, step, kind, attempt } => {
-                self.flights = *flight;
-                self.flight = Some(Flight { number: *flight, step: *step, kind: *kind, attempt: *attempt, at });
-                self.climb(*step, *attempt, at);
+            &Record::Intended { flight, step, kind, attempt, deadline } => {
+                self.flights = flight;
+                self.flight = Some(Flight { number: flight, step, kind, attempt, at, deadline });
+                self.climb(step, attempt, at);
             }
             Record::Closed(end) => {
                 self.incident = None;
@@ -137,14 +140,18 @@ impl Memory {
         if self.flight.is_some_and(|open| open.number == flight) {
             self.flight = None;
         }
-        self.with_incident(|incident| incident.unverified = true);
-        if let Outcome::Refused(_) = outcome {
-            self.with_incident(|incident| incident.begin(incident.step.saturating_add(1)));
-        }
+        let refused = matches!(outcome, Outcome::Refused(_));
+        self.with_incident(|incident| {
+            if refused {
+                incident.begin(incident.step.saturating_add(1));
+            } else {
+                incident.unverified = true;
+            }
+        });
     }
 
     /// Returns the number of recoveries that began within `per` before `now`.
-    pub fn climbs_within(&self, per: core::time::Duration, now: Timestamp) -> usize {
+    pub fn climbs_within(&self, per: Duration, now: Timestamp) -> usize {
         self.climbs.iter().filter(|begin| now.since(**begin) < per).count()
     }
 }

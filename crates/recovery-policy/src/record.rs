@@ -5,6 +5,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,8 @@ pub enum Record {
         kind: StepKind,
         /// Number of the try, from 1.
         attempt: u32,
+        /// Time that the step may take.
+        deadline: Duration,
     },
     /// The step has ended.
     Ended {

@@ -39,6 +39,7 @@ impl<'g> Turn<'_, 'g> {
         let (policy, now) = (self.ground.policy, self.ground.now);
         let Some(incident) = &self.device.memory.incident else { return };
         let (number, acted, evidence, advice) = (incident.number, incident.acted, incident.evidence, incident.advice);
+        let unverified = incident.unverified;
         let tried = acted || incident.step > 0;
         if let Some(flight) = self.device.memory.flight {
             return self.leave(Left::Stuck(flight.kind));
@@ -50,6 +51,10 @@ impl<'g> Turn<'_, 'g> {
             let (ticket, until) = (self.ask(), now.plus(policy.evidence));
             self.device.stage = Stage::Evidence { ticket, until };
             return self.actions.push(Action::SaveEvidence { ticket, incident: number });
+        }
+        if unverified {
+            // Whether the last step helped could not be read. A survey says less than a verification.
+            return self.verify(false);
         }
         let graced = self.ground.boot.plus(policy.boot_grace);
         if now < graced && !acted {

@@ -56,6 +56,12 @@ pub struct Device {
     pressure: Pressure,
     /// Time since which the device or its surroundings cannot be read.
     unreadable: Option<Timestamp>,
+    /// Whether a verification has just found the device sick. A survey that sees nothing wrong does not change that: it
+    /// looks at less, and the two would ask for each other for ever.
+    found_sick: bool,
+    /// Whether the verification was asked for by a survey: then the device keeps its turn. Without that, two devices that
+    /// survey and verification disagree about would pass the turn to and fro for ever.
+    keeps_turn: bool,
     /// Time at which the approval of a step was asked for, and the step.
     asked: Option<(usize, Timestamp)>,
     /// Whether the lock of the fleet is owned.
@@ -97,9 +103,13 @@ impl Device {
     /// Tells whether the device is being recovered, so that no other one may be.
     pub fn is_recovering(&self) -> bool {
         let acted = self.memory.incident.as_ref().is_some_and(|incident| incident.acted);
+        let verifies = acted || self.keeps_turn;
         match self.stage {
             Stage::Locking { .. } | Stage::Surveying { .. } | Stage::Stepping { .. } | Stage::Proving { .. } => true,
-            Stage::Verifying { .. } => acted,
+            Stage::Verifying { .. } => verifies,
+            Stage::Waiting { why: Wait::Unreadable, .. } => acted,
+            // The process of the step may still run.
+            Stage::Resuming => self.memory.flight.is_some(),
             _ => false,
         }
     }
@@ -149,6 +159,7 @@ impl Turn<'_, '_> {
     }
 
     fn wait(&mut self, why: Wait, until: Option<Timestamp>) {
+        (self.device.found_sick, self.device.keeps_turn) = (false, false);
         let short = matches!(why, Wait::FleetLock | Wait::Holders | Wait::Unreadable | Wait::KernelRecovers);
         if !short {
             // Others of the fleet need not wait with the device.
@@ -175,6 +186,7 @@ impl Turn<'_, '_> {
         self.unlock();
         let device = &mut *self.device;
         (device.pressure, device.unreadable, device.asked) = (Pressure::None, None, None);
+        (device.found_sick, device.keeps_turn) = (false, false);
         device.stage =
             if left { Stage::Left { look: self.ground.now.plus(self.ground.policy.recheck) } } else { Stage::Fine };
     }
@@ -232,8 +244,7 @@ impl Turn<'_, '_> {
         if !runs {
             self.ended(flight, Outcome::Ambiguous("the daemon was restarted and the step is over".into()));
         } else if self.device.memory.incident.is_some() {
-            let deadline = self.ground.policy.steps.get(open.step).map(|step| step.deadline).unwrap_or_default();
-            self.device.stage = Stage::Stepping { until: open.at.plus(deadline) };
+            self.device.stage = Stage::Stepping { until: open.at.plus(open.deadline) };
         } else {
             // The step was stuck before the restart, and is still.
             self.device.stage = Stage::Left { look: self.ground.now.plus(self.ground.policy.recheck) };

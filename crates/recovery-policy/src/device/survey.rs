@@ -25,9 +25,12 @@ impl Turn<'_, '_> {
             return self.wait(Wait::KernelRecovers, Some(until));
         }
         match survey.health {
-            Health::Works => return self.verify(false),
+            Health::Works if !self.device.found_sick => {
+                self.device.keeps_turn = true;
+                return self.verify(false);
+            }
             Health::Unreadable(why) => return self.could_not_read(why),
-            Health::Sick(_) => {}
+            Health::Works | Health::Sick(_) => {}
         }
         if let Some(why) = survey.domain_unreadable.or_else(|| survey.holders.unreadable.clone()) {
             return self.could_not_read(why);
@@ -60,10 +63,11 @@ impl Turn<'_, '_> {
         let Some(incident) = &self.device.memory.incident else { return };
         let attempt = if index == incident.step { incident.tries + 1 } else { 1 };
         let number = self.device.memory.flights + 1;
-        self.record(Record::Intended { flight: number, step: index, kind: step.kind, attempt });
-        self.device.pressure = Pressure::None;
+        let (kind, deadline) = (step.kind, step.deadline);
+        self.record(Record::Intended { flight: number, step: index, kind, attempt, deadline });
+        (self.device.pressure, self.device.found_sick) = (Pressure::None, false);
         self.device.stage = Stage::Stepping { until: self.ground.now.plus(step.deadline) };
-        let flight = Flight { number, step: index, kind: step.kind, attempt, at: self.ground.now };
+        let flight = Flight { number, step: index, kind, attempt, at: self.ground.now, deadline };
         self.actions.push(Action::Step(flight));
     }
 

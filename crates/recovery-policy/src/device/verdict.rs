@@ -57,6 +57,7 @@ impl Turn<'_, '_> {
             self.device.stage = Stage::Left { look: self.ground.now.plus(self.ground.policy.recheck) };
             return;
         };
+        self.device.found_sick = true;
         let (believed, unverified) = (incident.advice == Advice::Nothing, incident.unverified);
         if believed || unverified {
             self.record(Record::Verified(health));
