@@ -12,3 +12,8 @@ pub mod address;
 pub mod inventory;
 pub mod survey;
 pub mod system;
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "tests in other files use the same text as a module of theirs")]
+#[path = "../tests/support/tree/mod.rs"]
+mod tree;

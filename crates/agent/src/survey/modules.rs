@@ -18,8 +18,9 @@ pub struct Modules {
 
 /// Reads the modules that hold the driver of a function.
 ///
-/// A module whose driver is bound to a device below the function (RDMA on a network card) lets go when the function's
-/// driver is unbound: it is no holder. Of any other (`nvidia_peermem`) nobody knows which device it uses.
+/// A module with a driver of the auxiliary bus (RDMA on a network card), or with one that is bound below the function,
+/// lets go when the function's driver is unbound: it is no holder. Of any other (`nvidia_peermem`) nobody knows which
+/// device it uses.
 ///
 /// # Errors
 /// Errors of the system.
@@ -31,7 +32,8 @@ pub fn of(system: &System, function: &Function) -> io::Result<Modules> {
         Err(error) => return Err(error),
     };
     let total = names.len();
-    let holders = names.into_iter().filter(|name| !function.below.modules.contains(name)).map(|name| Holder {
+    let lets_go = |name: &str| function.below.modules.contains(name) || is_auxiliary(system, name);
+    let holders = names.into_iter().filter(|name| !lets_go(name)).map(|name| Holder {
         pid: None,
         start: 0,
         places: vec![format!("module {module}")],
@@ -45,4 +47,10 @@ pub fn of(system: &System, function: &Function) -> io::Result<Modules> {
         holders: holders.collect(),
         count: count.map(|count| format!("module {module} is in use {count} times, {total} of them by other modules")),
     })
+}
+
+/// Tells whether a module has a driver of the auxiliary bus: `module/mlx5_ib/drivers/auxiliary:mlx5_ib.rdma`.
+fn is_auxiliary(system: &System, module: &str) -> bool {
+    let drivers = system.sys.list(format!("module/{module}/drivers")).unwrap_or_default();
+    drivers.iter().any(|driver| driver.starts_with("auxiliary:"))
 }
