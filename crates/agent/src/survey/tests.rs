@@ -3,19 +3,20 @@ use std::path::Path;
 use lifeboat_recovery_policy::policy::StepKind;
 use lifeboat_recovery_policy::survey::{Health, Holder, Protection, Spared, Survey};
 
+use super::mounts::Mount;
 use super::question::{Eyes, Question};
 use super::take;
+use crate::address::Address;
+use crate::inventory::block::Stack;
+use crate::inventory::bus::Inventory;
 use crate::inventory::config::read_here;
+use crate::inventory::function::Function;
 use crate::system::System;
 use crate::tree::{Tree, machines};
 
-fn survey(tree: &Tree, device: &str, step: StepKind) -> Survey {
-    survey_with(tree, device, step, |_| {})
-}
-
-fn survey_with<'a>(tree: &Tree, device: &str, step: StepKind, change: impl FnOnce(&mut Question<'a>)) -> Survey {
-    let mut question = Question {
-        device: device.parse().unwrap(),
+fn question<'a>(device: Address, step: StepKind) -> Question<'a> {
+    Question {
+        device,
         step,
         program: Path::new(""),
         driver: None,
@@ -23,7 +24,15 @@ fn survey_with<'a>(tree: &Tree, device: &str, step: StepKind, change: impl FnOnc
         never_end: &[],
         control: &[],
         kernel_recovers: false,
-    };
+    }
+}
+
+fn survey(tree: &Tree, device: &str, step: StepKind) -> Survey {
+    survey_with(tree, device, step, |_| {})
+}
+
+fn survey_with<'a>(tree: &Tree, device: &str, step: StepKind, change: impl FnOnce(&mut Question<'a>)) -> Survey {
+    let mut question = question(device.parse().unwrap(), step);
     change(&mut question);
     let eyes = Eyes { config: &read_here, probe: &|_| Health::Works };
     take::take(&System::open(tree.root()).unwrap(), &question, &eyes)
@@ -290,27 +299,22 @@ fn agent_14_state_that_cannot_be_read_is_named() {
     assert!(survey(&tree, "0000:01:00.0", StepKind::BusReset).domain_unreadable.unwrap().contains("01:00.1"));
 }
 
-/// Surveys this machine, read-only and without configuration space: nothing panics, and what holds the root disk is
-/// found if the disk is on the bus.
+/// Surveys this machine, read-only and without configuration space: the device with the root file system is found to be
+/// mounted, if it is on the bus.
 #[test]
 fn the_machine_that_runs_the_test_is_surveyed() {
     let system = System::open(Path::new("/")).unwrap();
-    for name in system.sys.list("bus/pci/devices").unwrap_or_default() {
-        let device = name.parse().unwrap();
-        let question = Question {
-            device,
-            step: StepKind::BusReset,
-            program: Path::new(""),
-            driver: None,
-            bridge: None,
-            never_end: &[],
-            control: &[],
-            kernel_recovers: false,
-        };
-        let config = |_: &System, _: &crate::inventory::function::Function| Ok(crate::tree::config(&[]));
-        let eyes = Eyes { config: &config, probe: &|_| Health::Works };
-        let survey = take::take(&system, &question, &eyes);
-        eprintln!("{device}: {:?} {:?} {:?}", survey.protections, survey.domain_in_use, survey.domain_unreadable);
-        assert_eq!(survey.health == Health::Works, survey.health != Health::Unreadable("asleep".into()));
+    let root = system.proc.text("self/mountinfo").unwrap();
+    let root = root.lines().filter_map(Mount::parse).find(|mount| mount.point == "/").unwrap();
+    let inventory = Inventory::read(&system).unwrap();
+    let config = |_: &System, _: &Function| Ok(crate::tree::config(&[]));
+    let eyes = Eyes { config: &config, probe: &|_| Health::Works };
+    for function in inventory.functions() {
+        let stack = Stack::read(&system, function).unwrap();
+        let survey = take::take(&system, &question(function.address, StepKind::BusReset), &eyes);
+        eprintln!("{}: {:?} {:?}", function.address, survey.protections, survey.domain_unreadable);
+        if stack.has_number(root.device.0, root.device.1) {
+            assert!(survey.protections.contains(&Protection::Mounted));
+        }
     }
 }

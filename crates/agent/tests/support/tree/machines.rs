@@ -81,7 +81,7 @@ pub fn eight_gpus() -> Tree {
     tree
 }
 
-/// Lays out a server whose root file system and swap are on encrypted volumes of an NVMe device: the mount is in the
+/// Lays out a server whose root file system and swap are on encrypted volumes of an `NVMe` device: the mount is in the
 /// namespace of a container only.
 pub fn nvme() -> Tree {
     let tree = Tree::new();
