@@ -53,11 +53,8 @@ impl Config {
     /// See [`Unread`].
     pub fn read(system: &System, function: &Function, read: ReadConfig) -> Result<Self, Unread> {
         let status = system.sys.text(function.attribute("power/runtime_status"));
-        let sleeps = match status.as_deref() {
-            Ok(status) => !matches!(status, "active" | "unsupported" | "error"),
-            Err(_) => function.power == Power::Asleep,
-        };
-        if sleeps {
+        let power = status.as_deref().map_or(function.power, |status| Power::of_status(Some(status)));
+        if power == Power::Asleep {
             return Err(Unread::Asleep);
         }
         let bytes = read(system, function)?;

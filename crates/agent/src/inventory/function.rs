@@ -1,4 +1,4 @@
-//! One PCI function and its attributes in sysfs.
+//! PCI function and its attributes in sysfs.
 
 use std::io;
 use std::path::Path;
@@ -17,6 +17,16 @@ pub enum Power {
     Asleep,
 }
 
+impl Power {
+    /// Returns the state for the text of `power/runtime_status`; `None` if there is no such file.
+    pub fn of_status(status: Option<&str>) -> Self {
+        match status {
+            None | Some("active" | "unsupported" | "error") => Self::Awake,
+            Some(_) => Self::Asleep,
+        }
+    }
+}
+
 /// Identification that the kernel has read when it found the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ids {
@@ -32,7 +42,7 @@ pub struct Ids {
     pub class: u32,
 }
 
-/// One PCI function.
+/// PCI function.
 #[derive(Debug, Clone)]
 pub struct Function {
     /// Address.
@@ -82,7 +92,6 @@ impl Function {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        // Tests of other parts lay functions out as plain directories; the kernel never does.
         let Some(topology) = Topology::of_link(&target) else { return Ok(None) };
         let mut attributes = Attributes { system, path: topology.path.clone(), trouble: None };
         let ids = attributes.ids();
@@ -122,10 +131,11 @@ impl Function {
         format!("{}/{name}", self.topology.path)
     }
 
-    /// Tells whether the driver belongs to VFIO: then the function belongs to a virtual machine or to another program.
+    /// Tells whether the driver belongs to VFIO, or is Xen's: then the function belongs to a virtual machine or to
+    /// another program.
     pub fn is_vfio(&self) -> bool {
         // Drivers of vendors are called `nvgrace-gpu-vfio-pci`, `mlx5_vfio_pci`, `xe-vfio-pci`.
-        let vfio = |driver: &str| driver == "vfio-pci" || driver.ends_with("vfio-pci") || driver.ends_with("vfio_pci");
+        let vfio = |driver: &str| driver == "pciback" || driver.ends_with("vfio-pci") || driver.ends_with("vfio_pci");
         self.driver.as_deref().is_some_and(vfio)
     }
 
@@ -201,10 +211,7 @@ impl Attributes<'_> {
     }
 
     fn power(&mut self) -> Power {
-        match self.text("power/runtime_status").as_deref() {
-            None | Some("active" | "unsupported" | "error") => Power::Awake,
-            Some(_) => Power::Asleep,
-        }
+        Power::of_status(self.text("power/runtime_status").as_deref())
     }
 
     fn virtfns(&mut self) -> Vec<Address> {

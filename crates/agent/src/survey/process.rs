@@ -5,7 +5,7 @@ use std::io;
 use crate::survey::membership::Membership;
 use crate::system::System;
 
-/// One process.
+/// Process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Number.

@@ -3,7 +3,7 @@
 //! A number is certain, a path is not: a node can have any name, and a name in a container can be the node of
 //! another device. So a path counts only where the number cannot be had.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io;
 
 use crate::address::Address;
@@ -167,12 +167,6 @@ impl Targets {
             let known = self.folders.values().flatten().any(|target| target.address == address);
             known.then_some(Target { address, kind })
         })
-    }
-
-    /// Tells whether there are any functions with that kind of node.
-    pub fn addresses(&self, kind: Kind) -> BTreeSet<Address> {
-        let all = self.numbers.values().flatten();
-        all.filter(|target| target.kind == kind).map(|target| target.address).collect()
     }
 }
 
