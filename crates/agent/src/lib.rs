@@ -3,8 +3,17 @@
 //! | module | concept |
 //! |---|---|
 //! | [`address`] | where a function is on the bus |
+//! | [`inventory`] | functions on the bus and their nodes |
+//! | [`survey`] | holders, protections and domain of a device, right before a step |
 //! | [`system`] | the directories through which everything of the machine is read and written |
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod inventory;
+pub mod survey;
 pub mod system;
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "tests in other files use the same text as a module of theirs")]
+#[path = "../tests/support/tree/mod.rs"]
+mod tree;

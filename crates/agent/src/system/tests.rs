@@ -40,3 +40,34 @@ fn names_are_sorted() -> io::Result<()> {
     assert!(root.exists("a") && !root.exists("d"));
     Ok(())
 }
+
+#[test]
+fn folders_are_told_from_links_to_folders() -> io::Result<()> {
+    let (folder, root) = root()?;
+    fs::create_dir(folder.path().join("a"))?;
+    fs::write(folder.path().join("b"), "")?;
+    symlink("a", folder.path().join("c"))?;
+    assert_eq!(root.folders(".")?, ["a"]);
+    assert_eq!(root.links(".")?, [("c".into(), PathBuf::from("a"))]);
+    Ok(())
+}
+
+#[test]
+fn an_open_file_of_this_process_leads_to_its_device() -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let proc = Root::open(Path::new("/proc"))?;
+    let null = File::open("/dev/null")?;
+    let regular = tempfile::tempfile()?;
+    let number = DeviceNumber { block: false, major: 1, minor: 3 };
+    assert_eq!(proc.device(format!("self/fd/{}", null.as_raw_fd()))?, Some(number));
+    assert_eq!(proc.device(format!("self/fd/{}", regular.as_raw_fd()))?, None);
+    Ok(())
+}
+
+#[test]
+fn a_link_to_a_node_outside_is_not_followed() -> io::Result<()> {
+    let (folder, root) = root()?;
+    symlink("/dev/null", folder.path().join("null"))?;
+    assert_eq!(root.device("null").map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+    Ok(())
+}
