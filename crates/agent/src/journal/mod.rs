@@ -140,6 +140,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         };
         // Trouble says it if this fails.
         let _ = journal.write_start();
+        // The last daemon may have died before it did this.
+        let _ = segment::remove_oldest(folder, options.segments.max(1));
         Ok(Opened { journal, entries, torn })
     }
 
