@@ -9,6 +9,8 @@ use super::*;
 
 /// Folder in which the process that is killed works. Without it, the test that is that process does nothing.
 const FOLDER: &str = "LIFEBOAT_TEST_JOURNAL";
+/// Number of records after which that process ends by itself. Without it, the process goes on until it is killed.
+const RECORDS: &str = "LIFEBOAT_TEST_RECORDS";
 const OPTIONS: Options = Options { segment_length: 1500, segments: 4, ..Options::new(1) };
 
 fn number(record: &str) -> u64 {
@@ -24,7 +26,8 @@ fn writer() {
     let opened = Journal::<String>::open(&folder.join("journal"), &system, OPTIONS).unwrap();
     let mut journal = opened.journal;
     let last = records(&opened.entries).last().map_or(0, |record| number(record));
-    for next in last + 1.. {
+    let end = std::env::var(RECORDS).map_or(u64::MAX, |records| last + records.parse::<u64>().unwrap());
+    for next in last + 1..=end {
         journal.append(&record(next)).unwrap();
         // Not through the test harness, which buffers.
         std::io::stderr().write_all(format!("{next}\n").as_bytes()).unwrap();
@@ -73,6 +76,52 @@ fn agent_7_after_kill_9_each_append_that_returned_is_there_and_nothing_else() {
     let history = history::<String>(&place.journal(), 1).unwrap();
     assert!(history.iter().all(|found| matches!(found, Found::Entry(_))), "{history:?}");
     assert!(segment::list(&place.journal()).unwrap().len() <= 4);
+}
+
+/// A kill loses nothing that the kernel has; only a power cut would. So the calls of the process are looked at.
+#[test]
+fn agent_7_each_record_is_synced_before_its_append_returns() {
+    let place = Place::new();
+    let calls = place.folder.path().join("calls");
+    let strace = Command::new("strace")
+        .args(["-f", "-e", "trace=pwrite64,fdatasync,fsync,rename,write", "-o"])
+        .arg(&calls)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "journal::tests::death::writer", "--ignored", "--nocapture"])
+        .env(FOLDER, place.folder.path())
+        .env(RECORDS, "100")
+        .output();
+    let Some(output) = strace.ok().filter(|output| output.status.success()) else {
+        eprintln!("skipped: strace is not there or may not trace");
+        return;
+    };
+    assert_eq!(output.stderr.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(), 100);
+    let (mut unsynced, mut unnamed, mut acknowledged, mut segments) = (false, false, 0, 0);
+    let mut last_sync_of_file = false;
+    for line in fs::read_to_string(&calls).unwrap().lines() {
+        let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
+        match call.split('(').next().unwrap_or("") {
+            "pwrite64" => unsynced = true,
+            "fdatasync" => unsynced = false,
+            "fsync" => {
+                unnamed = false;
+                last_sync_of_file = true;
+            }
+            "rename" => {
+                assert!(last_sync_of_file, "a segment gets its name before its bytes are on the disk");
+                (unnamed, last_sync_of_file, segments) = (true, false, segments + 1);
+            }
+            "write" if call.starts_with("write(2,") => {
+                assert!(!unsynced && !unnamed, "{line}");
+                acknowledged += 1;
+            }
+            // Bytes of a new segment.
+            "write" => last_sync_of_file = false,
+            _ => {}
+        }
+    }
+    assert_eq!(acknowledged, 100);
+    assert!(segments > 1);
 }
 
 #[test]
