@@ -246,6 +246,7 @@ fn agent_14_a_file_that_cannot_be_read_is_no_empty_file() {
     assert_eq!(load(folder.path()).unwrap().rules.all().len(), 1);
     // For any user: a folder and bytes that are no text.
     fs::create_dir(folder.path().join("40-folder.toml")).unwrap();
+    assert_eq!(load(folder.path()).unwrap_err().0.len(), 1);
     fs::write(folder.path().join("50-bytes.toml"), [0xff, 0xfe]).unwrap();
     fs::write(folder.path().join("60-wrong.toml"), "x = 1").unwrap();
     let Err(Problems(problems)) = load(folder.path()) else { panic!("accepted") };

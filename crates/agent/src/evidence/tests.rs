@@ -175,11 +175,15 @@ fn a_save_that_is_made_again_keeps_what_it_has() {
     let data = place.dump("devcd1", GPU);
     fs::write(&data, "dump").unwrap();
     let first = place.save(limits(), "again", 1);
-    // The daemon died before the last manifest, and the kernel has dropped the dump.
+    // The daemon died before the last manifest.
     let mut torn = first.manifest.clone();
     torn.set(Part::new("clients.json", State::Pending));
     torn.write(&first.folder).unwrap();
     fs::write(first.folder.join("dump-devcd2.bin.part"), "du").unwrap();
+    fs::write(&data, "what the driver answers after a step").unwrap();
+    let again = place.save(limits(), "again", 1);
+    assert_eq!(fs::read(again.folder.join("dump-devcd1.bin")).unwrap(), b"dump");
+    // The kernel has dropped the dump.
     fs::remove_dir_all(place.folder.path().join("sys/class/devcoredump")).unwrap();
     let second = place.save(limits(), "again", 1);
     assert_eq!(second.folder, first.folder);
