@@ -121,7 +121,7 @@ fn limited_by_space() {
 fn the_daemon_stops_on_a_full_disk_until_an_append_succeeds() {
     let place = Place::new();
     fs::create_dir(place.folder.path().join("full")).unwrap();
-    // Where neither the user nor a namespace may mount, the other test must do.
+    // The other test must do on a machine that lets neither the user nor a namespace mount.
     let script = "exec unshare --user --map-root-user --mount sh -c \
                   'mount -t tmpfs -o size=64k none \"$LIFEBOAT_TEST_FULL/full\" || exit 77; exec \"$@\"' sh \"$@\"";
     let (status, text) = run_limited(script, "limited_by_space", place.folder.path());
