@@ -59,13 +59,13 @@ impl InjectionSocket {
         self.refused
     }
 
-    /// Takes one datagram: `Some(None)` if it is refused, `None` if there is none.
-    fn receive(&mut self) -> Result<Option<Option<usize>>, Errno> {
+    /// Takes one datagram.
+    fn receive(&mut self) -> Result<Taken, Errno> {
         let mut slices = [IoSliceMut::new(&mut self.buffer)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let socket = self.socket.as_raw_fd();
         let received = match socket::recvmsg::<UnixAddr>(socket, &mut slices, Some(&mut self.control), flags) {
-            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(Taken::Nothing),
             other => other?,
         };
         let allowed = received.cmsgs()?.any(|message| match message {
@@ -73,8 +73,18 @@ impl InjectionSocket {
             _ => false,
         });
         let whole = !received.flags.contains(MsgFlags::MSG_TRUNC);
-        Ok(Some((allowed && whole).then_some(received.bytes)))
+        Ok(if allowed && whole { Taken::Datagram(received.bytes) } else { Taken::Refused })
     }
+}
+
+/// Outcome of taking one datagram.
+enum Taken {
+    /// None is there.
+    Nothing,
+    /// The datagram is of another user, or too large.
+    Refused,
+    /// The datagram has so many bytes, in the buffer.
+    Datagram(usize),
 }
 
 impl Sensor for InjectionSocket {
@@ -92,8 +102,11 @@ impl Sensor for InjectionSocket {
 
     fn read(&mut self, now: Moment, reports: &mut Vec<Report>) -> io::Result<()> {
         for _ in 0..AT_ONCE {
-            let Some(datagram) = self.receive()? else { break };
-            let message = datagram.and_then(|bytes| Message::parse(&self.buffer[..bytes]).ok());
+            let message = match self.receive()? {
+                Taken::Nothing => break,
+                Taken::Refused => None,
+                Taken::Datagram(bytes) => Message::parse(&self.buffer[..bytes]).ok(),
+            };
             match message {
                 Some(message) => {
                     let observed = meaning::observe(&message, Witness::Program);

@@ -3,9 +3,10 @@
 //! | module | concept |
 //! |---|---|
 //! | [`record`] | form of a record |
-//! | [`pattern`] | patterns for messages |
+//! | `class` | reason to care for a fault |
+//! | `pattern` | patterns for messages |
 //! | [`table`] | messages of drivers that tell of a fault |
-//! | [`nvidia`] | messages of NVIDIA's driver |
+//! | `nvidia` | messages of NVIDIA's driver |
 //!
 //! Only records that the kernel wrote count, and only by the begin of their text: a name that a user chose can stand further down.
 //! For messages of drivers, the kernel must name the same device apart from the text.
@@ -25,14 +26,15 @@ use lifeboat_recovery_policy::sign::{LogFault, Method, SignKind, Witness};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+pub use class::Class;
 pub use record::Record;
-pub use table::{Class, class};
 
 use super::report::{Observed, Report};
 use super::{Moment, Sensor, states};
 use crate::address::Address;
 use crate::system::System;
 
+mod class;
 mod nvidia;
 mod pattern;
 pub mod record;
@@ -202,6 +204,16 @@ impl Lines {
         let address = self.controllers.get(name).copied().or_else(|| states::controller(&self.system, name))?;
         Some((address, fault(&table::NVME_FAMILY, message)))
     }
+}
+
+/// Returns the class of a fault. A fault that no table has is a notice.
+pub fn class(fault: &LogFault) -> Class {
+    if let Some(class) = nvidia::class(fault) {
+        return class;
+    }
+    let families = table::FAMILIES.iter().chain([&table::NVME_FAMILY]);
+    let mut messages = families.filter(|family| family.name == fault.family).flat_map(|family| family.messages);
+    messages.find(|message| message.code == fault.code).map_or(Class::Notice, |message| message.class)
 }
 
 fn fault(family: &table::Family, message: &table::Message) -> LogFault {

@@ -7,7 +7,8 @@
 
 use lifeboat_recovery_policy::sign::LogFault;
 
-use super::table::Class;
+use super::class::Class;
+use super::pattern;
 use crate::address::Address;
 
 /// Family of faults of GPUs.
@@ -125,7 +126,7 @@ fn xid(rest: &str) -> Vec<(Address, LogFault)> {
 
 /// Parses the rest of `nvidia-nvswitch`, such as `0: SXid (PCI:0000:c3:00.0): 20009, Non-fatal, Link 28 ...`.
 fn switch(rest: &str) -> Option<(Address, LogFault)> {
-    let (address, number, _) = numbered(super::pattern::strip(rest, "#: SXid (")?)?;
+    let (address, number, _) = numbered(pattern::strip(rest, "#: SXid (")?)?;
     Some((address, fault(SXID, number.to_string())))
 }
 

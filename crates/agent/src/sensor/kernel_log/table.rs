@@ -3,25 +3,13 @@
 //!
 //! The texts are those of Linux 7.3.4 in the file that `source` names, and older forms where an entry says so.
 
-use lifeboat_recovery_policy::sign::LogFault;
-
-use super::nvidia;
-
-/// Class of a fault: the reason to care. The policy decides by family and code alone, and no fault is a sign unless it names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// The device or its driver has failed.
-    Device,
-    /// A program has done something wrong, or has been stopped. The device works.
-    Application,
-    /// Something that people want to know, and that may be normal.
-    Notice,
-}
+use super::class::Class::{self, Application, Device, Notice};
+use super::pattern;
 
 /// Messages that one driver, or one part of the kernel, writes.
 #[derive(Debug)]
 pub struct Family {
-    /// Name, as in [`LogFault::family`].
+    /// Name, as in `LogFault::family` of the policy's crate.
     pub name: &'static str,
     /// Names of drivers whose messages count. Empty: all.
     pub drivers: &'static [&'static str],
@@ -34,7 +22,7 @@ pub struct Family {
 /// Message that tells of a fault.
 #[derive(Debug)]
 pub struct Message {
-    /// Code, as in [`LogFault::code`].
+    /// Code, as in `LogFault::code` of the policy's crate.
     pub code: &'static str,
     /// Class of the fault.
     pub class: Class,
@@ -47,8 +35,6 @@ pub struct Message {
 const fn message(code: &'static str, class: Class, pattern: &'static str, source: &'static str) -> Message {
     Message { code, class, pattern, source }
 }
-
-use Class::{Application, Device, Notice};
 
 const DRM: &str = "drivers/gpu/drm/drm_drv.c";
 const AMDGPU_DEVICE: &str = "drivers/gpu/drm/amd/amdgpu/amdgpu_device.c";
@@ -194,17 +180,7 @@ impl Family {
         if !self.drivers.is_empty() && !self.drivers.contains(&driver) {
             return None;
         }
-        let text = self.lead.iter().fold(text, |text, lead| super::pattern::strip(text, lead).unwrap_or(text));
-        self.messages.iter().find(|message| super::pattern::strip(text, message.pattern).is_some())
+        let text = self.lead.iter().fold(text, |text, lead| pattern::strip(text, lead).unwrap_or(text));
+        self.messages.iter().find(|message| pattern::strip(text, message.pattern).is_some())
     }
-}
-
-/// Returns the class of a fault. A fault that no table has is a notice.
-pub fn class(fault: &LogFault) -> Class {
-    if let Some(class) = nvidia::class(fault) {
-        return class;
-    }
-    let family = FAMILIES.iter().chain([&NVME_FAMILY]).find(|family| family.name == fault.family);
-    let message = family.and_then(|family| family.messages.iter().find(|message| message.code == fault.code));
-    message.map_or(Notice, |message| message.class)
 }

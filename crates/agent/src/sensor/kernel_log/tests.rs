@@ -1,10 +1,12 @@
 use std::collections::VecDeque;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 
 use lifeboat_recovery_policy::policy::{Signals, Threshold};
 use lifeboat_recovery_policy::time::Timestamp;
 use proptest::prelude::*;
 
+use super::super::namespaces;
 use super::super::tree::Tree;
 use super::*;
 
@@ -13,15 +15,25 @@ const GPU: &str = "0000:03:00.0";
 const OPENED: Moment = Moment { wall: Timestamp::from_millis(1_000_000), uptime: Duration::from_secs(10) };
 const LATER: Moment = Moment { wall: Timestamp::from_millis(1_005_000), uptime: Duration::from_secs(15) };
 
+/// Result of one read.
+enum Step {
+    Record(String),
+    Error(Errno),
+}
+
 /// Log that gives what a test has written: one record or one error a read.
 struct Script {
-    reads: VecDeque<Result<String, Errno>>,
+    reads: VecDeque<Step>,
     descriptor: File,
 }
 
 impl Read for Script {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let record = self.reads.pop_front().unwrap_or(Err(Errno::AGAIN))?;
+        let record = match self.reads.pop_front() {
+            Some(Step::Record(record)) => record,
+            Some(Step::Error(error)) => return Err(error.into()),
+            None => return Err(Errno::AGAIN.into()),
+        };
         buffer[..record.len()].copy_from_slice(record.as_bytes());
         Ok(record.len())
     }
@@ -38,11 +50,7 @@ fn log(tree: &Tree) -> KernelLog<Script> {
     KernelLog::of(script, Arc::new(tree.system()), OPENED)
 }
 
-fn read(
-    log: &mut KernelLog<Script>,
-    reads: impl IntoIterator<Item = Result<String, Errno>>,
-    now: Moment,
-) -> Vec<Report> {
+fn read(log: &mut KernelLog<Script>, reads: impl IntoIterator<Item = Step>, now: Moment) -> Vec<Report> {
     log.file.reads.extend(reads);
     let mut reports = Vec::new();
     log.read(now, &mut reports).unwrap();
@@ -51,13 +59,13 @@ fn read(
 }
 
 /// Writes a record of the kernel about a PCI function.
-fn about(sequence: u64, seconds: u64, device: &str, text: &str) -> Result<String, Errno> {
-    Ok(format!("3,{sequence},{},-;{text}\n SUBSYSTEM=pci\n DEVICE=+pci:{device}\n", seconds * 1_000_000))
+fn about(sequence: u64, seconds: u64, device: &str, text: &str) -> Step {
+    Step::Record(format!("3,{sequence},{},-;{text}\n SUBSYSTEM=pci\n DEVICE=+pci:{device}\n", seconds * 1_000_000))
 }
 
 /// Writes a record of the kernel about nothing.
-fn plain(sequence: u64, seconds: u64, text: &str) -> Result<String, Errno> {
-    Ok(format!("6,{sequence},{},-;{text}\n", seconds * 1_000_000))
+fn plain(sequence: u64, seconds: u64, text: &str) -> Step {
+    Step::Record(format!("6,{sequence},{},-;{text}\n", seconds * 1_000_000))
 }
 
 fn signs(reports: &[Report]) -> Vec<(String, SignKind)> {
@@ -206,7 +214,7 @@ fn case_16_a_line_echoed_into_kmsg_is_no_sign() {
     let tree = Tree::new();
     let text = "NVRM: Xid (PCI:0000:03:00): 79, GPU has fallen off the bus.";
     for priority in (8..=191).chain([2047]) {
-        let echoed = Ok(format!("{priority},1,11000000,-;{text}\n"));
+        let echoed = Step::Record(format!("{priority},1,11000000,-;{text}\n"));
         assert_eq!(read(&mut log(&tree), [echoed], LATER), [], "{priority}");
     }
     assert_eq!(signs(&read(&mut log(&tree), [plain(1, 11, text)], LATER)).len(), 1, "the kernel's line counts");
@@ -214,10 +222,10 @@ fn case_16_a_line_echoed_into_kmsg_is_no_sign() {
 
 #[test]
 fn case_16_the_kernel_marks_what_a_process_writes() {
-    let kmsg = File::options().read(true).write(true).custom_flags_nonblock().open("/dev/kmsg");
+    let kmsg =
+        File::options().read(true).write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open("/dev/kmsg");
     let Ok(mut kmsg) = kmsg else {
-        eprintln!("SKIPPED: this user may not write to /dev/kmsg, so the kernel's mark is not looked at");
-        return;
+        return namespaces::skip("this user may not write to /dev/kmsg, so the kernel's mark is not looked at");
     };
     // The text says nothing of a device, so it deceives nobody who reads this machine's log.
     let text = format!("lifeboat-agent: a line of a test, by process {}", std::process::id());
@@ -232,17 +240,6 @@ fn case_16_the_kernel_marks_what_a_process_writes() {
         }
     };
     assert!(!record.is_kernels());
-}
-
-trait NonBlocking {
-    fn custom_flags_nonblock(&mut self) -> &mut Self;
-}
-
-impl NonBlocking for std::fs::OpenOptions {
-    fn custom_flags_nonblock(&mut self) -> &mut Self {
-        use std::os::unix::fs::OpenOptionsExt;
-        self.custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-    }
 }
 
 #[test]
@@ -317,15 +314,19 @@ fn agent_16_records_that_were_lost_are_a_resync() {
     assert_eq!(read(&mut log, [plain(70, 1, "x"), plain(71, 1, "x")], LATER), []);
     let found = read(&mut log, [plain(73, 1, "x"), plain(74, 1, "x")], LATER);
     assert_eq!((found.len(), lost(&found)), (1, 1), "a gap in the numbers");
-    let found = read(&mut log, [Err(Errno::PIPE), plain(90, 1, "x")], LATER);
+    let found = read(&mut log, [Step::Error(Errno::PIPE), plain(90, 1, "x")], LATER);
     assert_eq!((found.len(), lost(&found)), (1, 1), "overwritten records, told once");
-    let found = read(&mut log, [Err(Errno::INVAL), plain(92, 1, "x")], LATER);
+    let found = read(&mut log, [Step::Error(Errno::INVAL), plain(92, 1, "x")], LATER);
     assert_eq!((found.len(), lost(&found)), (1, 1), "a record without room");
-    let found = read(&mut log, [Ok("nonsense".into()), plain(94, 1, "x")], LATER);
+    let found = read(&mut log, [Step::Record("nonsense".into()), plain(94, 1, "x")], LATER);
     assert_eq!((found.len(), lost(&found)), (1, 1), "a record of another form");
-    let user = Ok("14,95,1,-;x\n".into());
-    assert_eq!(read(&mut log, [user, Err(Errno::INTR), plain(96, 1, "x")], LATER), [], "records of users count");
-    log.file.reads.push_back(Err(Errno::IO));
+    let user = Step::Record("14,95,1,-;x\n".into());
+    assert_eq!(
+        read(&mut log, [user, Step::Error(Errno::INTR), plain(96, 1, "x")], LATER),
+        [],
+        "records of users count"
+    );
+    log.file.reads.push_back(Step::Error(Errno::IO));
     assert!(log.read(LATER, &mut Vec::new()).is_err());
 }
 
@@ -333,7 +334,9 @@ fn agent_16_records_that_were_lost_are_a_resync() {
 fn a_controller_is_found_by_the_line_of_its_probe_or_in_sysfs() {
     let tree = Tree::new().function("0000:04:00.0", None);
     tree.controller("nvme1", "0000:04:00.0", "live");
-    let nvme = |sequence, text: &str| Ok(format!("4,{sequence},11000000,-;{text}\n SUBSYSTEM=nvme\n DEVICE=c239:0\n"));
+    let nvme = |sequence, text: &str| {
+        Step::Record(format!("4,{sequence},11000000,-;{text}\n SUBSYSTEM=nvme\n DEVICE=c239:0\n"))
+    };
     let reads = [
         nvme(1, "nvme nvme0: pci function 0000:09:00.0"),
         nvme(2, "nvme nvme0: controller is down; will reset: CSTS=0xffffffff, PCI_STATUS=0xffff"),
@@ -369,6 +372,6 @@ proptest! {
     ) {
         let tree = Tree::new();
         let record = format!("3,1,1,-;{begin}{text}\n SUBSYSTEM={subsystem}\n DEVICE=+pci:{GPU}\n");
-        read(&mut log(&tree), [Ok(record)], LATER);
+        read(&mut log(&tree), [Step::Record(record)], LATER);
     }
 }

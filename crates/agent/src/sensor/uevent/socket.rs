@@ -105,22 +105,19 @@ impl UeventSocket {
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
             other => other?,
         };
-        let multicast = received.address.is_some_and(|sender| sender.pid() == 0 && sender.groups() == KERNEL_GROUP);
+        let sender = received.address.map(|sender| (sender.pid(), sender.groups()));
         let process = received.cmsgs()?.find_map(|message| match message {
             ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
             _ => None,
         });
-        Ok(Some(Datagram {
-            bytes: received.bytes,
-            cut: received.flags.contains(MsgFlags::MSG_TRUNC),
-            by_kernel: multicast && process == Some(0),
-        }))
+        let cut = received.flags.contains(MsgFlags::MSG_TRUNC);
+        Ok(Some(Datagram { bytes: received.bytes, cut, sender, process }))
     }
 
     /// Returns the observation of a message in the buffer, and counts it.
     fn judge(&mut self, datagram: &Datagram) -> Option<Observed> {
         let received = &mut self.received;
-        if !datagram.by_kernel {
+        if !datagram.is_kernels() {
             received.forged += 1;
             return None;
         }
@@ -148,7 +145,17 @@ struct Datagram {
     bytes: usize,
     /// Whether the buffer was too small.
     cut: bool,
-    by_kernel: bool,
+    /// Port and groups of the sender.
+    sender: Option<(u32, u32)>,
+    /// Process of the sender.
+    process: Option<i32>,
+}
+
+impl Datagram {
+    /// Tells whether the kernel has made the message.
+    fn is_kernels(&self) -> bool {
+        self.sender == Some((0, KERNEL_GROUP)) && self.process == Some(0)
+    }
 }
 
 impl Sensor for UeventSocket {

@@ -23,8 +23,8 @@ fn address() -> Address {
     "0000:03:00.0".parse().unwrap()
 }
 
-fn sign(kind: SignKind) -> Option<Observed> {
-    Some(Observed::sign(address(), kind, Witness::KernelEvent))
+fn sign(kind: SignKind) -> Observed {
+    Observed::sign(address(), kind, Witness::KernelEvent)
 }
 
 fn wedged_as(value: &str) -> Vec<Method> {
@@ -88,16 +88,16 @@ fn agent_12_the_kernels_recovery_is_reported() {
             &format!("DEVICE_ONLINE={online}"),
             "PCI_SLOT_NAME=0000:03:00.0",
         ];
-        assert_eq!(meaning("change", FUNCTION, &variables), sign(SignKind::Pci(recovery)));
+        assert_eq!(meaning("change", FUNCTION, &variables), Some(sign(SignKind::Pci(recovery))));
     }
     let unknown = SignKind::State { source: "pci".into(), state: "paused".into() };
-    assert_eq!(meaning("change", FUNCTION, &["SUBSYSTEM=pci", "ERROR_EVENT=PAUSED"]), sign(unknown));
+    assert_eq!(meaning("change", FUNCTION, &["SUBSYSTEM=pci", "ERROR_EVENT=PAUSED"]), Some(sign(unknown)));
 }
 
 #[test]
 fn the_recovery_of_an_npu_is_a_state() {
     let kind = SignKind::State { source: "ivpu".into(), state: "ivpu_recover".into() };
-    assert_eq!(meaning("change", FUNCTION, &["SUBSYSTEM=pci", "IVPU_PM_EVENT=IVPU_RECOVER"]), sign(kind));
+    assert_eq!(meaning("change", FUNCTION, &["SUBSYSTEM=pci", "IVPU_PM_EVENT=IVPU_RECOVER"]), Some(sign(kind)));
 }
 
 #[test]

@@ -21,11 +21,19 @@ fn forger() -> OwnedFd {
     socket::socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkKObjectUEvent).unwrap()
 }
 
-fn send(socket: &OwnedFd, groups: u32, credentials: Option<UnixCredentials>) -> nix::Result<usize> {
+/// Sends the event to the kernel's port and to `groups`, with or without forged credentials.
+fn send(socket: &OwnedFd, bytes: &[u8], groups: u32, credentials: Option<UnixCredentials>) -> nix::Result<usize> {
     let to = NetlinkAddr::new(0, groups);
     let control: Vec<ControlMessage<'_>> =
         credentials.as_ref().map(ControlMessage::ScmCredentials).into_iter().collect();
-    socket::sendmsg(socket.as_raw_fd(), &[IoSlice::new(WEDGED)], &control, MsgFlags::empty(), Some(&to))
+    socket::sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, MsgFlags::empty(), Some(&to))
+}
+
+/// Returns the event as a request to the kernel, which sends it on to everybody (`uevent_net_rcv_skb`).
+fn request() -> Vec<u8> {
+    let length = u32::try_from(16 + WEDGED.len()).unwrap();
+    let (kind, flags) = (16_u16, 1_u16);
+    [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 8], WEDGED].concat()
 }
 
 /// Reads everything that has arrived.
@@ -45,33 +53,37 @@ fn agent_6_forged_events_are_dropped() {
 fn forge_every_kind() {
     let mut sensor = UeventSocket::open().unwrap();
     let forger = forger();
-    // A message to the group reaches the kernel as well, which sends it on with port 0 and the forger's process.
-    send(&forger, KERNEL_GROUP, None).unwrap();
+    // A message to the group arrives with the port of the forger.
+    send(&forger, WEDGED, KERNEL_GROUP, None).unwrap();
     assert_eq!(drained(&mut sensor), []);
-    assert_eq!(sensor.received(), Received { forged: 2, ..Received::default() });
+    assert_eq!(sensor.received(), Received { forged: 1, ..Received::default() });
 
-    // A message to the kernel alone arrives with port 0.
-    send(&forger, 0, None).unwrap();
-    assert_eq!(drained(&mut sensor), []);
-    assert_eq!(sensor.received(), Received { forged: 3, ..Received::default() });
+    // The kernel sends a request on with a port of 0. The credentials are the forger's.
+    send(&forger, &request(), 0, None).unwrap();
+    let datagram = sensor.receive().unwrap().unwrap();
+    assert_eq!(datagram.sender, Some((0, KERNEL_GROUP)));
+    assert_eq!(datagram.process, Some(std::process::id().cast_signed()));
+    assert_eq!(Message::parse(&sensor.buffer[..datagram.bytes]).unwrap().get("WEDGED").as_deref(), Some("rebind"));
+    assert_eq!(sensor.judge(&datagram), None);
+    assert_eq!(sensor.received(), Received { forged: 2, ..Received::default() });
 
     // Nobody can send the credentials of the kernel.
     let kernel = UnixCredentials::from(ucred { pid: 0, uid: 0, gid: 0 });
-    assert!(send(&forger, 0, Some(kernel)).is_err());
+    assert!(send(&forger, &request(), 0, Some(kernel)).is_err());
 
-    // A message of udev's group, and one to this very socket.
-    send(&forger, 2, None).unwrap();
+    // A message of udev's group does not arrive, and a message to this very socket is no event.
+    send(&forger, WEDGED, 2, None).unwrap();
     let port = socket::getsockname::<NetlinkAddr>(sensor.socket.as_raw_fd()).unwrap().pid();
     socket::sendto(forger.as_raw_fd(), WEDGED, &NetlinkAddr::new(port, 0), MsgFlags::empty()).unwrap();
     assert_eq!(drained(&mut sensor), []);
-    assert_eq!(sensor.received(), Received { forged: 5, ..Received::default() });
+    assert_eq!(sensor.received(), Received { forged: 3, ..Received::default() });
 
     // The kernel's own event about a device of this namespace counts, and an event that a process asked for does not.
     let mounted = Command::new("mount").args(["-t", "sysfs", "sysfs", "/sys"]).status().unwrap();
     assert!(mounted.success());
     std::fs::write("/sys/class/net/lo/uevent", "change").unwrap();
     assert_eq!(drained(&mut sensor), []);
-    assert_eq!(sensor.received(), Received { forged: 5, synthetic: 1, ..Received::default() });
+    assert_eq!(sensor.received(), Received { forged: 3, synthetic: 1, ..Received::default() });
 }
 
 #[test]
@@ -87,7 +99,7 @@ fn overflow() {
     for round in 1..=3 {
         for _ in 0..1000 {
             // The kernel tells a sender of the overflow as well.
-            let _ = send(&forger, KERNEL_GROUP, None);
+            let _ = send(&forger, WEDGED, KERNEL_GROUP, None);
         }
         let reports = drained(&mut sensor);
         assert_eq!(reports, [Report::new(NOW.wall, Observed::Lost { sensor: NAME })], "once a flood");
@@ -95,7 +107,7 @@ fn overflow() {
         assert!(drained(&mut sensor).is_empty(), "there is nothing more, and no spin");
     }
     let before = sensor.received().forged;
-    send(&forger, 0, None).unwrap();
+    send(&forger, &request(), 0, None).unwrap();
     assert!(drained(&mut sensor).is_empty());
     assert_eq!(sensor.received().forged, before + 1, "the socket still receives");
 }
@@ -104,7 +116,8 @@ fn overflow() {
 fn judged(bytes: &[u8], cut: bool, by_kernel: bool) -> (Option<Observed>, Received) {
     let mut sensor = UeventSocket::open().unwrap();
     sensor.buffer[..bytes.len()].copy_from_slice(bytes);
-    let observed = sensor.judge(&Datagram { bytes: bytes.len(), cut, by_kernel });
+    let process = Some(i32::from(!by_kernel));
+    let observed = sensor.judge(&Datagram { bytes: bytes.len(), cut, sender: Some((0, KERNEL_GROUP)), process });
     (observed, sensor.received())
 }
 
