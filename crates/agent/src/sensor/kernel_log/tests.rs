@@ -254,6 +254,15 @@ fn the_kernel_must_name_the_device_apart_from_the_text() {
 }
 
 #[test]
+fn case_40_a_fault_of_a_network_card_is_reported_of_the_card_alone() {
+    let tree = Tree::new();
+    let card = "0000:ab:00.0";
+    let text = "mlx5_core 0000:ab:00.0: poll_health:803:(pid 0): Fatal error 3 detected near 0000:03:00.0";
+    let found = signs(&read(&mut log(&tree), [about(1, 11, card, text)], LATER));
+    assert_eq!(found, [(card.into(), fault("mlx5", "fatal"))]);
+}
+
+#[test]
 fn a_line_tells_when_it_was_said() {
     let tree = Tree::new();
     let lines = [

@@ -139,3 +139,12 @@ fn a_message_that_was_cut_is_a_loss_and_one_of_another_form_is_counted() {
     let (observed, received) = judged(WEDGED, false, false);
     assert_eq!((observed, received.forged), (None, 1));
 }
+
+#[test]
+fn agent_6_a_message_of_another_group_or_port_is_not_the_kernels() {
+    for sender in [None, Some((0, 2)), Some((7, KERNEL_GROUP)), Some((0, 0))] {
+        let datagram = Datagram { bytes: 0, cut: false, sender, process: Some(0) };
+        assert!(!datagram.is_kernels(), "{sender:?}");
+    }
+    assert!(Datagram { bytes: 0, cut: false, sender: Some((0, KERNEL_GROUP)), process: Some(0) }.is_kernels());
+}
