@@ -8,6 +8,7 @@
 //! | [`config`] | the operator's rules: drop-in files, their errors, the rule of a device |
 //! | [`evidence`] | what is saved of an incident before the first action |
 //! | [`journal`] | the log that the daemon's state and history follow from |
+//! | [`sensor`] | sources of signs: events, the kernel's log, probes and states |
 //! | [`system`] | the directories through which everything of the machine is read and written |
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod survey;
 pub mod config;
 pub mod evidence;
 pub mod journal;
+pub mod sensor;
 pub mod system;
 
 #[cfg(test)]
