@@ -13,12 +13,12 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
-pub mod inventory;
-pub mod survey;
 pub mod config;
 pub mod evidence;
+pub mod inventory;
 pub mod journal;
 pub mod sensor;
+pub mod survey;
 pub mod system;
 
 #[cfg(test)]

@@ -50,8 +50,6 @@ pub struct Incident {
     pub tries: u32,
     /// Step that an operator has approved. Each try needs an approval of its own.
     pub approved: Option<usize>,
-    /// Whether a step has ended and the device was not verified since.
-    pub unverified: bool,
 }
 
 /// Memory of a device.
@@ -67,6 +65,8 @@ pub struct Memory {
     pub climbs: Vec<Timestamp>,
     /// Step that has not been heard of. It may outlive its incident.
     pub flight: Option<Flight>,
+    /// Whether a step has ended and the device was not verified since.
+    pub unverified: bool,
     /// Number of incidents so far.
     pub incidents: u64,
     /// Number of flights so far.
@@ -89,13 +89,13 @@ impl Memory {
                     step: 0,
                     tries: 0,
                     approved: None,
-                    unverified: false,
                 });
             }
             Record::Held { by } => self.held = Some(by.clone()),
             Record::Released { .. } => self.held = None,
             Record::Cleared { .. } => {
                 self.left = None;
+                self.unverified = false;
                 self.climbs.clear();
             }
             Record::Ended { flight, outcome } => self.ended(*flight, outcome),
@@ -112,7 +112,7 @@ impl Memory {
             Record::Evidence { .. } => self.with_incident(|incident| incident.evidence = true),
             Record::Skipped { step, .. } => self.with_incident(|incident| incident.begin(step.saturating_add(1))),
             Record::Approved { step, .. } => self.with_incident(|incident| incident.approved = Some(*step)),
-            Record::Verified(_) => self.with_incident(|incident| incident.unverified = false),
+            Record::Verified(_) => self.unverified = false,
             Record::Tripped(_) | Record::Reset { .. } => {}
         }
     }
@@ -140,14 +140,11 @@ impl Memory {
         if self.flight.is_some_and(|open| open.number == flight) {
             self.flight = None;
         }
-        let refused = matches!(outcome, Outcome::Refused(_));
-        self.with_incident(|incident| {
-            if refused {
-                incident.begin(incident.step.saturating_add(1));
-            } else {
-                incident.unverified = true;
-            }
-        });
+        if let Outcome::Refused(_) = outcome {
+            self.with_incident(|incident| incident.begin(incident.step.saturating_add(1)));
+        } else {
+            self.unverified = true;
+        }
     }
 
     /// Returns the number of recoveries that began within `per` before `now`.

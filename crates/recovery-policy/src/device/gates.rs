@@ -39,7 +39,6 @@ impl<'g> Turn<'_, 'g> {
         let (policy, now) = (self.ground.policy, self.ground.now);
         let Some(incident) = &self.device.memory.incident else { return };
         let (number, acted, evidence, advice) = (incident.number, incident.acted, incident.evidence, incident.advice);
-        let unverified = incident.unverified;
         let tried = acted || incident.step > 0;
         if let Some(flight) = self.device.memory.flight {
             return self.leave(Left::Stuck(flight.kind));
@@ -52,7 +51,7 @@ impl<'g> Turn<'_, 'g> {
             self.device.stage = Stage::Evidence { ticket, until };
             return self.actions.push(Action::SaveEvidence { ticket, incident: number });
         }
-        if unverified {
+        if self.device.memory.unverified {
             // Whether the last step helped could not be read. A survey says less than a verification.
             return self.verify(false);
         }

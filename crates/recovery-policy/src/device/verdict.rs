@@ -36,6 +36,10 @@ impl Turn<'_, '_> {
         self.device.unreadable = None;
         let alive_for = self.ground.policy.verify.alive_for;
         let Some(incident) = &self.device.memory.incident else {
+            if self.device.memory.flight.is_some() {
+                // A write that does not return may still change the device.
+                return self.stay_left();
+            }
             // Somebody else has brought a device back that was left alone, and its mark ends.
             self.record(Record::Verified(Health::Works));
             return self.close(End::Healed);
@@ -53,12 +57,15 @@ impl Turn<'_, '_> {
 
     fn is_sick(&mut self, health: Health) {
         self.device.unreadable = None;
+        let unverified = self.device.memory.unverified;
         let Some(incident) = &self.device.memory.incident else {
-            self.device.stage = Stage::Left { look: self.ground.now.plus(self.ground.policy.recheck) };
-            return;
+            if unverified {
+                self.record(Record::Verified(health));
+            }
+            return self.stay_left();
         };
         self.device.found_sick = true;
-        let (believed, unverified) = (incident.advice == Advice::Nothing, incident.unverified);
+        let believed = incident.advice == Advice::Nothing;
         if believed || unverified {
             self.record(Record::Verified(health));
         }
@@ -69,12 +76,15 @@ impl Turn<'_, '_> {
         self.proceed();
     }
 
+    fn stay_left(&mut self) {
+        self.device.stage = Stage::Left { look: self.ground.now.plus(self.ground.policy.recheck) };
+    }
+
     /// Takes no action on what cannot be read: looks again for a while, then leaves the device alone.
     pub(super) fn could_not_read(&mut self, why: String) {
         let now = self.ground.now;
         if self.device.memory.incident.is_none() {
-            self.device.stage = Stage::Left { look: now.plus(self.ground.policy.recheck) };
-            return;
+            return self.stay_left();
         }
         let since = *self.device.unreadable.get_or_insert(now);
         if now.since(since) >= self.ground.policy.verify.deadline {
