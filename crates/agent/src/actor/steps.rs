@@ -56,7 +56,9 @@ pub enum Unavailable {
     #[error("{0} is on a root bus: no bridge is above it")]
     RootBus(Address),
     /// The kernel cannot reset the bus below the bridge.
-    #[error("the kernel offers no reset of the bus below {0} (file reset_subordinate), and the device is not alone there")]
+    #[error(
+        "the kernel offers no reset of the bus below {0} (file reset_subordinate), and the device is not alone there"
+    )]
     NoBusReset(Address),
     /// The device is in no slot.
     #[error("{0} is in no hot-plug slot")]
@@ -167,17 +169,12 @@ impl Scope<'_> {
     }
 
     /// Creates the plan: unbind all functions, do `middle`, put all back. Functions below `realm` vanish meanwhile.
-    fn plan(
-        &self,
-        step: StepKind,
-        functions: Vec<Address>,
-        realm: Option<Address>,
-        middle: Vec<Operation>,
-    ) -> Plan {
+    fn plan(&self, step: StepKind, functions: Vec<Address>, realm: Option<Address>, middle: Vec<Operation>) -> Plan {
         let mut operations = self.unbind(&functions);
         operations.extend(middle);
         let is_virtual = |address: &Address| self.before(*address).is_some_and(|it| it.physical.is_some());
-        let (virtual_ones, physical_ones): (Vec<Address>, Vec<Address>) = functions.iter().copied().partition(is_virtual);
+        let (virtual_ones, physical_ones): (Vec<Address>, Vec<Address>) =
+            functions.iter().copied().partition(is_virtual);
         let again = |address: &Address, anew: bool| {
             self.before(*address).map(|function| restore(function, anew)).unwrap_or_default()
         };
@@ -188,7 +185,16 @@ impl Scope<'_> {
         let settings = functions.iter().filter_map(|&address| self.before(address)).flat_map(settings).collect();
         // Virtual functions come and go beside the physical one, in the directory of its bridge.
         let realm = realm.or_else(|| self.bridge().ok().filter(|_| !virtual_ones.is_empty()));
-        Plan { step, device: self.device(), cautions: self.cautions(&functions), functions, realm, operations, restores, settings }
+        Plan {
+            step,
+            device: self.device(),
+            cautions: self.cautions(&functions),
+            functions,
+            realm,
+            operations,
+            restores,
+            settings,
+        }
     }
 
     /// Unbinds the functions from the drivers that they have now. Bridges keep theirs.
@@ -215,7 +221,10 @@ impl Scope<'_> {
         let now = functions.iter().filter_map(|&address| self.now.function(address));
         now.filter_map(|function| {
             let driver = function.driver.as_deref().filter(|driver| is_vfio(driver))?;
-            Some(format!("{} is bound to {driver}: unbinding it waits, without an end, for the process that uses it", function.address))
+            Some(format!(
+                "{} is bound to {driver}: unbinding it waits, without an end, for the process that uses it",
+                function.address
+            ))
         })
         .collect()
     }

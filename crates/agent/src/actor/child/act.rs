@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, RawFd};
 use std::process::ExitCode;
 
 use super::confine::confine;
-use super::order::{Line, Order};
+use super::order::{END, Line, Order};
 use crate::actor::execute::execute;
 use crate::actor::machine::Machine;
 use crate::system::Root;
@@ -19,9 +19,8 @@ const REFUSED: u8 = 2;
 /// Carries out the order on standard input and reports on standard output. For a process with one thread that was started
 /// for this, and ends afterwards: it gives up its privileges and closes every other descriptor.
 pub fn main() -> ExitCode {
-    if close_inherited().is_err() {
-        // Nothing can be done about it, and descriptors that are open for longer harm nobody.
-    }
+    // A descriptor that stays open for longer is no reason to leave a device without its step.
+    let _ = close_inherited();
     // The process must outlive its daemon. It leads a session already if it was started as a leader.
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
@@ -39,6 +38,9 @@ pub fn main() -> ExitCode {
 fn act(report: &mut Report) -> Result<(), String> {
     let mut text = Vec::new();
     io::stdin().take(LARGEST).read_to_end(&mut text).map_err(|error| format!("the order cannot be read: {error}"))?;
+    if text.last() != Some(&END) {
+        return Err("no order was given".to_owned());
+    }
     let order: Order = serde_json::from_slice(&text).map_err(|error| format!("the order is none: {error}"))?;
     let sys = Root::open(&order.sys).map_err(|error| format!("{}: {error}", order.sys.display()))?;
     let confined = confine(&sys, &order.plan, order.wish).map_err(|error| error.to_string())?;

@@ -1,8 +1,10 @@
 //! Processes that carry plans out. A write to sysfs may never return, and nothing ends a process that waits in the kernel
 //! without interruption. So each plan gets a process of its own, and the daemon only watches.
 //!
-//! **Order.** The daemon starts its own executable with a hidden subcommand. Standard input is the [`Order`](order::Order) as
-//! JSON, complete before the process starts. Standard output is a file in the daemon's run directory, which gets
+//! **Order.** The daemon starts its own executable with a hidden subcommand. The process waits for the
+//! [`Order`](order::Order) on standard input, a line of JSON. The daemon gives it after it has stored the [`ChildMark`] of
+//! the process: without a whole order nothing is done, so no plan is carried out by a process that a restarted daemon
+//! would not recognise. Standard output is a file in the daemon's run directory, which gets
 //! a line of JSON for each event ([`Line`](order::Line)). A file, and no pipe: the process never waits for a reader and gets no
 //! SIGPIPE, and a restarted daemon reads what was done while there was none.
 //!
@@ -14,8 +16,7 @@
 //! **Stuck.** At its deadline a process is reported as stuck once and abandoned. It remains outstanding, so no other plan
 //! that touches one of its functions can start ([`Outstanding`](outstanding::Outstanding)), until the kernel lets it end.
 //!
-//! **Restart.** A [`ChildMark`] is the number of the process, its start and the boot. The caller stores it before it
-//! relies on it. [`find`] tells whether that very process still runs.
+//! **Restart.** A [`ChildMark`] is the number of the process, its start and the boot. [`find`] tells whether that very process still runs.
 
 use std::io;
 

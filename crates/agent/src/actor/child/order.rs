@@ -8,6 +8,9 @@ use super::confine::{Confined, Wish};
 use crate::actor::execute::Progress;
 use crate::actor::plan::Plan;
 
+/// Last byte of an order: an order without it is not whole.
+pub(super) const END: u8 = b'\n';
+
 /// Order: what to do, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::Child;
+use std::process::{Child, ChildStdin};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::order::Order;
+use super::confine::Wish;
+use super::order::{END, Order};
 use super::report::Reported;
 use super::start::{Launcher, Started};
 use super::{ChildMark, Found, find};
@@ -22,6 +24,9 @@ use crate::actor::outcome::Ending;
 use crate::actor::plan::Plan;
 use crate::address::Address;
 use crate::system::System;
+
+/// Bytes that a pipe takes without being made larger (16 pages of 4 KiB).
+const PIPE: usize = 64 << 10;
 
 /// All outstanding processes, by the device of their plan.
 #[derive(Debug)]
@@ -212,21 +217,53 @@ fn stuck(ending: Ending) -> Ending {
     }
 }
 
-impl Vacancy<'_> {
-    /// Starts the process for the plan. After `limit` it is reported as stuck; a limit below the plan's
-    /// [`patience`](Plan::patience) is raised to it.
+impl<'a> Vacancy<'a> {
+    /// Starts the process for the plan. It waits for its order: store its mark, and then give the order.
     ///
-    /// Store the mark before anything else: a restarted daemon recognises the process by it.
+    /// After `limit` from now the process is reported as stuck; a limit below the plan's [`patience`](Plan::patience) is
+    /// raised to it.
     ///
     /// # Errors
-    /// Errors of the system. If the process was started all the same, it has the order and carries it out.
-    pub fn start(self, system: &System, wish: super::confine::Wish, limit: Duration) -> io::Result<ChildMark> {
-        let sys = fs::canonicalize(system.sys.path())?;
-        let order = Order { sys, plan: self.plan.clone(), wish };
-        let Started { mark, child, process } = self.outstanding.launcher.start(system, &order)?;
+    /// Errors of the system. Nothing is done then.
+    pub fn start(self, system: &System, wish: Wish, limit: Duration) -> io::Result<Ready<'a>> {
+        let order = Order { sys: fs::canonicalize(system.sys.path())?, plan: self.plan.clone(), wish };
+        let Started { mark, child, process, order: pipe } = self.outstanding.launcher.start(system, self.plan)?;
         let deadline = deadline(limit.max(self.plan.patience()));
         let watched = Watched { mark: mark.clone(), child: Some(child), process, deadline, stuck: false };
         self.outstanding.processes.insert(mark.device, watched);
-        Ok(mark)
+        Ok(Ready { mark, order, pipe, places: PhantomData })
+    }
+}
+
+/// Process that waits for its order. Dropped, it ends and reports that the step was refused.
+#[derive(Debug)]
+pub struct Ready<'a> {
+    mark: ChildMark,
+    order: Order,
+    pipe: ChildStdin,
+    places: PhantomData<&'a mut Outstanding>,
+}
+
+impl Ready<'_> {
+    /// Returns the mark of the process. Store it before the order is given: a daemon that is killed in between leaves
+    /// a process that does nothing, and one that is killed later leaves a process that is recognised.
+    pub fn mark(&self) -> &ChildMark {
+        &self.mark
+    }
+
+    /// Gives the order. Never waits for the process.
+    ///
+    /// # Errors
+    /// Errors of the system. The process has an order that is not whole, does nothing and ends.
+    pub fn give(mut self) -> io::Result<ChildMark> {
+        let mut text = serde_json::to_vec(&self.order)?;
+        text.push(END);
+        // The pipe takes the whole order at once, or the order is none.
+        if text.len() > PIPE {
+            rustix::pipe::fcntl_setpipe_size(&self.pipe, text.len())?;
+        }
+        rustix::io::ioctl_fionbio(&self.pipe, true)?;
+        self.pipe.write_all(&text)?;
+        Ok(self.mark)
     }
 }

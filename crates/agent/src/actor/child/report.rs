@@ -55,7 +55,10 @@ impl Reported {
         match (&self.ending, self.last) {
             (Some(ending), _) => ending.clone(),
             _ if self.damaged => Ending::ambiguous(format!("the report is damaged, and the process is gone: {status}")),
-            (None, None) => Ending { outcome: Outcome::Refused(format!("the process did nothing: {status}")), unrestored: Vec::new() },
+            (None, None) => Ending {
+                outcome: Outcome::Refused(format!("the process did nothing: {status}")),
+                unrestored: Vec::new(),
+            },
             (None, Some(operation)) => {
                 let place = if self.between { "after" } else { "in" };
                 Ending::ambiguous(format!("the process vanished {place} operation {}: {status}", operation + 1))

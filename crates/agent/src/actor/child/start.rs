@@ -1,17 +1,16 @@
 //! Starts processes that carry plans out.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::ChildMark;
-use super::order::Order;
+use crate::actor::plan::Plan;
 use crate::actor::process;
 use crate::system::System;
 
@@ -26,12 +25,13 @@ pub struct Launcher {
     pub folder: PathBuf,
 }
 
-/// Process that was started and is watched.
+/// Process that was started and waits for its order.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) mark: ChildMark,
     pub(super) child: Child,
     pub(super) process: OwnedFd,
+    pub(super) order: ChildStdin,
 }
 
 impl Launcher {
@@ -40,9 +40,10 @@ impl Launcher {
         self.folder.join(&mark.reports)
     }
 
-    /// Starts a process for the order. Nothing of it waits for the new process but `exec`.
-    pub(super) fn start(&self, system: &System, order: &Order) -> io::Result<Started> {
-        let device = order.plan.device;
+    /// Starts a process for a plan. It waits for its order, and ends without having done anything if it gets none.
+    /// Nothing here waits for the new process but `exec`.
+    pub(super) fn start(&self, system: &System, plan: &Plan) -> io::Result<Started> {
+        let Plan { device, ref functions, .. } = *plan;
         let reports = format!("{device}.jsonl");
         let path = self.folder.join(&reports);
         // A process that was given up may still hold the file of its own: it keeps it, without a name.
@@ -52,23 +53,21 @@ impl Launcher {
             Err(error) => return Err(error),
         }
         let output = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
-        let mut input = File::from(memfd_create("order", MemfdFlags::CLOEXEC)?);
-        input.write_all(&serde_json::to_vec(order)?)?;
-        input.rewind()?;
         let boot = process::boot(system)?;
-        let child = Command::new(&self.executable)
+        let mut child = Command::new(&self.executable)
             .args(&self.arguments)
             .env_clear()
             .current_dir("/")
-            .stdin(input)
+            .stdin(Stdio::piped())
             .stdout(output)
             .spawn()?;
+        let order = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let pid = child.id();
         // The number cannot be another's: nobody has waited for the process yet.
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-        let handle = pidfd_open(number, PidfdFlags::NONBLOCK)?;
+        let process = pidfd_open(number, PidfdFlags::NONBLOCK)?;
         let start = process::stat(system, pid)?.ok_or(io::ErrorKind::NotFound)?.start;
-        let functions = order.plan.functions.clone();
-        Ok(Started { mark: ChildMark { pid, start, boot, device, functions, reports }, child, process: handle })
+        let mark = ChildMark { pid, start, boot, device, functions: functions.clone(), reports };
+        Ok(Started { mark, child, process, order })
     }
 }
