@@ -13,14 +13,14 @@ pub struct Stat {
     pub start: u64,
 }
 
-/// Index of the field `starttime` after the name, which is the second field and the first to count here as 0: state.
+/// Number of fields from the state, the first after the name, to the start.
 const START: usize = 19;
 
 /// Parses `/proc/PID/stat`. The name of a process may hold spaces, parentheses and line breaks, so the fields are counted
 /// from the last parenthesis.
-pub fn parse(stat: &[u8]) -> Option<Stat> {
-    let end = stat.iter().rposition(|&byte| byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+pub fn parse(text: &[u8]) -> Option<Stat> {
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    let fields = std::str::from_utf8(text.get(end + 1..)?).ok()?;
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
     let start = fields.nth(START - 1)?.parse().ok()?;

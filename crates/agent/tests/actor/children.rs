@@ -1,23 +1,26 @@
 //! Processes that carry plans out: real ones, on a fake machine.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lifeboat_agent::actor::child::confine::{Files, Wish};
 use lifeboat_agent::actor::child::outstanding::{Adopted, News, Outstanding};
+use lifeboat_agent::actor::child::report::Reported;
 use lifeboat_agent::actor::child::start::Launcher;
 use lifeboat_agent::actor::child::{ChildMark, Found, find};
 use lifeboat_agent::actor::condition::Condition;
 use lifeboat_agent::actor::outcome::{Ending, Outcome};
 use lifeboat_agent::actor::plan::{Operation, Plan};
+use lifeboat_agent::actor::steps::plan;
 use lifeboat_agent::system::{Root, System};
-use lifeboat_recovery_policy::policy::StepKind;
+use lifeboat_recovery_policy::policy::{Step, StepKind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fifos::{Driver, fifo};
-use crate::steps::planned;
+use crate::steps::{planned, step};
 use crate::tree::{AUDIO, Card, GPU, PORT, Tree, address};
 
 /// Longest wait for something that must come. A busy machine makes a test slow, and not fail.
@@ -27,6 +30,13 @@ const HOUR: Duration = Duration::from_hours(1);
 fn launcher(run: &Path) -> Launcher {
     let executable = PathBuf::from(env!("CARGO_BIN_EXE_lifeboatd"));
     Launcher { executable, arguments: vec!["act".into()], folder: run.to_owned() }
+}
+
+/// A launcher whose shell stands for a daemon that was started with a descriptor of others.
+fn shell(run: &Path) -> Launcher {
+    let text = "exec 9</dev/null; exec \"$0\" act";
+    let arguments = vec!["-c".into(), text.into(), env!("CARGO_BIN_EXE_lifeboatd").into()];
+    Launcher { executable: "/bin/sh".into(), arguments, folder: run.to_owned() }
 }
 
 /// A workstation whose GPU's driver is a FIFO, so far without a reader.
@@ -95,7 +105,7 @@ fn a_process_makes_the_writes_of_the_plan_and_confines_itself_first() {
     assert_eq!(ended(&mut outstanding), (good(), false));
     assert_eq!(driver.log(), rebind_log());
     let text = std::fs::read(run.path().join(&mark.reports)).unwrap();
-    let confined = lifeboat_agent::actor::child::report::Reported::parse(&text).confined.unwrap();
+    let confined = Reported::parse(&text).confined.unwrap();
     assert!(confined.privileges);
     // This kernel is asked by other means than the process's own.
     let landlock = std::fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|list| list.contains("landlock"));
@@ -205,30 +215,23 @@ fn agent_7_and_agent_11_a_restarted_daemon_recognises_a_process() {
     let earlier_boot = ChildMark { boot: "0".into(), ..mark.clone() };
     assert_eq!(find(&system, &earlier_boot).unwrap(), Found::Gone);
     let mut outstanding = Outstanding::new(launcher(folder));
-    let adopted = outstanding.adopt(&system, earlier_boot, HOUR).unwrap();
+    let adopted = outstanding.adopt(&system, &earlier_boot, HOUR).unwrap();
     assert!(matches!(adopted, Adopted::Ended(Ending { outcome: Outcome::Ambiguous(_), .. })), "{adopted:?}");
 
-    assert_eq!(outstanding.adopt(&system, mark.clone(), HOUR).unwrap(), Adopted::Running);
+    assert_eq!(outstanding.adopt(&system, &mark, HOUR).unwrap(), Adopted::Running);
     assert_eq!(outstanding.vacancy(&planned(&tree, StepKind::Rebind)).unwrap_err().pid, mark.pid);
     let driver = Driver::serve(tree.sys(""), "xe");
     assert_eq!(ended(&mut outstanding), (good(), false));
     assert_eq!(driver.log(), rebind_log());
     // A daemon that comes even later learns the end from the report.
     assert_eq!(find(&system, &mark).unwrap(), Found::Gone);
-    assert_eq!(outstanding.adopt(&system, mark, HOUR).unwrap(), Adopted::Ended(good()));
+    assert_eq!(outstanding.adopt(&system, &mark, HOUR).unwrap(), Adopted::Ended(good()));
 }
 
 #[test]
 fn a_process_inherits_nothing_and_leads_a_session() {
     let (tree, run) = (blocking(), tempfile::tempdir().unwrap());
-    // The shell stands for a daemon that was started with a descriptor of others.
-    let executable = env!("CARGO_BIN_EXE_lifeboatd");
-    let launcher = Launcher {
-        executable: "/bin/sh".into(),
-        arguments: vec!["-c".into(), "exec 9</dev/null; exec \"$0\" act".into(), executable.into()],
-        folder: run.path().to_owned(),
-    };
-    let mut outstanding = Outstanding::new(launcher);
+    let mut outstanding = Outstanding::new(shell(run.path()));
     let mark = start(&mut outstanding, &tree.system(), &planned(&tree, StepKind::Rebind));
     begun(&outstanding, GPU);
     let folder = PathBuf::from(format!("/proc/{}", mark.pid));
@@ -244,6 +247,36 @@ fn a_process_inherits_nothing_and_leads_a_session() {
     assert_eq!(rest, 0);
     signal(mark.pid, Signal::KILL);
     ended(&mut outstanding);
+}
+
+#[test]
+fn a_program_of_the_vendor_inherits_nothing_and_its_answer_is_the_outcome() {
+    let (tree, run) = (Tree::workstation(), tempfile::tempdir().unwrap());
+    let (script, list) = (run.path().join("flash"), run.path().join("list"));
+    let text = format!(
+        "#!/bin/sh\nls /proc/self/fd > {}\necho '{{\"outcome\": \"failed\", \"message\": \"no\"}}'\n",
+        list.display()
+    );
+    // Another process writes the script: a file that a test beside this one inherits open could not be executed.
+    let mut writer = Command::new("/bin/sh")
+        .args(["-c", "cat > \"$0\"; chmod 755 \"$0\""])
+        .arg(&script)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writer.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(writer.wait().unwrap().success());
+    let vendor = Step { run: script.display().to_string(), ..step(StepKind::Vendor) };
+    let target = tree.target(GPU);
+    let plan = plan(&vendor, &target, &target).unwrap();
+    let mut outstanding = Outstanding::new(shell(run.path()));
+    let mark = start(&mut outstanding, &tree.system(), &plan);
+    let (ending, _) = ended(&mut outstanding);
+    assert_eq!(ending, Ending { outcome: Outcome::Failed("no".into()), unrestored: Vec::new() });
+    // The fourth is that of the listing itself.
+    assert_eq!(std::fs::read_to_string(list).unwrap(), "0\n1\n2\n3\n");
+    let confined = Reported::parse(&std::fs::read(run.path().join(mark.reports)).unwrap()).confined.unwrap();
+    assert_eq!((confined.files, confined.privileges), (Files::Program, false));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Confinement: a process gives up everything that its plan does not need, before the first write.
 //!
 //! Given up: new privileges (`no_new_privs`); all capabilities but two (files of other owners, and `reset_subordinate`, which
-//! asks for CAP_SYS_ADMIN); writing, creating, removing and executing any file but those of the plan, connections by TCP,
+//! asks for `CAP_SYS_ADMIN`); writing, creating, removing and executing any file but those of the plan, connections by TCP,
 //! and signals to other processes (Landlock). Reading stays: conditions are read from all over sysfs.
 //!
 //! Files of a function that vanishes and comes back are new files, so a plan with a realm may write to all files below

@@ -117,7 +117,7 @@ impl Outstanding {
     ///
     /// # Errors
     /// Errors of the system: the process cannot be judged. The device must be left alone then.
-    pub fn adopt(&mut self, system: &System, mark: ChildMark, left: Duration) -> io::Result<Adopted> {
+    pub fn adopt(&mut self, system: &System, mark: &ChildMark, left: Duration) -> io::Result<Adopted> {
         // Open first, compare then: what was opened is what was compared.
         let number = i32::try_from(mark.pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         let process = match pidfd_open(number, PidfdFlags::NONBLOCK) {
@@ -125,7 +125,7 @@ impl Outstanding {
             Err(Errno::SRCH) => None,
             Err(error) => return Err(error.into()),
         };
-        let found = find(system, &mark)?;
+        let found = find(system, mark)?;
         match (found, process) {
             (Found::Running, Some(process)) => {
                 let watched =
@@ -136,7 +136,7 @@ impl Outstanding {
             _ if crate::actor::process::boot(system)? != mark.boot => {
                 Ok(Adopted::Ended(Ending::ambiguous("the machine was started again meanwhile")))
             }
-            _ => Ok(Adopted::Ended(self.reported(&mark).ending("ended while no daemon watched"))),
+            _ => Ok(Adopted::Ended(self.reported(mark).ending("ended while no daemon watched"))),
         }
     }
 

@@ -65,7 +65,7 @@ fn agent_14_an_answer_that_is_none_is_ambiguous() {
 #[test]
 fn the_program_gets_what_the_contract_says_and_no_more() {
     let (folder, program) = script(concat!(
-        "cat > FOLDER/input; /usr/bin/env > FOLDER/environment; ls /proc/$$/fd > FOLDER/descriptors; pwd > FOLDER/place\n",
+        "cat > FOLDER/input; /usr/bin/env > FOLDER/environment; pwd > FOLDER/place\n",
         r#"echo '{"outcome": "succeeded"}'"#
     ));
     assert_eq!(run(&program), Outcome::Succeeded);
@@ -78,11 +78,9 @@ fn the_program_gets_what_the_contract_says_and_no_more() {
     for line in ["LIFEBOAT_CONTRACT=1", "LIFEBOAT_DEVICE=0000:03:00.0", "LIFEBOAT_CASE=xe/firmware-flash"] {
         assert!(environment.lines().any(|it| it == line), "{environment}");
     }
-    // The shell adds variables of its own, and holds its script by a high number.
+    // The shell adds variables of its own.
     assert!(!environment.contains("CARGO"), "{environment}");
     assert_eq!(read("place").trim(), "/");
-    let descriptors = read("descriptors");
-    assert!(descriptors.lines().all(|line| matches!(line, "0" | "1" | "2" | "10" | "255")), "{descriptors}");
 }
 
 #[test]
