@@ -2,7 +2,7 @@
 //!
 //! | module | concept |
 //! |---|---|
-//! | [`target`] | the functions that a step may touch, with their settings |
+//! | [`targets`] | the functions that a step may touch, with their settings |
 //! | [`condition`] | what a plan waits for, and the settings that it puts back |
 //! | [`plan`] | operations in their order |
 //! | [`steps`] | the plan of each kind of step |
@@ -26,4 +26,4 @@ pub mod plan;
 pub mod process;
 pub mod record;
 pub mod steps;
-pub mod target;
+pub mod targets;

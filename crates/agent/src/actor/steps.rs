@@ -18,7 +18,7 @@ use lifeboat_recovery_policy::policy::{Step, StepKind};
 use super::condition::{Condition, directory};
 use super::hook::Program;
 use super::plan::{Operation, Plan};
-use super::target::{Function, SlotPower, Target};
+use super::targets::{Function, SlotPower, Target};
 use crate::address::Address;
 
 /// Time for a link to be let go after an unbind that has returned. The kernel removes it before it returns.

@@ -249,6 +249,6 @@ fn agent_14_a_target_with_a_file_that_cannot_be_read_is_none() {
     let path = format!("bus/pci/devices/{AUDIO}/driver_override");
     std::fs::remove_file(tree.sys(&path)).unwrap();
     std::fs::create_dir(tree.sys(&path)).unwrap();
-    let error = lifeboat_agent::actor::target::Target::read(&tree.root(), address(GPU)).unwrap_err();
+    let error = lifeboat_agent::actor::targets::Target::read(&tree.root(), address(GPU)).unwrap_err();
     assert_eq!(error.path, path);
 }

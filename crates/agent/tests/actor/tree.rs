@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use lifeboat_agent::actor::target::Target;
+use lifeboat_agent::actor::targets::Target;
 use lifeboat_agent::address::Address;
 use lifeboat_agent::system::{Root, System};
 use tempfile::TempDir;
