@@ -97,7 +97,6 @@ impl Tree {
     pub(crate) fn add(&self, card: &Card) {
         let place = format!("devices/{}/{}", card.parent, card.address);
         fs::create_dir_all(self.sys(&place).join("power")).unwrap();
-        symlink(format!("../../../{place}"), self.sys(&format!("bus/pci/devices/{}", card.address))).unwrap();
         let file = |name: &str, text: &str| self.write(&format!("{place}/{name}"), &format!("{text}\n"));
         file("class", card.class);
         file("driver_override", "(null)");
@@ -114,6 +113,8 @@ impl Tree {
         if let Some(physical) = &card.physical {
             symlink(format!("../{physical}"), self.sys(&place).join("physfn")).unwrap();
         }
+        // Last, because a process may wait for the function.
+        symlink(format!("../../../{place}"), self.sys(&format!("bus/pci/devices/{}", card.address))).unwrap();
         if let Some(driver) = card.driver {
             self.bind(&card.address, driver);
         }
