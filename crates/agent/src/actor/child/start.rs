@@ -59,6 +59,9 @@ impl Launcher {
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::piped())
+            // A panic is a line that is no report, and the outcome ambiguous. The daemon's own standard error would be
+            // held open for as long as the process is stuck.
+            .stderr(output.try_clone()?)
             .stdout(output)
             .spawn()?;
         let order = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
