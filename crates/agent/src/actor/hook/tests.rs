@@ -97,15 +97,6 @@ fn case_29_a_program_that_hangs_is_asked_to_end_and_then_killed() {
 }
 
 #[test]
-fn case_7_a_program_that_obeys_sigterm_is_not_waited_for_any_longer() {
-    let (_folder, mut program) = script("exec sleep 600");
-    program.limit = Duration::from_millis(50);
-    program.grace = Duration::from_mins(10);
-    let outcome = run(&program);
-    assert!(is_ambiguous(&outcome, "no end within"), "{outcome:?}");
-}
-
-#[test]
 fn what_a_program_leaves_behind_is_killed_and_its_pipe_is_not_waited_for() {
     let (folder, program) = script(concat!("sleep 600 & echo $! > FOLDER/pid\n", r#"echo '{"outcome": "succeeded"}'"#));
     assert_eq!(run(&program), Outcome::Succeeded);
