@@ -2,6 +2,7 @@
 //!
 //! | module | concept |
 //! |---|---|
+//! | [`actor`] | steps as lists of writes, and the processes that carry them out |
 //! | [`address`] | where a function is on the bus |
 //! | [`inventory`] | functions on the bus and their nodes |
 //! | [`survey`] | holders, protections and domain of a device, right before a step |
@@ -12,6 +13,7 @@
 //! | [`system`] | the directories through which everything of the machine is read and written |
 #![forbid(unsafe_code)]
 
+pub mod actor;
 pub mod address;
 pub mod config;
 pub mod evidence;
