@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`question`] | question that a survey answers |
 //! | [`take`] | the whole survey |
+//! | [`apart`] | the survey in a process of its own |
 //! | [`process`] | one process: number and start, name, unit |
 //! | [`membership`] | unit, container and user of a process, by its control group |
 //! | [`targets`] | the function that a device number, a path or a descriptor belongs to |
@@ -22,6 +23,7 @@
 //!
 //! State that cannot be read is never taken for state that is empty: it is named in the survey.
 
+pub mod apart;
 pub mod available;
 pub mod console;
 pub mod domain;

@@ -181,7 +181,8 @@ fn agent_7_a_process_whose_daemon_dies_before_the_order_does_nothing() {
 fn daemon() {
     let folder = PathBuf::from(std::env::var_os("LIFEBOAT_TEST_FOLDER").unwrap());
     let root = |path: PathBuf| Root::open(&path).unwrap();
-    let system = System { sys: root(folder.join("sys")), proc: root("/proc".into()), dev: root(folder.join("dev")) };
+    let system =
+        System { sys: root(folder.join("sys")), proc: root("/proc".into()), dev: root(folder.join("dev")), run: None };
     let plan: Plan = serde_json::from_slice(&std::fs::read(folder.join("plan")).unwrap()).unwrap();
     let mut outstanding = Outstanding::new(launcher(&folder));
     let mark = start(&mut outstanding, &system, &plan);

@@ -172,7 +172,12 @@ impl Tree {
     /// The fake `/sys`, and the real `/proc`: processes are real ones.
     pub(crate) fn system(&self) -> System {
         let real = |path: &str| Root::open(Path::new(path)).unwrap();
-        System { sys: self.root(), proc: real("/proc"), dev: Root::open(&self.folder.path().join("dev")).unwrap() }
+        System {
+            sys: self.root(),
+            proc: real("/proc"),
+            dev: Root::open(&self.folder.path().join("dev")).unwrap(),
+            run: None,
+        }
     }
 
     pub(crate) fn target(&self, device: &str) -> Target {
