@@ -12,6 +12,7 @@
 //! | [`disposable`] | questions to a process that may never answer |
 //! | [`evidence`] | what is saved of an incident before the first action |
 //! | [`journal`] | the log that the daemon's state and history follow from |
+//! | [`process`] | identity of a process |
 //! | [`rehearsal`] | what the daemon would do about a sign, without a write |
 //! | [`roster`] | functions with their rules |
 //! | [`sensor`] | sources of signs: events, the kernel's log, probes and states |
@@ -27,6 +28,7 @@ pub mod disposable;
 pub mod evidence;
 pub mod inventory;
 pub mod journal;
+pub mod process;
 pub mod rehearsal;
 pub mod roster;
 pub mod sensor;

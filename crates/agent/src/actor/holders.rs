@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::process;
+use crate::process::Stat;
 use crate::system::System;
 
 /// Request to a holder.
@@ -93,8 +93,8 @@ pub fn signal(system: &System, holder: &Holder, urge: Urge) -> Result<Option<Sig
         Err(Errno::SRCH) => return Ok(None),
         Err(error) => return Err(failed(error.into())),
     };
-    match process::stat(system, pid).map_err(failed)? {
-        Some(stat) if stat.start == holder.start && !stat.over => {}
+    match Stat::read(system, pid).map_err(failed)? {
+        Some(stat) if stat.start == holder.start && !stat.is_over() => {}
         _ => return Ok(None),
     }
     let number = match urge {

@@ -12,7 +12,6 @@
 //! | [`hook`] | programs of vendors, and the contract with them |
 //! | [`child`] | processes of their own for plans: one for a device, abandoned if stuck, recognised after a restart |
 //! | [`holders`] | ends processes that hold a device |
-//! | [`process`] | identity of a process |
 //! | [`outcome`] | how a step ended |
 
 pub mod child;
@@ -23,7 +22,6 @@ pub mod hook;
 pub mod machine;
 pub mod outcome;
 pub mod plan;
-pub mod process;
 pub mod record;
 pub mod steps;
 pub mod targets;

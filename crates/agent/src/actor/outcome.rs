@@ -1,20 +1,7 @@
-//! Outcome: how a step ended, and what it left behind.
+//! End of a step: its outcome, and what it left behind.
 
+pub use lifeboat_recovery_policy::record::Outcome;
 use serde::{Deserialize, Serialize};
-
-/// Outcome of a step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// Every operation did what it was to do.
-    Succeeded,
-    /// An operation failed after something had been changed.
-    Failed(String),
-    /// Nothing was changed, and why.
-    Refused(String),
-    /// Nobody can tell how far the step came: the device must be looked at before anything else is done.
-    Ambiguous(String),
-}
 
 /// End of a step: its outcome, and the settings that are not as they were before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,6 @@
 //! | [`question`] | question that a survey answers |
 //! | [`take`] | the whole survey |
 //! | [`apart`] | the survey in a process of its own |
-//! | [`process`] | one process: number and start, name, unit |
 //! | [`membership`] | unit, container and user of a process, by its control group |
 //! | [`targets`] | the function that a device number, a path or a descriptor belongs to |
 //! | [`scan`] | processes that use functions: descriptors of every thread, and maps |
@@ -33,7 +32,6 @@ pub mod holders;
 pub mod membership;
 pub mod modules;
 pub mod mounts;
-pub mod process;
 pub mod question;
 pub mod routes;
 pub mod scan;

@@ -22,8 +22,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::process;
 use crate::address::Address;
+use crate::process::{self, Stat};
 use crate::system::System;
 
 pub mod act;
@@ -67,7 +67,7 @@ pub fn find(system: &System, mark: &ChildMark) -> io::Result<Found> {
     if process::boot(system)? != mark.boot {
         return Ok(Found::Gone);
     }
-    let running = process::stat(system, mark.pid)?.is_some_and(|stat| stat.start == mark.start && !stat.over);
+    let running = Stat::read(system, mark.pid)?.is_some_and(|stat| stat.start == mark.start && !stat.is_over());
     Ok(if running { Found::Running } else { Found::Gone })
 }
 

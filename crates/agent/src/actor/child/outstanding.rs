@@ -133,7 +133,7 @@ impl Outstanding {
                 self.processes.insert(mark.device, watched);
                 Ok(Adopted::Running)
             }
-            _ if crate::actor::process::boot(system)? != mark.boot => {
+            _ if crate::process::boot(system)? != mark.boot => {
                 Ok(Adopted::Ended(Ending::ambiguous("the machine was started again meanwhile")))
             }
             _ => Ok(Adopted::Ended(self.reported(mark).ending("ended while no daemon watched"))),

@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::ChildMark;
 use crate::actor::plan::Plan;
-use crate::actor::process;
+use crate::process::{self, Stat};
 use crate::system::System;
 
 /// Way to start a process: the daemon's own executable, its hidden subcommand, and the directory for reports.
@@ -69,7 +69,7 @@ impl Launcher {
         // The number cannot be another's: nobody has waited for the process yet.
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         let process = pidfd_open(number, PidfdFlags::NONBLOCK)?;
-        let start = process::stat(system, pid)?.ok_or(io::ErrorKind::NotFound)?.start;
+        let start = Stat::read(system, pid)?.ok_or(io::ErrorKind::NotFound)?.start;
         let mark = ChildMark { pid, start, boot, device, functions: functions.clone(), reports };
         Ok(Started { mark, child, process, order })
     }

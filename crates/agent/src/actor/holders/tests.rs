@@ -17,7 +17,7 @@ fn holder(pid: u32, start: u64) -> Holder {
 /// A process that lasts until it is ended, and its holder.
 fn sleeper(script: &str) -> (Child, Holder) {
     let child = Command::new("/bin/sh").args(["-c", script]).spawn().unwrap();
-    let start = process::stat(&real(), child.id()).unwrap().unwrap().start;
+    let start = Stat::read(&real(), child.id()).unwrap().unwrap().start;
     let holder = holder(child.id(), start);
     (child, holder)
 }

@@ -104,7 +104,7 @@ fn what_a_program_leaves_behind_is_killed_and_its_pipe_is_not_waited_for() {
     let begin = Instant::now();
     // Nobody waits for it but process 1, which need not: a process that has ended counts.
     let system = crate::system::System::open(Path::new("/")).unwrap();
-    while crate::actor::process::stat(&system, pid).unwrap().is_some_and(|stat| !stat.over) {
+    while crate::process::Stat::read(&system, pid).unwrap().is_some_and(|stat| !stat.is_over()) {
         assert!(begin.elapsed() < Duration::from_mins(1), "process {pid} is alive");
         std::thread::sleep(Duration::from_millis(5));
     }
