@@ -6,7 +6,7 @@
 //!                     └──────────────────────────────────────────┘ the next try, or the next step
 //! ```
 //!
-//! Two rules hold everywhere. A step is begun by the answer to a survey alone ([`survey`]), so the state of the device and of
+//! Two rules hold everywhere. A step is begun by the answer to a survey alone (`survey`), so the state of the device and of
 //! its surroundings is never older than that; and after every step the device is verified before anything else is done, however
 //! the step ended. A device that turns out to work ends the incident at any time.
 //!
