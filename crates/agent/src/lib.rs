@@ -2,21 +2,35 @@
 //!
 //! | module | concept |
 //! |---|---|
+//! | [`actor`] | steps as lists of writes, and the processes that carry them out |
 //! | [`address`] | where a function is on the bus |
 //! | [`inventory`] | functions on the bus and their nodes |
 //! | [`survey`] | holders, protections and domain of a device, right before a step |
+//! | [`clock`] | time that never goes back |
+//! | [`command`] | the commands of `lifeboatd` and `lifeboatctl` |
 //! | [`config`] | the operator's rules: drop-in files, their errors, the rule of a device |
+//! | [`disposable`] | questions to a process that may never answer |
 //! | [`evidence`] | what is saved of an incident before the first action |
 //! | [`journal`] | the log that the daemon's state and history follow from |
+//! | [`process`] | identity of a process |
+//! | [`rehearsal`] | what the daemon would do about a sign, without a write |
+//! | [`roster`] | functions with their rules |
 //! | [`sensor`] | sources of signs: events, the kernel's log, probes and states |
 //! | [`system`] | the directories through which everything of the machine is read and written |
 #![forbid(unsafe_code)]
 
+pub mod actor;
 pub mod address;
+pub mod clock;
+pub mod command;
 pub mod config;
+pub mod disposable;
 pub mod evidence;
 pub mod inventory;
 pub mod journal;
+pub mod process;
+pub mod rehearsal;
+pub mod roster;
 pub mod sensor;
 pub mod survey;
 pub mod system;

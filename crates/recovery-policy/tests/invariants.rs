@@ -124,7 +124,9 @@ fn survey(how: u8) -> Survey {
 /// Sums the records of a journal up.
 fn sum(journal: &[Entry]) -> Checkpoint {
     let mut checkpoint = Checkpoint::default();
-    journal.iter().for_each(|entry| checkpoint.apply(entry));
+    for entry in journal {
+        checkpoint.apply(entry);
+    }
     checkpoint
 }
 

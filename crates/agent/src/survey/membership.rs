@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::survey::process::is_gone;
+use crate::process::is_gone;
 use crate::system::System;
 
 /// Membership of a process.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`question`] | question that a survey answers |
 //! | [`take`] | the whole survey |
-//! | [`process`] | one process: number and start, name, unit |
+//! | [`apart`] | the survey in a process of its own |
 //! | [`membership`] | unit, container and user of a process, by its control group |
 //! | [`targets`] | the function that a device number, a path or a descriptor belongs to |
 //! | [`scan`] | processes that use functions: descriptors of every thread, and maps |
@@ -22,6 +22,7 @@
 //!
 //! State that cannot be read is never taken for state that is empty: it is named in the survey.
 
+pub mod apart;
 pub mod available;
 pub mod console;
 pub mod domain;
@@ -31,7 +32,6 @@ pub mod holders;
 pub mod membership;
 pub mod modules;
 pub mod mounts;
-pub mod process;
 pub mod question;
 pub mod routes;
 pub mod scan;

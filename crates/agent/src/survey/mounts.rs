@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::inventory::block::Stack;
-use crate::survey::process::is_gone;
+use crate::process::is_gone;
 use crate::system::System;
 
 /// Mounted file system.

@@ -9,10 +9,21 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::address::Address;
+use crate::process::{Stat, is_gone};
 use crate::survey::membership::Membership;
-use crate::survey::process::{Process, Stat, is_gone};
 use crate::survey::targets::{Answer, Kind, Number, Target, Targets, is_graphics};
 use crate::system::System;
+
+/// Process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Number.
+    pub pid: u32,
+    /// State at the moment of the look.
+    pub stat: Stat,
+    /// Unit, container and user.
+    pub membership: Membership,
+}
 
 /// Times that a process is scanned again because its number was given to another process meanwhile.
 const RESCANS: usize = 3;

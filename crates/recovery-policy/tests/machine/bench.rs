@@ -67,7 +67,9 @@ pub(crate) fn id(number: u32) -> DeviceId {
 /// Sums the records of a journal up.
 pub(crate) fn sum(journal: &[Entry]) -> Checkpoint {
     let mut checkpoint = Checkpoint::default();
-    journal.iter().for_each(|entry| checkpoint.apply(entry));
+    for entry in journal {
+        checkpoint.apply(entry);
+    }
     checkpoint
 }
 

@@ -26,9 +26,8 @@ fn agent_7_a_restart_goes_on_where_the_records_end() {
     };
     assert!(course.len() > 10);
     for cut in 0..=course.len() {
-        let mut bench = Bench::default();
-        bench.journal = course.clone();
-        bench.now = course.last().unwrap().at;
+        let now = course.last().unwrap().at;
+        let mut bench = Bench { journal: course.clone(), now, ..Bench::default() };
         bench.restart_with(cut);
         drive(&mut bench);
         let steps = bench.journal.iter().filter_map(|entry| match entry.record {

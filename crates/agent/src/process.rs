@@ -1,20 +1,8 @@
-//! Processes: number and start together name one process, the number alone does not.
+//! Identity of a process: a number means nothing without the start of the process, and that nothing without the boot.
 
 use std::io;
 
-use crate::survey::membership::Membership;
 use crate::system::System;
-
-/// Process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
-    /// Number.
-    pub pid: u32,
-    /// State at the moment of the look.
-    pub stat: Stat,
-    /// Unit, container and user.
-    pub membership: Membership,
-}
 
 /// Fields of `/proc/PID/stat` that decisions need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +51,11 @@ impl Stat {
         })
     }
 
+    /// Tells whether the process has ended, and only its parent has not collected it yet.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+
     /// Tells whether the controlling terminal is a virtual console.
     pub fn is_on_console(&self) -> bool {
         const TTY_MAJOR: u32 = 4;
@@ -83,6 +76,14 @@ pub fn is_same(system: &System, pid: u32, start: u64) -> io::Result<bool> {
 pub fn is_gone(error: &io::Error) -> bool {
     const ESRCH: i32 = rustix::io::Errno::SRCH.raw_os_error();
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH)
+}
+
+/// Reads the identity of this boot.
+///
+/// # Errors
+/// Errors of the system.
+pub fn boot(system: &System) -> io::Result<String> {
+    system.proc.text("sys/kernel/random/boot_id")
 }
 
 #[cfg(test)]
