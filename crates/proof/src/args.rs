@@ -31,16 +31,17 @@ pub enum Command {
 }
 
 const CONFORMANCE_AFTER_HELP: &str = "\
-The promises are those of docs/conformance.md that are proven in the hosted stack; with --kernel also those that are proven in a guest \
-(docs/vm.md says what that takes). A test proves the promises that its name gives \
-(CONTRIBUTING.md says how). The command runs in a checkout of Lifeboat and builds its tests first, which takes minutes if \
+The promises are those of docs/conformance.md that are proven in the hosted stack (H) or by the daemon's tests (agent); with --kernel also \
+those that are proven in a guest (K, guest; docs/vm.md says what that takes). A test proves the promises that its name gives \
+(CONTRIBUTING.md says how). --id CASE shows the acceptance cases of the daemon. The command runs in a checkout of Lifeboat and builds its tests first, which takes minutes if \
 nothing is built yet. Each test executable runs once, with all tests that are asked for; a test that did not run has not passed.
 
---json prints one object: {\"rows\":[{\"id\",\"promise\",\"test\",\"result\",\"ms\",\"tests\":[{\"name\",\"target\",\"result\",\"ms\"}]}],\
-\"summary\":{..}}. A result is pass, fail or missing; test is the one that decides it, and ms what all tests of the promise took. With --kernel a row \
-has the same of the guest's tests in \"kernel\", and of what is proven in one column alone nothing in the other.
+--json prints one object: {\"rows\":[{\"id\",\"promise\",\"proof\",\"test\",\"result\",\"ms\",\"tests\":[{\"name\",\"target\",\"result\",\"ms\"}]}],\
+\"summary\":{..}}. A result is pass, fail, missing, or untested where the table says that there is no test yet; test is the one that decides it, \
+and ms what all tests of the promise took. With --kernel a row has the same of the guest's tests in \"guest\"; what is proven in one \
+of the two alone has nothing in the other.
 
-Exit codes: 0 every promise is kept; 1 one is not, or has no test, or a test fails, or the tests do not build; 2 an argument is not usable, or \
+Exit codes: 0 every promise is kept, or has no test yet; 1 one is not, or has lost its tests, or a test fails, or the tests do not build; 2 an argument is not usable, or \
 there is no checkout here; 130 interrupted.";
 
 /// Arguments of `lifeboat conformance`.
@@ -60,7 +61,7 @@ pub struct ConformanceArgs {
     #[arg(long)]
     pub list: bool,
 
-    /// Also run the tests in the guest, and show what is kept in the kernel (column K) beside what is kept in a process (column H)
+    /// Also run the tests in the guest, and show what is kept there (K, guest) beside what is kept in processes (H, agent)
     #[arg(long, conflicts_with = "all")]
     pub kernel: bool,
 

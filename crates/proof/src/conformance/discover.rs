@@ -7,18 +7,22 @@ use std::time::Duration;
 use cargo_metadata::{Artifact, Message, Package};
 
 use super::checkout::{Checkout, folder};
+use super::claim::Kind;
 use super::error::ConformanceError;
 use super::name;
 use super::outcome::proofs;
 use super::process::{self, NoAnswer, Stderr};
 use super::progress::Progress;
-use super::table::{Id, Table};
+use super::table::{Id, Promise, Table};
 use lifeboat_cli::interrupt::Interrupt;
 
 /// More than all tests take to build on a slow machine with nothing there.
 const BUILD_LIMIT: Duration = Duration::from_hours(2);
 /// Limit for an executable to list its tests.
 const LIST_LIMIT: Duration = Duration::from_mins(1);
+
+/// Packages whose tests prove what the daemon promises.
+const DAEMON: [&str; 2] = ["lifeboat-agent", "lifeboat-recovery-policy"];
 
 /// A test: a function, or all examples of an item of the documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,21 @@ pub(super) enum GuestKernel {
 }
 
 impl Test {
+    /// Whether it is a proof of this promise, of this kind.
+    pub(super) fn proves(&self, promise: &Promise, kind: Kind) -> bool {
+        self.ids.contains(&promise.id) && self.is_of(kind)
+    }
+
+    fn is_of(&self, kind: Kind) -> bool {
+        let in_guest = matches!(self.suite, Suite::Guest(_));
+        let package = self.target.split_once("::").map_or(self.target.as_str(), |(package, _)| package);
+        match kind {
+            Kind::Hosted => !in_guest,
+            Kind::Agent => !in_guest && DAEMON.contains(&package),
+            Kind::Kernel | Kind::Guest => in_guest,
+        }
+    }
+
     /// A test as its executable lists it, for tests of what is made of it.
     #[cfg(test)]
     pub(super) fn listed(name: &str, target: &str, groups: &[&str]) -> Self {
@@ -246,12 +265,20 @@ fn target(package: &Package, artifact: &Artifact) -> String {
     }
 }
 
-/// A name with a typing error would prove nothing, and nobody would notice.
+/// Holds the tests' names and the table to each other: a name with a typing error would prove nothing, and a promise that has its
+/// first test could lose it again, and nobody would notice.
 pub(super) fn check(tests: &[Test], table: &Table) -> Result<(), ConformanceError> {
     for test in tests {
-        if let Some(id) = test.ids.iter().find(|id| table.get(id).is_none()) {
-            let (test, target) = (test.name.clone(), test.target.clone());
-            return Err(ConformanceError::NoSuchPromise { test, target, id: id.clone() });
+        let named = || (test.name.clone(), test.target.clone());
+        for id in &test.ids {
+            let Some(promise) = table.get(id) else {
+                let (test, target) = named();
+                return Err(ConformanceError::NoSuchPromise { test, target, id: id.clone() });
+            };
+            if promise.claims.iter().any(|claim| claim.untested && test.proves(promise, claim.kind)) {
+                let (test, target) = named();
+                return Err(ConformanceError::TestedByNow { test, target, id: id.clone() });
+            }
         }
     }
     Ok(())
@@ -297,5 +324,33 @@ mod tests {
         assert!(check(&[test("gate_1_a"), test("gate_2_b")], &table).is_ok());
         let error = check(&[test("gate_1_a"), test("gate_1_and_12_b")], &table).unwrap_err();
         assert!(error.to_string().contains("gate_1_and_12_b of some::tests names GATE-12"), "{error}");
+    }
+
+    #[test]
+    fn the_first_test_of_a_promise_ends_its_time_without() {
+        let table: Table = "| ID | promise | proof |\n|---|---|---|\n\
+             | GATE-1 | a | agent (no test yet) |\n| GATE-2 | b | H guest (no test yet) |\n"
+            .parse()
+            .unwrap();
+        // Tests of another kind change nothing.
+        assert!(check(&[test("gate_1_a"), test("gate_2_b")], &table).is_ok());
+        let of_daemon = Test::listed("gate_1_a", "lifeboat-agent::tests", &["GATE"]);
+        let error = check(&[test("gate_2_b"), of_daemon], &table).unwrap_err();
+        assert!(error.to_string().contains("gate_1_a of lifeboat-agent::tests proves GATE-1"), "{error}");
+        assert_eq!(error.exit(), lifeboat_cli::exit::Exit::Failed);
+        let in_guest = Test { suite: Suite::Guest(GuestKernel::Stock), ..test("gate_2_b") };
+        assert!(check(&[in_guest], &table).is_err());
+    }
+
+    #[test]
+    fn the_daemons_promises_are_proven_by_its_own_tests() {
+        let of = |target| Test::listed("gate_1_x", target, &["GATE"]);
+        let kinds = |test: &Test| [Kind::Hosted, Kind::Agent, Kind::Kernel, Kind::Guest].map(|kind| test.is_of(kind));
+        assert_eq!(kinds(&of("lifeboat-agent")), [true, true, false, false]);
+        assert_eq!(kinds(&of("lifeboat-recovery-policy::machine")), [true, true, false, false]);
+        assert_eq!(kinds(&of("lifeboat-agent-of-others")), [true, false, false, false]);
+        assert_eq!(kinds(&of("lifeboat-core::doc")), [true, false, false, false]);
+        let in_guest = Test { suite: Suite::Guest(GuestKernel::Stock), ..of("lifeboat-agent") };
+        assert_eq!(kinds(&in_guest), [false, false, true, true]);
     }
 }

@@ -18,11 +18,9 @@ pub enum ConformanceError {
         /// The possible values.
         there_are: String,
     },
-    /// The user asks for a promise that is not kept here.
-    #[error(
-        "{wanted} is not proven in the hosted stack: docs/conformance.md says where it is; here there are {there_are}"
-    )]
-    NotHosted {
+    /// The user asks for a promise that is proven elsewhere.
+    #[error("{wanted} is proven in the guest alone: add --kernel; without it there are {there_are}")]
+    InGuest {
         /// The value given.
         wanted: Wanted,
         /// The possible values.
@@ -69,6 +67,19 @@ pub enum ConformanceError {
         /// The promise that it names.
         id: Id,
     },
+    /// A promise has got a test, and its row does not say so: without this it could lose the test again.
+    #[error(
+        "the test {test} of {target} proves {id}, of which docs/conformance.md says that it has no test yet: take these \
+         words out of its row"
+    )]
+    TestedByNow {
+        /// Its name.
+        test: String,
+        /// Where it is.
+        target: String,
+        /// The promise that it proves.
+        id: Id,
+    },
     /// The system refused a process or a file.
     #[error("a program cannot be run: {0}")]
     System(#[from] io::Error),
@@ -84,12 +95,13 @@ impl ConformanceError {
     /// The code to exit with.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Unknown { .. } | Self::NotHosted { .. } | Self::NoCheckout(_) | Self::OtherTable(_) => Exit::BadInput,
+            Self::Unknown { .. } | Self::InGuest { .. } | Self::NoCheckout(_) | Self::OtherTable(_) => Exit::BadInput,
             Self::Interrupted => Exit::Interrupted,
             Self::Table(_)
             | Self::Cargo { .. }
             | Self::List { .. }
             | Self::NoSuchPromise { .. }
+            | Self::TestedByNow { .. }
             | Self::System(_)
             | Self::Json(_) => Exit::Failed,
         }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::claim::Claim;
 use super::discover::Test;
 use super::table::Promise;
 
@@ -21,8 +22,12 @@ pub(super) struct ListRow {
     pub id: String,
     /// The text of the promise.
     pub promise: String,
+    /// Its kinds of proof, as the document writes them.
+    pub proof: Vec<String>,
     /// Where it comes from.
     pub source: String,
+    #[serde(skip)]
+    untested: bool,
     /// Its first test; `None` if there is none, or none is known.
     pub test: Option<String>,
     /// All its tests; `None` if none is known, because there is no checkout.
@@ -43,14 +48,17 @@ impl Listing {
     pub(super) fn new(promises: &[&Promise], tests: Option<&[Test]>) -> Self {
         let row = |promise: &Promise| {
             let tests = tests.map(|tests| {
-                let of_promise = tests.iter().filter(|test| test.ids.contains(&promise.id));
+                let of_promise =
+                    tests.iter().filter(|test| promise.claims.iter().any(|claim| test.proves(promise, claim.kind)));
                 let listed = |test: &Test| ListedTest { name: test.name.clone(), target: test.target.clone() };
                 of_promise.map(listed).collect::<Vec<_>>()
             });
             ListRow {
                 id: promise.id.to_string(),
                 promise: promise.text.clone(),
+                proof: promise.claims.iter().map(Claim::to_string).collect(),
                 source: promise.source.clone(),
+                untested: promise.claims.iter().all(|claim| claim.untested),
                 test: tests.as_ref().and_then(|tests| tests.first()).map(|test| test.name.clone()),
                 tests,
             }
@@ -66,7 +74,7 @@ impl Listing {
             let _ = writeln!(text, "{:<9}{}", row.id, row.promise);
             match row.tests.as_deref() {
                 None => {}
-                Some([]) => text.push_str("         no test\n"),
+                Some([]) => text.push_str(if row.untested { "         no test yet\n" } else { "         no test\n" }),
                 Some(tests) => {
                     for test in tests {
                         let _ = writeln!(text, "         {} {}", test.target, test.name);
@@ -83,8 +91,7 @@ mod tests {
     use super::*;
     use crate::conformance::table::Table;
 
-    const TABLE: &str =
-        "| ID | promise | proof | source |\n|---|---|---|---|\n| A-1 | a | H | S0 |\n| A-2 | b | H | K |\n";
+    const TABLE: &str = "| ID | promise | proof | source |\n|---|---|---|---|\n| A-1 | a | H | S0 |\n| A-2 | b | H | K |\n| A-3 | c | agent (no test yet) | P |\n";
 
     #[test]
     fn each_promise_with_its_tests() {
@@ -100,6 +107,8 @@ A-1      a
          k::t m::a_1_y
 A-2      b
          no test
+A-3      c
+         no test yet
 ";
         assert_eq!(listing.text(), expected);
     }
@@ -109,9 +118,9 @@ A-2      b
         let table: Table = TABLE.parse().unwrap();
         let promises: Vec<_> = table.promises().iter().collect();
         let listing = Listing::new(&promises, None);
-        assert_eq!(listing.text(), "A-1      a\nA-2      b\n");
+        assert_eq!(listing.text(), "A-1      a\nA-2      b\nA-3      c\n");
         let json = serde_json::to_value(&listing).unwrap();
-        let row = serde_json::json!({"id": "A-2", "promise": "b", "source": "K", "test": null, "tests": null});
+        let row = serde_json::json!({"id": "A-2", "promise": "b", "proof": ["H"], "source": "K", "test": null, "tests": null});
         assert_eq!(json["rows"][1], row);
     }
 }

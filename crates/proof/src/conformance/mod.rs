@@ -1,10 +1,11 @@
 //! `cargo xtask conformance`: the table of promises, made true or false by tests.
 //!
-//! `table` reads docs/conformance.md, `select` takes what the user wants. `checkout` finds the project, `discover` builds
+//! `table` reads docs/conformance.md, `claim` a row's kinds of proof, `select` takes what the user wants. `checkout` finds the project, `discover` builds
 //! its tests and asks them for their names, `name` reads the promises out of those. `execute` runs each suite once, in a `process`,
 //! `outcome` understands what it says of each test, and `report` and `listing` show it. `guest` does the same for the tests in the guest.
 
 mod checkout;
+mod claim;
 mod discover;
 mod error;
 mod execute;
@@ -113,7 +114,7 @@ fn in_checkout(
 
 impl ConformanceArgs {
     fn columns(&self) -> Columns {
-        if self.kernel { Columns::HostedAndKernel } else { Columns::Hosted }
+        if self.kernel { Columns::InProcessAndGuest } else { Columns::InProcess }
     }
 
     /// The kernel that guests boot, if any does.

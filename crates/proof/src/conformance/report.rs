@@ -3,9 +3,10 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::discover::{Suite, Test};
+use super::claim::{Claim, Kind};
+use super::discover::Test;
 use super::outcome::{Outcome, TestResult};
 use super::table::{Columns, Promise};
 use lifeboat_cli::exit::Exit;
@@ -19,6 +20,9 @@ pub(super) struct ConformanceReport {
     pub summary: Summary,
     #[serde(skip)]
     failures: Vec<Failure>,
+    /// The run was about proof in guests, too.
+    #[serde(skip)]
+    in_both: bool,
 }
 
 /// The result of a promise.
@@ -28,17 +32,22 @@ pub(super) struct Row {
     pub id: String,
     /// The text of the promise.
     pub promise: String,
-    /// Column H; `None` if the promise is not in it.
+    /// The proof in processes of this machine, if it has such.
     #[serde(flatten)]
-    pub hosted: Option<Proof>,
-    /// Column K; `None` if the promise is not in it, or the run is not about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<Proof>,
+    pub in_process: Option<Proof>,
+    /// The proof in guests, if it has such and the run is about it.
+    #[serde(rename = "guest", skip_serializing_if = "Option::is_none")]
+    pub in_guest: Option<Proof>,
+    #[serde(skip)]
+    is_case: bool,
 }
 
 /// Verdict of the tests on a promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Proof {
+    /// `H`, `K`, `agent` or `guest`.
+    #[serde(rename = "proof", serialize_with = "as_word")]
+    pub kind: Kind,
     /// The test that decides: one that fails if there is any, else the first; `None` if there is no test.
     pub test: Option<String>,
     /// Whether it is kept.
@@ -73,36 +82,41 @@ pub(super) enum Verdict {
     Pass,
     /// A test does not pass.
     Fail,
-    /// There is no test.
+    /// There is no test, and the document claims that there is.
     Missing,
+    /// There is no test, and the document says so.
+    Untested,
 }
 
 /// All in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Summary {
-    /// Column H.
-    #[serde(flatten)]
-    pub hosted: Count,
-    /// Column K, if the run is about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kernel: Option<Count>,
+    /// The promises and the cases of each kind of proof, where there are any.
+    pub counts: Vec<Count>,
     /// Tests that ran, each once however many promises it proves.
     pub tests: usize,
     /// The time for all tests, several at a time.
     pub ms: u64,
 }
 
-/// A column in numbers.
+/// Promises of a kind of proof in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Count {
-    /// Promises that were asked for.
-    pub promises: usize,
-    /// Promises that are kept.
+    /// `H`, `K`, `agent` or `guest`.
+    #[serde(rename = "proof", serialize_with = "as_word")]
+    pub kind: Kind,
+    /// `promises` or `cases`.
+    pub of: &'static str,
+    /// Those that were asked for.
+    pub all: usize,
+    /// Those that are kept.
     pub pass: usize,
-    /// Promises that are not kept.
+    /// Those that are not kept.
     pub fail: usize,
-    /// Promises without a test.
+    /// Those without a test that should have one.
     pub missing: usize,
+    /// Those without a test that need none yet.
+    pub untested: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +133,7 @@ impl Verdict {
             Self::Pass => "pass",
             Self::Fail => "FAIL",
             Self::Missing => "missing",
+            Self::Untested => "untested",
         }
     }
 }
@@ -128,9 +143,11 @@ impl ConformanceReport {
     pub(super) fn new(promises: &[&Promise], columns: Columns, ran: &[(&Test, TestResult)], took: Duration) -> Self {
         let rows: Vec<_> = promises.iter().map(|promise| Row::new(promise, columns, ran)).collect();
         let summary = Summary {
-            hosted: Count::of(rows.iter().filter_map(|row| row.hosted.as_ref())),
-            kernel: (columns == Columns::HostedAndKernel)
-                .then(|| Count::of(rows.iter().filter_map(|row| row.kernel.as_ref()))),
+            counts: Kind::ALL
+                .into_iter()
+                .flat_map(|kind| [false, true].map(|cases| Count::of(&rows, kind, cases)))
+                .flatten()
+                .collect(),
             tests: ran.len(),
             ms: millis(took),
         };
@@ -143,36 +160,36 @@ impl ConformanceReport {
                 output: result.output.clone(),
             }),
         });
-        Self { failures: failures.collect(), rows, summary }
+        let in_both = columns == Columns::InProcessAndGuest;
+        Self { failures: failures.collect(), rows, summary, in_both }
     }
 
     /// The code to exit with.
     pub(super) fn exit(&self) -> Exit {
         // Also a test that proves no promise must not fail.
-        let proofs = || self.rows.iter().flat_map(|row| [&row.hosted, &row.kernel]).flatten();
-        let kept = proofs().all(|proof| proof.result == Verdict::Pass);
+        let mut proofs = self.rows.iter().flat_map(Row::proofs);
+        let kept = proofs.all(|proof| matches!(proof.result, Verdict::Pass | Verdict::Untested));
         if kept && self.failures.is_empty() { Exit::Success } else { Exit::Failed }
     }
 
     /// A line for each promise, and the numbers.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
-        let Summary { hosted, kernel, tests, ms } = self.summary;
         // A string takes any text.
-        let _ = match kernel {
-            None => writeln!(text, "{:<9}{:<9}{:>9}  {:<PROMISE$}  test", "ID", "result", "time", "promise"),
-            Some(_) => writeln!(text, "{:<9}{:<9}{:<9}{:<PROMISE$}  test", "ID", "H", "K", "promise"),
+        let _ = if self.in_both {
+            writeln!(text, "{:<9}{:<9}{:<9}{:<PROMISE$}  test", "ID", "process", "guest", "promise")
+        } else {
+            writeln!(text, "{:<9}{:<9}{:>9}  {:<PROMISE$}  test", "ID", "result", "time", "promise")
         };
         for row in &self.rows {
-            let line = if kernel.is_some() { row.in_both() } else { row.in_one() };
+            let line = if self.in_both { row.in_both() } else { row.in_one() };
             let _ = writeln!(text, "{}", line.trim_end());
         }
-        let _ = match kernel {
-            None => writeln!(text, "{hosted}. {tests} tests took {}.", seconds(ms)),
-            Some(kernel) => {
-                writeln!(text, "H: {hosted}.\nK: {kernel}.\n{tests} tests took {}.", seconds(ms))
-            }
-        };
+        let Summary { counts, tests, ms } = &self.summary;
+        for count in counts {
+            let _ = writeln!(text, "{count}.");
+        }
+        let _ = writeln!(text, "{tests} tests took {}.", seconds(*ms));
         text
     }
 
@@ -187,74 +204,88 @@ impl ConformanceReport {
 }
 
 impl Count {
-    fn of<'a>(proofs: impl Iterator<Item = &'a Proof>) -> Self {
-        let mut count = Self { promises: 0, pass: 0, fail: 0, missing: 0 };
-        for proof in proofs {
-            count.promises += 1;
+    /// Counts the promises of this kind, or the cases; `None` if there is none.
+    fn of(rows: &[Row], kind: Kind, cases: bool) -> Option<Self> {
+        let of = if cases { "cases" } else { "promises" };
+        let mut count = Self { kind, of, all: 0, pass: 0, fail: 0, missing: 0, untested: 0 };
+        for proof in
+            rows.iter().filter(|row| row.is_case == cases).flat_map(Row::proofs).filter(|proof| proof.kind == kind)
+        {
+            count.all += 1;
             match proof.result {
                 Verdict::Pass => count.pass += 1,
                 Verdict::Fail => count.fail += 1,
                 Verdict::Missing => count.missing += 1,
+                Verdict::Untested => count.untested += 1,
             }
         }
-        count
+        (count.all > 0).then_some(count)
     }
 }
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { promises, pass, fail, missing } = self;
-        write!(f, "{promises} promises: {pass} pass, {fail} fail, {missing} have no test")
+        let Self { kind, of, all, pass, fail, missing, untested } = self;
+        write!(f, "{}: {all} {of}: {pass} pass, {fail} fail, {missing} have no test", kind.word())?;
+        if *untested > 0 { write!(f, ", {untested} have none yet") } else { Ok(()) }
     }
 }
 
 impl Row {
     fn new(promise: &Promise, columns: Columns, ran: &[(&Test, TestResult)]) -> Self {
-        let proof = |in_guest| Proof::new(promise, ran.iter().filter(move |(test, _)| is_in_guest(test) == in_guest));
+        let proof = |claim| Proof::new(promise, claim, ran);
         Self {
             id: promise.id.to_string(),
             promise: promise.text.clone(),
-            hosted: promise.hosted.then(|| proof(false)),
-            kernel: (promise.kernel && columns == Columns::HostedAndKernel).then(|| proof(true)),
+            in_process: promise.in_process().map(proof),
+            in_guest: promise.in_guest(columns).map(proof),
+            is_case: promise.is_case,
         }
     }
 
-    /// Its line in a table of column H alone.
+    fn proofs(&self) -> impl Iterator<Item = &Proof> {
+        [&self.in_process, &self.in_guest].into_iter().flatten()
+    }
+
+    /// Its line in a table of one result each.
     fn in_one(&self) -> String {
-        let Some(proof) = &self.hosted else { return String::new() };
-        let time = if proof.result == Verdict::Missing { String::new() } else { seconds(proof.ms) };
+        let Some(proof) = self.proofs().next() else { return String::new() };
+        let time = if proof.test.is_some() { seconds(proof.ms) } else { String::new() };
         let promise = shortened(&self.promise);
         format!("{:<9}{:<9}{time:>9}  {promise:<PROMISE$}  {}", self.id, proof.result.word(), proof.named())
     }
 
-    /// Its line in a table of both columns.
+    /// Its line in a table of what is shown in processes and in guests.
     fn in_both(&self) -> String {
         let word = |proof: &Option<Proof>| proof.as_ref().map_or("", |proof| proof.result.word());
-        let (hosted, kernel) = (word(&self.hosted), word(&self.kernel));
-        let proofs = || [&self.hosted, &self.kernel].into_iter().flatten();
-        // The one that is worse, and of two that are kept the one in the kernel, which is further away.
-        let shown = proofs().find(|proof| proof.result == Verdict::Fail).or(proofs().last());
+        let (in_process, in_guest) = (word(&self.in_process), word(&self.in_guest));
+        // The one that is worse, and of two that are kept the one in the guest, which is further away.
+        let shown = self.proofs().find(|proof| proof.result == Verdict::Fail).or(self.proofs().last());
         let promise = shortened(&self.promise);
         let named = shown.map(Proof::named).unwrap_or_default();
-        format!("{:<9}{hosted:<9}{kernel:<9}{promise:<PROMISE$}  {named}", self.id)
+        format!("{:<9}{in_process:<9}{in_guest:<9}{promise:<PROMISE$}  {named}", self.id)
     }
 }
 
-fn is_in_guest(test: &Test) -> bool {
-    matches!(test.suite, Suite::Guest(_))
+/// Serializes the word that the document has for a kind.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes fields so
+fn as_word<S: Serializer>(kind: &Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.word())
 }
 
 impl Proof {
-    fn new<'a>(promise: &Promise, ran: impl Iterator<Item = &'a (&'a Test, TestResult)>) -> Self {
-        let of_promise = ran.filter(|(test, _)| test.ids.contains(&promise.id));
-        let tests: Vec<_> = of_promise.map(|(test, result)| TestRow::new(test, result)).collect();
+    fn new(promise: &Promise, claim: Claim, ran: &[(&Test, TestResult)]) -> Self {
+        let proving = ran.iter().filter(|(test, _)| test.proves(promise, claim.kind));
+        let tests: Vec<_> = proving.map(|(test, result)| TestRow::new(test, result)).collect();
         let failing = tests.iter().find(|test| test.result != Verdict::Pass);
         let result = match (tests.is_empty(), failing) {
+            (true, _) if claim.untested => Verdict::Untested,
             (true, _) => Verdict::Missing,
             (_, Some(_)) => Verdict::Fail,
             (_, None) => Verdict::Pass,
         };
         Self {
+            kind: claim.kind,
             test: failing.or(tests.first()).map(|test| test.name.clone()),
             result,
             ms: tests.iter().map(|test| test.ms).sum(),
@@ -264,7 +295,9 @@ impl Proof {
 
     /// The deciding test, and how many others there are.
     fn named(&self) -> String {
-        let Some(name) = &self.test else { return String::new() };
+        let Some(name) = &self.test else {
+            return if self.result == Verdict::Untested { "no test yet".to_owned() } else { String::new() };
+        };
         let target = self.tests.iter().find(|test| test.name == *name).map_or("", |test| test.target.as_str());
         match self.tests.len() {
             0 | 1 => format!("{target} {name}"),

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+use super::claim::{self, Claim};
+
 /// The document, as it was when this command was built.
 const DOCUMENT: &str = include_str!("../../../../docs/conformance.md");
 
@@ -22,21 +24,21 @@ pub(super) struct Promise {
     pub id: Id,
     /// The text of the promise, without markup.
     pub text: String,
-    /// Proven by tests of the hosted stack (column H).
-    pub hosted: bool,
-    /// Proven in the kernel (column K).
-    pub kernel: bool,
+    /// A case that was reported of other software, and that ours must pass: no promise of its own.
+    pub is_case: bool,
+    /// Its kinds of proof: one or two.
+    pub claims: Vec<Claim>,
     /// Where it comes from.
     pub source: String,
 }
 
-/// Columns of proof that a run is about.
+/// Kinds of proof that a run is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Columns {
-    /// H.
-    Hosted,
-    /// H and K.
-    HostedAndKernel,
+    /// What is proven in processes of this machine.
+    InProcess,
+    /// The same, and what is proven in guests.
+    InProcessAndGuest,
 }
 
 /// The identifier of a promise: `GATE-4`.
@@ -61,19 +63,22 @@ pub enum TableError {
     /// Two rows for one promise.
     #[error("docs/conformance.md has two rows for {0}: give one another number")]
     Twice(Id),
-    /// A column of proof that nobody knows.
-    #[error("docs/conformance.md: {id} is to be proven in {column:?}, and the columns are H and K")]
+    /// No kind of proof, or one that nobody knows.
+    #[error(
+        "docs/conformance.md: {id} is to be proven by {cell:?}: write H or agent, K or guest, or one of each; after a \
+         kind that has none, (no test yet)"
+    )]
     Proof {
         /// The row.
         id: Id,
         /// The text found.
-        column: String,
+        cell: String,
     },
     /// A row without a text.
     #[error("docs/conformance.md: {0} promises nothing")]
     Empty(Id),
     /// A document of other things.
-    #[error("docs/conformance.md has no table with the columns ID and promise")]
+    #[error("docs/conformance.md has no table with the columns ID and promise, or ID and case")]
     NoPromises,
 }
 
@@ -90,9 +95,22 @@ impl Id {
 }
 
 impl Promise {
-    /// Whether one of the columns promises it.
+    /// The proof in processes of this machine.
+    pub(super) fn in_process(&self) -> Option<Claim> {
+        self.claims.iter().copied().find(|claim| !claim.kind.is_in_guest())
+    }
+
+    /// The proof in guests, if the run is about it. No guest is needed to say that there is none yet, so a promise
+    /// without any other is in every run.
+    pub(super) fn in_guest(&self, columns: Columns) -> Option<Claim> {
+        let claim = self.claims.iter().copied().find(|claim| claim.kind.is_in_guest())?;
+        let always = claim.untested && self.in_process().is_none();
+        (always || columns == Columns::InProcessAndGuest).then_some(claim)
+    }
+
+    /// Whether the run is about it.
     pub(super) fn is_in(&self, columns: Columns) -> bool {
-        self.hosted || (self.kernel && columns == Columns::HostedAndKernel)
+        self.in_process().or(self.in_guest(columns)).is_some()
     }
 }
 
@@ -152,11 +170,13 @@ impl FromStr for Table {
         for rows in tables(document) {
             let Some((head, rows)) = rows.split_first() else { continue };
             let column = |name: &str| head.iter().position(|title| title.eq_ignore_ascii_case(name));
-            let (Some(id), Some(text)) = (column("ID"), column("promise")) else { continue };
+            let case = column("case");
+            let (Some(id), Some(text)) = (column("ID"), column("promise").or(case)) else { continue };
             let (proof, source) = (column("proof"), column("source"));
             for row in rows {
                 let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map_or("", String::as_str);
                 let promise = promise(cell(Some(id)), cell(Some(text)), cell(proof), cell(source))?;
+                let promise = Promise { is_case: case == Some(text), ..promise };
                 if promises.iter().any(|other| other.id == promise.id) {
                     return Err(TableError::Twice(promise.id));
                 }
@@ -168,19 +188,12 @@ impl FromStr for Table {
 }
 
 fn promise(id: &str, text: &str, proof: &str, source: &str) -> Result<Promise, TableError> {
-    let mut promise =
-        Promise { id: id.parse()?, text: text.to_owned(), hosted: false, kernel: false, source: source.to_owned() };
+    let id: Id = id.parse()?;
     if text.is_empty() {
-        return Err(TableError::Empty(promise.id));
+        return Err(TableError::Empty(id));
     }
-    for column in proof.split_whitespace() {
-        match column {
-            "H" => promise.hosted = true,
-            "K" => promise.kernel = true,
-            _ => return Err(TableError::Proof { id: promise.id, column: column.to_owned() }),
-        }
-    }
-    Ok(promise)
+    let Some(claims) = claim::claims(proof) else { return Err(TableError::Proof { id, cell: proof.to_owned() }) };
+    Ok(Promise { id, text: text.to_owned(), is_case: false, claims, source: source.to_owned() })
 }
 
 /// The tables of a markdown document: rows of cells of plain text, the head first.

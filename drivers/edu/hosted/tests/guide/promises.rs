@@ -15,7 +15,7 @@ const TESTS: [&str; 3] = [
     include_str!("../../../../../crates/drm/tests/second/across.rs"),
 ];
 
-/// What a driver has to do for promises. Each promise of conformance.md stands here once, but those of the daemon.
+/// What a driver has to do for promises. Each promise of conformance.md stands here once, but those that are [no driver's](OTHERS).
 const NEEDS: &[(&str, &str)] = &[
     ("LIFE-1 LIFE-2 LIFE-3 LIFE-4 LIFE-5 LIFE-6 LIFE-7", "nothing"),
     ("LIFE-8", "nothing, if its `info` tells devices apart"),
@@ -50,7 +50,10 @@ const NEEDS: &[(&str, &str)] = &[
     ("DRV-1 DRV-2 DRV-3", "nothing"),
 ];
 
-/// Ids in a text, as `LIFE-1`, but those of the daemon: they are no driver's.
+/// Groups that are no driver's: the daemon, the cases it must pass, and programs that drive a device by VFIO.
+const OTHERS: [&str; 3] = ["AGENT-", "CASE-", "VFIO-"];
+
+/// Ids in a text, as `LIFE-1`, but those that are no driver's.
 fn ids(text: &str) -> Vec<&str> {
     let is_id = |word: &&str| {
         let parts = word.split_once('-');
@@ -59,7 +62,7 @@ fn ids(text: &str) -> Vec<&str> {
         })
     };
     let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-'));
-    words.filter(is_id).filter(|id| !id.starts_with("AGENT")).collect()
+    words.filter(is_id).filter(|id| !OTHERS.iter().any(|group| id.starts_with(group))).collect()
 }
 
 /// Names of tests that name one of these promises, as `life_2` in `drv_2_life_2_it_is_held`.
