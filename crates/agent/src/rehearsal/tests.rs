@@ -64,7 +64,7 @@ fn play(policy: &Policy, mode: Mode, survey: Survey) -> Vec<Line> {
 }
 
 #[test]
-fn agent_8_the_whole_ladder_is_shown_with_its_writes() {
+fn the_whole_ladder_is_shown_with_its_writes() {
     let lines = play(&policy(), Mode::Act, free());
     let steps: Vec<_> = lines
         .iter()
@@ -80,14 +80,14 @@ fn agent_8_the_whole_ladder_is_shown_with_its_writes() {
 }
 
 #[test]
-fn agent_8_a_daemon_that_observes_stops_before_the_first_step() {
+fn a_daemon_that_observes_stops_before_the_first_step() {
     let lines = play(&policy(), Mode::Observe, free());
     assert_eq!(lines.last(), Some(&Line::Ends(End::Left(Left::Observing(StepKind::Rebind)))));
     assert!(!lines.iter().any(|line| matches!(line, Line::Step { .. })));
 }
 
 #[test]
-fn agent_8_holders_that_would_be_ended_are_named() {
+fn holders_that_would_be_ended_are_named() {
     let holder =
         Holder { pid: Some(7), start: 1, name: "python3".into(), unit: None, places: Vec::new(), spared: None };
     let holders = Holders { found: vec![holder.clone()], ..Holders::default() };

@@ -71,7 +71,7 @@ fn agent_17_each_step_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn agent_8_the_kernel_sees_the_writes_of_the_plan_in_their_order() {
+fn the_kernel_sees_the_writes_of_the_plan_in_their_order() {
     for kind in STEPS {
         for mut kernel in [workstation(), network_card()] {
             let plan = planned(&kernel.tree, kind);

@@ -41,7 +41,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn agent_8_a_simulation_makes_the_writes_of_the_plan() {
+fn a_simulation_makes_the_writes_of_the_plan() {
     let tree = Tree::workstation();
     for kind in StepKind::ALL {
         let plan = planned(&tree, kind);

@@ -133,7 +133,7 @@ fn agent_1_once_hears_what_was_missed_before() {
 }
 
 #[test]
-fn agent_8_simulate_shows_the_exact_writes_and_makes_none() {
+fn simulate_shows_the_exact_writes_and_makes_none() {
     let machine = Machine::new(machines::card(), LADDER);
     let before = machine.files();
     let text = machine.text("lifeboatctl", &["simulate", "0000:03:00.0", "--signal", "wedged=rebind", "--act"]);
