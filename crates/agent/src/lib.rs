@@ -9,6 +9,7 @@
 //! | [`clock`] | time that never goes back |
 //! | [`command`] | the commands of `lifeboatd` and `lifeboatctl` |
 //! | [`config`] | the operator's rules: drop-in files, their errors, the rule of a device |
+//! | [`daemon`] | the daemon that stays |
 //! | [`disposable`] | questions to a process that may never answer |
 //! | [`evidence`] | what is saved of an incident before the first action |
 //! | [`journal`] | the log that the daemon's state and history follow from |
@@ -17,6 +18,7 @@
 //! | [`roster`] | functions with their rules |
 //! | [`sensor`] | sources of signs: events, the kernel's log, probes and states |
 //! | [`system`] | the directories through which everything of the machine is read and written |
+//! | [`verify`] | whether a device works again |
 #![forbid(unsafe_code)]
 
 pub mod actor;
@@ -24,6 +26,7 @@ pub mod address;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod daemon;
 pub mod disposable;
 pub mod evidence;
 pub mod inventory;
@@ -34,6 +37,7 @@ pub mod roster;
 pub mod sensor;
 pub mod survey;
 pub mod system;
+pub mod verify;
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "tests in other files use the same text as a module of theirs")]

@@ -140,10 +140,10 @@ impl Memory {
         if self.flight.is_some_and(|open| open.number == flight) {
             self.flight = None;
         }
-        if let Outcome::Refused(_) = outcome {
-            self.with_incident(|incident| incident.begin(incident.step.saturating_add(1)));
-        } else {
-            self.unverified = true;
+        match outcome {
+            Outcome::Refused(_) => self.with_incident(|incident| incident.begin(incident.step.saturating_add(1))),
+            Outcome::Undone(_) => self.with_incident(|incident| incident.tries = incident.tries.saturating_sub(1)),
+            Outcome::Succeeded | Outcome::Failed(_) | Outcome::Ambiguous(_) => self.unverified = true,
         }
     }
 

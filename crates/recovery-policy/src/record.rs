@@ -29,8 +29,20 @@ pub enum Outcome {
     Failed(String),
     /// Nothing was written, and why.
     Refused(String),
+    /// Nothing was written, because the daemon was ended or could not keep a record before. The try does not count.
+    Undone(String),
     /// Nobody knows how far the step came.
     Ambiguous(String),
+}
+
+impl Outcome {
+    /// Returns the reason; empty for a step that succeeded.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Succeeded => "",
+            Self::Failed(why) | Self::Refused(why) | Self::Undone(why) | Self::Ambiguous(why) => why,
+        }
+    }
 }
 
 /// Reason to leave a device alone until it works again or an operator clears it.

@@ -99,7 +99,7 @@ pub fn execute(
                     }
                     other => other,
                 };
-                tell(Progress::Failed { operation: number, errno, error: words(&outcome).to_owned() });
+                tell(Progress::Failed { operation: number, errno, error: outcome.reason().to_owned() });
                 failure = Some(outcome);
                 break;
             }
@@ -112,7 +112,7 @@ pub fn execute(
             Ok(true) => tell(Progress::Done(number)),
             Ok(false) => tell(Progress::Needless(number)),
             Err(Failure { outcome, errno }) => {
-                let error = words(&outcome).to_owned();
+                let error = outcome.reason().to_owned();
                 tell(Progress::Failed { operation: number, errno, error: error.clone() });
                 errors.push((operation, error));
             }
@@ -166,13 +166,6 @@ fn name(setting: &Condition) -> String {
 struct Failure {
     outcome: Outcome,
     errno: Option<i32>,
-}
-
-fn words(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Succeeded => "",
-        Outcome::Failed(text) | Outcome::Refused(text) | Outcome::Ambiguous(text) => text,
-    }
 }
 
 /// Carries one operation out, and tells whether there was anything to do.

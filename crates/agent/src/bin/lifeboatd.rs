@@ -1,16 +1,22 @@
 //! `lifeboatd`: brings dead devices back.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use lifeboat_agent::actor::child::act;
 use lifeboat_agent::command::{self, Common, Error, check, once};
+use lifeboat_agent::config;
+use lifeboat_agent::daemon::{Daemon, Places};
 use lifeboat_agent::survey::apart;
+use lifeboat_agent::verify;
+use lifeboat_recovery_policy::policy::Mode;
 
 /// Watches devices, and brings dead ones back
 ///
-/// This version looks once (`--once`), and writes nothing: the daemon that stays is being built.
+/// Without a command the daemon stays, and writes what happens to standard output, a JSON object a line. It goes on where its journal ends, so
+/// it may be ended at any moment.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -22,6 +28,15 @@ struct Arguments {
     /// Write nothing, whatever the policy says
     #[arg(long)]
     observe: bool,
+    /// Folder of journal and evidence
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/lifeboatd")]
+    state: PathBuf,
+    /// Folder of the reports of this boot
+    #[arg(long, value_name = "FOLDER", default_value = "/run/lifeboatd")]
+    run: PathBuf,
+    /// Socket that takes events of programs, in the form of `lifeboat run --events`
+    #[arg(long, value_name = "PATH")]
+    inject: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
 }
@@ -36,6 +51,9 @@ enum Command {
     /// Take a survey, for this program itself
     #[command(name = apart::COMMAND, hide = true)]
     Survey { question: String },
+    /// Verify a device, for this program itself
+    #[command(name = verify::COMMAND, hide = true)]
+    Verify { question: String },
 }
 
 fn main() -> ExitCode {
@@ -48,7 +66,19 @@ fn main() -> ExitCode {
         Some(Command::Check { common }) => check::run(&common),
         Some(Command::Survey { question }) => serde_json::to_writer(io::stdout(), &apart::answer(&question))
             .map_err(|error| io::Error::from(error).into()),
+        Some(Command::Verify { question }) => serde_json::to_writer(io::stdout(), &verify::answer(&question))
+            .map_err(|error| io::Error::from(error).into()),
         None if arguments.once => once::run(&arguments.common),
-        None => Err(Error::Request("this version looks once: give --once (and see --help)".into())),
+        None => stay(arguments),
     })
+}
+
+fn stay(arguments: Arguments) -> Result<(), Error> {
+    let Arguments { observe, state, run, inject, common, .. } = arguments;
+    let mut config = config::load(&common.policies)?;
+    if observe {
+        config.host.mode = Mode::Observe;
+    }
+    let places = Places { root: common.root, state, run, inject, program: std::env::current_exe()? };
+    Ok(Daemon::start(places, config).and_then(Daemon::run)?)
 }

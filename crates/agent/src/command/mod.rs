@@ -49,6 +49,9 @@ pub enum Error {
     /// The policy has errors, a line each.
     #[error("{0}")]
     Policy(#[from] crate::config::Problems),
+    /// The daemon cannot start or go on.
+    #[error("{0}")]
+    Daemon(#[from] crate::daemon::Fatal),
     /// The request makes no sense.
     #[error("{0}")]
     Request(String),
@@ -58,7 +61,7 @@ impl Error {
     /// Returns the exit code: 1 for the machine, 2 for the request and the policy.
     pub fn exit(&self) -> ExitCode {
         match self {
-            Self::System(_) => ExitCode::from(1),
+            Self::System(_) | Self::Daemon(_) => ExitCode::from(1),
             Self::Policy(_) | Self::Request(_) => ExitCode::from(2),
         }
     }

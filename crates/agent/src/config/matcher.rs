@@ -1,9 +1,11 @@
 //! Matcher: the devices that a rule is for.
 
+use serde::{Deserialize, Serialize};
+
 use super::glob::Glob;
 
 /// Properties of a device that rules are chosen by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subject {
     /// Driver that the device is bound to, or was bound to before it was lost.
     pub driver: Option<String>,

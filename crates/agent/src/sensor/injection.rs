@@ -33,14 +33,26 @@ pub struct InjectionSocket {
     refused: u64,
 }
 
+/// Tells whether the file is a socket that nobody listens on.
+fn is_abandoned(path: &Path) -> bool {
+    let connected = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 impl InjectionSocket {
-    /// Binds a socket at `path`, for the users with the numbers `users`. Only the owner of the file may send to it: other users
+    /// Binds a socket at `path`, also where a daemon that was killed has left one, for the users with the numbers `users`. Only the owner of the file may send to it: other users
     /// need the permission of the file besides a place in `users`.
     ///
     /// # Errors
     /// Errors of the system: something is there already, or this process may not create the file.
     pub fn bind(path: &Path, users: Vec<u32>) -> io::Result<Self> {
-        let socket = UnixDatagram::bind(path)?;
+        let socket = match UnixDatagram::bind(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
+                std::fs::remove_file(path)?;
+                UnixDatagram::bind(path)?
+            }
+            bound => bound?,
+        };
         let sensor = Self {
             socket,
             path: path.to_owned(),

@@ -282,10 +282,10 @@ impl Turn<'_, '_> {
         if self.device.memory.flight.is_none_or(|open| open.number != flight) {
             return;
         }
-        let refused = matches!(outcome, Outcome::Refused(_));
+        let unwritten = matches!(outcome, Outcome::Refused(_) | Outcome::Undone(_));
         self.record(Record::Ended { flight, outcome });
         // Without an incident, the step had been given up as stuck.
-        if refused && self.device.memory.incident.is_some() {
+        if unwritten && self.device.memory.incident.is_some() {
             self.proceed();
         } else {
             self.verify(false);

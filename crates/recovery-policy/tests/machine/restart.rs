@@ -84,6 +84,19 @@ fn agent_7_a_step_that_was_under_way_is_checked_and_not_repeated() {
 }
 
 #[test]
+fn agent_7_a_step_that_was_not_begun_is_begun_again() {
+    let mut bench = Bench::default();
+    bench.open();
+    let flight = bench.step();
+    bench.restart();
+    bench.take();
+    bench.ended(flight, Outcome::Undone("the daemon was ended before the order".into()));
+    let again = bench.step();
+    assert_eq!((again.kind, again.attempt, again.number), (flight.kind, 1, 2));
+    assert_eq!(bench.host.device(&id(0)).unwrap().0.memory().climbs.len(), 1);
+}
+
+#[test]
 fn agent_11_a_child_that_still_runs_is_waited_for_until_its_deadline() {
     let mut bench = Bench::default();
     bench.open();

@@ -209,10 +209,10 @@ fn deadline(left: Duration) -> Instant {
 
 /// Returns the end of a step that is stuck: ambiguous, whatever the report says.
 fn stuck(ending: Ending) -> Ending {
-    use crate::actor::outcome::Outcome::{Ambiguous, Failed, Refused, Succeeded};
+    use crate::actor::outcome::Outcome::{Ambiguous, Failed, Refused, Succeeded, Undone};
     match ending.outcome {
         Ambiguous(_) => ending,
-        Failed(text) | Refused(text) => Ending::ambiguous(text),
+        Failed(text) | Refused(text) | Undone(text) => Ending::ambiguous(text),
         Succeeded => Ending::ambiguous("the plan has ended, and its process does not"),
     }
 }

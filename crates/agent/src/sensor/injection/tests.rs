@@ -85,3 +85,17 @@ fn the_file_is_the_owners_and_goes_with_the_sensor() {
     drop(sensor);
     assert!(!path.exists());
 }
+
+#[test]
+fn a_socket_that_a_killed_daemon_has_left_is_replaced_and_a_file_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events");
+    drop(UnixDatagram::bind(&path).unwrap());
+    assert!(path.exists(), "the file outlives its socket");
+    let mut sensor = InjectionSocket::bind(&path, vec![own()]).unwrap();
+    assert_eq!(read(&mut sensor), []);
+    let file = folder.path().join("file");
+    std::fs::write(&file, "kept").unwrap();
+    assert!(InjectionSocket::bind(&file, vec![own()]).is_err());
+    assert_eq!(std::fs::read(&file).unwrap(), b"kept");
+}

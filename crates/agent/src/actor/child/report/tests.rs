@@ -24,6 +24,7 @@ fn agent_14_a_report_torn_at_any_byte_is_refused_ambiguous_or_whole() {
     for length in 0..=text.len() {
         let outcome = Reported::parse(&text[..length]).ending("signal: 9").outcome;
         match outcome {
+            Outcome::Undone(_) => panic!("only a daemon can tell that a step was not begun"),
             Outcome::Refused(_) => assert!(length < first, "{length}"),
             Outcome::Ambiguous(_) => assert!((first..text.len()).contains(&length), "{length}"),
             Outcome::Succeeded => assert_eq!(length, text.len()),
