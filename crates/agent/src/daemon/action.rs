@@ -31,8 +31,8 @@ impl Daemon {
 
     fn keep_record(&mut self, device: Option<DeviceId>, record: Record) {
         let entry = self.entry(device, record);
+        self.keep(Kept::Policy(entry.clone()));
         report::entry(&entry);
-        self.keep(Kept::Policy(entry));
     }
 
     fn act(&mut self, device: &DeviceId, action: Action) {

@@ -45,7 +45,7 @@ use crate::actor::child::start::Launcher;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::evidence::{self, Store};
-use crate::journal::{self, Journal};
+use crate::journal::{self, Journal, Opened};
 use crate::sensor::coalesce::Coalescer;
 use crate::sensor::injection::InjectionSocket;
 use crate::sensor::kernel_log::KernelLog;
@@ -58,6 +58,9 @@ use crate::system::{Root, System};
 const LONGEST: Duration = Duration::from_mins(1);
 /// Time between two looks at states that drivers give.
 const STATES: Duration = Duration::from_secs(10);
+/// Time that a lock on the journal is waited for, and between two tries.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 /// Pause after an append to the journal that failed.
 const JOURNAL_AGAIN: Duration = Duration::from_secs(5);
 
@@ -98,6 +101,18 @@ pub enum Fatal {
     Policy(String),
 }
 
+/// Opens the journal. A process that a killed daemon was just starting holds the lock until it begins its program.
+fn open_journal(folder: &Path, hands: &System) -> Result<Opened<Kept>, journal::Error> {
+    let begin = Instant::now();
+    loop {
+        match Journal::open(folder, hands, journal::Options::new(SCHEMA)) {
+            Err(journal::Error::InUse { .. }) if begin.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_AGAIN),
+            opened => return opened,
+        }
+    }
+}
+
+/// Opens the system with the processes of this machine.
 fn hands(root: &Path) -> io::Result<System> {
     Ok(System { proc: Root::open(Path::new("/proc"))?, run: None, ..System::open(root)? })
 }
@@ -148,7 +163,7 @@ impl Daemon {
             let created = DirBuilder::new().recursive(true).mode(0o700).create(folder);
             created.map_err(doing(format!("create {}", folder.display())))?;
         }
-        let opened = Journal::open(&places.state.join("journal"), &hands, journal::Options::new(SCHEMA))?;
+        let opened = open_journal(&places.state.join("journal"), &hands)?;
         let sum = Sum::of(opened.entries.into_iter().map(|numbered| numbered.entry));
         let clock = Clock::start(sum.newest);
         let heard = (sum.boot == opened.journal.start().boot).then_some(sum.newest);

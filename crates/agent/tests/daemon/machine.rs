@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use lifeboat_agent::journal::{Entry, Found, history};
 use serde_json::Value;
 
 use crate::fifos::{Driver, fifo};
@@ -43,7 +44,7 @@ impl Machine {
         let policy = format!(
             "[host]\nmode = \"{mode}\"\n[[device]]\nname = \"gpus\"\nmatch = {{ driver = \"xe\" }}\nboot_grace = \"0s\"\n\
              unless = [\"console\", \"session\", \"vfio\", \"mounted\", \"swap\", \"default-route\", \"control-path\"]\n\
-             [[device.step]]\ndo = \"rebind\"\ntries = 1\n[device.verify]\nprobe = \"{}\"\nalive_for = \"0s\"\n",
+             [[device.step]]\ndo = \"rebind\"\ntries = 1\n[device.budget]\nbackoff = [\"0s\"]\n[device.verify]\nprobe = \"{}\"\nalive_for = \"0s\"\n",
             probe.display()
         );
         fs::write(policies.join("50-gpus.toml"), policy).unwrap();
@@ -71,6 +72,18 @@ impl Machine {
         let message = format!("change@{card}\0ACTION=change\0DEVPATH={card}\0SUBSYSTEM=drm\0WEDGED=rebind\0");
         let sender = UnixDatagram::unbound().unwrap();
         sender.send_to(message.as_bytes(), self.places.path().join("events")).unwrap();
+    }
+
+    /// Tells whether the journal holds the end of an incident. No daemon runs.
+    pub(crate) fn has_ended(&self) -> bool {
+        let found = history::<Value>(&self.places.path().join("state/journal"), 1).unwrap();
+        found.iter().any(|found| match found {
+            Found::Entry(numbered) => match &numbered.entry {
+                Entry::Record(record) => !record["policy"]["record"]["closed"].is_null(),
+                _ => false,
+            },
+            Found::Unreadable(error) => panic!("{error}"),
+        })
     }
 
     pub(crate) fn start(&self) -> Daemon {

@@ -119,6 +119,35 @@ fn agent_7_a_daemon_killed_after_any_record_goes_on_and_does_no_step_twice() {
 }
 
 #[test]
+fn agent_7_a_step_that_did_not_help_is_not_repeated_after_a_kill() {
+    let whole = {
+        let machine = Machine::new("act", true);
+        let mut daemon = machine.start();
+        machine.wedge();
+        assert_eq!(daemon.end(), json!({ "left": "exhausted" }));
+        daemon.kill().len()
+    };
+    for lines in 2..whole {
+        let machine = Machine::new("act", true);
+        let mut daemon = machine.start();
+        machine.wedge();
+        while daemon.seen.len() < lines {
+            daemon.until(|_| true);
+        }
+        let seen = daemon.kill();
+        let ended = machine.has_ended();
+        let mut daemon = machine.start();
+        machine.wedge();
+        let closed = |line: &Value| !line["record"]["record"]["closed"].is_null();
+        if !ended && !daemon.seen.iter().any(closed) {
+            daemon.until(closed);
+        }
+        let writes = machine.writes();
+        assert!(writes.len() <= 2, "killed after {lines} lines: {writes:?}\n{seen:#?}\n{:#?}", daemon.seen);
+    }
+}
+
+#[test]
 fn agent_11_a_write_that_blocks_blocks_nothing_else_and_is_found_again() {
     let machine = Machine::new("act", false);
     let mut daemon = machine.start();
