@@ -36,7 +36,7 @@ pub(crate) trait Programs: Gpu {
 pub(crate) struct Places {
     pub(crate) source: GpuVa,
     pub(crate) result: GpuVa,
-    /// As many bytes of VRAM as a source has; `None` on a device without VRAM.
+    /// Piece of VRAM, as long as a source; `None` on a device without VRAM.
     #[allow(dead_code)] // nobody asks where no device has any
     pub(crate) vram: Option<GpuVa>,
 }

@@ -38,7 +38,7 @@ const _: () = assert!(VRAM_VA + BYTES as u64 <= Driven::ADDRESSES.end * Driven::
 pub(crate) struct Workspace {
     pub(crate) memory: Memory,
     pub(crate) context: ContextId,
-    /// Where its VRAM begins.
+    /// Address at which VRAM begins.
     vram: Option<u64>,
 }
 

@@ -32,7 +32,7 @@ impl Sightings {
         let seen = self.0.entry(kind(sign)).or_default();
         seen.retain(|at| now.since(*at) <= threshold.within);
         seen.push(now);
-        // As many as the threshold asks for end in an incident, so the list never grows beyond it.
+        // The threshold's number of sightings ends in an incident, so the list never grows beyond that.
         let reached = seen.len() >= threshold.times as usize;
         if reached {
             self.0.clear();

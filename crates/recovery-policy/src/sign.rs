@@ -121,9 +121,9 @@ pub enum SignKind {
 /// Sign that something is wrong with a device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sign {
-    /// What was seen.
+    /// Observation.
     pub kind: SignKind,
-    /// Who vouches for it.
+    /// Witness that vouches for it.
     pub witness: Witness,
 }
 

@@ -18,7 +18,7 @@ const ORDER: u8 = 6;
 const ENTRIES: u32 = 1 << ORDER;
 /// Entries of a job beside its commands.
 pub(crate) const BESIDE: u32 = 2;
-/// Where the report is.
+/// Path of the report.
 const REPORT: u64 = ENTRIES as u64 * DESCRIPTOR_BYTES as u64;
 const REPORT_BYTES: usize = 4;
 

@@ -17,7 +17,7 @@ use crate::suite::failure::{Failure, expect};
 pub const NEEDS: &str = "drm";
 /// The driver on its bus: that of [`Module::Lifeboat`].
 pub const SYSFS: &str = "/sys/bus/pci/drivers/lifeboat";
-/// What that module shows of itself.
+/// Files of debugfs of that module.
 pub const DEBUGFS: &str = "/sys/kernel/debug/lifeboat";
 
 /// A module of ours that drives the GPU.

@@ -64,7 +64,7 @@ impl ModuleTree {
     /// A module alone.
     ///
     /// # Errors
-    /// It does not exist, or its file cannot be read.
+    /// The module does not exist, or its file cannot be read.
     pub fn without_dependencies(&self, name: &str) -> Result<Module, ModuleError> {
         let path = self.index.get(name).ok_or_else(|| ModuleError::Unknown(name.to_owned()))?;
         let image = read_unpacked(path).map_err(|error| ModuleError::File { path: path.clone(), error })?;

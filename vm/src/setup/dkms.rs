@@ -33,9 +33,9 @@ pub enum Headers {
     WithMetadata,
     /// The stock kernel's, as Debian's package has them.
     AsPackaged,
-    /// Those of a kernel that was configured without Rust.
+    /// Headers of a kernel that was configured without Rust.
     WithoutRust,
-    /// Those of a kernel of this release, which has Rust.
+    /// Headers of a kernel of this release, which has Rust.
     Of(&'static str),
 }
 
@@ -48,7 +48,7 @@ pub struct Dkms {
     kept: TempDir,
 }
 
-/// What a call came to.
+/// Result of a call.
 #[derive(Debug)]
 pub struct Answer {
     /// The exit code; `None` if a signal ended it.

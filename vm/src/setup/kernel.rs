@@ -22,7 +22,7 @@ pub(super) fn modules(folder: &Folder, lock: &KernelLock) -> PathBuf {
     folder.join(TREE).join("usr/lib/modules").join(lock.uname())
 }
 
-/// Its headers as Debian has them, without Rust metadata: in the folder.
+/// Headers as Debian has them, without Rust metadata: in the folder.
 pub(super) fn headers(lock: &KernelLock) -> String {
     format!("{TREE}/usr/src/{}", lock.headers())
 }

@@ -5,6 +5,7 @@
 //! | [`check`] | `lifeboatd check` |
 //! | [`once`] | `lifeboatd --once` |
 //! | [`explain`] | `lifeboatctl explain` |
+//! | [`history`] | `lifeboatctl history` |
 //! | [`simulate`] | `lifeboatctl simulate` |
 //! | [`text`] | words for people |
 
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 pub mod check;
 pub mod explain;
+pub mod history;
 pub mod once;
 mod scene;
 pub mod simulate;
@@ -49,6 +51,9 @@ pub enum Error {
     /// The policy has errors, a line each.
     #[error("{0}")]
     Policy(#[from] crate::config::Problems),
+    /// The journal cannot be read.
+    #[error("{0}")]
+    Journal(#[from] crate::journal::Error),
     /// The daemon cannot start or go on.
     #[error("{0}")]
     Daemon(#[from] crate::daemon::Fatal),
@@ -61,7 +66,7 @@ impl Error {
     /// Returns the exit code: 1 for the machine, 2 for the request and the policy.
     pub fn exit(&self) -> ExitCode {
         match self {
-            Self::System(_) | Self::Daemon(_) => ExitCode::from(1),
+            Self::System(_) | Self::Daemon(_) | Self::Journal(_) => ExitCode::from(1),
             Self::Policy(_) | Self::Request(_) => ExitCode::from(2),
         }
     }

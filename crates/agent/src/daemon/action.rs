@@ -15,6 +15,7 @@ use crate::actor::child::confine::Wish;
 use crate::actor::child::outstanding::Adopted;
 use crate::actor::holders::{self, Urge};
 use crate::actor::plan::Plan;
+use crate::actor::targets::Target;
 
 impl Daemon {
     /// Carries out everything that the machine wants. A record is on the disk before the action after it begins; without it, the
@@ -175,11 +176,17 @@ impl Daemon {
         self.carry_out();
     }
 
-    /// Keeps the surroundings of a device as its steps must leave them: those of the device while it was well, else those of now.
-    fn keep_before(&mut self, device: &DeviceId, now: Option<crate::actor::targets::Target>) {
+    /// Keeps the surroundings of a device as its steps must leave them: those of now if the driver is still bound, else those of the
+    /// device while it was well.
+    fn keep_before(&mut self, device: &DeviceId, now: Option<Target>) {
         let Some(member) = self.members.get(device) else { return };
-        let (subject, well) = (member.subject.clone(), member.well.clone());
-        if let (Some(target), false) = (well.or(now), self.sum.before.contains_key(device)) {
+        let bound = |target: &Target| target.function(member.address).is_some_and(|function| function.driver.is_some());
+        let target = match (now, &member.well) {
+            (Some(now), Some(well)) if !bound(&now) => Some(well.clone()),
+            (now, well) => now.or_else(|| well.clone()),
+        };
+        let subject = member.subject.clone();
+        if let (Some(target), false) = (target, self.sum.before.contains_key(device)) {
             self.keep(Kept::Before { device: device.clone(), subject, target: Box::new(target) });
         }
     }

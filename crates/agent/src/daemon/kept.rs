@@ -13,12 +13,12 @@ use crate::config::Subject;
 use crate::journal;
 
 /// Version of the form of [`Kept`].
-pub(super) const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 1;
 
 /// Record of the daemon.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kept {
+pub enum Kept {
     /// Record of the policy.
     Policy(Entry),
     /// Process that is about to be given its order. It is found again by its mark.
@@ -45,19 +45,19 @@ pub(super) enum Kept {
 
 /// State that follows from a journal.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Sum {
+pub struct Sum {
     /// Memory of the policy.
-    pub(super) checkpoint: Checkpoint,
+    pub checkpoint: Checkpoint,
     /// Process of the last step of each device, with the number of its flight.
     #[serde(with = "pairs")]
-    pub(super) children: BTreeMap<DeviceId, (u64, ChildMark)>,
+    pub children: BTreeMap<DeviceId, (u64, ChildMark)>,
     /// Surroundings of each device with an open incident.
     #[serde(with = "pairs")]
-    pub(super) before: BTreeMap<DeviceId, (Subject, Target)>,
+    pub before: BTreeMap<DeviceId, (Subject, Target)>,
     /// Time of the newest record.
-    pub(super) newest: Timestamp,
+    pub newest: Timestamp,
     /// Boot in which the newest record was written.
-    pub(super) boot: String,
+    pub boot: String,
 }
 
 impl Sum {

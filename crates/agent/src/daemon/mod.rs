@@ -15,7 +15,7 @@
 
 mod action;
 mod answers;
-mod kept;
+pub mod kept;
 mod members;
 mod questions;
 mod report;
@@ -236,13 +236,15 @@ impl Daemon {
         loop {
             self.wait()?;
             self.read_sensors();
-            self.hear()?;
+            self.hear();
             while let Some((device, answer)) = self.answers.take() {
                 self.answered(&device, answer);
             }
             self.collect();
-            self.try_journal();
             self.host.tick(self.clock.now());
+            // A checkpoint holds everything that the machine has decided, so no record may be left to append after it.
+            self.carry_out();
+            self.try_journal();
             self.carry_out();
         }
     }
@@ -283,23 +285,21 @@ impl Daemon {
     }
 
     /// Tells the machine what the sensors have reported.
-    fn hear(&mut self) -> Result<(), Fatal> {
+    fn hear(&mut self) {
         for report in self.queue.drain() {
             if report.line.is_some() && self.heard.is_some_and(|heard| report.said <= heard) {
                 continue;
             }
-            self.heard_one(&report)?;
+            self.heard_one(&report);
         }
-        Ok(())
     }
 
-    fn heard_one(&mut self, report: &Report) -> Result<(), Fatal> {
+    fn heard_one(&mut self, report: &Report) {
         let now = self.clock.now();
         match &report.observed {
             Observed::Sign { address, sign } => {
-                let Some(device) = self.members.at(*address) else { return Ok(()) };
-                let device = device.clone();
-                // As many sightings as there were, but no more than a threshold can ask for.
+                let Some(device) = self.members.at(*address).cloned() else { return };
+                // Report each sighting, but no more of them than a threshold can ask for.
                 let most =
                     self.host.device(&device).map_or(1, |(_, policy)| policy.signals.threshold(sign).times.max(1));
                 for _ in 0..report.times.min(most) {
@@ -308,23 +308,28 @@ impl Daemon {
             }
             Observed::Function { address, .. } | Observed::Node { address, .. } => {
                 let address = *address;
-                self.resync()?;
-                self.host.resume(now);
+                self.read_again(now);
                 if let Some(device) = self.members.at(address).cloned() {
                     self.tell(&device, Event::Changed, now);
                 }
             }
             Observed::Lost { sensor } => {
                 report::warning(&format!("{sensor}: events were lost; everything is read again"));
-                self.resync()?;
-                self.host.resume(now);
+                self.read_again(now);
                 let devices: Vec<DeviceId> = self.host.devices().map(|(device, ..)| device.clone()).collect();
                 for device in devices {
                     self.tell(&device, Event::Changed, now);
                 }
             }
         }
-        Ok(())
+    }
+
+    /// Reads the bus again, for devices that have come. What cannot be read now is read at the next change.
+    fn read_again(&mut self, now: Timestamp) {
+        if let Err(error) = self.resync() {
+            report::warning(&error.to_string());
+        }
+        self.host.resume(now);
     }
 
     /// Reports an event that is no command: none is denied.

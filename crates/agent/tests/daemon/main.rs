@@ -37,6 +37,40 @@ fn a_wedged_device_is_bound_again_and_works() {
 }
 
 #[test]
+fn the_history_tells_the_whole_course() {
+    let machine = Machine::new("act", true);
+    let mut daemon = machine.start();
+    machine.wedge();
+    heal_after_the_step(&machine, &mut daemon);
+    daemon.end();
+    // The daemon still runs.
+    let history = |arguments: &[&str]| {
+        let state = machine.places.path().join("state");
+        let output = Command::new(env!("CARGO_BIN_EXE_lifeboatctl"))
+            .arg("history")
+            .arg("--state")
+            .arg(state)
+            .args(arguments)
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let course = [
+        "incident 1: wedged",
+        "evidence is saved",
+        "rebind (try 1)",
+        "the step has ended",
+        "verified: works",
+        "end: the device is recovered",
+    ];
+    let text = history(&[DEVICE]);
+    let places: Vec<Option<usize>> = course.iter().map(|words| text.find(words)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{text}");
+    assert!(!history(&["0000:99:00.0"]).contains("incident"), "other devices are left out");
+    let json: Value = serde_json::from_str(&history(&["--json"])).unwrap();
+    assert!(json["lines"].as_array().unwrap().len() > course.len());
+}
+
+#[test]
 fn what_the_daemon_does_is_what_simulate_has_shown() {
     let machine = Machine::new("act", true);
     let simulated = Command::new(env!("CARGO_BIN_EXE_lifeboatctl"))

@@ -62,7 +62,7 @@ pub enum ConformanceError {
     NoSuchPromise {
         /// Its name.
         test: String,
-        /// Where it is.
+        /// Place of the problem.
         target: String,
         /// The promise that it names.
         id: Id,
@@ -75,7 +75,7 @@ pub enum ConformanceError {
     TestedByNow {
         /// Its name.
         test: String,
-        /// Where it is.
+        /// Place of the problem.
         target: String,
         /// The promise that it proves.
         id: Id,

@@ -22,7 +22,7 @@ pub(super) struct ListRow {
     pub id: String,
     /// The text of the promise.
     pub promise: String,
-    /// Its kinds of proof, as the document writes them.
+    /// Kinds of proof, as the document writes them.
     pub proof: Vec<String>,
     /// Where it comes from.
     pub source: String,

@@ -107,15 +107,15 @@ pub(super) struct Count {
     pub kind: Kind,
     /// `promises` or `cases`.
     pub of: &'static str,
-    /// Those that were asked for.
+    /// Number of promises that were asked for.
     pub all: usize,
-    /// Those that are kept.
+    /// Number of kept promises.
     pub pass: usize,
-    /// Those that are not kept.
+    /// Number of broken promises.
     pub fail: usize,
-    /// Those without a test that should have one.
+    /// Number of promises that have lost their tests.
     pub missing: usize,
-    /// Those without a test that need none yet.
+    /// Number of promises whose first test is still to be written.
     pub untested: usize,
 }
 
@@ -247,7 +247,7 @@ impl Row {
         [&self.in_process, &self.in_guest].into_iter().flatten()
     }
 
-    /// Its line in a table of one result each.
+    /// Line in a table of one result each.
     fn in_one(&self) -> String {
         let Some(proof) = self.proofs().next() else { return String::new() };
         let time = if proof.test.is_some() { seconds(proof.ms) } else { String::new() };
@@ -255,7 +255,7 @@ impl Row {
         format!("{:<9}{:<9}{time:>9}  {promise:<PROMISE$}  {}", self.id, proof.result.word(), proof.named())
     }
 
-    /// Its line in a table of what is shown in processes and in guests.
+    /// Line in a table of the results in processes and in guests.
     fn in_both(&self) -> String {
         let word = |proof: &Option<Proof>| proof.as_ref().map_or("", |proof| proof.result.word());
         let (in_process, in_guest) = (word(&self.in_process), word(&self.in_guest));

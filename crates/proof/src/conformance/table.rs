@@ -26,7 +26,7 @@ pub(super) struct Promise {
     pub text: String,
     /// A case that was reported of other software, and that ours must pass: no promise of its own.
     pub is_case: bool,
-    /// Its kinds of proof: one or two.
+    /// Kinds of proof: one or two.
     pub claims: Vec<Claim>,
     /// Where it comes from.
     pub source: String,
@@ -35,7 +35,7 @@ pub(super) struct Promise {
 /// Kinds of proof that a run is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Columns {
-    /// What is proven in processes of this machine.
+    /// Proof in processes of this machine.
     InProcess,
     /// The same, and what is proven in guests.
     InProcessAndGuest,

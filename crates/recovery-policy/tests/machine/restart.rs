@@ -109,7 +109,7 @@ fn agent_11_a_child_that_still_runs_is_waited_for_until_its_deadline() {
     assert!(matches!(bench.stage(), Stage::Stepping { .. }));
     bench.pass(Duration::from_secs(1));
     assert!(bench.left().is_some());
-    // It is found again after another restart, and still blocks the device.
+    // The process is found again after another restart, and still blocks the device.
     bench.restart();
     assert_eq!(bench.take(), Action::FindChild(flight));
     bench.event(Event::Child { flight: flight.number, runs: true });

@@ -28,7 +28,7 @@ const NEWEST: ABI = ABI::V6;
 /// Capabilities that writes to sysfs need.
 const NEEDED: CapabilitySet = CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::SYS_ADMIN);
 
-/// How firmly a process is to be confined.
+/// Firmness of a process's confinement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wish {

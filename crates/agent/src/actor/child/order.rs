@@ -18,7 +18,7 @@ pub struct Order {
     pub sys: PathBuf,
     /// The plan.
     pub plan: Plan,
-    /// How firmly the process is to be confined.
+    /// Firmness of the process's confinement.
     pub wish: Wish,
 }
 
