@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,8 +35,10 @@ pub struct InjectionSocket {
 
 /// Tells whether the file is a socket that nobody listens on.
 fn is_abandoned(path: &Path) -> bool {
+    // A connection to another file is refused, too.
+    let socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
     let connected = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
-    connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    socket && connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 impl InjectionSocket {

@@ -194,7 +194,4 @@ fn a_request_that_makes_no_sense_is_refused_with_what_would() {
         assert_eq!(code, Some(2));
         assert!(complaint.contains(words), "{complaint}");
     }
-    let (code, complaint) = machine.fails("lifeboatd", &[]);
-    assert_eq!(code, Some(2));
-    assert!(complaint.contains("--once"), "{complaint}");
 }
