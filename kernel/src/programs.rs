@@ -37,6 +37,6 @@ pub(crate) struct Places {
     pub(crate) source: GpuVa,
     pub(crate) result: GpuVa,
     /// Piece of VRAM, as long as a source; `None` on a device without VRAM.
-    #[allow(dead_code)] // nobody asks where no device has any
+    #[allow(dead_code)] // unread by a module whose device has no VRAM
     pub(crate) vram: Option<GpuVa>,
 }

@@ -11,7 +11,7 @@ use super::{Error, Folder, mirror, sandbox};
 const SUITE: &str = "trixie";
 pub(super) const BACKPORTS: &str = "trixie-backports";
 
-/// What is installed, each for a reason: QEMU; what an initramfs is made of; what builds a kernel's Rust modules, by hand and by DKMS.
+/// Packages of the image, each for a reason: QEMU; the parts of an initramfs; the tools that build a kernel's Rust modules, by hand and by DKMS.
 const PACKAGES: &[&str] = &[
     "qemu-system-x86",
     "busybox-static",

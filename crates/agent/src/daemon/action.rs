@@ -1,6 +1,5 @@
 //! Actions: what the machine of the policy wants, and the answers that it gets.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat_recovery_policy::event::{Action, Event};
@@ -191,9 +190,3 @@ impl Daemon {
         }
     }
 }
-
-// The system is shared with threads.
-const _: fn() = || {
-    fn shared<T: Send + Sync>() {}
-    shared::<Arc<crate::system::System>>();
-};

@@ -85,7 +85,7 @@ pub enum Fatal {
     /// Error of the system.
     #[error("{doing}: {source}")]
     System {
-        /// What was tried.
+        /// Action that was tried.
         doing: String,
         /// Error.
         source: io::Error,
